@@ -1,0 +1,105 @@
+"""The one error type that reaches a caller, its codes and its JSON shape.
+
+Source of codes and messages: ``spec/errors.md`` sections 1 and 2. Storage failures are another family
+(``apilane.storage.errors``); services turn them into these.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+import msgspec
+
+__all__ = ["ApilaneError", "Code", "ConfigurationError", "unauthorized"]
+
+
+class Code(StrEnum):
+    """Every code that may appear on the wire; clients know exactly these."""
+
+    ERROR = "ERROR"
+    UNAUTHORIZED = "UNAUTHORIZED"
+    UNCONFIRMED_EMAIL = "UNCONFIRMED_EMAIL"
+    REQUIRED = "REQUIRED"
+    NOT_FOUND = "NOT_FOUND"
+    INVALID_FILTER_PARAMETER = "INVALID_FILTER_PARAMETER"
+    INVALID_SORT_PARAMETER = "INVALID_SORT_PARAMETER"
+    INVALID_GROUPBY_PARAMETER = "INVALID_GROUPBY_PARAMETER"
+    NO_PROPERTIES_PROVIDED = "NO_PROPERTIES_PROVIDED"
+    EMPTY_BODY = "EMPTY_BODY"
+    NO_ID_PROVIDED = "NO_ID_PROVIDED"
+    NO_RECORDS_FOUND_TO_DELETE = "NO_RECORDS_FOUND_TO_DELETE"
+    FILE_NOT_FOUND = "FILE_NOT_FOUND"
+    VALIDATION = "VALIDATION"
+    UNIQUE_CONSTRAINT_VIOLATION = "UNIQUE_CONSTRAINT_VIOLATION"
+    FOREIGN_KEY_CONSTRAINT_VIOLATION = "FOREIGN_KEY_CONSTRAINT_VIOLATION"
+    SERVICE_UNAVAILABLE = "SERVICE_UNAVAILABLE"
+    RATE_LIMIT_EXCEEDED = "RATE_LIMIT_EXCEEDED"
+
+
+DEFAULT_MESSAGES: dict[Code, str] = {
+    Code.ERROR: "Something went wrong",
+    Code.UNAUTHORIZED: "Unauthorized",
+    Code.UNCONFIRMED_EMAIL: "Unconfirmed email",
+    Code.REQUIRED: "Required",
+    Code.NOT_FOUND: "Not found",
+    Code.INVALID_FILTER_PARAMETER: "Invalid filter parameter",
+    Code.INVALID_SORT_PARAMETER: "Invalid sort parameter",
+    Code.INVALID_GROUPBY_PARAMETER: "Invalid group by parameter",
+    Code.NO_PROPERTIES_PROVIDED: "No properties provided",
+    Code.EMPTY_BODY: "Empty body",
+    Code.NO_ID_PROVIDED: "No ID provided",
+    Code.NO_RECORDS_FOUND_TO_DELETE: "No records found to delete",
+    Code.FILE_NOT_FOUND: "File not found",
+    Code.VALIDATION: "Validation error",
+    Code.UNIQUE_CONSTRAINT_VIOLATION: "Value already exists",
+    Code.FOREIGN_KEY_CONSTRAINT_VIOLATION: "Foreign key constraint violation",
+    Code.SERVICE_UNAVAILABLE: "Service unavailable",
+    Code.RATE_LIMIT_EXCEEDED: "Too many requests",
+}
+
+
+class _Body(msgspec.Struct, rename="pascal"):
+    code: str
+    message: str
+    property: str | None
+    entity: str | None
+
+
+_encode = msgspec.json.Encoder().encode
+
+
+class ApilaneError(Exception):
+    """An answer that is not a success, as the caller will read it.
+
+    ``message`` None means the code's default text. ``status`` is the HTTP status: 401 for UNAUTHORIZED, 400 for
+    everything else unless given (the 404, 405, 413, 415 of paths and bodies).
+    """
+
+    def __init__(
+        self,
+        code: Code,
+        message: str | None = None,
+        *,
+        property: str | None = None,
+        entity: str | None = None,
+        status: int | None = None,
+    ) -> None:
+        self.code = code
+        self.message = DEFAULT_MESSAGES[code] if message is None else message
+        self.property = property
+        self.entity = entity
+        self.status = status or (401 if code is Code.UNAUTHORIZED else 400)
+        super().__init__(f"{code}: {self.message}")
+
+    def body(self) -> bytes:
+        """The standard JSON body, UTF-8 (errors.md section 1.1)."""
+        return _encode(_Body(self.code.value, self.message, self.property, self.entity))
+
+
+def unauthorized(entity: str | None = None) -> ApilaneError:
+    """No access: the one answer for a missing rule, a missing user and a bad credential."""
+    return ApilaneError(Code.UNAUTHORIZED, entity=entity)
+
+
+class ConfigurationError(Exception):
+    """Start-up or a command cannot go on; the text is for the operator: what, which value, what to do next."""

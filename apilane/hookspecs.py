@@ -1,0 +1,68 @@
+"""Every hook and nothing else: its signature, when it fires, how answers combine, what an error does.
+
+``apilane_register_*`` hooks run once, at start-up, as plain functions, and return typed objects that the core keeps and
+calls later; pluggy is never called in a request. The table in ``docs/reference/hooks.md`` is generated from this file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Literal, TypeVar
+
+import pluggy
+from msgspec import Struct
+
+if TYPE_CHECKING:
+    from apilane.security.identity import Authenticator
+    from apilane.settings import Settings
+    from apilane.storage.protocol import Driver
+
+__all__ = ["HookPolicy", "apilane_register_authenticators", "apilane_register_drivers", "hookimpl", "hookspec"]
+
+PROJECT = "apilane"
+
+hookimpl = pluggy.HookimplMarker(PROJECT)
+"""Marks a plugin's function as an implementation of the hook of that name."""
+
+_pluggy_spec = pluggy.HookspecMarker(PROJECT)
+F = TypeVar("F", bound=Callable[..., object])
+
+
+class HookPolicy(Struct, frozen=True):
+    """How answers combine and what an error does; ``added`` is the release that brought the hook."""
+
+    combine: Literal["collect"]
+    on_error: Literal["raise"]
+    added: str
+
+
+def hookspec(*, combine: Literal["collect"], on_error: Literal["raise"], added: str) -> Callable[[F], F]:
+    """Declare a hook.
+
+    ``collect``: the lists of all plugins, joined in plugin order. ``raise``: start-up stops and names the plugin.
+    """
+
+    def mark(function: F) -> F:
+        function.apilane_policy = HookPolicy(combine, on_error, added)  # type: ignore[attr-defined]
+        return _pluggy_spec(function)
+
+    return mark
+
+
+@hookspec(combine="collect", on_error="raise", added="0.1")
+def apilane_register_drivers(settings: Settings) -> Sequence[Driver]:
+    """Storage drivers, found by the ``StorageProvider`` names they carry.
+
+    Fires first, before any database is opened. Two drivers of one name stop start-up.
+    """
+    raise NotImplementedError
+
+
+@hookspec(combine="collect", on_error="raise", added="0.1")
+def apilane_register_authenticators(settings: Settings) -> Sequence[Authenticator]:
+    """Objects that identify the caller of a request from its headers, raw target and body.
+
+    Asked in plugin order; the first that answers with an actor, or refuses, decides. Nobody answering means anonymous.
+    An authenticator that fails refuses the request.
+    """
+    raise NotImplementedError

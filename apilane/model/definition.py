@@ -1,0 +1,229 @@
+"""The definition of one application: entities, properties, constraints, rules, endpoints, settings.
+
+Pure data (msgspec Structs), no I/O and no secrets: connection strings, mail passwords and keys live in
+``apilane.control``, encrypted. Wire names are PascalCase, so JSON of a Struct is close to the documents of
+``spec/data-model.md``; inside the house names are PEP 8.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum, StrEnum
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+__all__ = [
+    "Action",
+    "ApplicationDefinition",
+    "Constraint",
+    "Direction",
+    "EmailTemplate",
+    "Endpoint",
+    "Entity",
+    "ForeignKey",
+    "IPPolicy",
+    "Index",
+    "Mail",
+    "OnDelete",
+    "Property",
+    "PropertyType",
+    "RateLimit",
+    "RecordScope",
+    "Rule",
+    "RuleKind",
+    "SortKey",
+    "Unique",
+]
+
+
+class PropertyType(IntEnum):
+    """Types on the wire: ``TypeID`` of a property."""
+
+    String = 1
+    Number = 2
+    Boolean = 3
+    Date = 4
+
+
+class OnDelete(StrEnum):
+    """What a foreign key does when the referenced record goes."""
+
+    NoAction = "NoAction"
+    SetNull = "SetNull"
+    Cascade = "Cascade"
+
+
+class Direction(StrEnum):
+    ASC = "ASC"
+    DESC = "DESC"
+
+
+class Action(StrEnum):
+    """Actions a rule can grant."""
+
+    get = "get"
+    post = "post"
+    put = "put"
+    delete = "delete"
+
+
+class RuleKind(StrEnum):
+    Entity = "Entity"
+    CustomEndpoint = "CustomEndpoint"
+    Schema = "Schema"
+
+
+class RecordScope(StrEnum):
+    All = "All"
+    Owned = "Owned"
+
+
+class Property(Struct, frozen=True, kw_only=True, rename="pascal", omit_defaults=True):
+    """One property of an entity. ``minimum``/``maximum``: value of a Number, length (UTF-16 units) of a String."""
+
+    name: str
+    type: PropertyType = PropertyType.String
+    description: str | None = None
+    required: bool = False
+    minimum: int | None = None
+    maximum: int | None = None
+    decimal_places: int | None = None
+    """Number only; None means 0."""
+    validation_regex: str | None = None
+    encrypted: bool = False
+    is_primary_key: bool = False
+    is_system: bool = False
+
+
+class Unique(Struct, frozen=True, kw_only=True, rename="pascal", tag_field="Type", tag="Unique", omit_defaults=True):
+    properties: tuple[str, ...]
+    is_system: bool = False
+
+
+class ForeignKey(
+    Struct, frozen=True, kw_only=True, rename="pascal", tag_field="Type", tag="ForeignKey", omit_defaults=True
+):
+    """``property`` refers to the ``ID`` of ``entity``."""
+
+    property: str
+    entity: str
+    on_delete: OnDelete = OnDelete.NoAction
+    is_system: bool = False
+
+
+Constraint = Unique | ForeignKey
+
+
+class Index(Struct, frozen=True, rename="pascal"):
+    """An index asked for by the application, beside the automatic ones."""
+
+    properties: tuple[str, ...]
+
+
+class SortKey(Struct, frozen=True, rename="pascal"):
+    property: str
+    direction: Direction = Direction.ASC
+
+
+class Entity(Struct, frozen=True, kw_only=True, rename="pascal", omit_defaults=True):
+    """An entity with *all* its properties, system ones first, in schema order."""
+
+    name: str
+    description: str | None = None
+    change_tracking: bool = False
+    differentiation: bool = False
+    """Carries the differentiation property."""
+    is_system: bool = False
+    is_read_only: bool = False
+    properties: tuple[Property, ...] = ()
+    constraints: tuple[Constraint, ...] = ()
+    """System constraints included."""
+    default_order: tuple[SortKey, ...] = ()
+    indexes: tuple[Index, ...] = ()
+    """Only the declared ones; automatic indexes are the dialect's business."""
+
+    def property(self, name: str) -> Property | None:
+        """The property of that name, ignoring letter case."""
+        wanted = name.lower()
+        return next((p for p in self.properties if p.name.lower() == wanted), None)
+
+
+class RateLimit(Struct, frozen=True, rename="pascal"):
+    max_requests: int
+    per: str
+    """Second, Minute or Hour."""
+
+
+class Rule(Struct, frozen=True, kw_only=True, rename="pascal", omit_defaults=True):
+    """One stored access rule (security.md section 2); ``name`` is ``Schema`` for a Schema rule."""
+
+    kind: RuleKind
+    name: str
+    role: str
+    action: Action = Action.get
+    record: RecordScope = RecordScope.All
+    properties: tuple[str, ...] = ()
+    rate_limit: RateLimit | None = None
+
+
+class Endpoint(Struct, frozen=True, kw_only=True, rename="pascal", omit_defaults=True):
+    name: str
+    query: str
+    description: str | None = None
+    kind: str = "sql"
+    parameters: dict[str, str] = {}
+
+
+class EmailTemplate(Struct, frozen=True, kw_only=True, rename="pascal"):
+    event: str
+    active: bool = False
+    subject: str = ""
+    content: str = ""
+
+
+class IPPolicy(Struct, frozen=True, kw_only=True, rename="pascal"):
+    logic: str = "Block"
+    addresses: tuple[str, ...] = ()
+
+
+class Mail(Struct, frozen=True, kw_only=True, rename="pascal"):
+    """Mail settings without the password, which is a secret of the application."""
+
+    server: str | None = None
+    port: int | None = None
+    from_address: str | None = None
+    from_display_name: str | None = None
+    security: str = "StartTls"
+    user_name: str | None = None
+
+
+class ApplicationDefinition(Struct, frozen=True, kw_only=True, rename="pascal", omit_defaults=True):
+    """Everything about one application but its secrets. ``entities``: stored order, system ones included."""
+
+    token: str
+    """Canonical: lower case with hyphens."""
+    name: str
+    storage_provider: str = "SQLite"
+    differentiation_entity: str | None = None
+    online: bool = True
+    allow_user_register: bool = True
+    allow_login_unconfirmed_email: bool = True
+    force_single_login: bool = False
+    auth_token_expire_minutes: int = 60
+    max_allowed_file_size_in_kb: int = msgspec.field(default=100, name="MaxAllowedFileSizeInKB")
+    email_confirmation_redirect_url: str | None = None
+    ip_policy: IPPolicy | None = msgspec.field(default=None, name="IPPolicy")
+    mail: Mail | None = None
+    entities: tuple[Entity, ...] = ()
+    rules: tuple[Rule, ...] = msgspec.field(default=(), name="Security")
+    custom_endpoints: tuple[Endpoint, ...] = ()
+    reports: tuple[dict[str, Any], ...] = ()
+    email_templates: tuple[EmailTemplate, ...] = ()
+    collaborators: tuple[str, ...] = ()
+    plugins: dict[str, Any] = {}
+
+    def entity(self, name: str) -> Entity | None:
+        """The entity of that name, ignoring letter case."""
+        wanted = name.lower()
+        return next((e for e in self.entities if e.name.lower() == wanted), None)

@@ -1,0 +1,262 @@
+"""The entities every application has, their helper tables and hidden columns (data-model.md sections 2.4, 3, 11).
+
+Pure data and small functions that make it; nothing here knows a database.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from msgspec import Struct
+
+from apilane.model.definition import Entity, ForeignKey, OnDelete, Property, PropertyType, Unique
+
+__all__ = [
+    "EMAIL_TEMPLATE_SEEDS",
+    "HELPER_TABLES",
+    "HIDDEN_COLUMNS",
+    "HiddenColumn",
+    "custom_entity",
+    "differentiation_property",
+    "system_entities",
+]
+
+_String, _Number, _Boolean, _Date = PropertyType.String, PropertyType.Number, PropertyType.Boolean, PropertyType.Date
+MAX_INT64: Final = 9223372036854775807
+
+
+def _id(description: str = "Primary key", decimal_places: int | None = 0) -> Property:
+    return Property(
+        name="ID",
+        type=_Number,
+        description=description,
+        decimal_places=decimal_places,
+        required=True,
+        is_primary_key=True,
+        is_system=True,
+    )
+
+
+def _system(name: str, type: PropertyType, description: str | None = None, **more: object) -> Property:
+    return Property(name=name, type=type, description=description, is_system=True, **more)  # type: ignore[arg-type]
+
+
+def _date(name: str, description: str, *, required: bool = True) -> Property:
+    return _system(name, _Date, description, minimum=0, maximum=MAX_INT64, required=required)
+
+
+def differentiation_property(entity: str) -> Property:
+    """The tenant column for applications differentiated by ``entity``."""
+    return _system(
+        f"{entity}_ID", _Number, "The differentiation property", decimal_places=0, minimum=0, maximum=MAX_INT64
+    )
+
+
+def custom_entity(
+    name: str, properties: tuple[Property, ...] = (), *, differentiation_entity: str | None = None
+) -> Entity:
+    """A custom entity with its system properties and constraints in front of ``properties``.
+
+    ``differentiation_entity`` None: the entity does not carry the tenant column.
+    """
+    system = [
+        _id(),
+        _system("Owner", _Number, "The record owner", decimal_places=0),
+        _date("Created", "Date created (UTC)"),
+    ]
+    constraints = [ForeignKey(property="Owner", entity="Users", is_system=True)]
+    if differentiation_entity:
+        system.append(differentiation_property(differentiation_entity))
+        constraints.append(
+            ForeignKey(property=f"{differentiation_entity}_ID", entity=differentiation_entity, is_system=True)
+        )
+    return Entity(
+        name=name,
+        differentiation=bool(differentiation_entity),
+        properties=(*system, *properties),
+        constraints=tuple(constraints),
+    )
+
+
+def system_entities(differentiation_entity: str | None = None) -> tuple[Entity, ...]:
+    """The system entities of a new application, in stored order."""
+    tenant_properties: tuple[Property, ...] = ()
+    tenant_constraints: tuple[ForeignKey, ...] = ()
+    first: tuple[Entity, ...] = ()
+    if differentiation_entity:
+        tenant_properties = (differentiation_property(differentiation_entity),)
+        tenant_constraints = (
+            ForeignKey(property=f"{differentiation_entity}_ID", entity=differentiation_entity, is_system=True),
+        )
+        first = (
+            Entity(
+                name=differentiation_entity,
+                description="The differentiation entity",
+                change_tracking=True,
+                is_system=True,
+                properties=(_id(), _date("Created", "Date created (UTC)")),
+            ),
+        )
+    users = Entity(
+        name="Users",
+        description="Application users",
+        change_tracking=True,
+        differentiation=bool(differentiation_entity),
+        is_system=True,
+        properties=(
+            _id(),
+            _system(
+                "Email",
+                _String,
+                "The user email",
+                minimum=4,
+                maximum=100,
+                required=True,
+                validation_regex=r"[^@]+@[^\.]+\..+",
+            ),
+            _system("Username", _String, "The user name", minimum=4, maximum=100, required=True),
+            _date("Created", "Created (UTC)"),
+            _date("LastLogin", "The date the user was last seen (UTC)", required=False),
+            _system("EmailConfirmed", _Boolean, "True if the user email is verified", required=True),
+            _system("Password", _String, "The user password", minimum=8, maximum=400, required=True, encrypted=True),
+            _system(
+                "Roles",
+                _String,
+                "The user roles comma separated",
+                maximum=1000,
+                validation_regex=r"^[a-z\,]{2,}$",
+            ),
+            *tenant_properties,
+        ),
+        constraints=(
+            Unique(properties=("Email",), is_system=True),
+            Unique(properties=("Username",), is_system=True),
+            *tenant_constraints,
+        ),
+    )
+    auth_tokens = Entity(
+        name="AuthTokens",
+        description="Stores the authentication tokens",
+        is_system=True,
+        is_read_only=True,
+        properties=(
+            _id(decimal_places=None),
+            _system(
+                "Token", _String, "The authentication token (auto generated on login)", maximum=100, required=True
+            ),
+            _system("Owner", _Number, "The owner", decimal_places=0, required=True),
+            _date("Created", "Created (UTC)"),
+        ),
+        constraints=(
+            Unique(properties=("Token",), is_system=True),
+            ForeignKey(property="Owner", entity="Users", on_delete=OnDelete.Cascade, is_system=True),
+        ),
+    )
+    files = Entity(
+        name="Files",
+        description="Stores the files",
+        differentiation=bool(differentiation_entity),
+        is_system=True,
+        properties=(
+            _id("The primary key", decimal_places=None),
+            _system("Name", _String, "The file name", required=True),
+            _system("UID", _String, "The file's unique identifier", maximum=400, required=True),
+            _system("Size", _Number, "The file's size in MB", decimal_places=6, required=True),
+            _system("Owner", _Number, "The file owner", decimal_places=0),
+            _date("Created", "The date the file was uploaded (UTC)"),
+            *tenant_properties,
+        ),
+        constraints=(
+            Unique(properties=("UID",), is_system=True),
+            ForeignKey(property="Owner", entity="Users", is_system=True),
+            *tenant_constraints,
+        ),
+    )
+    return (*first, users, auth_tokens, files)
+
+
+class HiddenColumn(Struct, frozen=True, kw_only=True):
+    """A column of the server's own in a system table (B-D17), never on the wire.
+
+    Its uniqueness stands for the uniqueness of ``shows`` and violations name that property. ``source`` says what
+    it holds: ``fold`` (``apilane.model.text.fold`` of the value) or ``hash`` (keyed hash of a secret).
+    """
+
+    name: str
+    shows: str
+    source: str
+    maximum: int = 400
+
+
+HIDDEN_COLUMNS: Final[dict[str, tuple[HiddenColumn, ...]]] = {
+    "Users": (
+        HiddenColumn(name="H_Email_Fold", shows="Email", source="fold"),
+        HiddenColumn(name="H_Username_Fold", shows="Username", source="fold"),
+    ),
+    "AuthTokens": (HiddenColumn(name="H_Token_Hash", shows="Token", source="hash", maximum=100),),
+}
+"""By entity name. All are Strings, required and unique."""
+
+
+def _token_table(name: str) -> Entity:
+    return Entity(
+        name=name,
+        is_system=True,
+        properties=(
+            _id(),
+            _system("Owner", _Number, decimal_places=0, required=True),
+            _system("Token", _String, maximum=100, required=True),
+            _system("Created", _Date, required=True),
+        ),
+        constraints=(
+            ForeignKey(property="Owner", entity="Users", on_delete=OnDelete.Cascade, is_system=True),
+            Unique(properties=("Token",), is_system=True),
+        ),
+    )
+
+
+HELPER_TABLES: Final[tuple[Entity, ...]] = (
+    Entity(
+        name="H_Entity_Change_Tracking",
+        is_system=True,
+        properties=(
+            _id(),
+            _system("Entity", _String, maximum=100, required=True),
+            _system("RecordID", _Number, decimal_places=0, required=True),
+            _system("Owner", _Number, decimal_places=0),
+            _system("Data", _String, required=True),
+            _system("Created", _Date, required=True),
+        ),
+    ),
+    _token_table("H_Auth_Email_Confirmation_Tokens"),
+    _token_table("H_Auth_Password_Reset_Tokens"),
+    Entity(
+        name="H_Email_Templates",
+        is_system=True,
+        properties=(
+            _id(),
+            _system("Description", _String),
+            _system("Active", _Boolean, required=True),
+            _system("EventCode", _String, maximum=100, required=True),
+            _system("Subject", _String, maximum=2000),
+            _system("Content", _String),
+        ),
+    ),
+    Entity(
+        name="H_Schema",
+        description="One row: the version of the definition that these tables carry out",
+        is_system=True,
+        properties=(_id(), _system("Version", _Number, decimal_places=0, required=True)),
+    ),
+)
+"""Tables beside the entities, in the application's own database; visible to custom SQL only."""
+
+HELPER_INDEXES: Final[dict[str, tuple[tuple[str, ...], ...]]] = {
+    "H_Entity_Change_Tracking": (("Entity", "RecordID"),),
+}
+
+EMAIL_TEMPLATE_SEEDS: Final[tuple[tuple[int, str, str, str, str], ...]] = (
+    (1, "UserRegisterConfirmation", "Email confirmation", "Welcome!", "<a href='{confirmation_url}'>Confirm</a>"),
+    (2, "UserForgotPassword", "Reset password", "Reset Password", "<a href='{reset_password_url}'>Reset</a>"),
+)
+"""``(ID, EventCode, Description, Subject, Content)`` of the templates a new application starts with, inactive."""

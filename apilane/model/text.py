@@ -1,0 +1,33 @@
+"""How text is compared and measured, the same on every provider.
+
+Letter case folds one letter at a time and accents count (B-Q3): ``É`` equals ``é`` and not ``e``. No letter outside ASCII
+folds to an ASCII one, so a pure ASCII value can be answered by a database's own ASCII rules and thus from an index.
+"""
+
+from __future__ import annotations
+
+import sys
+
+__all__ = ["fold", "utf16_length"]
+
+
+def _single_lower(code: int) -> int | None:
+    """The lower-case letter of a code point where that is one letter and stays on its side of ASCII."""
+    lower = chr(code).lower()
+    if len(lower) != 1 or ord(lower) == code or (lower.isascii() and code > 127):
+        return None
+    return ord(lower)
+
+
+_FOLD = {code: lower for code in range(sys.maxunicode + 1) if (lower := _single_lower(code)) is not None}
+_FOLD[ord("ς")] = ord("σ")  # final sigma is the same letter
+
+
+def fold(text: str) -> str:
+    """``text`` with letter case folded; its length does not change."""
+    return text.lower() if text.isascii() else text.translate(_FOLD)
+
+
+def utf16_length(text: str) -> int:
+    """Length in UTF-16 units, which is how the wire counts characters."""
+    return len(text) if text.isascii() else len(text.encode("utf-16-le", "surrogatepass")) // 2

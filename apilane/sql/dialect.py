@@ -1,0 +1,94 @@
+"""What the statement builder must know of a database beyond SQLAlchemy's own dialect. Pure: no connection.
+
+A driver subclasses ``Dialect`` in its ``dialect.py`` and overrides only what differs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, ClassVar
+
+import sqlalchemy as sa
+from msgspec import Struct
+from sqlalchemy.engine.interfaces import Dialect as SQLAlchemyDialect
+
+from apilane.model.definition import Entity, Property, PropertyType
+from apilane.sql.statement import Value
+
+__all__ = ["Dialect", "Migration", "Renames"]
+
+
+class Renames(Struct, frozen=True):
+    """Old names by new ones. ``properties`` is keyed by (new entity name, new property name)."""
+
+    entities: Mapping[str, str] = {}
+    properties: Mapping[tuple[str, str], str] = {}
+
+
+class Migration(Struct, frozen=True):
+    """From one set of tables to another; helper tables are part of both."""
+
+    before: tuple[Entity, ...]
+    after: tuple[Entity, ...]
+    renames: Renames = Renames()
+
+
+class Dialect:
+    """One provider's SQL. Instances are immutable and shared by every application on that provider."""
+
+    name: ClassVar[str]
+    sqlalchemy: SQLAlchemyDialect
+
+    def column_type(self, property: Property) -> sa.types.TypeEngine[Any]:
+        """The column type of data-model.md section 10."""
+        raise NotImplementedError
+
+    def column_default(self, property: Property) -> sa.TextClause | None:
+        """The DDL default of a required column: 0, '' or false (data-model.md section 10); None for others and keys."""
+        if not property.required or property.is_primary_key:
+            return None
+        return sa.text("''" if property.type is PropertyType.String else "0")
+
+    def decoder(self, property: Property) -> Callable[[Value], Value] | None:
+        """From what the client library returns to str/int/float/bool/None; None when nothing needs doing.
+
+        The decoder is never called with None.
+        """
+        raise NotImplementedError
+
+    def encode_boolean(self, value: bool) -> Value:
+        """A Boolean as the client library wants it bound."""
+        return value
+
+    def text_operand(self, operator: str, value: str) -> tuple[str, tuple[Value, ...]]:
+        """Prepare a String filter value: ``(variant, parameters)``.
+
+        ``operator`` is one of equal, notequal, startswith, endswith, contains, notcontains. ``variant`` becomes part
+        of the statement's shape; ``parameters`` are bound in order. Letter case folds (``apilane.model.text.fold``),
+        accents count, ``%`` ``_`` ``\\`` are literal (B-Q3); pure ASCII text stays answerable from an index.
+        """
+        raise NotImplementedError
+
+    def text_predicate(
+        self, operator: str, variant: str, column: sa.ColumnElement[str], binds: Sequence[sa.BindParameter[Any]]
+    ) -> sa.ColumnElement[bool]:
+        """The condition for a variant of ``text_operand``; rows where the column is null never match."""
+        raise NotImplementedError
+
+    def order_by(
+        self, column: sa.ColumnElement[Any], property: Property, *, descending: bool
+    ) -> Sequence[sa.ColumnElement[Any]]:
+        """Sort keys with nulls first ascending, last descending (B-Q12)."""
+        return [column.desc() if descending else column.asc()]
+
+    def page(self, select: sa.Select[Any], limit: sa.BindParameter[int], offset: sa.BindParameter[int]) -> sa.Select[Any]:
+        """Paging; the select always has an order."""
+        return select.limit(limit).offset(offset)
+
+    def migrate(self, migration: Migration) -> list[str]:
+        """The statements that carry a migration out, in order (the driver's ``schema.py``).
+
+        Creates, renames, drops and alters tables, columns, constraints and indexes: declared indexes, unique
+        constraints, foreign keys, and the automatic indexes (``Owner``, differentiation, foreign keys).
+        """
+        raise NotImplementedError

@@ -1,0 +1,113 @@
+"""The contract between the house and a database driver.
+
+A *driver* serves one provider. A *session* is a handle on one database: cheap to keep, safe to share between tasks of
+one event loop; connections behind it open when needed. A *write is a unit*: a generator that yields steps and receives
+their results, so that the driver decides where it runs and no caller ever holds a transaction open.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Generator, Mapping, Sequence
+from typing import Any, NamedTuple, Protocol, TypeVar, runtime_checkable
+
+from msgspec import Struct
+
+from apilane.sql.dialect import Dialect
+from apilane.sql.statement import Statement, Value
+
+__all__ = ["Driver", "Features", "Result", "Row", "Session", "Step", "Unit"]
+
+Row = tuple[Value, ...]
+T = TypeVar("T")
+
+
+class Step(NamedTuple):
+    """One statement of a unit with its parameters in the order of the text."""
+
+    statement: Statement
+    parameters: Sequence[Value] = ()
+
+
+class Result(NamedTuple):
+    """What a step gave. ``matched``: rows matched by an update or delete, changed or not."""
+
+    rows: Sequence[Row] = ()
+    matched: int = 0
+    inserted_id: int | None = None
+
+
+Unit = Generator[Step, Result, T]
+"""A write. A failing step is thrown into the generator as a ``StorageError``; a unit that lets it pass is rolled back,
+as is one that raises anything else. After a failure a unit may yield reads (to find out what was violated) only where
+``Features.reads_after_failure`` is set. Units never await and must be repeatable: a driver may run a unit again."""
+
+
+class Features(Struct, frozen=True, kw_only=True):
+    """What product code may ask of a driver before it tries. Each flag is proven by the conformance suite."""
+
+    embedded: bool = False
+    """The database is a file of this machine; the house chooses its path and no connection string is given."""
+    exact_decimals: bool = True
+    """Numbers with decimals come back as they went in, up to 18 digits; otherwise up to 15."""
+    transactional_ddl: bool = True
+    """A failing migration leaves nothing behind."""
+    reads_after_failure: bool = False
+    """A unit may read after one of its steps failed."""
+    names_foreign_keys: bool = True
+    """``ForeignKeyViolation`` carries the columns."""
+
+
+@runtime_checkable
+class Session(Protocol):
+    """One database. All methods raise only ``StorageError`` for what the database does."""
+
+    async def fetch(self, statement: Statement, parameters: Sequence[Value] = ()) -> Sequence[Row]:
+        """Run a read and return its rows; sees every unit acknowledged before the call."""
+        ...
+
+    def stream(self, statement: Statement, parameters: Sequence[Value] = ()) -> AsyncIterator[Sequence[Row]]:
+        """Run a read and give its rows in batches, without holding all of them."""
+        ...
+
+    async def run(self, unit: Unit[T], *, single: bool = False) -> T:
+        """Run a unit in a transaction of its own and return its value once it is durable.
+
+        ``single``: the unit yields at most one step that writes, as its last. Cancelling the caller before the unit
+        began leaves no trace; a unit that has begun is finished or rolled back whole.
+        """
+        ...
+
+    async def alter(self, unit: Unit[T]) -> T:
+        """Run a unit of schema statements alone; foreign keys are checked at its end, not during."""
+        ...
+
+    async def change_mark(self) -> Value:
+        """A value that differs whenever somebody else has committed since it was last asked; cheap enough for 4/s."""
+        ...
+
+    async def close(self) -> None:
+        """Finish what was accepted, then let go of every connection."""
+        ...
+
+
+@runtime_checkable
+class Driver(Protocol):
+    """One storage provider."""
+
+    name: str
+    """The ``StorageProvider`` of manifests: SQLite, MySQL ..."""
+    version: str
+    """Of the client library and what it carries, for people: ``apsw 3.54.1 (SQLite 3.54.1)``."""
+    dialect: Dialect
+    features: Features
+
+    def session(self, address: str, *, options: Mapping[str, Any] | None = None) -> Session:
+        """A handle on the database at ``address``: a path for an embedded provider, else a connection string.
+
+        Opens nothing yet. Embedded databases are created when they are first used *if their folder exists*.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Let go of everything shared between sessions (pools, threads)."""
+        ...
