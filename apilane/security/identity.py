@@ -1,0 +1,71 @@
+"""Who is calling: actors, and the objects that recognise them.
+
+The core knows no credential; plugins register ``Authenticator`` objects (``apilane_register_authenticators``) and use what
+a ``TokenDirectory`` offers to look tokens up.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol, runtime_checkable
+
+from msgspec import Struct
+
+__all__ = ["ANONYMOUS", "Actor", "ApplicationView", "Authenticator", "RequestView", "TokenDirectory"]
+
+
+class Actor(Struct, frozen=True, gc=False):
+    """A caller. ``user_id`` None: anonymous, or an owner of the application on the portal channel."""
+
+    user_id: int | None = None
+    roles: frozenset[str] = frozenset()
+    """The user's own roles, without ANONYMOUS and AUTHENTICATED."""
+    tenant: int | None = None
+    """Value of the differentiation property."""
+    credential_id: int | None = None
+    """Row of ``AuthTokens`` that proved the identity."""
+    is_owner: bool = False
+
+
+ANONYMOUS = Actor()
+
+
+class RequestView(Protocol):
+    """What an authenticator may see of a request."""
+
+    method: str
+    """Upper case."""
+    headers: dict[bytes, bytes]
+    """Lower-case names; the last of a repeated header."""
+    raw_target: bytes
+    """Path and query exactly as on the request line."""
+
+    async def body(self) -> bytes:
+        """The raw body; read once, kept for the action."""
+        ...
+
+
+class TokenDirectory(Protocol):
+    """The user tokens of one application."""
+
+    async def find(self, token: str) -> Actor | None:
+        """The user a token stands for; None when unknown or expired. ``token`` is a GUID in canonical form."""
+        ...
+
+
+class ApplicationView(Protocol):
+    """What an authenticator may use of the application that the request names."""
+
+    token: str
+    tokens: TokenDirectory
+
+
+@runtime_checkable
+class Authenticator(Protocol):
+    """Recognises one kind of credential."""
+
+    async def authenticate(self, request: RequestView, application: ApplicationView) -> Actor | None:
+        """The caller; None when the request carries no credential of this kind or an unknown one.
+
+        Raises ``ApilaneError`` to refuse the request.
+        """
+        ...
