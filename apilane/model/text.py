@@ -1,4 +1,4 @@
-"""How text is compared and measured, the same on every provider.
+"""How text is compared, trimmed and measured, the same on every provider.
 
 Letter case folds one letter at a time and accents count (B-Q3): ``É`` equals ``é`` and not ``e``. No letter outside ASCII
 folds to an ASCII one, so a pure ASCII value can be answered by a database's own ASCII rules and thus from an index.
@@ -6,7 +6,10 @@ folds to an ASCII one, so a pure ASCII value can be answered by a database's own
 
 from __future__ import annotations
 
-__all__ = ["fold", "utf16_length"]
+__all__ = ["fold", "trim", "utf16_length"]
+
+# What the wire calls white space: Unicode's, which is Python's without U+001C to U+001F.
+_WHITE_SPACE = "".join(chr(code) for code in range(0x3001) if chr(code).isspace() and code not in range(0x1C, 0x20))
 
 
 def _single_lower(code: int) -> int | None:
@@ -30,3 +33,8 @@ def fold(text: str) -> str:
 def utf16_length(text: str) -> int:
     """Length in UTF-16 units, which is how the wire counts characters."""
     return len(text) if text.isascii() else len(text.encode("utf-16-le", "surrogatepass")) // 2
+
+
+def trim(text: str) -> str:
+    """``text`` without outer white space."""
+    return text.strip(_WHITE_SPACE)

@@ -61,7 +61,13 @@ class ApplicationView(Protocol):
 
 @runtime_checkable
 class Authenticator(Protocol):
-    """Recognises one kind of credential."""
+    """Recognises one kind of credential.
+
+    ``scheme``: ``signature`` objects are asked only when the request carries ``x-auth-signature``, all others only when it
+    does not; a signed request that none of them recognises is refused.
+    """
+
+    scheme: str
 
     async def authenticate(self, request: RequestView, application: ApplicationView) -> Actor | None:
         """The caller; None when the request carries no credential of this kind or an unknown one.

@@ -5,32 +5,18 @@ A driver subclasses ``Dialect`` in its ``dialect.py`` and overrides only what di
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
+from decimal import Decimal
 from typing import Any, ClassVar
 
 import sqlalchemy as sa
-from msgspec import Struct
 from sqlalchemy.engine.interfaces import Dialect as SQLAlchemyDialect
 
-from apilane.model.definition import Entity, Property, PropertyType
+from apilane.model.definition import Property, PropertyType
+from apilane.model.migration import Migration, Renames
 from apilane.sql.statement import Value
 
 __all__ = ["Dialect", "Migration", "Renames"]
-
-
-class Renames(Struct, frozen=True):
-    """Old names by new ones. ``properties`` is keyed by (new entity name, new property name)."""
-
-    entities: Mapping[str, str] = {}
-    properties: Mapping[tuple[str, str], str] = {}
-
-
-class Migration(Struct, frozen=True):
-    """From one set of tables to another; helper tables are part of both."""
-
-    before: tuple[Entity, ...]
-    after: tuple[Entity, ...]
-    renames: Renames = Renames()
 
 
 class Dialect:
@@ -60,6 +46,13 @@ class Dialect:
         """A Boolean as the client library wants it bound."""
         return value
 
+    def encode_decimal(self, value: Decimal) -> Value:
+        """A number of a filter that is no 64-bit integer, as the client library wants it bound.
+
+        Exact providers (``Features.exact_decimals``) give it back as it is.
+        """
+        return float(value)
+
     def text_operand(self, operator: str, value: str) -> tuple[str, tuple[Value, ...]]:
         """Prepare a String filter value: ``(variant, parameters)``.
 
@@ -81,7 +74,9 @@ class Dialect:
         """Sort keys with nulls first ascending, last descending (B-Q12)."""
         return [column.desc() if descending else column.asc()]
 
-    def page(self, select: sa.Select[Any], limit: sa.BindParameter[int], offset: sa.BindParameter[int]) -> sa.Select[Any]:
+    def page(
+        self, select: sa.Select[Any], limit: sa.BindParameter[int], offset: sa.BindParameter[int]
+    ) -> sa.Select[Any]:
         """Paging; the select always has an order."""
         return select.limit(limit).offset(offset)
 

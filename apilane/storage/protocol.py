@@ -7,7 +7,7 @@ their results, so that the driver decides where it runs and no caller ever holds
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Generator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Generator, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol, TypeVar, runtime_checkable
 
 from msgspec import Struct
@@ -39,7 +39,8 @@ class Result(NamedTuple):
 Unit = Generator[Step, Result, T]
 """A write. A failing step is thrown into the generator as a ``StorageError``; a unit that lets it pass is rolled back,
 as is one that raises anything else. After a failure a unit may yield reads (to find out what was violated) only where
-``Features.reads_after_failure`` is set. Units never await and must be repeatable: a driver may run a unit again."""
+``Features.reads_after_failure`` is set. Units never await and must be repeatable: a driver is given what makes the
+unit, and may make and run it again."""
 
 
 class Features(Struct, frozen=True, kw_only=True):
@@ -69,7 +70,7 @@ class Session(Protocol):
         """Run a read and give its rows in batches, without holding all of them."""
         ...
 
-    async def run(self, unit: Unit[T], *, single: bool = False) -> T:
+    async def run(self, make_unit: Callable[[], Unit[T]], *, single: bool = False) -> T:
         """Run a unit in a transaction of its own and return its value once it is durable.
 
         ``single``: the unit yields at most one step that writes, as its last. Cancelling the caller before the unit
@@ -77,7 +78,7 @@ class Session(Protocol):
         """
         ...
 
-    async def alter(self, unit: Unit[T]) -> T:
+    async def alter(self, make_unit: Callable[[], Unit[T]]) -> T:
         """Run a unit of schema statements alone; foreign keys are checked at its end, not during."""
         ...
 

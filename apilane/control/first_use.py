@@ -1,0 +1,152 @@
+"""Entering the instance: the data folder, the master key, and on first use the control tables and the admin.
+
+Several processes may do this at the same moment on one data folder: one of them makes everything, in one unit, and the
+others find it made.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import time
+from collections.abc import Generator
+from pathlib import Path
+from typing import NamedTuple
+
+from apilane.control.secrets import SecretsBox
+from apilane.control.statements import ControlStatements
+from apilane.control.tables import CONTROL_TABLES, SCHEMA_VERSION
+from apilane.errors import ConfigurationError
+from apilane.model.text import fold
+from apilane.security.encryption import load_master_key
+from apilane.security.passwords import Passwords
+from apilane.settings import Settings
+from apilane.sql.dialect import Dialect, Migration
+from apilane.sql.statement import Statement, Value
+from apilane.storage.errors import MissingObject, StorageError
+from apilane.storage.protocol import Result, Session, Step
+
+__all__ = ["Admin", "enter", "prepare_data_dir"]
+
+DEFAULT_ADMIN_EMAIL = "admin@localhost"
+PASSWORD_MINIMUM = 12
+
+
+class Admin(NamedTuple):
+    """The instance admin with the password as somebody may type it."""
+
+    email: str
+    password: str
+
+
+def prepare_data_dir(path: Path) -> None:
+    """Make the folder, open to its owner only, when it is missing. Raises ConfigurationError when it is of no use."""
+    try:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigurationError(
+            f"The data folder {path} cannot be made: {error.strerror}. Create it, or name another with --data-dir."
+        ) from error
+    if not os.access(path, os.R_OK | os.W_OK | os.X_OK):
+        raise ConfigurationError(
+            f"The data folder {path} cannot be written by the user that runs apilane. Change its owner or permissions, "
+            "or name another with --data-dir."
+        )
+
+
+async def enter(
+    session: Session, dialect: Dialect, statements: ControlStatements, settings: Settings
+) -> tuple[SecretsBox, Admin | None]:
+    """What opens the instance's secrets, and the admin if this call made one with a password nobody knows yet.
+
+    Raises ConfigurationError for a missing or wrong master key and for a control store newer than this program.
+    """
+    row = await _instance(session, statements)
+    box = SecretsBox(load_master_key(settings, create=row is None))
+    admin = None
+    if row is None:
+        admin = await _first_use(session, dialect, statements, settings, box)
+        row = await _instance(session, statements)
+        if row is None:
+            raise ConfigurationError("The control store has its tables but no instance row. Restore it from a backup.")
+    version, check_value = row
+    if version > SCHEMA_VERSION:
+        raise ConfigurationError(
+            f"The control store has schema version {version}; this apilane knows up to {SCHEMA_VERSION}. "
+            "Run the newer apilane that wrote it."
+        )
+    if not box.knows(check_value):
+        raise ConfigurationError(
+            "The master key does not belong to this control store. Restore the master.key (or APILANE_MASTER_KEY) and "
+            "the control store that were made together; nothing was changed."
+        )
+    return box, admin
+
+
+async def _instance(session: Session, statements: ControlStatements) -> tuple[int, str] | None:
+    try:
+        rows = await session.fetch(statements.instance)
+    except MissingObject:
+        return None
+    return (rows[0][0], rows[0][1]) if rows else None
+
+
+async def _first_use(
+    session: Session, dialect: Dialect, statements: ControlStatements, settings: Settings, box: SecretsBox
+) -> Admin | None:
+    """Make tables, instance row and admin; None when the admin's password is known already or another was first."""
+    admin = _admin_to_be(settings)
+    instance: dict[str, Value] = {
+        "schemaversion": SCHEMA_VERSION,
+        "keycheck": box.check_value(),
+        "sequence": 0,
+        "created": time.time_ns() // 1_000_000,
+    }
+    user: dict[str, Value] = {
+        "email": admin.email,
+        "emailfold": fold(admin.email),
+        "passwordhash": await _password_hash(settings, admin.password),
+        "isadmin": dialect.encode_boolean(True),
+        "created": instance["created"],
+    }
+    tables = dialect.migrate(Migration((), CONTROL_TABLES))
+
+    def unit() -> Generator[Step, Result, None]:
+        for text in tables:
+            yield Step(Statement(text, writes=True))
+        yield Step(statements.insert_instance, statements.insert_instance.parameters(instance))
+        yield Step(statements.insert_portal_user, statements.insert_portal_user.parameters(user))
+
+    try:
+        await session.alter(unit)
+    except StorageError:
+        # Another process was first: its tables are why ours could not be made.
+        if await _instance(session, statements) is None:
+            raise
+        return None
+    return admin if settings.admin_password is None else None
+
+
+def _admin_to_be(settings: Settings) -> Admin:
+    email = settings.admin_email or DEFAULT_ADMIN_EMAIL
+    if not 3 <= len(email) <= 100 or "@" not in email.strip("@"):
+        raise ConfigurationError(
+            f"APILANE_ADMIN_EMAIL is {email!r}, which is no e-mail address of at most 100 characters."
+        )
+    password = settings.admin_password
+    if password is not None and len(password) < PASSWORD_MINIMUM:
+        raise ConfigurationError(
+            f"APILANE_ADMIN_PASSWORD has {len(password)} characters; the instance admin needs at least "
+            f"{PASSWORD_MINIMUM}. Without it a random one is made and printed once."
+        )
+    return Admin(email, password or secrets.token_urlsafe(15))
+
+
+async def _password_hash(settings: Settings, password: str) -> str:
+    passwords = Passwords(
+        settings.argon2_time_cost, settings.argon2_memory_kib, settings.argon2_parallelism, concurrency=1
+    )
+    try:
+        return await passwords.hash(password)
+    finally:
+        passwords.close()

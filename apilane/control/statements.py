@@ -1,0 +1,85 @@
+"""The control store's statements, built once for a dialect. Pure; parameters are given in the order of the names."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import sqlalchemy as sa
+
+from apilane.control.tables import APPLICATIONS, AUDIT, INSTANCE, PENDING_CHANGES, PORTAL_USERS
+from apilane.model.definition import Entity
+from apilane.sql.dialect import Dialect
+from apilane.sql.statement import Statement, compile_statement
+from apilane.sql.tables import table_of
+
+__all__ = ["ControlStatements"]
+
+
+class ControlStatements:
+    """Every statement the control store runs, by what it does. Parameters, in order, are in each comment."""
+
+    def __init__(self, dialect: Dialect) -> None:
+        self._dialect = dialect
+        instance, applications = table_of(INSTANCE, dialect), table_of(APPLICATIONS, dialect)
+        pending, audit = table_of(PENDING_CHANGES, dialect), table_of(AUDIT, dialect)
+        users = table_of(PORTAL_USERS, dialect)
+
+        self.instance = self._select(instance, "SchemaVersion", "KeyCheck", "Sequence")
+        self.insert_instance = self._insert(INSTANCE)
+        sequence = instance.c["Sequence"]
+        self.lock_instance = self._write(sa.update(instance).values({sequence: sequence}))
+        self.raise_sequence = self._write(sa.update(instance).values({sequence: sequence + sa.literal_column("1")}))
+
+        whole = ("Token", "Version", "Definition", "Secrets")
+        self.application = self._select(applications, *whole, by="Token")  # token
+        self.applications_named = self._select(applications, *whole, by="Name")  # name
+        self.applications = self._select(applications, "Token", "Name", "Version", order="Name")
+        changed = sa.select(applications.c["Token"], applications.c["Sequence"])
+        changed = changed.where(applications.c["Sequence"] > sa.bindparam("since", type_=sa.BigInteger()))
+        self.changes = self._compile(changed.order_by(applications.c["Sequence"]))  # since
+        self.insert_application = self._insert(APPLICATIONS)
+        renewed = ("Name", "Version", "Definition", "Secrets", "Sequence", "Updated")
+        update = sa.update(applications).values({name: sa.bindparam(_parameter(name)) for name in renewed})
+        self.update_application = self._write(update.where(applications.c["Token"] == sa.bindparam("token")))
+
+        self.pending = self._select(pending, *_columns(PENDING_CHANGES), by="Token")  # token
+        self.pending_tokens = self._select(pending, "Token", order="ID")
+        self.insert_pending = self._insert(PENDING_CHANGES)
+        self.delete_pending = self._write(sa.delete(pending).where(pending.c["Token"] == sa.bindparam("token")))
+
+        self.insert_audit = self._insert(AUDIT)
+        newest = sa.select(*(audit.c[name] for name in _columns(AUDIT)))
+        newest = newest.where(audit.c["Token"] == sa.bindparam("token")).order_by(audit.c["ID"].desc())
+        limit, offset = (sa.bindparam(name, type_=sa.Integer()) for name in ("limit", "offset"))
+        self.audit = self._compile(dialect.page(newest, limit, offset))  # token, limit, offset
+
+        self.portal_user = self._select(users, "ID", "Email", "PasswordHash", "IsAdmin", by="EmailFold")  # fold
+        self.insert_portal_user = self._insert(PORTAL_USERS)
+
+    def _compile(self, element: sa.ClauseElement) -> Statement:
+        return compile_statement(element, self._dialect.sqlalchemy)
+
+    def _write(self, element: sa.ClauseElement) -> Statement:
+        return compile_statement(element, self._dialect.sqlalchemy, writes=True)
+
+    def _select(self, table: sa.Table, *columns: str, by: str | None = None, order: str | None = None) -> Statement:
+        select: sa.Select[Any] = sa.select(*(table.c[name] for name in columns))
+        if by is not None:
+            select = select.where(table.c[by] == sa.bindparam(_parameter(by)))
+        if order is not None:
+            select = select.order_by(table.c[order])
+        return self._compile(select)
+
+    def _insert(self, entity: Entity) -> Statement:
+        """Insert a row of all columns but the key; parameters by column name in lower case."""
+        values = {name: sa.bindparam(_parameter(name)) for name in _columns(entity)}
+        return self._write(sa.insert(table_of(entity, self._dialect)).values(values))
+
+
+def _columns(entity: Entity) -> tuple[str, ...]:
+    return tuple(p.name for p in entity.properties if not p.is_primary_key)
+
+
+def _parameter(column: str) -> str:
+    # SQLAlchemy keeps the columns' own names for itself in INSERT and UPDATE; it compares exactly.
+    return column.lower()

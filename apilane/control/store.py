@@ -1,0 +1,269 @@
+"""The control plane's own store: applications with their secrets, portal users, audit.
+
+One more database of the same drivers. A change of an application has two phases, so that its definition here and its
+tables there can be brought together again after a crash: ``begin`` keeps it beside the current one, ``publish`` makes
+it current, ``abandon`` drops it. What lies between is ``apilane.services.applying``.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Generator, Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from apilane.control.first_use import Admin, enter, prepare_data_dir
+from apilane.control.records import ApplicationName, AuditRecord, PendingChange, PortalUser, StoredApplication
+from apilane.control.secrets import Secrets, SecretsBox, masked
+from apilane.control.statements import ControlStatements
+from apilane.errors import ConfigurationError
+from apilane.model.definition import ApplicationDefinition
+from apilane.model.text import fold
+from apilane.security.tokens import canonical_guid
+from apilane.settings import Settings
+from apilane.sql.statement import Statement, Value
+from apilane.storage.errors import StorageError, UniqueViolation
+from apilane.storage.protocol import Driver, Result, Row, Session, Step
+
+__all__ = ["ControlStore", "StoredApplication"]
+
+
+class ControlStore:
+    """Shared by the tasks of one event loop; every process has its own. Made by ``open``.
+
+    ``first_admin``: e-mail and password of the instance admin, only where this very call made them up; show it once.
+    Methods raise ``StorageError`` when the store is down.
+    """
+
+    def __init__(
+        self, driver: Driver, session: Session, statements: ControlStatements, box: SecretsBox, admin: Admin | None
+    ) -> None:
+        self.first_admin = admin
+        self._dialect = driver.dialect
+        self._session = session
+        self._statements = statements
+        self._box = box
+
+    @classmethod
+    async def open(cls, settings: Settings, drivers: Mapping[str, Driver]) -> ControlStore:
+        """Open the instance, making data folder, master key, tables and admin on first use.
+
+        Raises ConfigurationError when the folder, the key or the store cannot be used.
+        """
+        prepare_data_dir(settings.data_dir)
+        driver = drivers[settings.control_provider]
+        session = driver.session(settings.control_url or str(settings.data_dir / "control.db"))
+        statements = ControlStatements(driver.dialect)
+        try:
+            box, admin = await enter(session, driver.dialect, statements, settings)
+        except StorageError as error:
+            await session.close()
+            place = "at control_url" if settings.control_url else f"in {settings.data_dir}"
+            raise ConfigurationError(f"The control store {place} cannot be used: {error}") from error
+        except BaseException:
+            await session.close()
+            raise
+        return cls(driver, session, statements, box, admin)
+
+    async def close(self) -> None:
+        """Let go of the store's connections."""
+        await self._session.close()
+
+    async def ping(self) -> None:
+        """Return when the store answers; raise StorageError when it does not."""
+        await self._session.fetch(self._statements.instance)
+
+    # Applications
+
+    async def application(self, token: str) -> StoredApplication | None:
+        """The application of a canonical token, as last published."""
+        rows = await self._session.fetch(self._statements.application, (token,))
+        return self._stored(rows[0]) if rows else None
+
+    async def find(self, name_or_token: str) -> list[StoredApplication]:
+        """The application of that token in any textual form, else all of exactly that name."""
+        token = canonical_guid(name_or_token)
+        if token is not None and (found := await self.application(token)) is not None:
+            return [found]
+        rows = await self._session.fetch(self._statements.applications_named, (name_or_token,))
+        named = [self._stored(row) for row in rows]
+        return [each for each in named if each.definition.name == name_or_token]  # a collation may ignore case
+
+    async def applications(self) -> list[ApplicationName]:
+        """Every application, by name."""
+        return [ApplicationName(*row) for row in await self._session.fetch(self._statements.applications)]
+
+    def _stored(self, row: Row) -> StoredApplication:
+        token, version, definition, secrets = row
+        return StoredApplication(
+            definition=_definition(definition), secrets=self._box.unwrap(secrets, token), version=version
+        )
+
+    # What changed
+
+    async def mark(self) -> Value:
+        """A value that differs when anything may have changed since it was last asked. Costs microseconds."""
+        return await self._session.change_mark()
+
+    async def sequence(self) -> int:
+        """Where ``changes`` should start: the number of the last published change."""
+        return int((await self._session.fetch(self._statements.instance))[0][2])
+
+    async def changes(self, since: int) -> tuple[int, list[str]]:
+        """The sequence now, and the tokens of the applications published after ``since``, each once."""
+        rows = await self._session.fetch(self._statements.changes, (since,))
+        return (rows[-1][1] if rows else since), [row[0] for row in rows]
+
+    # A change in two phases
+
+    async def begin(
+        self,
+        definition: ApplicationDefinition,
+        secrets: Secrets,
+        expected_version: int,
+        actor: str,
+        changes: Sequence[str] = (),
+    ) -> int:
+        """Keep a change as pending and return the version it will have.
+
+        ``expected_version``: of the application the change was made from, 0 for a new one. ``changes``: what it does,
+        line by line, for the audit. Raises ConfigurationError when the application has another version by now, or
+        another change is pending.
+        """
+        token = definition.token
+        current = await self.application(token)
+        hidden = {*secrets.texts(), *(current.secrets.texts() if current else ())}
+        before = masked(msgspec.to_builtins(current.definition), hidden) if current else None
+        pending: dict[str, Value] = {
+            "token": token,
+            "version": expected_version + 1,
+            "definition": _json(definition),
+            "secrets": self._box.wrap(secrets, token),
+            "actor": actor,
+            "changes": _json(masked(list(changes), hidden)),
+            "maskedbefore": _json(before),
+            "maskedafter": _json(masked(msgspec.to_builtins(definition), hidden)),
+        }
+        statements = self._statements
+
+        def unit() -> Generator[Step, Result, None]:
+            yield Step(statements.lock_instance)
+            rows = (yield Step(statements.application, (token,))).rows
+            if (rows[0][1] if rows else 0) != expected_version:
+                raise ConfigurationError(
+                    f"Application {definition.name} ({token}) was changed by somebody else in the meantime. "
+                    "Nothing was changed now; look at the new state and apply again."
+                )
+            yield _step(statements.insert_pending, pending)
+
+        try:
+            await self._session.run(unit)
+        except UniqueViolation as error:
+            raise ConfigurationError(
+                f"Another change of application {definition.name} ({token}) is under way. Apply again when it is done."
+            ) from error
+        return expected_version + 1
+
+    async def publish(self, token: str) -> StoredApplication:
+        """Make the pending change current and write its audit record; every process sees it by ``changes``."""
+        statements = self._statements
+        now = time.time_ns() // 1_000_000
+
+        def unit() -> Generator[Step, Result, None]:
+            yield Step(statements.raise_sequence)
+            sequence = (yield Step(statements.instance)).rows[0][2]
+            rows = (yield Step(statements.pending, (token,))).rows
+            if not rows:
+                raise ConfigurationError(f"Application {token} has no pending change to publish.")
+            _, version, definition, secrets, actor, changes, before, after = rows[0]
+            application: dict[str, Value] = {
+                "token": token,
+                "name": _definition(definition).name,
+                "version": version,
+                "definition": definition,
+                "secrets": secrets,
+                "sequence": sequence,
+                "updated": now,
+            }
+            exists = (yield Step(statements.application, (token,))).rows
+            yield _step(statements.update_application if exists else statements.insert_application, application)
+            audit: dict[str, Value] = {
+                "token": token,
+                "version": version,
+                "actor": actor,
+                "created": now,
+                "changes": changes,
+                "maskedbefore": before,
+                "maskedafter": after,
+            }
+            yield _step(statements.insert_audit, audit)
+            yield Step(statements.delete_pending, (token,))
+
+        await self._session.run(unit)
+        published = await self.application(token)
+        if published is None:
+            raise ConfigurationError(f"Application {token} is gone from the control store.")
+        return published
+
+    async def abandon(self, token: str) -> None:
+        """Drop the pending change, if any; the application stays as it is."""
+        statement = self._statements.delete_pending
+
+        def unit() -> Generator[Step, Result, None]:
+            yield Step(statement, (token,))
+
+        await self._session.run(unit, single=True)
+
+    async def pending(self, token: str) -> PendingChange | None:
+        """The application's change between begin and publish."""
+        rows = await self._session.fetch(self._statements.pending, (token,))
+        if not rows:
+            return None
+        _, version, definition, secrets, actor, *_ = rows[0]
+        return PendingChange(
+            definition=_definition(definition), secrets=self._box.unwrap(secrets, token), version=version, actor=actor
+        )
+
+    async def pending_tokens(self) -> list[str]:
+        """Applications with a pending change, new ones included, oldest first."""
+        return [row[0] for row in await self._session.fetch(self._statements.pending_tokens)]
+
+    async def audit(self, token: str, limit: int = 100) -> list[AuditRecord]:
+        """The newest published changes of an application, newest first."""
+        statement = self._statements.audit
+        rows = await self._session.fetch(statement, statement.parameters({"token": token, "limit": limit, "offset": 0}))
+        return [
+            AuditRecord(
+                version=version,
+                actor=actor,
+                created=created,
+                changes=msgspec.json.decode(changes, type=tuple[str, ...]),
+                before=msgspec.json.decode(before),
+                after=msgspec.json.decode(after),
+            )
+            for _, version, actor, created, changes, before, after in rows
+        ]
+
+    # Portal users
+
+    async def portal_user(self, email: str) -> PortalUser | None:
+        """The portal user of that e-mail address, whatever its letter case."""
+        rows = await self._session.fetch(self._statements.portal_user, (fold(email),))
+        return (
+            PortalUser(id=rows[0][0], email=rows[0][1], password_hash=rows[0][2], is_admin=bool(rows[0][3]))
+            if rows
+            else None
+        )
+
+
+def _step(statement: Statement, values: Mapping[str, Value]) -> Step:
+    return Step(statement, statement.parameters(values))
+
+
+def _json(value: Any) -> str:
+    return msgspec.json.encode(value).decode()
+
+
+def _definition(text: str) -> ApplicationDefinition:
+    return msgspec.json.decode(text, type=ApplicationDefinition)

@@ -1,0 +1,120 @@
+"""The control store's tables, described as entities so that any driver can create them and serve their statements.
+
+Pure data. A change here raises ``SCHEMA_VERSION`` and comes with a migration from the version before.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from apilane.model.definition import Entity, ForeignKey, Index, OnDelete, Property, PropertyType, Unique
+
+__all__ = [
+    "APPLICATIONS",
+    "AUDIT",
+    "CONTROL_TABLES",
+    "INSTANCE",
+    "OWNER_TOKENS",
+    "PENDING_CHANGES",
+    "PORTAL_USERS",
+    "SCHEMA_VERSION",
+]
+
+SCHEMA_VERSION: Final = 1
+
+
+def _text(name: str, maximum: int | None = None) -> Property:
+    return Property(name=name, maximum=maximum, required=True, is_system=True)
+
+
+def _number(name: str, *, required: bool = True) -> Property:
+    return Property(name=name, type=PropertyType.Number, decimal_places=0, required=required, is_system=True)
+
+
+def _date(name: str, *, required: bool = True) -> Property:
+    return Property(name=name, type=PropertyType.Date, required=required, is_system=True)
+
+
+def _table(name: str, description: str, *properties: Property, **more: object) -> Entity:
+    key = Property(
+        name="ID", type=PropertyType.Number, decimal_places=0, required=True, is_primary_key=True, is_system=True
+    )
+    return Entity(name=name, description=description, is_system=True, properties=(key, *properties), **more)  # type: ignore[arg-type]
+
+
+INSTANCE: Final = _table(
+    "Instance",
+    "One row, ID 1: what holds for the whole instance",
+    _number("SchemaVersion"),
+    _text("KeyCheck", 400),  # a known text under the master key: tells a wrong key before anything is decrypted
+    _number("Sequence"),  # grows with every published change
+    _date("Created"),
+)
+
+APPLICATIONS: Final = _table(
+    "Applications",
+    "Each application's last whole definition",
+    _text("Token", 36),
+    _text("Name", 100),
+    _number("Version"),
+    _text("Definition"),  # JSON
+    _text("Secrets"),  # JSON under the master key, bound to the token
+    _number("Sequence"),  # of the instance, when this version was published
+    _date("Updated"),
+    constraints=(Unique(properties=("Token",)),),
+    indexes=(Index(("Name",)), Index(("Sequence",))),
+)
+
+PENDING_CHANGES: Final = _table(
+    "PendingChanges",
+    "Changes between begin and publish; at most one for each application",
+    _text("Token", 36),
+    _number("Version"),
+    _text("Definition"),
+    _text("Secrets"),
+    _text("Actor", 100),
+    _text("Changes"),  # the rest is the audit record in waiting, masked
+    _text("MaskedBefore"),
+    _text("MaskedAfter"),
+    constraints=(Unique(properties=("Token",)),),
+)
+
+AUDIT: Final = _table(
+    "Audit",
+    "Every published change of a definition: who, when, what; never a secret",
+    _text("Token", 36),
+    _number("Version"),
+    _text("Actor", 100),
+    _date("Created"),
+    _text("Changes"),  # JSON array of plan lines
+    _text("MaskedBefore"),  # JSON of the definition, "null" for a new application
+    _text("MaskedAfter"),
+    indexes=(Index(("Token",)),),
+)
+
+PORTAL_USERS: Final = _table(
+    "PortalUsers",
+    "People who own applications or run the instance",
+    _text("Email", 100),
+    _text("EmailFold", 100),  # apilane.model.text.fold, so that letter case does not make two users
+    _text("PasswordHash", 400),
+    Property(name="IsAdmin", type=PropertyType.Boolean, required=True, is_system=True),
+    _date("Created"),
+    constraints=(Unique(properties=("EmailFold",)),),
+)
+
+OWNER_TOKENS: Final = _table(
+    "OwnerTokens",
+    "Sign-ins of portal users, one row each; tokens only as hashes (B-S12)",
+    _text("TokenHash", 64),
+    _number("UserID"),
+    _date("Created"),
+    _date("LastUsed"),
+    _date("Expires", required=False),  # null: only by idleness
+    constraints=(
+        Unique(properties=("TokenHash",)),
+        ForeignKey(property="UserID", entity="PortalUsers", on_delete=OnDelete.Cascade),
+    ),
+)
+
+CONTROL_TABLES: Final = (INSTANCE, APPLICATIONS, PENDING_CHANGES, AUDIT, PORTAL_USERS, OWNER_TOKENS)

@@ -1,0 +1,269 @@
+"""The ``filter`` parameter: JSON text to a checked tree with typed values (query-language.md section 1).
+
+Every property reference is checked against what the caller may read before its operator or value is looked at
+(B-S2). The tree knows no SQL.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from collections.abc import Set as AbstractSet
+from decimal import ROUND_05UP, Context, Decimal
+from enum import StrEnum
+from typing import Final, NoReturn, TypeVar
+
+from msgspec import Struct
+
+from apilane.errors import ApilaneError, Code
+from apilane.model.dates import parse_date
+from apilane.model.definition import Entity, Property, PropertyType
+from apilane.model.json import JsonNumber, MalformedJson, decode_json
+from apilane.model.numbers import parse_number
+from apilane.model.text import trim
+from apilane.model.values import is_storable_text, read_boolean
+
+__all__ = [
+    "MAX_DEPTH",
+    "MAX_LEAVES",
+    "FilterValue",
+    "Group",
+    "Leaf",
+    "Logic",
+    "Node",
+    "Operator",
+    "is_secret",
+    "parse_filter",
+]
+
+T = TypeVar("T")
+
+MAX_DEPTH: Final = 20
+"""Groups inside one another."""
+MAX_LEAVES: Final = 500
+
+
+class Logic(StrEnum):
+    AND = "AND"
+    OR = "OR"
+
+
+class Operator(StrEnum):
+    """In the order of their ordinals on the wire."""
+
+    EQUAL = "equal"
+    NOTEQUAL = "notequal"
+    GREATER = "greater"
+    GREATEROREQUAL = "greaterorequal"
+    LESS = "less"
+    LESSOREQUAL = "lessorequal"
+    STARTSWITH = "startswith"
+    ENDSWITH = "endswith"
+    CONTAINS = "contains"
+    NOTCONTAINS = "notcontains"
+
+
+FilterValue = str | int | Decimal | bool | tuple[str, ...] | tuple[int | Decimal, ...] | None
+
+
+class Leaf(Struct, frozen=True):
+    """One condition; ``value`` fits the property's type.
+
+    None only with equal and notequal. A tuple only with contains and notcontains: any of, none of; without repetitions.
+    Number: int where integral and of 64 bits, else ``Decimal`` of at most 9 decimals. Date: unix ms.
+    """
+
+    property: Property
+    operator: Operator
+    value: FilterValue
+
+
+class Group(Struct, frozen=True):
+    """Conditions joined by ``logic``; never empty."""
+
+    logic: Logic
+    items: tuple[Node, ...]
+
+
+Node = Leaf | Group
+
+_ALIASES = ("eq == =", "neq != <>", "g >", "ge >=", "l <", "le <=", "sw", "ew", "like", "nc")
+_OPERATORS: Final[dict[str, Operator]] = {
+    name: operator
+    for ordinal, (operator, aliases) in enumerate(zip(Operator, _ALIASES, strict=True))
+    for name in (operator.value, str(ordinal), *aliases.split())
+}
+_LOGICS: Final = {"and": Logic.AND, "0": Logic.AND, "or": Logic.OR, "1": Logic.OR}
+_NULL_TESTS: Final = frozenset({Operator.EQUAL, Operator.NOTEQUAL})
+_SECRETS: Final = frozenset({("users", "password"), ("authtokens", "token")})
+
+
+def is_secret(entity: Entity, property: Property) -> bool:
+    """Whether a property is part of no filter, sort or statistic, whoever asks (B-D3, B-D4)."""
+    return entity.is_system and (entity.name.lower(), property.name.lower()) in _SECRETS
+
+
+def parse_filter(text: str, entity: Entity, readable: AbstractSet[str]) -> Node | None:
+    """The tree of a ``filter`` parameter; None when it sets no condition (blank, ``null``, empty groups).
+
+    ``readable``: lower-case names the caller may read; ``ID`` need not be among them. Raises ``ApilaneError``:
+    INVALID_FILTER_PARAMETER, or ERROR for a node with neither property nor filters and a leaf without operator.
+    """
+    if not text or text.isspace():
+        return None
+    try:
+        document = decode_json(text.encode())
+    except (MalformedJson, UnicodeEncodeError):
+        raise ApilaneError(Code.INVALID_FILTER_PARAMETER, entity=entity.name) from None
+    return None if document is None else _Parser(entity, readable).node(document, MAX_DEPTH)
+
+
+class _Parser:
+    __slots__ = ("entity", "leaves", "readable")
+
+    def __init__(self, entity: Entity, readable: AbstractSet[str]) -> None:
+        self.entity = entity
+        self.readable = readable
+        self.leaves = 0
+
+    def refuse(self, message: str | None = None) -> NoReturn:
+        raise ApilaneError(Code.INVALID_FILTER_PARAMETER, message, entity=self.entity.name)
+
+    def node(self, document: object, depth: int) -> Node | None:
+        """``depth``: how many groups may still be opened."""
+        if type(document) is not dict:
+            self.refuse()
+        keys = {key.lower(): value for key, value in document.items()}
+        name, filters = keys.get("property"), keys.get("filters")
+        property = None if name is None else self.property(name)
+        if filters is not None and type(filters) is not list:
+            self.refuse()
+        if filters or (property is None and filters is not None):
+            if depth == 0:
+                self.refuse(f"A filter nests at most {MAX_DEPTH} groups")
+            return self.group(keys.get("logic"), filters, depth - 1)
+        if property is None:
+            raise ApilaneError(Code.ERROR, entity=self.entity.name)
+        return self.leaf(property, keys.get("operator"), keys.get("value"))
+
+    def property(self, name: object) -> Property:
+        if type(name) is not str:
+            self.refuse()
+        for exact in self.entity.properties:  # nearly every caller spells names as the schema does
+            if exact.name == name:
+                property: Property | None = exact
+                break
+        else:
+            property = self.entity.property(name)
+        if property is None:
+            self.refuse()
+        wire_name = property.name.lower()
+        if (wire_name not in self.readable and wire_name != "id") or is_secret(self.entity, property):
+            self.refuse(f"Property '{property.name}' is not allowed on this filter")
+        return property
+
+    def group(self, logic: object, filters: list[object], depth: int) -> Node | None:
+        joined = Logic.AND if logic is None else self.word(logic, _LOGICS)
+        items = tuple([item for item in [self.node(inner, depth) for inner in filters] if item is not None])
+        return Group(joined, items) if items else None
+
+    def word(self, value: object, words: dict[str, T]) -> T:
+        """A name in any letter case or an ordinal."""
+        found = words.get(value.lower() if type(value) is str else str(value) if type(value) is int else "")
+        if found is None:
+            self.refuse()
+        return found
+
+    def leaf(self, property: Property, sign: object, value: object) -> Leaf:
+        if sign is None:
+            raise ApilaneError(Code.ERROR, entity=self.entity.name)
+        operator = self.word(sign, _OPERATORS)
+        self.leaves += 1
+        if self.leaves > MAX_LEAVES:
+            self.refuse(f"A filter has at most {MAX_LEAVES} conditions")
+        if value is None and operator in _NULL_TESTS:
+            return Leaf(property, operator, None)
+        if property.encrypted:
+            self.refuse(f"Property '{property.name}' is encrypted: it can only be compared with null")
+        readers = _READERS[property.type]
+        read = readers.get(operator)
+        if read is None:
+            kind, fitting = property.type.name, ", ".join(readers)
+            self.refuse(f"Operator '{operator}' does not fit {kind} property '{property.name}', use one of: {fitting}")
+        wanted = None if value is None else read(value)
+        if wanted is None:
+            kind = property.type.name
+            self.refuse(f"The value does not fit operator '{operator}' of {kind} property '{property.name}'")
+        return Leaf(property, operator, wanted)
+
+
+_PRECISE = Context(prec=60, rounding=ROUND_05UP)
+_GRID = Decimal("1e-9")
+_BEYOND = Decimal(10) ** 19
+
+
+def _text(value: object) -> str | None:
+    if type(value) is str:
+        text = value
+    elif type(value) is bool or type(value) is int:
+        text = str(value)
+    elif isinstance(value, JsonNumber):
+        text = value.text
+    else:
+        return None
+    text = trim(text)
+    return text if is_storable_text(text) else None
+
+
+def _number(value: object) -> int | Decimal | None:
+    """The number, or one that compares the same with every storable value.
+
+    Stored numbers are below 1e19 and have at most 8 decimals, so 1e999999 may be 1e19; rounding to 9 decimals away
+    from 0 and 5 keeps a number strictly between its neighbours of 8 decimals. Nobody has to write out an exponent.
+    """
+    number = parse_number(value)
+    if number is None:
+        return None
+    if type(number) is int and -(2**63) <= number < 2**63:
+        return number
+    exact = Decimal(number)
+    if exact.adjusted() >= 19:
+        return _BEYOND.copy_sign(exact)
+    exact = exact.quantize(_GRID, context=_PRECISE)
+    whole = int(exact)
+    return whole if whole == exact and -(2**63) <= whole < 2**63 else exact
+
+
+def _boolean(value: object) -> bool | None:
+    return None if isinstance(value, dict | list) else read_boolean(value)
+
+
+def _text_or_texts(value: object) -> str | tuple[str, ...] | None:
+    return _each(_text, value) if type(value) is list else _text(value)
+
+
+def _numbers(value: object) -> tuple[int | Decimal, ...] | None:
+    """The items of a JSON array or of a comma-separated text; a blank text has none."""
+    if type(value) is str:
+        return _each(_number, value.split(",") if trim(value) else [])
+    return _each(_number, value if type(value) is list else [value])
+
+
+def _each(read: Callable[[object], T | None], items: Sequence[object]) -> tuple[T, ...] | None:
+    """The items read, each once; None when one of them cannot be."""
+    found: dict[T, None] = {}
+    for item in items:
+        value = read(item)
+        if value is None:
+            return None
+        found[value] = None
+    return tuple(found)
+
+
+_NAMES = tuple(Operator)
+_READERS: Final[dict[PropertyType, dict[Operator, Callable[[object], FilterValue]]]] = {
+    PropertyType.String: dict.fromkeys(_NAMES[:8], _text) | dict.fromkeys(_NAMES[8:], _text_or_texts),
+    PropertyType.Number: dict.fromkeys(_NAMES[:6], _number) | dict.fromkeys(_NAMES[8:], _numbers),
+    PropertyType.Boolean: dict.fromkeys(_NAMES[:2], _boolean),
+    PropertyType.Date: dict.fromkeys(_NAMES[:6], parse_date),
+}
+"""Which operators fit which type, and how they read a JSON value; None from a reader: it does not fit."""

@@ -1,0 +1,80 @@
+"""JSON from callers: strict reading that keeps the exact text of fractions, and exact writing of what was read.
+
+Bodies that B-E7 counts as missing raise ``MalformedJson``. Nothing here knows entities, and responses are encoded
+elsewhere.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+__all__ = ["MAX_DEPTH", "JsonNumber", "MalformedJson", "decode_json", "json_text"]
+
+MAX_DEPTH = 100
+"""Arrays and objects inside one another."""
+
+
+class MalformedJson(ValueError):  # noqa: N818 - it names the situation, as the storage errors do
+    """The bytes are not JSON as section 1.1 of wire-api.md and B-E7 want it."""
+
+
+class JsonNumber:
+    """A JSON number with a point or an exponent; ``text`` is exactly what was sent."""
+
+    __slots__ = ("text",)
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, JsonNumber) and other.text == self.text
+
+    def __hash__(self) -> int:
+        return hash(self.text)
+
+    def __repr__(self) -> str:
+        return f"JsonNumber({self.text!r})"
+
+
+_decode = msgspec.json.Decoder(float_hook=JsonNumber).decode
+_encode = msgspec.json.Encoder().encode
+
+
+def decode_json(body: bytes) -> object:
+    """The value of a JSON text: dict, list, str, int, ``JsonNumber``, bool or None; the last of a repeated key counts.
+
+    Raises ``MalformedJson`` for bad syntax, NaN, invalid UTF-8, lone surrogates, nesting over ``MAX_DEPTH``, nothing
+    at all, and integers of more than 4300 digits (Python's own limit on converting them).
+    """
+    try:
+        value: object = _decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise MalformedJson(str(error)) from error
+    # Counting costs nothing beside decoding; only a text with many brackets can be deep.
+    if body.count(b"[") + body.count(b"{") > MAX_DEPTH and _depth_exceeds(value, MAX_DEPTH):
+        raise MalformedJson(f"nested deeper than {MAX_DEPTH}")
+    return value
+
+
+def _depth_exceeds(value: object, limit: int) -> bool:
+    """Level by level, so that no recursion limit is met."""
+    level = [value] if type(value) in {dict, list} else []
+    for _ in range(limit):
+        children = [child for outer in level for child in (outer.values() if type(outer) is dict else outer)]  # type: ignore[attr-defined]
+        level = [child for child in children if type(child) is dict or type(child) is list]
+        if not level:
+            return False
+    return True
+
+
+def json_text(value: object) -> str:
+    """The JSON text of a decoded value, compact; fractions as they were sent, integers of any size."""
+    if isinstance(value, JsonNumber):
+        return value.text
+    if type(value) is int:
+        return str(value)
+    if isinstance(value, dict):
+        return "{" + ",".join([f"{json_text(key)}:{json_text(item)}" for key, item in value.items()]) + "}"
+    if isinstance(value, list):
+        return "[" + ",".join(map(json_text, value)) + "]"
+    return _encode(value).decode()

@@ -1,0 +1,1 @@
+"""Manifests: the declarative form of an application, read, checked, resolved and written. Pure."""

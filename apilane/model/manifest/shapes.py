@@ -1,0 +1,163 @@
+"""Small checks of the form of manifest values: text, flags, whole numbers, choices, lists and mappings.
+
+A check reports what is wrong and answers whether the node may be used; mappings and lists drop what may not, so that
+what follows meets only values of the right form and one mistake is reported once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+from apilane.model.manifest.nodes import UNUSABLE, Node
+from apilane.model.manifest.problems import Problems, nearest
+from apilane.model.manifest.read import plain_scalar
+from apilane.model.text import utf16_length
+
+__all__ = ["Check", "anything", "choice", "flag", "list_of", "mapping", "nullable", "text", "texts", "whole"]
+
+Check = Callable[[Node, Problems], bool]
+
+
+def described(value: object) -> str:
+    """A value as an error message shows it."""
+    if value is None:
+        return "nothing (null)"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, dict):
+        return "a mapping"
+    if isinstance(value, list):
+        return "a list"
+    shown = str(value)
+    shown = shown if len(shown) <= 40 else shown[:40] + "..."
+    return f"the text '{shown}'" if isinstance(value, str) else f"the number {shown}" if isinstance(value, int | float) else shown
+
+
+def refuse(node: Node, problems: Problems, expected: str, hint: str = "") -> bool:
+    """Report that a value has the wrong form."""
+    problems.add(node.line, node.path, f"expected {expected}, found {described(node.value)}", hint)
+    return False
+
+
+def _typed(node: Node) -> None:
+    """A value that came from the environment counts as if it stood there unquoted."""
+    if node.reference is not None and isinstance(node.value, str):
+        node.value = plain_scalar(node.value)
+
+
+def nullable(check: Check) -> Check:
+    """Null, or what ``check`` accepts."""
+    return lambda node, problems: node.value is None or check(node, problems)
+
+
+def text(*, shortest: int = 0, longest: int | None = None) -> Check:
+    """Text of a length in UTF-16 units."""
+
+    def check(node: Node, problems: Problems) -> bool:
+        if not isinstance(node.value, str):
+            quotable = node.value is not None and not isinstance(node.value, dict | list)
+            return refuse(node, problems, "text", "put it in quotes" if quotable else "")
+        length = utf16_length(node.value)
+        if length < shortest:
+            return refuse(node, problems, "text that is not empty" if shortest == 1 else f"{shortest} characters or more")
+        if longest is not None and length > longest:
+            problems.add(node.line, node.path, f"has {length} characters", f"at most {longest} are allowed")
+            return False
+        return True
+
+    return check
+
+
+def flag(node: Node, problems: Problems) -> bool:
+    """True or false."""
+    _typed(node)
+    return isinstance(node.value, bool) or refuse(node, problems, "true or false")
+
+
+def whole(lowest: int, highest: int) -> Check:
+    """A whole number within bounds."""
+
+    def check(node: Node, problems: Problems) -> bool:
+        _typed(node)
+        fits = isinstance(node.value, int) and not isinstance(node.value, bool) and lowest <= node.value <= highest
+        return fits or refuse(node, problems, f"a whole number from {lowest} to {highest}")
+
+    return check
+
+
+def choice(*names: str) -> Check:
+    """One of some words, spelled exactly."""
+
+    def check(node: Node, problems: Problems) -> bool:
+        if isinstance(node.value, str) and node.value in names:
+            return True
+        meant = nearest(node.value, names) if isinstance(node.value, str) else None
+        return refuse(node, problems, " or ".join(names), f"did you mean {meant}?" if meant else "")
+
+    return check
+
+
+def anything(node: Node, problems: Problems) -> bool:
+    """Any value at all that JSON can hold."""
+    if isinstance(node.value, dict | list):
+        children = node.value.values() if isinstance(node.value, dict) else node.value
+        return all([anything(child, problems) for child in children])
+    if node.value is UNUSABLE:
+        return False
+    return node.value is None or isinstance(node.value, str | int | float) or refuse(
+        node, problems, "text, a number, true, false, null, a list or a mapping", "put it in quotes"
+    )
+
+
+def list_of(item: Check, *, shortest: int = 0) -> Check:
+    """A list; items that ``item`` refuses are dropped."""
+
+    def check(node: Node, problems: Problems) -> bool:
+        if not isinstance(node.value, list):
+            hint = "write [] for an empty list, or leave the key out" if node.value is None else ""
+            return refuse(node, problems, "a list", hint)
+        if len(node.value) < shortest:
+            problems.add(node.line, node.path, "the list is empty", f"at least {shortest} is needed")
+            return False
+        node.value = [child for child in node.value if usable(child, item, problems)]
+        return True
+
+    return check
+
+
+def texts(*, shortest: int = 0) -> Check:
+    """A list of texts."""
+    return list_of(text(shortest=1), shortest=shortest)
+
+
+def usable(node: Node, check: Check, problems: Problems) -> bool:
+    """Whether ``check`` accepts ``node``; what has been reported already is refused in silence."""
+    return node.value is not UNUSABLE and check(node, problems)
+
+
+def mapping(keys: Mapping[str, Check], required: Sequence[str] = ()) -> Check:
+    """A mapping with known keys; entries that are unknown or refused are dropped.
+
+    A secret whose environment variable is missing stays, for ``resolve`` to judge. A mapping that lacks a required key
+    is still usable, so that everything else in it is checked as well.
+    """
+
+    def check(node: Node, problems: Problems) -> bool:
+        if not isinstance(node.value, dict):
+            return refuse(node, problems, f"a mapping with the keys {', '.join(keys)}")
+        for key in required:
+            if key not in node.value:
+                problems.add(node.line, node.path, f"the key {key} is missing", f"add {key}")
+        kept: dict[str, Node] = {}
+        for key, child in node.value.items():
+            known = keys.get(key)
+            if known is None:
+                meant = nearest(key, keys)
+                hint = f"did you mean {meant}?" if meant else f"known keys: {', '.join(keys)}"
+                problems.add(child.line, child.path, f"unknown key {key[:100]}", hint)
+            elif (child.value is UNUSABLE and child.reference is not None) or usable(child, known, problems):
+                kept[key] = child
+        node.value = kept
+        return True
+
+    return check

@@ -1,0 +1,50 @@
+"""Validation patterns of application owners, run on callers' text in bounded time (B-D6).
+
+A pattern is searched for anywhere in the text. RE2 runs in linear time and does most patterns; what it cannot express
+(look-around, back references), and the Unicode sense of ``\\w \\d \\s \\b`` on text beyond ASCII, is left to ``regex``
+under a time limit. Known differences from .NET: a letter outside the basic plane is one character, ``[a-z-[aeiou]]``
+is no subtraction, and ``(?'name'...)`` is a broken pattern.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+import re2
+import regex
+
+__all__ = ["TIMEOUT_S", "compile_pattern"]
+
+TIMEOUT_S = 0.1
+
+_has_unicode_class = re.compile(r"\\[wWdDsSbB]").search
+_OPTIONS = re2.Options()
+_OPTIONS.log_errors = False  # a broken pattern is an answer here, not news for stderr
+
+
+def compile_pattern(text: str) -> Callable[[str], bool]:
+    """A function that tells whether the pattern occurs in a text; a broken pattern and a time-out never match."""
+    try:
+        linear = re2.compile(text, _OPTIONS).search
+    except (re2.error, UnicodeError):
+        return _timed(text)
+    if _has_unicode_class(text) is None:
+        return lambda value: linear(value) is not None
+    unicode = _timed(text)
+    return lambda value: linear(value) is not None if value.isascii() else unicode(value)
+
+
+def _timed(text: str) -> Callable[[str], bool]:
+    try:
+        search = regex.compile(text).search
+    except (regex.error, ValueError, OverflowError, RecursionError):
+        return lambda value: False
+
+    def matches(value: str) -> bool:
+        try:
+            return search(value, timeout=TIMEOUT_S) is not None
+        except TimeoutError:
+            return False
+
+    return matches

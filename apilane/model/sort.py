@@ -1,0 +1,84 @@
+"""The ``sort`` and ``properties`` parameters (query-language.md sections 2 and 3). Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
+
+from apilane.errors import ApilaneError, Code
+from apilane.model.definition import Direction, Entity, SortKey
+from apilane.model.filter import is_secret
+from apilane.model.json import MalformedJson, decode_json
+
+__all__ = ["BY_ID", "parse_properties", "parse_sort"]
+
+BY_ID = (SortKey("ID"),)
+
+
+def parse_sort(text: str | None, entity: Entity, readable: AbstractSet[str]) -> tuple[SortKey, ...] | None:
+    """The sort keys in schema spelling, never empty; None when the parameter is blank and the default order applies.
+
+    ``readable``: lower-case names the caller may read; ``ID`` need not be among them. Raises ``ApilaneError``
+    INVALID_SORT_PARAMETER.
+    """
+    if text is None or not text or text.isspace():
+        return None
+    try:
+        document = decode_json(text.encode())
+    except (MalformedJson, UnicodeEncodeError):
+        raise _misconfigured(entity) from None
+    if not isinstance(document, dict | list):
+        return BY_ID
+    entries = document if isinstance(document, list) else [document]
+    keys = [key for key in [_sort_key(entry, entity, readable) for entry in entries] if key is not None]
+    return tuple(keys) or BY_ID
+
+
+def _misconfigured(entity: Entity) -> ApilaneError:
+    return ApilaneError(Code.INVALID_SORT_PARAMETER, "Misconfigured json parameter 'sort'", entity=entity.name)
+
+
+def _sort_key(entry: object, entity: Entity, readable: AbstractSet[str]) -> SortKey | None:
+    """One entry; None when its property does not exist."""
+    if entry is None:
+        raise ApilaneError(Code.INVALID_SORT_PARAMETER, entity=entity.name)
+    if not isinstance(entry, dict):
+        raise _misconfigured(entity)
+    fields = {key.lower(): value for key, value in entry.items()}
+    if "property" not in fields or "direction" not in fields:
+        raise _misconfigured(entity)
+    name, direction = fields["property"], fields["direction"]
+    if name is None:
+        raise ApilaneError(Code.INVALID_SORT_PARAMETER, entity=entity.name)
+    if not isinstance(name, str):
+        raise _misconfigured(entity)
+    property = entity.property(name)
+    if property is None:
+        return None
+    wire_name = property.name.lower()
+    if (wire_name not in readable and wire_name != "id") or is_secret(entity, property):
+        raise ApilaneError(
+            Code.INVALID_SORT_PARAMETER,
+            f"Invalid sort parameter. Property '{name}' is not allowed",
+            entity=entity.name,
+        )
+    if property.encrypted:
+        raise ApilaneError(
+            Code.INVALID_SORT_PARAMETER,
+            f"Invalid sort parameter. Property '{name}' is encrypted and has no order",
+            entity=entity.name,
+        )
+    descending = isinstance(direction, str) and direction.lower() == "desc"
+    return SortKey(property.name, Direction.DESC if descending else Direction.ASC)
+
+
+def parse_properties(text: str | None, readable: Sequence[str]) -> tuple[str, ...]:
+    """The names to return, of those ``readable`` (schema spelling and order); ``ID`` is always among them.
+
+    A blank ``text`` asks for all; unknown and unreadable names are left out in silence.
+    """
+    names = tuple(readable) if "ID" in readable else ("ID", *readable)
+    if text is None or not text.strip():
+        return names
+    wanted = {name.strip().lower() for name in text.split(",")}
+    return tuple(name for name in names if name == "ID" or name.lower() in wanted)

@@ -1,0 +1,151 @@
+"""Value rules: from a decoded JSON value to what is stored (data-model.md section 4, wire-api.md section 1.4).
+
+One reader is compiled per property. Required is left to the database, encryption to the caller; null is always null.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from decimal import ROUND_DOWN, Context, Decimal
+from typing import NoReturn
+
+from apilane.errors import ApilaneError, Code
+from apilane.model.dates import parse_date
+from apilane.model.definition import Property, PropertyType
+from apilane.model.json import json_text
+from apilane.model.numbers import parse_number
+from apilane.model.patterns import compile_pattern
+from apilane.model.text import trim, utf16_length
+
+__all__ = ["Reader", "StoredValue", "is_storable_text", "read_boolean", "value_reader"]
+
+StoredValue = str | int | float | Decimal | bool | None
+Reader = Callable[[object], StoredValue]
+
+_INVALID_DATE = "The value provided is not a valid unix timestamp or date in format yyyy-MM-dd HH:mm:ss.fff"
+_MAX_DIGITS = 18
+_MAX_PLAIN = 10**_MAX_DIGITS - 1
+_FLOAT_DIGITS = 15
+_EXACT = Context(prec=60, rounding=ROUND_DOWN)
+
+
+def value_reader(entity_name: str, property: Property, *, exact_decimals: bool) -> Reader:
+    """The reader of one property: decoded JSON value in, portable stored value out.
+
+    String gives str; Number int, or with decimal places ``Decimal`` (``exact_decimals``) or float; Boolean bool; Date
+    int (unix ms); null gives None. The reader raises ``ApilaneError`` VALIDATION for the first rule that fails.
+    """
+    if property.type is PropertyType.String:
+        return _string_reader(entity_name, property)
+    if property.type is PropertyType.Number:
+        return _number_reader(entity_name, property, exact_decimals)
+    if property.type is PropertyType.Boolean:
+        return lambda value: None if value is None else read_boolean(value)
+    return _date_reader(entity_name, property)
+
+
+def read_boolean(value: object) -> bool:
+    """``true``, ``1``, ``"true"``, ``"1"`` and ``"on"`` are true, everything else is false."""
+    return value is True or (type(value) is int and value == 1) or (type(value) is str and value in {"true", "1", "on"})
+
+
+def is_storable_text(text: str) -> bool:
+    """Whether every provider can store it: no NUL and no lone surrogate (B-E7)."""
+    if "\0" in text:
+        return False
+    if not text.isascii():
+        try:
+            text.encode()
+        except UnicodeEncodeError:
+            return False
+    return True
+
+
+def _refusal(entity_name: str, property: Property) -> Callable[[str], NoReturn]:
+    def refuse(message: str) -> NoReturn:
+        raise ApilaneError(Code.VALIDATION, message, property=property.name, entity=entity_name)
+
+    return refuse
+
+
+def _string_reader(entity_name: str, property: Property) -> Reader:
+    refuse = _refusal(entity_name, property)
+    minimum = property.minimum or 0
+    maximum = property.maximum
+    pattern = property.validation_regex
+    matches = compile_pattern(pattern) if pattern else None
+
+    def read(value: object) -> StoredValue:
+        if value is None:
+            return None
+        text = trim(value if type(value) is str else json_text(value))
+        if not is_storable_text(text):
+            refuse("Invalid text")
+        length = utf16_length(text)
+        if length < minimum:
+            refuse(f"Minimum {minimum} characters")
+        if maximum is not None and length > maximum:
+            refuse(f"Maximum {maximum} characters")
+        if matches is not None and not matches(text):
+            refuse(f"The value provided does not match regex {pattern}")
+        return text
+
+    return read
+
+
+def _number_reader(entity_name: str, property: Property, exact_decimals: bool) -> Reader:
+    refuse = _refusal(entity_name, property)
+    minimum, maximum = property.minimum, property.maximum
+    places = property.decimal_places or 0
+    convert: Callable[[Decimal], StoredValue] = int if not places else (Decimal if exact_decimals else float)
+    digits = _MAX_DIGITS if exact_decimals or not places else _FLOAT_DIGITS
+
+    def read(value: object) -> StoredValue:
+        if value is None:
+            return None
+        number = parse_number(value)
+        if number is None:
+            refuse("Invalid number")
+        if minimum is not None and number < minimum:
+            refuse(f"Minimum allowed value {minimum}")
+        if maximum is not None and number > maximum:
+            refuse(f"Maximum allowed value {maximum}")
+        if not places and type(number) is int and -_MAX_PLAIN <= number <= _MAX_PLAIN:
+            return number  # most numbers are small integers
+        stored = _truncated(Decimal(number), places, digits)
+        if stored is None:
+            refuse("Invalid number")
+        return convert(stored)
+
+    return read
+
+
+def _truncated(number: Decimal, places: int, digits: int) -> Decimal | None:
+    """``number`` cut to ``places``; None when it has more than ``digits`` digits then, or outgrows its column.
+
+    The column holds 64 bits without decimal places, else 18 digits of which ``places`` are decimals: the same limit on
+    every provider.
+    """
+    whole_digits = _MAX_DIGITS - places if places else 19
+    if number.adjusted() >= whole_digits:  # before any arithmetic: 1e999999999 must cost nothing
+        return None
+    cut = number.quantize(Decimal(1).scaleb(-places), context=_EXACT)
+    if not cut:
+        return Decimal(0)  # without a sign
+    if len(cut.normalize(_EXACT).as_tuple().digits) > digits:
+        return None
+    return cut if places or -(2**63) <= cut < 2**63 else None
+
+
+def _date_reader(entity_name: str, property: Property) -> Reader:
+    refuse = _refusal(entity_name, property)
+
+    def read(value: object) -> StoredValue:
+        if value is None:
+            return None
+        ms = parse_date(value)
+        if ms is None:
+            refuse(_INVALID_DATE)
+        return ms
+
+    return read

@@ -1,0 +1,147 @@
+"""One application in memory, at one version: look-ups, access plans and compiled statements.
+
+Built when the application is first called and again after every change of its definition; nothing here is written to.
+All caches are bounded and keyed by shapes and role sets, never by user, address or value.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any
+
+import sqlalchemy as sa
+
+from apilane.control.store import StoredApplication
+from apilane.errors import ApilaneError, Code, unauthorized
+from apilane.model.definition import Action, Entity, Property, RuleKind
+from apilane.model.system import HELPER_TABLES
+from apilane.model.values import value_reader
+from apilane.runtime.access import Access, access_of, effective_rules
+from apilane.runtime.identities import Identities
+from apilane.runtime.records import RecordMaker, record_maker
+from apilane.security.encryption import Cipher
+from apilane.security.identity import Actor
+from apilane.sql.dialect import Dialect
+from apilane.sql.filter import FilterShape
+from apilane.sql.select import ReadShape, count_records, select_records
+from apilane.sql.statement import Statement, Value
+from apilane.sql.tables import table_of
+from apilane.sql.write import Restriction
+from apilane.storage.protocol import Driver, Session
+
+__all__ = ["ApplicationRuntime", "EntityRuntime", "enforcement_needs"]
+
+SHAPES_KEPT = 1024
+"""Statement shapes kept per application; each is a few kilobytes."""
+PLANS_KEPT = 1024
+
+ValueReader = Callable[[object], Value]
+
+
+def enforcement_needs(stored: StoredApplication) -> frozenset[str]:
+    """What this application asks plugins to enforce (B-S13): ``IPPolicy``, ``RateLimit``."""
+    definition = stored.definition
+    needs = set()
+    if definition.ip_policy is not None and definition.ip_policy.addresses:
+        needs.add("IPPolicy")
+    if any(rule.rate_limit is not None for rule in definition.rules):
+        needs.add("RateLimit")
+    return frozenset(needs)
+
+
+class EntityRuntime:
+    """One entity with its table and everything compiled for it."""
+
+    def __init__(self, application: ApplicationRuntime, entity: Entity) -> None:
+        self.entity = entity
+        self.name = entity.name
+        self.application = application
+        self.table = table_of(entity, application.dialect)
+        self.properties: dict[str, Property] = {p.name.lower(): p for p in entity.properties}
+        self.readers: dict[str, ValueReader] = {
+            p.name: value_reader(entity.name, p, exact_decimals=application.driver.features.exact_decimals)
+            for p in entity.properties
+        }
+        # functools.lru_cache around closures: bounded, and a hit costs one C call.
+        self.read = lru_cache(SHAPES_KEPT)(self._read)
+        self.count = lru_cache(SHAPES_KEPT)(self._count)
+        self.maker = lru_cache(SHAPES_KEPT)(self._maker)
+        self.by_id = lru_cache(SHAPES_KEPT)(self._by_id)
+        self.statement = lru_cache(SHAPES_KEPT)(self._statement)
+
+    def _read(self, shape: ReadShape) -> Statement:
+        return select_records(self.entity, self.table, shape, self.application.dialect)
+
+    def _count(self, restrictions: tuple[Restriction, ...], filter: FilterShape | None) -> Statement:
+        return count_records(self.entity, self.table, restrictions, filter, self.application.dialect)
+
+    def _maker(self, columns: tuple[str, ...]) -> RecordMaker:
+        return record_maker(self.entity, columns, self.application.dialect, self.application.cipher)
+
+    def _by_id(self, columns: tuple[str, ...], restrictions: tuple[Restriction, ...]) -> tuple[Statement, RecordMaker]:
+        shape = ReadShape(columns, (("ID", "id"), *restrictions), None, (), False)
+        return self._read(shape), self._maker(columns)
+
+    def _statement(self, build: Callable[..., Statement], *arguments: Any) -> Statement:
+        return build(self.table, *arguments, dialect=self.application.dialect)
+
+    def encode(self, property: Property, value: Value) -> Value:
+        """A portable value as it is stored: booleans for the client library, encrypted text."""
+        if value is None:
+            return None
+        if property.encrypted:
+            return self.application.cipher.encrypt(value)
+        if value is True or value is False:
+            return self.application.dialect.encode_boolean(value)
+        return value
+
+
+class ApplicationRuntime:
+    """One application at one version. ``needs``: enforcement it asks for that no plugin provides."""
+
+    def __init__(
+        self, stored: StoredApplication, driver: Driver, session: Session, *, provided: frozenset[str] = frozenset()
+    ) -> None:
+        self.stored = stored
+        self.definition = stored.definition
+        self.token = stored.definition.token
+        self.driver = driver
+        self.dialect: Dialect = driver.dialect
+        self.session = session
+        self.cipher = Cipher(stored.secrets.encryption_key)
+        self.token_key = stored.secrets.token_key
+        self.online = stored.definition.online
+        self.needs = enforcement_needs(stored) - provided
+        self.entities = {e.name.lower(): EntityRuntime(self, e) for e in stored.definition.entities}
+        self.helpers = {e.name: EntityRuntime(self, e) for e in HELPER_TABLES}
+        self.history_table: sa.Table = self.helpers["H_Entity_Change_Tracking"].table
+        self.users = self.entities["users"]
+        self.auth_tokens = self.entities["authtokens"]
+        self.tokens = Identities(self)
+        self._plan = lru_cache(PLANS_KEPT)(self._compile_plan)
+        self.has_rule = lru_cache(PLANS_KEPT)(self._has_rule)
+
+    def _compile_plan(self, name: str, action: Action, authenticated: bool, roles: frozenset[str]) -> Access | None:
+        entity = self.entities[name].entity
+        return access_of(self.definition, entity, action, authenticated=authenticated, roles=roles)
+
+    def _has_rule(self, kind: RuleKind, name: str, authenticated: bool, roles: frozenset[str]) -> bool:
+        rules = self.definition.rules
+        return bool(effective_rules(rules, kind, name, Action.get, authenticated=authenticated, roles=roles))
+
+    def entity(self, typed: str) -> EntityRuntime:
+        """The entity a caller named; ERROR with the name as typed when there is none."""
+        found = self.entities.get(typed.lower())
+        if found is None:
+            if not typed:
+                raise ApilaneError(Code.ERROR, entity="")
+            raise ApilaneError(Code.ERROR, f"Entity {typed} does not exist")
+        return found
+
+    def access(self, entity: EntityRuntime, action: Action, actor: Actor) -> Access:
+        """The caller's plan for an entity; UNAUTHORIZED when no rule grants the action."""
+        plan = self._plan(entity.name.lower(), action, actor.user_id is not None, actor.roles)
+        if plan is None:
+            raise unauthorized(entity.name)
+        return plan

@@ -1,0 +1,128 @@
+"""The applications this process serves: loaded when first called, replaced within a second of a change anywhere.
+
+Sessions outlive runtimes: a new version of an application goes on using the handle of the old one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import OrderedDict
+from collections.abc import Callable
+
+from apilane.control.store import ControlStore, StoredApplication
+from apilane.errors import ConfigurationError
+from apilane.runtime.application import ApplicationRuntime
+from apilane.security.tokens import canonical_guid
+from apilane.sql.statement import Value
+from apilane.storage.errors import StorageError
+from apilane.storage.protocol import Driver, Session
+from apilane.storage.registry import Drivers
+
+__all__ = ["Applications"]
+
+APPLICATIONS_KEPT = 1000
+"""Runtimes kept in memory; one takes about 100 KB once its entities have been used."""
+UNKNOWN_KEPT = 10_000
+"""Tokens remembered as unknown, so that a flood of them costs no query each; forgotten with every change."""
+
+log = logging.getLogger("apilane.applications")
+
+
+class Applications:
+    """Find by token as a caller wrote it. ``address`` tells where an application's database is."""
+
+    def __init__(
+        self,
+        store: ControlStore,
+        drivers: Drivers,
+        address: Callable[[StoredApplication], str],
+        *,
+        enforced: frozenset[str],
+        poll_s: float,
+    ) -> None:
+        self._store = store
+        self._drivers = drivers
+        self._address = address
+        self._enforced = enforced
+        self._poll_s = poll_s
+        self._live: OrderedDict[str, ApplicationRuntime] = OrderedDict()
+        self._unknown: dict[str, None] = {}
+        self._sessions: dict[tuple[str, str], Session] = {}
+        self._mark: Value = None
+        self._sequence = 0
+        self._generation = 0
+        self._watching: asyncio.Task[None] | None = None
+        self.find_live = self._live.get
+        """The runtime of a canonical token that is loaded already, else None."""
+
+    async def start(self) -> None:
+        """Remember where the control store stands and watch it from there."""
+        self._mark = await self._store.mark()
+        self._sequence = await self._store.sequence()
+        self._watching = asyncio.create_task(self._watch(), name="apilane-definitions")
+
+    async def close(self) -> None:
+        """Stop watching and let go of every database."""
+        if self._watching is not None:
+            self._watching.cancel()
+            await asyncio.gather(self._watching, return_exceptions=True)
+        for session in self._sessions.values():
+            await session.close()
+
+    async def find(self, typed: str) -> ApplicationRuntime | None:
+        """The application of a token in any textual form; None when there is none."""
+        token = canonical_guid(typed)
+        if token is None or token in self._unknown:
+            return None
+        return self._live.get(token) or await self._load(token)
+
+    async def reload(self, token: str) -> ApplicationRuntime | None:
+        """Read the definition again, after tables turned out to differ from the one in memory."""
+        self._live.pop(token, None)
+        return await self._load(token)
+
+    async def _load(self, token: str) -> ApplicationRuntime | None:
+        generation = self._generation
+        stored = await self._store.application(token)
+        if stored is None:
+            if generation == self._generation:
+                if len(self._unknown) >= UNKNOWN_KEPT:
+                    self._unknown.clear()
+                self._unknown[token] = None
+            return None
+        driver = self._drivers[stored.definition.storage_provider]
+        runtime = ApplicationRuntime(stored, driver, self._session(driver, stored), provided=self._enforced)
+        if generation == self._generation:  # not replaced while it was being read
+            self._live[token] = runtime
+            if len(self._live) > APPLICATIONS_KEPT:
+                self._live.popitem(last=False)
+        return runtime
+
+    def _session(self, driver: Driver, stored: StoredApplication) -> Session:
+        key = (driver.name, self._address(stored))
+        session = self._sessions.get(key)
+        if session is None:
+            session = self._sessions[key] = driver.session(key[1])
+        return session
+
+    async def _watch(self) -> None:
+        while True:
+            await asyncio.sleep(self._poll_s)
+            try:
+                await self.refresh()
+            except (StorageError, ConfigurationError):
+                log.warning("the control store cannot be asked for changes; trying again", exc_info=True)
+
+    async def refresh(self) -> None:
+        """Drop what has changed in the control store since the last look."""
+        mark = await self._store.mark()
+        if mark == self._mark:
+            return
+        sequence, tokens = await self._store.changes(self._sequence)
+        self._mark, self._sequence = mark, sequence
+        if tokens:
+            self._generation += 1
+            self._unknown.clear()
+            for token in tokens:
+                self._live.pop(token, None)

@@ -1,0 +1,133 @@
+"""The user tokens of one application, and who they stand for right now.
+
+An identity read from the database is trusted for one second; in the process that changes a user or a token it is dropped
+at once. Tokens are looked up by a keyed hash; the clear text is never a cache key.
+Source: ``spec/security.md`` section 6.1 (B-S9).
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Generator
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+from msgspec import Struct
+
+from apilane.security.identity import Actor
+from apilane.security.tokens import token_hash
+from apilane.sql.statement import Statement, compile_statement
+from apilane.sql.write import delete_where
+from apilane.storage.errors import StorageError
+from apilane.storage.protocol import Result, Step
+
+if TYPE_CHECKING:
+    from apilane.runtime.application import ApplicationRuntime
+
+__all__ = ["Identities", "now_ms", "split_roles"]
+
+TRUSTED_S = 1.0
+IDENTITIES_KEPT = 10_000
+SLIDE_AFTER = 0.1
+"""Part of a token's life after which a use renews it."""
+
+log = logging.getLogger("apilane.identities")
+
+
+def now_ms() -> int:
+    """Unix milliseconds."""
+    return time.time_ns() // 1_000_000
+
+
+def split_roles(text: str | None) -> frozenset[str]:
+    """``Users.Roles`` as a set: split at commas, trimmed, empty names ignored (B-S1)."""
+    return frozenset(name for part in (text or "").split(",") if (name := part.strip()))
+
+
+class _Known(Struct, gc=False):
+    actor: Actor
+    expires_ms: int
+    read_at: float
+
+
+class Identities:
+    """``TokenDirectory`` of an application."""
+
+    def __init__(self, application: ApplicationRuntime) -> None:
+        self._application = application
+        self._known: dict[str, _Known] = {}
+        self._generation = 0
+        self._life_ms = application.definition.auth_token_expire_minutes * 60_000
+        tenant = application.definition.differentiation_entity
+        tokens, users = application.auth_tokens.table, application.users.table
+        columns: list[sa.ColumnElement[Any]] = [
+            tokens.c["ID"],
+            tokens.c["Created"],
+            users.c["ID"],
+            users.c["Roles"],
+        ]
+        if tenant:
+            columns.append(users.c[f"{tenant}_ID"])
+        joined = tokens.join(users, users.c["ID"] == tokens.c["Owner"])
+        select = sa.select(*columns).select_from(joined).where(tokens.c["H_Token_Hash"] == sa.bindparam("hash"))
+        dialect = application.dialect
+        self._select = compile_statement(select, dialect.sqlalchemy)
+        self._delete = delete_where(tokens, (("ID", "id"),), dialect)
+        slide = (
+            sa.update(tokens)
+            .values({"Created": sa.bindparam("now")})
+            .where(tokens.c["ID"] == sa.bindparam("id"), tokens.c["Created"] < sa.bindparam("now"))
+        )
+        self._slide = compile_statement(slide, dialect.sqlalchemy, writes=True)
+
+    async def find(self, token: str) -> Actor | None:
+        """The user a canonical token stands for; None when unknown or expired."""
+        key = token_hash(self._application.token_key, token)
+        known = self._known.get(key)
+        if known is not None and time.monotonic() - known.read_at < TRUSTED_S and known.expires_ms > now_ms():
+            return known.actor
+        return await self._read(key)
+
+    async def _read(self, key: str) -> Actor | None:
+        generation = self._generation
+        self._known.pop(key, None)
+        read_at = time.monotonic()
+        rows = await self._application.session.fetch(self._select, (key,))
+        if not rows:
+            return None
+        token_id, created, user_id, roles, *tenant = rows[0]
+        now = now_ms()
+        if now - created >= self._life_ms:
+            await self._write(self._delete, {"id": token_id})
+            return None
+        if now - created > self._life_ms * SLIDE_AFTER:
+            await self._write(self._slide, {"id": token_id, "now": now})
+            created = now
+        actor = Actor(
+            user_id=user_id,
+            roles=split_roles(roles),
+            tenant=tenant[0] if tenant else None,
+            credential_id=token_id,
+        )
+        if generation == self._generation:  # nothing was revoked here while the row was on its way
+            if len(self._known) >= IDENTITIES_KEPT:
+                del self._known[next(iter(self._known))]
+            self._known[key] = _Known(actor, created + self._life_ms, read_at)
+        return actor
+
+    async def _write(self, statement: Statement, values: dict[str, int]) -> None:
+        """Housekeeping on the way of a read: its failure must not fail the request."""
+
+        def unit() -> Generator[Step, Result, None]:
+            yield Step(statement, statement.parameters(values))
+
+        try:
+            await self._application.session.run(unit, single=True)
+        except StorageError:
+            log.warning("token housekeeping failed in application %s", self._application.token, exc_info=True)
+
+    def forget(self) -> None:
+        """Drop what is known, after any change of users or tokens made in this process."""
+        self._generation += 1
+        self._known.clear()

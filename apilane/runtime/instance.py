@@ -1,0 +1,78 @@
+"""Everything one process holds while it serves: settings, frozen hooks, drivers, control store, applications."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+from apilane.control.secrets import Secrets
+from apilane.control.store import ControlStore
+from apilane.dispatch import Hooks
+from apilane.model.definition import ApplicationDefinition
+from apilane.runtime.applications import Applications
+from apilane.security.passwords import Passwords
+from apilane.settings import Settings
+from apilane.storage.registry import Drivers
+
+__all__ = ["Instance"]
+
+
+class Instance:
+    """Opened once per process, before the first request; ``store`` and ``applications`` exist from then on.
+
+    ``recover`` finishes or undoes definition changes that a crash left half-way; ``address`` tells where an
+    application's database is. Both are services, handed in by ``apilane.app``.
+    """
+
+    store: ControlStore
+    applications: Applications
+
+    def __init__(
+        self,
+        settings: Settings,
+        hooks: Hooks,
+        *,
+        address: Callable[[Settings, ApplicationDefinition, Secrets], str],
+        recover: Callable[[Instance], Awaitable[None]],
+    ) -> None:
+        self.settings = settings
+        self.hooks = hooks
+        self.drivers = Drivers(hooks.drivers)
+        self.passwords = Passwords(
+            settings.argon2_time_cost,
+            settings.argon2_memory_kib,
+            settings.argon2_parallelism,
+            settings.argon2_concurrency,
+        )
+        self.is_open = False
+        self._address = address
+        self._recover = recover
+        self._opening = asyncio.Lock()
+
+    async def open(self) -> None:
+        """Open the control store and start to watch it. Later calls return at once."""
+        async with self._opening:
+            if self.is_open:
+                return
+            self.store = await ControlStore.open(self.settings, self.drivers)
+            await self._recover(self)
+            self.applications = Applications(
+                self.store,
+                self.drivers,
+                lambda stored: self._address(self.settings, stored.definition, stored.secrets),
+                enforced=self.hooks.enforced,
+                poll_s=self.settings.definition_poll_s,
+            )
+            await self.applications.start()
+            self.is_open = True
+
+    async def close(self) -> None:
+        """Finish what was accepted and let go of everything."""
+        if not self.is_open:
+            return
+        self.is_open = False
+        await self.applications.close()
+        await self.store.close()
+        for driver in self.drivers.values():
+            await driver.close()
+        self.passwords.close()

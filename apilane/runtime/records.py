@@ -1,0 +1,75 @@
+"""From rows to records: one generated Struct per record shape, encoded by one reused encoder.
+
+Nothing here reads a database; a ``RecordMaker`` turns what a driver returned for a column list into objects whose JSON
+is the wire's record.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import msgspec
+
+from apilane.model.definition import Entity, Property
+from apilane.security.encryption import Cipher
+from apilane.sql.dialect import Dialect
+from apilane.sql.statement import Value
+from apilane.storage.protocol import Row
+
+__all__ = ["SECRET_PROPERTIES", "RecordMaker", "encode", "record_maker"]
+
+Record = msgspec.Struct
+RecordMaker = Callable[[Sequence[Row]], list[Record]]
+
+SECRET_PROPERTIES = frozenset({("Users", "Password"), ("AuthTokens", "Token")})
+"""(entity, property) that read as null whoever asks and take part in no filter, sort or history (B-D3, B-D4)."""
+
+encode = msgspec.json.Encoder(decimal_format="number").encode
+"""The one encoder of answers: UTF-8 JSON."""
+
+
+def _hide(value: Value) -> None:
+    return None
+
+
+def _converter(entity: Entity, property: Property, dialect: Dialect, cipher: Cipher) -> Callable[[Any], Value] | None:
+    if entity.is_system and (entity.name, property.name) in SECRET_PROPERTIES:
+        return _hide
+    if property.encrypted:
+        return cipher.decrypt
+    return dialect.decoder(property)
+
+
+def record_maker(entity: Entity, columns: Sequence[str], dialect: Dialect, cipher: Cipher) -> RecordMaker:
+    """The function from rows of ``columns`` to records; build once per shape.
+
+    Values that are null stay null. Fields are named by position because property names may be Python keywords.
+    """
+    properties = {p.name: p for p in entity.properties}
+    names = [f"f{position}" for position in range(len(columns))]
+    struct = msgspec.defstruct(
+        f"{entity.name}Record",
+        [(name, object) for name in names],
+        rename=dict(zip(names, columns, strict=True)),
+        gc=False,
+    )
+    conversions = [
+        (position, convert)
+        for position, column in enumerate(columns)
+        if (convert := _converter(entity, properties[column], dialect, cipher)) is not None
+    ]
+    if not conversions:
+        return lambda rows: [struct(*row) for row in rows]
+
+    def make(rows: Sequence[Row]) -> list[Record]:
+        records = []
+        for row in rows:
+            values = list(row)
+            for position, convert in conversions:
+                if values[position] is not None:
+                    values[position] = convert(values[position])
+            records.append(struct(*values))
+        return records
+
+    return make

@@ -1,0 +1,132 @@
+"""Accounts of application users: registration, own data, passwords, roles (wire-api.md sections 3.2 to 3.4)."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Mapping
+
+from msgspec import Struct
+
+from apilane.errors import ApilaneError, Code, unauthorized
+from apilane.model.addresses import is_email
+from apilane.model.definition import Rule
+from apilane.model.text import utf16_length
+from apilane.runtime.access import ANONYMOUS_ROLE, AUTHENTICATED_ROLE
+from apilane.runtime.application import ApplicationRuntime
+from apilane.runtime.identities import now_ms
+from apilane.security.identity import Actor
+from apilane.security.passwords import Passwords
+from apilane.services.users import FOLDS, all_columns, complete_user_values, is_blank, revoke_tokens, update_user
+from apilane.sql.statement import Value
+from apilane.sql.write import insert_row, select_where
+from apilane.storage.protocol import Result, Step
+
+__all__ = ["change_password", "register", "rules_of", "set_roles", "update_own", "user_record"]
+
+PASSWORD_MIN, PASSWORD_MAX = 8, 400
+
+
+async def user_record(application: ApplicationRuntime, user_id: int) -> Struct:
+    """The user as the wire shows it: every property, encrypted ones in clear, the password null."""
+    users = application.users
+    columns = all_columns(application)
+    statement, make = users.by_id(columns, ())
+    rows = await application.session.fetch(statement, statement.parameters({"id": user_id}))
+    if not rows:
+        raise unauthorized()
+    return make(rows)[0]
+
+
+async def register(application: ApplicationRuntime, body: Mapping[str, object], passwords: Passwords) -> int:
+    """Create a user from a body object; the new user's ID. No security rule is consulted."""
+    if not application.definition.allow_user_register:
+        raise ApilaneError(Code.ERROR, "Register is not allowed")
+    users = application.users
+    given = {key.lower(): value for key, value in body.items()}
+    values: dict[str, Value] = {"Created": now_ms(), "EmailConfirmed": False}
+    for p in users.entity.properties:
+        if p.is_system and p.name not in ("Email", "Username", "Password"):
+            continue
+        sent = given.get(p.name.lower())
+        if p.name == "Email" and not (isinstance(sent, str) and is_email(sent.strip())):
+            raise ApilaneError(Code.VALIDATION, "Email is not valid", property="Email")
+        values[p.name] = users.readers[p.name](sent)
+    await complete_user_values(values, passwords)
+    row = {
+        name: value
+        if name == "Password" or name in FOLDS.values()
+        else users.encode(users.properties[name.lower()], value)
+        for name, value in values.items()
+    }
+    statement = users.statement(insert_row, tuple(row))
+
+    def unit() -> Generator[Step, Result, int]:
+        result = yield Step(statement, statement.parameters(row))
+        assert result.inserted_id is not None
+        return result.inserted_id
+
+    return await application.session.run(unit, single=True)
+
+
+async def update_own(application: ApplicationRuntime, actor: Actor, body: Mapping[str, object]) -> Struct:
+    """Write the caller's own non-system properties; the fresh user. Keys naming anything else are ignored."""
+    if actor.user_id is None:
+        raise unauthorized()
+    users = application.users
+    given = {key.lower(): value for key, value in body.items()}
+    values = {
+        p.name: users.encode(p, users.readers[p.name](given[p.name.lower()]))
+        for p in users.entity.properties
+        if not p.is_system and p.name.lower() in given
+    }
+    if not values:
+        raise ApilaneError(Code.NO_PROPERTIES_PROVIDED, entity="Users")
+    user_id = actor.user_id
+    await application.session.run(lambda: update_user(application, user_id, values, tracked=True))
+    return await user_record(application, user_id)
+
+
+def rules_of(application: ApplicationRuntime, actor: Actor) -> list[Rule]:
+    """Stored rules whose role is ANONYMOUS, AUTHENTICATED or one of the caller's, in stored order."""
+    held = {ANONYMOUS_ROLE, AUTHENTICATED_ROLE, *actor.roles}
+    return [rule for rule in application.definition.rules if rule.role in held]
+
+
+async def change_password(
+    application: ApplicationRuntime, actor: Actor, current: str | None, new: str | None, passwords: Passwords
+) -> None:
+    """Set a new password and end the user's other sessions (B-A4)."""
+    if actor.user_id is None:
+        raise unauthorized()
+    if is_blank(current):
+        raise ApilaneError(Code.REQUIRED, property="currentPassword")
+    assert current is not None
+    user_id, token_id = actor.user_id, actor.credential_id
+    select = application.users.statement(select_where, ("Password",), (("ID", "id"),))
+    rows = await application.session.fetch(select, (user_id,))
+    if not (await passwords.verify(rows[0][0] if rows else None, current.strip())).ok:
+        raise ApilaneError(Code.VALIDATION, "Invalid password", property="currentPassword")
+    if is_blank(new):
+        raise ApilaneError(Code.REQUIRED, property="newPassword")
+    assert new is not None
+    new = new.strip()
+    if utf16_length(new) < PASSWORD_MIN:
+        raise ApilaneError(Code.VALIDATION, f"Minimum {PASSWORD_MIN} characters", property="newPassword")
+    if utf16_length(new) > PASSWORD_MAX:
+        raise ApilaneError(Code.VALIDATION, f"Maximum {PASSWORD_MAX} characters", property="newPassword")
+    hashed = await passwords.hash(new)
+
+    def unit() -> Generator[Step, Result, None]:
+        yield from update_user(application, user_id, {"Password": hashed}, tracked=False)
+        yield from revoke_tokens(application, user_id, keep=token_id)
+
+    await application.session.run(unit)
+    application.tokens.forget()
+
+
+async def set_roles(application: ApplicationRuntime, user_id: int, roles: str | None) -> bool:
+    """Set a user's roles (comma list, or None) as an operator; False when there is no such user. Takes effect at once."""
+    users = application.users
+    value = users.readers["Roles"](roles)
+    matched = await application.session.run(lambda: update_user(application, user_id, {"Roles": value}, tracked=True))
+    application.tokens.forget()
+    return bool(matched)

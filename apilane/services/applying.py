@@ -1,0 +1,184 @@
+"""Carrying a plan out: the definition in the control store and the tables in the application's database, together.
+
+Begin (control store), tables and their version in one unit (application's database), publish (control store). Whoever
+stops half-way leaves a pending change, and ``recover`` tells from the version beside the tables whether to publish or
+to abandon it. What the plan is and whether it may lose data is decided before.
+"""
+
+from __future__ import annotations
+
+import logging
+import shutil
+from collections.abc import Mapping
+
+import msgspec
+
+from apilane.control.folders import application_folder, change_lock, make_application_folder
+from apilane.control.secrets import Secrets
+from apilane.control.store import ControlStore, StoredApplication
+from apilane.errors import ConfigurationError
+from apilane.model.definition import ApplicationDefinition
+from apilane.model.plan import Plan
+from apilane.services.tables import ApplicationTables, refusal
+from apilane.settings import Settings
+from apilane.storage.errors import StorageError
+from apilane.storage.protocol import Driver
+
+__all__ = ["application_address", "apply_plan", "recover", "recover_all"]
+
+log = logging.getLogger("apilane.applying")
+
+
+def application_address(settings: Settings, definition: ApplicationDefinition, secrets: Secrets) -> str:
+    """What ``Driver.session`` takes: the connection string, else the file of an embedded provider. Makes nothing."""
+    if secrets.connection_string is not None:
+        return secrets.connection_string
+    return str(application_folder(settings.data_dir, definition.token) / "data.db")
+
+
+async def apply_plan(
+    plan: Plan, *, store: ControlStore, drivers: Mapping[str, Driver], settings: Settings, actor: str
+) -> StoredApplication:
+    """Carry ``plan`` out and return the application as published. A plan that changes nothing does nothing.
+
+    ``actor``: who, for the audit. Raises ConfigurationError, whose text says what stands in the way and what was done:
+    the application was changed since the plan was made, another change is under way, or its database refuses. The
+    application then stays on its last whole definition.
+    """
+    token = plan.after.token
+    with change_lock(settings.data_dir, token) as held:
+        if not held:
+            raise ConfigurationError(
+                f"Another process is changing application {_title(plan.after)}. Apply again when it is done."
+            )
+        await _settle(token, store, drivers, settings)
+        stored = await store.application(token)
+        if plan.before != (stored.definition if stored else None):
+            raise ConfigurationError(
+                f"Application {_title(plan.after)} was changed by somebody else since the plan was made. "
+                "Nothing was changed now; look at the new state and apply again."
+            )
+        secrets = msgspec.structs.replace(stored.secrets if stored else Secrets.new(), **plan.secrets)
+        if stored and stored.definition == plan.after and stored.secrets == secrets:
+            return stored
+        change = _Change(plan, secrets, stored.version if stored else 0, actor)
+        return await change.carry_out(store, drivers, settings)
+
+
+async def recover_all(*, store: ControlStore, drivers: Mapping[str, Driver], settings: Settings) -> None:
+    """``recover`` every application with a pending change; for start-up, and before looking an application up."""
+    for token in await store.pending_tokens():
+        await recover(token, store=store, drivers=drivers, settings=settings)
+
+
+async def recover(
+    token: str, *, store: ControlStore, drivers: Mapping[str, Driver], settings: Settings
+) -> StoredApplication | None:
+    """Bring a change that was left half-way to its end.
+
+    Published, and returned, when the tables reached its version; abandoned otherwise. Left alone while another process
+    is at it or the application's database cannot be asked. None also when nothing was pending.
+    """
+    with change_lock(settings.data_dir, token) as held:
+        if not held:
+            return None
+        try:
+            return await _settle(token, store, drivers, settings)
+        except StorageError:
+            log.warning("the pending change of application %s waits for its database", token, exc_info=True)
+            return None
+
+
+async def _settle(
+    token: str, store: ControlStore, drivers: Mapping[str, Driver], settings: Settings
+) -> StoredApplication | None:
+    """Publish the pending change if the tables have its version, else abandon it. The lock is held."""
+    pending = await store.pending(token)
+    if pending is None:
+        return None
+    address = application_address(settings, pending.definition, pending.secrets)
+    tables = ApplicationTables(drivers[pending.definition.storage_provider], address)
+    try:
+        reached = await tables.version() == pending.version
+    finally:
+        await tables.close()
+    if reached:
+        log.info("application %s: publishing version %d, which its tables have", token, pending.version)
+        return await store.publish(token)
+    log.info("application %s: abandoning version %d, which its tables do not have", token, pending.version)
+    await store.abandon(token)
+    return None
+
+
+def _title(definition: ApplicationDefinition) -> str:
+    return f"{definition.name} ({definition.token})"
+
+
+class _Change:
+    """One plan on its way; the application's lock is held and nothing is pending. ``before``: the version, 0 if new."""
+
+    def __init__(self, plan: Plan, secrets: Secrets, before: int, actor: str) -> None:
+        self._plan = plan
+        self._secrets = secrets
+        self._before = before
+        self._actor = actor
+
+    async def carry_out(
+        self, store: ControlStore, drivers: Mapping[str, Driver], settings: Settings
+    ) -> StoredApplication:
+        definition = self._plan.after
+        driver = drivers[definition.storage_provider]
+        # Before anything is changed: the dialect refuses here what its database cannot do.
+        ddl = driver.dialect.migrate(self._plan.migration) if self._plan.migration else []
+        made_folder = not self._before and make_application_folder(settings.data_dir, definition.token)
+        tables = ApplicationTables(driver, application_address(settings, definition, self._secrets))
+        try:
+            if ddl:
+                await self._change_tables(ddl, tables, store)
+            else:
+                await self._begin(store)
+            return await store.publish(definition.token)
+        except StorageError as error:
+            published = await self._after_failure(error, store, drivers, settings)
+            if published is not None:
+                return published
+            if made_folder:
+                await tables.close()
+                shutil.rmtree(application_folder(settings.data_dir, definition.token), ignore_errors=True)
+            raise ConfigurationError(
+                f"Application {_title(definition)} was not changed: {refusal(error)} It stays on its last whole "
+                "definition."
+            ) from error
+        finally:
+            await tables.close()
+
+    async def _begin(self, store: ControlStore) -> int:
+        lines = [f"{line.kind} {line.path}: {line.detail}" for line in self._plan.lines]
+        return await store.begin(self._plan.after, self._secrets, self._before, self._actor, lines)
+
+    async def _change_tables(self, ddl: list[str], tables: ApplicationTables, store: ControlStore) -> None:
+        found = await tables.version()
+        if found and not self._before:
+            raise ConfigurationError(
+                f"The database of the new application {_title(self._plan.after)} already holds the tables of an "
+                "application. Give it an empty database, or restore the control store that knows these tables."
+            )
+        if found > self._before:
+            raise ConfigurationError(
+                f"The tables of application {_title(self._plan.after)} are at version {found}, its definition at "
+                f"{self._before}: the control store is older than the database. Restore the two that belong together."
+            )
+        version = await self._begin(store)
+        await tables.change(ddl, version, new=not self._before)
+
+    async def _after_failure(
+        self, error: StorageError, store: ControlStore, drivers: Mapping[str, Driver], settings: Settings
+    ) -> StoredApplication | None:
+        """Settle at once: a lost connection may have lost only the answer, the version beside the tables knows."""
+        try:
+            return await _settle(self._plan.after.token, store, drivers, settings)
+        except StorageError:
+            raise ConfigurationError(
+                f"The change of application {_title(self._plan.after)} stopped half-way: {error}. It is completed or "
+                "undone by the next apply or start, as soon as the databases answer."
+            ) from error

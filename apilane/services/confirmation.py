@@ -1,0 +1,59 @@
+"""Confirmation of e-mail addresses by a token sent in a mail (wire-api.md section 3.5). Sending is a plugin's work."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+
+import sqlalchemy as sa
+
+from apilane.runtime.application import ApplicationRuntime
+from apilane.runtime.identities import now_ms
+from apilane.security.tokens import new_token, token_hash
+from apilane.services.users import update_user
+from apilane.sql.dialect import Dialect
+from apilane.sql.statement import Statement, compile_statement
+from apilane.sql.write import insert_row, select_where
+from apilane.storage.protocol import Result, Step
+
+__all__ = ["confirm_email", "create_confirmation_token"]
+
+CONFIRMATION_LIFE_MS = 3_600_000
+CONFIRMATION_KEPT_MS = 24 * 3_600_000
+_CONFIRMATIONS = "H_Auth_Email_Confirmation_Tokens"
+
+
+async def create_confirmation_token(application: ApplicationRuntime, user_id: int) -> str:
+    """A token for ``Account/Confirm``, valid for an hour and kept hashed; purges those older than a day."""
+    helper = application.helpers[_CONFIRMATIONS]
+    token = new_token()
+    values = {"Owner": user_id, "Token": token_hash(application.token_key, token), "Created": now_ms()}
+    insert = helper.statement(insert_row, tuple(values))
+    purge = helper.statement(_delete_older)
+
+    def unit() -> Generator[Step, Result, None]:
+        yield Step(purge, (now_ms() - CONFIRMATION_KEPT_MS,))
+        yield Step(insert, insert.parameters(values))
+
+    await application.session.run(unit)
+    return token
+
+
+def _delete_older(table: sa.Table, *, dialect: Dialect) -> Statement:
+    return compile_statement(
+        sa.delete(table).where(table.c["Created"] < sa.bindparam("before")), dialect.sqlalchemy, writes=True
+    )
+
+
+async def confirm_email(application: ApplicationRuntime, token: str | None) -> bool:
+    """Mark the address of the token's user as confirmed; False when the token is unknown or older than an hour."""
+    if not token:
+        return False
+    helper = application.helpers[_CONFIRMATIONS]
+    select = helper.statement(select_where, ("Owner", "Created"), (("Token", "hash"),))
+    rows = await application.session.fetch(select, (token_hash(application.token_key, token),))
+    if not rows or now_ms() - rows[0][1] > CONFIRMATION_LIFE_MS:
+        return False
+    confirmed = {"EmailConfirmed": application.dialect.encode_boolean(True)}
+    user_id = rows[0][0]
+    await application.session.run(lambda: update_user(application, user_id, confirmed, tracked=False), single=True)
+    return True

@@ -1,0 +1,84 @@
+"""Storage failures as wire errors (errors.md section 4, B-E6, B-E7), and finding out what a foreign key meant."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Mapping
+
+from apilane.errors import ApilaneError, Code
+from apilane.model.definition import ForeignKey
+from apilane.runtime.application import EntityRuntime
+from apilane.sql.statement import Value
+from apilane.sql.write import first_id_where
+from apilane.storage.errors import (
+    ForeignKeyViolation,
+    NotNullViolation,
+    NumberOutOfRange,
+    StorageError,
+    Unavailable,
+    UniqueViolation,
+    ValueTooLong,
+)
+from apilane.storage.protocol import Result, Step
+
+__all__ = ["broken_reference", "referencing_properties", "wire_error"]
+
+
+def wire_error(error: StorageError, entity: str | None) -> ApilaneError:
+    """The answer for a storage failure while working on ``entity`` (schema name)."""
+    names = ",".join(sorted(error.columns)) if error.columns else None
+    match error:
+        case UniqueViolation():
+            return ApilaneError(Code.UNIQUE_CONSTRAINT_VIOLATION, property=names, entity=entity)
+        case NotNullViolation():
+            return ApilaneError(Code.REQUIRED, property=names, entity=entity)
+        case ForeignKeyViolation():
+            return ApilaneError(Code.FOREIGN_KEY_CONSTRAINT_VIOLATION, property=names or "", entity=entity)
+        case ValueTooLong():
+            return ApilaneError(Code.VALIDATION, "The value is too long", property=names, entity=entity)
+        case NumberOutOfRange():
+            return ApilaneError(Code.VALIDATION, "Invalid number", property=names, entity=entity)
+        case Unavailable():
+            return ApilaneError(Code.SERVICE_UNAVAILABLE)
+        case _:
+            return ApilaneError(Code.ERROR, entity=entity)
+
+
+def broken_reference(
+    entity: EntityRuntime, values: Mapping[str, Value], error: ForeignKeyViolation
+) -> Generator[Step, Result, ForeignKeyViolation]:
+    """Within a unit, after a write failed: the same violation with the properties that lead nowhere.
+
+    Reads only where the driver cannot tell and allows reading after a failure.
+    """
+    features = entity.application.driver.features
+    if features.names_foreign_keys or not features.reads_after_failure:
+        return error
+    broken = []
+    for constraint in entity.entity.constraints:
+        if not isinstance(constraint, ForeignKey) or values.get(constraint.property) is None:
+            continue
+        target = entity.application.entities[constraint.entity.lower()]
+        probe = target.statement(first_id_where, (("ID", "id"),))
+        result = yield Step(probe, (values[constraint.property],))
+        if result.rows[0][0] is None:
+            broken.append(constraint.property)
+    return ForeignKeyViolation(str(error), table=entity.name, columns=tuple(broken))
+
+
+def referencing_properties(
+    entity: EntityRuntime, record_id: Value, error: ForeignKeyViolation
+) -> Generator[Step, Result, ForeignKeyViolation]:
+    """Within a unit, after a delete failed: the same violation with the properties that still refer to the record."""
+    features = entity.application.driver.features
+    if features.names_foreign_keys or not features.reads_after_failure:
+        return error
+    referring = []
+    for other in entity.application.entities.values():
+        for constraint in other.entity.constraints:
+            if not isinstance(constraint, ForeignKey) or constraint.entity.lower() != entity.name.lower():
+                continue
+            probe = other.statement(first_id_where, ((constraint.property, "id"),))
+            result = yield Step(probe, (record_id,))
+            if result.rows[0][0] is not None and constraint.on_delete == "NoAction":
+                referring.append(constraint.property)
+    return ForeignKeyViolation(str(error), table=entity.name, columns=tuple(dict.fromkeys(referring)))

@@ -1,0 +1,95 @@
+"""Data Get and GetByID: records within a caller's reach (wire-api.md sections 4.1 and 4.2).
+
+Like all services it raises ``ApilaneError`` for what a caller did and lets ``StorageError`` pass; ``apilane.web`` turns the
+latter into an answer (``apilane.services.failures``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from msgspec import Struct
+
+from apilane.errors import ApilaneError, Code
+from apilane.model.definition import Action, SortKey
+from apilane.model.filter import parse_filter
+from apilane.model.sort import parse_properties, parse_sort
+from apilane.runtime.application import ApplicationRuntime, EntityRuntime
+from apilane.security.identity import Actor
+from apilane.sql.filter import bind_filter
+from apilane.sql.select import ReadShape
+
+__all__ = ["Page", "PageQuery", "get_by_id", "get_page"]
+
+PAGE_SIZE_MAX = 1000
+
+
+class PageQuery(Struct, frozen=True, kw_only=True):
+    """What a caller asks of a list, as typed; None or blank: absent."""
+
+    page_index: int = 1
+    page_size: int = 20
+    filter: str | None = None
+    sort: str | None = None
+    properties: str | None = None
+    get_total: bool = False
+
+    def window(self) -> tuple[int, int]:
+        """``(limit, offset)``; a size outside 1..1000 is 1000 (B-W4), an index below 1 is the first page.
+
+        An offset beyond 63 bits is a page beyond the end like any other.
+        """
+        size = self.page_size if 0 < self.page_size <= PAGE_SIZE_MAX else PAGE_SIZE_MAX
+        return size, min((max(self.page_index, 1) - 1) * size, 2**63 - 1)
+
+
+class Page(Struct, frozen=True):
+    """Records ready to encode; ``total`` only when it was asked for."""
+
+    records: Sequence[Struct]
+    total: int | None
+
+
+async def get_by_id(
+    application: ApplicationRuntime, entity: EntityRuntime, actor: Actor, record_id: int, properties: str | None
+) -> Struct:
+    """The record with that ID; NOT_FOUND when it does not exist or is out of the caller's reach."""
+    access = application.access(entity, Action.get, actor)
+    columns = access.properties if not properties else parse_properties(properties, access.properties)
+    reach = access.records(actor)
+    if reach is None:
+        raise ApilaneError(Code.NOT_FOUND, "Record not found")
+    statement, make = entity.by_id(columns, reach.restrictions)
+    values = {"id": record_id, **reach.values} if reach.values else {"id": record_id}
+    rows = await application.session.fetch(statement, statement.parameters(values))
+    if not rows:
+        raise ApilaneError(Code.NOT_FOUND, "Record not found")
+    return make(rows)[0]
+
+
+def _order(entity: EntityRuntime, sort: tuple[SortKey, ...] | None) -> tuple[SortKey, ...]:
+    """The caller's order, else the entity's; the default order is the owner's choice and not checked (B-D9)."""
+    return entity.entity.default_order if sort is None else sort
+
+
+async def get_page(application: ApplicationRuntime, entity: EntityRuntime, actor: Actor, query: PageQuery) -> Page:
+    """One page of the records that match, in a stable order; with the total when asked for."""
+    access = application.access(entity, Action.get, actor)
+    node = parse_filter(query.filter, entity.entity, access.readable) if query.filter else None
+    order = _order(entity, parse_sort(query.sort, entity.entity, access.readable))
+    columns = access.properties if not query.properties else parse_properties(query.properties, access.properties)
+    reach = access.records(actor)
+    if reach is None:
+        return Page((), 0 if query.get_total else None)
+    shape, bound = bind_filter(node, application.dialect) if node is not None else (None, ())
+    values = dict(reach.values)
+    for position, value in enumerate(bound):
+        values[f"f{position}"] = value
+    total = None
+    if query.get_total:
+        count = entity.count(reach.restrictions, shape)
+        total = (await application.session.fetch(count, count.parameters(values)))[0][0]
+    values["limit"], values["offset"] = query.window()
+    statement = entity.read(ReadShape(columns, reach.restrictions, shape, order, True))
+    rows = await application.session.fetch(statement, statement.parameters(values))
+    return Page(entity.maker(columns)(rows), total)

@@ -1,0 +1,56 @@
+"""Data/Schema: what a client may know of the definition (wire-api.md section 4.7)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from apilane.errors import unauthorized
+from apilane.model.definition import Entity, Property, PropertyType, RuleKind
+from apilane.runtime.application import ApplicationRuntime
+from apilane.runtime.records import encode
+from apilane.security.identity import Actor
+
+__all__ = ["schema_document"]
+
+
+def _property(p: Property) -> dict[str, Any]:
+    document: dict[str, Any] = {"IsPrimaryKey": p.is_primary_key, "IsSystem": p.is_system, "Name": p.name}
+    optional = {
+        "Description": p.description,
+        "Encrypted": p.encrypted,
+        "Minimum": p.minimum,
+        "Maximum": p.maximum,
+        "DecimalPlaces": p.decimal_places,
+        "Required": p.required,
+        "Type": PropertyType(p.type).name,
+        "ValidationRegex": p.validation_regex or None,
+    }
+    document.update({key: value for key, value in optional.items() if value is not None})
+    return document
+
+
+def _entity(entity: Entity) -> dict[str, Any]:
+    document: dict[str, Any] = {"ChangeTracking": entity.change_tracking, "Name": entity.name}
+    if entity.description is not None:
+        document["Description"] = entity.description
+    document["IsSystem"] = entity.is_system
+    document["IsReadOnly"] = entity.is_read_only
+    document["Properties"] = [_property(p) for p in entity.properties]
+    return document
+
+
+def schema_document(application: ApplicationRuntime, actor: Actor) -> bytes:
+    """The schema as JSON for a caller with a Schema rule; UNAUTHORIZED otherwise. Keys that are null are left out."""
+    if not application.has_rule(RuleKind.Schema, "Schema", actor.user_id is not None, actor.roles):
+        raise unauthorized("Schema")
+    definition = application.definition
+    return encode(
+        {
+            "AuthTokenExpireMinutes": definition.auth_token_expire_minutes,
+            "AllowLoginUnconfirmedEmail": definition.allow_login_unconfirmed_email,
+            "ForceSingleLogin": definition.force_single_login,
+            "AllowUserRegister": definition.allow_user_register,
+            "MaxAllowedFileSizeInKB": definition.max_allowed_file_size_in_kb,
+            "Entities": [_entity(entity) for entity in definition.entities],
+        }
+    )

@@ -1,0 +1,154 @@
+"""Sessions of application users: sign in, renew, sign out (wire-api.md sections 3.1 and 3.4).
+
+Tokens are rows of ``AuthTokens``: their text encrypted, found by keyed hash (B-D4). Recognising a caller by a token is
+a plugin's work; this service makes and ends tokens.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+
+from msgspec import Struct
+
+from apilane.errors import ApilaneError, Code, unauthorized
+from apilane.model.addresses import is_email
+from apilane.model.text import fold
+from apilane.runtime.application import ApplicationRuntime
+from apilane.runtime.identities import now_ms
+from apilane.security.identity import Actor
+from apilane.security.passwords import Passwords
+from apilane.security.tokens import new_token, token_hash
+from apilane.services.users import FOLDS, all_columns, is_blank, revoke_tokens, run_single
+from apilane.sql.statement import Value
+from apilane.sql.write import delete_where, insert_row, select_where, update_where
+from apilane.storage.protocol import Result, Step
+
+__all__ = ["Credentials", "SignIn", "log_in", "log_out", "renew"]
+
+TOKENS_AT_ONCE = 1000
+"""Tokens removed in one call at the most."""
+
+
+class Credentials(Struct, frozen=True, kw_only=True):
+    """What Login receives; blank counts as absent."""
+
+    email: str | None = None
+    username: str | None = None
+    password: str | None = None
+
+
+class SignIn(Struct, frozen=True):
+    """A fresh sign-in: the user as before it, and the token, told this once."""
+
+    user: Struct
+    token: str
+    token_id: int
+
+
+def _insert_token(application: ApplicationRuntime, token: str, user_id: int) -> Generator[Step, Result, int]:
+    values = {
+        "Token": application.cipher.encrypt(token),
+        "Owner": user_id,
+        "Created": now_ms(),
+        "H_Token_Hash": token_hash(application.token_key, token),
+    }
+    statement = application.auth_tokens.statement(insert_row, tuple(values))
+    result = yield Step(statement, statement.parameters(values))
+    assert result.inserted_id is not None
+    return result.inserted_id
+
+
+def _clear_tokens(application: ApplicationRuntime, user_id: int) -> Generator[Step, Result, None]:
+    """Before a new token: all others of the user where only one may be in use, else the expired ones."""
+    tokens = application.auth_tokens
+    select = tokens.statement(select_where, ("ID", "Created"), (("Owner", "owner"),))
+    delete = tokens.statement(delete_where, (("ID", "id"),))
+    dead_before = now_ms() - application.definition.auth_token_expire_minutes * 60_000
+    rows = (yield Step(select, (user_id,))).rows
+    for token_id, created in rows[:TOKENS_AT_ONCE]:
+        if application.definition.force_single_login or created <= dead_before:
+            yield Step(delete, (token_id,))
+
+
+async def log_in(application: ApplicationRuntime, credentials: Credentials, passwords: Passwords) -> SignIn:
+    """Check credentials and start a session.
+
+    Raises: REQUIRED, VALIDATION, ERROR ``Invalid login attempt`` (never saying which part was wrong), UNCONFIRMED_EMAIL.
+    """
+    if is_blank(credentials.password):
+        raise ApilaneError(Code.REQUIRED, property="password")
+    assert credentials.password is not None
+    if not is_blank(credentials.email):
+        if not is_email(credentials.email or ""):
+            raise ApilaneError(Code.VALIDATION, "Email is not valid", property="email")
+        column, text = FOLDS["Email"], credentials.email
+    elif not is_blank(credentials.username):
+        column, text = FOLDS["Username"], credentials.username
+    else:
+        raise ApilaneError(Code.REQUIRED, "User name or email is required to login", property="email")
+    assert text is not None
+
+    users = application.users
+    columns = all_columns(application)
+    statement = users.statement(select_where, columns, ((column, "wanted"),))
+    wanted = fold(text) if "\0" not in text and text.isprintable() else ""
+    rows = await application.session.fetch(statement, (wanted,))
+    row = dict(zip(columns, rows[0], strict=True)) if rows else None
+    verdict = await passwords.verify(row["Password"] if row else None, credentials.password.strip())
+    if row is None or not verdict.ok:
+        raise ApilaneError(Code.ERROR, "Invalid login attempt")
+    if not application.definition.allow_login_unconfirmed_email and not row["EmailConfirmed"]:
+        raise ApilaneError(Code.UNCONFIRMED_EMAIL)
+
+    user_id = row["ID"]
+    token = new_token()
+    fresh: dict[str, Value] = {"new_LastLogin": now_ms()}
+    if verdict.rehash:
+        fresh["new_Password"] = await passwords.hash(credentials.password.strip())
+    update = users.statement(update_where, tuple(name[4:] for name in fresh), (("ID", "id"),))
+
+    def unit() -> Generator[Step, Result, int]:
+        yield from _clear_tokens(application, user_id)
+        token_id = yield from _insert_token(application, token, user_id)
+        yield Step(update, update.parameters({**fresh, "id": user_id}))
+        return token_id
+
+    token_id = await application.session.run(unit)
+    if application.definition.force_single_login:
+        application.tokens.forget()
+    return SignIn(users.maker(columns)(rows[:1])[0], token, token_id)
+
+
+async def renew(application: ApplicationRuntime, actor: Actor) -> tuple[str, int]:
+    """Replace the token the caller came with; ``(token, its ID)``. UNAUTHORIZED without a user."""
+    if actor.user_id is None:
+        raise unauthorized()
+    user_id, old = actor.user_id, actor.credential_id
+    token = new_token()
+    delete = application.auth_tokens.statement(delete_where, (("ID", "id"),))
+
+    def unit() -> Generator[Step, Result, int]:
+        gone = (yield Step(delete, (old,))).matched
+        if not gone:
+            raise unauthorized()  # somebody renewed or revoked it meanwhile: one token never becomes two
+        return (yield from _insert_token(application, token, user_id))
+
+    token_id = await application.session.run(unit)
+    application.tokens.forget()
+    return token, token_id
+
+
+async def log_out(application: ApplicationRuntime, actor: Actor, *, everywhere: bool) -> int:
+    """End the session of the caller's token (1, even without one), or every session of the user (how many)."""
+    if not everywhere:
+        if actor.credential_id is not None:
+            delete = application.auth_tokens.statement(delete_where, (("ID", "id"),))
+            await run_single(application, delete, {"id": actor.credential_id})
+            application.tokens.forget()
+        return 1
+    if actor.user_id is None:
+        raise unauthorized()
+    user_id = actor.user_id
+    gone = await application.session.run(lambda: revoke_tokens(application, user_id))
+    application.tokens.forget()
+    return gone

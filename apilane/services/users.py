@@ -1,0 +1,96 @@
+"""What writing to ``Users`` means beyond its columns: hashed passwords, folded names, revoked tokens (B-S5, B-D3, B-D8)."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Mapping
+
+from apilane.model.text import fold
+from apilane.runtime.application import ApplicationRuntime, EntityRuntime
+from apilane.security.passwords import Passwords
+from apilane.services.history import snapshot, snapshot_columns
+from apilane.sql.statement import Statement, Value
+from apilane.sql.write import delete_where, select_by_ids, select_where, update_where
+from apilane.storage.protocol import Result, Step
+
+__all__ = [
+    "FOLDS",
+    "all_columns",
+    "complete_user_values",
+    "is_blank",
+    "is_users",
+    "revoke_tokens",
+    "run_single",
+    "update_user",
+]
+
+FOLDS = {"Email": "H_Email_Fold", "Username": "H_Username_Fold"}
+
+
+def is_users(entity: EntityRuntime) -> bool:
+    """Whether this is the system entity of accounts."""
+    return entity is entity.application.users
+
+
+async def complete_user_values(values: dict[str, Value], passwords: Passwords) -> None:
+    """Bring checked values of a user row into their stored form, in place.
+
+    A password becomes its hash (off the event loop); e-mail and user name gain their fold column.
+    """
+    for name, column in FOLDS.items():
+        if name in values:
+            value = values[name]
+            values[column] = fold(value) if isinstance(value, str) else None
+    password = values.get("Password")
+    if isinstance(password, str):
+        values["Password"] = await passwords.hash(password)
+
+
+def revoke_tokens(
+    application: ApplicationRuntime, user_id: Value, *, keep: int | None = None
+) -> Generator[Step, Result, int]:
+    """Within a unit: delete a user's tokens, all but the one with ID ``keep``; how many went."""
+    tokens = application.auth_tokens
+    select = tokens.statement(select_where, ("ID",), (("Owner", "owner"),))
+    rows = (yield Step(select, (user_id,))).rows
+    delete = tokens.statement(delete_where, (("ID", "id"),))
+    gone = 0
+    for (token_id,) in rows:
+        if token_id != keep:
+            gone += (yield Step(delete, (token_id,))).matched
+    return gone
+
+
+def update_user(
+    application: ApplicationRuntime, user_id: int, values: Mapping[str, Value], *, tracked: bool
+) -> Generator[Step, Result, int]:
+    """Within a unit: set columns of one user, with a snapshot before where the entity asks for it."""
+    users = application.users
+    if tracked and users.entity.change_tracking:
+        columns = snapshot_columns(users)
+        select = users.statement(select_by_ids, columns, 1, ())
+        rows = (yield Step(select, (user_id,))).rows
+        if not rows:
+            return 0
+        yield from snapshot(users, columns, rows[0], user_id)
+    update = users.statement(update_where, tuple(values), (("ID", "id"),))
+    bound = {**{f"new_{name}": value for name, value in values.items()}, "id": user_id}
+    return (yield Step(update, update.parameters(bound))).matched
+
+
+async def run_single(application: ApplicationRuntime, statement: Statement, values: Mapping[str, Value]) -> int:
+    """Run one writing statement as a unit of its own; the rows it matched."""
+
+    def unit() -> Generator[Step, Result, int]:
+        return (yield Step(statement, statement.parameters(values))).matched
+
+    return await application.session.run(unit, single=True)
+
+
+def all_columns(application: ApplicationRuntime) -> tuple[str, ...]:
+    """Every visible column of ``Users``."""
+    return tuple(p.name for p in application.users.entity.properties)
+
+
+def is_blank(text: str | None) -> bool:
+    """Nothing but blanks, or nothing."""
+    return text is None or not text.strip()

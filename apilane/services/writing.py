@@ -1,0 +1,272 @@
+"""Data Post, Put and Delete (wire-api.md sections 4.4 to 4.6): checks in the order of errors.md section 3.2, then one unit.
+
+Array bodies are one transaction (B-W6). Units are built from ``*_steps`` generators so that transactions can join them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator, Mapping, Sequence
+
+from msgspec import Struct
+
+from apilane.errors import ApilaneError, Code
+from apilane.model.definition import Action
+from apilane.model.json import JsonNumber, MalformedJson, decode_json
+from apilane.runtime.access import Access, RecordFilter
+from apilane.runtime.application import ApplicationRuntime, EntityRuntime
+from apilane.runtime.identities import now_ms
+from apilane.security.identity import Actor
+from apilane.security.passwords import Passwords
+from apilane.services.failures import broken_reference, referencing_properties
+from apilane.services.history import snapshot, snapshot_columns
+from apilane.services.users import complete_user_values, is_users, revoke_tokens
+from apilane.sql.statement import Statement, Value
+from apilane.sql.write import delete_by_ids, insert_row, select_by_ids, update_row
+from apilane.storage.errors import ForeignKeyViolation
+from apilane.storage.protocol import Result, Step
+
+__all__ = ["Change", "delete", "delete_steps", "insert_steps", "parse_ids", "post", "put", "update_steps"]
+
+IDS_PER_STATEMENT = 64
+MAX_ID = 2**63 - 1
+
+
+def _records(body: object, entity: EntityRuntime) -> Iterator[dict[str, object]]:
+    """The objects of a free-form body: one, or the non-null elements of nested lists; JSON text counts as its content."""
+    if isinstance(body, str):
+        try:
+            body = decode_json(body.encode())
+        except (MalformedJson, UnicodeEncodeError):
+            raise ApilaneError(Code.ERROR, entity=entity.name) from None
+    if isinstance(body, dict):
+        yield body
+    elif isinstance(body, list):
+        for element in body:
+            if element is not None:
+                yield from _records(element, entity)
+    else:
+        raise ApilaneError(Code.ERROR, entity=entity.name)
+
+
+def _by_lower_name(record: Mapping[str, object]) -> dict[str, object]:
+    """Body keys ignoring letter case (B-W1); of two that differ only in case the last one counts."""
+    return {key.lower(): value for key, value in record.items()}
+
+
+def _check_writable(entity: EntityRuntime, action: Action) -> None:
+    allowed = not entity.entity.is_read_only
+    if entity.entity.is_system:
+        if action is Action.post:
+            allowed = allowed and entity.name not in ("Users", "Files")
+        elif action is Action.put:
+            allowed = allowed and entity.name != "Files"
+    if not allowed:
+        raise ApilaneError(Code.ERROR, "Not allowed", entity=entity.name)
+
+
+# --- Post ---------------------------------------------------------------------------------------------------------
+
+
+def insert_steps(
+    entity: EntityRuntime, statement: Statement, rows: Sequence[dict[str, Value]]
+) -> Generator[Step, Result, list[int]]:
+    """Within a unit: insert rows of stored values; the new IDs in order."""
+    ids = []
+    for values in rows:
+        try:
+            result = yield Step(statement, statement.parameters(values))
+        except ForeignKeyViolation as error:
+            raise (yield from broken_reference(entity, values, error)) from error
+        assert result.inserted_id is not None
+        ids.append(result.inserted_id)
+    return ids
+
+
+def _new_row(
+    entity: EntityRuntime, access: Access, actor: Actor, record: Mapping[str, object], now: int
+) -> dict[str, Value]:
+    given = _by_lower_name(record)
+    row: dict[str, Value] = {"Created": now}
+    if entity.entity.property("Owner") is not None:
+        row["Owner"] = actor.user_id
+    if access.tenant_column is not None:
+        row[access.tenant_column] = actor.tenant
+    for name in access.properties:
+        value = entity.readers[name](given.get(name.lower()))
+        row[name] = entity.encode(entity.properties[name.lower()], value)
+    return row
+
+
+async def post(application: ApplicationRuntime, entity: EntityRuntime, actor: Actor, body: object | None) -> list[int]:
+    """Store one record or several, all or none; their IDs in the order of the body. ``body`` None: there was none."""
+    access = application.access(entity, Action.post, actor)
+    if body is None:
+        raise ApilaneError(Code.EMPTY_BODY, entity=entity.name)
+    _check_writable(entity, Action.post)
+    if not access.properties:
+        raise ApilaneError(Code.NO_PROPERTIES_PROVIDED, entity=entity.name)
+    now = now_ms()
+    rows = [_new_row(entity, access, actor, record, now) for record in _records(body, entity)]
+    if not rows:
+        return []
+    statement = entity.statement(insert_row, tuple(rows[0]))
+    return await application.session.run(lambda: insert_steps(entity, statement, rows), single=len(rows) == 1)
+
+
+# --- Put ----------------------------------------------------------------------------------------------------------
+
+
+class Change(Struct, frozen=True):
+    """One record to update: stored values by column."""
+
+    id: int
+    values: dict[str, Value]
+
+
+def record_id(value: object) -> int:
+    """An ``ID`` sent as number or numeric text; 0 when it is none."""
+    if isinstance(value, JsonNumber):
+        value = value.text
+    if isinstance(value, str):
+        text = value.strip()
+        # Longer text cannot be a 64-bit number; int() of megabytes of digits would take minutes.
+        value = int(text) if text.isascii() and text.isdecimal() and len(text) <= 40 else 0
+    if isinstance(value, int) and not isinstance(value, bool) and 0 < value <= MAX_ID:
+        return value
+    return 0
+
+
+async def _change(entity: EntityRuntime, access: Access, record: Mapping[str, object], passwords: Passwords) -> Change:
+    given = _by_lower_name(record)
+    present = [name for name in access.properties if name.lower() in given]
+    if not present:
+        raise ApilaneError(Code.NO_PROPERTIES_PROVIDED, entity=entity.name)
+    identifier = record_id(given.get("id"))
+    if not identifier:
+        raise ApilaneError(Code.NO_ID_PROVIDED, entity=entity.name)
+    values: dict[str, Value] = {name: entity.readers[name](given[name.lower()]) for name in present}
+    if is_users(entity):
+        await complete_user_values(values, passwords)
+    for name in present:
+        # A password is hashed, not encrypted, although its property is marked so.
+        if not (is_users(entity) and name == "Password"):
+            values[name] = entity.encode(entity.properties[name.lower()], values[name])
+    return Change(identifier, values)
+
+
+def update_steps(
+    entity: EntityRuntime, changes: Sequence[Change], reach: RecordFilter, user_id: int | None
+) -> Generator[Step, Result, int]:
+    """Within a unit: apply changes to records within reach, snapshots first; how many records matched."""
+    columns = snapshot_columns(entity)
+    matched = 0
+    for change in changes:
+        if entity.entity.change_tracking:
+            select = entity.statement(select_by_ids, columns, 1, reach.restrictions)
+            rows = (yield Step(select, select.parameters({"id0": change.id, **reach.values}))).rows
+            if not rows:
+                continue
+            yield from snapshot(entity, columns, rows[0], user_id)
+        matched += yield from _update_one(entity, change, reach)
+    return matched
+
+
+def _update_one(entity: EntityRuntime, change: Change, reach: RecordFilter) -> Generator[Step, Result, int]:
+    values: dict[str, Value] = {f"new_{name}": value for name, value in change.values.items()}
+    values.update(reach.values, id=change.id)
+    reset = None
+    if is_users(entity) and "Email" in change.values:
+        reset = ("EmailConfirmed", "Email")
+        values["reset_flag"] = entity.application.dialect.encode_boolean(False)
+    update = entity.statement(_update_statement, tuple(change.values), reach.restrictions, reset)
+    try:
+        result = yield Step(update, update.parameters(values))
+    except ForeignKeyViolation as error:
+        raise (yield from broken_reference(entity, change.values, error)) from error
+    if result.matched and is_users(entity) and "Password" in change.values:
+        yield from revoke_tokens(entity.application, change.id)
+    return result.matched
+
+
+def _update_statement(table, columns, restrictions, reset, *, dialect):  # type: ignore[no-untyped-def]
+    return update_row(table, columns, restrictions, dialect, reset_when_changed=reset)
+
+
+async def put(
+    application: ApplicationRuntime, entity: EntityRuntime, actor: Actor, body: object | None, passwords: Passwords
+) -> int:
+    """Update one record or several, all or none; how many matched. Records out of reach count 0."""
+    access = application.access(entity, Action.put, actor)
+    if body is None:
+        raise ApilaneError(Code.EMPTY_BODY, entity=entity.name)
+    _check_writable(entity, Action.put)
+    changes = [await _change(entity, access, record, passwords) for record in _records(body, entity)]
+    reach = access.records(actor)
+    if reach is None or not changes:
+        return 0
+    single = len(changes) == 1 and not entity.entity.change_tracking and not is_users(entity)
+    matched = await application.session.run(lambda: update_steps(entity, changes, reach, actor.user_id), single=single)
+    if is_users(entity):
+        application.tokens.forget()
+    return matched
+
+
+# --- Delete -------------------------------------------------------------------------------------------------------
+
+
+def parse_ids(text: str | None) -> list[int]:
+    """A comma list of positive 64-bit IDs, ascending, each once; entries that are none are skipped (B-W7)."""
+    found = {record_id(part) for part in (text or "").split(",")}
+    return sorted(found - {0})
+
+
+def _padded(ids: Sequence[int]) -> Iterator[tuple[int, ...]]:
+    """Chunks whose sizes are powers of two, the last ID repeated, so that few statement texts serve every length."""
+    for start in range(0, len(ids), IDS_PER_STATEMENT):
+        chunk = ids[start : start + IDS_PER_STATEMENT]
+        size = 1 << (len(chunk) - 1).bit_length()
+        yield (*chunk, *([chunk[-1]] * (size - len(chunk))))
+
+
+def delete_steps(
+    entity: EntityRuntime, ids: Sequence[int], reach: RecordFilter, user_id: int | None
+) -> Generator[Step, Result, list[int]]:
+    """Within a unit: delete records within reach, snapshots first; the IDs that went, ascending."""
+    columns = snapshot_columns(entity) if entity.entity.change_tracking else ("ID",)
+    gone: list[int] = []
+    for chunk in _padded(ids):
+        select = entity.statement(select_by_ids, columns, len(chunk), reach.restrictions)
+        named = {f"id{position}": value for position, value in enumerate(chunk)}
+        rows = (yield Step(select, select.parameters({**named, **reach.values}))).rows
+        if entity.entity.change_tracking:
+            for row in rows:
+                yield from snapshot(entity, columns, row, user_id)
+        found = [row[0] for row in rows]
+        for part in _padded(found):
+            statement = entity.statement(delete_by_ids, len(part))
+            try:
+                yield Step(statement, part)
+            except ForeignKeyViolation as error:
+                for identifier in dict.fromkeys(part):
+                    named_error = yield from referencing_properties(entity, identifier, error)
+                    if named_error.columns:
+                        raise named_error from error
+                raise
+        gone += found
+    return gone
+
+
+async def delete(application: ApplicationRuntime, entity: EntityRuntime, actor: Actor, ids: str | None) -> list[int]:
+    """Delete the records of a comma list that are within reach, all or none; their IDs, ascending."""
+    access = application.access(entity, Action.delete, actor)
+    _check_writable(entity, Action.delete)
+    wanted = parse_ids(ids)
+    if not wanted:
+        raise ApilaneError(Code.NO_RECORDS_FOUND_TO_DELETE, entity=entity.name)
+    reach = access.records(actor)
+    if reach is None:
+        return []
+    gone = await application.session.run(lambda: delete_steps(entity, wanted, reach, actor.user_id))
+    if is_users(entity):
+        application.tokens.forget()
+    return gone

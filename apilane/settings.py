@@ -1,0 +1,237 @@
+"""Every setting of an instance: name, type, default, help; read from flags, environment and TOML.
+
+A command line flag wins over the environment variable ``APILANE_<NAME>``, which wins over ``apilane.toml``, which wins over
+the default. Settings of one application are no business of this file: they are in its manifest.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import os
+import tomllib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from types import MappingProxyType, NoneType, UnionType
+from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_origin, get_type_hints
+
+import msgspec
+from msgspec import Meta, Struct
+
+from apilane.errors import ConfigurationError
+
+__all__ = [
+    "DEFAULT_FILE",
+    "ENVIRONMENT_PREFIX",
+    "SettingRow",
+    "Settings",
+    "describe_settings",
+    "load_settings",
+    "nearest",
+]
+
+DEFAULT_FILE = Path("apilane.toml")
+"""Read from the working directory when it is there and no other file is named."""
+
+ENVIRONMENT_PREFIX = "APILANE_"
+
+Port = Annotated[int, Meta(ge=0, le=65535)]
+Count = Annotated[int, Meta(ge=1)]
+Seconds = Annotated[float, Meta(gt=0)]
+
+
+def _help(text: str, *, secret: bool = False) -> Meta:
+    return Meta(description=text, extra={"secret": secret})
+
+
+class Settings(Struct, frozen=True, kw_only=True):
+    """What one instance runs with. Immutable; ``repr`` never shows a secret."""
+
+    data_dir: Annotated[Path, _help("Folder of everything the instance keeps on this machine.")] = Path("apilane-data")
+    host: Annotated[str, _help("Address or name to listen on.")] = "127.0.0.1"
+    port: Annotated[Port, _help("Port of the API; 0 takes any free one.")] = 5001
+    portal_port: Annotated[Port, _help("Port of the Portal.")] = 5000
+    portal_url: Annotated[str, _help("Where users reach the Portal.")] = "http://127.0.0.1:5000"
+    workers: Annotated[Count, _help("Server processes that share the port.")] = 1
+    role: Annotated[Literal["all", "api", "portal"], _help("Which servers this process starts.")] = "all"
+    control_url: Annotated[
+        str | None,
+        _help("Database of the control store, which may carry a password; unset: control.db in data_dir.", secret=True),
+    ] = None
+    control_provider: Annotated[str, _help("Storage provider of the control store.")] = "SQLite"
+    master_key: Annotated[
+        str | None,
+        _help(
+            "Base64 of 32 bytes that encrypt every stored secret; unset: the file master.key in data_dir.", secret=True
+        ),
+    ] = None
+    admin_email: Annotated[str | None, _help("E-mail of the instance admin, used by the first command only.")] = None
+    admin_password: Annotated[
+        str | None,
+        _help("Password of the instance admin, used by the first command only; unset: a random one.", secret=True),
+    ] = None
+    plugins_dir: Annotated[Path | None, _help("Folder of single-file plugins (*.py).")] = None
+    plugins: Annotated[
+        tuple[str, ...] | None,
+        _help("Names of the plugins to load; unset: every installed one; empty: none. Drivers are always loaded."),
+    ] = None
+    plugins_order: Annotated[
+        tuple[str, ...], _help("Names of plugins in the order their hooks are asked; the others follow.")
+    ] = ()
+    log_level: Annotated[
+        Literal["critical", "error", "warning", "info", "debug"], _help("Least level of the lines logged to stderr.")
+    ] = "info"
+    access_log: Annotated[bool, _help("Log a line for each request.")] = False
+    backlog: Annotated[int, Meta(ge=128), _help("Connections that may wait to be accepted.")] = 1024
+    idle_timeout_s: Annotated[
+        int, Meta(ge=1, le=60), _help("Seconds a kept-alive connection may take to send its next request head.")
+    ] = 30
+    shutdown_timeout_s: Annotated[Count, _help("Seconds a worker may take to finish its requests when it stops.")] = 5
+    argon2_time_cost: Annotated[Count, _help("Passes of the password hash.")] = 2
+    argon2_memory_kib: Annotated[int, Meta(ge=8), _help("Memory of one password hash, in KiB.")] = 19456
+    argon2_parallelism: Annotated[Count, _help("Lanes of the password hash.")] = 1
+    argon2_concurrency: Annotated[Count, _help("Password hashes a worker computes at the same time.")] = 2
+    open_databases: Annotated[Count, _help("Application databases a worker keeps open.")] = 200
+    definition_poll_s: Annotated[Seconds, _help("Seconds between two looks at the control store for changes.")] = 0.25
+    json_body_max_bytes: Annotated[Count, _help("Largest request body that is read as JSON.")] = 30_000_000
+    statement_timeout_s: Annotated[Seconds, _help("Seconds a database statement may run.")] = 20.0
+
+    def __repr__(self) -> str:
+        values = ((row, getattr(self, row.name)) for row in describe_settings())
+        shown = (f"{row.name}={'<secret>' if row.secret and value else repr(value)}" for row, value in values)
+        return f"Settings({', '.join(shown)})"
+
+
+class SettingRow(NamedTuple):
+    """One setting for people: ``type`` and ``default`` as text, ``help`` one sentence."""
+
+    name: str
+    environment: str
+    type: str
+    default: str
+    help: str
+    secret: bool
+
+
+def describe_settings() -> tuple[SettingRow, ...]:
+    """Rows of the settings table, in the order of declaration."""
+    return tuple(_ROWS.values())
+
+
+def load_settings(
+    overrides: Mapping[str, Any] = MappingProxyType({}),
+    *,
+    file: Path | None = None,
+    environ: Mapping[str, str] = os.environ,
+) -> Settings:
+    """Settings from flags (``overrides``; None means not given), environment, file and defaults, in that order.
+
+    ``file`` None: ``apilane.toml`` of the working directory, if it is there. Raises ``ConfigurationError`` that names the
+    source, the setting and what was expected.
+    """
+    found: dict[str, Any] = {}
+    path = file or DEFAULT_FILE
+    if file is not None or path.exists():
+        found.update(_from_toml(path, environ))
+    for name, row in _ROWS.items():
+        if row.environment in environ:
+            found[name] = _converted(name, _from_text(name, environ[row.environment]), row.environment)
+    for name, value in overrides.items():
+        if name not in _ROWS:
+            raise ConfigurationError(f"Unknown setting {name!r}{nearest(name, _ROWS)}.")
+        if value is not None:
+            found[name] = _converted(name, value, f"Setting {name}")
+    return Settings(**found)
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """`` (did you mean 'x'?)`` when a known name is near, else nothing: the tail of a message about an unknown name."""
+    close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
+    return f" (did you mean {close[0]!r}?)" if close else ""
+
+
+def _from_toml(path: Path, environ: Mapping[str, str]) -> dict[str, Any]:
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigurationError(f"Cannot read the settings file {path}: {error.strerror}.") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"{path} is no valid TOML: {error}.") from error
+    found = {}
+    for name, value in content.items():
+        if name not in _ROWS:
+            raise ConfigurationError(f"{path}: unknown setting {name!r}{nearest(name, _ROWS)}.")
+        source = f"{path}: {name}"
+        if isinstance(value, dict):
+            value = _referenced(value, source, path.parent, environ)  # noqa: PLW2901  the reference stands for its value
+        elif _ROWS[name].secret:
+            raise ConfigurationError(
+                f'{source} is a secret and is not written here; write {{env = "NAME"}} or {{file = "PATH"}}.'
+            )
+        found[name] = _converted(name, value, source)
+    return found
+
+
+def _referenced(reference: dict[str, Any], source: str, folder: Path, environ: Mapping[str, str]) -> str:
+    """The text behind ``{env = "NAME"}`` or ``{file = "PATH"}`` (relative to the settings file, one final newline cut)."""
+    match reference:
+        case {"env": str(name)} if len(reference) == 1:
+            if name not in environ:
+                raise ConfigurationError(f"{source}: the environment variable {name} is not set.")
+            return environ[name]
+        case {"file": str(name)} if len(reference) == 1:
+            try:
+                return (folder / name).read_text(encoding="utf-8").removesuffix("\n")
+            except (OSError, UnicodeDecodeError) as error:
+                raise ConfigurationError(f"{source}: cannot read the file {folder / name}: {error}.") from error
+    raise ConfigurationError(f'{source}: expected a value, {{env = "NAME"}} or {{file = "PATH"}}.')
+
+
+def _from_text(name: str, text: str) -> Any:
+    """An environment variable's text: lists are separated by commas; empty is unset where the default is unset."""
+    if get_origin(_HINTS[name]) is tuple or name == "plugins":
+        return [item.strip() for item in text.split(",") if item.strip()]
+    return None if text == "" and _ROWS[name].default == "" else text
+
+
+def _converted(name: str, value: Any, source: str) -> Any:
+    try:
+        return msgspec.convert(value, _ANNOTATED_HINTS[name], strict=not isinstance(value, str), dec_hook=_path)
+    except msgspec.ValidationError as error:
+        shown = "this value" if _ROWS[name].secret else repr(value)
+        raise ConfigurationError(f"{source}: {shown} is not accepted; expected {_ROWS[name].type}. {error}.") from error
+
+
+def _path(kind: type, value: Any) -> Any:
+    if kind is Path and isinstance(value, (str, Path)) and value != "":
+        return Path(value)
+    raise ValueError("Expected a path")
+
+
+def _row(field: msgspec.structs.FieldInfo) -> SettingRow:
+    about = next(meta for meta in _ANNOTATED_HINTS[field.name].__metadata__ if meta.description)
+    default = field.default
+    return SettingRow(
+        name=field.name,
+        environment=ENVIRONMENT_PREFIX + field.name.upper(),
+        type=_type_text(_HINTS[field.name]),
+        default="" if default is None else str(default) if isinstance(default, Path) else json.dumps(default),
+        help=about.description,
+        secret=about.extra["secret"],
+    )
+
+
+def _type_text(kind: Any) -> str:
+    if get_origin(kind) is Literal:
+        return " | ".join(json.dumps(choice) for choice in get_args(kind))
+    if get_origin(kind) in {Union, UnionType}:
+        return " | ".join("unset" if part is NoneType else _type_text(part) for part in get_args(kind))
+    if get_origin(kind) is tuple:
+        return f"list of {_type_text(get_args(kind)[0])}"
+    return str(_TYPE_NAMES[kind])
+
+
+_TYPE_NAMES = {str: "text", int: "whole number", float: "number", bool: "true | false", Path: "path"}
+_ANNOTATED_HINTS = get_type_hints(Settings, include_extras=True)
+_HINTS = get_type_hints(Settings)
+_ROWS: Mapping[str, SettingRow] = {field.name: _row(field) for field in msgspec.structs.fields(Settings)}

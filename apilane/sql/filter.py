@@ -1,0 +1,159 @@
+"""A filter tree as a condition: first its shape and its values, then SQL once per shape.
+
+The shape holds no value, so that statements can be kept by it; values travel as parameters ``f0``, ``f1`` ... in the
+order of the shape (B-Q3). Pure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from decimal import Decimal
+from typing import NamedTuple, TypeVar
+
+import sqlalchemy as sa
+
+from apilane.model.definition import PropertyType
+from apilane.model.filter import Leaf, Logic, Node, Operator
+from apilane.sql.dialect import Dialect
+from apilane.sql.statement import Value
+
+__all__ = ["FilterShape", "GroupShape", "LeafShape", "bind_filter", "filter_predicate"]
+
+T = TypeVar("T")
+
+
+class LeafShape(NamedTuple):
+    """One condition on ``column``.
+
+    ``test`` is an operator, or ``null``, ``notnull``, ``all``, ``none``, ``in``, ``notin``, ``true``, ``false``.
+    ``variant`` is the dialect's own and None where the test is no text predicate.
+    """
+
+    column: str
+    test: str
+    parameters: int
+    variant: str | None = None
+
+
+class GroupShape(NamedTuple):
+    logic: str
+    items: tuple[FilterShape, ...]
+
+
+FilterShape = LeafShape | GroupShape
+
+_TEXT_TESTS = frozenset(Operator) - {Operator.GREATER, Operator.GREATEROREQUAL, Operator.LESS, Operator.LESSOREQUAL}
+
+
+def bind_filter(node: Node, dialect: Dialect) -> tuple[FilterShape, tuple[Value, ...]]:
+    """The shape of a filter and the values of its parameters in order.
+
+    Lists are filled up to a power of two with their last item, so that few shapes serve lists of any length.
+    """
+    values: list[Value] = []
+    shape = _bind(node, dialect, values)
+    return shape, tuple(values)
+
+
+def _bind(node: Node, dialect: Dialect, values: list[Value]) -> FilterShape:
+    if not isinstance(node, Leaf):
+        return GroupShape(node.logic, tuple([_bind(item, dialect, values) for item in node.items]))
+    column, operator, value = node.property.name, node.operator, node.value
+    if value is None:
+        return LeafShape(column, "null" if operator is Operator.EQUAL else "notnull", 0)
+    if isinstance(value, tuple):
+        return _bind_list(column, operator, value, dialect, values)
+    if node.property.type is PropertyType.Boolean:
+        wanted = value is (operator is Operator.EQUAL)
+        values.append(dialect.encode_boolean(wanted))
+        return LeafShape(column, "true" if wanted else "false", 1)
+    if isinstance(value, str) and operator in _TEXT_TESTS:
+        variant, parameters = dialect.text_operand(operator, value)
+        values.extend(parameters)
+        return LeafShape(column, operator, len(parameters), variant)
+    values.append(dialect.encode_decimal(value) if isinstance(value, Decimal) else value)
+    return LeafShape(column, operator, 1)
+
+
+def _bind_list(
+    column: str,
+    operator: Operator,
+    items: tuple[str, ...] | tuple[int | Decimal, ...],
+    dialect: Dialect,
+    values: list[Value],
+) -> FilterShape:
+    any_of = operator is Operator.CONTAINS
+    if not items:
+        return LeafShape(column, "none" if any_of else "all", 0)
+    if not isinstance(items[0], str):
+        numbers = [dialect.encode_decimal(item) if isinstance(item, Decimal) else item for item in items]
+        values.extend(_padded(numbers))
+        return LeafShape(column, "in" if any_of else "notin", _padded_length(len(numbers)))
+    test = "equal" if any_of else "notequal"
+    by_variant: dict[str, list[tuple[Value, ...]]] = {}
+    for item in items:
+        variant, parameters = dialect.text_operand(test, str(item))
+        by_variant.setdefault(variant, []).append(parameters)
+    leaves: list[FilterShape] = []
+    for variant, operands in sorted(by_variant.items()):
+        for parameters in _padded(operands):
+            values.extend(parameters)
+            leaves.append(LeafShape(column, test, len(parameters), variant))
+    return GroupShape(Logic.OR if any_of else Logic.AND, tuple(leaves))
+
+
+def _padded_length(count: int) -> int:
+    return 1 << (count - 1).bit_length()
+
+
+def _padded(items: list[T]) -> list[T]:
+    return items + items[-1:] * (_padded_length(len(items)) - len(items))
+
+
+def filter_predicate(shape: FilterShape, table: sa.Table, dialect: Dialect) -> sa.ColumnElement[bool]:
+    """The condition of a shape on ``table``, its parameters named ``f0``, ``f1`` ... in order."""
+    return _predicate(shape, table, dialect, iter(range(1 << 31)))
+
+
+def _predicate(shape: FilterShape, table: sa.Table, dialect: Dialect, numbers: Iterator[int]) -> sa.ColumnElement[bool]:
+    if isinstance(shape, GroupShape):
+        join = sa.and_ if shape.logic == Logic.AND else sa.or_
+        return join(*[_predicate(item, table, dialect, numbers).self_group() for item in shape.items])
+    column = table.c[shape.column]
+    binds = [sa.bindparam(f"f{next(numbers)}", type_=column.type) for _ in range(shape.parameters)]
+    if shape.variant is not None:
+        return dialect.text_predicate(shape.test, shape.variant, column, binds)
+    return _plain(shape.test, column, binds)
+
+
+def _plain(
+    test: str, column: sa.ColumnElement[object], binds: list[sa.BindParameter[object]]
+) -> sa.ColumnElement[bool]:
+    match test:
+        case "null":
+            return column.is_(None)
+        case "notnull":
+            return column.is_not(None)
+        case "all":
+            return sa.true()
+        case "none":
+            return sa.false()
+        case "in":
+            return column.in_(binds)
+        case "notin":
+            return column.not_in(binds)
+        case "true" | Operator.EQUAL:
+            return column == binds[0]
+        case "false":  # null counts as false
+            return sa.or_(column == binds[0], column.is_(None))
+        case Operator.NOTEQUAL:
+            return column != binds[0]
+        case Operator.GREATER:
+            return column > binds[0]
+        case Operator.GREATEROREQUAL:
+            return column >= binds[0]
+        case Operator.LESS:
+            return column < binds[0]
+        case Operator.LESSOREQUAL:
+            return column <= binds[0]
+    raise ValueError(f"no such test: {test!r}")

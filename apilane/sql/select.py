@@ -1,0 +1,86 @@
+"""Statements that read records: a page or one record, and a count. Built once per shape, then kept by the caller."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import sqlalchemy as sa
+
+from apilane.model.definition import Direction, Entity, SortKey
+from apilane.sql.dialect import Dialect
+from apilane.sql.filter import FilterShape, filter_predicate
+from apilane.sql.statement import Statement, compile_statement
+
+__all__ = ["ReadShape", "Restriction", "count_records", "select_records"]
+
+Restriction = tuple[str, str | None]
+"""A column and the parameter it must equal; None: it must be null."""
+
+
+class ReadShape(NamedTuple):
+    """Everything the text of a read depends on, and nothing else."""
+
+    columns: tuple[str, ...]
+    """Schema spelling; rows come in this order."""
+    restrictions: tuple[Restriction, ...] = ()
+    filter: FilterShape | None = None
+    order: tuple[SortKey, ...] = ()
+    """``ID`` follows as the last key (B-Q12); without keys and paging there is no order at all."""
+    paged: bool = False
+    """With the parameters ``limit`` and ``offset``."""
+
+
+def select_records(entity: Entity, table: sa.Table, shape: ReadShape, dialect: Dialect) -> Statement:
+    """Rows of ``shape.columns``; parameters: those of the restrictions, ``f0`` ..., and those of paging."""
+    select = sa.select(*[table.c[name] for name in shape.columns]).where(
+        *_conditions(table, shape.restrictions, shape.filter, dialect)
+    )
+    if shape.order or shape.paged:
+        select = select.order_by(*_order(entity, table, shape.order, dialect))
+    if shape.paged:
+        select = dialect.page(select, _parameter("limit", sa.BigInteger()), _parameter("offset", sa.BigInteger()))
+    return compile_statement(select, dialect.sqlalchemy)
+
+
+def count_records(
+    entity: Entity,
+    table: sa.Table,
+    restrictions: tuple[Restriction, ...],
+    filter: FilterShape | None,
+    dialect: Dialect,
+) -> Statement:
+    """One row with the number of records."""
+    count = sa.select(sa.func.count()).select_from(table)
+    return compile_statement(count.where(*_conditions(table, restrictions, filter, dialect)), dialect.sqlalchemy)
+
+
+def _parameter(name: str, type: sa.types.TypeEngine[int]) -> sa.BindParameter[int]:
+    return sa.bindparam(name, type_=type)
+
+
+def _conditions(
+    table: sa.Table, restrictions: tuple[Restriction, ...], filter: FilterShape | None, dialect: Dialect
+) -> list[sa.ColumnElement[bool]]:
+    conditions: list[sa.ColumnElement[bool]] = []
+    for name, parameter in restrictions:
+        column = table.c[name]
+        conditions.append(
+            column.is_(None) if parameter is None else column == sa.bindparam(parameter, type_=column.type)
+        )
+    if filter is not None:
+        conditions.append(filter_predicate(filter, table, dialect))
+    return conditions
+
+
+def _order(
+    entity: Entity, table: sa.Table, keys: tuple[SortKey, ...], dialect: Dialect
+) -> list[sa.ColumnElement[object]]:
+    directions = {"ID": Direction.ASC} | {key.property: key.direction for key in reversed(keys)}
+    names = list(dict.fromkeys([*(key.property for key in keys), "ID"]))  # a column twice is an error on SQL Server
+    elements: list[sa.ColumnElement[object]] = []
+    for name in names:
+        property = entity.property(name)
+        if property is None:
+            raise ValueError(f"no property {name!r} in {entity.name}")
+        elements.extend(dialect.order_by(table.c[name], property, descending=directions[name] is Direction.DESC))
+    return elements

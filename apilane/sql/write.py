@@ -1,0 +1,125 @@
+"""Statements that change records: insert, update, delete, and the reads that units need on the way. Pure.
+
+Every statement is constant per shape; parameters are named after the columns they fill, so that a unit binds by name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import sqlalchemy as sa
+
+from apilane.sql.dialect import Dialect
+from apilane.sql.statement import Statement, compile_statement
+
+__all__ = [
+    "Restriction",
+    "delete_by_ids",
+    "delete_where",
+    "first_id_where",
+    "insert_row",
+    "restrict",
+    "select_by_ids",
+    "select_where",
+    "update_row",
+    "update_where",
+]
+
+Restriction = tuple[str, str | None]
+"""``(column, parameter)``: the column equals the parameter of that name; None: the column is null."""
+
+
+def restrict(table: sa.Table, restrictions: Sequence[Restriction]) -> list[sa.ColumnElement[bool]]:
+    """Conditions for restrictions; their parameters are bound by name."""
+    return [
+        table.c[column].is_(None) if parameter is None else table.c[column] == sa.bindparam(parameter)
+        for column, parameter in restrictions
+    ]
+
+
+def insert_row(table: sa.Table, columns: Sequence[str], dialect: Dialect) -> Statement:
+    """Insert one row; parameters are named after the columns. Columns left out take their default."""
+    if not columns:
+        return compile_statement(sa.insert(table).values(), dialect.sqlalchemy, writes=True)
+    values = {column: sa.bindparam(column) for column in columns}
+    return compile_statement(sa.insert(table).values(values), dialect.sqlalchemy, writes=True)
+
+
+def update_row(
+    table: sa.Table,
+    columns: Sequence[str],
+    restrictions: Sequence[Restriction],
+    dialect: Dialect,
+    *,
+    reset_when_changed: tuple[str, str] | None = None,
+) -> Statement:
+    """Set ``columns`` of the row with ``ID`` = parameter ``id`` within ``restrictions``.
+
+    New values are parameters ``new_<column>``. ``reset_when_changed`` = (flag, column): the Boolean flag becomes false
+    when the new value of the column differs from the old one; it is set first, because MySQL evaluates from left to right.
+    """
+    assignments: list[tuple[sa.Column[object], object]] = []
+    if reset_when_changed:
+        flag, column = reset_when_changed
+        kept = sa.case(
+            (table.c[column] == sa.bindparam(f"new_{column}"), table.c[flag]), else_=sa.bindparam("reset_flag")
+        )
+        assignments.append((table.c[flag], kept))
+    assignments += [(table.c[column], sa.bindparam(f"new_{column}")) for column in columns]
+    statement = (
+        sa.update(table)
+        .ordered_values(*assignments)
+        .where(table.c["ID"] == sa.bindparam("id"), *restrict(table, restrictions))
+    )
+    return compile_statement(statement, dialect.sqlalchemy, writes=True)
+
+
+def update_where(
+    table: sa.Table, columns: Sequence[str], restrictions: Sequence[Restriction], dialect: Dialect
+) -> Statement:
+    """Set ``columns`` (parameters ``new_<column>``) of every row within ``restrictions``."""
+    values = {column: sa.bindparam(f"new_{column}") for column in columns}
+    statement = sa.update(table).values(values).where(*restrict(table, restrictions))
+    return compile_statement(statement, dialect.sqlalchemy, writes=True)
+
+
+def select_where(
+    table: sa.Table, columns: Sequence[str], restrictions: Sequence[Restriction], dialect: Dialect
+) -> Statement:
+    """Columns of every row within ``restrictions``."""
+    statement = sa.select(*(table.c[column] for column in columns)).where(*restrict(table, restrictions))
+    return compile_statement(statement, dialect.sqlalchemy)
+
+
+def _in_ids(table: sa.Table, count: int) -> sa.ColumnElement[bool]:
+    return table.c["ID"].in_([sa.bindparam(f"id{position}") for position in range(count)])
+
+
+def select_by_ids(
+    table: sa.Table, columns: Sequence[str], count: int, restrictions: Sequence[Restriction], dialect: Dialect
+) -> Statement:
+    """Columns of the rows whose ``ID`` is one of ``count`` parameters ``id0`` ..., within ``restrictions``, by ``ID``."""
+    statement = (
+        sa.select(*(table.c[column] for column in columns))
+        .where(_in_ids(table, count), *restrict(table, restrictions))
+        .order_by(table.c["ID"])
+    )
+    return compile_statement(statement, dialect.sqlalchemy)
+
+
+def delete_by_ids(table: sa.Table, count: int, dialect: Dialect) -> Statement:
+    """Delete the rows whose ``ID`` is one of ``count`` parameters ``id0`` ...."""
+    return compile_statement(sa.delete(table).where(_in_ids(table, count)), dialect.sqlalchemy, writes=True)
+
+
+def delete_where(table: sa.Table, restrictions: Sequence[Restriction], dialect: Dialect) -> Statement:
+    """Delete every row within ``restrictions``, of which there must be some."""
+    if not restrictions:
+        raise ValueError("a delete needs a restriction")
+    return compile_statement(sa.delete(table).where(*restrict(table, restrictions)), dialect.sqlalchemy, writes=True)
+
+
+def first_id_where(table: sa.Table, restrictions: Sequence[Restriction], dialect: Dialect) -> Statement:
+    """One row: the smallest ``ID`` within ``restrictions``, or null. Answers "is there one?" on every provider."""
+    statement = sa.select(sa.func.min(table.c["ID"])).where(*restrict(table, restrictions))
+    return compile_statement(statement, dialect.sqlalchemy)

@@ -1,0 +1,131 @@
+"""The Account calls on the wire (wire-api.md section 3): from a call to a service and back to bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from msgspec import Struct
+
+from apilane.errors import ApilaneError, Code, unauthorized
+from apilane.runtime.application import ApplicationRuntime
+from apilane.runtime.instance import Instance
+from apilane.runtime.records import encode
+from apilane.security.identity import Actor
+from apilane.security.tokens import canonical_guid
+from apilane.services import accounts, sessions
+from apilane.services.confirmation import confirm_email
+from apilane.web.call import Call
+from apilane.web.front import Route
+from apilane.web.reply import Reply
+
+__all__ = ["account_routes"]
+
+NO_STORE = (b"cache-control", b"no-store")
+
+
+class _SignIn(Struct, gc=False):
+    User: Struct
+    AuthToken: str
+    AuthTokenID: int
+
+
+def _typed_body(body: object | None) -> dict[str, Any]:
+    """A typed body with keys in lower case; EMPTY_BODY when there is none or it is no object."""
+    if not isinstance(body, dict):
+        raise ApilaneError(Code.EMPTY_BODY)
+    return {key.lower(): value for key, value in body.items()}
+
+
+def _texts(body: dict[str, Any], *names: str) -> list[str | None]:
+    """String members of a typed body; anything but text or null makes the body malformed."""
+    values = [body.get(name) for name in names]
+    if any(value is not None and not isinstance(value, str) for value in values):
+        raise ApilaneError(Code.EMPTY_BODY)
+    return values
+
+
+def _security(application: ApplicationRuntime, actor: Actor) -> list[dict[str, Any]]:
+    return [
+        {
+            "Role": rule.role,
+            "Name": rule.name,
+            "Type": rule.kind.value,
+            "Action": rule.action.value,
+            "Properties": rule.properties,
+        }
+        for rule in accounts.rules_of(application, actor)
+    ]
+
+
+async def user_data(call: Call) -> Reply:
+    if call.actor.user_id is None:
+        raise unauthorized()
+    user = await accounts.user_record(call.application, call.actor.user_id)
+    return Reply(encode({"User": user, "Security": _security(call.application, call.actor)}))
+
+
+async def update(call: Call) -> Reply:
+    body = await call.json()
+    if not isinstance(body, dict):
+        raise ApilaneError(Code.ERROR)
+    return Reply(encode(await accounts.update_own(call.application, call.actor, body)))
+
+
+async def renew(call: Call) -> Reply:
+    token, token_id = await sessions.renew(call.application, call.actor)
+    return Reply(encode(token), headers=(NO_STORE, (b"x-auth-token-id", b"%d" % token_id)))
+
+
+async def log_out(call: Call) -> Reply:
+    ended = await sessions.log_out(call.application, call.actor, everywhere=call.boolean("everywhere"))
+    return Reply(b"%d" % ended, headers=(NO_STORE,))
+
+
+def _redirect(location: str) -> Reply:
+    return Reply(b"", 302, ((b"location", location.encode("utf-8")),), None)
+
+
+def account_routes(instance: Instance) -> Mapping[str, Route]:
+    """The Account calls by path."""
+    passwords = instance.passwords
+
+    async def log_in(call: Call) -> Reply:
+        body = _typed_body(await call.json())
+        email, username, password = _texts(body, "email", "username", "password")
+        credentials = sessions.Credentials(email=email, username=username, password=password)
+        done = await sessions.log_in(call.application, credentials, passwords)
+        return Reply(encode(_SignIn(done.user, done.token, done.token_id)))
+
+    async def register(call: Call) -> Reply:
+        body = await call.json()
+        if body is None:
+            raise ApilaneError(Code.EMPTY_BODY)
+        if not isinstance(body, dict):
+            raise ApilaneError(Code.ERROR)
+        return Reply(b"%d" % await accounts.register(call.application, body, passwords))
+
+    async def change_password(call: Call) -> Reply:
+        body = _typed_body(await call.json())
+        current, new = _texts(body, "password", "newpassword")
+        await accounts.change_password(call.application, call.actor, current, new, passwords)
+        return Reply(b"true")
+
+    async def confirm(call: Call) -> Reply:
+        application = call.application
+        token = canonical_guid(call.query.get("token", ""))
+        if not await confirm_email(application, token):
+            return _redirect(f"{call.base_url()}/App/{application.token}/Account/Manage/Error")
+        target = application.definition.email_confirmation_redirect_url
+        return _redirect(target or f"{instance.settings.portal_url.rstrip('/')}/Account/AppEmailConfirmed")
+
+    return {
+        "/api/account/login": Route(takes_json=True, POST=log_in),
+        "/api/account/register": Route(takes_json=True, POST=register),
+        "/api/account/userdata": Route(GET=user_data),
+        "/api/account/update": Route(takes_json=True, PUT=update),
+        "/api/account/changepassword": Route(takes_json=True, PUT=change_password),
+        "/api/account/renewauthtoken": Route(GET=renew),
+        "/api/account/logout": Route(GET=log_out),
+        "/api/account/confirm": Route(GET=confirm),
+    }

@@ -1,0 +1,148 @@
+"""One wire call: what the request says, read once and lazily. No decisions are made here."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+from urllib.parse import unquote_plus
+
+from apilane.errors import ApilaneError, Code
+from apilane.model.json import MalformedJson, decode_json
+from apilane.runtime.application import ApplicationRuntime
+from apilane.security.identity import ANONYMOUS, Actor
+
+__all__ = ["Call", "ClientGone", "Receive", "Scope", "Send", "parse_query"]
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+INT32 = range(-(2**31), 2**31)
+INT64 = range(-(2**63), 2**63)
+_NUMBER_LENGTH_MAX = 40
+
+
+class ClientGone(Exception):
+    """The client went away before its request was read."""
+
+
+class BodyTooLarge(ApilaneError):
+    """Over the limit: answered as ERROR, and the connection is closed (errors.md section 1.4)."""
+
+    def __init__(self) -> None:
+        super().__init__(Code.ERROR)
+
+
+def parse_query(raw: bytes) -> dict[str, str]:
+    """Query parameters by lower-case name; of a repeated one the first value counts."""
+    parameters: dict[str, str] = {}
+    for pair in raw.decode("latin-1").split("&"):
+        name, _, value = pair.partition("=")
+        # Most names and values need no decoding; looking is cheaper than decoding.
+        if "%" in name or "+" in name:
+            name = unquote_plus(name, errors="replace")
+        name = name.lower()
+        if name and name not in parameters:
+            if "%" in value or "+" in value:
+                value = unquote_plus(value, errors="replace")
+            elif not value.isascii():
+                value = value.encode("latin-1").decode("utf-8", "replace")
+            parameters[name] = value
+    return parameters
+
+
+class Call:
+    """A request to the wire protocol; satisfies ``RequestView``. ``actor`` is set once the caller is known."""
+
+    __slots__ = (
+        "_body",
+        "_limit",
+        "_receive",
+        "_scope",
+        "actor",
+        "application",
+        "entity_name",
+        "headers",
+        "method",
+        "query",
+    )
+
+    application: ApplicationRuntime
+
+    def __init__(self, scope: Scope, receive: Receive, body_max_bytes: int) -> None:
+        self._scope = scope
+        self._receive = receive
+        self._limit = body_max_bytes
+        self._body: bytes | None = None
+        self.method: str = scope["method"]
+        self.headers: dict[bytes, bytes] = dict(scope["headers"])
+        query: bytes = scope["query_string"]
+        self.query: dict[str, str] = parse_query(query) if query else {}
+        self.actor: Actor = ANONYMOUS
+        self.entity_name: str | None = None
+        """Schema name of the entity at work, for errors that come from the database."""
+
+    @property
+    def raw_target(self) -> bytes:
+        """Path and query exactly as on the request line."""
+        path: bytes = self._scope.get("raw_path") or self._scope["path"].encode()
+        query: bytes = self._scope["query_string"]
+        return path + b"?" + query if query else path
+
+    def base_url(self) -> str:
+        """Scheme and host as the client wrote them."""
+        host = self.headers.get(b"host", b"localhost").decode("latin-1")
+        return f"{self._scope.get('scheme', 'http')}://{host}"
+
+    def text(self, name: str) -> str | None:
+        """A string parameter; blank counts as absent."""
+        return self.query.get(name) or None
+
+    def integer(self, name: str, default: int, bounds: range = INT32) -> int:
+        """An integer parameter; the default when absent or not a number within ``bounds``."""
+        value = self.query.get(name)
+        if not value or len(value) > _NUMBER_LENGTH_MAX or "_" in value or not value.isascii():
+            return default
+        try:
+            number = int(value)
+        except ValueError:
+            return default
+        return number if number in bounds else default
+
+    def boolean(self, name: str) -> bool:
+        """A boolean parameter: ``true`` in any letter case; everything else is false."""
+        return self.query.get(name, "").strip().lower() == "true"
+
+    async def body(self) -> bytes:
+        """The raw body, read once. ``ApilaneError`` ERROR when it is over the limit."""
+        if self._body is None:
+            self._body = await self._read()
+        return self._body
+
+    async def _read(self) -> bytes:
+        declared = self.headers.get(b"content-length", b"")
+        if declared.isdigit() and int(declared[:20]) > self._limit:
+            raise BodyTooLarge
+        parts = []
+        size = 0
+        while True:
+            message = await self._receive()
+            if message["type"] != "http.request":
+                raise ClientGone
+            part: bytes = message.get("body", b"")
+            size += len(part)
+            if size > self._limit:
+                raise BodyTooLarge
+            parts.append(part)
+            if not message.get("more_body"):
+                return parts[0] if len(parts) == 1 else b"".join(parts)
+
+    async def json(self) -> object | None:
+        """The decoded body; None when it is missing, empty, ``null`` or not JSON (wire-api.md section 1.1)."""
+        body = await self.body()
+        if not body:
+            return None
+        try:
+            return decode_json(body)
+        except MalformedJson:
+            return None

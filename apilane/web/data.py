@@ -1,0 +1,81 @@
+"""The Data calls on the wire (wire-api.md section 4): from a call to a service and back to bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from apilane.runtime.application import EntityRuntime
+from apilane.runtime.instance import Instance
+from apilane.runtime.records import encode
+from apilane.services import reading, writing
+from apilane.services.schema import schema_document
+from apilane.web.call import INT64, Call
+from apilane.web.front import Route
+from apilane.web.reply import Reply
+
+__all__ = ["data_routes"]
+
+
+def _entity(call: Call) -> EntityRuntime:
+    entity = call.application.entity(call.query.get("entity", ""))
+    call.entity_name = entity.name
+    return entity
+
+
+async def get_by_id(call: Call) -> Reply:
+    entity = _entity(call)
+    record_id = call.integer("id", 0, INT64)
+    record = await reading.get_by_id(
+        call.application, entity, call.actor, record_id, call.query.get("properties")
+    )
+    return Reply(encode(record))
+
+
+async def get_page(call: Call) -> Reply:
+    entity = _entity(call)
+    query = reading.PageQuery(
+        page_index=call.integer("pageindex", 1),
+        page_size=call.integer("pagesize", 20),
+        filter=call.text("filter"),
+        sort=call.text("sort"),
+        properties=call.text("properties"),
+        get_total=call.boolean("gettotal"),
+    )
+    page = await reading.get_page(call.application, entity, call.actor, query)
+    records = encode(page.records)
+    if page.total is None:
+        return Reply(b'{"Data":' + records + b"}")
+    return Reply(b'{"Total":%d,"Data":' % page.total + records + b"}")
+
+
+async def post(call: Call) -> Reply:
+    entity = _entity(call)
+    return Reply(encode(await writing.post(call.application, entity, call.actor, await call.json())))
+
+
+async def delete(call: Call) -> Reply:
+    entity = _entity(call)
+    return Reply(encode(await writing.delete(call.application, entity, call.actor, call.query.get("ids"))))
+
+
+async def schema(call: Call) -> Reply:
+    return Reply(schema_document(call.application, call.actor))
+
+
+def data_routes(instance: Instance) -> Mapping[str, Route]:
+    """The Data calls by path."""
+
+    async def put(call: Call) -> Reply:
+        entity = _entity(call)
+        body = await call.json()
+        matched = await writing.put(call.application, entity, call.actor, body, instance.passwords)
+        return Reply(b"%d" % matched)
+
+    return {
+        "/api/data/get": Route(is_data=True, GET=get_page),
+        "/api/data/getbyid": Route(is_data=True, GET=get_by_id),
+        "/api/data/post": Route(is_data=True, takes_json=True, POST=post),
+        "/api/data/put": Route(is_data=True, takes_json=True, PUT=put),
+        "/api/data/delete": Route(is_data=True, DELETE=delete),
+        "/api/data/schema": Route(is_data=True, GET=schema),
+    }

@@ -1,0 +1,118 @@
+"""SQLite's SQL where it differs: column types, letter case, booleans. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.sqlite.base import SQLiteDialect as SQLAlchemySQLite
+
+from apilane.model.definition import Property, PropertyType
+from apilane.model.migration import Migration
+from apilane.model.text import fold
+from apilane.sql.dialect import Dialect
+from apilane.sql.statement import Value
+from apilane_sqlite import schema
+
+__all__ = ["FOLD_FUNCTION", "SQLiteDialect"]
+
+FOLD_FUNCTION = "apilane_fold"
+"""Registered on every connection (``apilane.model.text.fold``); no index uses it, so other tools read the file too."""
+
+
+class SQLiteDialect(Dialect):
+    name: ClassVar[str] = "SQLite"
+
+    def __init__(self) -> None:
+        self.sqlalchemy = SQLAlchemySQLite(paramstyle="qmark")
+
+    def column_type(self, property: Property) -> sa.types.TypeEngine[Any]:
+        match property.type:
+            case PropertyType.String:
+                return sa.Text()
+            case PropertyType.Boolean:
+                return sa.Boolean()
+            case PropertyType.Date:
+                return sa.BigInteger()
+            case PropertyType.Number:
+                decimals = property.decimal_places
+                return sa.Numeric(18, decimals, asdecimal=False) if decimals else sa.Integer()
+
+    def decoder(self, property: Property) -> Callable[[Value], Value] | None:
+        """Booleans come as 0 and 1. Numbers with decimals come as int where they are whole, which reads the same."""
+        return bool if property.type is PropertyType.Boolean else None
+
+    def text_operand(self, operator: str, value: str) -> tuple[str, tuple[Value, ...]]:
+        """Variants: ``ascii`` (SQLite's own letter case, indexed where possible), ``folded``, and ``any`` for ''."""
+        if not value and operator not in {"equal", "notequal"}:
+            return "none" if operator == "notcontains" else "any", ()
+        folded = fold(value)
+        # NOCASE stops comparing at a NUL.
+        plain = value.isascii() and "\0" not in value
+        variant = "ascii" if plain else "folded"
+        if operator == "startswith" and plain:
+            return variant, (folded, _after(folded))
+        if operator == "endswith":
+            return variant, (-len(folded), folded)
+        return variant, (folded,)
+
+    def text_predicate(
+        self, operator: str, variant: str, column: sa.ColumnElement[str], binds: Sequence[sa.BindParameter[Any]]
+    ) -> sa.ColumnElement[bool]:
+        if variant == "any":
+            return column.is_not(None)
+        if variant == "none":
+            return sa.and_(column.is_not(None), sa.false())
+        if variant == "ascii":
+            return _ascii_predicate(operator, column, binds)
+        folded = sa.func.apilane_fold(column)
+        if operator == "startswith":
+            return sa.func.instr(folded, binds[0]) == sa.literal_column("1")
+        return _folded_predicate(operator, folded, binds)
+
+    def migrate(self, migration: Migration) -> list[str]:
+        return schema.migrate(migration)
+
+
+def _ascii_predicate(
+    operator: str, column: sa.ColumnElement[str], binds: Sequence[sa.BindParameter[Any]]
+) -> sa.ColumnElement[bool]:
+    """SQLite's ``lower`` and NOCASE know ASCII only, which is all it takes for an ASCII value."""
+    match operator:
+        case "equal":
+            return column == sa.collate(binds[0], "NOCASE")
+        case "notequal":
+            return column != sa.collate(binds[0], "NOCASE")
+        case "startswith":
+            return sa.and_(column >= sa.collate(binds[0], "NOCASE"), column < sa.collate(binds[1], "NOCASE"))
+        case _:
+            return _folded_predicate(operator, sa.func.lower(column), binds)
+
+
+def _folded_predicate(
+    operator: str, folded: sa.ColumnElement[Any], binds: Sequence[sa.BindParameter[Any]]
+) -> sa.ColumnElement[bool]:
+    zero = sa.literal_column("0")
+    match operator:
+        case "equal":
+            return folded == binds[0]
+        case "notequal":
+            return folded != binds[0]
+        case "endswith":
+            return sa.func.substr(folded, binds[0], type_=sa.Text()) == binds[1]
+        case "contains":
+            return sa.func.instr(folded, binds[0]) > zero
+        case "notcontains":
+            return sa.func.instr(folded, binds[0]) == zero
+        case _:
+            raise ValueError(f"no text operator: {operator}")
+
+
+def _after(prefix: str) -> str:
+    """The smallest text after all that begin with ``prefix`` (lower case, ASCII, not empty) in NOCASE order.
+
+    NOCASE compares capitals as small letters, so what follows ``@`` is ``[`` and not ``A``.
+    """
+    following = chr(ord(prefix[-1]) + 1)
+    return prefix[:-1] + ("[" if following == "A" else following)
