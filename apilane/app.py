@@ -15,7 +15,7 @@ from apilane.settings import Settings
 from apilane.web.account import account_routes
 from apilane.web.data import data_routes
 from apilane.web.front import Front
-from apilane.web.service import service_app
+from apilane.web.service import PATHS, service_app
 
 __all__ = ["create_app", "create_instance", "initialise"]
 
@@ -40,7 +40,7 @@ def create_app(settings: Settings | None = None, plugins: Sequence[object] = ())
 
     instance = create_instance(settings or load_settings(), plugins)
     routes = {**data_routes(instance), **account_routes(instance)}
-    return Front(instance, routes, service_app(instance))
+    return Front(instance, routes, service_app(instance), PATHS)
 
 
 async def initialise(settings: Settings) -> list[str]:

@@ -1,7 +1,7 @@
 """Every setting of an instance: name, type, default, help; read from flags, environment and TOML.
 
-A command line flag wins over the environment variable ``APILANE_<NAME>``, which wins over ``apilane.toml``, which wins over
-the default. Settings of one application are no business of this file: they are in its manifest.
+A command line flag wins over the environment variable ``APILANE_<NAME>``, which wins over ``apilane.toml``, which wins
+over the default. Settings of one application are no business of this file: they are in its manifest.
 """
 
 from __future__ import annotations
@@ -126,8 +126,8 @@ def load_settings(
 ) -> Settings:
     """Settings from flags (``overrides``; None means not given), environment, file and defaults, in that order.
 
-    ``file`` None: ``apilane.toml`` of the working directory, if it is there. Raises ``ConfigurationError`` that names the
-    source, the setting and what was expected.
+    ``file`` None: ``apilane.toml`` of the working directory, if it is there. Raises ``ConfigurationError``
+    that names the source, the setting and what was expected.
     """
     found: dict[str, Any] = {}
     path = file or DEFAULT_FILE
@@ -173,7 +173,7 @@ def _from_toml(path: Path, environ: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _referenced(reference: dict[str, Any], source: str, folder: Path, environ: Mapping[str, str]) -> str:
-    """The text behind ``{env = "NAME"}`` or ``{file = "PATH"}`` (relative to the settings file, one final newline cut)."""
+    """The text behind ``{env = "NAME"}`` or ``{file = "PATH"}``: relative to the settings file, a final newline cut."""
     match reference:
         case {"env": str(name)} if len(reference) == 1:
             if name not in environ:

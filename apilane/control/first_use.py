@@ -9,9 +9,9 @@ from __future__ import annotations
 import os
 import secrets
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from apilane.control.secrets import SecretsBox
 from apilane.control.statements import ControlStatements
@@ -85,7 +85,7 @@ async def enter(
 
 async def _instance(session: Session, statements: ControlStatements) -> tuple[int, str] | None:
     try:
-        rows = await session.fetch(statements.instance)
+        rows: Sequence[tuple[Any, ...]] = await session.fetch(statements.instance)
     except MissingObject:
         return None
     return (rows[0][0], rows[0][1]) if rows else None

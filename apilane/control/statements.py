@@ -72,7 +72,7 @@ class ControlStatements:
 
     def _insert(self, entity: Entity) -> Statement:
         """Insert a row of all columns but the key; parameters by column name in lower case."""
-        values = {name: sa.bindparam(_parameter(name)) for name in _columns(entity)}
+        values: dict[str, sa.BindParameter[Any]] = {name: sa.bindparam(_parameter(name)) for name in _columns(entity)}
         return self._write(sa.insert(table_of(entity, self._dialect)).values(values))
 
 

@@ -8,14 +8,15 @@ it current, ``abandon`` drops it. What lies between is ``apilane.services.applyi
 from __future__ import annotations
 
 import time
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
 
+from apilane.control.changes import abandon_unit, begin_unit, definition_of, pending_row, publish_unit
 from apilane.control.first_use import Admin, enter, prepare_data_dir
 from apilane.control.records import ApplicationName, AuditRecord, PendingChange, PortalUser, StoredApplication
-from apilane.control.secrets import Secrets, SecretsBox, masked
+from apilane.control.secrets import Secrets, SecretsBox
 from apilane.control.statements import ControlStatements
 from apilane.errors import ConfigurationError
 from apilane.model.definition import ApplicationDefinition
@@ -24,7 +25,7 @@ from apilane.security.tokens import canonical_guid
 from apilane.settings import Settings
 from apilane.sql.statement import Statement, Value
 from apilane.storage.errors import StorageError, UniqueViolation
-from apilane.storage.protocol import Driver, Result, Row, Session, Step
+from apilane.storage.protocol import Driver, Session
 
 __all__ = ["ControlStore", "StoredApplication"]
 
@@ -72,13 +73,16 @@ class ControlStore:
 
     async def ping(self) -> None:
         """Return when the store answers; raise StorageError when it does not."""
-        await self._session.fetch(self._statements.instance)
+        await self._rows(self._statements.instance)
+
+    async def _rows(self, statement: Statement, parameters: Sequence[Value] = ()) -> Sequence[tuple[Any, ...]]:
+        return await self._session.fetch(statement, parameters)
 
     # Applications
 
     async def application(self, token: str) -> StoredApplication | None:
         """The application of a canonical token, as last published."""
-        rows = await self._session.fetch(self._statements.application, (token,))
+        rows = await self._rows(self._statements.application, (token,))
         return self._stored(rows[0]) if rows else None
 
     async def find(self, name_or_token: str) -> list[StoredApplication]:
@@ -86,18 +90,18 @@ class ControlStore:
         token = canonical_guid(name_or_token)
         if token is not None and (found := await self.application(token)) is not None:
             return [found]
-        rows = await self._session.fetch(self._statements.applications_named, (name_or_token,))
+        rows = await self._rows(self._statements.applications_named, (name_or_token,))
         named = [self._stored(row) for row in rows]
         return [each for each in named if each.definition.name == name_or_token]  # a collation may ignore case
 
     async def applications(self) -> list[ApplicationName]:
         """Every application, by name."""
-        return [ApplicationName(*row) for row in await self._session.fetch(self._statements.applications)]
+        return [ApplicationName(*row) for row in await self._rows(self._statements.applications)]
 
-    def _stored(self, row: Row) -> StoredApplication:
+    def _stored(self, row: tuple[Any, ...]) -> StoredApplication:
         token, version, definition, secrets = row
         return StoredApplication(
-            definition=_definition(definition), secrets=self._box.unwrap(secrets, token), version=version
+            definition=definition_of(definition), secrets=self._box.unwrap(secrets, token), version=version
         )
 
     # What changed
@@ -108,11 +112,11 @@ class ControlStore:
 
     async def sequence(self) -> int:
         """Where ``changes`` should start: the number of the last published change."""
-        return int((await self._session.fetch(self._statements.instance))[0][2])
+        return int((await self._rows(self._statements.instance))[0][2])
 
     async def changes(self, since: int) -> tuple[int, list[str]]:
         """The sequence now, and the tokens of the applications published after ``since``, each once."""
-        rows = await self._session.fetch(self._statements.changes, (since,))
+        rows = await self._rows(self._statements.changes, (since,))
         return (rows[-1][1] if rows else since), [row[0] for row in rows]
 
     # A change in two phases
@@ -134,31 +138,10 @@ class ControlStore:
         token = definition.token
         current = await self.application(token)
         hidden = {*secrets.texts(), *(current.secrets.texts() if current else ())}
-        before = masked(msgspec.to_builtins(current.definition), hidden) if current else None
-        pending: dict[str, Value] = {
-            "token": token,
-            "version": expected_version + 1,
-            "definition": _json(definition),
-            "secrets": self._box.wrap(secrets, token),
-            "actor": actor,
-            "changes": _json(masked(list(changes), hidden)),
-            "maskedbefore": _json(before),
-            "maskedafter": _json(masked(msgspec.to_builtins(definition), hidden)),
-        }
-        statements = self._statements
-
-        def unit() -> Generator[Step, Result, None]:
-            yield Step(statements.lock_instance)
-            rows = (yield Step(statements.application, (token,))).rows
-            if (rows[0][1] if rows else 0) != expected_version:
-                raise ConfigurationError(
-                    f"Application {definition.name} ({token}) was changed by somebody else in the meantime. "
-                    "Nothing was changed now; look at the new state and apply again."
-                )
-            yield _step(statements.insert_pending, pending)
-
+        pending = pending_row(current.definition if current else None, definition, changes, hidden)
+        pending |= {"version": expected_version + 1, "secrets": self._box.wrap(secrets, token), "actor": actor}
         try:
-            await self._session.run(unit)
+            await self._session.run(begin_unit(self._statements, pending, expected_version))
         except UniqueViolation as error:
             raise ConfigurationError(
                 f"Another change of application {definition.name} ({token}) is under way. Apply again when it is done."
@@ -167,40 +150,7 @@ class ControlStore:
 
     async def publish(self, token: str) -> StoredApplication:
         """Make the pending change current and write its audit record; every process sees it by ``changes``."""
-        statements = self._statements
-        now = time.time_ns() // 1_000_000
-
-        def unit() -> Generator[Step, Result, None]:
-            yield Step(statements.raise_sequence)
-            sequence = (yield Step(statements.instance)).rows[0][2]
-            rows = (yield Step(statements.pending, (token,))).rows
-            if not rows:
-                raise ConfigurationError(f"Application {token} has no pending change to publish.")
-            _, version, definition, secrets, actor, changes, before, after = rows[0]
-            application: dict[str, Value] = {
-                "token": token,
-                "name": _definition(definition).name,
-                "version": version,
-                "definition": definition,
-                "secrets": secrets,
-                "sequence": sequence,
-                "updated": now,
-            }
-            exists = (yield Step(statements.application, (token,))).rows
-            yield _step(statements.update_application if exists else statements.insert_application, application)
-            audit: dict[str, Value] = {
-                "token": token,
-                "version": version,
-                "actor": actor,
-                "created": now,
-                "changes": changes,
-                "maskedbefore": before,
-                "maskedafter": after,
-            }
-            yield _step(statements.insert_audit, audit)
-            yield Step(statements.delete_pending, (token,))
-
-        await self._session.run(unit)
+        await self._session.run(publish_unit(self._statements, token, time.time_ns() // 1_000_000))
         published = await self.application(token)
         if published is None:
             raise ConfigurationError(f"Application {token} is gone from the control store.")
@@ -208,31 +158,26 @@ class ControlStore:
 
     async def abandon(self, token: str) -> None:
         """Drop the pending change, if any; the application stays as it is."""
-        statement = self._statements.delete_pending
-
-        def unit() -> Generator[Step, Result, None]:
-            yield Step(statement, (token,))
-
-        await self._session.run(unit, single=True)
+        await self._session.run(abandon_unit(self._statements, token), single=True)
 
     async def pending(self, token: str) -> PendingChange | None:
         """The application's change between begin and publish."""
-        rows = await self._session.fetch(self._statements.pending, (token,))
+        rows = await self._rows(self._statements.pending, (token,))
         if not rows:
             return None
         _, version, definition, secrets, actor, *_ = rows[0]
         return PendingChange(
-            definition=_definition(definition), secrets=self._box.unwrap(secrets, token), version=version, actor=actor
+            definition=definition_of(definition), secrets=self._box.unwrap(secrets, token), version=version, actor=actor
         )
 
     async def pending_tokens(self) -> list[str]:
         """Applications with a pending change, new ones included, oldest first."""
-        return [row[0] for row in await self._session.fetch(self._statements.pending_tokens)]
+        return [row[0] for row in await self._rows(self._statements.pending_tokens)]
 
     async def audit(self, token: str, limit: int = 100) -> list[AuditRecord]:
         """The newest published changes of an application, newest first."""
         statement = self._statements.audit
-        rows = await self._session.fetch(statement, statement.parameters({"token": token, "limit": limit, "offset": 0}))
+        rows = await self._rows(statement, statement.parameters({"token": token, "limit": limit, "offset": 0}))
         return [
             AuditRecord(
                 version=version,
@@ -249,21 +194,8 @@ class ControlStore:
 
     async def portal_user(self, email: str) -> PortalUser | None:
         """The portal user of that e-mail address, whatever its letter case."""
-        rows = await self._session.fetch(self._statements.portal_user, (fold(email),))
-        return (
-            PortalUser(id=rows[0][0], email=rows[0][1], password_hash=rows[0][2], is_admin=bool(rows[0][3]))
-            if rows
-            else None
-        )
-
-
-def _step(statement: Statement, values: Mapping[str, Value]) -> Step:
-    return Step(statement, statement.parameters(values))
-
-
-def _json(value: Any) -> str:
-    return msgspec.json.encode(value).decode()
-
-
-def _definition(text: str) -> ApplicationDefinition:
-    return msgspec.json.decode(text, type=ApplicationDefinition)
+        rows = await self._rows(self._statements.portal_user, (fold(email),))
+        if not rows:
+            return None
+        id, stored_email, password_hash, is_admin = rows[0]
+        return PortalUser(id=id, email=stored_email, password_hash=password_hash, is_admin=bool(is_admin))

@@ -12,7 +12,6 @@ from apilane.model.definition import ApplicationDefinition
 from apilane.runtime.applications import Applications
 from apilane.security.passwords import Passwords
 from apilane.settings import Settings
-from apilane.storage.registry import Drivers
 
 __all__ = ["Instance"]
 
@@ -37,7 +36,7 @@ class Instance:
     ) -> None:
         self.settings = settings
         self.hooks = hooks
-        self.drivers = Drivers(hooks.drivers)
+        self.drivers = hooks.drivers
         self.passwords = Passwords(
             settings.argon2_time_cost,
             settings.argon2_memory_kib,
@@ -60,7 +59,7 @@ class Instance:
                 self.store,
                 self.drivers,
                 lambda stored: self._address(self.settings, stored.definition, stored.secrets),
-                enforced=self.hooks.enforced,
+                enforced=frozenset(),  # no hook can enforce an IP list or a rate limit yet, so both close the application
                 poll_s=self.settings.definition_poll_s,
             )
             await self.applications.start()

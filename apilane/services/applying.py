@@ -84,7 +84,8 @@ async def recover(
             return None
         try:
             return await _settle(token, store, drivers, settings)
-        except StorageError:
+        except (StorageError, ConfigurationError):
+            # One application whose database or driver is away must not keep the others from starting.
             log.warning("the pending change of application %s waits for its database", token, exc_info=True)
             return None
 

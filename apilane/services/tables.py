@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -41,7 +42,8 @@ class ApplicationTables:
             return 0  # asking would make the file
         table = table_of(_HELPERS["H_Schema"], self._dialect)
         try:
-            rows = await self._session.fetch(compile_statement(sa.select(table.c["Version"]), self._dialect.sqlalchemy))
+            select = compile_statement(sa.select(table.c["Version"]), self._dialect.sqlalchemy)
+            rows: Sequence[tuple[Any, ...]] = await self._session.fetch(select)
         except MissingObject:
             return 0
         return int(rows[0][0]) if rows else 0
@@ -52,7 +54,8 @@ class ApplicationTables:
         steps += _first_rows(self._dialect, version) if new else [_version_row(self._dialect, version)]
 
         def unit() -> Generator[Step, Result, None]:
-            yield from steps
+            for step in steps:
+                yield step
 
         await self._session.alter(unit)
 

@@ -22,6 +22,10 @@ __all__ = ["FilterShape", "GroupShape", "LeafShape", "bind_filter", "filter_pred
 T = TypeVar("T")
 
 
+CHAIN = 64
+"""Conditions joined in one go."""
+
+
 class LeafShape(NamedTuple):
     """One condition on ``column``.
 
@@ -117,13 +121,21 @@ def filter_predicate(shape: FilterShape, table: sa.Table, dialect: Dialect) -> s
 
 def _predicate(shape: FilterShape, table: sa.Table, dialect: Dialect, numbers: Iterator[int]) -> sa.ColumnElement[bool]:
     if isinstance(shape, GroupShape):
-        join = sa.and_ if shape.logic == Logic.AND else sa.or_
-        return join(*[_predicate(item, table, dialect, numbers).self_group() for item in shape.items])
+        return _joined(shape.logic, [_predicate(item, table, dialect, numbers) for item in shape.items])
     column = table.c[shape.column]
     binds = [sa.bindparam(f"f{next(numbers)}", type_=column.type) for _ in range(shape.parameters)]
     if shape.variant is not None:
         return dialect.text_predicate(shape.test, shape.variant, column, binds)
     return _plain(shape.test, column, binds)
+
+
+def _joined(logic: str, items: list[sa.ColumnElement[bool]]) -> sa.ColumnElement[bool]:
+    """Many conditions become a tree of halves: SQLite refuses expressions more than 1000 deep, as a chain would be."""
+    if len(items) <= CHAIN:
+        return sa.and_(*items) if logic == Logic.AND else sa.or_(*items)
+    half = len(items) // 2
+    left, right = _joined(logic, items[:half]), _joined(logic, items[half:])
+    return left.self_group().bool_op(logic)(right.self_group())
 
 
 def _plain(

@@ -10,11 +10,9 @@ from apilane.model.definition import Direction, Entity, SortKey
 from apilane.sql.dialect import Dialect
 from apilane.sql.filter import FilterShape, filter_predicate
 from apilane.sql.statement import Statement, compile_statement
+from apilane.sql.write import Restriction, restrict
 
-__all__ = ["ReadShape", "Restriction", "count_records", "select_records"]
-
-Restriction = tuple[str, str | None]
-"""A column and the parameter it must equal; None: it must be null."""
+__all__ = ["ReadShape", "count_records", "select_records"]
 
 
 class ReadShape(NamedTuple):
@@ -38,7 +36,9 @@ def select_records(entity: Entity, table: sa.Table, shape: ReadShape, dialect: D
     if shape.order or shape.paged:
         select = select.order_by(*_order(entity, table, shape.order, dialect))
     if shape.paged:
-        select = dialect.page(select, _parameter("limit", sa.BigInteger()), _parameter("offset", sa.BigInteger()))
+        select = dialect.page(
+            select, sa.bindparam("limit", type_=sa.Integer()), sa.bindparam("offset", type_=sa.Integer())
+        )
     return compile_statement(select, dialect.sqlalchemy)
 
 
@@ -54,22 +54,10 @@ def count_records(
     return compile_statement(count.where(*_conditions(table, restrictions, filter, dialect)), dialect.sqlalchemy)
 
 
-def _parameter(name: str, type: sa.types.TypeEngine[int]) -> sa.BindParameter[int]:
-    return sa.bindparam(name, type_=type)
-
-
 def _conditions(
     table: sa.Table, restrictions: tuple[Restriction, ...], filter: FilterShape | None, dialect: Dialect
 ) -> list[sa.ColumnElement[bool]]:
-    conditions: list[sa.ColumnElement[bool]] = []
-    for name, parameter in restrictions:
-        column = table.c[name]
-        conditions.append(
-            column.is_(None) if parameter is None else column == sa.bindparam(parameter, type_=column.type)
-        )
-    if filter is not None:
-        conditions.append(filter_predicate(filter, table, dialect))
-    return conditions
+    return restrict(table, restrictions) + ([] if filter is None else [filter_predicate(filter, table, dialect)])
 
 
 def _order(

@@ -45,12 +45,16 @@ class Route:
 
 
 class Front:
-    """The ASGI application in front. ``routes``: by lower-case path without trailing slash."""
+    """The ASGI application in front. ``routes``: by lower-case path without trailing slash.
 
-    def __init__(self, instance: Instance, routes: Mapping[str, Route], behind: Any) -> None:
+    ``behind``: the Litestar application for everything else; its ``paths`` in lower case are matched ignoring case.
+    """
+
+    def __init__(self, instance: Instance, routes: Mapping[str, Route], behind: Any, paths: frozenset[str]) -> None:
         self._instance = instance
         self._routes = routes
         self._behind = behind
+        self._paths = paths
         self._body_max_bytes = instance.settings.json_body_max_bytes
         signed = [a for a in instance.hooks.authenticators if a.scheme == "signature"]
         self._signed = tuple(signed)
@@ -73,14 +77,20 @@ class Front:
                     return
                 await send_reply(send, reply)
                 return
+            path = self._below_mount(path, scope)
+            if path in self._paths:
+                scope = {**scope, "path": path, "raw_path": path.encode(), "root_path": ""}
         await self._behind(scope, receive, send)
 
-    def _find(self, path: str, scope: Scope) -> Route | None:
-        """A path that is not in the dictionary as it stands: trailing slash, mount point, unknown; None: not ours."""
+    def _below_mount(self, path: str, scope: Scope) -> str:
         root = scope.get("root_path", "").lower().rstrip("/")
         if root and path.startswith(root + "/"):
             path = path[len(root) :]
-        path = path.rstrip("/") or "/"
+        return path.rstrip("/") or "/"
+
+    def _find(self, path: str, scope: Scope) -> Route | None:
+        """A path that is not in the dictionary as it stands: trailing slash, mount point, unknown; None: not ours."""
+        path = self._below_mount(path, scope)
         if path == "/api" or path.startswith("/api/"):
             return self._routes.get(path, _UNKNOWN)
         return None

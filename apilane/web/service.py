@@ -12,11 +12,12 @@ from apilane.errors import ApilaneError, Code
 from apilane.runtime.instance import Instance
 from apilane.storage.errors import StorageError
 
-__all__ = ["WIRE_VERSION", "service_app"]
+__all__ = ["PATHS", "WIRE_VERSION", "service_app"]
 
 WIRE_VERSION = "8.7.0"
 """The protocol this server speaks, which is what clients ask for."""
 APPLICATION = "Apilane.Api"
+PATHS = frozenset({"/", "/version", "/health/liveness", "/health/readiness"})
 
 
 def _on_error(_request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:

@@ -1,0 +1,25 @@
+"""Storage in SQLite files: the embedded provider, and the reference for drivers.
+
+Registers the driver; everything else is in the modules beside.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from apilane.hookspecs import hookimpl
+from apilane_sqlite.driver import SQLiteDriver
+
+if TYPE_CHECKING:
+    from apilane.settings import Settings
+
+__all__ = ["SQLiteDriver", "apilane_register_drivers"]
+
+
+@hookimpl
+def apilane_register_drivers(settings: Settings) -> Sequence[SQLiteDriver]:
+    """The SQLite driver, under the settings' limits."""
+    return [
+        SQLiteDriver(open_databases=settings.open_databases, statement_timeout_s=settings.statement_timeout_s),
+    ]

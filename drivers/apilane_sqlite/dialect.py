@@ -93,7 +93,7 @@ def _ascii_predicate(
 def _folded_predicate(
     operator: str, folded: sa.ColumnElement[Any], binds: Sequence[sa.BindParameter[Any]]
 ) -> sa.ColumnElement[bool]:
-    zero = sa.literal_column("0")
+    zero: sa.ColumnElement[Any] = sa.literal_column("0")
     match operator:
         case "equal":
             return folded == binds[0]

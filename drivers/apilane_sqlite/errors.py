@@ -20,8 +20,12 @@ from apilane.storage.errors import (
     UniqueViolation,
     ValueTooLong,
 )
+from apilane_sqlite.schema import BACKUP_SUFFIX
 
-__all__ = ["is_busy", "translate"]
+__all__ = ["FAILURES", "is_busy", "translate"]
+
+FAILURES: Final = (apsw.Error, OverflowError, UnicodeEncodeError, TypeError)
+"""What running a statement can raise; TypeError: a value of a type that SQLite does not know."""
 
 _BUSY: Final = (apsw.BusyError, apsw.LockedError)
 
@@ -47,7 +51,7 @@ _VISIBLE: Final = {
 }
 
 
-def is_busy(error: BaseException) -> bool:
+def is_busy(error: BaseException | None) -> bool:
     """Whether waiting may help."""
     return isinstance(error, _BUSY)
 
@@ -88,7 +92,7 @@ def _folder_hint(error: BaseException, path: str) -> str:
 
 
 def _constraint(error: apsw.ConstraintError) -> StorageError:
-    match error.extendedresult:
+    match error.extendedresult:  # type: ignore[attr-defined]  # missing in apsw's stubs
         case apsw.SQLITE_CONSTRAINT_UNIQUE | apsw.SQLITE_CONSTRAINT_PRIMARYKEY | apsw.SQLITE_CONSTRAINT_ROWID:
             return _of_columns(UniqueViolation, "Value already exists", error)
         case apsw.SQLITE_CONSTRAINT_NOTNULL:
@@ -106,6 +110,6 @@ def _of_columns(kind: type[StorageError], text: str, error: apsw.ConstraintError
     found = _COLUMNS.search(str(error))
     if not found:
         return kind(f"{text} ({error})")
-    pairs = [name.partition(".")[::2] for name in found[1].split(", ")]
+    pairs = [name.replace(f"{BACKUP_SUFFIX}.", ".").partition(".")[::2] for name in found[1].split(", ")]
     columns = tuple(_VISIBLE.get((table, column), column) for table, column in pairs)
     return kind(f"{text}: {', '.join(columns)}", table=pairs[0][0], columns=columns)

@@ -42,7 +42,9 @@ def _substitute_text(node: Node, environ: Mapping[str, str], problems: Problems)
             return "${"
         if not found[2] or not _NAME(name):
             problems.add(
-                node.line, node.path, f"'{found[0][:40]}' is no reference to an environment variable",
+                node.line,
+                node.path,
+                f"'{found[0][:40]}' is no reference to an environment variable",
                 "write ${NAME}, or $${ for a literal ${",
             )
             node.value = UNUSABLE
@@ -50,7 +52,7 @@ def _substitute_text(node: Node, environ: Mapping[str, str], problems: Problems)
         value = environ.get(name)
         if value is None:
             missing.append(name)
-        elif "\0" in value or not value.isascii() and not _encodable(value):
+        elif "\0" in value or not _encodable(value):
             problems.add(node.line, node.path, f"the environment variable {name} does not hold UTF-8 text")
             node.value = UNUSABLE
         return value or ""

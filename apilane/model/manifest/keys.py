@@ -50,8 +50,8 @@ def _email(node: Node, problems: Problems) -> bool:
 
 def _matching(pattern: str, expected: str) -> Check:
     match = re.compile(pattern).fullmatch
-    return lambda node, problems: (isinstance(node.value, str) and match(node.value) is not None) or refuse(
-        node, problems, expected
+    return lambda node, problems: (
+        (isinstance(node.value, str) and match(node.value) is not None) or refuse(node, problems, expected)
     )
 
 
@@ -75,7 +75,9 @@ def _parameters(node: Node, problems: Problems) -> bool:
     for key, child in list(node.value.items()):
         if not re.fullmatch("[A-Za-z_]+", key) or key in {"Owner", "Owner_Differentiation"}:
             problems.add(
-                child.line, child.path, f"'{key[:100]}' cannot be a parameter",
+                child.line,
+                child.path,
+                f"'{key[:100]}' cannot be a parameter",
                 "parameters are letters and '_'; Owner and Owner_Differentiation are filled by the server",
             )
             del node.value[key]
@@ -100,7 +102,7 @@ APPLICATION: Final[dict[str, Check]] = {
     "Name": _name,
     "Token": nullable(_name),
     "StorageProvider": _name,
-    "ConnectionString": nullable(_name),
+    "ConnectionString": nullable(text()),
     "DifferentiationEntity": nullable(_name),
     "Online": flag,
     "AllowUserRegister": flag,
@@ -167,9 +169,7 @@ RULE: Final[dict[str, Check]] = {
     "Record": choice("All", "Owned"),
     "Properties": _properties_of_rule,
     "RateLimit": nullable(
-        mapping(
-            {"MaxRequests": whole(1, INT32_MAX), "Per": choice("Second", "Minute", "Hour")}, ("MaxRequests", "Per")
-        )
+        mapping({"MaxRequests": whole(1, INT32_MAX), "Per": choice("Second", "Minute", "Hour")}, ("MaxRequests", "Per"))
     ),
 }
 

@@ -48,7 +48,7 @@ def _decode(text: str | bytes, problems: Problems) -> str:
         try:
             text = text.decode("utf-8")
         except UnicodeDecodeError as error:
-            problems.add(text.count(b"\n", 0, error.start) + 1, "", "the file is not UTF-8", "save it as UTF-8")
+            problems.add(error.object.count(b"\n", 0, error.start) + 1, "", "the file is not UTF-8", "save it as UTF-8")
             raise Stop from None
     unwanted = re.search("[\0\ud800-\udfff]", text)
     if unwanted:
@@ -81,15 +81,15 @@ def _read_json(text: str, problems: Problems) -> list[Node]:
         raise Stop from None
     # The syntax is known to be right from here on: tokens alone say what stands on which line.
     builder, line = Builder(problems), 1
-    for token in _JSON_TOKEN.findall(text):
-        if token == "\n":
+    for piece in _JSON_TOKEN.findall(text):
+        if piece == "\n":
             line += 1
-        elif token in "{[":
-            builder.start({} if token == "{" else [], line)
-        elif token in "}]":
+        elif piece in "{[":
+            builder.start({} if piece == "{" else [], line)
+        elif piece in "}]":
             builder.end()
         else:
-            builder.scalar(json.loads(token), line)
+            builder.scalar(json.loads(piece), line)
     return [builder.root] if builder.root is not None else []
 
 
@@ -175,7 +175,7 @@ def _read_yaml_events(text: str, documents: list[Node], problems: Problems) -> N
     builder = Builder(problems)
     anchors: dict[str, Node] = {}
     for event in yaml.parse(text, Loader=_LOADER):
-        line = event.start_mark.line + 1
+        line = event.start_mark.line + 1 if event.start_mark else None
         node: Node | None = None
         if isinstance(event, yaml.DocumentStartEvent):
             builder, anchors = Builder(problems), {}

@@ -79,7 +79,7 @@ def _renamed_rule(rule: Rule, entity_name: NewEntity, property_name: NewProperty
 
 def _renamed_report(report: dict[str, Any], entity_name: NewEntity, property_name: NewProperty) -> dict[str, Any]:
     def series(each: dict[str, Any]) -> dict[str, Any]:
-        old = each["Entity"]
+        old = each.get("Entity", "")
 
         def words(text: str) -> str:
             """``Price.Avg`` or ``Created.year,Created.month`` with the names before the dots renamed."""
@@ -97,7 +97,11 @@ def _renamed_report(report: dict[str, Any], entity_name: NewEntity, property_nam
                 }
             return node
 
-        changed = {**each, "Entity": entity_name(old), "Properties": [words(text) for text in each["Properties"]]}
+        changed = {
+            **each,
+            "Entity": entity_name(old),
+            "Properties": [words(text) for text in each.get("Properties", [])],
+        }
         if isinstance(each.get("GroupBy"), str):
             changed["GroupBy"] = words(each["GroupBy"])
         if "Filter" in each:

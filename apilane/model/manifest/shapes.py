@@ -30,7 +30,13 @@ def described(value: object) -> str:
         return "a list"
     shown = str(value)
     shown = shown if len(shown) <= 40 else shown[:40] + "..."
-    return f"the text '{shown}'" if isinstance(value, str) else f"the number {shown}" if isinstance(value, int | float) else shown
+    return (
+        f"the text '{shown}'"
+        if isinstance(value, str)
+        else f"the number {shown}"
+        if isinstance(value, int | float)
+        else shown
+    )
 
 
 def refuse(node: Node, problems: Problems, expected: str, hint: str = "") -> bool:
@@ -59,7 +65,9 @@ def text(*, shortest: int = 0, longest: int | None = None) -> Check:
             return refuse(node, problems, "text", "put it in quotes" if quotable else "")
         length = utf16_length(node.value)
         if length < shortest:
-            return refuse(node, problems, "text that is not empty" if shortest == 1 else f"{shortest} characters or more")
+            return refuse(
+                node, problems, "text that is not empty" if shortest == 1 else f"{shortest} characters or more"
+            )
         if longest is not None and length > longest:
             problems.add(node.line, node.path, f"has {length} characters", f"at most {longest} are allowed")
             return False
@@ -101,11 +109,14 @@ def anything(node: Node, problems: Problems) -> bool:
     """Any value at all that JSON can hold."""
     if isinstance(node.value, dict | list):
         children = node.value.values() if isinstance(node.value, dict) else node.value
-        return all([anything(child, problems) for child in children])
+        verdicts = [anything(child, problems) for child in children]  # a list: every mistake is reported
+        return all(verdicts)
     if node.value is UNUSABLE:
         return False
-    return node.value is None or isinstance(node.value, str | int | float) or refuse(
-        node, problems, "text, a number, true, false, null, a list or a mapping", "put it in quotes"
+    return (
+        node.value is None
+        or isinstance(node.value, str | int | float)
+        or refuse(node, problems, "text, a number, true, false, null, a list or a mapping", "put it in quotes")
     )
 
 

@@ -87,7 +87,7 @@ def test_loose_permissions_are_refused(tmp_path: Path, mode: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "content", [b"", b"short", b64encode(b"x" * 31), b64encode(b"x" * 33), b"\xff" * 44, b"!" * 44]
+    "content", [b"", b"open sesame", b64encode(b"x" * 31), b64encode(b"x" * 33), b"\xff" * 44, b"!" * 44]
 )
 def test_damaged_key_file(tmp_path: Path, content: bytes) -> None:
     """A damaged key file is an error that names the file and not its content."""

@@ -1,0 +1,112 @@
+"""``apilane apply``: create or change applications from manifests.
+
+The plan and everything else for people goes to stderr; stdout carries ``NAME TOKEN`` lines for scripts.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import rich_click as click
+from rich.console import Console
+from rich.text import Text
+
+from apilane.cli.instance import Instance, open_instance
+from apilane.errors import ConfigurationError
+from apilane.model.plan import ManifestErrors, Plan
+from apilane.services.applying import apply_plan
+from apilane.services.capabilities import capabilities_of
+from apilane.services.planning import plan_files
+from apilane.storage.errors import StorageError
+
+__all__ = ["apply"]
+
+FAILED = 1
+NOBODY_AGREED = 3
+
+_STYLES = {"added": "green", "changed": "yellow", "removed": "red"}
+
+
+@click.command()
+@click.argument("files", nargs=-1, required=True, metavar="FILE...", type=click.Path(path_type=Path))
+@click.option("--data-dir", type=click.Path(path_type=Path), help="Where the instance keeps its data.")
+@click.option("--dry-run", is_flag=True, help="Print the plan and change nothing.")
+@click.option("--yes", is_flag=True, help="Do not ask before changes that lose data.")
+def apply(files: tuple[Path, ...], data_dir: Path | None, dry_run: bool, yes: bool) -> None:
+    """Create or change applications so that they equal their manifests (YAML, JSON or TOML).
+
+    All files are checked before anything is done. Prints the plan, and at the end NAME TOKEN of each application.
+    Exit codes: 0 done, 1 error (nothing changed, or what the message says), 3 nobody agreed to lose data.
+    """
+    sys.exit(asyncio.run(_apply(files, data_dir, dry_run=dry_run, yes=yes)))
+
+
+async def _apply(files: Sequence[Path], data_dir: Path | None, *, dry_run: bool, yes: bool) -> int:
+    console = Console(stderr=True, soft_wrap=True, highlight=False)
+    try:
+        contents = [(str(path), _content(path)) for path in files]
+        async with open_instance(data_dir) as instance:
+            plans = await plan_files(contents, store=instance.store, capabilities=capabilities_of(instance.hooks))
+            _show(plans, console)
+            if dry_run:
+                return 0
+            if not yes and any(plan.loses_data for plan in plans) and not _agreed(console):
+                return NOBODY_AGREED
+            await _carry_out(plans, instance)
+            return 0
+    except ManifestErrors as errors:
+        for error in errors.errors:
+            console.print(Text(str(error), style="red"))
+        console.print(Text(f"{len(errors.errors)} errors; nothing was changed."))
+    except (ConfigurationError, StorageError) as error:
+        console.print(Text(str(error), style="red"))
+    return FAILED
+
+
+def _content(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise ConfigurationError(f"{path} cannot be read: {error.strerror or error}.") from None
+
+
+def _show(plans: Sequence[Plan], console: Console) -> None:
+    for plan in plans:
+        title = f"{plan.after.name} ({plan.after.token})"
+        if plan.is_empty:
+            console.print(Text(f"{title}: nothing to change"))
+            continue
+        console.print(Text(f"{title}: {'new' if plan.before is None else 'changes'}", style="bold"))
+        for line in plan.lines:
+            text = Text(f"  {line}", style=_STYLES[line.kind])
+            if line.loses_data:
+                text.append("  LOSES DATA", style="bold red")
+            console.print(text)
+
+
+def _agreed(console: Console) -> bool:
+    """Whether somebody at a terminal says yes."""
+    if not sys.stdin.isatty():
+        console.print(Text("This loses data and nobody is there to ask; nothing was changed. Add --yes to do it."))
+        return False
+    if click.confirm("This loses data. Go on?", default=False, err=True):
+        return True
+    console.print(Text("Nothing was changed."))
+    return False
+
+
+async def _carry_out(plans: Sequence[Plan], instance: Instance) -> None:
+    """One application after the other; each prints its line once it is done."""
+    for plan in plans:
+        if not plan.is_empty:
+            await apply_plan(
+                plan,
+                store=instance.store,
+                drivers=instance.hooks.drivers,
+                settings=instance.settings,
+                actor="command line",
+            )
+        click.echo(f"{plan.after.name} {plan.after.token}")

@@ -1,0 +1,55 @@
+"""``apilane export``: the manifest of an application, without its secrets."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from pathlib import Path
+from typing import Literal
+
+import rich_click as click
+
+from apilane.cli.instance import open_instance
+from apilane.control.store import ControlStore, StoredApplication
+from apilane.errors import ConfigurationError
+from apilane.model.manifest.problems import nearest
+from apilane.model.manifest.write import export_manifest
+from apilane.services.planning import stored_secrets
+from apilane.storage.errors import StorageError
+
+__all__ = ["export"]
+
+
+@click.command()
+@click.argument("application", metavar="APP")
+@click.option("--data-dir", type=click.Path(path_type=Path), help="Where the instance keeps its data.")
+@click.option("--format", type=click.Choice(["yaml", "json"]), default="yaml", show_default=True)
+@click.option("--output", type=click.Path(path_type=Path), help="File to write; otherwise the manifest is printed.")
+def export(application: str, data_dir: Path | None, format: Literal["yaml", "json"], output: Path | None) -> None:
+    """Print the manifest of APP, a name or token. Secrets are written as ${...} references."""
+    try:
+        text = asyncio.run(_export(application, data_dir, format))
+        if output is None:
+            click.echo(text, nl=False)
+        else:
+            output.write_text(text, encoding="utf-8")
+    except (ConfigurationError, StorageError, OSError) as error:
+        click.echo(str(error), err=True)
+        sys.exit(1)
+
+
+async def _export(name: str, data_dir: Path | None, format: Literal["yaml", "json"]) -> str:
+    async with open_instance(data_dir) as instance:
+        stored = await _found(name, instance.store)
+        return export_manifest(stored.definition, format, secrets=stored_secrets(stored))
+
+
+async def _found(name: str, store: ControlStore) -> StoredApplication:
+    found = await store.find(name)
+    if len(found) == 1:
+        return found[0]
+    if found:
+        tokens = ", ".join(each.definition.token for each in found)
+        raise ConfigurationError(f"{len(found)} applications are named {name}. Give a token: {tokens}.")
+    meant = nearest(name, [each.name for each in await store.applications()])
+    raise ConfigurationError(f"There is no application {name}." + (f" Did you mean {meant}?" if meant else ""))

@@ -1,0 +1,108 @@
+"""The units of a change in two phases, and the rows they write. Pure: ``apilane.control.store`` runs them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from typing import Any, TypeVar
+
+import msgspec
+
+from apilane.control.secrets import masked
+from apilane.control.statements import ControlStatements
+from apilane.errors import ConfigurationError
+from apilane.model.definition import ApplicationDefinition
+from apilane.sql.statement import Statement, Value
+from apilane.storage.protocol import Result, Step
+
+__all__ = ["abandon_unit", "begin_unit", "definition_of", "pending_row", "publish_unit"]
+
+T = TypeVar("T")
+UnitMaker = Callable[[], Generator[Step, Result, T]]
+
+
+def definition_of(text: str) -> ApplicationDefinition:
+    """A definition from the JSON it is stored as."""
+    return msgspec.json.decode(text, type=ApplicationDefinition)
+
+
+def pending_row(
+    before: ApplicationDefinition | None, after: ApplicationDefinition, changes: Sequence[str], hidden: Iterable[str]
+) -> dict[str, Value]:
+    """The columns of a pending change that come from the definitions; ``hidden``: what its audit must not show."""
+    return {
+        "token": after.token,
+        "definition": _json(after),
+        "changes": _json(masked(list(changes), hidden)),
+        "maskedbefore": _json(masked(msgspec.to_builtins(before), hidden)),
+        "maskedafter": _json(masked(msgspec.to_builtins(after), hidden)),
+    }
+
+
+def begin_unit(statements: ControlStatements, pending: Mapping[str, Any], expected_version: int) -> UnitMaker[None]:
+    """Insert a pending change. ConfigurationError when the application's version is another by now."""
+
+    def unit() -> Generator[Step, Result, None]:
+        yield Step(statements.lock_instance)
+        rows = (yield Step(statements.application, (pending["token"],))).rows
+        if (rows[0][1] if rows else 0) != expected_version:
+            raise ConfigurationError(
+                f"Application {pending['token']} was changed by somebody else in the meantime. Nothing was changed "
+                "now; look at the new state and apply again."
+            )
+        yield _step(statements.insert_pending, pending)
+
+    return unit
+
+
+def publish_unit(statements: ControlStatements, token: str, now_ms: int) -> UnitMaker[None]:
+    """Move a pending change to the applications and the audit, under the next sequence."""
+
+    def unit() -> Generator[Step, Result, None]:
+        # First, for it locks: sequences are committed in their order, so no reader of changes misses one.
+        yield Step(statements.raise_sequence)
+        sequence = (yield Step(statements.instance)).rows[0][2]
+        rows: Sequence[tuple[Any, ...]] = (yield Step(statements.pending, (token,))).rows
+        if not rows:
+            raise ConfigurationError(f"Application {token} has no pending change to publish.")
+        _, version, definition, secrets, actor, changes, before, after = rows[0]
+        application: dict[str, Value] = {
+            "token": token,
+            "name": definition_of(definition).name,
+            "version": version,
+            "definition": definition,
+            "secrets": secrets,
+            "sequence": sequence,
+            "updated": now_ms,
+        }
+        exists = (yield Step(statements.application, (token,))).rows
+        yield _step(statements.update_application if exists else statements.insert_application, application)
+        audit: dict[str, Value] = {
+            "token": token,
+            "version": version,
+            "actor": actor,
+            "created": now_ms,
+            "changes": changes,
+            "maskedbefore": before,
+            "maskedafter": after,
+        }
+        yield _step(statements.insert_audit, audit)
+        yield Step(statements.delete_pending, (token,))
+
+    return unit
+
+
+def abandon_unit(statements: ControlStatements, token: str) -> UnitMaker[None]:
+    """Delete a pending change."""
+
+    def unit() -> Generator[Step, Result, None]:
+        yield Step(statements.delete_pending, (token,))
+
+    return unit
+
+
+def _step(statement: Statement, values: Mapping[str, Value]) -> Step:
+    return Step(statement, statement.parameters(values))
+
+
+def _json(value: object) -> str:
+    return msgspec.json.encode(value).decode()

@@ -1,0 +1,137 @@
+"""Freezes the hooks into plain typed objects when an application is built; no request ever meets pluggy.
+
+The only file that knows in which order plugins are asked: ``plugins_order`` of the settings, then ``tryfirst``, then
+neither, then ``trylast``; within each, plugin order.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import pluggy
+from msgspec import Struct
+
+from apilane.plugins import HOOKS, PluginError, PluginSet
+from apilane.security.identity import Authenticator
+from apilane.settings import Settings
+from apilane.storage.protocol import Driver
+from apilane.storage.registry import Drivers
+
+__all__ = ["HookOrder", "Hooks", "freeze", "hook_order"]
+
+
+class Hooks(Struct, frozen=True, kw_only=True):
+    """What the plugins registered, one attribute for each ``apilane_register_*`` hook, in the order of asking."""
+
+    drivers: Drivers
+    authenticators: tuple[Authenticator, ...]
+
+
+def freeze(plugins: PluginSet, settings: Settings) -> Hooks:
+    """Ask every plugin once and check what it answers.
+
+    Raises ``PluginError`` naming plugin and hook when one fails, answers with something else, or brings a driver of a
+    name that another plugin has brought.
+    """
+    drivers = _collect(plugins, "apilane_register_drivers", Driver, settings=settings)
+    _refuse_same_names(drivers)
+    authenticators = _collect(plugins, "apilane_register_authenticators", Authenticator, settings=settings)
+    return Hooks(
+        drivers=Drivers(one.item for one in drivers),
+        authenticators=tuple(one.item for one in authenticators),
+    )
+
+
+class HookOrder(NamedTuple):
+    """A hook with the names of the plugins that implement it, in the order of asking."""
+
+    name: str
+    combine: str
+    on_error: str
+    plugins: tuple[str, ...]
+
+
+def hook_order(plugins: PluginSet) -> list[HookOrder]:
+    """The final order of every hook, for people."""
+    return [
+        HookOrder(
+            name,
+            spec.apilane_policy.combine,  # type: ignore[attr-defined]
+            spec.apilane_policy.on_error,  # type: ignore[attr-defined]
+            tuple(implementation.plugin_name for implementation in _implementations(plugins, name)),
+        )
+        for name, spec in HOOKS.items()
+    ]
+
+
+class _Registered(NamedTuple):
+    plugin: str
+    item: Any
+
+
+def _implementations(plugins: PluginSet, hook: str) -> list[pluggy.HookImpl]:
+    places = {plugin.name: place for place, plugin in enumerate(plugins.plugins)}
+    wanted = {name: place for place, name in enumerate(plugins.order)}
+
+    def position(implementation: pluggy.HookImpl) -> tuple[int, int, int]:
+        band = 0 if implementation.tryfirst else 2 if implementation.trylast else 1
+        name = implementation.plugin_name
+        return wanted.get(name, len(wanted)), band, places[name]
+
+    return sorted(getattr(plugins.manager.hook, hook).get_hookimpls(), key=position)
+
+
+def _collect(plugins: PluginSet, hook: str, kind: type, **arguments: Any) -> list[_Registered]:
+    """The joined answers of a ``collect`` hook, each item checked to be a ``kind`` (a runtime-checkable protocol)."""
+    collected = []
+    for implementation in _implementations(plugins, hook):
+        plugin, function = implementation.plugin_name, implementation.function
+        wanted = inspect.signature(function).parameters
+        try:
+            answer = function(**{name: value for name, value in arguments.items() if name in wanted})
+        except Exception as error:
+            raise PluginError(plugin, f"failed with {type(error).__name__}: {error}", hook=hook) from error
+        if not isinstance(answer, (list, tuple)):
+            raise PluginError(
+                plugin, f"returned {_kind_of(answer)}; expected a list of {kind.__name__} objects.", hook=hook
+            )
+        for item in answer:
+            _check_item(plugin, hook, item, kind)
+        collected += [_Registered(plugin, item) for item in answer]
+    return collected
+
+
+def _check_item(plugin: str, hook: str, item: object, kind: type) -> None:
+    if inspect.isclass(item) or not isinstance(item, kind):
+        missing = [name for name in _members(kind) if not hasattr(item, name)]
+        lacks = f" (it lacks {', '.join(missing)})" if missing else ""
+        raise PluginError(
+            plugin, f"returned a list with {_kind_of(item)}; expected a {kind.__name__}{lacks}.", hook=hook
+        )
+    for name, method in vars(kind).items():
+        if inspect.iscoroutinefunction(method) and not inspect.iscoroutinefunction(getattr(item, name)):
+            raise PluginError(plugin, f"{_kind_of(item)}.{name} must be written with 'async def'.", hook=hook)
+
+
+def _members(kind: type) -> list[str]:
+    methods = [name for name, value in vars(kind).items() if inspect.isfunction(value) and not name.startswith("_")]
+    return [*inspect.get_annotations(kind), *methods]
+
+
+def _kind_of(item: object) -> str:
+    return f"the class {item.__name__}" if isinstance(item, type) else type(item).__name__
+
+
+def _refuse_same_names(drivers: Sequence[_Registered]) -> None:
+    brought_by: dict[str, str] = {}
+    for plugin, driver in drivers:
+        name = driver.name.lower()
+        if name in brought_by:
+            raise PluginError(
+                plugin,
+                f"registers a driver {driver.name!r}, and so does the plugin {brought_by[name]!r}; remove one of them.",
+                hook="apilane_register_drivers",
+            )
+        brought_by[name] = plugin

@@ -1,0 +1,55 @@
+"""``RenamedFrom`` of entities and properties: which tables and columns take a new name."""
+
+from __future__ import annotations
+
+from apilane.model.definition import ApplicationDefinition, Entity
+from apilane.model.manifest.merging import report
+from apilane.model.manifest.nodes import Node
+from apilane.model.manifest.problems import Problems
+from apilane.model.migration import Renames
+
+__all__ = ["find_renames"]
+
+
+def find_renames(section: Node | None, before: ApplicationDefinition, problems: Problems) -> Renames:
+    """What ``RenamedFrom`` asks for. It is ignored once the old name is gone."""
+    entities: dict[str, str] = {}
+    properties: dict[tuple[str, str], str] = {}
+    for item in section.items() if section is not None else ():
+        name = item.read("Name")
+        if name is None:
+            continue
+        old = before.entity(item.read("RenamedFrom", name))
+        if old is not None and not old.is_system and item.has("RenamedFrom"):
+            clash = before.entity(name)
+            _note(
+                item, old=old.name, new=name, clash=clash.name if clash else None, renames=entities, problems=problems
+            )
+        entity = old or before.entity(name)
+        if entity is not None:
+            for new, source in _properties(item.get("Properties"), entity, problems).items():
+                properties[name, new] = source
+    return Renames(entities, properties)
+
+
+def _properties(section: Node | None, entity: Entity, problems: Problems) -> dict[str, str]:
+    renamed: dict[str, str] = {}
+    for item in section.items() if section is not None else ():
+        old = entity.property(item.read("RenamedFrom", ""))
+        name = item.read("Name")
+        if old is not None and name is not None and not old.is_system:
+            clash = entity.property(name)
+            _note(item, old=old.name, new=name, clash=clash.name if clash else None, renames=renamed, problems=problems)
+    return renamed
+
+
+def _note(item: Node, *, old: str, new: str, clash: str | None, renames: dict[str, str], problems: Problems) -> None:
+    """Note one rename, unless the new name exists beside the old one or another item has claimed the old one."""
+    if old == new:
+        return
+    if clash is not None and clash != old:
+        report(problems, item, "RenamedFrom", f"both {old} and {new} exist", "remove RenamedFrom or one of the two")
+    elif old in renames.values():
+        report(problems, item, "RenamedFrom", f"{old} is renamed twice", "keep one of the two")
+    else:
+        renames[new] = old

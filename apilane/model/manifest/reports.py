@@ -1,0 +1,25 @@
+"""Report panels as manifests write them: the first one of a new application (portal.md section 9.4)."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+__all__ = ["FIRST_PANEL"]
+
+FIRST_PANEL: Final[dict[str, Any]] = {
+    "Title": "User registrations per day",
+    "X": 0,
+    "Y": 0,
+    "Width": 12,
+    "Height": 4,
+    "Type": "Line",
+    "Series": [
+        {
+            "Label": "Registrations",
+            "Entity": "Users",
+            "Properties": ["ID.Count"],
+            "GroupBy": "Created.Year,Created.Month,Created.Day",
+        }
+    ],
+    "MaxRecords": 1000,
+}

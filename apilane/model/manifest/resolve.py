@@ -1,0 +1,215 @@
+"""A manifest and the definition that exists, to the definition that shall be.
+
+An absent section is left as it is; a present one is made equal to the manifest. Everything is checked; mistakes go to
+the collected problems, and the result means something only when there are none.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any, Final
+
+import msgspec
+from msgspec import Struct
+from msgspec.structs import replace
+
+from apilane.model.definition import ApplicationDefinition, EmailTemplate, Endpoint
+from apilane.model.manifest.capabilities import Capabilities
+from apilane.model.manifest.entities import resolve_entities
+from apilane.model.manifest.merging import in_order, once, report, setting, unknown
+from apilane.model.manifest.nodes import Node
+from apilane.model.manifest.problems import Problems, nearest
+from apilane.model.manifest.references import rename, without_dangling_rules
+from apilane.model.manifest.renames import find_renames
+from apilane.model.manifest.rules import resolve_rules
+from apilane.model.manifest.settings import resolve_secrets, resolve_settings, starting_point
+from apilane.model.migration import Renames
+from apilane.model.names import endpoint_name_problem
+
+__all__ = ["Resolved", "resolve"]
+
+_ENFORCERS: Final = {"IPPolicy": "apilane_ip_policy", "RateLimit": "apilane_rate_limit"}
+
+
+class Resolved(Struct, frozen=True, kw_only=True):
+    """``base``: the definition before, under the new names; None for a new application."""
+
+    base: ApplicationDefinition | None
+    after: ApplicationDefinition
+    renames: Renames
+    secrets: dict[str, str | None]
+
+
+def resolve(
+    document: Node,
+    before: ApplicationDefinition | None,
+    *,
+    capabilities: Capabilities,
+    stored_secrets: Mapping[str, str],
+    problems: Problems,
+) -> Resolved:
+    """Resolve a checked document. ``stored_secrets``: those the application has, by field name."""
+    item = document.get("Application") or Node({}, document.line)
+    start = starting_point(item, before, capabilities, problems)
+    renames = find_renames(document.get("Entities"), start, problems)
+    base = rename(start, renames)
+    after = resolve_settings(item, base, problems)
+    after = replace(after, entities=resolve_entities(document.get("Entities"), base, problems))
+    after = replace(
+        after,
+        custom_endpoints=_endpoints(document.get("CustomEndpoints"), after, problems),
+        email_templates=_email_templates(document.get("EmailTemplates"), after, problems),
+        collaborators=_collaborators(document.get("Collaborators"), after, problems),
+        reports=_reports(document.get("Reports"), after, problems),
+        plugins=_plugins(document.get("Plugins"), after, capabilities, problems),
+    )
+    after = replace(after, rules=without_dangling_rules(after))
+    after = replace(after, rules=resolve_rules(document.get("Security"), after, problems))
+    _require_enforcers(document, item, after, capabilities, problems)
+    secrets = resolve_secrets(
+        item, after, is_new=before is None, stored=stored_secrets, capabilities=capabilities, problems=problems
+    )
+    return Resolved(base=base if before is not None else None, after=after, renames=renames, secrets=secrets)
+
+
+def _endpoints(section: Node | None, after: ApplicationDefinition, problems: Problems) -> tuple[Endpoint, ...]:
+    if section is None:
+        return after.custom_endpoints
+    existing = {endpoint.name.lower(): endpoint for endpoint in after.custom_endpoints}
+    listed: list[Endpoint] = []
+    for item in once(section.items(), "Name", "custom endpoint", problems):
+        name: str = item.read("Name")
+        before = existing.get(name.lower())
+        wrong = endpoint_name_problem(name)
+        if wrong:
+            report(problems, item, "Name", f"the endpoint name {name[:100]} {wrong}", "choose another name")
+        made = Endpoint(
+            name=name,
+            query=setting(item, "Query", before, "query", ""),
+            description=setting(item, "Description", before, "description", None),
+            kind=setting(item, "Kind", before, "kind", "sql"),
+            parameters=setting(item, "Parameters", before, "parameters", {}),
+        )
+        if made.kind == "sql" and item.has("Query"):
+            marks = set(re.findall(r"\{([A-Za-z_]+)\}", made.query))
+            for parameter in item.get("Parameters").value if item.has("Parameters") else ():  # type: ignore[union-attr]
+                if parameter not in marks:
+                    meant = nearest(parameter, marks)
+                    report(
+                        problems,
+                        item,
+                        "Parameters",
+                        f"Query has no mark {{{parameter}}}",
+                        f"did you mean {meant}?"
+                        if meant
+                        else f"write {{{parameter}}} in Query, or remove the parameter",
+                    )
+        listed.append(made)
+    return in_order(existing.values(), listed, lambda endpoint: endpoint.name.lower())
+
+
+def _email_templates(
+    section: Node | None, after: ApplicationDefinition, problems: Problems
+) -> tuple[EmailTemplate, ...]:
+    if section is None:
+        return after.email_templates
+    existing = {template.event.lower(): template for template in after.email_templates}
+    listed = []
+    for item in once(section.items(), "Event", "event", problems):
+        before = existing.get(item.read("Event").lower())
+        listed.append(
+            EmailTemplate(
+                event=item.read("Event"),
+                active=setting(item, "Active", before, "active", False),
+                subject=setting(item, "Subject", before, "subject", ""),
+                content=setting(item, "Content", before, "content", ""),
+            )
+        )
+    return in_order(existing.values(), listed, lambda template: template.event.lower())
+
+
+def _collaborators(section: Node | None, after: ApplicationDefinition, problems: Problems) -> tuple[str, ...]:
+    if section is None:
+        return after.collaborators
+    listed: dict[str, str] = {}
+    for node in section.items():
+        if node.value.lower() in listed:
+            problems.add(node.line, node.path, f"{node.value} is listed twice", "remove one")
+        listed.setdefault(node.value.lower(), node.value)
+    return in_order(after.collaborators, listed.values(), str.lower)
+
+
+def _reports(section: Node | None, after: ApplicationDefinition, problems: Problems) -> tuple[dict[str, Any], ...]:
+    """Panels as they stand, with canonical entity names; the panel of the same title keeps what is absent here."""
+    if section is None:
+        return after.reports
+    existing: dict[object, list[dict[str, Any]]] = {}
+    for panel in after.reports:
+        existing.setdefault(panel.get("Title"), []).append(panel)
+    listed = []
+    for item in section.items():
+        series = item.get("Series")
+        for each in series.items() if series is not None else ():
+            node = each.get("Entity")
+            entity = after.entity(node.value) if node is not None else None
+            if node is not None and entity is None:
+                unknown(problems, node, "entity", node.value, (e.name for e in after.entities))
+            elif node is not None and entity is not None:
+                node.value = entity.name
+        same = existing.get(item.read("Title"))
+        listed.append({**(same.pop(0) if same else {}), **item.plain()})
+    return tuple(listed)
+
+
+def _plugins(
+    section: Node | None, after: ApplicationDefinition, capabilities: Capabilities, problems: Problems
+) -> dict[str, Any]:
+    """Sections by plugin, checked by the plugins' Structs; one that does not change needs no plugin."""
+    if section is None:
+        return after.plugins
+    sections: dict[str, Any] = {}
+    for name, node in section.value.items():
+        existing = after.plugins.get(name)
+        sections[name] = {**(existing or {}), **node.plain()}
+        struct = capabilities.plugin_sections.get(name)
+        if struct is None:
+            if sections[name] != existing:
+                meant = nearest(name, capabilities.plugin_sections)
+                problems.add(
+                    node.line,
+                    node.path,
+                    f"the plugin {name[:100]} is not loaded or has no section in manifests",
+                    f"did you mean {meant}?" if meant else f"install and enable {name[:100]}, or remove the section",
+                )
+            continue
+        try:
+            msgspec.convert(sections[name], struct)
+        except msgspec.ValidationError as error:
+            problems.add(node.line, node.path, str(error), f"see the settings of the plugin {name}")
+    return sections
+
+
+def _require_enforcers(
+    document: Node, item: Node, after: ApplicationDefinition, capabilities: Capabilities, problems: Problems
+) -> None:
+    """Nothing fails open (B-S13): what no loaded plugin enforces is refused."""
+    if after.ip_policy is not None and "IPPolicy" not in capabilities.enforces:
+        _not_enforced(item.get("IPPolicy") or item, "IPPolicy", problems)
+    if "RateLimit" in capabilities.enforces or not any(rule.rate_limit for rule in after.rules):
+        return
+    section = document.get("Security")
+    nodes = [node for rule in section.items() if (node := rule.get("RateLimit"))] if section is not None else []
+    limited = [node for node in nodes if node.value is not None]
+    for node in limited or [section or document]:
+        _not_enforced(node, "RateLimit", problems)
+
+
+def _not_enforced(node: Node, what: str, problems: Problems) -> None:
+    plugin = _ENFORCERS[what]
+    problems.add(
+        node.line,
+        node.path,
+        f"nothing enforces {what}: the plugin {plugin} is not loaded",
+        f"enable {plugin}, or set {what} to null",
+    )

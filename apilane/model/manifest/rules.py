@@ -1,0 +1,164 @@
+"""The section ``Security``: access rules (security.md section 2, data-model.md section 2.1)."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import Final
+
+from apilane.model.definition import (
+    Action,
+    ApplicationDefinition,
+    Entity,
+    RateLimit,
+    RecordScope,
+    Rule,
+    RuleKind,
+)
+from apilane.model.manifest.merging import report, setting, unknown
+from apilane.model.manifest.nodes import Node
+from apilane.model.manifest.problems import Problems
+from apilane.model.names import role_problem
+
+__all__ = ["resolve_rules", "rule_identity"]
+
+_ACTIONS: Final[dict[str, frozenset[Action]]] = {
+    "Users": frozenset({Action.get, Action.put, Action.delete}),
+    "Files": frozenset({Action.get, Action.post, Action.delete}),
+    "AuthTokens": frozenset({Action.get}),
+}
+"""By system entity; every other entity takes every action."""
+
+
+def rule_identity(rule: Rule) -> tuple[RuleKind, str, str, Action]:
+    """What makes a listed rule the existing one."""
+    return rule.kind, rule.name.lower(), rule.role, rule.action
+
+
+def resolve_rules(section: Node | None, after: ApplicationDefinition, problems: Problems) -> tuple[Rule, ...]:
+    """The rules after the manifest; ``after`` has everything else resolved and the rules of before.
+
+    Several rules may have one identity: the first listed is the first existing one, and so on.
+    """
+    if section is None:
+        return after.rules
+    existing: dict[object, list[Rule]] = defaultdict(list)
+    for rule in after.rules:
+        existing[rule_identity(rule)].append(rule)
+    positions = {id(rule): position for position, rule in enumerate(after.rules)}
+    listed: list[tuple[int, Rule]] = []
+    for item in section.items():
+        kind, name = _subject(item, after, problems)
+        if kind is None or name is None or not item.has("Role"):
+            continue
+        role: str = item.read("Role")
+        wrong = role_problem(role)
+        if wrong:
+            report(problems, item, "Role", f"the role {role[:100]} {wrong}", "write the role as users have it")
+        action = _action(item, kind, name, after, problems)
+        if action is None:
+            continue
+        same = existing[kind, name.lower(), role, action]
+        before = same.pop(0) if same else None
+        rule = _rule(item, kind=kind, name=name, action=action, before=before, after=after, problems=problems)
+        listed.append((positions[id(before)] if before is not None else len(positions), rule))
+    return tuple(rule for _, rule in sorted(listed, key=lambda each: each[0]))
+
+
+def _subject(item: Node, after: ApplicationDefinition, problems: Problems) -> tuple[RuleKind | None, str | None]:
+    """What the rule is about, canonical."""
+    given = [key for key in ("Entity", "CustomEndpoint", "Schema") if item.has(key)]
+    if len(given) != 1:
+        what = "names nothing" if not given else f"names {' and '.join(given)}"
+        problems.add(item.line, item.path, f"the rule {what}", "give exactly one of Entity, CustomEndpoint, Schema")
+        return None, None
+    kind = RuleKind(given[0])
+    if kind is RuleKind.Schema:
+        return kind, "Schema"
+    node = item.get(given[0])
+    assert node is not None  # noqa: S101 - it was found above
+    if kind is RuleKind.Entity:
+        names = [entity.name for entity in after.entities]
+    else:
+        names = [endpoint.name for endpoint in after.custom_endpoints]
+    found = next((name for name in names if name.lower() == node.value.lower()), None)
+    if found is None:
+        unknown(problems, node, "entity" if kind is RuleKind.Entity else "custom endpoint", node.value, names)
+    return kind, found
+
+
+def _action(item: Node, kind: RuleKind, name: str, after: ApplicationDefinition, problems: Problems) -> Action | None:
+    if kind is not RuleKind.Entity:
+        if item.read("Action", "get") != "get":
+            report(problems, item, "Action", f"a rule on {kind.value} has the action get only", "remove Action")
+        for key in ("Record", "Properties"):
+            if item.has(key):
+                report(problems, item, key, f"{key} has no meaning in a rule on {kind.value}", "remove it")
+        return Action.get
+    if not item.has("Action"):
+        report(problems, item, "Entity", "a rule on an entity needs an Action", "add Action: get, post, put or delete")
+        return None
+    action = Action(item.read("Action"))
+    entity = after.entity(name)
+    allowed = _ACTIONS.get(name, frozenset(Action)) if entity is not None and entity.is_system else frozenset(Action)
+    if action not in allowed:
+        known = ", ".join(each.value for each in Action if each in allowed)
+        report(problems, item, "Action", f"{name} cannot be given the action {action.value}", f"it takes {known}")
+        return None
+    return action
+
+
+def _rule(
+    item: Node,
+    *,
+    kind: RuleKind,
+    name: str,
+    action: Action,
+    before: Rule | None,
+    after: ApplicationDefinition,
+    problems: Problems,
+) -> Rule:
+    limit = before.rate_limit if before else None
+    node = item.get("RateLimit")
+    if node is not None:
+        complete = node.value is not None and node.has("MaxRequests") and node.has("Per")
+        limit = RateLimit(node.read("MaxRequests"), node.read("Per")) if complete else None
+    entity = after.entity(name) if kind is RuleKind.Entity else None
+    listed = item.get("Properties")
+    return Rule(
+        kind=kind,
+        name=name,
+        role=item.read("Role"),
+        action=action,
+        record=RecordScope(setting(item, "Record", before, "record", RecordScope.All)),
+        properties=(before.properties if before else ())
+        if entity is None or listed is None
+        else _rule_properties(listed, entity, action, problems),
+        rate_limit=limit,
+    )
+
+
+def _rule_properties(listed: Node, entity: Entity, action: Action, problems: Problems) -> tuple[str, ...]:
+    if listed.value == "*":
+        return _every_property(entity, action)
+    names: dict[str, None] = {}
+    for node in listed.items():
+        found = entity.property(node.value)
+        if found is None:
+            unknown(problems, node, f"property of {entity.name}", node.value, (p.name for p in entity.properties))
+        elif found.name in names:
+            problems.add(node.line, node.path, f"{found.name} is listed twice", "remove one")
+        else:
+            names[found.name] = None
+    return tuple(names)
+
+
+def _every_property(entity: Entity, action: Action) -> tuple[str, ...]:
+    """``*`` written out: what ``get`` may read or ``post``/``put`` may write, never secrets."""
+    if action is Action.delete:
+        return ()
+    system_entity = entity.name if entity.is_system else ""
+    if action is Action.get:
+        hidden = {"Users": "Password", "AuthTokens": "Token"}.get(system_entity)
+        return tuple(p.name for p in entity.properties if p.name != hidden)
+    writable = {"Email", "Username", "Roles"} if system_entity == "Users" else set()
+    return tuple(p.name for p in entity.properties if not p.is_system or p.name in writable)

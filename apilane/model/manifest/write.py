@@ -1,0 +1,200 @@
+"""A definition as a manifest: what ``apilane export`` prints.
+
+Reading the text again changes nothing. Secrets are written as ``${NAME}`` references; system entities only where they
+differ from their default. Every section is written, so that a manifest kept in version control tells everything.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Collection, Mapping
+from typing import Any, Literal
+
+import msgspec
+import yaml
+
+from apilane.model.definition import (
+    Action,
+    ApplicationDefinition,
+    Constraint,
+    Entity,
+    ForeignKey,
+    Property,
+    PropertyType,
+    Rule,
+    RuleKind,
+)
+from apilane.model.manifest.environment import escape
+from apilane.model.manifest.read import plain_scalar
+from apilane.model.manifest.settings import PLAIN_SETTINGS
+from apilane.model.system import system_entities
+
+__all__ = ["export_manifest"]
+
+Document = dict[str, Any]
+
+
+def export_manifest(
+    definition: ApplicationDefinition,
+    format: Literal["yaml", "json"] = "yaml",
+    *,
+    secrets: Collection[str] | None = None,
+) -> str:
+    """The manifest of ``definition``, keys in the order of the specification, ending in a line break.
+
+    ``secrets``: names of the secrets the application has (``connection_string``, ``mail_password``); None: a guess by
+    the provider and the mail settings.
+    """
+    if secrets is None:
+        secrets = {"connection_string"} if definition.storage_provider != "SQLite" else set()
+        secrets |= {"mail_password"} if definition.mail is not None and definition.mail.user_name else set()
+    system = {entity.name: entity for entity in system_entities(definition.differentiation_entity)}
+    entities = [_entity(entity, system.get(entity.name)) for entity in definition.entities]
+    document = _escaped(
+        {
+            "Apilane": 1,
+            "Application": _application(definition),
+            "Entities": [entity for entity in entities if len(entity) > 1 or entity["Name"] not in system],
+            "Security": [_rule(rule) for rule in definition.rules],
+            "CustomEndpoints": [
+                _plain(endpoint, Description=None, Kind="sql", Parameters={})
+                for endpoint in definition.custom_endpoints
+            ],
+            "Reports": list(definition.reports),
+            "EmailTemplates": [_plain(template) for template in definition.email_templates],
+            "Collaborators": list(definition.collaborators),
+            "Plugins": definition.plugins,
+        }
+    )
+    _refer_to_secrets(document["Application"], definition.name, secrets)
+    if format == "json":
+        return msgspec.json.format(msgspec.json.encode(document), indent=2).decode() + "\n"
+    return str(yaml.dump(document, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=10_000))
+
+
+def _plain(struct: object, **defaults: object) -> Document:
+    """A Struct by its wire names, without what equals ``defaults``; unlisted fields are always written."""
+    fields: Document = msgspec.to_builtins(struct)
+    fields.pop("Type", None)
+    return {key: value for key, value in fields.items() if key not in defaults or value != defaults[key]}
+
+
+def _escaped(value: Any) -> Any:
+    if isinstance(value, str):
+        return escape(value)
+    if isinstance(value, Mapping):
+        return {key: _escaped(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_escaped(each) for each in value]
+    return value
+
+
+def _application(definition: ApplicationDefinition) -> Document:
+    section: Document = {
+        "Name": definition.name,
+        "Token": definition.token,
+        "StorageProvider": definition.storage_provider,
+    }
+    if definition.differentiation_entity is not None:
+        section["DifferentiationEntity"] = definition.differentiation_entity
+    section |= {key: getattr(definition, attribute) for key, attribute in PLAIN_SETTINGS.items()}
+    section["IPPolicy"] = None if definition.ip_policy is None else _plain(definition.ip_policy)
+    section["Mail"] = None if definition.mail is None else _plain(definition.mail)
+    return section
+
+
+def _refer_to_secrets(section: Document, name: str, secrets: Collection[str]) -> None:
+    """Put references where secrets stand, so that they are kept or given by the environment."""
+    prefix = re.sub(r"[^A-Z0-9]+", "_", name.upper()).strip("_")
+    prefix = prefix if prefix[:1].isalpha() else f"APP_{prefix}".rstrip("_")
+    if "connection_string" in secrets:
+        later = {key: section.pop(key) for key in list(section)[3:]}
+        section["ConnectionString"] = f"${{{prefix}_CONNECTION_STRING}}"
+        section |= later
+    if "mail_password" in secrets and section["Mail"] is not None:
+        section["Mail"]["Password"] = f"${{{prefix}_MAIL_PASSWORD}}"
+
+
+def _entity(entity: Entity, default: Entity | None) -> Document:
+    """One entity; of a system entity only what differs from ``default``."""
+    made: Document = {"Name": entity.name}
+    if entity.description != (default.description if default else None):
+        made["Description"] = entity.description
+    if entity.change_tracking != (default.change_tracking if default else False):
+        made["ChangeTracking"] = entity.change_tracking
+    if default is None and entity.differentiation:
+        made["Differentiation"] = True
+    if entity.default_order:
+        made["DefaultOrder"] = [_plain(key, Direction="ASC") for key in entity.default_order]
+    properties = [_property(each) for each in entity.properties if not each.is_system]
+    if properties or default is None:
+        made["Properties"] = properties
+    constraints = [_constraint(each) for each in entity.constraints if not each.is_system]
+    if constraints:
+        made["Constraints"] = constraints
+    if entity.indexes:
+        made["Indexes"] = [_plain(index) for index in entity.indexes]
+    return made
+
+
+def _property(property: Property) -> Document:
+    made: Document = {"Name": property.name, "Type": property.type.name}
+    for key, value in (
+        ("Description", property.description),
+        ("Required", property.required or None),
+        ("Minimum", property.minimum),
+        ("Maximum", property.maximum),
+        ("DecimalPlaces", property.decimal_places if property.type is PropertyType.Number else None),
+        ("ValidationRegex", property.validation_regex),
+        ("Encrypted", property.encrypted or None),
+    ):
+        if value is not None:
+            made[key] = value
+    return made
+
+
+def _constraint(constraint: Constraint) -> Document:
+    if isinstance(constraint, ForeignKey):
+        return {
+            "Type": "ForeignKey",
+            "Property": constraint.property,
+            "Entity": constraint.entity,
+            "OnDelete": constraint.on_delete.value,
+        }
+    return {"Type": "Unique", "Properties": list(constraint.properties)}
+
+
+def _rule(rule: Rule) -> Document:
+    made: Document = {rule.kind.value: True if rule.kind is RuleKind.Schema else rule.name, "Role": rule.role}
+    if rule.kind is RuleKind.Entity:
+        made |= {"Action": rule.action.value, "Record": rule.record.value}
+        if rule.properties or rule.action is not Action.delete:
+            made["Properties"] = list(rule.properties)
+    if rule.rate_limit is not None:
+        made["RateLimit"] = _plain(rule.rate_limit)
+    return made
+
+
+class _Dumper(yaml.SafeDumper):
+    """Block style, lists of scalars in one line; texts that could be read as something else are quoted."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+    def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:
+        super().increase_indent(flow, False)
+
+
+def _represent_text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    style = "|" if "\n" in text else '"' if not isinstance(plain_scalar(text), str) else None
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+
+
+def _represent_list(dumper: yaml.SafeDumper, items: list[Any]) -> yaml.SequenceNode:
+    scalars = not any(isinstance(item, dict | list) for item in items)
+    return dumper.represent_sequence("tag:yaml.org,2002:seq", items, flow_style=scalars)
+
+
+_represent: Callable[..., None] = _Dumper.add_representer
+_represent(list, _represent_list)
+_represent(str, _represent_text)

@@ -1,0 +1,116 @@
+"""The plan of a manifest: what changes, for people to read and for ``apilane.services.applying`` to carry out. Pure."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from msgspec import Struct
+
+from apilane.model.definition import ApplicationDefinition
+from apilane.model.differences import PlanLine, differences
+from apilane.model.manifest.capabilities import Capabilities
+from apilane.model.manifest.environment import substitute
+from apilane.model.manifest.keys import check_document
+from apilane.model.manifest.nodes import UNUSABLE, Node
+from apilane.model.manifest.problems import ManifestError, ManifestErrors, Problems
+from apilane.model.manifest.read import read_documents
+from apilane.model.manifest.resolve import resolve
+from apilane.model.manifest.settings import token_of
+from apilane.model.migration import Migration
+from apilane.model.system import HELPER_TABLES
+
+__all__ = ["Capabilities", "Manifest", "ManifestError", "ManifestErrors", "Plan", "PlanLine", "plan", "read_manifests"]
+
+
+class Manifest:
+    """One document of a manifest file, its form checked. ``problems``: what is wrong so far; ``plan`` raises it."""
+
+    __slots__ = ("document", "file", "name", "problems", "token")
+
+    def __init__(self, document: Node, file: str, problems: tuple[ManifestError, ...]) -> None:
+        self.document = document
+        self.file = file
+        self.problems = problems
+        application = document.get("Application")
+        self.name: str | None = application.read("Name") if application is not None else None
+        self.token: str | None = token_of(application) if application is not None else None
+        """Canonical; None when the manifest goes by name."""
+
+
+class Plan(Struct, frozen=True, kw_only=True):
+    """From ``before`` (None for a new application) to ``after``."""
+
+    before: ApplicationDefinition | None
+    after: ApplicationDefinition
+    lines: tuple[PlanLine, ...]
+    migration: Migration | None
+    """None when no table changes."""
+    secrets: dict[str, str | None]
+    """Secrets that change, by field of the application's secrets; None removes one."""
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing to do."""
+        return self.before == self.after and not self.secrets
+
+    @property
+    def loses_data(self) -> bool:
+        """Whether somebody must agree."""
+        return any(line.loses_data for line in self.lines)
+
+    def __repr__(self) -> str:
+        return f"Plan({self.after.name}, {len(self.lines)} changes)"
+
+
+def read_manifests(text: str | bytes, *, filename: str, environ: Mapping[str, str] | None = None) -> list[Manifest]:
+    """The manifests of one file; ``environ`` None means the process's environment.
+
+    Raises ManifestErrors for a file that cannot be read as a document at all (encoding, syntax, duplicate keys).
+    Everything else that is wrong stays with the manifests, so that ``plan`` can report it together with the rest.
+    """
+    problems = Problems(filename)
+    documents = read_documents(text, problems)
+    problems.raise_if_any()
+    return [_manifest(document, filename, os.environ if environ is None else environ) for document in documents]
+
+
+def _manifest(document: Node, filename: str, environ: Mapping[str, str]) -> Manifest:
+    problems = Problems(filename)
+    substitute(document, environ, problems)
+    if document.value is UNUSABLE or not check_document(document, problems):
+        document.value = {}
+    return Manifest(document, filename, tuple(problems.found))
+
+
+def plan(
+    manifest: Manifest,
+    before: ApplicationDefinition | None,
+    *,
+    capabilities: Capabilities,
+    secrets: Mapping[str, str] | None = None,
+) -> Plan:
+    """What applying ``manifest`` to ``before`` means; None: to an instance without this application.
+
+    ``secrets``: those the application has, by field name (``connection_string``, ``mail_password``). Raises
+    ManifestErrors with everything that is wrong with the manifest.
+    """
+    problems = Problems(manifest.file)
+    problems.found.extend(manifest.problems)
+    resolved = resolve(
+        manifest.document, before, capabilities=capabilities, stored_secrets=secrets or {}, problems=problems
+    )
+    problems.raise_if_any()
+    after = resolved.after
+    migration = None
+    if before is None or before.entities != after.entities:
+        tables: tuple[Any, ...] = () if before is None else (*before.entities, *HELPER_TABLES)
+        migration = Migration(before=tables, after=(*after.entities, *HELPER_TABLES), renames=resolved.renames)
+    return Plan(
+        before=before,
+        after=after,
+        lines=differences(before, resolved.base, after, resolved.renames, resolved.secrets),
+        migration=migration,
+        secrets=resolved.secrets,
+    )

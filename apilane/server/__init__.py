@@ -1,0 +1,33 @@
+"""``apilane serve``: one supervised server of worker processes under granian.
+
+The parent opens no database and imports no plugin: workers may be forked from it, and on SIGHUP they must read plugins
+anew. The application itself is plain ASGI and runs under any other server too (``apilane.asgi``).
+"""
+
+from __future__ import annotations
+
+from apilane.errors import ConfigurationError
+from apilane.server.claims import claim_data_dir, free_port, resolve
+from apilane.server.supervisor import Supervisor
+from apilane.server.workers import check
+from apilane.settings import Settings
+
+__all__ = ["serve"]
+
+
+def serve(settings: Settings, *, application: str = "apilane.app") -> None:
+    """Run the API server of this data dir until SIGTERM or SIGINT.
+
+    ``application``: the module that offers ``create_app(settings)`` and ``async initialise(settings) -> lines``. Raises
+    ``ConfigurationError`` when it cannot start or its workers keep failing.
+    """
+    if settings.role == "portal":
+        raise ConfigurationError(
+            "The Portal is not part of this release; use '--role api' (or 'all'), which serves the API."
+        )
+    address = resolve(settings.host)
+    with claim_data_dir(settings.data_dir, "api"):
+        port = free_port(address, settings.port)
+        for line in check(settings, application):
+            print(line, flush=True)  # noqa: T201  shown once to the operator, never logged
+        Supervisor(settings, application, address, port).run()

@@ -1,0 +1,116 @@
+"""What a server must have for itself before it starts: an address, a free port, a data dir without another server."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TextIO
+
+from apilane.errors import ConfigurationError
+
+__all__ = ["claim_data_dir", "free_port", "resolve"]
+
+ORPHANS_WAIT_S = 10.0
+"""How long to wait for the workers of a killed server, which end by themselves."""
+
+
+def resolve(host: str) -> str:
+    """The IP address of ``host``; IPv4 where it has both, as clients of ``localhost`` try that."""
+    try:
+        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    except (OSError, UnicodeError) as error:
+        raise ConfigurationError(
+            f"The host {host!r} has no address ({error}); set host to an address of this machine."
+        ) from error
+    found.sort(key=lambda one: one[0] is not socket.AF_INET)
+    return str(found[0][4][0])
+
+
+def free_port(address: str, port: int) -> int:
+    """``port`` if nobody listens on it, or any free one for 0.
+
+    The server shares its port among workers (SO_REUSEPORT) and would silently join another server that does the same;
+    a plain bind does not, and meets that server too.
+    """
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # else connections of a server just ended count
+        try:
+            probe.bind((address, port))
+        except OSError as error:
+            raise ConfigurationError(_refused(address, port, error)) from error
+        return int(probe.getsockname()[1])
+
+
+def _refused(address: str, port: int, error: OSError) -> str:
+    match error.errno:
+        case errno.EADDRINUSE:
+            return f"Port {port} on {address} is in use by another server; stop it or choose another with --port."
+        case errno.EACCES:
+            return f"Port {port} needs a privilege that this user lacks; choose one above 1023 with --port."
+        case errno.EADDRNOTAVAIL:
+            return f"{address} is no address of this machine; choose another with --host."
+    return f"Cannot listen on {address}, port {port}: {error.strerror}."
+
+
+@contextmanager
+def claim_data_dir(data_dir: Path, role: str) -> Iterator[None]:
+    """Make the data dir if need be, and hold it against a second server of the same role.
+
+    The lock is inherited by forked workers, so it is free only when the last of them has ended.
+    """
+    try:
+        data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not os.access(data_dir, os.R_OK | os.W_OK | os.X_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        lock = (data_dir / f"{role}.lock").open("a+", encoding="utf-8")
+    except OSError as error:
+        raise ConfigurationError(
+            f"Cannot use the data dir {data_dir}: {error.strerror}. Choose another with --data-dir or give this user "
+            "the right to write there."
+        ) from error
+    with lock:
+        if not _locked(lock):
+            raise ConfigurationError(
+                f"The data dir {data_dir} is served by another {role} server (process {_holder(lock) or 'unknown'}); "
+                "stop it, or choose another data dir with --data-dir."
+            )
+        lock.truncate(0)
+        lock.write(f"{os.getpid()}\n")
+        lock.flush()
+        yield
+
+
+def _locked(lock: TextIO) -> bool:
+    deadline = time.monotonic() + ORPHANS_WAIT_S
+    while True:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if _is_alive(_holder(lock)) or time.monotonic() > deadline:
+                return False
+            time.sleep(0.1)
+        else:
+            return True
+
+
+def _holder(lock: TextIO) -> int:
+    lock.seek(0)
+    text = lock.read().strip()
+    return int(text) if text.isdigit() else 0
+
+
+def _is_alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

@@ -1,0 +1,156 @@
+"""The parent of the workers: granian's server with our rules for failed workers, restarts and readiness."""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+from granian.constants import HTTPModes, Interfaces, Loops
+from granian.http import HTTP1Settings
+from granian.log import LogLevels
+from granian.net import SocketSpec  # type: ignore[attr-defined]
+from granian.server import Server
+
+from apilane.errors import ConfigurationError
+from apilane.server.workers import check, load
+from apilane.settings import Settings
+
+__all__ = ["Supervisor"]
+
+FAILURES = 5
+FAILURES_WINDOW_S = 60.0
+"""More failed workers than that in the window end the server: something is wrong that a new worker does not mend."""
+
+RESTART_OVERLAP_S = 2.0
+"""How long an old worker goes on beside its replacement. Too short costs latency only: connections wait in the queue."""
+
+logger = logging.getLogger("apilane.server")
+
+
+class Supervisor(Server):  # type: ignore[misc, valid-type]
+    """A server on one address. Overrides three inner methods of granian; ``tests/cli`` shows that they are called."""
+
+    def __init__(self, settings: Settings, application: str, address: str, port: int) -> None:
+        super().__init__(
+            application,
+            address=address,
+            port=port,
+            interface=Interfaces.ASGI,
+            workers=settings.workers,
+            loop=Loops.auto if sys.platform == "win32" else Loops.uvloop,
+            http=HTTPModes.http1,
+            websockets=False,
+            backlog=settings.backlog,
+            http1_settings=HTTP1Settings(header_read_timeout=settings.idle_timeout_s * 1000),
+            log_level=LogLevels.debug if settings.log_level == "debug" else LogLevels.warning,
+            log_dictconfig=log_config(settings.log_level),
+            log_access=settings.access_log,
+            respawn_failed_workers=True,
+            respawn_interval=RESTART_OVERLAP_S,
+            workers_kill_timeout=settings.shutdown_timeout_s,
+        )
+        self._settings = settings
+        self._is_ready = False
+        self._failures: deque[float] = deque()
+        self._refusal: str | None = None
+
+    def run(self) -> None:
+        """Serve until a signal ends it; raises ``ConfigurationError`` when the workers cannot be kept alive."""
+        self.serve(target_loader=partial(load, self._settings, self.target, os.getpid()), wrap_loader=False)
+        if self._refusal:
+            raise ConfigurationError(self._refusal)
+
+    def _init_shared_socket(self) -> None:
+        """One listening socket for all workers.
+
+        granian on Linux gives each worker its own (SO_REUSEPORT); a worker that ends then resets the connections in its
+        queue, so a restart would fail requests.
+        """
+        self._shd = SocketSpec(self.bind_addr, self.bind_port, self.backlog).build()
+        self._sfd = self._shd.get_fd()
+        self._ssp = self._sso = None
+
+    def _spawn_workers(self, spawn_target: Callable[..., None], target_loader: Callable[..., Any]) -> None:
+        super()._spawn_workers(spawn_target, target_loader)
+        threading.Thread(target=self._announce, daemon=True).start()
+
+    def _respawn_workers(
+        self,
+        workers: Sequence[int],
+        spawn_target: Callable[..., None],
+        target_loader: Callable[..., Any],
+        delay: float = 0,
+    ) -> None:
+        """Replace workers: failed ones while that has a point, living ones (SIGHUP) only if new ones can start."""
+        if any(not self.wrks[index].is_alive() for index in workers):
+            self._refusal = self._beyond_repair(len(workers))
+        else:
+            logger.info("Restarting the workers one by one")
+            try:
+                check(self._settings, self.target)
+            except ConfigurationError as error:
+                logger.error("The workers are not restarted: %s", error)  # noqa: TRY400  the text says it all
+                return
+        if self._refusal:
+            self.signal_handler_interrupt()
+            return
+        for index in workers:
+            if not self.interrupt_signal:
+                super()._respawn_workers([index], spawn_target, target_loader, delay)
+        self.respawned_wrks.clear()  # granian's own rule would end the server on two failures within 5.5 s
+        logger.info("Workers running: %d", len(self.wrks))
+
+    def _beyond_repair(self, failed: int) -> str | None:
+        now = time.monotonic()
+        self._failures.extend([now] * failed)
+        while self._failures[0] < now - FAILURES_WINDOW_S:
+            self._failures.popleft()
+        if not self._is_ready:
+            return "A worker ended before it could answer; the reason is above."
+        if len(self._failures) > FAILURES:
+            return f"{len(self._failures)} workers failed within {FAILURES_WINDOW_S:.0f} s; the reasons are above."
+        logger.warning("Replacing a failed worker")
+        return None
+
+    def _announce(self) -> None:
+        """Print the URL once a request is really answered."""
+        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.bind_addr, self.bind_addr)  # noqa: S104  reads only
+        while not self.interrupt_signal:
+            try:
+                with socket.create_connection((host, self.bind_port), timeout=5) as connection:
+                    connection.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+                    if connection.recv(5) == b"HTTP/":
+                        break
+            except OSError:
+                pass
+            time.sleep(0.05)
+        else:
+            return
+        self._is_ready = True
+        print(f"Apilane API: http://{self._bind_addr_fmt}", flush=True)  # noqa: T201  the answer of the command
+
+
+def log_config(level: str) -> dict[str, Any]:
+    """Logging of parent and workers: every line to stderr; granian's own only from warnings up."""
+    handler = {"class": "logging.StreamHandler", "stream": "ext://sys.stderr"}
+    return {
+        "formatters": {
+            "line": {"format": "%(asctime)s %(levelname)s %(name)s [%(process)d] %(message)s"},
+            "access": {"format": "%(message)s"},
+        },
+        "handlers": {"stderr": {**handler, "formatter": "line"}, "access": {**handler, "formatter": "access"}},
+        "loggers": {
+            "": {"handlers": ["stderr"], "level": "WARNING"},
+            "apilane": {"level": level.upper()},
+            "_granian": {"level": "WARNING"},
+            "granian.access": {"handlers": ["access"], "level": "INFO", "propagate": False},
+        },
+    }

@@ -1,0 +1,87 @@
+"""What runs in the children of the server: the check before anything serves, and each worker's start."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import logging
+import multiprocessing
+import os
+import signal
+import sys
+import threading
+import time
+from multiprocessing.connection import Connection
+from typing import Any
+
+from apilane.errors import ConfigurationError
+from apilane.settings import Settings
+from apilane.storage.errors import StorageError
+
+__all__ = ["EXPECTED_FAILURES", "check", "load"]
+
+EXPECTED_FAILURES = (ConfigurationError, StorageError)
+"""Failures whose text is for the operator; anything else is a fault of ours and shows its traceback."""
+
+PARENT_POLL_S = 0.5
+
+logger = logging.getLogger("apilane.server")
+
+
+def check(settings: Settings, application: str) -> list[str]:
+    """Initialise the instance in a child of its own; the lines to show the operator.
+
+    Loads every plugin and driver and opens the control store, so that what is wrong is said before a worker starts.
+    Raises ``ConfigurationError``.
+    """
+    receiving, sending = multiprocessing.Pipe(duplex=False)
+    child = multiprocessing.get_context().Process(target=_check, args=(settings, application, sending), daemon=True)
+    child.start()
+    sending.close()
+    with receiving:
+        try:
+            lines, refusal = receiving.recv()
+        except EOFError:
+            raise ConfigurationError("The instance cannot be initialised; the reason is above.") from None
+    child.join()
+    if refusal is not None:
+        raise ConfigurationError(refusal)
+    return list(lines)
+
+
+def _check(settings: Settings, application: str, sending: Connection) -> None:
+    for signal_number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(signal_number, signal.SIG_DFL)
+    with sending:
+        try:
+            lines = asyncio.run(importlib.import_module(application).initialise(settings))
+        except EXPECTED_FAILURES as error:
+            sending.send(([], str(error)))
+        else:
+            sending.send((lines, None))
+
+
+def load(settings: Settings, application: str, parent: int) -> Any:
+    """The ASGI application of a worker of the process ``parent``; runs first in each worker."""
+    # The parent's handlers came along with the fork and would swallow a SIGTERM until granian sets its own; SIGINT of a
+    # terminal reaches the whole group, and only the parent is to answer it.
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGHUP})
+    threading.Thread(
+        target=_follow_parent, args=(parent, settings.shutdown_timeout_s), name="parent-watch", daemon=True
+    ).start()
+    sys.setswitchinterval(0.0005)  # a busy thread beside the loop cost 10 ms per SQLite read at the default of 5 ms
+    try:
+        return importlib.import_module(application).create_app(settings)
+    except EXPECTED_FAILURES as error:
+        logger.error("%s", error)  # noqa: TRY400  the text is for the operator, who can do nothing with a traceback
+        sys.exit(1)
+
+
+def _follow_parent(parent: int, grace_s: int) -> None:
+    """End this worker when its parent has ended, whatever ended it."""
+    while os.getppid() == parent:
+        time.sleep(PARENT_POLL_S)
+    os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(grace_s)
+    os._exit(1)

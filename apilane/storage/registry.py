@@ -1,0 +1,44 @@
+"""The drivers of one instance, found by the ``StorageProvider`` names they carry."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+
+from apilane.errors import ConfigurationError
+from apilane.storage.protocol import Driver
+
+__all__ = ["Drivers", "UnknownDriverError"]
+
+
+class UnknownDriverError(ConfigurationError, KeyError):
+    """No driver of that name is installed; the message names those that are."""
+
+    __str__ = Exception.__str__
+
+
+class Drivers(Mapping[str, Driver]):
+    """Drivers by name, whatever its case; keys are the names as the drivers write them.
+
+    The names must differ (``dispatch`` sees to it). Looking up another name raises ``UnknownDriverError``.
+    """
+
+    __slots__ = ("_by_name",)
+
+    def __init__(self, drivers: Iterable[Driver]) -> None:
+        self._by_name = {driver.name.lower(): driver for driver in drivers}
+
+    def __getitem__(self, name: str) -> Driver:
+        try:
+            return self._by_name[name.lower()]
+        except KeyError:
+            installed = ", ".join(self) or "none"
+            raise UnknownDriverError(
+                f"No driver for the storage provider {name!r} is installed (installed: {installed}). "
+                f"Install the package that brings it, for example 'pip install apilane[{name.lower()}]', and restart."
+            ) from None
+
+    def __iter__(self) -> Iterator[str]:
+        return (driver.name for driver in self._by_name.values())
+
+    def __len__(self) -> int:
+        return len(self._by_name)

@@ -1,0 +1,140 @@
+"""A caller of one application for tests: builds wire calls and reads errors. Decides nothing; needs ``httpx``."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any, NamedTuple, Self
+
+import httpx
+
+__all__ = ["PASSWORD", "Client", "WireError", "error_of"]
+
+PASSWORD = "Passw0rd-of-tests"  # noqa: S105 -- what test users register with
+JSON_TYPE = "application/json; charset=utf-8"
+_ERROR_KEYS = {"Code", "Message", "Property", "Entity"}
+
+
+class WireError(NamedTuple):
+    """The standard error body (errors.md section 1.1)."""
+
+    code: str
+    message: str
+    property: str | None = None
+    entity: str | None = None
+
+
+def error_of(response: httpx.Response) -> WireError:
+    """The error of a response; AssertionError when it is not the standard body with the status that belongs to it."""
+    body = response.json()
+    assert isinstance(body, dict), body
+    assert set(body) == _ERROR_KEYS, body
+    assert response.headers["content-type"] == JSON_TYPE, response.headers["content-type"]
+    expected = {401} if body["Code"] == "UNAUTHORIZED" else {400, 404, 405, 415}
+    assert response.status_code in expected, (response.status_code, body)
+    return WireError(body["Code"], body["Message"], body["Property"], body["Entity"])
+
+
+class Client:
+    """Calls to the application of ``token`` at ``url``, anonymous or with the user token ``user``.
+
+    Paths are relative to ``/api/``; keyword arguments become the query string in their order. A body that is not bytes
+    is sent as JSON.
+    """
+
+    def __init__(self, http: httpx.Client, url: str, token: str, user: str | None = None) -> None:
+        self.http = http
+        self.url = url
+        self.token = token
+        self.user = user
+
+    def as_user(self, user: str | None) -> Self:
+        """The same caller with another user token; None: anonymous."""
+        return type(self)(self.http, self.url, self.token, user)
+
+    def headers(self) -> dict[str, str]:
+        """What identifies the application and the caller."""
+        headers = {"x-application-token": self.token}
+        if self.user is not None:
+            headers["Authorization"] = f"Bearer {self.user}"
+        return headers
+
+    def send(
+        self, method: str, target: str, content: Any = None, headers: Mapping[str, str] | None = None
+    ) -> httpx.Response:
+        """A call as it stands: ``target`` is path and query, ``content`` bytes or an iterator of them."""
+        return self.http.request(
+            method, self.url + target, content=content, headers={**self.headers(), **(headers or {})}
+        )
+
+    def _call(self, method: str, path: str, query: Mapping[str, Any], body: Any = None) -> httpx.Response:
+        target = f"/api/{path}?{httpx.QueryParams(query)}" if query else f"/api/{path}"
+        if body is None:
+            return self.send(method, target)
+        content = body if isinstance(body, bytes) else json.dumps(body).encode()
+        return self.send(method, target, content, {"Content-Type": "application/json"})
+
+    def get(self, path: str, **query: Any) -> httpx.Response:
+        """GET."""
+        return self._call("GET", path, query)
+
+    def post(self, path: str, body: Any = None, **query: Any) -> httpx.Response:
+        """POST."""
+        return self._call("POST", path, query, body)
+
+    def put(self, path: str, body: Any = None, **query: Any) -> httpx.Response:
+        """PUT."""
+        return self._call("PUT", path, query, body)
+
+    def delete(self, path: str, **query: Any) -> httpx.Response:
+        """DELETE."""
+        return self._call("DELETE", path, query)
+
+    # What tests do all the time; each raises AssertionError when the call fails.
+
+    def add(self, entity: str, *records: Any) -> list[int]:
+        """Data/Post; the new IDs."""
+        ids: list[int] = _value(self.post("Data/Post", list(records), entity=entity))
+        return ids
+
+    def change(self, entity: str, record: Any) -> int:
+        """Data/Put; how many rows matched."""
+        matched: int = _value(self.put("Data/Put", record, entity=entity))
+        return matched
+
+    def record(self, entity: str, id: int, **query: Any) -> dict[str, Any]:
+        """Data/GetByID."""
+        found: dict[str, Any] = _value(self.get("Data/GetByID", entity=entity, id=id, **query))
+        return found
+
+    def records(self, entity: str, **query: Any) -> list[dict[str, Any]]:
+        """The ``Data`` of Data/Get."""
+        page: dict[str, Any] = _value(self.get("Data/Get", entity=entity, **query))
+        found: list[dict[str, Any]] = page["Data"]
+        return found
+
+    def register(self, name: str, password: str = PASSWORD, **properties: Any) -> int:
+        """Account/Register of ``{name}@example.com``; the user ID."""
+        user = {"Email": f"{name}@example.com", "Username": name, "Password": password, **properties}
+        id: int = _value(self.post("Account/Register", user))
+        return id
+
+    def login(self, name: str, password: str = PASSWORD) -> str:
+        """Account/Login by user name; the token."""
+        token: str = _value(self.post("Account/Login", {"Username": name, "Password": password}))["AuthToken"]
+        return token
+
+    def signed_in(self, name: str, **properties: Any) -> Self:
+        """Register, log in, and the client of that user."""
+        self.register(name, **properties)
+        return self.as_user(self.login(name))
+
+    def is_anonymous(self) -> bool:
+        """Whether the user token stands for nobody."""
+        return self.get("Account/UserData").status_code == 401
+
+
+def _value(response: httpx.Response) -> Any:
+    assert response.status_code == 200, f"{response.status_code} {response.text}"
+    assert response.headers["content-type"] == JSON_TYPE, response.headers["content-type"]
+    return response.json()

@@ -1,0 +1,193 @@
+"""A real server for tests: ``apilane serve`` in a process of its own, on a free port.
+
+Applications are made the way ``apilane apply`` makes them, from the test's process, so a running server must notice
+them by itself. Not for production: nothing here restarts or supervises.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, TypeVar
+from urllib.error import HTTPError, URLError
+from urllib.request import ProxyHandler, build_opener
+
+import apsw
+
+from apilane.control.store import ControlStore
+from apilane.dispatch import Hooks, freeze
+from apilane.plugins import load_plugins
+from apilane.services.applying import apply_plan
+from apilane.services.capabilities import capabilities_of
+from apilane.services.planning import plan_files
+from apilane.settings import ENVIRONMENT_PREFIX, Settings, load_settings
+
+__all__ = ["CHEAP_PASSWORDS", "Server", "free_port"]
+
+T = TypeVar("T")
+
+CHEAP_PASSWORDS = {"argon2_memory_kib": 8, "argon2_time_cost": 1}
+"""Settings that make a password hash cost microseconds; for tests only."""
+START_TIMEOUT_S = 30.0
+STOP_TIMEOUT_S = 15.0
+
+_open = build_opener(ProxyHandler({})).open
+
+
+def free_port() -> int:
+    """A TCP port that nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+class Server:
+    """``apilane serve`` on ``data_dir``, running inside ``with``. ``settings``: by name, as for ``load_settings``.
+
+    What the server prints is kept in ``log``, a file beside the data folder.
+    """
+
+    def __init__(self, data_dir: Path, workers: int = 1, settings: Mapping[str, object] | None = None) -> None:
+        self.data_dir = data_dir
+        self.log = data_dir.with_name(f"{data_dir.name}.log")
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        chosen = {**(settings or {}), "data_dir": data_dir, "port": self.port, "workers": workers, "role": "api"}
+        chosen.setdefault("admin_email", "admin@example.com")
+        chosen.setdefault("admin_password", "Adm1n-password")
+        self._environ = {
+            **{name: value for name, value in os.environ.items() if not name.startswith(ENVIRONMENT_PREFIX)},
+            **{ENVIRONMENT_PREFIX + name.upper(): str(value) for name, value in chosen.items()},
+        }
+        self.settings: Settings = load_settings(environ=self._environ)
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def start(self) -> None:
+        """Start, and wait until the server answers. RuntimeError with its output when it does not."""
+        command = [str(Path(sys.executable).with_name("apilane")), "serve"]
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(command, env=self._environ, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
+        deadline = time.monotonic() + START_TIMEOUT_S
+        while self._status("/health/liveness") != 200:
+            if self._process.poll() is not None or time.monotonic() > deadline:
+                self.stop()
+                raise RuntimeError(f"apilane serve did not start:\n{self.output()}")
+            time.sleep(0.05)
+
+    def stop(self) -> None:
+        """Ask the server to end and wait for it."""
+        process, self._process = self._process, None
+        if process is None:
+            return
+        process.terminate()
+        try:
+            process.wait(STOP_TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+    def output(self) -> str:
+        """Everything the server has printed so far."""
+        return self.log.read_text(errors="replace") if self.log.exists() else ""
+
+    def _status(self, path: str) -> int:
+        try:
+            with _open(self.url + path, timeout=5) as answer:
+                status: int = answer.status
+                return status
+        except HTTPError as error:
+            error.close()
+            return error.code
+        except (URLError, OSError):
+            return 0
+
+    def _knows(self, token: str) -> bool:
+        """Whether the server tells this application from an unknown one."""
+        try:
+            with _open(f"{self.url}/api/Data/Get?appToken={token}&entity=", timeout=5):
+                return True
+        except HTTPError as error:
+            with error:
+                answer = json.loads(error.read())
+        # Without an entity a known application answers with Entity "", an unknown one with null.
+        return answer["Code"] != "ERROR" or answer["Entity"] is not None
+
+    def apply(self, manifest: Mapping[str, Any] | str) -> str:
+        """Create or change one application and return its token, once the server serves it as described."""
+        if isinstance(manifest, str):
+            file = ("manifest.yaml", manifest.encode())
+        else:
+            file = ("manifest.json", json.dumps(manifest).encode())
+
+        async def work(store: ControlStore, hooks: Hooks) -> str:
+            (plan,) = await plan_files([file], store=store, capabilities=capabilities_of(hooks))
+            stored = await apply_plan(
+                plan, store=store, drivers=hooks.drivers, settings=self.settings, actor="tests"
+            )
+            return stored.definition.token
+
+        token = self.with_store(work)
+        self.settle(token)
+        return token
+
+    def with_store(self, work: Callable[[ControlStore, Hooks], Awaitable[T]]) -> T:
+        """Run ``work`` on the control store of the data folder, from this process."""
+
+        async def run() -> T:
+            hooks = freeze(load_plugins(self.settings), self.settings)
+            store = await ControlStore.open(self.settings, hooks.drivers)
+            try:
+                return await work(store, hooks)
+            finally:
+                await store.close()
+                for driver in hooks.drivers.values():
+                    await driver.close()
+
+        return asyncio.run(run())
+
+    def settle(self, token: str) -> None:
+        """Wait until the server must have noticed a change of an application."""
+        deadline = time.monotonic() + 5
+        time.sleep(2 * self.settings.definition_poll_s)
+        while not self._knows(token):
+            if time.monotonic() > deadline:
+                raise RuntimeError(f"the server does not know application {token}:\n{self.output()}")
+            time.sleep(0.02)
+
+    def database(self, token: str) -> Path:
+        """The SQLite file of an application."""
+        return self.data_dir / "apps" / token / "data.db"
+
+    def sql(self, token: str, statement: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        """Run SQL on an application's SQLite file, as another program would that respects the writers' lock."""
+        path = self.database(token)
+        descriptor = os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)
+            try:
+                connection.set_busy_timeout(5000)
+                return list(connection.execute(statement, tuple(parameters)))
+            finally:
+                connection.close()
+        finally:
+            os.close(descriptor)

@@ -1,0 +1,169 @@
+"""What ``make demo`` runs: apply the manifest, start the server, fill it with data, print how to call it.
+
+It stays until Ctrl-C and can be repeated, and interrupted at any point: the next run goes on where this one stopped.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import os
+import shlex
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import yaml
+from seed import ACCOUNTS, Account, Client, fill_atlas, fill_private, open_accounts
+
+HOST = "127.0.0.1"  # the passwords of the demo are public
+MANIFEST = Path(__file__).with_name("atlas.yaml")
+APPLICATION: str = yaml.safe_load(MANIFEST.read_text(encoding="utf-8"))["Application"]["Token"]
+READY = "Apilane API: "
+STOP_TIMEOUT_S = 15
+
+
+def main() -> int:
+    """Run the demo; the exit status of the first command that failed, 0 after Ctrl-C."""
+    options = _options()
+    for number in (signal.SIGTERM, signal.SIGHUP):  # a supervisor's stop and a closed terminal are a Ctrl-C
+        signal.signal(number, signal.default_int_handler)
+    with contextlib.suppress(KeyboardInterrupt):
+        return _run(options.data_dir, options.port, options.cities)
+    print("\nThe demo has stopped. Its data stays; `make demo` goes on with it.", flush=True)
+    return 0
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description="Apilane's demo: an atlas with accounts, roles and rules.")
+    parser.add_argument(
+        "--data-dir", type=Path, default=Path("apilane-data-demo"), help="where the demo keeps its data"
+    )
+    parser.add_argument("--port", type=int, default=5001, help="port of the API")
+    parser.add_argument("--cities", type=int, help="store only so many cities, the largest (default: all)")
+    return parser.parse_args()
+
+
+def _run(data_dir: Path, port: int, limit: int | None) -> int:
+    applied = subprocess.run(_apilane("apply", MANIFEST, "--data-dir", data_dir, "--yes"), check=False)
+    if applied.returncode:
+        return applied.returncode
+    with _server(data_dir, port) as server:
+        url = _url(server)
+        if url is None:  # it has said why
+            return server.wait()
+        with Client(url, APPLICATION) as anyone, Client(url, APPLICATION) as ed, Client(url, APPLICATION) as ann:
+            asyncio.run(open_accounts(anyone, APPLICATION, data_dir))
+            ed.log_in(_account("ed"))
+            began = time.monotonic()
+            fill_atlas(ed, limit, lambda stored, wanted: _show_progress(stored, wanted, time.monotonic() - began))
+            ann.log_in(_account("ann"))
+            fill_private(ann)
+            print(_summary(url, data_dir, ann), flush=True)
+        return server.wait()
+
+
+def _apilane(*arguments: object) -> list[str]:
+    return [str(Path(sys.executable).with_name("apilane")), *map(str, arguments)]
+
+
+@contextlib.contextmanager
+def _server(data_dir: Path, port: int) -> Iterator[subprocess.Popen[str]]:
+    """``apilane serve`` as a child that never outlives this block."""
+    environment = {"APILANE_LOG_LEVEL": "warning", **os.environ}
+    command = _apilane("serve", "--host", HOST, "--port", port, "--data-dir", data_dir)
+    # A session of its own: a Ctrl-C of the terminal reaches it once, from here, and a hang-up not at all.
+    server = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True, start_new_session=True)
+    try:
+        yield server
+    finally:
+        if server.poll() is None:
+            server.send_signal(signal.SIGINT)
+        try:
+            server.wait(STOP_TIMEOUT_S)
+        except (subprocess.TimeoutExpired, KeyboardInterrupt):
+            server.kill()
+            server.wait()
+
+
+def _url(server: subprocess.Popen[str]) -> str | None:
+    """Where the server answers, once it does; None when it gave up instead."""
+    assert server.stdout is not None
+    for line in server.stdout:
+        print(line, end="", flush=True)
+        if line.startswith(READY):
+            return line.removeprefix(READY).strip()
+    return None
+
+
+def _account(name: str) -> Account:
+    return next(account for account in ACCOUNTS if account.name == name)
+
+
+def _show_progress(stored: int, wanted: int, seconds: float) -> None:
+    end = "\n" if stored == wanted else ""
+    if sys.stdout.isatty():
+        print(f"\r  {stored:,} of {wanted:,} cities, {seconds:.0f} s", end=end, flush=True)
+    elif end:
+        print(f"  {wanted:,} cities stored in {seconds:.0f} s", flush=True)
+
+
+def _summary(url: str, data_dir: Path, ann: Client) -> str:
+    accounts = "\n".join(f"    {a.email:16}  {a.password:17} {a.roles or '-':7} {a.may}" for a in ACCOUNTS)
+    lines = "\n\n".join(f"  # {title}\n  {line}" for title, line in _curl_lines(url, ann))
+    return f"""
+Atlas: {ann.total("Countries"):,} countries and {ann.total("Cities"):,} cities
+
+    API          {url}
+    Application  {APPLICATION}
+    Data         {data_dir}
+
+    Account           Password          Role    May
+{accounts}
+
+Try it from another terminal:
+
+{lines}
+
+Ctrl-C stops the demo."""
+
+
+def _curl_lines(url: str, user: Client) -> list[tuple[str, str]]:
+    """Five calls that work as printed, one line each; ``user`` is ann."""
+    application = ["-H", f"x-application-token: {APPLICATION}"]
+    as_ann = [*application, "-H", f"Authorization: Bearer {user.token}"]
+    is_json = ["-H", "Content-Type: application/json"]
+    europe = '{"Property":"Timezone","Operator":"startswith","Value":"Europe/"}'
+    largest = '[{"Property":"Population","Direction":"DESC"}]'
+    ann = _account("ann")
+    page = ["-d", "entity=Cities", "-d", "pageSize=3", "-d", "properties=Name,Population"]
+    page += ["--data-urlencode", f"filter={europe}", "--data-urlencode", f"sort={largest}"]
+    greece, london = user.find_id("Countries", "Greece"), user.find_id("Cities", "London")
+    favourite = f'{{"CityID":{london},"Note":"Bring a coat"}}'
+    correction = f'{{"ID":{london},"Name":"Ann Town"}}'
+    credentials = f'{{"Email":"{ann.email}","Password":"{ann.password}"}}'
+    calls = [
+        ("The three largest cities of Europe", ["-G", f"{url}/api/Data/Get", *application, *page]),
+        (
+            "One country",
+            [f"{url}/api/Data/GetByID?entity=Countries&id={greece}&properties=Name,Capital,Currency", *application],
+        ),
+        ("ann logs in", [f"{url}/api/Account/Login", *application, *is_json, "-d", credentials]),
+        (
+            "ann adds a favourite",
+            [f"{url}/api/Data/Post?entity=Favourites", *as_ann, *is_json, "-d", favourite],
+        ),
+        (
+            "ann is no editor: this is refused",
+            ["-X", "PUT", f"{url}/api/Data/Put?entity=Cities", *as_ann, *is_json, "-d", correction],
+        ),
+    ]
+    return [(title, shlex.join(["curl", *arguments])) for title, arguments in calls]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,96 @@
+"""Opening connections: one way for all of them. Which thread uses a connection is its owner's business."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from time import monotonic
+from typing import Final
+
+import apsw
+
+from apilane.model.text import fold
+from apilane_sqlite.dialect import FOLD_FUNCTION
+
+__all__ = ["Deadline", "FileLock", "open_connection"]
+
+PROGRESS_STEPS: Final = 1000
+"""SQLite instructions between two looks at the clock: some 15 us."""
+
+OPENING_TIMEOUT_MS: Final = 10_000
+STATEMENTS_KEPT: Final = 512
+
+
+class Deadline:
+    """When a statement must end, by ``time.monotonic``; SQLite asks now and then whether it has passed."""
+
+    __slots__ = ("at", "cancelled")
+
+    def __init__(self, at: float = float("inf")) -> None:
+        self.at = at
+        self.cancelled = False
+
+    def passed(self) -> bool:
+        return monotonic() > self.at or self.cancelled
+
+
+class FileLock:
+    """An exclusive lock among processes, on a file beside the database. Waiters are served in turn (``flock``)."""
+
+    def __init__(self, path: str) -> None:
+        self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+
+    def acquire(self) -> None:
+        """Wait as long as it takes; the thread holds no GIL meanwhile."""
+        fcntl.flock(self._file, fcntl.LOCK_EX)
+
+    def release(self) -> None:
+        fcntl.flock(self._file, fcntl.LOCK_UN)
+
+    def close(self) -> None:
+        os.close(self._file)
+
+
+def open_connection(path: str, *, busy_timeout_ms: int, deadline: Deadline, writes: bool = False) -> apsw.Connection:
+    """A connection to the database at ``path``, which is created when missing (its folder is not).
+
+    Raises apsw.Error or OSError. Statements past ``deadline`` are interrupted.
+    """
+    connection = apsw.Connection(
+        path, flags=apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE, statementcachesize=STATEMENTS_KEPT
+    )
+    try:
+        connection.set_busy_timeout(OPENING_TIMEOUT_MS)
+        # An unknown "name" is an error, not a text.
+        connection.config(apsw.SQLITE_DBCONFIG_DQS_DML, 0)
+        connection.config(apsw.SQLITE_DBCONFIG_DQS_DDL, 0)
+        connection.create_scalar_function(FOLD_FUNCTION, _fold, 1, deterministic=True)
+        _ensure_wal(connection, path)
+        connection.execute("PRAGMA foreign_keys = ON; PRAGMA synchronous = FULL;")
+        if not writes:
+            connection.execute("PRAGMA query_only = ON")
+        connection.set_busy_timeout(busy_timeout_ms)
+        connection.set_progress_handler(deadline.passed, PROGRESS_STEPS)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _ensure_wal(connection: apsw.Connection, path: str) -> None:
+    """Turn write-ahead logging on, once in a file's life; processes that open a new file at once take turns."""
+    if connection.pragma("journal_mode") == "wal":
+        return
+    lock = FileLock(f"{path}.lock")
+    try:
+        lock.acquire()
+        mode = connection.pragma("journal_mode", "wal")
+    finally:
+        lock.close()
+    if mode != "wal":
+        raise apsw.CantOpenError(f"journal mode is {mode}, not wal")
+
+
+def _fold(*values: apsw.SQLiteValue) -> apsw.SQLiteValue:
+    (value,) = values
+    return fold(value) if isinstance(value, str) else value

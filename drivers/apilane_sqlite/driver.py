@@ -1,0 +1,117 @@
+"""The SQLite driver: sessions by path, the threads they share, and how many databases stay open."""
+
+from __future__ import annotations
+
+import os
+import weakref
+from asyncio import Future, get_running_loop
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Final, TypeVar
+
+import apsw
+
+from apilane.storage.protocol import Features
+from apilane_sqlite.dialect import SQLiteDialect
+from apilane_sqlite.session import SQLiteSession
+
+__all__ = ["SQLiteDriver"]
+
+T = TypeVar("T")
+
+FEATURES: Final = Features(
+    embedded=True,
+    exact_decimals=False,
+    transactional_ddl=True,
+    reads_after_failure=True,
+    names_foreign_keys=False,
+)
+
+
+class SQLiteDriver:
+    """Databases are files; addresses are paths.
+
+    ``open_databases``: how many keep connections; beyond, the least recently used idle one is closed. Every open
+    database takes 3 file descriptors, 3 more while it is written. ``reader_threads``: for all databases together.
+    ``statement_timeout_s``: for each read in the pool and each unit.
+    """
+
+    name = "SQLite"
+    version = f"apsw {apsw.apsw_version()} (SQLite {apsw.sqlite_lib_version()})"
+    features = FEATURES
+
+    def __init__(
+        self, *, open_databases: int = 200, statement_timeout_s: float = 20.0, reader_threads: int = 4
+    ) -> None:
+        self.dialect = SQLiteDialect()
+        self.statement_timeout_s = statement_timeout_s
+        self._open_databases = max(open_databases, 1)
+        self._reader_threads = reader_threads
+        self._sessions: weakref.WeakValueDictionary[str, SQLiteSession] = weakref.WeakValueDictionary()
+        self._open: set[SQLiteSession] = set()
+        self._threads: ThreadPoolExecutor | None = None
+        self._inherited: list[object] = []
+        os.register_at_fork(after_in_child=_forgetting(weakref.ref(self)))
+
+    def session(self, address: str, *, options: Mapping[str, Any] | None = None) -> SQLiteSession:
+        """The session of the file at ``address``; there is one for each path. ``options``: none."""
+        if options:
+            raise TypeError(f"SQLite sessions have no options, got {sorted(options)}")
+        path = os.path.realpath(address)
+        session = self._sessions.get(path)
+        if session is None:
+            session = self._sessions[path] = SQLiteSession(self, path)
+        return session
+
+    async def close(self) -> None:
+        """Finish what was accepted in every session, close all connections and threads. Sessions may open again."""
+        for session in list(self._sessions.values()):
+            await session.close()
+        threads, self._threads = self._threads, None
+        if threads is not None:
+            threads.shutdown()
+
+    # What follows is for sessions.
+
+    def in_thread(self, function: Callable[..., T], *arguments: object) -> Future[T]:
+        if self._threads is None:
+            self._threads = ThreadPoolExecutor(self._reader_threads, thread_name_prefix="sqlite-reader")
+        return get_running_loop().run_in_executor(self._threads, function, *arguments)
+
+    def opened(self, session: SQLiteSession) -> None:
+        """Count it, and close the least recently used ones beyond the limit, never one with work in flight."""
+        self._open.add(session)
+        excess = len(self._open) - self._open_databases
+        if excess <= 0:
+            return
+        idle = sorted((other for other in self._open if not other.busy), key=lambda other: other.last_used)
+        for other in idle[:excess]:
+            self._open.discard(other)
+            self._closing = self.in_thread(_close, other.detach())
+
+    async def let_go(self, session: SQLiteSession) -> None:
+        """Close an idle session's connections."""
+        self._open.discard(session)
+        await self.in_thread(_close, session.detach())
+
+    def forget(self) -> None:
+        """In a forked child: nothing the parent opened is used, and nothing closed, which would end its locks."""
+        self._inherited += [session.forget() for session in self._sessions.values()]
+        self._inherited.append(self._threads)
+        self._open.clear()
+        self._threads = None
+
+
+def _forgetting(driver: weakref.ref[SQLiteDriver]) -> Callable[[], None]:
+    """Hooks into fork stay for good, so this one must not keep the driver."""
+
+    def forget() -> None:
+        if (alive := driver()) is not None:
+            alive.forget()
+
+    return forget
+
+
+def _close(connections: Iterable[apsw.Connection]) -> None:
+    for connection in connections:
+        connection.close()

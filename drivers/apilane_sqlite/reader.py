@@ -1,0 +1,122 @@
+"""Reads too long for the event loop, or that hold a snapshot: in threads, on connections of their own.
+
+Does not decide which reads come here; the session does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import islice
+from threading import Lock
+from time import monotonic
+from typing import Any, Final
+
+import apsw
+
+from apilane.sql.statement import Value
+from apilane.storage.protocol import Row
+from apilane_sqlite.connection import PROGRESS_STEPS, Deadline, open_connection
+from apilane_sqlite.errors import FAILURES, translate
+
+__all__ = ["Batches", "Readers"]
+
+IDLE_KEPT: Final = 2
+BUSY_TIMEOUT_MS: Final = 20_000
+
+
+class Readers:
+    """The reading connections of one database. Methods run in worker threads, except ``detach_idle``."""
+
+    def __init__(self, path: str, statement_timeout_s: float) -> None:
+        self.path = path
+        self._statement_timeout_s = statement_timeout_s
+        self._idle: list[apsw.Connection] = []
+        self._lock = Lock()
+        self._keep = True
+        self.busy = 0
+        """Connections at work."""
+
+    def read(self, text: str, parameters: Sequence[Value], ticket: Deadline) -> Sequence[Row]:
+        """Rows of one statement. The caller cancels by ``ticket``; its time is set here, when the statement begins."""
+        connection = self.take()
+        try:
+            self.limit(connection, ticket)
+            return connection.execute(text, parameters).fetchall()
+        except FAILURES as error:
+            raise translate(error, self.path) from error
+        finally:
+            self.give(connection)
+
+    def limit(self, connection: apsw.Connection, ticket: Deadline) -> None:
+        """Start the clock of a statement."""
+        ticket.at = monotonic() + self._statement_timeout_s
+        connection.set_progress_handler(ticket.passed, PROGRESS_STEPS)
+
+    def take(self) -> apsw.Connection:
+        """A connection for this thread alone, until ``give``."""
+        with self._lock:
+            self.busy += 1
+            self._keep = True
+            if self._idle:
+                return self._idle.pop()
+        try:
+            return open_connection(self.path, busy_timeout_ms=BUSY_TIMEOUT_MS, deadline=Deadline())
+        except (apsw.Error, OSError) as error:
+            with self._lock:
+                self.busy -= 1
+            raise translate(error, self.path) from error
+
+    def give(self, connection: apsw.Connection) -> None:
+        with self._lock:
+            self.busy -= 1
+            if self._keep and len(self._idle) < IDLE_KEPT:
+                self._idle.append(connection)
+                return
+        connection.close()
+
+    def detach_idle(self) -> list[apsw.Connection]:
+        """Idle connections, for the caller to close; those at work close when they are done."""
+        with self._lock:
+            idle, self._idle, self._keep = self._idle, [], False
+        return idle
+
+
+class Batches:
+    """Rows of one read in batches; one thread at a time. Holds a snapshot, and a connection, until closed."""
+
+    def __init__(self, readers: Readers, text: str, parameters: Sequence[Value], size: int) -> None:
+        self._readers = readers
+        self._text = text
+        self._parameters = parameters
+        self._size = size
+        self._ticket = Deadline()
+        self._connection: apsw.Connection | None = None
+        self._cursor: Any = None
+        self._lock = Lock()
+
+    def next(self) -> Sequence[Row]:
+        """The next rows; empty at the end. Each batch has the time limit of a statement."""
+        with self._lock:
+            try:
+                if self._connection is None:
+                    self._connection = self._readers.take()
+                    self._readers.limit(self._connection, self._ticket)
+                    self._cursor = self._connection.execute(self._text, self._parameters)
+                else:
+                    self._readers.limit(self._connection, self._ticket)
+                return list(islice(self._cursor, self._size))
+            except FAILURES as error:
+                raise translate(error, self._readers.path) from error
+
+    def cancel(self) -> None:
+        """Interrupt a batch under way."""
+        self._ticket.cancelled = True
+
+    def close(self) -> None:
+        """Wait for the batch under way, then give the connection back."""
+        with self._lock:
+            if self._cursor is not None:
+                self._cursor.close(True)
+            connection, self._connection = self._connection, None
+            if connection is not None:
+                self._readers.give(connection)

@@ -1,0 +1,183 @@
+"""One database: the event loop's own reading connection, the pool for long reads, the writer for units.
+
+``fetch`` is the hottest call of the house. A short read costs the loop less than a hop to a thread and back, so it is
+tried there first, under a time limit that SQLite itself watches.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import AsyncIterator, Callable, Sequence
+from time import monotonic
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+import apsw
+
+from apilane.sql.statement import Statement, Value
+from apilane.storage.protocol import Row, Unit
+from apilane_sqlite.connection import Deadline, open_connection
+from apilane_sqlite.errors import FAILURES, is_busy, translate
+from apilane_sqlite.reader import Batches, Readers
+from apilane_sqlite.writer import Writer, WriteRequest
+
+if TYPE_CHECKING:
+    from apilane_sqlite.driver import SQLiteDriver
+
+__all__ = ["LOOP", "POOL", "SQLiteSession"]
+
+T = TypeVar("T")
+
+LOOP_LIMIT_S: Final = 0.002
+BATCH_ROWS: Final = 500
+
+LOOP: Final = "loop"
+POOL: Final = "pool"
+"""What ``Statement.notes`` says once a shape was seen: where it runs. Who builds a statement may say POOL at once."""
+
+# Counts the pages of a b-tree without a single instruction in which SQLite would look at the clock.
+_COUNTS_ALL: Final = re.compile(r"\s*SELECT\s+count\(\*\)(?!.*\bWHERE\b)", re.IGNORECASE | re.DOTALL)
+
+
+class SQLiteSession:
+    """See ``apilane.storage.protocol.Session``. Belongs to one event loop; after ``close`` it opens again when used."""
+
+    def __init__(self, driver: SQLiteDriver, path: str) -> None:
+        self.path = path
+        self._driver = driver
+        self._connection: apsw.Connection | None = None
+        self._execute: Callable[..., Any] | None = None
+        self._deadline = Deadline(0.0)
+        self._opening: asyncio.Task[None] | None = None
+        self._openings = 0
+        self._readers = Readers(path, driver.statement_timeout_s)
+        self._writer = Writer(path, driver.statement_timeout_s)
+
+    async def fetch(self, statement: Statement, parameters: Sequence[Value] = ()) -> Sequence[Row]:
+        """Rows of a read; on the loop if it is short, in the pool from the second time on if it was not."""
+        if statement.notes is LOOP and (execute := self._execute) is not None:
+            self._deadline.at = monotonic() + LOOP_LIMIT_S
+            try:
+                return execute(statement.text, parameters).fetchall()  # type: ignore[no-any-return]
+            except apsw.InterruptError:
+                statement.notes = POOL
+            except FAILURES as error:
+                if not is_busy(error):
+                    raise translate(error, self.path) from error
+            return await self._fetch_in_pool(statement, parameters)
+        if statement.notes == POOL:
+            return await self._fetch_in_pool(statement, parameters)
+        statement.notes = POOL if _COUNTS_ALL.match(statement.text) else LOOP
+        await self._open()
+        return await self.fetch(statement, parameters)
+
+    async def _fetch_in_pool(self, statement: Statement, parameters: Sequence[Value]) -> Sequence[Row]:
+        if self._execute is None:
+            await self._open()
+        self._deadline.at = monotonic()
+        ticket = Deadline()
+        try:
+            return await self._driver.in_thread(self._readers.read, statement.text, parameters, ticket)
+        except asyncio.CancelledError:
+            ticket.cancelled = True
+            raise
+
+    async def stream(self, statement: Statement, parameters: Sequence[Value] = ()) -> AsyncIterator[Sequence[Row]]:
+        """Rows in batches of 500, all of one snapshot; keeps a connection until exhausted or closed."""
+        await self._open()
+        batches = Batches(self._readers, statement.text, parameters, BATCH_ROWS)
+        try:
+            while rows := await self._driver.in_thread(batches.next):
+                yield rows
+        finally:
+            batches.cancel()
+            await asyncio.shield(self._driver.in_thread(batches.close))
+
+    async def run(self, make_unit: Callable[[], Unit[T]], *, single: bool = False) -> T:
+        return await self._write(WriteRequest(make_unit, single=single, alters=False))  # type: ignore[no-any-return]
+
+    async def alter(self, make_unit: Callable[[], Unit[T]]) -> T:
+        return await self._write(WriteRequest(make_unit, single=False, alters=True))  # type: ignore[no-any-return]
+
+    async def _write(self, request: WriteRequest) -> Any:
+        if self._execute is None:
+            await self._open()
+        self._deadline.at = monotonic()
+        self._writer.submit(request)
+        return await request.future
+
+    async def change_mark(self) -> Value:
+        """Differs when any other connection has committed since, of this process or another, and after reopening."""
+        await self._open()
+        assert self._execute is not None  # noqa: S101  # opened above
+        self._deadline.at = monotonic() + LOOP_LIMIT_S
+        try:
+            version = self._execute("PRAGMA data_version").fetchone()[0]
+        except apsw.Error as error:
+            if is_busy(error):
+                return f"{self._openings}.busy"
+            raise translate(error, self.path) from error
+        return f"{self._openings}.{version}"
+
+    async def close(self) -> None:
+        """Finish what was accepted, then let go of every connection."""
+        await self._writer.stop()
+        while self.busy:  # noqa: ASYNC110  # rare, and an event would cost every read
+            await asyncio.sleep(0.002)
+        await self._driver.let_go(self)
+
+    # What follows is for the driver.
+
+    @property
+    def busy(self) -> bool:
+        """Whether work is in flight."""
+        return self._opening is not None or self._readers.busy > 0 or self._writer.busy
+
+    @property
+    def last_used(self) -> float:
+        """By ``time.monotonic``; the hot path leaves no other trace than its deadline."""
+        return self._deadline.at
+
+    def detach(self) -> list[apsw.Connection]:
+        """Every connection that is not at work, for the driver to close; the next call opens again."""
+        connections = self._readers.detach_idle()
+        if self._connection is not None:
+            connections.append(self._connection)
+        self._connection = self._execute = None
+        self._writer.release()
+        return connections
+
+    def forget(self) -> object:
+        """After a fork: begin anew. What the parent opened must be neither used nor closed here: it is handed out."""
+        inherited = (self._connection, self._readers, self._writer, self._opening)
+        self._connection = self._execute = self._opening = None
+        self._readers = Readers(self.path, self._driver.statement_timeout_s)
+        self._writer = Writer(self.path, self._driver.statement_timeout_s)
+        return inherited
+
+    async def _open(self) -> None:
+        if self._execute is not None:
+            return
+        if self._opening is None:
+            self._opening = asyncio.create_task(self._open_connection())
+            self._opening.add_done_callback(self._opened)
+        await asyncio.shield(self._opening)
+
+    async def _open_connection(self) -> None:
+        """Off the loop: a new file is created and a broken-off one recovered here."""
+        try:
+            connection = await self._driver.in_thread(
+                lambda: open_connection(self.path, busy_timeout_ms=0, deadline=self._deadline)
+            )
+        except (apsw.Error, OSError) as error:
+            raise translate(error, self.path) from error
+        self._openings += 1
+        self._connection = connection
+        self._execute = connection.execute
+        self._deadline.at = monotonic()
+        self._driver.opened(self)
+
+    def _opened(self, task: asyncio.Task[None]) -> None:
+        self._opening = None
+        if not task.cancelled():
+            task.exception()  # told to those who wait; nobody waiting is no error

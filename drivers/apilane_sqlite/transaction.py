@@ -1,0 +1,244 @@
+"""The writing connection of a database: groups of units, each group one transaction on disk.
+
+Runs in the writer's thread only. Which units come and who is told is the writer's business.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from time import monotonic
+from typing import Any, Final, NamedTuple, Protocol
+
+import apsw
+
+from apilane.storage.errors import ForeignKeyViolation, StorageError, Unavailable
+from apilane.storage.protocol import Result, Step, Unit
+from apilane_sqlite.connection import Deadline, FileLock, open_connection
+from apilane_sqlite.errors import FAILURES, translate
+
+__all__ = ["Outcome", "Writing", "WritingConnection"]
+
+GROUP_UNITS: Final = 64
+GROUP_WORK_S: Final = 0.005
+BUSY_TIMEOUT_MS: Final = 1000
+"""For a program that writes to the file without taking our lock; the writer tries again afterwards."""
+
+
+class Writing(Protocol):
+    """What is known here of a request to write."""
+
+    make_unit: Callable[[], Unit[Any]]
+    single: bool
+
+    def begin(self) -> bool:
+        """Claim the request; False when nobody waits for it any more."""
+        ...
+
+
+class Outcome(NamedTuple):
+    """What became of a request: a value, or the error to raise."""
+
+    request: Any
+    value: object = None
+    error: BaseException | None = None
+
+
+class _TransactionLostError(Exception):
+    """SQLite undid the whole transaction, not only the step that failed."""
+
+    def __init__(self, error: BaseException) -> None:
+        self.error = error
+
+
+class WritingConnection:
+    """Opened when first needed, and again after trouble."""
+
+    def __init__(self, path: str, statement_timeout_s: float) -> None:
+        self._path = path
+        self._statement_timeout_s = statement_timeout_s
+        self._deadline = Deadline()
+        self._lock: FileLock | None = None
+        self._connection: apsw.Connection | None = None
+
+    def commit(self, take: Callable[[], Writing | None]) -> list[Outcome]:
+        """Run what ``take`` gives, until None or the group is full, and commit it.
+
+        One fsync for all; outcomes hold only once this returns. Raises Unavailable when the database cannot be opened
+        or locked, usually with nothing taken (``__cause__`` busy: worth trying again).
+        """
+        with self._locked() as connection:
+            self._begin(connection)
+            outcomes: list[Outcome] = []
+            closes_at = monotonic() + GROUP_WORK_S
+            while len(outcomes) < GROUP_UNITS and monotonic() < closes_at and (request := take()) is not None:
+                outcomes.append(self._run(connection, request))
+                if not connection.in_transaction:
+                    return self._one_by_one(outcomes)
+            return self._finish(connection, outcomes)
+
+    def alter(self, request: Writing) -> Outcome:
+        """Run a request for new tables, not begun yet, alone and unhurried; foreign keys are checked at the end."""
+        with self._locked() as connection:
+            if not request.begin():
+                return Outcome(request)
+            connection.execute("PRAGMA foreign_keys = OFF")  # does nothing inside a transaction
+            try:
+                self._begin(connection)
+                self._deadline.at = float("inf")
+                outcome = self._drive_alone(connection, request)
+                if outcome.error is None:
+                    return self._finish(connection, [outcome])[0]
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+                return outcome
+            finally:
+                if self._connection is not None:
+                    connection.execute("PRAGMA foreign_keys = ON")
+
+    def close(self) -> None:
+        self._drop_connection()
+        if self._lock is not None:
+            self._lock.close()
+            self._lock = None
+
+    def _drop_connection(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()
+
+    @contextmanager
+    def _locked(self) -> Iterator[apsw.Connection]:
+        """The connection while this process may write. What fails outside units becomes Unavailable."""
+        try:
+            if self._lock is None:
+                self._lock = FileLock(f"{self._path}.lock")
+            self._lock.acquire()
+            try:
+                yield self._opened()
+            finally:
+                self._lock.release()
+        except BaseException as error:
+            self._drop_connection()
+            if not isinstance(error, (apsw.Error, OSError)):
+                raise
+            failure = translate(error, self._path)
+            raise failure if isinstance(failure, Unavailable) else Unavailable(str(failure)) from error
+
+    def _opened(self) -> apsw.Connection:
+        if self._connection is None:
+            self._connection = open_connection(
+                self._path, busy_timeout_ms=BUSY_TIMEOUT_MS, deadline=self._deadline, writes=True
+            )
+        return self._connection
+
+    def _begin(self, connection: apsw.Connection) -> None:
+        self._deadline.at = monotonic() + self._statement_timeout_s
+        connection.execute("BEGIN IMMEDIATE")
+
+    def _finish(self, connection: apsw.Connection, outcomes: list[Outcome]) -> list[Outcome]:
+        """COMMIT; when that fails nobody is told that his unit went well."""
+        self._deadline.at = float("inf")
+        try:
+            connection.execute("COMMIT")
+        except apsw.Error as error:
+            failure = translate(error, self._path)
+            failure.__cause__ = error
+            # What the file holds now is found out by opening it anew.
+            self._drop_connection()
+            return [Outcome(outcome.request, error=failure) for outcome in outcomes]
+        return outcomes
+
+    def _one_by_one(self, outcomes: list[Outcome]) -> list[Outcome]:
+        """The last outcome took the transaction with it: the others again, each in a transaction of its own."""
+        *others, culprit = outcomes
+        return [*(self._alone(outcome.request) for outcome in others), culprit]
+
+    def _alone(self, request: Writing) -> Outcome:
+        try:
+            connection = self._opened()
+            self._begin(connection)
+            outcome = self._run(connection, request)
+            return self._finish(connection, [outcome])[0] if connection.in_transaction else outcome
+        except (apsw.Error, OSError) as error:
+            self._drop_connection()
+            return Outcome(request, error=translate(error, self._path))
+
+    def _drive_alone(self, connection: apsw.Connection, request: Writing) -> Outcome:
+        try:
+            value = self._drive(connection, request.make_unit())
+            broken = connection.execute("PRAGMA foreign_key_check").fetchone()
+        except _TransactionLostError as lost:
+            return Outcome(request, error=lost.error)
+        except BaseException as error:  # the caller gets it
+            return Outcome(request, error=translate(error, self._path) if isinstance(error, apsw.Error) else error)
+        if broken is None:
+            return Outcome(request, value)
+        table, row, target, _ = broken
+        text = f"Row {row} of {table} refers to a row of {target} that does not exist."
+        return Outcome(request, error=ForeignKeyViolation(text, table=str(table)))
+
+    def _run(self, connection: apsw.Connection, request: Writing) -> Outcome:
+        """One unit inside the transaction. Whatever it did is undone when it raises; the transaction may go with it."""
+        self._deadline.at = monotonic() + self._statement_timeout_s
+        changes = connection.total_changes()
+        try:
+            if not request.single:
+                connection.execute("SAVEPOINT unit")
+            value = self._drive(connection, request.make_unit())
+            if not request.single:
+                connection.execute("RELEASE unit")
+        except _TransactionLostError as lost:
+            return Outcome(request, error=lost.error)
+        except BaseException as error:  # the caller gets it
+            self._undo(connection, request, changed=connection.total_changes() != changes)
+            return Outcome(request, error=translate(error, self._path) if isinstance(error, apsw.Error) else error)
+        return Outcome(request, value)
+
+    def _undo(self, connection: apsw.Connection, request: Writing, *, changed: bool) -> None:
+        self._deadline.at = float("inf")
+        if not connection.in_transaction:
+            return
+        if not request.single:
+            connection.execute("ROLLBACK TO unit; RELEASE unit")
+        elif changed:  # without a savepoint the whole group goes, and the others run again
+            connection.execute("ROLLBACK")
+
+    def _drive(self, connection: apsw.Connection, unit: Unit[Any]) -> object:
+        """Step by step to the unit's value; failures are thrown into it."""
+        try:
+            step = unit.send(None)  # type: ignore[arg-type]  # how a generator starts
+            while True:
+                try:
+                    result = _execute(connection, step)
+                except FAILURES as error:
+                    failure = translate(error, self._path)
+                    failure.__cause__ = error
+                    if not connection.in_transaction:
+                        raise _TransactionLostError(_last_words(unit, failure)) from error
+                    step = unit.throw(failure)
+                else:
+                    step = unit.send(result)
+        except StopIteration as end:
+            return end.value
+
+
+def _execute(connection: apsw.Connection, step: Step) -> Result:
+    statement, parameters = step
+    rows = connection.execute(statement.text, parameters).fetchall()
+    if not statement.writes:
+        return Result(rows)
+    inserted = connection.last_insert_rowid() if statement.text.startswith("INSERT") else None
+    return Result(rows, connection.changes(), inserted)
+
+
+def _last_words(unit: Unit[Any], failure: StorageError) -> BaseException:
+    """The error a unit makes of ``failure``; it cannot go on."""
+    try:
+        unit.throw(failure)
+    except StopIteration:
+        return failure
+    except BaseException as error:  # the caller gets it
+        return error
+    unit.close()
+    return failure

@@ -1,0 +1,208 @@
+"""Writes of one database: queued by the event loop, carried out in groups by one thread, answered group by group.
+
+The thread starts when something waits and ends when nothing has for a while. Group commit is what makes durable writes
+fast: 32 callers share one fsync instead of paying for 32.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
+from queue import Empty, SimpleQueue
+from threading import Lock, Thread
+from time import monotonic
+from typing import Any, Final
+
+from apilane.storage.errors import StorageError, Unavailable
+from apilane.storage.protocol import Unit
+from apilane_sqlite.errors import is_busy
+from apilane_sqlite.transaction import Outcome, WritingConnection
+
+__all__ = ["WriteRequest", "Writer"]
+
+IDLE_S: Final = 1.0
+WAIT_LIMIT_S: Final = 20.0
+"""Nobody waits longer for his turn (data-model.md B-D15)."""
+
+
+class WriteRequest:
+    """One unit on its way. ``claim`` is taken once: by the thread that begins the unit, or by who gives it up."""
+
+    __slots__ = ("alters", "answered", "claim", "expires_at", "future", "loop", "make_unit", "single")
+
+    def __init__(self, make_unit: Callable[[], Unit[Any]], *, single: bool, alters: bool) -> None:
+        self.make_unit = make_unit
+        self.single = single
+        self.alters = alters
+        self.loop = asyncio.get_running_loop()
+        self.future: asyncio.Future[Any] = self.loop.create_future()
+        self.claim = Lock()
+        self.expires_at = monotonic() + WAIT_LIMIT_S
+        self.answered = False
+
+    def begin(self) -> bool:
+        """Claim the request; False when its caller has gone or was told that it took too long."""
+        return self.claim.acquire(blocking=False) and not self.future.done()
+
+
+class Writer:
+    """``submit``, ``busy``, ``release`` and ``stop`` belong to the event loop, the rest to the thread."""
+
+    def __init__(self, path: str, statement_timeout_s: float) -> None:
+        self._path = path
+        self._statement_timeout_s = statement_timeout_s
+        self._queue: SimpleQueue[WriteRequest | None] = SimpleQueue()
+        self._lock = Lock()
+        self._thread: Thread | None = None
+        self._waiting: deque[WriteRequest] = deque()
+        self._watch: tuple[asyncio.AbstractEventLoop, asyncio.TimerHandle] | None = None
+        self._held: WriteRequest | None = None
+        self._taken: list[WriteRequest] = []
+
+    @property
+    def busy(self) -> bool:
+        """Whether anything was accepted and is not done with."""
+        while self._waiting and self._waiting[0].answered:
+            self._waiting.popleft()
+        return bool(self._waiting)
+
+    def submit(self, request: WriteRequest) -> None:
+        self._waiting.append(request)
+        with self._lock:
+            self._queue.put(request)
+            if self._thread is None:
+                self._thread = Thread(target=self._work, name=f"sqlite-writer {self._path}", daemon=True)
+                self._thread.start()
+        if self._watch is None or self._watch[0] is not request.loop:
+            self._watch = request.loop, request.loop.call_later(WAIT_LIMIT_S, self._expire)
+
+    def release(self) -> None:
+        """Let the thread and its connection go as soon as nothing waits."""
+        with self._lock:
+            if self._thread is not None:
+                self._queue.put(None)
+
+    async def stop(self) -> None:
+        """Finish what was accepted and end the thread."""
+        while self.busy:  # noqa: ASYNC110  # rare, and an event would cost every write
+            await asyncio.sleep(0.002)
+        if self._watch is not None:
+            self._watch[1].cancel()
+            self._watch = None
+        thread = self._thread
+        self.release()
+        if thread is not None:
+            await asyncio.to_thread(thread.join, WAIT_LIMIT_S)
+
+    def _expire(self) -> None:
+        """Tell those who wait too long; the timer runs while anybody waits."""
+        self._watch = None
+        if not self.busy:
+            return
+        now = monotonic()
+        next_at = now + 1.0
+        for request in self._waiting:
+            if request.expires_at > now:
+                next_at = request.expires_at
+                break
+            if request.claim.acquire(blocking=False) and not request.future.done():
+                text = f"The database {self._path} was busy for {WAIT_LIMIT_S:.0f} s."
+                request.future.set_exception(Unavailable(text))
+        loop = asyncio.get_running_loop()
+        self._watch = loop, loop.call_later(next_at - now, self._expire)
+
+    def _work(self) -> None:
+        database = WritingConnection(self._path, self._statement_timeout_s)
+        while self._wait():
+            self._taken.clear()
+            try:
+                if self._held is not None and self._held.alters:
+                    outcomes = self._alter(database)
+                else:
+                    outcomes = database.commit(self._take)
+            except Exception as error:  # whoever is concerned gets it; the thread goes on
+                outcomes = self._failed(error)
+            answered = {id(outcome.request) for outcome in outcomes}
+            skipped = [Outcome(request) for request in self._taken if id(request) not in answered]
+            _answer(outcomes + skipped)
+        database.close()
+
+    def _wait(self) -> bool:
+        """Wait for something to do; False when the thread shall end."""
+        if self._held is not None:
+            return True
+        with suppress(Empty):
+            self._held = self._queue.get(timeout=IDLE_S)
+        if self._held is not None:
+            return True
+        with self._lock:
+            if self._queue.empty():
+                self._thread = None
+                return False
+        return True
+
+    def _take(self) -> WriteRequest | None:
+        """The next unit for the group under way; schema changes wait for its end."""
+        while True:
+            request, self._held = self._held, None
+            if request is None:
+                try:
+                    request = self._queue.get_nowait()
+                except Empty:
+                    return None
+                if request is None:
+                    continue
+            if request.alters:
+                self._held = request
+                return None
+            self._taken.append(request)
+            if request.begin():
+                return request
+
+    def _alter(self, database: WritingConnection) -> list[Outcome]:
+        request = self._held
+        assert request is not None  # noqa: S101  # just looked at
+        outcome = database.alter(request)
+        self._held = None
+        return [outcome]
+
+    def _failed(self, error: Exception) -> list[Outcome]:
+        """What a failed group means: nothing yet when the file was only busy, else an error for all who wait."""
+        if not self._taken and isinstance(error, StorageError) and is_busy(error.__cause__):
+            return []
+        concerned = list(self._taken)
+        if not concerned or not isinstance(error, StorageError):
+            concerned += [self._held] if self._held is not None else []
+            self._held = None
+            while not self._queue.empty():
+                request = self._queue.get_nowait()
+                concerned += [request] if request is not None else []
+        for request in concerned:
+            request.claim.acquire(blocking=False)
+        return [Outcome(request, error=error) for request in concerned]
+
+
+def _answer(outcomes: list[Outcome]) -> None:
+    """Wake each event loop once."""
+    by_loop: dict[asyncio.AbstractEventLoop, list[Outcome]] = {}
+    for outcome in outcomes:
+        by_loop.setdefault(outcome.request.loop, []).append(outcome)
+    for loop, batch in by_loop.items():
+        try:
+            loop.call_soon_threadsafe(_settle, batch)
+        except RuntimeError:  # the loop was closed; nobody is there to hear it
+            for outcome in batch:
+                outcome.request.answered = True
+
+
+def _settle(outcomes: list[Outcome]) -> None:
+    for request, value, error in outcomes:
+        request.answered = True
+        if request.future.done():
+            continue
+        if error is None:
+            request.future.set_result(value)
+        else:
+            request.future.set_exception(error)

@@ -1,0 +1,373 @@
+"""Plans carried out on the real driver: two phases, crashes between them, refusals, rivals."""
+
+from __future__ import annotations
+
+import asyncio
+import stat
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import apsw
+import msgspec
+import pytest
+
+from apilane.control.folders import change_lock
+from apilane.errors import ConfigurationError
+from apilane.model.definition import ApplicationDefinition, Constraint, Entity, Property, Unique
+from apilane.model.migration import Migration
+from apilane.model.plan import Plan, PlanLine
+from apilane.model.system import HELPER_TABLES, custom_entity
+from apilane.services.applying import application_address, apply_plan, recover, recover_all
+from apilane.services.tables import ApplicationTables
+from apilane.sql.statement import Statement
+from apilane.storage.protocol import Step
+
+
+def plan_of(before: ApplicationDefinition | None, after: ApplicationDefinition, **secrets: str) -> Plan:
+    """The plan between two definitions, as ``apilane.model.plan`` would make it for what these tests change."""
+    tables = (before.entities if before else ()), after.entities
+    migration = None
+    if tables[0] != tables[1]:
+        migration = Migration((*tables[0], *HELPER_TABLES) if before else (), (*tables[1], *HELPER_TABLES))
+    line = PlanLine("changed" if before else "added", "Application", after.name, False)
+    return Plan(before=before, after=after, lines=(line,), migration=migration, secrets=secrets)
+
+
+HOLD = """
+import sys
+from pathlib import Path
+from apilane.control.folders import change_lock
+
+with change_lock(Path(sys.argv[1]), sys.argv[2]):
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+def start_holder(*arguments: str) -> subprocess.Popen[bytes]:
+    """A process that is changing the application."""
+    holder = subprocess.Popen([sys.executable, "-c", HOLD, *arguments], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert holder.stdout.readline() == b"held\n"
+    return holder
+
+
+def products(*more: Property, constraints: tuple[Constraint, ...] = ()) -> Entity:
+    entity = custom_entity("Products", (Property(name="Title", required=True, maximum=200), *more))
+    return msgspec.structs.replace(entity, constraints=(*entity.constraints, *constraints))
+
+
+def with_products(definition: ApplicationDefinition, entity: Entity) -> ApplicationDefinition:
+    return msgspec.structs.replace(definition, entities=(*definition.entities[:-1], entity))
+
+
+async def apply(
+    instance: Any, before: ApplicationDefinition | None, after: ApplicationDefinition, **secrets: str
+) -> Any:
+    store, drivers, settings = instance.store, instance.drivers, instance.settings
+    plan = plan_of(before, after, **secrets)
+    return await apply_plan(plan, store=store, drivers=drivers, settings=settings, actor="me@example.com")
+
+
+def rows(instance: Any, token: str, sql: str) -> list[tuple[Any, ...]]:
+    """What another SQLite client finds in the application's database."""
+    connection = apsw.Connection(str(instance.settings.data_dir / "apps" / token / "data.db"))
+    try:
+        return list(connection.execute(sql))
+    finally:
+        connection.close()
+
+
+def columns(instance: Any, token: str) -> list[str]:
+    return [row[1] for row in rows(instance, token, 'PRAGMA table_info("Products")')]
+
+
+async def change_tables(
+    instance: Any, before: ApplicationDefinition | None, after: ApplicationDefinition, to: int
+) -> None:
+    """Only the middle of a change, as a process does that dies before it publishes."""
+    driver = instance.drivers["SQLite"]
+    stored = await instance.store.pending(after.token)
+    tables = ApplicationTables(driver, application_address(instance.settings, after, stored.secrets))
+    migration = plan_of(before, after).migration
+    await tables.change(driver.dialect.migrate(migration), to, new=before is None)
+    await tables.close()
+
+
+async def add_products(instance: Any, definition: ApplicationDefinition, titles: Sequence[str]) -> None:
+    session = instance.drivers["SQLite"].session(
+        str(instance.settings.data_dir / "apps" / definition.token / "data.db")
+    )
+    insert = Statement('INSERT INTO "Products" ("Title", "Created") VALUES (?, 0)', ("title",), writes=True)
+
+    def unit():
+        for title in titles:
+            yield Step(insert, (title,))
+
+    await session.run(unit)
+    await session.close()
+
+
+def test_new_application(open_instance, definition, tmp_path: Path) -> None:
+    """A new application has keys, private folders, tables, seeded templates, a version and an audit record."""
+    shop = definition()
+
+    async def scenario() -> None:
+        async with open_instance(tmp_path) as instance:
+            stored = await apply(instance, None, shop)
+            assert (stored.definition, stored.version) == (shop, 1)
+            assert len(stored.secrets.encryption_key) == len(stored.secrets.token_key) == 32
+            assert stored.secrets.encryption_key != stored.secrets.token_key
+            assert await instance.store.application(shop.token) == stored
+            folder = tmp_path / "apps" / shop.token
+            for path in (tmp_path / "apps", folder, folder / "files"):
+                assert stat.S_IMODE(path.stat().st_mode) == 0o700
+            assert rows(instance, shop.token, 'SELECT "Version" FROM "H_Schema"') == [(1,)]
+            seeds = rows(instance, shop.token, 'SELECT "ID", "EventCode", "Active", "Subject" FROM "H_Email_Templates"')
+            assert seeds == [
+                (1, "UserRegisterConfirmation", 0, "Welcome!"),
+                (2, "UserForgotPassword", 0, "Reset Password"),
+            ]
+            assert columns(instance, shop.token) == ["ID", "Owner", "Created", "Title", "Code"]
+            (record,) = await instance.store.audit(shop.token)
+            assert (record.actor, record.changes) == ("me@example.com", ("added Application: Shop",))
+
+    asyncio.run(scenario())
+
+
+def test_change_and_no_change(open_instance, definition, tmp_path: Path) -> None:
+    """A change keeps data and keys and raises the version; the same plan result again changes nothing."""
+    shop = definition()
+    wider = with_products(shop, products(Property(name="Code"), Property(name="Note")))
+    closed = msgspec.structs.replace(wider, online=False)
+
+    async def scenario() -> None:
+        async with open_instance(tmp_path) as instance:
+            first = await apply(instance, None, shop)
+            await add_products(instance, shop, ["one"])
+            second = await apply(instance, shop, wider)
+            assert (second.version, second.secrets) == (2, first.secrets)
+            assert rows(instance, shop.token, 'SELECT "Title", "Note" FROM "Products"') == [("one", None)]
+            assert rows(instance, shop.token, 'SELECT "Version" FROM "H_Schema"') == [(2,)]
+            assert await apply(instance, wider, wider) == second
+            assert len(await instance.store.audit(shop.token)) == 2
+            assert (await apply(instance, wider, closed)).version == 3
+
+    asyncio.run(scenario())
+
+
+def test_secrets_are_kept_unless_given(open_instance, definition, tmp_path: Path) -> None:
+    """A secret the manifest does not carry stays; one it carries replaces the old; a secret alone is a change."""
+    shop = definition()
+    closed = msgspec.structs.replace(shop, online=False)
+
+    async def scenario() -> None:
+        async with open_instance(tmp_path) as instance:
+            assert (await apply(instance, None, shop, mail_password="one-secret")).secrets.mail_password == "one-secret"
+            assert (await apply(instance, shop, closed)).secrets.mail_password == "one-secret"
+            assert (await apply(instance, closed, closed, mail_password="one-secret")).version == 2
+            changed = await apply(instance, closed, closed, mail_password="other-secret")
+            assert (changed.version, changed.secrets.mail_password) == (3, "other-secret")
+
+    asyncio.run(scenario())
+
+
+def test_refused_by_the_data(open_instance, definition, tmp_path: Path) -> None:
+    """Where the data breaks a new constraint the error names table and reason, and nothing at all has changed."""
+    shop = definition()
+    unique = with_products(
+        shop, products(Property(name="Code"), Property(name="Note"), constraints=(Unique(properties=("Title",)),))
+    )
+
+    async def scenario() -> None:
+        async with open_instance(tmp_path) as instance:
+            first = await apply(instance, None, shop)
+            await add_products(instance, shop, ["same", "same"])
+            with pytest.raises(ConfigurationError, match=r"Products.*unique.*last whole definition"):
+                await apply(instance, shop, unique)
+            assert await instance.store.application(shop.token) == first
+            assert await instance.store.pending_tokens() == []
+            assert columns(instance, shop.token) == ["ID", "Owner", "Created", "Title", "Code"]
+            assert rows(instance, shop.token, 'SELECT "Version" FROM "H_Schema"') == [(1,)]
+            assert len(await instance.store.audit(shop.token)) == 1
+
+    asyncio.run(scenario())
+
+
+def test_refused_new_application_leaves_nothing(open_instance, definition, tmp_path: Path) -> None:
+    """A new application whose tables cannot be made leaves no pending change and no folder."""
+    odd = definition(entities=(products(), products()))  # the second table cannot be made
+
+    async def scenario() -> None:
+        async with open_instance(tmp_path) as instance:
+            with pytest.raises(ConfigurationError, match="Products"):
+                await apply(instance, None, odd)
+            assert await instance.store.applications() == []
+            assert await instance.store.pending_tokens() == []
+            assert not (tmp_path / "apps" / odd.token).exists()
+
+    asyncio.run(scenario())
+
+
+def test_killed_before_the_tables(open_instance, definition, tmp_path: Path) -> None:
+    """A change that ended before its tables is abandoned, at the next start or by the next apply."""
+    shop = definition()
+    wider = with_products(shop, products(Property(name="Code"), Property(name="Note")))
+
+    async def scenario() -> None:
+        async with open_instance(tmp_path) as instance:
+            first = await apply(instance, None, shop)
+            await instance.store.begin(wider, first.secrets, 1, "me")
+        async with open_instance(tmp_path) as instance:
+            await recover_all(store=instance.store, drivers=instance.drivers, settings=instance.settings)
+            assert await instance.store.application(shop.token) == first
+            assert await instance.store.pending_tokens() == []
+            await instance.store.begin(wider, first.secrets, 1, "me")
+            assert (await apply(instance, shop, wider)).version == 2
+            assert "Note" in columns(instance, shop.token)
+
+    asyncio.run(scenario())
+
+
+def test_new_application_killed_before_its_tables(open_instance, definition, tmp_path: Path) -> None:
+    """A new application that got no tables is forgotten, and applying it again works."""
+    shop = definition()
+
+    async def scenario() -> None:
+        from apilane.control.secrets import Secrets
+
+        async with open_instance(tmp_path) as instance:
+            await instance.store.begin(shop, Secrets.new(), 0, "me")
+            tools = {"store": instance.store, "drivers": instance.drivers, "settings": instance.settings}
+            assert await recover(shop.token, **tools) is None
+            assert await instance.store.applications() == []
+            assert await instance.store.pending_tokens() == []
+            assert (await apply(instance, None, shop)).version == 1
+
+    asyncio.run(scenario())
+
+
+def test_killed_before_publish(open_instance, definition, tmp_path: Path) -> None:
+    """A change whose tables were made is published by the next start, with its audit record."""
+    shop = definition()
+    wider = with_products(shop, products(Property(name="Code"), Property(name="Note")))
+
+    async def scenario() -> None:
+        async with open_instance(tmp_path) as instance:
+            first = await apply(instance, None, shop)
+            await instance.store.begin(wider, first.secrets, 1, "killed@example.com", ["added Note"])
+            await change_tables(instance, shop, wider, 2)
+        async with open_instance(tmp_path) as instance:
+            tools = {"store": instance.store, "drivers": instance.drivers, "settings": instance.settings}
+            recovered = await recover(shop.token, **tools)
+            assert (recovered.definition, recovered.version) == (wider, 2)
+            assert await instance.store.application(shop.token) == recovered
+            assert (await instance.store.audit(shop.token))[0].actor == "killed@example.com"
+            assert await recover(shop.token, **tools) is None
+
+    asyncio.run(scenario())
+
+
+def test_plan_from_an_old_state(open_instance, definition, tmp_path: Path) -> None:
+    """A plan made before somebody else's change is refused and undoes nothing of it."""
+    shop = definition()
+    theirs = msgspec.structs.replace(shop, online=False)
+    mine = msgspec.structs.replace(shop, force_single_login=True)
+
+    async def scenario() -> None:
+        async with open_instance(tmp_path) as instance:
+            await apply(instance, None, shop)
+            await apply(instance, shop, theirs)
+            with pytest.raises(ConfigurationError, match="somebody else"):
+                await apply(instance, shop, mine)
+            assert (await instance.store.application(shop.token)).definition == theirs
+            with pytest.raises(ConfigurationError, match="somebody else"):
+                await apply(instance, None, shop)
+
+    asyncio.run(scenario())
+
+
+def test_rivals(open_instance, definition, tmp_path: Path) -> None:
+    """Of several applies at once exactly one wins; the others are told and change nothing."""
+    shop = definition()
+    wanted = [with_products(shop, products(Property(name="Code"), Property(name=f"Note_{c}"))) for c in "abcd"]
+
+    async def scenario() -> None:
+        async with open_instance(tmp_path) as instance:
+            await apply(instance, None, shop)
+            results = await asyncio.gather(*(apply(instance, shop, each) for each in wanted), return_exceptions=True)
+            won = [each for each in results if not isinstance(each, BaseException)]
+            assert len(won) == 1
+            assert won[0].version == 2
+            lost = [each for each in results if isinstance(each, BaseException)]
+            assert all(isinstance(each, ConfigurationError) for each in lost)
+            assert all("Another process" in str(each) or "somebody else" in str(each) for each in lost)
+            assert [name for name in columns(instance, shop.token) if name.startswith("Note")] == [
+                won[0].definition.entities[-1].properties[-1].name
+            ]
+
+    asyncio.run(scenario())
+
+
+def test_a_running_apply_is_left_alone(open_instance, definition, tmp_path: Path) -> None:
+    """Recovery does not touch a change whose process lives; once that is killed, it does."""
+    shop = definition()
+
+    async def scenario() -> None:
+        async with open_instance(tmp_path) as instance:
+            first = await apply(instance, None, shop)
+            await instance.store.begin(msgspec.structs.replace(shop, online=False), first.secrets, 1, "me")
+            with start_holder(str(tmp_path), shop.token) as other:
+                tools = {"store": instance.store, "drivers": instance.drivers, "settings": instance.settings}
+                await recover(shop.token, **tools)
+                assert await instance.store.pending_tokens() == [shop.token]
+                with pytest.raises(ConfigurationError, match="Another process"):
+                    await apply(instance, shop, shop)
+                other.kill()
+                other.wait()
+            await recover(shop.token, **tools)
+            assert await instance.store.pending_tokens() == []
+            with change_lock(tmp_path, shop.token) as held:
+                assert held
+
+    asyncio.run(scenario())
+
+
+def test_foreign_tables(open_instance, definition, tmp_path: Path) -> None:
+    """Tables that this control store does not know, or knows at an older version, are refused untouched."""
+    shop = definition()
+
+    async def scenario() -> None:
+        async with open_instance(tmp_path / "one") as instance:
+            await apply(instance, None, shop)
+            await add_products(instance, shop, ["kept"])
+        (tmp_path / "two").mkdir()
+        (tmp_path / "one" / "apps").rename(tmp_path / "two" / "apps")
+        async with open_instance(tmp_path / "two") as instance:
+            with pytest.raises(ConfigurationError, match="already holds the tables"):
+                await apply(instance, None, shop)
+            assert rows(instance, shop.token, 'SELECT "Title" FROM "Products"') == [("kept",)]
+            assert await instance.store.pending_tokens() == []
+
+    asyncio.run(scenario())
+
+
+def test_older_control_store(open_instance, definition, tmp_path: Path) -> None:
+    """A control store restored from before the tables' last change is refused with what to restore."""
+    shop = definition()
+
+    async def scenario() -> None:
+        async with open_instance(tmp_path) as instance:
+            await apply(instance, None, shop)
+            connection = apsw.Connection(str(tmp_path / "apps" / shop.token / "data.db"))
+            connection.execute('UPDATE "H_Schema" SET "Version" = 5')
+            connection.close()
+            wider = with_products(shop, products(Property(name="Code"), Property(name="Note")))
+            with pytest.raises(ConfigurationError, match="control store is older"):
+                await apply(instance, shop, wider)
+            # What changes no table needs none.
+            assert (await apply(instance, shop, msgspec.structs.replace(shop, online=False))).version == 2
+
+    asyncio.run(scenario())

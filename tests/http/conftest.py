@@ -1,0 +1,77 @@
+"""A real server for each test process, and applications on it."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from apilane.testing.client import Client
+from apilane.testing.server import CHEAP_PASSWORDS, Server
+
+DATA = Path(__file__).parents[1] / "data"
+
+NewClient = Callable[..., Client]
+
+
+@pytest.fixture(scope="session")
+def http() -> Iterator[httpx.Client]:
+    """One connection pool; waits longer than the server may queue a write."""
+    with httpx.Client(trust_env=False, timeout=30) as client:
+        yield client
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """``apilane serve`` with one worker; it looks for changed applications often, to save tests' time."""
+    folder = tmp_path_factory.mktemp("server") / "data"
+    with Server(folder, settings={**CHEAP_PASSWORDS, "definition_poll_s": 0.05}) as running:
+        yield running
+
+
+def _manifest(name: str) -> dict[str, Any]:
+    manifest: dict[str, Any] = json.loads((DATA / name).read_text())
+    return manifest
+
+
+@pytest.fixture(scope="session")
+def shop_manifest() -> dict[str, Any]:
+    """The shop without its rate limit, which nothing in a bare server enforces. Copy before changing it."""
+    manifest = _manifest("shop.json")
+    for rule in manifest["Security"]:
+        rule.pop("RateLimit", None)
+    return manifest
+
+
+@pytest.fixture(scope="session")
+def lab_manifest() -> dict[str, Any]:
+    """Properties of every kind, open to everybody. Copy before changing it."""
+    return _manifest("lab.json")
+
+
+@pytest.fixture(scope="session")
+def new_application(server: Server, http: httpx.Client) -> NewClient:
+    """Make a fresh application of a manifest, with keys of ``Application`` set anew; an anonymous client of it."""
+
+    def make(manifest: dict[str, Any], **application: Any) -> Client:
+        named = {**manifest["Application"], "Token": str(uuid.uuid4()), **application}
+        return Client(http, server.url, server.apply({**manifest, "Application": named}))
+
+    return make
+
+
+@pytest.fixture(scope="module")
+def shop(new_application: NewClient, shop_manifest: dict[str, Any]) -> Client:
+    """A fresh shop for a file of tests."""
+    return new_application(shop_manifest)
+
+
+@pytest.fixture(scope="module")
+def lab(new_application: NewClient, lab_manifest: dict[str, Any]) -> Client:
+    """A fresh lab for a file of tests."""
+    return new_application(lab_manifest)
