@@ -108,7 +108,7 @@ def _check_item(plugin: str, hook: str, item: object, kind: type) -> None:
         missing = [name for name in _members(kind) if not hasattr(item, name)]
         lacks = f" (it lacks {', '.join(missing)})" if missing else ""
         raise PluginError(
-            plugin, f"returned a list with {_kind_of(item)}; expected a {kind.__name__}{lacks}.", hook=hook
+            plugin, f"returned a list with {_kind_of(item)}; expected {kind.__name__} objects{lacks}.", hook=hook
         )
     for name, method in vars(kind).items():
         if inspect.iscoroutinefunction(method) and not inspect.iscoroutinefunction(getattr(item, name)):

@@ -50,7 +50,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     data_dir: Annotated[Path, _help("Folder of everything the instance keeps on this machine.")] = Path("apilane-data")
     host: Annotated[str, _help("Address or name to listen on.")] = "127.0.0.1"
     port: Annotated[Port, _help("Port of the API; 0 takes any free one.")] = 5001
-    portal_port: Annotated[Port, _help("Port of the Portal.")] = 5000
+    portal_port: Annotated[Port, _help("Port of the Portal, kept for it: this release has none.")] = 5000
     portal_url: Annotated[str, _help("Where users reach the Portal.")] = "http://127.0.0.1:5000"
     workers: Annotated[Count, _help("Server processes that share the port.")] = 1
     role: Annotated[Literal["all", "api", "portal"], _help("Which servers this process starts.")] = "all"

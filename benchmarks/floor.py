@@ -15,6 +15,7 @@ from typing import Any
 
 import apsw
 import msgspec
+from litestar import Litestar, Request, Response, get, post
 
 from apilane.app import create_instance
 from apilane.model.definition import SortKey
@@ -46,6 +47,7 @@ class Floor:
         page = books.read(ReadShape(columns, (), shape, (SortKey("Pages"),), True))
         insert = books.statement(insert_row, ("Created", "Owner", *PROPERTIES))
         self.by_id_sql, self.page_sql, self.insert_sql = by_id.text, page.text, insert.text
+        self.insert_order = insert.order
         path = runtime.session.path
         self.reader, self.writer = apsw.Connection(path), apsw.Connection(path)
         for connection in (self.reader, self.writer):
@@ -66,7 +68,8 @@ class Floor:
     async def post(self, body: bytes) -> bytes:
         """Rows that wait in the same turn of the loop share one commit."""
         record = self.decode(body)
-        values = (now_ms(), None, *(record[name] for name in PROPERTIES))
+        record.update(Created=now_ms(), Owner=None)
+        values = tuple([record[name] for name in self.insert_order])
         loop = asyncio.get_running_loop()
         done = loop.create_future()
         if not self.waiting:
@@ -130,7 +133,6 @@ def make_app() -> Any:
 
 def make_litestar_app() -> Any:
     """The same in ordinary Litestar handlers."""
-    from litestar import Litestar, Request, Response, get, post
 
     floor = Floor()
 
@@ -171,7 +173,9 @@ def serve(name: str, port: int) -> None:
     from granian import Granian
     from granian.constants import Interfaces, Loops
 
-    server = Granian(name, address="127.0.0.1", port=port, interface=Interfaces.ASGI, loop=Loops.uvloop, log_enabled=False)
+    server = Granian(
+        name, address="127.0.0.1", port=port, interface=Interfaces.ASGI, loop=Loops.uvloop, log_enabled=False
+    )
     server.serve(target_loader=lambda _target: MAKERS[name]())
 
 

@@ -90,9 +90,18 @@ def server(name: str, core: int, environment: dict[str, str]) -> Iterator[int]:
             os.killpg(process.pid, signal.SIGKILL)
 
 
-def load(port: int, core: int, script: Path, seconds: float) -> dict[str, float]:
+def load(port: int, core: int, script: Path, seconds: int) -> dict[str, float]:
     """One run of wrk: requests per second and latency percentiles in ms."""
-    command = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds:g}s", "--latency", "-s", str(script), f"http://127.0.0.1:{port}/"]
+    command = [
+        "wrk",
+        "-t1",
+        f"-c{CONNECTIONS}",
+        f"-d{seconds}s",
+        "--latency",
+        "-s",
+        str(script),
+        f"http://127.0.0.1:{port}/",
+    ]
     if shutil.which("taskset"):
         command = ["taskset", "-c", str(core), *command]
     text = subprocess.run(command, check=True, capture_output=True, text=True).stdout
@@ -105,7 +114,7 @@ def load(port: int, core: int, script: Path, seconds: float) -> dict[str, float]
     return {"rps": float(rate[1]), "p50_ms": found["50"], "p99_ms": found["99"]}
 
 
-def measure(rounds: int, seconds: float) -> dict[str, dict[str, dict[str, float]]]:
+def measure(rounds: int, seconds: int) -> dict[str, dict[str, dict[str, float]]]:
     """Medians by case and server."""
     cores = sorted(os.sched_getaffinity(0))
     samples: dict[tuple[str, str], list[dict[str, float]]] = {}
@@ -121,7 +130,7 @@ def measure(rounds: int, seconds: float) -> dict[str, dict[str, dict[str, float]
                     for case in CASES:
                         script = Path(folder) / "case.lua"
                         script.write_text(lua(case, application, token))
-                        load(port, cores[-1], script, max(0.5, seconds / 4))  # warm
+                        load(port, cores[-1], script, 1)  # warm
                         sample = load(port, cores[-1], script, seconds)
                         samples.setdefault((case, name), []).append(sample)
                         print(f"round {number + 1}/{rounds}  {name:9} {case:11} {sample['rps']:9.0f}/s", flush=True)
@@ -153,20 +162,29 @@ def main() -> int:
     """Measure, print, write ``benchmarks/results/``; exit code 1 when a target is missed."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=5, help="turns of each server (5)")
-    parser.add_argument("--seconds", type=float, default=4, help="length of one run of wrk (4)")
+    parser.add_argument("--seconds", type=int, default=4, help="length of one run of wrk (4)")
     parser.add_argument("--quick", action="store_true", help="1 round of 1 second: a look, not a result")
     parser.add_argument("--output", type=Path, help="write the JSON here instead of benchmarks/results/")
     options = parser.parse_args()
     if shutil.which("wrk") is None:
         raise SystemExit("wrk is missing: apt-get install wrk")
-    rounds, seconds = (1, 1.0) if options.quick else (options.rounds, options.seconds)
+    rounds, seconds = (1, 1) if options.quick else (options.rounds, options.seconds)
     results = measure(rounds, seconds)
-    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True).stdout.strip()
+    commit = subprocess.run(
+        ["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True
+    ).stdout.strip()
     document = {
         "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "commit": commit,
-        "machine": {"cpu": _cpu(), "cores": os.cpu_count(), "python": platform.python_version(), "system": platform.platform()},
-        "versions": {name: version(name) for name in ("litestar", "granian", "msgspec", "apsw", "sqlalchemy", "uvloop")},
+        "machine": {
+            "cpu": _cpu(),
+            "cores": os.cpu_count(),
+            "python": platform.python_version(),
+            "system": platform.platform(),
+        },
+        "versions": {
+            name: version(name) for name in ("litestar", "granian", "msgspec", "apsw", "sqlalchemy", "uvloop")
+        },
         "method": {"rounds": rounds, "seconds": seconds, "connections": CONNECTIONS, "rows": ROWS},
         "results": results,
     }

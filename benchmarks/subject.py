@@ -12,10 +12,14 @@ from pathlib import Path
 from urllib.parse import quote
 
 from apilane.app import create_instance
+from apilane.model.json import decode_json
+from apilane.model.manifest.capabilities import Capabilities
+from apilane.model.plan import plan, read_manifests
 from apilane.runtime.application import ApplicationRuntime
 from apilane.runtime.instance import Instance
 from apilane.security.identity import Actor
 from apilane.services import accounts, sessions, writing
+from apilane.services.applying import apply_plan
 from apilane.settings import Settings
 
 ROWS = 10_000
@@ -73,10 +77,22 @@ def book(number: int, random_source: random.Random) -> dict[str, object]:
 
 
 async def _apply(instance: Instance) -> ApplicationRuntime:
-    """The application of ``MANIFEST`` in this instance, made when it is not there."""
-    from apilane.cli.apply import plan_manifests  # the same steps as `apilane apply`
-
-    raise NotImplementedError(plan_manifests)
+    """The application of ``MANIFEST``, made the way ``apilane apply`` makes it."""
+    manifest = read_manifests(json.dumps(MANIFEST), filename="benchmark.json", environ={})[0]
+    capabilities = Capabilities(
+        providers=frozenset({"SQLite"}), embedded=frozenset({"SQLite"}), enforces=frozenset(), plugin_sections={}
+    )
+    made = await apply_plan(
+        plan(manifest, None, capabilities=capabilities),
+        store=instance.store,
+        drivers=instance.drivers,
+        settings=instance.settings,
+        actor="benchmark",
+    )
+    application = await instance.applications.find(made.definition.token)
+    if application is None:
+        raise SystemExit("the benchmark application was not made")
+    return application
 
 
 async def prepare(data_dir: Path) -> tuple[str, str]:
@@ -92,9 +108,8 @@ async def prepare(data_dir: Path) -> tuple[str, str]:
         source = random.Random(7)
         books = application.entities["books"]
         for start in range(0, ROWS, 1000):
-            await writing.post(
-                application, books, Actor(user_id=user_id), [book(n, source) for n in range(start, start + 1000)]
-            )
+            body = json.dumps([book(number, source) for number in range(start, start + 1000)]).encode()
+            await writing.post(application, books, Actor(user_id=user_id), decode_json(body))
         return application.token, signed_in.token
     finally:
         await instance.close()

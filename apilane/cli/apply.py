@@ -15,12 +15,13 @@ from rich.console import Console
 from rich.text import Text
 
 from apilane.cli.instance import Instance, open_instance
+from apilane.cli.options import common_options, settings_from
 from apilane.errors import ConfigurationError
 from apilane.model.plan import ManifestErrors, Plan
 from apilane.services.applying import apply_plan
 from apilane.services.capabilities import capabilities_of
 from apilane.services.planning import plan_files
-from apilane.storage.errors import StorageError
+from apilane.settings import Settings
 
 __all__ = ["apply"]
 
@@ -32,23 +33,24 @@ _STYLES = {"added": "green", "changed": "yellow", "removed": "red"}
 
 @click.command()
 @click.argument("files", nargs=-1, required=True, metavar="FILE...", type=click.Path(path_type=Path))
-@click.option("--data-dir", type=click.Path(path_type=Path), help="Where the instance keeps its data.")
 @click.option("--dry-run", is_flag=True, help="Print the plan and change nothing.")
 @click.option("--yes", is_flag=True, help="Do not ask before changes that lose data.")
-def apply(files: tuple[Path, ...], data_dir: Path | None, dry_run: bool, yes: bool) -> None:
+@common_options
+def apply(files: tuple[Path, ...], *, dry_run: bool, yes: bool, config: Path | None, **overrides: str | None) -> None:
     """Create or change applications so that they equal their manifests (YAML, JSON or TOML).
 
     All files are checked before anything is done. Prints the plan, and at the end NAME TOKEN of each application.
     Exit codes: 0 done, 1 error (nothing changed, or what the message says), 3 nobody agreed to lose data.
     """
-    sys.exit(asyncio.run(_apply(files, data_dir, dry_run=dry_run, yes=yes)))
+    settings = settings_from(config, **overrides)
+    sys.exit(asyncio.run(_apply(files, settings, dry_run=dry_run, yes=yes)))
 
 
-async def _apply(files: Sequence[Path], data_dir: Path | None, *, dry_run: bool, yes: bool) -> int:
+async def _apply(files: Sequence[Path], settings: Settings, *, dry_run: bool, yes: bool) -> int:
     console = Console(stderr=True, soft_wrap=True, highlight=False)
     try:
         contents = [(str(path), _content(path)) for path in files]
-        async with open_instance(data_dir) as instance:
+        async with open_instance(settings) as instance:
             plans = await plan_files(contents, store=instance.store, capabilities=capabilities_of(instance.hooks))
             _show(plans, console)
             if dry_run:
@@ -60,9 +62,8 @@ async def _apply(files: Sequence[Path], data_dir: Path | None, *, dry_run: bool,
     except ManifestErrors as errors:
         for error in errors.errors:
             console.print(Text(str(error), style="red"))
-        console.print(Text(f"{len(errors.errors)} errors; nothing was changed."))
-    except (ConfigurationError, StorageError) as error:
-        console.print(Text(str(error), style="red"))
+        count = len(errors.errors)
+        console.print(Text(f"{count} error{'s' if count > 1 else ''}; nothing was changed."))
     return FAILED
 
 

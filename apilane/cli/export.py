@@ -3,43 +3,49 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from pathlib import Path
 from typing import Literal
 
 import rich_click as click
 
 from apilane.cli.instance import open_instance
+from apilane.cli.options import common_options, settings_from
 from apilane.control.store import ControlStore, StoredApplication
 from apilane.errors import ConfigurationError
 from apilane.model.manifest.problems import nearest
 from apilane.model.manifest.write import export_manifest
 from apilane.services.planning import stored_secrets
-from apilane.storage.errors import StorageError
+from apilane.settings import Settings
 
 __all__ = ["export"]
 
 
 @click.command()
 @click.argument("application", metavar="APP")
-@click.option("--data-dir", type=click.Path(path_type=Path), help="Where the instance keeps its data.")
 @click.option("--format", type=click.Choice(["yaml", "json"]), default="yaml", show_default=True)
 @click.option("--output", type=click.Path(path_type=Path), help="File to write; otherwise the manifest is printed.")
-def export(application: str, data_dir: Path | None, format: Literal["yaml", "json"], output: Path | None) -> None:
+@common_options
+def export(
+    application: str,
+    *,
+    format: Literal["yaml", "json"],
+    output: Path | None,
+    config: Path | None,
+    **overrides: str | None,
+) -> None:
     """Print the manifest of APP, a name or token. Secrets are written as ${...} references."""
+    text = asyncio.run(_export(application, settings_from(config, **overrides), format))
+    if output is None:
+        click.echo(text, nl=False)
+        return
     try:
-        text = asyncio.run(_export(application, data_dir, format))
-        if output is None:
-            click.echo(text, nl=False)
-        else:
-            output.write_text(text, encoding="utf-8")
-    except (ConfigurationError, StorageError, OSError) as error:
-        click.echo(str(error), err=True)
-        sys.exit(1)
+        output.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise ConfigurationError(f"{output} cannot be written: {error.strerror or error}.") from None
 
 
-async def _export(name: str, data_dir: Path | None, format: Literal["yaml", "json"]) -> str:
-    async with open_instance(data_dir) as instance:
+async def _export(name: str, settings: Settings, format: Literal["yaml", "json"]) -> str:
+    async with open_instance(settings) as instance:
         stored = await _found(name, instance.store)
         return export_manifest(stored.definition, format, secrets=stored_secrets(stored))
 

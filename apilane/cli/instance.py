@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 
 import rich_click as click
 from msgspec import Struct
@@ -13,7 +12,7 @@ from apilane.control.store import ControlStore
 from apilane.dispatch import Hooks, freeze
 from apilane.plugins import load_plugins
 from apilane.services.applying import recover_all
-from apilane.settings import Settings, load_settings
+from apilane.settings import Settings
 
 __all__ = ["Instance", "open_instance"]
 
@@ -25,12 +24,11 @@ class Instance(Struct, frozen=True, kw_only=True):
 
 
 @asynccontextmanager
-async def open_instance(data_dir: Path | None) -> AsyncIterator[Instance]:
-    """Open the instance at ``data_dir`` (None: as settings say), settle changes left half-way, close it at the end.
+async def open_instance(settings: Settings) -> AsyncIterator[Instance]:
+    """Open the instance of ``settings``, settle changes left half-way, close it at the end.
 
     A password made up for the instance admin is shown on stderr. Raises ConfigurationError.
     """
-    settings = load_settings({"data_dir": data_dir})
     hooks = freeze(load_plugins(settings), settings)
     try:
         store = await ControlStore.open(settings, hooks.drivers)

@@ -40,6 +40,7 @@ T = TypeVar("T")
 MAX_DEPTH: Final = 20
 """Groups inside one another."""
 MAX_LEAVES: Final = 500
+"""Conditions; every text of a list is one."""
 
 
 class Logic(StrEnum):
@@ -93,6 +94,7 @@ _OPERATORS: Final[dict[str, Operator]] = {
     for name in (operator.value, str(ordinal), *aliases.split())
 }
 _LOGICS: Final = {"and": Logic.AND, "0": Logic.AND, "or": Logic.OR, "1": Logic.OR}
+_KEYS: Final = frozenset({"Property", "Operator", "Value", "Logic", "Filters"})
 _NULL_TESTS: Final = frozenset({Operator.EQUAL, Operator.NOTEQUAL})
 _SECRETS: Final = frozenset({("users", "password"), ("authtokens", "token")})
 
@@ -132,18 +134,19 @@ class _Parser:
         """``depth``: how many groups may still be opened."""
         if type(document) is not dict:
             self.refuse()
-        keys = {key.lower(): value for key, value in document.items()}
-        name, filters = keys.get("property"), keys.get("filters")
+        if not document.keys() <= _KEYS:  # rare: another letter case, or keys of no meaning
+            document = {key.capitalize(): value for key, value in document.items()}
+        name, filters = document.get("Property"), document.get("Filters")
         property = None if name is None else self.property(name)
         if filters is not None and type(filters) is not list:
             self.refuse()
         if filters or (property is None and filters is not None):
             if depth == 0:
                 self.refuse(f"A filter nests at most {MAX_DEPTH} groups")
-            return self.group(keys.get("logic"), filters, depth - 1)
+            return self.group(document.get("Logic"), filters, depth - 1)
         if property is None:
             raise ApilaneError(Code.ERROR, entity=self.entity.name)
-        return self.leaf(property, keys.get("operator"), keys.get("value"))
+        return self.leaf(property, document.get("Operator"), document.get("Value"))
 
     def property(self, name: object) -> Property:
         if type(name) is not str:
@@ -177,9 +180,7 @@ class _Parser:
         if sign is None:
             raise ApilaneError(Code.ERROR, entity=self.entity.name)
         operator = self.word(sign, _OPERATORS)
-        self.leaves += 1
-        if self.leaves > MAX_LEAVES:
-            self.refuse(f"A filter has at most {MAX_LEAVES} conditions")
+        self.count(1)
         if value is None and operator in _NULL_TESTS:
             return Leaf(property, operator, None)
         if property.encrypted:
@@ -193,7 +194,14 @@ class _Parser:
         if wanted is None:
             kind = property.type.name
             self.refuse(f"The value does not fit operator '{operator}' of {kind} property '{property.name}'")
+        if type(wanted) is tuple and property.type is PropertyType.String:
+            self.count(len(wanted) - 1)  # each text becomes a condition of its own; numbers are one IN
         return Leaf(property, operator, wanted)
+
+    def count(self, conditions: int) -> None:
+        self.leaves += conditions
+        if self.leaves > MAX_LEAVES:
+            self.refuse(f"A filter has at most {MAX_LEAVES} conditions")
 
 
 _PRECISE = Context(prec=60, rounding=ROUND_05UP)

@@ -141,9 +141,7 @@ def system_entities(differentiation_entity: str | None = None) -> tuple[Entity, 
         is_read_only=True,
         properties=(
             _id(decimal_places=None),
-            _system(
-                "Token", _String, "The authentication token (auto generated on login)", maximum=100, required=True
-            ),
+            _system("Token", _String, "The authentication token (auto generated on login)", maximum=100, required=True),
             _system("Owner", _Number, "The owner", decimal_places=0, required=True),
             _date("Created", "Created (UTC)"),
         ),

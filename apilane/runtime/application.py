@@ -14,7 +14,8 @@ import sqlalchemy as sa
 
 from apilane.control.store import StoredApplication
 from apilane.errors import ApilaneError, Code, unauthorized
-from apilane.model.definition import Action, Entity, Property, RuleKind
+from apilane.model.definition import Action, Entity, Property, RuleKind, SortKey
+from apilane.model.sort import parse_properties, parse_sort
 from apilane.model.system import HELPER_TABLES
 from apilane.model.values import value_reader
 from apilane.runtime.access import Access, access_of, effective_rules
@@ -35,6 +36,8 @@ __all__ = ["ApplicationRuntime", "EntityRuntime", "enforcement_needs"]
 SHAPES_KEPT = 1024
 """Statement shapes kept per application; each is a few kilobytes."""
 PLANS_KEPT = 1024
+TEXTS_KEPT = 256
+"""Texts of ``sort`` and ``properties`` kept per entity: clients send the same few."""
 
 ValueReader = Callable[[object], Value]
 
@@ -69,6 +72,8 @@ class EntityRuntime:
         self.maker = lru_cache(SHAPES_KEPT)(self._maker)
         self.by_id = lru_cache(SHAPES_KEPT)(self._by_id)
         self.statement = lru_cache(SHAPES_KEPT)(self._statement)
+        self.select = lru_cache(TEXTS_KEPT)(parse_properties)
+        self.sort = lru_cache(TEXTS_KEPT)(self._sort)
 
     def _read(self, shape: ReadShape) -> Statement:
         return select_records(self.entity, self.table, shape, self.application.dialect)
@@ -78,6 +83,9 @@ class EntityRuntime:
 
     def _maker(self, columns: tuple[str, ...]) -> RecordMaker:
         return record_maker(self.entity, columns, self.application.dialect, self.application.cipher)
+
+    def _sort(self, text: str | None, readable: frozenset[str]) -> tuple[SortKey, ...] | None:
+        return parse_sort(text, self.entity, readable)
 
     def _by_id(self, columns: tuple[str, ...], restrictions: tuple[Restriction, ...]) -> tuple[Statement, RecordMaker]:
         shape = ReadShape(columns, (("ID", "id"), *restrictions), None, (), False)
@@ -91,7 +99,7 @@ class EntityRuntime:
         if value is None:
             return None
         if property.encrypted:
-            return self.application.cipher.encrypt(value)
+            return self.application.cipher.encrypt(str(value))
         if value is True or value is False:
             return self.application.dialect.encode_boolean(value)
         return value

@@ -36,8 +36,11 @@ class RequestView(Protocol):
     """Upper case."""
     headers: dict[bytes, bytes]
     """Lower-case names; the last of a repeated header."""
-    raw_target: bytes
-    """Path and query exactly as on the request line."""
+
+    @property
+    def raw_target(self) -> bytes:
+        """Path and query exactly as on the request line."""
+        ...
 
     async def body(self) -> bytes:
         """The raw body; read once, kept for the action."""
@@ -56,7 +59,11 @@ class ApplicationView(Protocol):
     """What an authenticator may use of the application that the request names."""
 
     token: str
-    tokens: TokenDirectory
+
+    @property
+    def tokens(self) -> TokenDirectory:
+        """Who a token stands for."""
+        ...
 
 
 @runtime_checkable

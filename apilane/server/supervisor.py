@@ -16,7 +16,6 @@ from typing import Any
 from granian.constants import HTTPModes, Interfaces, Loops
 from granian.http import HTTP1Settings
 from granian.log import LogLevels
-from granian.net import SocketSpec  # type: ignore[attr-defined]
 from granian.server import Server
 
 from apilane.errors import ConfigurationError
@@ -30,13 +29,13 @@ FAILURES_WINDOW_S = 60.0
 """More failed workers than that in the window end the server: something is wrong that a new worker does not mend."""
 
 RESTART_OVERLAP_S = 2.0
-"""How long an old worker goes on beside its replacement. Too short costs latency only: connections wait in the queue."""
+"""How long an old worker goes on beside its replacement. The replacement must answer by then."""
 
 logger = logging.getLogger("apilane.server")
 
 
 class Supervisor(Server):  # type: ignore[misc, valid-type]
-    """A server on one address. Overrides three inner methods of granian; ``tests/cli`` shows that they are called."""
+    """A server on one address. Overrides two inner methods of granian; ``tests/cli`` shows that they are called."""
 
     def __init__(self, settings: Settings, application: str, address: str, port: int) -> None:
         super().__init__(
@@ -67,16 +66,6 @@ class Supervisor(Server):  # type: ignore[misc, valid-type]
         self.serve(target_loader=partial(load, self._settings, self.target, os.getpid()), wrap_loader=False)
         if self._refusal:
             raise ConfigurationError(self._refusal)
-
-    def _init_shared_socket(self) -> None:
-        """One listening socket for all workers.
-
-        granian on Linux gives each worker its own (SO_REUSEPORT); a worker that ends then resets the connections in its
-        queue, so a restart would fail requests.
-        """
-        self._shd = SocketSpec(self.bind_addr, self.bind_port, self.backlog).build()
-        self._sfd = self._shd.get_fd()
-        self._ssp = self._sso = None
 
     def _spawn_workers(self, spawn_target: Callable[..., None], target_loader: Callable[..., Any]) -> None:
         super()._spawn_workers(spawn_target, target_loader)

@@ -15,7 +15,13 @@ from apilane.runtime.application import ApplicationRuntime
 from apilane.runtime.identities import now_ms
 from apilane.security.identity import Actor
 from apilane.security.passwords import Passwords
-from apilane.services.users import FOLDS, all_columns, complete_user_values, is_blank, revoke_tokens, update_user
+from apilane.services.users import (
+    all_columns,
+    complete_user_values,
+    encode_user_value,
+    revoke_tokens,
+    update_user,
+)
 from apilane.sql.statement import Value
 from apilane.sql.write import insert_row, select_where
 from apilane.storage.protocol import Result, Step
@@ -51,18 +57,12 @@ async def register(application: ApplicationRuntime, body: Mapping[str, object], 
             raise ApilaneError(Code.VALIDATION, "Email is not valid", property="Email")
         values[p.name] = users.readers[p.name](sent)
     await complete_user_values(values, passwords)
-    row = {
-        name: value
-        if name == "Password" or name in FOLDS.values()
-        else users.encode(users.properties[name.lower()], value)
-        for name, value in values.items()
-    }
+    row = {name: encode_user_value(users, name, value) for name, value in values.items()}
     statement = users.statement(insert_row, tuple(row))
 
     def unit() -> Generator[Step, Result, int]:
         result = yield Step(statement, statement.parameters(row))
-        assert result.inserted_id is not None
-        return result.inserted_id
+        return result.new_id
 
     return await application.session.run(unit, single=True)
 
@@ -92,23 +92,21 @@ def rules_of(application: ApplicationRuntime, actor: Actor) -> list[Rule]:
 
 
 async def change_password(
-    application: ApplicationRuntime, actor: Actor, current: str | None, new: str | None, passwords: Passwords
+    application: ApplicationRuntime, actor: Actor, current: str, new: str, passwords: Passwords
 ) -> None:
     """Set a new password and end the user's other sessions (B-A4)."""
     if actor.user_id is None:
         raise unauthorized()
-    if is_blank(current):
+    current, new = current.strip(), new.strip()
+    if not current:
         raise ApilaneError(Code.REQUIRED, property="currentPassword")
-    assert current is not None
     user_id, token_id = actor.user_id, actor.credential_id
     select = application.users.statement(select_where, ("Password",), (("ID", "id"),))
     rows = await application.session.fetch(select, (user_id,))
-    if not (await passwords.verify(rows[0][0] if rows else None, current.strip())).ok:
+    if not (await passwords.verify(rows[0][0] if rows else None, current)).ok:
         raise ApilaneError(Code.VALIDATION, "Invalid password", property="currentPassword")
-    if is_blank(new):
+    if not new:
         raise ApilaneError(Code.REQUIRED, property="newPassword")
-    assert new is not None
-    new = new.strip()
     if utf16_length(new) < PASSWORD_MIN:
         raise ApilaneError(Code.VALIDATION, f"Minimum {PASSWORD_MIN} characters", property="newPassword")
     if utf16_length(new) > PASSWORD_MAX:
@@ -124,7 +122,7 @@ async def change_password(
 
 
 async def set_roles(application: ApplicationRuntime, user_id: int, roles: str | None) -> bool:
-    """Set a user's roles (comma list, or None) as an operator; False when there is no such user. Takes effect at once."""
+    """Set a user's roles (comma list, or None) as an operator, at once; False when there is no such user."""
     users = application.users
     value = users.readers["Roles"](roles)
     matched = await application.session.run(lambda: update_user(application, user_id, {"Roles": value}, tracked=True))

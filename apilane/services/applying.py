@@ -51,18 +51,21 @@ async def apply_plan(
             raise ConfigurationError(
                 f"Another process is changing application {_title(plan.after)}. Apply again when it is done."
             )
-        await _settle(token, store, drivers, settings)
-        stored = await store.application(token)
-        if plan.before != (stored.definition if stored else None):
-            raise ConfigurationError(
-                f"Application {_title(plan.after)} was changed by somebody else since the plan was made. "
-                "Nothing was changed now; look at the new state and apply again."
-            )
-        secrets = msgspec.structs.replace(stored.secrets if stored else Secrets.new(), **plan.secrets)
-        if stored and stored.definition == plan.after and stored.secrets == secrets:
-            return stored
-        change = _Change(plan, secrets, stored.version if stored else 0, actor)
-        return await change.carry_out(store, drivers, settings)
+        try:
+            await _settle(token, store, drivers, settings)
+            stored = await store.application(token)
+            if plan.before != (stored.definition if stored else None):
+                raise ConfigurationError(
+                    f"Application {_title(plan.after)} was changed by somebody else since the plan was made. "
+                    "Nothing was changed now; look at the new state and apply again."
+                )
+            secrets = msgspec.structs.replace(stored.secrets if stored else Secrets.new(), **plan.secrets)
+            if stored and stored.definition == plan.after and stored.secrets == secrets:
+                return stored
+            change = _Change(plan, secrets, stored.version if stored else 0, actor)
+            return await change.carry_out(store, drivers, settings)
+        except StorageError as error:
+            raise ConfigurationError(f"Application {_title(plan.after)} was not changed: {refusal(error)}") from error
 
 
 async def recover_all(*, store: ControlStore, drivers: Mapping[str, Driver], settings: Settings) -> None:
@@ -146,15 +149,13 @@ class _Change:
             if made_folder:
                 await tables.close()
                 shutil.rmtree(application_folder(settings.data_dir, definition.token), ignore_errors=True)
-            raise ConfigurationError(
-                f"Application {_title(definition)} was not changed: {refusal(error)} It stays on its last whole "
-                "definition."
-            ) from error
+            outcome = "changed, it stays on its last whole definition" if self._before else "made"
+            raise ConfigurationError(f"Application {_title(definition)} was not {outcome}: {refusal(error)}") from error
         finally:
             await tables.close()
 
     async def _begin(self, store: ControlStore) -> int:
-        lines = [f"{line.kind} {line.path}: {line.detail}" for line in self._plan.lines]
+        lines = [str(line) for line in self._plan.lines]
         return await store.begin(self._plan.after, self._secrets, self._before, self._actor, lines)
 
     async def _change_tables(self, ddl: list[str], tables: ApplicationTables, store: ControlStore) -> None:

@@ -1,7 +1,7 @@
 """Data Get and GetByID: records within a caller's reach (wire-api.md sections 4.1 and 4.2).
 
-Like all services it raises ``ApilaneError`` for what a caller did and lets ``StorageError`` pass; ``apilane.web`` turns the
-latter into an answer (``apilane.services.failures``).
+Like all services it raises ``ApilaneError`` for what a caller did and lets ``StorageError`` pass; ``apilane.web`` turns
+the latter into an answer (``apilane.services.failures``).
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ from msgspec import Struct
 from apilane.errors import ApilaneError, Code
 from apilane.model.definition import Action, SortKey
 from apilane.model.filter import parse_filter
-from apilane.model.sort import parse_properties, parse_sort
 from apilane.runtime.application import ApplicationRuntime, EntityRuntime
 from apilane.security.identity import Actor
 from apilane.sql.filter import bind_filter
@@ -55,7 +54,7 @@ async def get_by_id(
 ) -> Struct:
     """The record with that ID; NOT_FOUND when it does not exist or is out of the caller's reach."""
     access = application.access(entity, Action.get, actor)
-    columns = access.properties if not properties else parse_properties(properties, access.properties)
+    columns = access.properties if not properties else entity.select(properties, access.properties)
     reach = access.records(actor)
     if reach is None:
         raise ApilaneError(Code.NOT_FOUND, "Record not found")
@@ -76,8 +75,8 @@ async def get_page(application: ApplicationRuntime, entity: EntityRuntime, actor
     """One page of the records that match, in a stable order; with the total when asked for."""
     access = application.access(entity, Action.get, actor)
     node = parse_filter(query.filter, entity.entity, access.readable) if query.filter else None
-    order = _order(entity, parse_sort(query.sort, entity.entity, access.readable))
-    columns = access.properties if not query.properties else parse_properties(query.properties, access.properties)
+    order = _order(entity, entity.sort(query.sort, access.readable))
+    columns = access.properties if not query.properties else entity.select(query.properties, access.properties)
     reach = access.records(actor)
     if reach is None:
         return Page((), 0 if query.get_total else None)

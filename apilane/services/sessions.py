@@ -18,7 +18,7 @@ from apilane.runtime.identities import now_ms
 from apilane.security.identity import Actor
 from apilane.security.passwords import Passwords
 from apilane.security.tokens import new_token, token_hash
-from apilane.services.users import FOLDS, all_columns, is_blank, revoke_tokens, run_single
+from apilane.services.users import FOLDS, all_columns, revoke_tokens, run_single
 from apilane.sql.statement import Value
 from apilane.sql.write import delete_where, insert_row, select_where, update_where
 from apilane.storage.protocol import Result, Step
@@ -32,9 +32,9 @@ TOKENS_AT_ONCE = 1000
 class Credentials(Struct, frozen=True, kw_only=True):
     """What Login receives; blank counts as absent."""
 
-    email: str | None = None
-    username: str | None = None
-    password: str | None = None
+    email: str = ""
+    username: str = ""
+    password: str = ""
 
 
 class SignIn(Struct, frozen=True):
@@ -54,8 +54,7 @@ def _insert_token(application: ApplicationRuntime, token: str, user_id: int) -> 
     }
     statement = application.auth_tokens.statement(insert_row, tuple(values))
     result = yield Step(statement, statement.parameters(values))
-    assert result.inserted_id is not None
-    return result.inserted_id
+    return result.new_id
 
 
 def _clear_tokens(application: ApplicationRuntime, user_id: int) -> Generator[Step, Result, None]:
@@ -73,20 +72,19 @@ def _clear_tokens(application: ApplicationRuntime, user_id: int) -> Generator[St
 async def log_in(application: ApplicationRuntime, credentials: Credentials, passwords: Passwords) -> SignIn:
     """Check credentials and start a session.
 
-    Raises: REQUIRED, VALIDATION, ERROR ``Invalid login attempt`` (never saying which part was wrong), UNCONFIRMED_EMAIL.
+    Raises: REQUIRED, VALIDATION, UNCONFIRMED_EMAIL, and ERROR ``Invalid login attempt`` that never says what was wrong.
     """
-    if is_blank(credentials.password):
+    password = credentials.password.strip()
+    if not password:
         raise ApilaneError(Code.REQUIRED, property="password")
-    assert credentials.password is not None
-    if not is_blank(credentials.email):
-        if not is_email(credentials.email or ""):
+    if credentials.email.strip():
+        if not is_email(credentials.email):
             raise ApilaneError(Code.VALIDATION, "Email is not valid", property="email")
         column, text = FOLDS["Email"], credentials.email
-    elif not is_blank(credentials.username):
+    elif credentials.username.strip():
         column, text = FOLDS["Username"], credentials.username
     else:
         raise ApilaneError(Code.REQUIRED, "User name or email is required to login", property="email")
-    assert text is not None
 
     users = application.users
     columns = all_columns(application)
@@ -94,7 +92,7 @@ async def log_in(application: ApplicationRuntime, credentials: Credentials, pass
     wanted = fold(text) if "\0" not in text and text.isprintable() else ""
     rows = await application.session.fetch(statement, (wanted,))
     row = dict(zip(columns, rows[0], strict=True)) if rows else None
-    verdict = await passwords.verify(row["Password"] if row else None, credentials.password.strip())
+    verdict = await passwords.verify(row["Password"] if row else None, password)
     if row is None or not verdict.ok:
         raise ApilaneError(Code.ERROR, "Invalid login attempt")
     if not application.definition.allow_login_unconfirmed_email and not row["EmailConfirmed"]:
@@ -104,7 +102,7 @@ async def log_in(application: ApplicationRuntime, credentials: Credentials, pass
     token = new_token()
     fresh: dict[str, Value] = {"new_LastLogin": now_ms()}
     if verdict.rehash:
-        fresh["new_Password"] = await passwords.hash(credentials.password.strip())
+        fresh["new_Password"] = await passwords.hash(password)
     update = users.statement(update_where, tuple(name[4:] for name in fresh), (("ID", "id"),))
 
     def unit() -> Generator[Step, Result, int]:

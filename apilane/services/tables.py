@@ -54,7 +54,7 @@ class ApplicationTables:
         steps += _first_rows(self._dialect, version) if new else [_version_row(self._dialect, version)]
 
         def unit() -> Generator[Step, Result, None]:
-            for step in steps:
+            for step in steps:  # noqa: UP028 - a list does not take the results that the driver sends
                 yield step
 
         await self._session.alter(unit)
@@ -102,4 +102,4 @@ def refusal(error: StorageError) -> str:
             why = "its database cannot be used."
         case _:
             why = f"{table} could not be changed."
-    return f"{why} The database says: {error}."
+    return f"{why} The database says: {str(error).rstrip('.')}."

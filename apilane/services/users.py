@@ -1,4 +1,7 @@
-"""What writing to ``Users`` means beyond its columns: hashed passwords, folded names, revoked tokens (B-S5, B-D3, B-D8)."""
+"""What writing to ``Users`` means beyond its columns: hashed passwords, folded names, revoked tokens.
+
+Source: ``spec/security.md`` B-S5, ``spec/data-model.md`` B-D3 and B-D8.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,7 @@ __all__ = [
     "FOLDS",
     "all_columns",
     "complete_user_values",
-    "is_blank",
+    "encode_user_value",
     "is_users",
     "revoke_tokens",
     "run_single",
@@ -43,6 +46,13 @@ async def complete_user_values(values: dict[str, Value], passwords: Passwords) -
     password = values.get("Password")
     if isinstance(password, str):
         values["Password"] = await passwords.hash(password)
+
+
+def encode_user_value(users: EntityRuntime, name: str, value: Value) -> Value:
+    """A completed value of a user row as it is stored; hashes and folds are what they are."""
+    if name == "Password" or name in FOLDS.values():
+        return value
+    return users.encode(users.properties[name.lower()], value)
 
 
 def revoke_tokens(
@@ -89,8 +99,3 @@ async def run_single(application: ApplicationRuntime, statement: Statement, valu
 def all_columns(application: ApplicationRuntime) -> tuple[str, ...]:
     """Every visible column of ``Users``."""
     return tuple(p.name for p in application.users.entity.properties)
-
-
-def is_blank(text: str | None) -> bool:
-    """Nothing but blanks, or nothing."""
-    return text is None or not text.strip()

@@ -1,4 +1,4 @@
-"""Data Post, Put and Delete (wire-api.md sections 4.4 to 4.6): checks in the order of errors.md section 3.2, then one unit.
+"""Data Post, Put and Delete (wire-api.md sections 4.4 to 4.6): checks in the order of errors.md section 3.2, one unit.
 
 Array bodies are one transaction (B-W6). Units are built from ``*_steps`` generators so that transactions can join them.
 """
@@ -19,7 +19,7 @@ from apilane.security.identity import Actor
 from apilane.security.passwords import Passwords
 from apilane.services.failures import broken_reference, referencing_properties
 from apilane.services.history import snapshot, snapshot_columns
-from apilane.services.users import complete_user_values, is_users, revoke_tokens
+from apilane.services.users import complete_user_values, encode_user_value, is_users, revoke_tokens
 from apilane.sql.statement import Statement, Value
 from apilane.sql.write import delete_by_ids, insert_row, select_by_ids, update_row
 from apilane.storage.errors import ForeignKeyViolation
@@ -32,7 +32,7 @@ MAX_ID = 2**63 - 1
 
 
 def _records(body: object, entity: EntityRuntime) -> Iterator[dict[str, object]]:
-    """The objects of a free-form body: one, or the non-null elements of nested lists; JSON text counts as its content."""
+    """The objects of a free-form body: one, or the non-null elements of nested lists; JSON text counts as JSON."""
     if isinstance(body, str):
         try:
             body = decode_json(body.encode())
@@ -77,8 +77,7 @@ def insert_steps(
             result = yield Step(statement, statement.parameters(values))
         except ForeignKeyViolation as error:
             raise (yield from broken_reference(entity, values, error)) from error
-        assert result.inserted_id is not None
-        ids.append(result.inserted_id)
+        ids.append(result.new_id)
     return ids
 
 
@@ -147,10 +146,9 @@ async def _change(entity: EntityRuntime, access: Access, record: Mapping[str, ob
     values: dict[str, Value] = {name: entity.readers[name](given[name.lower()]) for name in present}
     if is_users(entity):
         await complete_user_values(values, passwords)
+        return Change(identifier, {name: encode_user_value(entity, name, value) for name, value in values.items()})
     for name in present:
-        # A password is hashed, not encrypted, although its property is marked so.
-        if not (is_users(entity) and name == "Password"):
-            values[name] = entity.encode(entity.properties[name.lower()], values[name])
+        values[name] = entity.encode(entity.properties[name.lower()], values[name])
     return Change(identifier, values)
 
 

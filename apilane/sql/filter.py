@@ -46,6 +46,7 @@ class GroupShape(NamedTuple):
 
 FilterShape = LeafShape | GroupShape
 
+_EQUAL = Operator.EQUAL  # looking a member up in its class costs more than the comparison
 _TEXT_TESTS = frozenset(Operator) - {Operator.GREATER, Operator.GREATEROREQUAL, Operator.LESS, Operator.LESSOREQUAL}
 
 
@@ -63,18 +64,18 @@ def _bind(node: Node, dialect: Dialect, values: list[Value]) -> FilterShape:
     if not isinstance(node, Leaf):
         return GroupShape(node.logic, tuple([_bind(item, dialect, values) for item in node.items]))
     column, operator, value = node.property.name, node.operator, node.value
-    if value is None:
-        return LeafShape(column, "null" if operator is Operator.EQUAL else "notnull", 0)
-    if isinstance(value, tuple):
-        return _bind_list(column, operator, value, dialect, values)
-    if node.property.type is PropertyType.Boolean:
-        wanted = value is (operator is Operator.EQUAL)
-        values.append(dialect.encode_boolean(wanted))
-        return LeafShape(column, "true" if wanted else "false", 1)
-    if isinstance(value, str) and operator in _TEXT_TESTS:
+    if type(value) is str and operator in _TEXT_TESTS:
         variant, parameters = dialect.text_operand(operator, value)
         values.extend(parameters)
         return LeafShape(column, operator, len(parameters), variant)
+    if value is None:
+        return LeafShape(column, "null" if operator is _EQUAL else "notnull", 0)
+    if type(value) is tuple:
+        return _bind_list(column, operator, value, dialect, values)
+    if node.property.type is PropertyType.Boolean:
+        wanted = value is (operator is _EQUAL)
+        values.append(dialect.encode_boolean(wanted))
+        return LeafShape(column, "true" if wanted else "false", 1)
     values.append(dialect.encode_decimal(value) if isinstance(value, Decimal) else value)
     return LeafShape(column, operator, 1)
 

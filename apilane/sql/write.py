@@ -56,7 +56,7 @@ def update_row(
     """Set ``columns`` of the row with ``ID`` = parameter ``id`` within ``restrictions``.
 
     New values are parameters ``new_<column>``. ``reset_when_changed`` = (flag, column): the Boolean flag becomes false
-    when the new value of the column differs from the old one; it is set first, because MySQL evaluates from left to right.
+    when the new value of the column differs from the old one; it is set first, as MySQL evaluates from left to right.
     """
     assignments: list[tuple[sa.Column[object], object]] = []
     if reset_when_changed:
@@ -98,7 +98,7 @@ def _in_ids(table: sa.Table, count: int) -> sa.ColumnElement[bool]:
 def select_by_ids(
     table: sa.Table, columns: Sequence[str], count: int, restrictions: Sequence[Restriction], dialect: Dialect
 ) -> Statement:
-    """Columns of the rows whose ``ID`` is one of ``count`` parameters ``id0`` ..., within ``restrictions``, by ``ID``."""
+    """Columns of the rows within ``restrictions`` whose ``ID`` is one of ``count`` parameters ``id0`` ..., by ``ID``."""
     statement = (
         sa.select(*(table.c[column] for column in columns))
         .where(_in_ids(table, count), *restrict(table, restrictions))

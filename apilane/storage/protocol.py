@@ -17,7 +17,7 @@ from apilane.sql.statement import Statement, Value
 
 __all__ = ["Driver", "Features", "Result", "Row", "Session", "Step", "Unit"]
 
-Row = tuple[Value, ...]
+Row = tuple[Any, ...]
 T = TypeVar("T")
 
 
@@ -34,6 +34,13 @@ class Result(NamedTuple):
     rows: Sequence[Row] = ()
     matched: int = 0
     inserted_id: int | None = None
+
+    @property
+    def new_id(self) -> int:
+        """``inserted_id`` of a step that inserted a row."""
+        if self.inserted_id is None:
+            raise TypeError("this step inserted nothing")
+        return self.inserted_id
 
 
 Unit = Generator[Step, Result, T]

@@ -85,7 +85,9 @@ class Server:
         """Start, and wait until the server answers. RuntimeError with its output when it does not."""
         command = [str(Path(sys.executable).with_name("apilane")), "serve"]
         with self.log.open("ab") as log:
-            self._process = subprocess.Popen(command, env=self._environ, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
+            self._process = subprocess.Popen(
+                command, env=self._environ, stdout=log, stderr=log, stdin=subprocess.DEVNULL
+            )
         deadline = time.monotonic() + START_TIMEOUT_S
         while self._status("/health/liveness") != 200:
             if self._process.poll() is not None or time.monotonic() > deadline:
@@ -140,9 +142,7 @@ class Server:
 
         async def work(store: ControlStore, hooks: Hooks) -> str:
             (plan,) = await plan_files([file], store=store, capabilities=capabilities_of(hooks))
-            stored = await apply_plan(
-                plan, store=store, drivers=hooks.drivers, settings=self.settings, actor="tests"
-            )
+            stored = await apply_plan(plan, store=store, drivers=hooks.drivers, settings=self.settings, actor="tests")
             return stored.definition.token
 
         token = self.with_store(work)

@@ -17,7 +17,7 @@ from apilane.services import accounts, sessions
 from apilane.services.confirmation import confirm_email
 from apilane.web.call import Call
 from apilane.web.front import Route
-from apilane.web.reply import Reply
+from apilane.web.reply import NO_CONTENT, Reply
 
 __all__ = ["account_routes"]
 
@@ -37,12 +37,12 @@ def _typed_body(body: object | None) -> dict[str, Any]:
     return {key.lower(): value for key, value in body.items()}
 
 
-def _texts(body: dict[str, Any], *names: str) -> list[str | None]:
-    """String members of a typed body; anything but text or null makes the body malformed."""
+def _texts(body: dict[str, Any], *names: str) -> list[str]:
+    """String members of a typed body, absent ones empty; anything but text or null makes the body malformed."""
     values = [body.get(name) for name in names]
     if any(value is not None and not isinstance(value, str) for value in values):
         raise ApilaneError(Code.EMPTY_BODY)
-    return values
+    return [value or "" for value in values]
 
 
 def _security(application: ApplicationRuntime, actor: Actor) -> list[dict[str, Any]]:
@@ -83,7 +83,7 @@ async def log_out(call: Call) -> Reply:
 
 
 def _redirect(location: str) -> Reply:
-    return Reply(b"", 302, ((b"location", location.encode("utf-8")),), None)
+    return Reply(b"", 302, ((b"location", location.encode("utf-8")),), NO_CONTENT)
 
 
 def account_routes(instance: Instance) -> Mapping[str, Route]:

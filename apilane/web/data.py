@@ -25,9 +25,7 @@ def _entity(call: Call) -> EntityRuntime:
 async def get_by_id(call: Call) -> Reply:
     entity = _entity(call)
     record_id = call.integer("id", 0, INT64)
-    record = await reading.get_by_id(
-        call.application, entity, call.actor, record_id, call.query.get("properties")
-    )
+    record = await reading.get_by_id(call.application, entity, call.actor, record_id, call.query.get("properties"))
     return Reply(encode(record))
 
 

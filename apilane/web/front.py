@@ -1,7 +1,7 @@
 """The front door: one ASGI function with a dictionary of wire calls; everything else goes to Litestar.
 
-A Litestar handler costs about 25 us over the floor, a mount about 9 us; a wire call pays neither. The order of checks is
-that of ``spec/wire-api.md`` section 2 and ``spec/errors.md`` B-E7, and stands in ``_admit`` from top to bottom.
+A Litestar handler costs about 25 us over the floor, a mount about 9 us; a wire call pays neither. The order of checks
+is that of ``spec/wire-api.md`` section 2 and ``spec/errors.md`` B-E7, and stands in ``_admit`` from top to bottom.
 """
 
 from __future__ import annotations
@@ -12,9 +12,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from apilane.errors import ApilaneError, Code, unauthorized
-from apilane.runtime.application import ApplicationRuntime
 from apilane.runtime.instance import Instance
-from apilane.security.identity import ANONYMOUS, Actor
 from apilane.services.failures import wire_error
 from apilane.storage.errors import MissingObject, StorageError
 from apilane.web.call import Call, ClientGone, Receive, Scope, Send
@@ -34,7 +32,10 @@ log = logging.getLogger("apilane.web")
 
 
 class Route:
-    """One path with an action per HTTP method. ``is_data``: refuses the entity Files. ``takes_json``: needs JSON bodies."""
+    """One path with an action per HTTP method.
+
+    ``is_data``: refuses the entity Files. ``takes_json``: a body must call itself JSON.
+    """
 
     __slots__ = ("actions", "is_data", "takes_json")
 
@@ -152,16 +153,6 @@ class Front:
             raise ApilaneError(Code.ERROR, USE_FILES)
         if route.takes_json:
             _check_content_type(call)
-        application = call.application = await self._application(call)
-        if not application.online:
-            raise ApilaneError(Code.SERVICE_UNAVAILABLE, "Application offline.")
-        if application.needs:  # B-S13: what nobody enforces closes the application
-            raise ApilaneError(Code.SERVICE_UNAVAILABLE)
-        call.actor = await self._identify(call, application, self._signed if is_signed else self._unsigned)
-        if is_signed and call.actor is ANONYMOUS:
-            raise unauthorized()
-
-    async def _application(self, call: Call) -> ApplicationRuntime:
         header = call.headers.get(b"x-application-token")
         token = header.decode("latin-1") if header else call.query.get("apptoken")
         if not token:
@@ -170,20 +161,24 @@ class Front:
         application = applications.find_live(token) or await applications.find(token)
         if application is None:
             raise ApilaneError(Code.ERROR)
-        return application
-
-    async def _identify(self, call: Call, application: ApplicationRuntime, authenticators: tuple[Any, ...]) -> Actor:
-        for authenticator in authenticators:
+        call.application = application
+        if not application.online:
+            raise ApilaneError(Code.SERVICE_UNAVAILABLE, "Application offline.")
+        if application.needs:  # B-S13: what nobody enforces closes the application
+            raise ApilaneError(Code.SERVICE_UNAVAILABLE)
+        for authenticator in self._signed if is_signed else self._unsigned:
             try:
-                actor: Actor | None = await authenticator.authenticate(call, application)
+                actor = await authenticator.authenticate(call, application)
             except (ApilaneError, StorageError, ClientGone):
                 raise
             except Exception:
                 log.exception("authenticator %r failed; the request is refused", authenticator)
                 raise unauthorized() from None
             if actor is not None:
-                return actor
-        return ANONYMOUS
+                call.actor = actor
+                return
+        if is_signed:
+            raise unauthorized()
 
 
 def _storage_reply(error: StorageError, call: Call) -> ApilaneError:

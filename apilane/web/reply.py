@@ -7,30 +7,29 @@ from msgspec import Struct
 from apilane.errors import ApilaneError
 from apilane.web.call import BodyTooLarge, Send
 
-__all__ = ["JSON", "Reply", "error_reply", "send_reply"]
+__all__ = ["JSON", "NO_CONTENT", "Reply", "error_reply", "send_reply"]
 
 Headers = list[tuple[bytes, bytes]]
 
 CORS = (b"access-control-allow-origin", b"*")
 CORS_EXPOSE = (b"access-control-expose-headers", b"x-auth-token-id, retry-after, content-disposition")
-JSON = (b"content-type", b"application/json; charset=utf-8")
+NO_CONTENT = (CORS, CORS_EXPOSE)
+JSON = (CORS, CORS_EXPOSE, (b"content-type", b"application/json; charset=utf-8"))
 
 
 class Reply(Struct, gc=False):
-    """An answer. ``headers`` come on top of content type, length and CORS."""
+    """An answer. ``headers`` come on top of the length and of ``common``, which is CORS and the content type."""
 
     body: bytes
     status: int = 200
     headers: tuple[tuple[bytes, bytes], ...] = ()
-    content_type: tuple[bytes, bytes] | None = JSON
+    common: tuple[tuple[bytes, bytes], ...] = JSON
 
 
 async def send_reply(send: Send, reply: Reply) -> None:
     """Write an answer."""
     body = reply.body
-    headers: Headers = [(b"content-length", b"%d" % len(body)), CORS, CORS_EXPOSE, *reply.headers]
-    if reply.content_type is not None:
-        headers.append(reply.content_type)
+    headers: Headers = [(b"content-length", b"%d" % len(body)), *reply.common, *reply.headers]
     await send({"type": "http.response.start", "status": reply.status, "headers": headers})
     await send({"type": "http.response.body", "body": body})
 
@@ -51,4 +50,4 @@ def preflight(requested_headers: bytes | None) -> Reply:
         (b"access-control-allow-headers", requested_headers or b"*"),
         (b"access-control-max-age", b"86400"),
     ]
-    return Reply(b"", 204, tuple(headers), None)
+    return Reply(b"", 204, tuple(headers), NO_CONTENT)

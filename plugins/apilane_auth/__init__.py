@@ -1,4 +1,4 @@
-"""User tokens in the ``Authorization`` header (``spec/security.md`` section 6.1). Without it every caller is anonymous."""
+"""User tokens in the ``Authorization`` header (``spec/security.md`` section 6.1); without it all are anonymous."""
 
 from __future__ import annotations
 

@@ -132,7 +132,7 @@ def test_new_application(open_instance, definition, tmp_path: Path) -> None:
             ]
             assert columns(instance, shop.token) == ["ID", "Owner", "Created", "Title", "Code"]
             (record,) = await instance.store.audit(shop.token)
-            assert (record.actor, record.changes) == ("me@example.com", ("added Application: Shop",))
+            assert (record.actor, record.changes) == ("me@example.com", ("+ Application: Shop",))
 
     asyncio.run(scenario())
 
@@ -185,7 +185,7 @@ def test_refused_by_the_data(open_instance, definition, tmp_path: Path) -> None:
         async with open_instance(tmp_path) as instance:
             first = await apply(instance, None, shop)
             await add_products(instance, shop, ["same", "same"])
-            with pytest.raises(ConfigurationError, match=r"Products.*unique.*last whole definition"):
+            with pytest.raises(ConfigurationError, match=r"last whole definition.*Products.*unique"):
                 await apply(instance, shop, unique)
             assert await instance.store.application(shop.token) == first
             assert await instance.store.pending_tokens() == []

@@ -123,7 +123,8 @@ def _unique(
     _foreign_only(item, ("Property", "Entity", "OnDelete"), "Unique", problems)
     listed = item.get("Properties")
     if listed is None:
-        report(problems, item, "Type", "a Unique constraint needs Properties", "add Properties: [...]")
+        if item.lacks("Properties"):
+            report(problems, item, "Type", "a Unique constraint needs Properties", "add Properties: [...]")
         return None
     names = _names(listed, entity, "unique", problems)
     if names is None:
@@ -139,7 +140,7 @@ def _foreign_key(
     _foreign_only(item, ("Properties",), "ForeignKey", problems)
     source, to = item.get("Property"), item.get("Entity")
     for key, node in (("Property", source), ("Entity", to)):
-        if node is None:
+        if node is None and item.lacks(key):
             report(problems, item, "Type", f"a ForeignKey constraint needs {key}", f"add {key}")
     property = _property(source, entity, problems) if source is not None else None
     target = targets.get(to.value.lower()) if to is not None else None

@@ -24,12 +24,14 @@ UNUSABLE: Final = object()
 class Node:
     """One value: a scalar, a list of nodes, or a dict of nodes by key (an entry has the line of its key)."""
 
-    __slots__ = ("line", "path", "reference", "value")
+    __slots__ = ("line", "path", "reference", "refused", "value")
 
     def __init__(self, value: Any, line: int | None) -> None:
         self.value = value
         self.line = line
         self.path = ""
+        self.refused: set[str] = set()
+        """Keys of a mapping that stood there but were wrong, and have been reported."""
         self.reference: str | None = None
         """Name of the environment variable that is the whole value; with ``value`` UNUSABLE, one that is missing."""
 
@@ -40,6 +42,10 @@ class Node:
 
     def has(self, key: str) -> bool:
         return key in self.value
+
+    def lacks(self, key: str) -> bool:
+        """Whether the key never stood there, right or wrong."""
+        return key not in self.value and key not in self.refused
 
     def read(self, key: str, default: Any = None) -> Any:
         """The plain value of an entry; ``default`` when absent."""

@@ -66,12 +66,14 @@ def resolve_rules(section: Node | None, after: ApplicationDefinition, problems: 
 
 def _subject(item: Node, after: ApplicationDefinition, problems: Problems) -> tuple[RuleKind | None, str | None]:
     """What the rule is about, canonical."""
-    given = [key for key in ("Entity", "CustomEndpoint", "Schema") if item.has(key)]
+    given = [key for key in ("Entity", "CustomEndpoint", "Schema") if not item.lacks(key)]
     if len(given) != 1:
         what = "names nothing" if not given else f"names {' and '.join(given)}"
         problems.add(item.line, item.path, f"the rule {what}", "give exactly one of Entity, CustomEndpoint, Schema")
         return None, None
     kind = RuleKind(given[0])
+    if not item.has(given[0]):
+        return kind, None
     if kind is RuleKind.Schema:
         return kind, "Schema"
     node = item.get(given[0])
@@ -95,7 +97,10 @@ def _action(item: Node, kind: RuleKind, name: str, after: ApplicationDefinition,
                 report(problems, item, key, f"{key} has no meaning in a rule on {kind.value}", "remove it")
         return Action.get
     if not item.has("Action"):
-        report(problems, item, "Entity", "a rule on an entity needs an Action", "add Action: get, post, put or delete")
+        if item.lacks("Action"):
+            report(
+                problems, item, "Entity", "a rule on an entity needs an Action", "add Action: get, post, put or delete"
+            )
         return None
     action = Action(item.read("Action"))
     entity = after.entity(name)

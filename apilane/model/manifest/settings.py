@@ -153,28 +153,15 @@ def resolve_secrets(
     ``stored``: what the application has. A missing environment variable leaves a stored secret as it is.
     """
     changed: dict[str, str | None] = {}
-    embedded = base.storage_provider.lower() in {name.lower() for name in capabilities.embedded}
-    connection = item.get("ConnectionString")
-    if embedded:
-        if connection is not None and connection.value:
-            report(
-                problems,
-                item,
-                "ConnectionString",
-                f"{base.storage_provider} takes no ConnectionString",
-                "remove it; the database is a file of this instance",
-            )
-    elif connection is None or not connection.value:
-        if is_new or connection is not None:
-            report(
-                problems,
-                item,
-                "ConnectionString",
-                f"{base.storage_provider} needs a ConnectionString",
-                "add ConnectionString: ${NAME} and set that environment variable",
-            )
-    else:
-        _secret(connection, "connection_string", stored, changed, problems)
+    _connection_string(
+        item,
+        provider=base.storage_provider,
+        is_new=is_new,
+        stored=stored,
+        changed=changed,
+        capabilities=capabilities,
+        problems=problems,
+    )
     mail = item.get("Mail")
     if mail is not None and mail.value is None:
         if "mail_password" in stored:
@@ -182,6 +169,38 @@ def resolve_secrets(
     elif mail is not None and (password := mail.get("Password")) is not None:
         _secret(password, "mail_password", stored, changed, problems)
     return changed
+
+
+def _connection_string(
+    item: Node,
+    *,
+    provider: str,
+    is_new: bool,
+    stored: Mapping[str, str],
+    changed: dict[str, str | None],
+    capabilities: Capabilities,
+    problems: Problems,
+) -> None:
+    node = item.get("ConnectionString")
+    if provider in capabilities.embedded:
+        if node is not None and node.value:
+            report(
+                problems,
+                item,
+                "ConnectionString",
+                f"{provider} takes no ConnectionString",
+                "remove it; the database is a file of this instance",
+            )
+    elif node is not None and node.value:
+        _secret(node, "connection_string", stored, changed, problems)
+    elif provider in capabilities.providers and (node is not None or (is_new and item.lacks("ConnectionString"))):
+        report(
+            problems,
+            item,
+            "ConnectionString",
+            f"{provider} needs a ConnectionString",
+            "add ConnectionString: ${NAME} and set that environment variable",
+        )
 
 
 def _secret(

@@ -168,6 +168,8 @@ def mapping(keys: Mapping[str, Check], required: Sequence[str] = ()) -> Check:
                 problems.add(child.line, child.path, f"unknown key {key[:100]}", hint)
             elif (child.value is UNUSABLE and child.reference is not None) or usable(child, known, problems):
                 kept[key] = child
+            else:
+                node.refused.add(key)
         node.value = kept
         return True
 

@@ -31,6 +31,8 @@ from apilane.model.system import system_entities
 
 __all__ = ["export_manifest"]
 
+_OTHER_BREAKS = re.compile("[\r\x85\u2028\u2029]")
+
 Document = dict[str, Any]
 
 
@@ -186,7 +188,9 @@ class _Dumper(yaml.SafeDumper):
 
 
 def _represent_text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
-    style = "|" if "\n" in text else '"' if not isinstance(plain_scalar(text), str) else None
+    style = "|" if "\n" in text else None
+    if not isinstance(plain_scalar(text), str) or _OTHER_BREAKS.search(text):
+        style = '"'
     return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
 
 

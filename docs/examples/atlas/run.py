@@ -56,14 +56,14 @@ def _run(data_dir: Path, port: int, limit: int | None) -> int:
         url = _url(server)
         if url is None:  # it has said why
             return server.wait()
-        with Client(url, APPLICATION) as anyone, Client(url, APPLICATION) as ed, Client(url, APPLICATION) as ann:
+        with Client(url, APPLICATION) as anyone, Client(url, APPLICATION) as eddy, Client(url, APPLICATION) as anna:
             asyncio.run(open_accounts(anyone, APPLICATION, data_dir))
-            ed.log_in(_account("ed"))
+            eddy.log_in(_account("eddy"))
             began = time.monotonic()
-            fill_atlas(ed, limit, lambda stored, wanted: _show_progress(stored, wanted, time.monotonic() - began))
-            ann.log_in(_account("ann"))
-            fill_private(ann)
-            print(_summary(url, data_dir, ann), flush=True)
+            fill_atlas(eddy, limit, lambda stored, wanted: _show_progress(stored, wanted, time.monotonic() - began))
+            anna.log_in(_account("anna"))
+            fill_private(anna)
+            print(_summary(url, data_dir, anna), flush=True)
         return server.wait()
 
 
@@ -112,17 +112,17 @@ def _show_progress(stored: int, wanted: int, seconds: float) -> None:
         print(f"  {wanted:,} cities stored in {seconds:.0f} s", flush=True)
 
 
-def _summary(url: str, data_dir: Path, ann: Client) -> str:
-    accounts = "\n".join(f"    {a.email:16}  {a.password:17} {a.roles or '-':7} {a.may}" for a in ACCOUNTS)
-    lines = "\n\n".join(f"  # {title}\n  {line}" for title, line in _curl_lines(url, ann))
+def _summary(url: str, data_dir: Path, anna: Client) -> str:
+    accounts = "\n".join(f"    {a.email:16}  {a.password:18} {a.roles or '-':7} {a.may}" for a in ACCOUNTS)
+    lines = "\n\n".join(f"  # {title}\n  {line}" for title, line in _curl_lines(url, anna))
     return f"""
-Atlas: {ann.total("Countries"):,} countries and {ann.total("Cities"):,} cities
+Atlas: {anna.total("Countries"):,} countries and {anna.total("Cities"):,} cities
 
     API          {url}
     Application  {APPLICATION}
     Data         {data_dir}
 
-    Account           Password          Role    May
+    Account           Password           Role    May
 {accounts}
 
 Try it from another terminal:
@@ -133,32 +133,32 @@ Ctrl-C stops the demo."""
 
 
 def _curl_lines(url: str, user: Client) -> list[tuple[str, str]]:
-    """Five calls that work as printed, one line each; ``user`` is ann."""
+    """Five calls that work as printed, one line each; ``user`` is anna."""
     application = ["-H", f"x-application-token: {APPLICATION}"]
     as_ann = [*application, "-H", f"Authorization: Bearer {user.token}"]
     is_json = ["-H", "Content-Type: application/json"]
     europe = '{"Property":"Timezone","Operator":"startswith","Value":"Europe/"}'
     largest = '[{"Property":"Population","Direction":"DESC"}]'
-    ann = _account("ann")
+    anna = _account("anna")
     page = ["-d", "entity=Cities", "-d", "pageSize=3", "-d", "properties=Name,Population"]
     page += ["--data-urlencode", f"filter={europe}", "--data-urlencode", f"sort={largest}"]
     greece, london = user.find_id("Countries", "Greece"), user.find_id("Cities", "London")
     favourite = f'{{"CityID":{london},"Note":"Bring a coat"}}'
-    correction = f'{{"ID":{london},"Name":"Ann Town"}}'
-    credentials = f'{{"Email":"{ann.email}","Password":"{ann.password}"}}'
+    correction = f'{{"ID":{london},"Name":"Annaville"}}'
+    credentials = f'{{"Email":"{anna.email}","Password":"{anna.password}"}}'
     calls = [
         ("The three largest cities of Europe", ["-G", f"{url}/api/Data/Get", *application, *page]),
         (
             "One country",
             [f"{url}/api/Data/GetByID?entity=Countries&id={greece}&properties=Name,Capital,Currency", *application],
         ),
-        ("ann logs in", [f"{url}/api/Account/Login", *application, *is_json, "-d", credentials]),
+        ("anna logs in", [f"{url}/api/Account/Login", *application, *is_json, "-d", credentials]),
         (
-            "ann adds a favourite",
+            "anna adds a favourite",
             [f"{url}/api/Data/Post?entity=Favourites", *as_ann, *is_json, "-d", favourite],
         ),
         (
-            "ann is no editor: this is refused",
+            "anna is no editor: this is refused",
             ["-X", "PUT", f"{url}/api/Data/Put?entity=Cities", *as_ann, *is_json, "-d", correction],
         ),
     ]

@@ -14,10 +14,6 @@ from typing import Any, NamedTuple
 import httpx
 import world
 
-from apilane.app import create_instance
-from apilane.services.accounts import set_roles
-from apilane.settings import load_settings
-
 __all__ = ["ACCOUNTS", "Account", "Client", "fill_atlas", "fill_private", "open_accounts"]
 
 BATCH = 500
@@ -38,9 +34,9 @@ class Account(NamedTuple):
 
 
 ACCOUNTS = (
-    Account("ann", "ann-likes-maps", None, "keeps favourites and trips"),
-    Account("ed", "ed-likes-facts", "editor", "adds and corrects countries and cities"),
-    Account("gil", "gil-likes-guests", "guide", "writes the advice of cities"),
+    Account("anna", "anna-likes-maps", None, "keeps favourites and trips"),
+    Account("eddy", "eddy-likes-facts", "editor", "adds and corrects countries and cities"),
+    Account("gina", "gina-likes-guests", "guide", "writes the advice of cities"),
 )
 
 FAVOURITES = (("Istanbul", "Ferries at dusk"), ("Kyoto", "In November"), ("Nairobi", None))
@@ -74,7 +70,7 @@ class Client:
         """Go on as that user; the user, or None when the server does not know these credentials."""
         body = {"Email": account.email, "Password": account.password}
         answer = self._http.post("/api/Account/Login", json=body)
-        if answer.status_code == 401:
+        if answer.status_code == 400:
             return None
         answer.raise_for_status()
         signed_in: dict[str, Any] = answer.json()
@@ -120,6 +116,10 @@ async def open_accounts(client: Client, application: str, data_dir: Path) -> Non
 
 
 async def _give_roles(roles: Mapping[int, str | None], application: str, data_dir: Path) -> None:
+    from apilane.app import create_instance
+    from apilane.services.accounts import set_roles
+    from apilane.settings import load_settings
+
     instance = create_instance(load_settings({"data_dir": data_dir}))
     await instance.open()
     try:

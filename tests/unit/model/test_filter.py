@@ -197,11 +197,15 @@ def test_depth_is_limited(parse: Any) -> None:
 
 
 def test_leaves_are_limited(parse: Any) -> None:
-    """Five hundred conditions are fine, one more is refused, wherever they stand (B-Q2)."""
+    """Five hundred conditions are fine, one more is refused, wherever they stand; texts of a list count (B-Q2)."""
     many = [leaf("Stock", "equal", n) for n in range(MAX_LEAVES)]
     assert len(parse({"Filters": many}).items) == MAX_LEAVES
     assert "500" in refused(parse, {"Filters": [*many, leaf("Stock", "equal", 1)]})
     assert "500" in refused(parse, {"Filters": [{"Filters": many}, {"Filters": many}]})
+    texts = [str(n) for n in range(MAX_LEAVES)]
+    assert len(parse(leaf("Title", "contains", texts)).value) == MAX_LEAVES
+    assert "500" in refused(parse, leaf("Title", "contains", [*texts, "x"]))
+    assert len(parse(leaf("Stock", "contains", ",".join([*texts, "999"]))).value) == MAX_LEAVES + 1
 
 
 @pytest.mark.parametrize("name", ["Margin", "margin", "MARGIN"])

@@ -143,7 +143,7 @@ def store(fetch: Fetch, position: int, record: Record) -> None:
     )
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(rows=st.lists(records, min_size=1, max_size=6), document=filters)
 def test_filters_find_what_they_mean(
     fetch: Fetch, things: Entity, table: sa.Table, dialect: Dialect, rows: list[Record], document: dict[str, Any]

@@ -1,0 +1,60 @@
+# The commands of the house. `make` alone lists them.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help install python packages demo test lint bench
+
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+# The first Python of the machine that is new enough and can make environments; Debian keeps venv in a package of its own.
+FIND_PYTHON := for python in python3 python3.14 python3.13 python3.12 python3.11; do \
+	  "$$python" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo "$$python" && break; \
+	done || true
+
+help:  ## List these targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */  make \1\t/' | expand -t 18
+
+install: $(STAMP)  ## Make .venv with Apilane and what its tests need
+
+$(STAMP): pyproject.toml
+	@if [ ! -x $(BIN)/python ]; then \
+	  python="$$($(FIND_PYTHON))"; \
+	  if [ -z "$$python" ]; then \
+	    $(MAKE) --no-print-directory packages PACKAGES="python3 python3-venv"; \
+	    python="$$($(FIND_PYTHON))"; \
+	  fi; \
+	  if [ -z "$$python" ]; then echo "Python 3.11 or newer with venv is needed and was not found." >&2; exit 1; fi; \
+	  echo "Making $(VENV) with $$("$$python" --version)"; \
+	  "$$python" -m venv $(VENV); \
+	fi
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade pip
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+	@touch $@
+
+packages:  # Debian packages named in PACKAGES: installed as root, else the line to run
+	@missing=""; for package in $(PACKAGES); do dpkg -s "$$package" >/dev/null 2>&1 || missing="$$missing $$package"; done; \
+	if [ -n "$$missing" ]; then \
+	  if [ "$$(id -u)" = 0 ]; then \
+	    apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing; \
+	  else \
+	    echo "Packages are missing; run: sudo apt-get install$$missing" >&2; exit 1; \
+	  fi; \
+	fi
+
+demo: install  ## Run a demo application with real data (stays in the foreground)
+	$(BIN)/python docs/examples/atlas/run.py
+
+test: install lint  ## Check and test everything
+	$(BIN)/pytest -n 2
+
+lint: install  ## Check style, types and generated docs
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/python docs/generate.py --check
+
+bench: install  ## Measure the hot request paths (see benchmarks/)
+	@$(MAKE) --no-print-directory packages PACKAGES="wrk"
+	$(BIN)/python -m benchmarks

@@ -1,0 +1,8 @@
+"""``python -m apilane``: the same as the command ``apilane``."""
+
+from __future__ import annotations
+
+from apilane.cli.main import main
+
+if __name__ == "__main__":
+    main()

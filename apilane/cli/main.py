@@ -1,0 +1,66 @@
+"""The command ``apilane``: its subcommands, and one clear line for every expected failure.
+
+Subcommands live in modules of their own, imported when they are asked for.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
+import click
+import rich_click
+
+from apilane.errors import ApilaneError, ConfigurationError
+from apilane.storage.errors import StorageError
+
+__all__ = ["COMMANDS", "cli", "main"]
+
+COMMANDS: Mapping[str, str] = MappingProxyType(
+    {
+        "serve": "apilane.cli.serve",
+        "apply": "apilane.cli.apply",
+        "export": "apilane.cli.export",
+        "plugins": "apilane.cli.listing",
+        "hooks": "apilane.cli.listing",
+        "drivers": "apilane.cli.listing",
+    }
+)
+"""Module of each command; the module has the click command under the command's name."""
+
+
+class _Commands(rich_click.RichGroup):
+    """Finds subcommands when they are asked for, and turns expected failures into a message and exit code 1."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return [name for name, module in COMMANDS.items() if importlib.util.find_spec(module)]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in self.list_commands(ctx):
+            return None
+        command: click.Command = getattr(importlib.import_module(COMMANDS[cmd_name]), cmd_name)
+        return command
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except (ConfigurationError, StorageError, ApilaneError) as error:
+            click.echo(f"Error: {error}", err=True)
+            ctx.exit(1)
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="apilane")
+def cli() -> None:
+    """Serve application backends and manage them.
+
+    Settings come from options, then from APILANE_<NAME> in the environment, then from apilane.toml.
+    """
+
+
+def main() -> None:
+    """Run the command line of this process."""
+    cli.main(prog_name="apilane")

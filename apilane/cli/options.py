@@ -1,0 +1,37 @@
+"""Options that several commands share, and the settings they make."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from apilane.settings import Settings, describe_settings, load_settings
+
+__all__ = ["common_options", "setting_option", "settings_from"]
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def setting_option(name: str) -> Callable[[F], F]:
+    """An option that overrides one setting, with its help; checked with the settings, not by click."""
+    row = next(row for row in describe_settings() if row.name == name)
+    default = f" Default: {row.default.strip(chr(34))}." if row.default else ""
+    metavar = {"path": "PATH", "whole number": "N", "text": "TEXT"}.get(row.type.removesuffix(" | unset"))
+    flag = f"--{name.replace('_', '-')}"
+    return click.option(
+        flag, name, metavar=metavar or row.type.replace('"', "").replace(" ", ""), help=row.help + default
+    )
+
+
+def common_options(command: F) -> F:
+    """``--data-dir``, ``--plugins-dir`` and ``--config``: what every command that reads settings takes."""
+    config = click.option("--config", type=click.Path(path_type=Path), help="Settings file. Default: apilane.toml.")
+    return setting_option("data_dir")(setting_option("plugins_dir")(config(command)))
+
+
+def settings_from(config: Path | None, **overrides: Any) -> Settings:
+    """The settings of a command; ``overrides`` are its options, None where not given."""
+    return load_settings(overrides, file=config)

@@ -1,0 +1,77 @@
+"""The conformance suite for storage drivers: what the house expects of every one of them, as tests.
+
+A driver's test file needs this and nothing more::
+
+    class TestMyDriver(DriverConformance):
+        @pytest.fixture
+        def driver_case(self, tmp_path):
+            return DriverCase(make_driver=MyDriver, fresh_address=lambda: ...)
+
+Known gaps go into ``known``: test name -> reason; they are strict, so a gap that closes is noticed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from typing import ClassVar
+
+import pytest
+
+# Before the modules with the tests are imported, so that a failing assert shows its values.
+pytest.register_assert_rewrite(
+    *(
+        f"{__name__}.{module}"
+        for module in (
+            "concurrency",
+            "constraints",
+            "features",
+            "filters",
+            "hostile",
+            "migrations",
+            "records",
+            "types",
+            "units",
+        )
+    )
+)
+
+from apilane.testing.conformance.case import Database, DriverCase, open_database  # noqa: E402
+from apilane.testing.conformance.concurrency import Concurrency  # noqa: E402
+from apilane.testing.conformance.constraints import Constraints  # noqa: E402
+from apilane.testing.conformance.features import FlagsProven  # noqa: E402
+from apilane.testing.conformance.filters import Filters  # noqa: E402
+from apilane.testing.conformance.hostile import Hostile  # noqa: E402
+from apilane.testing.conformance.migrations import Migrations  # noqa: E402
+from apilane.testing.conformance.records import Records  # noqa: E402
+from apilane.testing.conformance.types import Types  # noqa: E402
+from apilane.testing.conformance.units import Units  # noqa: E402
+
+__all__ = ["Database", "DriverCase", "DriverConformance"]
+
+
+class DriverConformance(Records, Types, Filters, Constraints, Units, Concurrency, Migrations, Hostile, FlagsProven):
+    """Every test of the suite; subclasses override ``driver_case`` and may fill ``known``."""
+
+    known: ClassVar[dict[str, str]] = {}
+
+    @pytest.fixture
+    def driver_case(self) -> DriverCase:
+        """The driver under test."""
+        raise NotImplementedError("override the fixture driver_case")
+
+    @pytest.fixture
+    def db(self, driver_case: DriverCase) -> Iterator[Database]:
+        """A fresh database with the suite's tables."""
+        with asyncio.Runner() as runner:
+            database = open_database(driver_case, runner)
+            try:
+                yield database
+            finally:
+                database.close()
+
+    @pytest.fixture(autouse=True)
+    def _expected_gaps(self, request: pytest.FixtureRequest) -> None:
+        reason = self.known.get(request.node.originalname)
+        if reason is not None:
+            request.applymarker(pytest.mark.xfail(reason=reason, strict=True))

@@ -1,0 +1,150 @@
+"""A database under test: what a driver must provide for it, and short names for what the tests do with it.
+
+Synchronous outside: every call runs on one event loop kept for the test, so that no pytest plugin is needed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine, Generator, Sequence
+from decimal import Decimal
+from typing import Any, TypeVar
+
+import sqlalchemy as sa
+from msgspec import Struct
+
+from apilane.model.definition import Entity, SortKey
+from apilane.model.filter import Leaf, Node, Operator
+from apilane.model.migration import Migration
+from apilane.sql.filter import bind_filter
+from apilane.sql.select import ReadShape, select_records
+from apilane.sql.statement import Statement, Value
+from apilane.sql.tables import table_of
+from apilane.sql.write import delete_by_ids, insert_row, select_where, update_row
+from apilane.storage.protocol import Driver, Result, Session, Step, Unit
+from apilane.testing.conformance.tables import ENTITIES, THINGS
+
+__all__ = ["Database", "DriverCase"]
+
+T = TypeVar("T")
+
+
+class DriverCase(Struct, frozen=True):
+    """What the fixture ``driver_case`` gives."""
+
+    make_driver: Callable[[], Driver]
+    """A driver of its own for each test; it is closed at the end."""
+    fresh_address: Callable[[], str]
+    """The address of an empty database that nobody else uses."""
+
+
+class Database:
+    """A fresh database with the suite's tables, its driver and an event loop."""
+
+    def __init__(self, case: DriverCase, runner: asyncio.Runner) -> None:
+        self._runner = runner
+        self.driver = case.make_driver()
+        self.address = case.fresh_address()
+        self.session: Session = self.driver.session(self.address)
+        self.dialect = self.driver.dialect
+        self.entities: tuple[Entity, ...] = ()
+
+    def wait(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        """Run to its end."""
+        return self._runner.run(coroutine)
+
+    def migrate(self, entities: tuple[Entity, ...], **renames: Any) -> None:
+        """Turn the tables there are into those of ``entities``."""
+        ddl = self.dialect.migrate(Migration(self.entities, entities, **renames))
+        self.wait(self.session.alter(lambda: _steps([Step(Statement(text, writes=True)) for text in ddl])))
+        self.entities = entities
+
+    def close(self) -> None:
+        self.wait(self.driver.close())
+
+    def number(self, text: str) -> Value:
+        """A number with decimals as services bind it."""
+        return Decimal(text) if self.driver.features.exact_decimals else float(text)
+
+    def table(self, entity: Entity) -> sa.Table:
+        return table_of(entity, self.dialect)
+
+    # Steps of units.
+
+    def inserting(self, entity: Entity = THINGS, **values: Value) -> Step:
+        if entity is THINGS:
+            values.setdefault("Name", "thing")
+        encoded = {k: self.dialect.encode_boolean(v) if isinstance(v, bool) else v for k, v in values.items()}
+        statement = insert_row(self.table(entity), tuple(encoded), self.dialect)
+        return Step(statement, statement.parameters(encoded))
+
+    def updating(self, id: int, entity: Entity = THINGS, **values: Value) -> Step:
+        statement = update_row(self.table(entity), tuple(values), (), self.dialect)
+        return Step(statement, statement.parameters({"id": id} | {f"new_{k}": v for k, v in values.items()}))
+
+    def deleting(self, id: int, entity: Entity = THINGS) -> Step:
+        statement = delete_by_ids(self.table(entity), 1, self.dialect)
+        return Step(statement, statement.parameters({"id0": id}))
+
+    def reading(self, *columns: str, entity: Entity = THINGS) -> Step:
+        return Step(select_where(self.table(entity), columns, (), self.dialect))
+
+    # Whole units and reads.
+
+    def write(self, *steps: Step, single: bool = False) -> list[Result]:
+        """One unit of these steps."""
+        return self.wait(self.session.run(lambda: _steps(steps), single=single))
+
+    def unit(self, make: Callable[[], Unit[T]]) -> T:
+        return self.wait(self.session.run(make))
+
+    def insert(self, entity: Entity = THINGS, **values: Value) -> int:
+        (result,) = self.write(self.inserting(entity, **values), single=True)
+        if result.inserted_id is None:
+            raise AssertionError("an insert gave no id")
+        return result.inserted_id
+
+    def rows(self, *columns: str, entity: Entity = THINGS, order: Sequence[SortKey] = ()) -> list[tuple[Any, ...]]:
+        """Every row, decoded, by the keys of ``order`` and ``ID``."""
+        shape = ReadShape(columns, order=tuple(order) or (SortKey("ID"),))
+        return self._read(entity, shape, ())
+
+    def found(self, property: str, operator: str, value: Any, entity: Entity = THINGS) -> list[int]:
+        """IDs of the rows that match one condition."""
+        leaf = entity.property(property)
+        if leaf is None:
+            raise AssertionError(f"no property {property}")
+        return self.matching(Leaf(leaf, Operator(operator), value), entity)
+
+    def matching(self, node: Node, entity: Entity = THINGS) -> list[int]:
+        shape, values = bind_filter(node, self.dialect)
+        rows = self._read(entity, ReadShape(("ID",), filter=shape, order=(SortKey("ID"),)), values)
+        return [row[0] for row in rows]
+
+    def _read(self, entity: Entity, shape: ReadShape, values: Sequence[Value]) -> list[tuple[Any, ...]]:
+        statement = select_records(entity, self.table(entity), shape, self.dialect)
+        parameters = statement.parameters({f"f{i}": value for i, value in enumerate(values)})
+        rows = self.wait(self.session.fetch(statement, parameters))
+        known = {property.name: property for property in entity.properties}
+        decoders = [self.dialect.decoder(known[name]) for name in shape.columns]
+        return [
+            tuple(
+                value if value is None or decode is None else decode(value)
+                for value, decode in zip(row, decoders, strict=True)
+            )
+            for row in rows
+        ]
+
+
+def _steps(steps: Sequence[Step]) -> Generator[Step, Result, list[Result]]:
+    results = []
+    for step in steps:
+        results.append((yield step))  # noqa: PERF401  # a comprehension cannot yield
+    return results
+
+
+def open_database(case: DriverCase, runner: asyncio.Runner) -> Database:
+    """A fresh database with the suite's tables."""
+    database = Database(case, runner)
+    database.migrate(ENTITIES)
+    return database

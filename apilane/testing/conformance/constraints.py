@@ -1,0 +1,126 @@
+"""Constraints, and what their violation is called (errors.md section 4, B-E6)."""
+
+from __future__ import annotations
+
+import pytest
+
+from apilane.model.text import fold
+from apilane.sql.statement import Value
+from apilane.storage.errors import ForeignKeyViolation, MissingObject, NotNullViolation, UniqueViolation
+from apilane.testing.conformance.case import Database
+from apilane.testing.conformance.tables import MAKERS, PARTS, USERS
+
+__all__ = ["Constraints"]
+
+
+def _user(email: str, username: str) -> dict[str, Value]:
+    return {
+        "Email": email,
+        "H_Email_Fold": fold(email),
+        "Username": username,
+        "H_Username_Fold": fold(username),
+        "Created": 1,
+        "EmailConfirmed": False,
+        "Password": "hash",
+    }
+
+
+class Constraints:
+    def test_unique_names_its_column(self, db: Database) -> None:
+        """A value that is there already is a UniqueViolation with the column, and nothing is written."""
+        db.insert(Code="x")
+        with pytest.raises(UniqueViolation) as caught:
+            db.insert(Code="x")
+        assert caught.value.columns == ("Code",)
+        assert len(db.rows("ID")) == 1
+
+    def test_unique_names_every_column(self, db: Database) -> None:
+        """A constraint on two columns names both."""
+        db.insert(Kind="k", Grade=1)
+        db.insert(Kind="k", Grade=2)
+        with pytest.raises(UniqueViolation) as caught:
+            db.insert(Kind="k", Grade=1)
+        assert sorted(caught.value.columns) == ["Grade", "Kind"]
+
+    def test_unique_by_update(self, db: Database) -> None:
+        """An update can violate uniqueness too."""
+        db.insert(Code="x")
+        other = db.insert(Code="y")
+        with pytest.raises(UniqueViolation):
+            db.write(db.updating(other, Code="x"), single=True)
+
+    def test_several_nulls_are_unique(self, db: Database) -> None:
+        """Any number of nulls pass a unique constraint, also beside a value."""
+        for _ in range(3):
+            db.insert(Code=None, Kind="k", Grade=None)
+        assert len(db.rows("ID")) == 3
+
+    def test_hidden_column_shows_the_property(self, db: Database) -> None:
+        """The uniqueness of an e-mail address ignores letter case, and its violation names Email."""
+        db.insert(USERS, **_user("É@x.y", "one"))
+        with pytest.raises(UniqueViolation) as caught:
+            db.insert(USERS, **_user("é@X.Y", "two"))
+        assert caught.value.columns == ("Email",)
+        with pytest.raises(UniqueViolation) as caught:
+            db.insert(USERS, **_user("other@x.y", "ONE"))
+        assert caught.value.columns == ("Username",)
+
+    def test_not_null_names_its_column(self, db: Database) -> None:
+        """Null in a required column is a NotNullViolation with the column."""
+        with pytest.raises(NotNullViolation) as caught:
+            db.insert(Name=None)
+        assert caught.value.columns == ("Name",)
+
+    def test_reference_must_exist(self, db: Database) -> None:
+        """A reference that leads nowhere is a ForeignKeyViolation, on insert and on update."""
+        with pytest.raises(ForeignKeyViolation):
+            db.insert(Maker=99)
+        id = db.insert()
+        with pytest.raises(ForeignKeyViolation):
+            db.write(db.updating(id, Maker=99))
+
+    def test_no_action_keeps_the_referenced_row(self, db: Database) -> None:
+        """A row that is referred to cannot go."""
+        maker = db.insert(MAKERS, Name="m")
+        db.insert(Maker=maker)
+        with pytest.raises(ForeignKeyViolation):
+            db.write(db.deleting(maker, MAKERS), single=True)
+        assert len(db.rows("ID", entity=MAKERS)) == 1
+
+    def test_set_null(self, db: Database) -> None:
+        """A reference with SetNull is emptied when its row goes."""
+        maker = db.insert(MAKERS, Name="m")
+        db.insert(Sponsor=maker)
+        db.write(db.deleting(maker, MAKERS))
+        assert db.rows("Sponsor") == [(None,)]
+
+    def test_cascade(self, db: Database) -> None:
+        """Rows that refer with Cascade go along."""
+        thing = db.insert()
+        db.insert(PARTS, Thing=thing)
+        db.write(db.deleting(thing))
+        assert db.rows("ID", entity=PARTS) == []
+
+    def test_reference_to_its_own_table(self, db: Database) -> None:
+        """A table may refer to itself."""
+        whole = db.insert()
+        part = db.insert(Whole=whole)
+        with pytest.raises(ForeignKeyViolation):
+            db.write(db.deleting(whole))
+        db.write(db.deleting(part), db.deleting(whole))
+
+    def test_unknown_table(self, db: Database) -> None:
+        """A table that is not there is a MissingObject, for reads and in units."""
+        unknown = MAKERS.__class__(name="Unknown", properties=MAKERS.properties)
+        with pytest.raises(MissingObject):
+            db.rows("ID", entity=unknown)
+        with pytest.raises(MissingObject):
+            db.insert(unknown, Name="x")
+
+    def test_unknown_column(self, db: Database) -> None:
+        """A column that is not there is a MissingObject and never taken for a text."""
+        more = MAKERS.__class__(name="Makers", properties=(*MAKERS.properties, PARTS.properties[1]))
+        with pytest.raises(MissingObject):
+            db.rows("Thing", entity=more)
+        with pytest.raises(MissingObject):
+            db.insert(more, Name="x", Thing=1)

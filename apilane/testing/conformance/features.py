@@ -1,0 +1,97 @@
+"""Each flag of ``Features`` holds, and so does its absence."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from apilane.sql.statement import Statement
+from apilane.storage.errors import ForeignKeyViolation, NotNullViolation, StorageError, Unavailable
+from apilane.storage.protocol import Driver, Result, Session, Step
+from apilane.testing.conformance.case import Database
+from apilane.testing.conformance.tables import MAKERS
+
+__all__ = ["FlagsProven"]
+
+
+class FlagsProven:
+    def test_shapes(self, db: Database) -> None:
+        """Driver and session have every method of the protocol, and the driver says who it is."""
+        assert isinstance(db.driver, Driver)
+        assert isinstance(db.session, Session)
+        assert db.driver.name
+        assert db.driver.version
+
+    def test_embedded(self, db: Database) -> None:
+        """``embedded``: the address is a path; a missing folder is Unavailable and named."""
+        if not db.driver.features.embedded:
+            assert not Path(db.address).exists()
+            return
+        assert Path(db.address).is_file()
+        missing = Path(db.address).parent / "missing" / "x.db"
+        session = db.driver.session(str(missing))
+        with pytest.raises(Unavailable, match="missing"):
+            db.wait(session.fetch(db.reading("ID").statement))
+        with pytest.raises(Unavailable, match="missing"):
+            db.wait(session.run(lambda: _one(db.inserting())))
+
+    def test_exact_decimals(self, db: Database) -> None:
+        """``exact_decimals``: 18 digits come back as they went in; otherwise they do not."""
+        value = Decimal("1234567890.12345678")
+        db.insert(Exact=value if db.driver.features.exact_decimals else float(value))
+        ((stored,),) = db.rows("Exact")
+        assert (Decimal(stored) == value) is db.driver.features.exact_decimals
+
+    def test_transactional_ddl(self, db: Database) -> None:
+        """``transactional_ddl``: of a failing migration nothing stays; otherwise its first statement does."""
+        create, *_ = [text for text in _new_table(db) if text.startswith("CREATE TABLE")]
+
+        def unit() -> Generator[Step, Result, None]:
+            yield Step(Statement(create, writes=True))
+            yield db.inserting(Name=None)
+
+        with pytest.raises(NotNullViolation):
+            db.wait(db.session.alter(unit))
+        stayed = True
+        try:
+            db.rows("ID", entity=_RETURNS)
+        except StorageError:
+            stayed = False
+        assert stayed is not db.driver.features.transactional_ddl
+
+    def test_reads_after_failure(self, db: Database) -> None:
+        """``reads_after_failure``: a unit may look around after a step failed."""
+        if not db.driver.features.reads_after_failure:
+            return
+
+        def unit() -> Generator[Step, Result, int]:
+            yield db.inserting(MAKERS, Name="m")
+            try:
+                yield db.inserting(Maker=99)
+            except ForeignKeyViolation:
+                return len((yield db.reading("ID", entity=MAKERS)).rows)
+            return -1
+
+        assert db.unit(unit) == 1
+
+    def test_names_foreign_keys(self, db: Database) -> None:
+        """``names_foreign_keys``: the violation carries the column; otherwise none."""
+        with pytest.raises(ForeignKeyViolation) as caught:
+            db.insert(Maker=99)
+        assert caught.value.columns == (("Maker",) if db.driver.features.names_foreign_keys else ())
+
+
+_RETURNS = MAKERS.__class__(name="Returns", properties=MAKERS.properties)
+
+
+def _new_table(db: Database) -> list[str]:
+    from apilane.model.migration import Migration
+
+    return db.dialect.migrate(Migration(db.entities, (*db.entities, _RETURNS)))
+
+
+def _one(step: Step) -> Generator[Step, Result, None]:
+    yield step

@@ -1,0 +1,227 @@
+"""Changing tables that hold rows."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+from apilane.model.definition import Constraint, Entity, ForeignKey, Index, OnDelete, Property, PropertyType, Unique
+from apilane.model.migration import Migration, Renames
+from apilane.storage.errors import ForeignKeyViolation, MissingObject, StorageError, UniqueViolation
+from apilane.testing.conformance.case import Database
+from apilane.testing.conformance.tables import ENTITIES, MAKERS, PARTS, THINGS, key
+
+__all__ = ["Migrations"]
+
+_OTHERS = tuple(entity for entity in ENTITIES if entity.name != "Makers")
+
+
+def _makers(*more: Property, constraints: tuple[Constraint, ...] = (), indexes: tuple[Index, ...] = ()) -> Entity:
+    return Entity(name="Makers", properties=(*MAKERS.properties, *more), constraints=constraints, indexes=indexes)
+
+
+def _number(name: str, *, required: bool = False, decimals: int = 0) -> Property:
+    return Property(name=name, type=PropertyType.Number, required=required, decimal_places=decimals)
+
+
+def _changed(entity: Entity, name: str, **values: object) -> Entity:
+    """``entity`` with another form of one property."""
+    properties = (msgspec.structs.replace(p, **values) if p.name == name else p for p in entity.properties)
+    return msgspec.structs.replace(entity, properties=tuple(properties))
+
+
+class Migrations:
+    def test_deterministic(self, db: Database) -> None:
+        """The same migration gives the same statements, and none when nothing changes."""
+        migration = Migration((), ENTITIES)
+        assert db.dialect.migrate(migration) == db.dialect.migrate(migration)
+        assert db.dialect.migrate(Migration(ENTITIES, ENTITIES)) == []
+
+    def test_new_properties(self, db: Database) -> None:
+        """New columns are null in the rows there are; required ones take their default."""
+        id = db.insert(MAKERS, Name="m")
+        new = _makers(
+            Property(name="Text"),
+            Property(name="Need", required=True, maximum=50),
+            _number("Amount", required=True, decimals=2),
+            Property(name="Flag", type=PropertyType.Boolean, required=True),
+        )
+        db.migrate((*_OTHERS, new))
+        assert db.rows("ID", "Text", "Need", "Amount", "Flag", entity=new) == [(id, None, "", 0, False)]
+
+    def test_new_reference(self, db: Database) -> None:
+        """A new optional reference is checked from then on."""
+        db.insert(MAKERS, Name="m")
+        new = _makers(_number("Part"), constraints=(ForeignKey(property="Part", entity="Parts"),))
+        db.migrate((*_OTHERS, new))
+        with pytest.raises(ForeignKeyViolation):
+            db.insert(new, Name="n", Part=5)
+
+    def test_reference_on_an_old_property(self, db: Database) -> None:
+        """A constraint may come to a filled column; rows and the key sequence stay."""
+        first = db.insert(MAKERS, Name="m")
+        gone = db.insert(MAKERS, Name="n")
+        db.write(db.deleting(gone, MAKERS))
+        plain = _makers(_number("Part"))
+        db.migrate((*_OTHERS, plain))
+        new = _makers(_number("Part"), constraints=(ForeignKey(property="Part", entity="Parts"),))
+        db.migrate((*_OTHERS, new))
+        assert db.rows("ID", "Name", entity=new) == [(first, "m")]
+        assert db.insert(new, Name="o") > gone
+        with pytest.raises(ForeignKeyViolation):
+            db.insert(new, Name="p", Part=5)
+
+    def test_reference_that_rows_break(self, db: Database) -> None:
+        """A constraint that the rows do not meet is refused."""
+        plain = _makers(_number("Part"))
+        db.migrate((*_OTHERS, plain))
+        db.insert(plain, Name="m", Part=5)
+        with pytest.raises(ForeignKeyViolation):
+            db.migrate((*_OTHERS, _makers(_number("Part"), constraints=(ForeignKey(property="Part", entity="Parts"),))))
+
+    def test_changed_delete_logic(self, db: Database) -> None:
+        """Changing only what happens on delete takes effect."""
+        thing = db.insert()
+        db.insert(PARTS, Thing=thing)
+        stays = msgspec.structs.replace(PARTS, constraints=(ForeignKey(property="Thing", entity="Things"),))
+        db.migrate(tuple(stays if entity is PARTS else entity for entity in ENTITIES))
+        with pytest.raises(ForeignKeyViolation):
+            db.write(db.deleting(thing))
+
+    def test_rows_that_refer_survive(self, db: Database) -> None:
+        """Building a table anew does not touch the rows that refer to it, cascade or not."""
+        thing = db.insert()
+        db.insert(PARTS, Thing=thing)
+        wider = _changed(THINGS, "Price", decimal_places=3)
+        db.migrate(tuple(wider if entity is THINGS else entity for entity in ENTITIES))
+        assert db.rows("Thing", entity=PARTS) == [(thing,)]
+        db.write(db.deleting(thing, wider))
+        assert db.rows("ID", entity=PARTS) == []
+
+    def test_new_unique(self, db: Database) -> None:
+        """A unique constraint that the rows meet holds from then on; one they break is refused."""
+        db.insert(MAKERS, Name="m")
+        unique = _makers(constraints=(Unique(properties=("Name",)),))
+        db.migrate((*_OTHERS, unique))
+        with pytest.raises(UniqueViolation):
+            db.insert(unique, Name="m")
+        db.migrate((*_OTHERS, _makers()))
+        db.insert(MAKERS, Name="m")
+        with pytest.raises(UniqueViolation):
+            db.migrate((*_OTHERS, unique))
+
+    def test_required_or_not(self, db: Database) -> None:
+        """A column may become optional and required again; nulls forbid it."""
+        id = db.insert(MAKERS, Name="m")
+        optional = _changed(MAKERS, "Name", required=False)
+        db.migrate((*_OTHERS, optional))
+        db.write(db.updating(id, optional, Name=None))
+        with pytest.raises(StorageError):
+            db.migrate((*_OTHERS, MAKERS))
+        db.write(db.updating(id, optional, Name="n"))
+        db.migrate((*_OTHERS, MAKERS))
+        assert db.rows("ID", "Name", entity=MAKERS) == [(id, "n")]
+
+    def test_removed_property_and_entity(self, db: Database) -> None:
+        """What is removed is gone, the rest stays."""
+        makers = _makers(Property(name="Text"), indexes=(Index(("Text",)),))
+        db.migrate((*_OTHERS, makers))
+        id = db.insert(makers, Name="m", Text="t")
+        without = tuple(entity for entity in _OTHERS if entity.name != "Parts")
+        db.migrate((*without, MAKERS))
+        assert db.rows("ID", "Name", entity=MAKERS) == [(id, "m")]
+        with pytest.raises(MissingObject):
+            db.rows("Text", entity=makers)
+        with pytest.raises(MissingObject):
+            db.rows("ID", entity=PARTS)
+
+    def test_renamed_entity(self, db: Database) -> None:
+        """A renamed table keeps its rows, sequence and constraints, and the references to it."""
+        maker = db.insert(MAKERS, Name="m")
+        db.insert(Maker=maker)
+        makers = msgspec.structs.replace(MAKERS, name="Producers")
+        keys = {"Maker": "Producers", "Sponsor": "Producers"}
+        constraints = tuple(
+            msgspec.structs.replace(c, entity=keys.get(c.property, c.entity)) if isinstance(c, ForeignKey) else c
+            for c in THINGS.constraints
+        )
+        things = msgspec.structs.replace(THINGS, constraints=constraints)
+        others = tuple(things if entity is THINGS else entity for entity in _OTHERS)
+        db.migrate((*others, makers), renames=Renames(entities={"Producers": "Makers"}))
+        assert db.rows("ID", "Name", entity=makers) == [(maker, "m")]
+        with pytest.raises(ForeignKeyViolation):
+            db.write(db.deleting(maker, makers))
+        assert db.insert(makers, Name="n") > maker
+
+    def test_renamed_properties(self, db: Database) -> None:
+        """Columns may be renamed, swapped too, and their constraints go along."""
+        one = Entity(
+            name="Pairs",
+            properties=(key(), Property(name="Left", maximum=50), Property(name="Right", maximum=50)),
+            constraints=(Unique(properties=("Left",)),),
+        )
+        db.migrate((*ENTITIES, one))
+        id = db.insert(one, Left="l", Right="r")
+        swapped = Renames(properties={("Pairs", "Left"): "Right", ("Pairs", "Right"): "Left"})
+        two = msgspec.structs.replace(one, constraints=(Unique(properties=("Right",)),))
+        db.migrate((*ENTITIES, two), renames=swapped)
+        assert db.rows("ID", "Left", "Right", entity=two) == [(id, "r", "l")]
+        with pytest.raises(UniqueViolation) as caught:
+            db.insert(two, Right="l")
+        assert caught.value.columns == ("Right",)
+        three = msgspec.structs.replace(
+            one,
+            properties=(key(), Property(name="Left", maximum=50), Property(name="Fresh", maximum=50)),
+            constraints=(Unique(properties=("Fresh",)),),
+        )
+        db.migrate((*ENTITIES, three), renames=Renames(properties={("Pairs", "Fresh"): "Right"}))
+        with pytest.raises(UniqueViolation) as caught:
+            db.insert(three, Fresh="l")
+        assert caught.value.columns == ("Fresh",)
+
+    def test_swapped_entities(self, db: Database) -> None:
+        """Two tables may swap their names."""
+        one = Entity(name="Firsts", properties=(key(), Property(name="Text", maximum=50)))
+        two = Entity(name="Seconds", properties=one.properties)
+        db.migrate((*ENTITIES, one, two))
+        db.insert(one, Text="was first")
+        db.migrate((*ENTITIES, one, two), renames=Renames(entities={"Firsts": "Seconds", "Seconds": "Firsts"}))
+        assert db.rows("Text", entity=two) == [("was first",)]
+        assert db.rows("ID", entity=one) == []
+
+    def test_names_that_meet(self, db: Database) -> None:
+        """Two entities whose constraints would have the same name in the database live together."""
+        one = Entity(
+            name="Shop_Item",
+            properties=(key(), Property(name="Name", maximum=50)),
+            constraints=(Unique(properties=("Name",)),),
+        )
+        two = Entity(
+            name="Shop",
+            properties=(key(), Property(name="Item_Name", maximum=50)),
+            constraints=(Unique(properties=("Item_Name",)),),
+        )
+        db.migrate((*ENTITIES, one, two))
+        db.insert(two, Item_Name="x")
+        with pytest.raises(UniqueViolation) as caught:
+            db.insert(two, Item_Name="x")
+        assert caught.value.columns == ("Item_Name",)
+
+    def test_reads_go_on_with_new_tables(self, db: Database) -> None:
+        """A read that ran before a migration runs after it."""
+        db.insert(MAKERS, Name="m")
+        before = db.rows("ID", "Name", entity=MAKERS)
+        db.migrate((*_OTHERS, _changed(MAKERS, "Name", required=False)))
+        assert db.rows("ID", "Name", entity=MAKERS) == before
+
+    def test_set_null_from_cascade(self, db: Database) -> None:
+        """Delete logic may change from one to another on a filled table."""
+        thing = db.insert()
+        optional = _changed(PARTS, "Thing", required=False)
+        empties = msgspec.structs.replace(
+            optional, constraints=(ForeignKey(property="Thing", entity="Things", on_delete=OnDelete.SetNull),)
+        )
+        db.insert(PARTS, Thing=thing)
+        db.migrate(tuple(empties if entity is PARTS else entity for entity in ENTITIES))
+        db.write(db.deleting(thing))
+        assert db.rows("Thing", entity=empties) == [(None,)]

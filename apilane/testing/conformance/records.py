@@ -1,0 +1,101 @@
+"""Writing, reading, ordering and paging of records."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from apilane.model.definition import Direction, SortKey
+from apilane.sql.select import ReadShape, count_records, select_records
+from apilane.sql.write import insert_row
+from apilane.storage.protocol import Step
+from apilane.testing.conformance.case import Database
+from apilane.testing.conformance.tables import MAKERS, THINGS
+
+__all__ = ["Records"]
+
+
+class Records:
+    def test_insert_gives_new_ids(self, db: Database) -> None:
+        """Each insert answers with the id of its row, and ids grow."""
+        first, second = db.insert(Name="a"), db.insert(Name="b")
+        assert second > first
+        assert db.rows("ID", "Name") == [(first, "a"), (second, "b")]
+
+    def test_explicit_id_moves_the_sequence(self, db: Database) -> None:
+        """A row may bring its id, and the next generated one lies beyond it."""
+        assert db.insert(ID=1000, Name="a") == 1000
+        assert db.insert(Name="b") > 1000
+
+    def test_ids_are_not_reused(self, db: Database) -> None:
+        """The id of a deleted row never comes back, not even the highest."""
+        gone = db.insert()
+        db.write(db.deleting(gone))
+        assert db.insert() > gone
+
+    def test_missing_columns_take_defaults(self, db: Database) -> None:
+        """Columns left out of an insert are null, or the default of a required one."""
+        statement = insert_row(db.table(THINGS), ("Note",), db.dialect)
+        db.write(Step(statement, statement.parameters({"Note": "n"})))
+        assert db.rows("Name", "Note", "Count") == [("", "n", None)]
+
+    def test_insert_without_columns(self, db: Database) -> None:
+        """A row of nothing but defaults can be inserted."""
+        db.write(Step(insert_row(db.table(MAKERS), (), db.dialect)))
+        assert db.rows("Name", entity=MAKERS) == [("",)]
+
+    def test_update_counts_matched_rows(self, db: Database) -> None:
+        """An update that changes nothing still matches its row; one of a missing row matches none."""
+        id = db.insert(Name="same")
+        assert [r.matched for r in db.write(db.updating(id, Name="same"), db.updating(id + 1, Name="same"))] == [1, 0]
+
+    def test_delete_counts_rows(self, db: Database) -> None:
+        """A delete tells how many rows went."""
+        id = db.insert()
+        assert [r.matched for r in db.write(db.deleting(id), db.deleting(id))] == [1, 0]
+
+    def test_nulls_sort_first_ascending(self, db: Database) -> None:
+        """Nulls come first ascending and last descending, ties by id."""
+        ids = [db.insert(Count=count) for count in (2, None, 1, 2)]
+        two, null, one, again = ids
+        assert db.rows("ID", order=[SortKey("Count")]) == [(null,), (one,), (two,), (again,)]
+        assert db.rows("ID", order=[SortKey("Count", Direction.DESC)]) == [(two,), (again,), (one,), (null,)]
+
+    def test_pages(self, db: Database) -> None:
+        """Limit and offset cut the ordered rows; beyond the end there are none."""
+        ids = [db.insert() for _ in range(5)]
+        shape = ReadShape(("ID",), order=(SortKey("ID"),), paged=True)
+        statement = select_records(THINGS, db.table(THINGS), shape, db.dialect)
+
+        def page(limit: int, offset: int) -> list[Any]:
+            parameters = statement.parameters({"limit": limit, "offset": offset})
+            return [row[0] for row in db.wait(db.session.fetch(statement, parameters))]
+
+        assert [page(2, 0), page(2, 4), page(2, 6)] == [ids[:2], ids[4:], []]
+
+    def test_counts(self, db: Database) -> None:
+        """A count gives one row with one number."""
+        db.insert()
+        statement = count_records(THINGS, db.table(THINGS), (), None, db.dialect)
+        assert [tuple(row) for row in db.wait(db.session.fetch(statement))] == [(1,)]
+
+    def test_stream_gives_every_row(self, db: Database) -> None:
+        """A stream gives all rows in batches, and may be left half-way."""
+        db.write(*(db.inserting(Count=n) for n in range(1203)))
+
+        async def all_rows() -> list[Any]:
+            statement = db.reading("Count").statement
+            return [row[0] async for batch in db.session.stream(statement) for row in batch]
+
+        async def first_batch() -> int:
+            batches = db.session.stream(db.reading("Count").statement)
+            return len(await anext(batches))
+
+        assert sorted(db.wait(all_rows())) == list(range(1203))
+        assert db.wait(first_batch()) > 0
+
+    def test_change_mark_tells_commits(self, db: Database) -> None:
+        """The mark changes with a commit of somebody else and stays without one."""
+        before = db.wait(db.session.change_mark())
+        again = db.wait(db.session.change_mark())
+        db.insert()
+        assert before == again != db.wait(db.session.change_mark())

@@ -1,0 +1,136 @@
+"""Units: all or nothing, durable when answered, and failures thrown into them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Generator
+from functools import partial
+
+import pytest
+
+from apilane.storage.errors import NotNullViolation, StorageError, UniqueViolation
+from apilane.storage.protocol import Result, Step
+from apilane.testing.conformance.case import Database
+
+__all__ = ["Units"]
+
+Steps = Generator[Step, Result, int]
+
+
+class _OwnError(Exception):
+    """Raised by a unit."""
+
+
+class Units:
+    def test_value_of_a_unit(self, db: Database) -> None:
+        """A unit's return value is the answer, also without any step."""
+
+        def unit() -> Steps:
+            return 42
+            yield
+
+        assert db.unit(unit) == 42
+
+    def test_unit_reads_its_own_writes(self, db: Database) -> None:
+        """A read inside a unit sees what the unit wrote."""
+
+        def unit() -> Steps:
+            yield db.inserting(Name="x")
+            return len((yield db.reading("ID")).rows)
+
+        assert db.unit(unit) == 1
+
+    @pytest.mark.parametrize("single", [False, True])
+    def test_failing_step_undoes_the_unit(self, db: Database, single: bool) -> None:
+        """A failure that the unit lets pass reaches the caller, and nothing of the unit stays."""
+        steps = [db.inserting(Name=None)] if single else [db.inserting(Name="x"), db.inserting(Name=None)]
+        with pytest.raises(NotNullViolation):
+            db.write(*steps, single=single)
+        assert db.rows("ID") == []
+
+    @pytest.mark.parametrize("single", [False, True])
+    def test_own_error_undoes_the_unit(self, db: Database, single: bool) -> None:
+        """An error the unit raises itself reaches the caller as it is, and nothing of the unit stays."""
+
+        def unit() -> Steps:
+            yield db.inserting(Name="x")
+            raise _OwnError
+
+        with pytest.raises(_OwnError):
+            db.wait(db.session.run(unit, single=single))
+        assert db.rows("ID") == []
+
+    def test_failure_may_become_another(self, db: Database) -> None:
+        """A unit may turn a storage failure into an error of its own."""
+
+        def unit() -> Steps:
+            try:
+                yield db.inserting(Name=None)
+            except NotNullViolation as error:
+                raise _OwnError from error
+            return 0
+
+        with pytest.raises(_OwnError) as caught:
+            db.unit(unit)
+        assert isinstance(caught.value.__cause__, NotNullViolation)
+
+    def test_original_error_is_the_cause(self, db: Database) -> None:
+        """The client library's own error is kept as the cause."""
+        with pytest.raises(StorageError) as caught:
+            db.insert(Name=None)
+        assert caught.value.__cause__ is not None
+
+    def test_answered_units_are_seen(self, db: Database) -> None:
+        """A read after an answered unit sees it, every time."""
+        for n in range(20):
+            db.insert(Count=n)
+            assert len(db.rows("ID")) == n + 1
+
+    def test_many_at_once(self, db: Database) -> None:
+        """Units submitted together all take effect, each with an id of its own."""
+
+        async def scenario() -> list[int | None]:
+            def unit(n: int) -> Generator[Step, Result, int | None]:
+                return (yield db.inserting(Count=n)).inserted_id
+
+            return await asyncio.gather(*(db.session.run(partial(unit, n), single=n % 2 == 0) for n in range(200)))
+
+        ids = db.wait(scenario())
+        assert len(set(ids)) == 200
+        assert sorted(row[0] for row in db.rows("Count")) == list(range(200))
+
+    @pytest.mark.parametrize("single", [False, True])
+    def test_failures_stay_with_their_units(self, db: Database, single: bool) -> None:
+        """Among many units that commit together only the failing ones fail."""
+
+        def unit(n: int) -> Generator[Step, Result, int]:
+            yield db.inserting(Name=None if n % 5 == 0 else "x", Count=n)
+            if n % 5 == 1:
+                raise _OwnError
+            return n
+
+        async def scenario() -> list[int | BaseException]:
+            runs = (db.session.run(partial(unit, n), single=single) for n in range(100))
+            return await asyncio.gather(*runs, return_exceptions=True)
+
+        answers = db.wait(scenario())
+        assert all(isinstance(answers[n], NotNullViolation) for n in range(0, 100, 5))
+        assert all(isinstance(answers[n], _OwnError) for n in range(1, 100, 5))
+        fine = [n for n in range(100) if n % 5 > 1]
+        assert [answers[n] for n in fine] == fine
+        assert sorted(row[0] for row in db.rows("Count")) == fine
+
+    def test_one_of_a_race_wins(self, db: Database) -> None:
+        """Of many callers with one unique value exactly one succeeds."""
+
+        async def scenario() -> list[object]:
+            step = db.inserting(Code="same")
+
+            def unit() -> Generator[Step, Result, None]:
+                yield step
+
+            return await asyncio.gather(*(db.session.run(unit) for _ in range(30)), return_exceptions=True)
+
+        answers = db.wait(scenario())
+        assert answers.count(None) == 1
+        assert sum(isinstance(answer, UniqueViolation) for answer in answers) == 29

@@ -1,0 +1,166 @@
+from __future__ import annotations
+
+import json
+import os
+import pty
+import subprocess
+import sys
+from pathlib import Path
+
+import apsw
+import pytest
+from click.testing import CliRunner, Result
+
+from apilane.cli.main import cli
+
+BASE = "Apilane: 1\nApplication: {Name: Shop}\nEntities: [{Name: Items, Properties: [{Name: Title}]}]\n"
+EMPTY = "Apilane: 1\nApplication: {Name: Shop}\nEntities: []\n"
+SHOP = Path(__file__).parents[1] / "data" / "shop.json"
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty working directory with a data dir named ``data`` to come."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("APILANE_DATA_DIR", str(tmp_path / "data"))
+    return tmp_path
+
+
+def run(*arguments: str) -> Result:
+    return CliRunner().invoke(cli, arguments)
+
+
+def applied(folder: Path, text: str, *options: str, name: str = "a.yaml") -> Result:
+    (folder / name).write_text(text)
+    return run("apply", name, *options)
+
+
+def exported() -> str:
+    return run("export", "Shop").stdout
+
+
+def test_apply_prints_name_and_token_on_stdout_and_the_rest_on_stderr(folder: Path) -> None:
+    """Scripts read ``NAME TOKEN``; the plan is for people."""
+    done = applied(folder, BASE)
+    assert done.exit_code == 0
+    name, token = done.stdout.split()
+    assert (name, len(token)) == ("Shop", 36)
+    assert "+ Entities[Items]: Title" in done.stderr
+    assert (folder / "data" / "apps" / token / "data.db").exists()
+    again = applied(folder, BASE)
+    assert again.stdout == done.stdout
+    assert "nothing to change" in again.stderr
+
+
+def test_the_recorded_application_is_applied(folder: Path) -> None:
+    """The application of the recorded calls can be made, and its export changes nothing."""
+    document = json.loads(SHOP.read_text())
+    for rule in document["Security"]:
+        rule.pop("RateLimit", None)
+    assert applied(folder, json.dumps(document), name="shop.json").exit_code == 0
+    for format in ("yaml", "json"):
+        assert run("export", "Shop", "--format", format, "--output", f"out.{format}").exit_code == 0
+        assert "nothing to change" in run("apply", f"out.{format}").stderr
+
+
+def test_a_dry_run_changes_nothing(folder: Path) -> None:
+    """The plan is printed and no application comes of it."""
+    done = applied(folder, BASE, "--dry-run")
+    assert (done.exit_code, done.stdout) == (0, "")
+    assert "+ Entities[Items]" in done.stderr
+    assert run("export", "Shop").exit_code == 1
+
+
+def test_nobody_to_ask_changes_nothing(folder: Path) -> None:
+    """Without a terminal and without --yes a loss of data ends with exit code 3."""
+    applied(folder, BASE)
+    before = exported()
+    done = applied(folder, EMPTY)
+    assert (done.exit_code, done.stdout) == (3, "")
+    assert "LOSES DATA" in done.stderr
+    assert exported() == before
+    assert applied(folder, EMPTY, "--yes").exit_code == 0
+    assert "Items" not in exported()
+
+
+@pytest.mark.parametrize(("answer", "code"), [("y\n", 0), ("n\n", 3)])
+def test_somebody_at_a_terminal_is_asked(folder: Path, answer: str, code: int) -> None:
+    """At a terminal the question decides."""
+    applied(folder, BASE)
+    (folder / "a.yaml").write_text(EMPTY)
+    ours, theirs = pty.openpty()
+    os.write(ours, answer.encode())
+    command = [sys.executable, "-c", "from apilane.cli.main import main; main()", "apply", "a.yaml"]
+    done = subprocess.run(command, stdin=theirs, capture_output=True, check=False, timeout=60)
+    os.close(ours)
+    os.close(theirs)
+    assert done.returncode == code
+    assert b"Go on?" in done.stdout + done.stderr
+    assert ("Items" in exported()) is bool(code)
+
+
+def test_all_files_are_checked_before_any_is_applied(folder: Path) -> None:
+    """Mistakes of every file come together, with exit code 1 and nothing done."""
+    (folder / "good.yaml").write_text(BASE)
+    (folder / "bad.yaml").write_text("Apilane: 1\nApplication: {Name: Bad}\n")
+    (folder / "broken.json").write_text('{"Apilane": 1,}')
+    done = run("apply", "good.yaml", "bad.yaml", "broken.json")
+    assert (done.exit_code, done.stdout) == (1, "")
+    assert "bad.yaml:2: Application.Name: the application name has 3 characters" in done.stderr
+    assert "broken.json:1: not JSON" in done.stderr
+    assert "2 errors; nothing was changed." in done.stderr
+    assert run("export", "Shop").exit_code == 1
+
+
+def test_a_file_that_is_not_there(folder: Path) -> None:
+    """A missing file is a message and exit code 1, and makes no instance."""
+    done = run("apply", "none.yaml")
+    assert done.exit_code == 1
+    assert "none.yaml cannot be read" in done.stderr
+    assert not (folder / "data").exists()
+
+
+def test_two_applications_of_one_name_need_the_token(folder: Path) -> None:
+    """A name that several applications have is an error that lists their tokens."""
+    first = applied(folder, BASE).stdout.split()[1]
+    token = "23d4444f-b56e-4c5a-98ed-ef251796a238"
+    other = BASE.replace("{Name: Shop}", f"{{Name: Shop, Token: '{token.upper()}'}}")
+    assert applied(folder, other).stdout == f"Shop {token}\n"
+    done = applied(folder, BASE)
+    assert done.exit_code == 1
+    assert "a.yaml:2: Application.Name: there are 2 applications named Shop" in done.stderr
+    assert first in done.stderr
+    assert token in done.stderr
+    assert "Give a token" in run("export", "Shop").stderr
+    assert run("export", token).exit_code == 0
+
+
+def test_two_manifests_of_one_application_are_refused(folder: Path) -> None:
+    """One call describes an application once."""
+    done = applied(folder, BASE + "---\n" + BASE)
+    assert done.exit_code == 1
+    assert "described by another manifest too" in done.stderr
+
+
+def test_an_unknown_application_names_the_nearest(folder: Path) -> None:
+    """A misspelt name gets a suggestion."""
+    applied(folder, BASE)
+    assert "Did you mean Shop?" in run("export", "Shpo").stderr
+
+
+def test_added_properties_and_renames_keep_records(folder: Path) -> None:
+    """Tables follow the manifest without losing what they hold."""
+    token = applied(folder, BASE).stdout.split()[1]
+    changed = (
+        "Apilane: 1\nApplication: {Name: Shop}\nEntities:\n  - Name: Goods\n    RenamedFrom: Items\n"
+        "    Properties: [{Name: Label, RenamedFrom: Title}, {Name: Price, Type: Number}]\n"
+    )
+    path = str(folder / "data" / "apps" / token / "data.db")
+    connection = apsw.Connection(path)
+    connection.execute('INSERT INTO "Items" ("Created", "Title") VALUES (1, \'kept\')')
+    connection.close()
+    assert applied(folder, changed).exit_code == 0
+    connection = apsw.Connection(path)
+    assert list(connection.execute('SELECT "Label", "Price" FROM "Goods"')) == [("kept", None)]
+    connection.close()
+    assert "nothing to change" in applied(folder, changed).stderr

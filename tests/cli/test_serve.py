@@ -1,0 +1,216 @@
+"""``apilane serve`` starts, refuses, heals and ends as promised."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from apilane.errors import ConfigurationError
+from apilane.server.claims import claim_data_dir, resolve
+
+Serve = Callable[..., Any]
+Until = Callable[..., None]
+
+
+def test_first_start_says_its_lines_once_and_prints_the_url(serve: Serve) -> None:
+    """A data dir is made private, what initialisation has to say is said once, the URL when it answers."""
+    first = serve("--port", "0", "--host", "localhost").ready()
+    assert first.out.splitlines() == ["made once", f"Apilane API: {first.url}"]
+    assert first.worker() in first.workers()
+    assert first.data_dir.stat().st_mode & 0o777 == 0o700
+    assert first.stop() == 0
+    assert "made once" not in serve("--port", "0").ready().out
+
+
+def test_several_workers_share_the_port(serve: Serve, wait_until: Until) -> None:
+    """With two workers both answer on the one port."""
+    server = serve("--port", "0", "--workers", "2").ready()
+    answered: set[int] = set()
+    wait_until(lambda: answered.add(server.worker()) or len(answered) == 2)
+    assert answered == server.workers()
+
+
+@pytest.mark.parametrize("shared", [False, True])
+def test_a_port_in_use_is_refused(serve: Serve, shared: bool) -> None:
+    """Another server on the port is met, also one that shares its port."""
+    with socket.socket() as other:
+        if shared:
+            other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        server = serve("--port", str(port))
+        assert server.process.wait(timeout=20) == 1
+    assert server.err == (
+        f"Error: Port {port} on 127.0.0.1 is in use by another server; stop it or choose another with --port.\n"
+    )
+
+
+def test_a_second_server_on_the_data_dir_is_refused(serve: Serve) -> None:
+    """One data dir has one API server; the error names the process that has it."""
+    first = serve("--port", "0").ready()
+    second = serve("--port", "0")
+    assert second.process.wait(timeout=20) == 1
+    assert second.err.startswith(f"Error: The data dir {first.data_dir} is served by another api server")
+    assert f"process {first.process.pid}" in second.err
+    assert second.err.count("\n") == 1
+
+
+def test_a_data_dir_without_permission_is_refused(tmp_path: Path) -> None:
+    """A data dir that cannot be written is named before anything starts; checked without root's privileges."""
+    (tmp_path / "locked").mkdir(mode=0o500)
+    if os.geteuid() != 0:
+        with pytest.raises(ConfigurationError, match=r"Cannot use the data dir .*Permission denied"), _claim(tmp_path):
+            pass
+        return
+    with pytest.raises(ConfigurationError, match=r"Cannot use the data dir /proc/apilane: "):  # refuses root as well
+        claim_data_dir(Path("/proc/apilane"), "api").__enter__()
+
+
+def _claim(tmp_path: Path) -> Any:
+    return claim_data_dir(tmp_path / "locked" / "data", "api")
+
+
+def test_a_data_dir_that_is_a_file_is_refused(serve: Serve, tmp_path: Path) -> None:
+    """One line says what is wrong with the data dir."""
+    (tmp_path / "file").touch()
+    server = serve("--port", "0", data_dir=tmp_path / "file")
+    assert server.process.wait(timeout=20) == 1
+    assert server.err.startswith(f"Error: Cannot use the data dir {tmp_path / 'file'}: File exists.")
+
+
+def test_an_instance_that_cannot_be_initialised_is_refused(serve: Serve, data_dir: Path) -> None:
+    """What the check finds is the one line of the error; no worker starts."""
+    data_dir.mkdir()
+    (data_dir / "refused").touch()
+    server = serve("--port", "0")
+    assert server.process.wait(timeout=20) == 1
+    assert server.err == "Error: the data dir was marked as refused\n"
+
+
+def test_a_worker_that_cannot_start_ends_the_server(serve: Serve, data_dir: Path) -> None:
+    """Workers that die at start do not loop: the reason is said once and the exit code is 1."""
+    data_dir.mkdir()
+    (data_dir / "broken").touch()
+    server = serve("--port", "0")
+    assert server.process.wait(timeout=20) == 1
+    assert server.err.count("the data dir was marked as broken") == 1
+    assert "Traceback" not in server.err
+    assert server.err.splitlines()[-1] == "Error: A worker ended before it could answer; the reason is above."
+
+
+def test_a_killed_worker_is_replaced(serve: Serve, wait_until: Until) -> None:
+    """A worker that dies is replaced, also twice in a row, and the server answers on."""
+    server = serve("--port", "0").ready()
+    for _ in range(2):
+        (worker,) = server.workers()
+        os.kill(worker, signal.SIGKILL)
+        wait_until(lambda worker=worker: len(server.workers() - {worker}) == 1)
+        assert server.worker() != worker
+    assert server.stop() == 0
+
+
+def test_workers_that_keep_failing_end_the_server(serve: Serve, wait_until: Until) -> None:
+    """More failures than a new worker can mend are an error, not a loop."""
+    server = serve("--port", "0").ready()
+
+    def kill_and_look() -> bool:
+        for worker in server.workers():
+            os.kill(worker, signal.SIGKILL)
+        return server.process.poll() is not None
+
+    wait_until(kill_and_look)
+    assert server.process.wait(timeout=20) == 1
+    assert "Error: 6 workers failed within 60 s" in server.err
+
+
+def test_workers_end_with_their_parent(serve: Serve, alive: Callable[[int], bool], wait_until: Until) -> None:
+    """A parent that is killed leaves no worker behind, and the next server takes its place."""
+    server = serve("--port", "0", "--workers", "2").ready()
+    workers = server.workers()
+    assert len(workers) == 2
+    server.process.kill()
+    server.process.wait()
+    began = time.monotonic()
+    second = serve("--port", "0").ready()
+    wait_until(lambda: not any(alive(worker) for worker in workers))
+    assert not any(alive(worker) for worker in workers)
+    assert time.monotonic() - began < 10
+    assert second.stop() == 0
+
+
+@pytest.mark.parametrize("signal_number", [signal.SIGTERM, signal.SIGINT])
+def test_stopping_finishes_what_was_begun(serve: Serve, signal_number: int, alive: Callable[[int], bool]) -> None:
+    """A request under way is answered; then everything ends within seconds with exit code 0."""
+    server = serve("--port", "0").ready()
+    workers = server.workers()
+    with ThreadPoolExecutor(1) as pool:
+        answer = pool.submit(server.worker, "/slow")
+        time.sleep(0.3)
+        began = time.monotonic()
+        assert server.stop(signal_number) == 0
+        assert time.monotonic() - began < 5
+        assert answer.result() in workers
+    assert not any(alive(worker) for worker in workers)
+
+
+def test_ctrl_c_of_a_terminal_is_no_failure(data_dir: Path, serve: Serve) -> None:
+    """A SIGINT that reaches the workers too ends the server with exit code 0 and without alarm."""
+    server = serve("--port", "0").ready()
+    for worker in server.workers():
+        os.kill(worker, signal.SIGINT)
+    assert server.stop(signal.SIGINT) == 0
+    assert "Unexpected" not in server.err
+
+
+def test_sighup_replaces_every_worker(serve: Serve, wait_until: Until) -> None:
+    """After SIGHUP other processes answer, and none was missing in between."""
+    server = serve("--port", "0").ready()
+    before = server.workers()
+    server.process.send_signal(signal.SIGHUP)
+    wait_until(lambda: server.worker() not in before and not server.workers() & before)
+    assert server.workers().isdisjoint(before)
+    assert server.stop() == 0
+
+
+def test_sighup_keeps_the_workers_when_new_ones_cannot_start(serve: Serve, data_dir: Path, wait_until: Until) -> None:
+    """A restart that would fail is refused with its reason and the old workers go on."""
+    server = serve("--port", "0").ready()
+    before = server.workers()
+    (data_dir / "refused").touch()
+    server.process.send_signal(signal.SIGHUP)
+    wait_until(lambda: "not restarted" in server.err)
+    assert "The workers are not restarted: the data dir was marked as refused" in server.err
+    assert server.workers() == before
+
+
+def test_the_parent_opens_no_database_and_imports_no_plugin(serve: Serve) -> None:
+    """What workers are forked from has neither a driver's library nor an open database."""
+    ran = subprocess.run(
+        [sys.executable, "-c", "import sys, apilane.server, apilane.cli.serve; print(*sys.modules)"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert not {"apsw", "apilane_sqlite", "apilane_auth", "apilane.app", "litestar"} & set(ran.stdout.split())
+    server = serve("--port", "0").ready()
+    opened = {os.path.realpath(link) for link in Path(f"/proc/{server.process.pid}/fd").iterdir()}
+    assert not [path for path in opened if path.endswith((".db", "-wal"))]
+
+
+def test_names_are_resolved_to_an_address() -> None:
+    """localhost is the IPv4 loop back; a name without an address is an error that says so."""
+    assert resolve("localhost") == "127.0.0.1"
+    assert resolve("::1") == "::1"
+    with pytest.raises(ConfigurationError, match="has no address"):
+        resolve("no.such.host.invalid")

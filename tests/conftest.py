@@ -1,0 +1,24 @@
+"""What every test may use; servers and databases live beside the tests that need them."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture(scope="session")
+def repository() -> Path:
+    """Root of the checkout."""
+    return ROOT
+
+
+@pytest.fixture(autouse=True)
+def _no_settings_of_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A developer's own APILANE_ variables must not change what a test sees (APILANE_TEST_ ones name servers)."""
+    for name in list(os.environ):
+        if name.startswith("APILANE_") and not name.startswith("APILANE_TEST_"):
+            monkeypatch.delenv(name)

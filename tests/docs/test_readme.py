@@ -1,0 +1,170 @@
+"""The README is true: the demo prints what it shows, and its commands, taken from it, give the answers it shows.
+
+Volatile parts (tokens, times, the port, how many cities the test stores) are compared by pattern.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+from apilane.settings import ENVIRONMENT_PREFIX
+from apilane.testing.server import free_port
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+PORT = "5001"
+CITIES = 500
+SEPARATOR = "=====8<====="
+
+
+class Demo(NamedTuple):
+    port: str
+    output: str
+
+
+def start_demo(folder: Path, port: str) -> subprocess.Popen[str]:
+    """The demo as ``make demo`` runs it, in ``folder`` and with few cities."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(ENVIRONMENT_PREFIX)}
+    command = [sys.executable, str(ROOT / "docs/examples/atlas/run.py"), "--port", port, "--cities", str(CITIES)]
+    return subprocess.Popen(
+        command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+
+
+def read_until_ready(process: subprocess.Popen[str]) -> str:
+    """What the demo prints until it only waits, or until it ends."""
+    assert process.stdout is not None
+    output = ""
+    for line in process.stdout:
+        output += line
+        if line.startswith("Ctrl-C stops"):
+            break
+    return output
+
+
+def stop(process: subprocess.Popen[str]) -> tuple[int, str]:
+    """End the demo as Ctrl-C does; its exit status and last words."""
+    process.send_signal(signal.SIGINT)
+    last, _ = process.communicate(timeout=30)
+    return process.returncode, last
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
+    port = str(free_port())
+    with start_demo(tmp_path_factory.mktemp("demo"), port) as process:
+        output = read_until_ready(process)
+        try:
+            assert process.poll() is None, output
+            yield Demo(port, output)
+        finally:
+            stop(process)
+
+
+def checked(kind: str) -> list[str]:
+    """The code blocks of the README that follow the marker of this kind."""
+    return re.findall(rf"<!-- checked: {kind} -->\n```\w+\n(.*?)```\n", README, re.DOTALL)
+
+
+def shell(script: str) -> str:
+    done = subprocess.run(["bash", "-eu"], input=script, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def steady(text: str, port: str = PORT) -> str:
+    """The text without what differs from run to run."""
+    application = "a71a5000-0000-4000-8000-000000000001"
+    text = re.sub(rf"\b(?!{application})[0-9a-f]{{8}}(-[0-9a-f]{{4}}){{3}}-[0-9a-f]{{12}}\b", "<token>", text)
+    text = re.sub(r"\b1[0-9]{12}\b", "<ms>", text)
+    text = re.sub(r'("AuthTokenID"):\d+', r"\1:<id>", text)
+    text = re.sub(r"[\d,]+ cities( stored in \d+ s)?", "<many> cities", text)
+    return text.replace(f"127.0.0.1:{port}", "<server>")
+
+
+def console(blocks: list[str]) -> list[tuple[str, str]]:
+    """Commands (``$ ``, going on after a backslash) and what they print."""
+    found: list[tuple[str, str]] = []
+    for line in "".join(blocks).splitlines():
+        if line.startswith("$ "):
+            found.append((line[2:], ""))
+        elif found[-1][0].endswith("\\") and not found[-1][1]:
+            found[-1] = (f"{found[-1][0]}\n{line}", "")
+        else:
+            found[-1] = (found[-1][0], f"{found[-1][1]}{line}\n")
+    return found
+
+
+def test_the_walk_of_the_readme(demo: Demo) -> None:
+    """Every command of the README's walk, run in one shell in its order, gives the answer printed below it."""
+    walk = console(checked("walk"))
+    script = "".join(f"{command}\necho; echo {SEPARATOR}\n" for command, _ in walk)
+    answers = shell(script.replace(f"127.0.0.1:{PORT}", f"127.0.0.1:{demo.port}")).split(f"{SEPARATOR}\n")
+    given = [(command, steady(answer.strip(), demo.port)) for (command, _), answer in zip(walk, answers, strict=False)]
+    assert len(walk) > 10
+    assert given == [(command, steady(answer.strip())) for command, answer in walk]
+
+
+def test_the_demo_prints_what_the_readme_shows(demo: Demo) -> None:
+    """The output of the demo in the README is the real one: URLs, three accounts, five curl lines."""
+    (shown,) = checked("demo")
+    printed = demo.output[demo.output.index("Apilane API:") :]
+    assert steady(printed, demo.port) == steady(shown)
+
+
+def test_the_five_printed_lines_work_as_printed(demo: Demo) -> None:
+    """Each curl line that the demo prints, pasted into a shell of its own, gives the answer that its title promises."""
+    lines = [line for line in demo.output.splitlines() if line.startswith("  curl ")]
+    page, country, login, favourite, refused = [json.loads(shell(line)) for line in lines]
+    assert [city["Name"] for city in page["Data"]] == ["Istanbul", "Moscow", "London"]
+    assert country == {"ID": 86, "Name": "Greece", "Capital": "Athens", "Currency": "EUR"}
+    assert login["User"]["Username"] == "anna"
+    assert isinstance(favourite[0], int)
+    assert refused["Code"] == "UNAUTHORIZED"
+
+
+def test_the_demo_can_be_interrupted_and_repeated(tmp_path: Path) -> None:
+    """Stopped while it stores cities, the demo ends cleanly; the next run completes them, a third changes nothing."""
+    port = str(free_port())
+    with start_demo(tmp_path, port) as process:
+        assert process.stdout is not None
+        while not process.stdout.readline().startswith("Apilane API:"):
+            assert process.poll() is None
+        status, last = stop(process)
+    assert (status, last.strip().splitlines()[-1][:21]) == (0, "The demo has stopped.")
+    for _ in range(2):
+        with start_demo(tmp_path, port) as process:
+            output = read_until_ready(process)
+            assert stop(process)[0] == 0
+        assert f"252 countries and {CITIES} cities" in output
+
+
+def test_a_port_in_use_ends_the_demo_with_the_reason(demo: Demo, tmp_path: Path) -> None:
+    """A second demo on the same port says so and ends with a failure; the first goes on."""
+    with start_demo(tmp_path, demo.port) as second:
+        output = read_until_ready(second)
+        assert second.wait(30) != 0
+    assert f"Port {demo.port} on 127.0.0.1 is in use" in output
+    assert shell(f"curl -sf http://127.0.0.1:{demo.port}/health/readiness")
+
+
+def in_repository(path: str) -> Any:
+    return (ROOT / path).exists()
+
+
+def test_every_place_the_readme_names_exists() -> None:
+    """Links and paths in the README lead somewhere."""
+    links = re.findall(r"\]\(([^):]+)\)", README)
+    paths = re.findall(r"`((?:apilane|drivers|plugins|benchmarks|docs)/[\w./]*)`", README)
+    assert len(links) > 3 and len(paths) > 5
+    assert [path for path in links + paths if not in_repository(path)] == []

@@ -1,0 +1,307 @@
+"""Every combination of role, action, record scope, property list, tenant and record owner, against the oracle.
+
+The product answers over HTTP and its database is read after every write; ``tests/http/oracle.py`` says what must come
+out. The rules of the specification that are no combination are in ``test_authorization_rules.py``.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+import uuid
+from collections import Counter
+from itertools import product
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+
+from apilane.testing.client import PASSWORD
+from apilane.testing.server import Server
+from tests.http import matrix
+from tests.http.database import Database
+from tests.http.matrix import ACTIONS, CUSTOM, OTHER_TENANT, TENANT_COLUMN, TENANT_ENTITY, Family, Seat, families
+from tests.http.oracle import UNTOLD, Caller, EntityModel, Oracle, Row
+from tests.http.pipeline import Pipeline, Request
+
+SHOWN = 20
+"""Mismatches that a failure prints."""
+NOBODY_S = 10**12
+"""The ID of no record."""
+PROBES: dict[str, Any] = {"Alpha": "a1", "Gamma": 2, "Owner": 2, TENANT_COLUMN: OTHER_TENANT, "Username": "user0007"}
+"""A value to look for by property; the others are looked for above ``PROBE_ABOVE``."""
+PROBE_ABOVE = {"Beta": 1, "Created": 1_700_000_000_100, "LastLogin": 0}
+
+
+def is_right(expected: Any, actual: Any) -> bool:
+    """Equal, records with their keys in the same order; what the specification leaves open is always right."""
+    if isinstance(expected, dict) and isinstance(actual, dict):
+        if "ID" in expected and list(expected) != list(actual):
+            return False
+        return expected.keys() == actual.keys() and all(is_right(expected[key], actual[key]) for key in expected)
+    if isinstance(expected, list | tuple) and isinstance(actual, list | tuple):
+        return len(expected) == len(actual) and all(map(is_right, expected, actual))
+    return expected is UNTOLD or (type(expected) is type(actual) and bool(expected == actual))
+
+
+class World:
+    """One family's application with everybody signed in and every row in place."""
+
+    def __init__(self, family: Family, wire: Wire, database: Database) -> None:
+        self.family = family
+        self.oracle: Oracle = family.oracle()
+        self.wire = wire
+        self.database = database
+        self.callers: list[tuple[Caller, str | None]] = []
+        self.targets: dict[tuple[str, int | None], list[int]] = {}
+        self.cells: Counter[str] = Counter()
+        self.wrong: list[str] = []
+        self._seat()
+        self._fill()
+        self._begin()
+
+    def _seat(self) -> None:
+        """Companies, bystanders of every tenant, and the callers: registered, given tenant and roles, signed in."""
+        companies = (matrix.OWN_TENANT, OTHER_TENANT, matrix.EMPTY_TENANT)
+        self.database.insert(TENANT_ENTITY, [{"ID": id, "Created": id, **CUSTOM} for id in companies])
+        tenants: list[int | None] = [None, matrix.OWN_TENANT, OTHER_TENANT]
+        bystanders = [
+            {"ID": id, "Username": f"bystander{id}", "Created": id, TENANT_COLUMN: tenant, **CUSTOM}
+            for id, tenant in enumerate(tenants, 1)
+        ]
+        self.database.insert_users(bystanders)
+        self.bystanders = [user["ID"] for user in bystanders]
+        people = [(seat, self._register(seat)) for seat in self.family.seats]
+        for seat, id in people:
+            if id is not None:
+                self.database.update("Users", id, **{TENANT_COLUMN: seat.tenant})
+                self.database.set_roles(id, ",".join(seat.roles) or None)
+        for seat, id in people:
+            caller = Caller(id, frozenset(seat.roles), seat.tenant)
+            self.callers.append((caller, self._log_in(seat)))
+
+    def _register(self, seat: Seat) -> int | None:
+        if seat.name is None:
+            return None
+        names = {"Email": f"{seat.name}@example.com", "Username": seat.name, "Password": PASSWORD}
+        status, id = self.wire(None, "POST", "Account/Register", {**names, "Alpha": seat.name[-1], "Beta": 2, "Gamma": 1})
+        assert status == 200, id
+        return int(id)
+
+    def _log_in(self, seat: Seat) -> str | None:
+        if seat.name is None:
+            return None
+        status, done = self.wire(None, "POST", "Account/Login", {"Username": seat.name, "Password": PASSWORD})
+        assert status == 200, done
+        return str(done["AuthToken"])
+
+    def _fill(self) -> None:
+        """Rows of custom entities for every caller: get, put and delete are tried on the caller's own share."""
+        for entity in self.custom_entities():
+            rows: list[Row] = []
+            for caller, _ in self.callers:
+                share = matrix.new_rows(entity, caller, self.bystanders[0], len(rows) + 1)
+                self.targets[entity.name, caller.user_id] = [row["ID"] for row in share]
+                rows += share
+            self.database.insert(entity.name, rows)
+
+    def _begin(self) -> None:
+        """Tell the oracle what is there; from here on it follows by itself."""
+        for entity in self.oracle.entities.values():
+            entity.rows = self.stored(entity)
+        for (name, id), count in self.database.snapshots().items():
+            self.oracle.entities[name].history[id] = count
+
+    def custom_entities(self) -> list[EntityModel]:
+        """All but the system entities."""
+        return [entity for entity in self.oracle.entities.values() if entity.has_owner]
+
+    def stored(self, entity: EntityModel, ids: list[int] | None = None) -> dict[int, Row]:
+        """Rows as the database has them, in the values of the wire."""
+        rows = self.database.rows(entity.name, ids)
+        for row in rows.values():
+            if entity.name == "Users":
+                row |= {"Password": None, "EmailConfirmed": bool(row["EmailConfirmed"])}
+        return rows
+
+    def own_targets(self, caller: Caller, entity: EntityModel) -> list[int]:
+        """IDs of records whose owners and tenants are all that this caller can meet."""
+        if entity.name == TENANT_ENTITY:
+            return [matrix.OWN_TENANT, OTHER_TENANT, matrix.EMPTY_TENANT]
+        if entity.name == "Users":
+            return [*self.bystanders, *([caller.user_id] if caller.user_id else [])]
+        return self.targets[entity.name, caller.user_id]
+
+    def check(self, where: str, expected: Any, actual: Any) -> None:
+        """Remember a mismatch."""
+        if not is_right(expected, actual):
+            self.wrong.append(f"{where}\n    expected {str(expected)[:600]}\n    actual   {str(actual)[:600]}")
+
+    # --- the actions
+
+    def try_get(self, caller: Caller, token: str | None, entity: EntityModel) -> None:
+        """The list, every record by its ID, and every property in filter and sort."""
+        where = f"{entity.name} get {caller}"
+        target = f"Data/Get?entity={entity.name}&getTotal=true&pageSize="
+        self.check(where, self.oracle.get(caller, entity), self.wire(token, "GET", f"{target}1000"))
+        for id in [*self.own_targets(caller, entity), NOBODY_S]:
+            answer = self.wire(token, "GET", f"Data/GetByID?entity={entity.name}&id={id}")
+            self.check(f"{where} by id {id}", self.oracle.get_by_id(caller, entity, id), answer)
+        grant = self.oracle.grant(caller, entity, "get")
+        if grant is None:
+            return
+        for name in entity.properties:
+            if name == "Password":
+                continue
+            leaf = _leaf(name, caller)
+            above = {"Property": "ID", "Operator": "greater", "Value": 0}
+            below = {"Property": "id", "Operator": "equal", "Value": 0}
+            hidden = {"Logic": "OR", "Filters": [below, {**leaf, "Property": name.upper()}, below]}
+            nested = {"Logic": "AND", "Filters": [above, hidden, above]}
+            for filter in (leaf, nested):
+                answer = self.wire(token, "GET", f"{target}5&filter={quote(json.dumps(filter))}")
+                expected = self.oracle.get(caller, entity, filter=filter, size=5)
+                self.check(f"{where} filter {filter}", expected, answer)
+            for typed in (name, name.lower()):
+                sort = quote(json.dumps([{"Property": typed, "Direction": "ASC"}]))
+                answer = self.wire(token, "GET", f"{target}5&sort={sort}&properties={typed},beta")
+                expected = self.oracle.get(caller, entity, sort=typed, properties=f"{typed},beta", size=5)
+                self.check(f"{where} sort {typed}", expected, answer)
+
+    def try_put(self, caller: Caller, token: str | None, entity: EntityModel) -> None:
+        """Everything on every record at once, then each property by itself on one of them."""
+        targets = self.own_targets(caller, entity)
+        forbidden = {"Owner": self.bystanders[1], "Created": 5, TENANT_COLUMN: OTHER_TENANT, "Unknown": 1}
+        number = self.wire.calls
+        values = {"Alpha": f"p{number}", "Beta": number, "Gamma": -number}
+        self._put(caller, token, entity, [{"ID": id, **values, **forbidden} for id in [*targets, NOBODY_S]])
+        for position, (name, value) in enumerate({**values, **forbidden}.items()):
+            self._put(caller, token, entity, [{"ID": targets[position % len(targets)], name: value}])
+
+    def _put(self, caller: Caller, token: str | None, entity: EntityModel, body: list[dict[str, Any]]) -> None:
+        expected = self.oracle.put(caller, entity, body)
+        answer = self.wire(token, "PUT", f"Data/Put?entity={entity.name}", body)
+        where = f"{entity.name} put {caller} {body}"
+        self.check(where, expected, answer)
+        ids = [change["ID"] for change in body if change["ID"] in entity.rows]
+        self.check(f"{where}: stored", {id: entity.rows[id] for id in sorted(ids)}, self.stored(entity, ids))
+
+    def try_post(self, caller: Caller, token: str | None, entity: EntityModel) -> None:
+        """One record with everything in the body, also what nobody may write."""
+        number = self.wire.calls
+        forbidden = {"ID": 1, "Owner": self.bystanders[1], "Created": 5, TENANT_COLUMN: OTHER_TENANT, "Unknown": 1}
+        body = {"Alpha": f"n{number}", "Beta": number, "Gamma": number, **forbidden}
+        status, expected = self.oracle.post(caller, entity, body)
+        answer = self.wire(token, "POST", f"Data/Post?entity={entity.name}", body)
+        where = f"{entity.name} post {caller}"
+        if status != 200 or answer[0] != 200:
+            self.check(where, (status, expected), answer)
+            return
+        (id,) = answer[1]
+        (row,) = self.stored(entity, [id]).values()
+        self.check(f"{where}: stored", {name: expected.get(name, row[name]) for name in row}, row)
+        self.check(f"{where}: new", True, id not in entity.rows and abs(row["Created"] / 1000 - time.time()) < 60)
+        entity.rows[id] = row
+
+    def try_delete(self, caller: Caller, token: str | None, entity: EntityModel) -> None:
+        """The caller's share of records; what others refer to by itself, because it must refuse the whole call."""
+        if entity.has_owner:
+            self._delete(caller, token, entity, self.own_targets(caller, entity))
+            return
+        for id in self.own_targets(caller, entity):
+            if id != matrix.EMPTY_TENANT:
+                self._delete(caller, token, entity, [id])
+        self._delete(caller, token, entity, self._victims(entity))
+
+    def _victims(self, entity: EntityModel) -> list[int]:
+        """Fresh records of a system entity that nothing refers to."""
+        first = max(entity.rows) + 1
+        tenants: list[int | None] = [None, matrix.OWN_TENANT, OTHER_TENANT]
+        ids = [*range(first, first + 3)]
+        rows = [{"ID": id, "Created": id, **CUSTOM} for id in ids]
+        if entity.name == "Users":
+            for row, tenant in zip(rows, tenants, strict=True):
+                row |= {"Username": f"victim{row['ID']}", TENANT_COLUMN: tenant}
+            self.database.insert_users(rows)
+        else:
+            self.database.insert(entity.name, rows)
+        entity.rows |= self.stored(entity, ids)
+        return ids
+
+    def _delete(self, caller: Caller, token: str | None, entity: EntityModel, ids: list[int]) -> None:
+        expected = self.oracle.delete(caller, entity, ids)
+        text = ",".join(map(str, [*ids, NOBODY_S]))
+        answer = self.wire(token, "DELETE", f"Data/Delete?entity={entity.name}&ids={text}")
+        self.check(f"{entity.name} delete {caller} {ids}", expected, answer)
+
+    def compare_whole(self) -> None:
+        """In the end the database holds the oracle's rows, no more and no less, and one snapshot for each change."""
+        kept = self.database.snapshots()
+        for entity in self.oracle.entities.values():
+            self.check(f"{entity.name}: all rows", entity.rows, self.stored(entity))
+            history = {id: count for (name, id), count in kept.items() if name == entity.name}
+            self.check(f"{entity.name}: history", entity.history, dict(sorted(history.items())))
+
+    def run(self) -> None:
+        """Every action of every caller on every entity; the deletes last, so that the others find their rows."""
+        entities = [*self.oracle.entities.values()] if self.family.name == "roles" else self.custom_entities()
+        tries = {"get": self.try_get, "put": self.try_put, "post": self.try_post, "delete": self.try_delete}
+        for action, attempt in tries.items():
+            for entity, (caller, token) in product(entities, self.callers):
+                attempt(caller, token, entity)
+                self.cells[action] += 1
+        self.compare_whole()
+
+
+def _leaf(name: str, caller: Caller) -> dict[str, Any]:
+    if name in PROBE_ABOVE:
+        return {"Property": name, "Operator": "greater", "Value": PROBE_ABOVE[name]}
+    value = caller.user_id if name == "Owner" else PROBES.get(name)
+    return {"Property": name, "Operator": "equal", "Value": value}
+
+
+@pytest.mark.parametrize("name", families())
+def test_every_combination_is_answered_as_the_rules_say(server: Server, name: str) -> None:
+    """Status, code, visible records, properties, counts and stored values are the oracle's for every caller."""
+    family = families()[name]
+    manifest = family.manifest()
+    manifest["Application"]["Token"] = str(uuid.uuid4())
+    token = server.apply(manifest)
+    wire = Wire(server.url, token)
+    try:
+        with Database(server.settings, token) as database:
+            world = World(family, wire, database)
+            world.run()
+    finally:
+        wire.close()
+    print(f"{name}: {dict(world.cells)} cells, {wire.calls} calls")
+    assert not world.wrong, f"{len(world.wrong)} mismatches, the first:\n" + "\n".join(world.wrong[:SHOWN])
+
+
+def test_every_combination_occurs() -> None:
+    """The five applications together meet every possible role set, action, scope, property list, tenant and owner."""
+    met = set()
+    for family in families().values():
+        oracle = family.oracle()
+        entities = [entity for entity in oracle.entities.values() if entity.has_owner]
+        callers = [Caller(id if seat.name else None, frozenset(seat.roles), seat.tenant)
+                   for id, seat in enumerate(family.seats, 10)]  # fmt: skip
+        for entity, caller, action in product(entities, callers, ACTIONS):
+            rules = matrix.rule_kind(oracle.rules(caller, entity, action), entity)
+            side = (matrix.role_kind(caller), caller.tenant is not None, action, rules)
+            met |= {(*side, matrix.row_kind(caller, entity, row)) for row in matrix.new_rows(entity, caller, 1, 1)}
+    missing = set(_possible()) - met
+    assert not missing, sorted(missing, key=str)[:SHOWN]
+
+
+def _possible() -> list[tuple[Any, ...]]:
+    lists = ("empty", "one", "several", "all", "overlapping")
+    rules = [("none", "none"), *product(("All", "Owned", "mixed"), lists)]
+    rows = product(("absent", "null", "own", "other"), ("own", "other", "none"))
+    callers = product(("anonymous", "authenticated", "one", "two"), (False, True))
+    return [
+        ((kind, has_tenant, action, rule, row))
+        for (kind, has_tenant), action, rule, row in product(callers, ACTIONS, rules, [*rows])
+        if not (kind == "anonymous" and (has_tenant or row[1] == "own"))  # nobody owns nothing, nowhere
+        and not (not has_tenant and row[0] == "own")
+    ]

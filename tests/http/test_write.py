@@ -1,0 +1,189 @@
+"""Data Post, Put and Delete: IDs, counts, constraints, all or nothing (wire-api.md sections 4.4 to 4.6, errors.md 4)."""
+
+from __future__ import annotations
+
+import json
+import threading
+from typing import Any
+
+import pytest
+
+from apilane.testing.client import Client, WireError, error_of
+
+UNIQUE = "Value already exists"
+FOREIGN = "Foreign key constraint violation"
+
+
+def _total(client: Client, entity: str) -> int:
+    total: int = client.get("Data/Get", entity=entity, getTotal="true", pageSize=1).json()["Total"]
+    return total
+
+
+def test_put(lab: Client) -> None:
+    """Only properties that are present change, an explicit null is stored, identical values count as matched."""
+    (id,) = lab.add("Values", {"Text": "a", "Whole": 1, "Flag": True})
+    assert lab.change("Values", {"ID": id, "Whole": None}) == 1
+    assert lab.change("Values", {"ID": str(id), "Flag": True}) == 1
+    record = lab.record("Values", id)
+    assert (record["Text"], record["Whole"], record["Flag"]) == ("a", None, True)
+
+
+def test_put_counts(lab: Client) -> None:
+    """The result is the sum of matched rows; unknown IDs count 0, an ID named twice counts twice."""
+    first, second = lab.add("Values", {}, {})
+    bodies: list[tuple[Any, int]] = [
+        ({"ID": 987654321, "Whole": 1}, 0),
+        ([{"ID": first, "Whole": 1}, {"ID": 987654321, "Whole": 1}, {"ID": second, "Whole": 2}], 2),
+        ([[{"ID": first, "Whole": 3}], None], 1),
+        (json.dumps({"ID": first, "Whole": 4}), 1),
+        ([{"ID": first, "Whole": 5}, {"ID": first, "Whole": 6}], 2),
+        ([], 0),
+        ({"ID": 9223372036854775807, "Whole": 1}, 0),
+    ]
+    for body, matched in bodies:
+        response = lab.put("Data/Put", body, entity="Values")
+        assert (response.status_code, response.text) == (200, str(matched)), body
+    assert lab.record("Values", first)["Whole"] == 6
+
+
+@pytest.mark.parametrize("id", [0, -1, "", "abc", None, True, [], {}, "1 2", "9223372036854775808", 1e300])
+def test_put_without_id(lab: Client, id: Any) -> None:
+    """An ID that is missing, not positive or no number is NO_ID_PROVIDED."""
+    response = lab.put("Data/Put", {"ID": id, "Text": "x"}, entity="values")
+    assert error_of(response) == WireError("NO_ID_PROVIDED", "No ID provided", None, "Values")
+
+
+@pytest.mark.parametrize("body", [{"ID": 1}, {"ID": 1, "Nope": 1}, {}, [{"ID": 1}], {"ID": 1, "Owner": 1, "Created": 1}])
+def test_put_of_nothing(lab: Client, body: Any) -> None:
+    """A body that names no property the caller may write is NO_PROPERTIES_PROVIDED."""
+    response = lab.put("Data/Put", body, entity="values")
+    assert error_of(response) == WireError("NO_PROPERTIES_PROVIDED", "No properties provided", None, "Values")
+
+
+def test_post_without_writable_properties(lab: Client) -> None:
+    """A post rule that names no property lets nobody post."""
+    response = lab.post("Data/Post", {"Text": "x"}, entity="Unwritable")
+    assert error_of(response) == WireError("NO_PROPERTIES_PROVIDED", "No properties provided", None, "Unwritable")
+
+
+def test_delete(lab: Client) -> None:
+    """Delete answers the IDs that went, ascending; entries that are no ID and unknown ones are skipped."""
+    ids = lab.add("Values", {}, {}, {})
+    listed = f" {ids[2]},x,-1,0,,{ids[0]},{ids[0]},1.5,9223372036854775807,99999999999999999999,{ids[2]}"
+    assert lab.delete("Data/Delete", entity="Values", ids=listed).json() == [ids[0], ids[2]]
+    assert lab.delete("Data/Delete", entity="Values", ids=listed).json() == []
+    assert lab.record("Values", ids[1])["ID"] == ids[1]
+
+
+def test_delete_many(lab: Client) -> None:
+    """A list of several hundred IDs is one call."""
+    ids = lab.add("Values", *({} for _ in range(300)))
+    listed = ",".join(str(id) for id in reversed(ids))
+    assert lab.delete("Data/Delete", entity="Values", ids=listed).json() == ids
+
+
+@pytest.mark.parametrize("ids", [None, "", ",", "x", "0", "-5", "1.5", "٣"])
+def test_delete_nothing(lab: Client, ids: str | None) -> None:
+    """Without a usable ID there is nothing to delete."""
+    query = {} if ids is None else {"ids": ids}
+    response = lab.delete("Data/Delete", entity="values", **query)
+    expected = WireError("NO_RECORDS_FOUND_TO_DELETE", "No records found to delete", None, "Values")
+    assert error_of(response) == expected
+
+
+@pytest.mark.parametrize(
+    ("record", "error"),
+    [
+        ({"First": 1}, ("REQUIRED", "Required", "Label")),
+        ({"Label": None}, ("REQUIRED", "Required", "Label")),
+        ({"Label": "taken"}, ("UNIQUE_CONSTRAINT_VIOLATION", UNIQUE, "Label")),
+        ({"Label": "x", "First": 1, "Second": 2}, ("UNIQUE_CONSTRAINT_VIOLATION", UNIQUE, "First,Second")),
+        ({"Label": "x", "Parent": 999}, ("FOREIGN_KEY_CONSTRAINT_VIOLATION", FOREIGN, "Parent")),
+        ({"First": 1, "Second": 2}, ("REQUIRED", "Required", "Label")),
+    ],
+)
+def test_constraints(lab: Client, record: dict[str, Any], error: tuple[str, str, str]) -> None:
+    """What the database refuses names the properties by their schema names (B-E2, B-E6), in Post and Put."""
+    if not lab.records("Strict"):
+        lab.add("Strict", {"Label": "taken", "First": 1, "Second": 2}, {"Label": "other"})
+    expected = WireError(*error, "Strict")
+    assert error_of(lab.post("Data/Post", record, entity="strict")) == expected
+    if record.keys() != {"First"} and "Label" in record:
+        assert error_of(lab.put("Data/Put", {"ID": 2, **record}, entity="sTRICT")) == expected
+
+
+def test_empty_text_is_a_value(lab: Client) -> None:
+    """The empty string passes Required."""
+    (id,) = lab.add("Strict", {"Label": ""})
+    assert lab.record("Strict", id)["Label"] == ""
+    assert lab.delete("Data/Delete", entity="Strict", ids=id).json() == [id]
+
+
+def test_nulls_are_not_equal(lab: Client) -> None:
+    """Several nulls pass a unique constraint (B-D8)."""
+    ids = lab.add("Strict", {"Label": "n1", "First": 7}, {"Label": "n2", "First": 7})
+    assert len(ids) == 2
+
+
+def test_delete_of_a_referenced_record(lab: Client) -> None:
+    """A record that another one needs stays, and so does everything else of the call."""
+    parent, child, free = lab.add("Strict", {"Label": "parent"}, {"Label": "child"}, {"Label": "free"})
+    assert lab.change("Strict", {"ID": child, "Parent": parent}) == 1
+    response = lab.delete("Data/Delete", entity="Strict", ids=f"{free},{parent}")
+    assert error_of(response) == WireError("FOREIGN_KEY_CONSTRAINT_VIOLATION", FOREIGN, "Parent", "Strict")
+    assert lab.record("Strict", free)["Label"] == "free"
+
+
+def test_all_or_nothing(lab: Client) -> None:
+    """One bad record of an array undoes the others, in Post and Put (B-W6)."""
+    (id,) = lab.add("Strict", {"Label": "kept"})
+    before = _total(lab, "Strict")
+    for last in ({"Label": "new"}, {"First": 5}, {"Label": "x" * 21}):
+        response = lab.post("Data/Post", [{"Label": "new"}, last], entity="Strict")
+        assert response.status_code == 400
+    assert _total(lab, "Strict") == before
+    changes = [{"ID": id, "First": 1}, {"ID": id, "Parent": 999}]
+    assert lab.put("Data/Put", changes, entity="Strict").status_code == 400
+    assert lab.record("Strict", id)["First"] is None
+
+
+def test_set_null(shop: Client) -> None:
+    """A foreign key that says so is emptied when its target goes."""
+    user = shop.signed_in("setnull")
+    (category,) = user.add("Categories", {"Title": "doomed"})
+    (product,) = user.add("Products", {"Title": "orphan", "CategoryID": category})
+    assert user.delete("Data/Delete", entity="Categories", ids=category).json() == [category]
+    assert user.record("Products", product)["CategoryID"] is None
+
+
+def test_ids_are_never_reused(lab: Client) -> None:
+    """The ID of a deleted record is not given to another one."""
+    (first,) = lab.add("Values", {})
+    lab.delete("Data/Delete", entity="Values", ids=first)
+    (second,) = lab.add("Values", {})
+    assert second > first
+
+
+def test_race_for_a_unique_value(lab: Client) -> None:
+    """Of callers who race for a unique value exactly one wins; the others read why they lost (B-D15)."""
+    answers: list[int | str] = []
+
+    def race() -> None:
+        response = lab.post("Data/Post", {"Label": "the one"}, entity="Strict")
+        answers.append(response.status_code if response.status_code == 200 else error_of(response).code)
+
+    racers = [threading.Thread(target=race) for _ in range(16)]
+    for racer in racers:
+        racer.start()
+    for racer in racers:
+        racer.join()
+    assert sorted(answers, key=str) == [200] + ["UNIQUE_CONSTRAINT_VIOLATION"] * 15
+
+
+def test_many_records(lab: Client) -> None:
+    """A thousand records of one call get ascending IDs, and one page of a thousand reads them back."""
+    ids = lab.add("Values", *({"Whole": number} for number in range(1000)))
+    assert ids == sorted(ids)
+    wanted = json.dumps({"Property": "ID", "Operator": "greaterorequal", "Value": ids[0]})
+    page = lab.records("Values", filter=wanted, pageSize=1000)
+    assert [record["Whole"] for record in page] == list(range(1000))

@@ -1,0 +1,99 @@
+"""Every hook does what its page says."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from apilane.dispatch import Hooks, freeze
+from apilane.plugins import HOOKS, load_plugins
+from apilane.settings import Settings
+from apilane.storage.registry import Drivers, UnknownDriverError
+
+Write = Callable[..., Settings]
+
+
+def frozen(settings: Settings) -> Hooks:
+    """The hooks of an application with these settings."""
+    return freeze(load_plugins(settings), settings)
+
+
+def test_hook_apilane_register_drivers(write_plugin: Write) -> None:
+    """A plugin's driver is found by its provider name beside the shipped ones, whatever the case."""
+    settings = write_plugin(
+        "second",
+        """
+        import apilane_sqlite
+
+        @hookimpl
+        def apilane_register_drivers(settings):
+            driver, = apilane_sqlite.apilane_register_drivers(settings)
+            driver.name = "Second"
+            return [driver]
+        """,
+    )
+    drivers = frozen(settings).drivers
+    assert drivers["second"].name == drivers["SECOND"].name == "Second"
+    assert {"Second", "SQLite"} <= set(drivers)
+
+
+def test_hook_apilane_register_authenticators(write_plugin: Write) -> None:
+    """A plugin's authenticators are kept in plugin order, each hook asked once with the settings."""
+    body = """
+        class Key:
+            name = "key"
+            scheme = "key"
+            def __init__(self, port):
+                self.port = port
+            async def authenticate(self, request, application):
+                return None
+
+        @hookimpl
+        def apilane_register_authenticators(settings):
+            return (Key(settings.port), Key(settings.port + 1))
+        """
+    registered = frozen(write_plugin("keys", body, port=7, plugins=("keys",))).authenticators
+    assert [one.port for one in registered] == [7, 8]  # type: ignore[attr-defined]
+
+
+def test_every_hook_has_its_test() -> None:
+    """A hook ships only with a test named after it."""
+    assert {f"test_hook_{name}" for name in HOOKS} <= set(globals())
+
+
+def test_every_hook_has_an_attribute() -> None:
+    """What a register hook collects is one typed attribute of Hooks."""
+    assert {name.removeprefix("apilane_register_") for name in HOOKS} == set(Hooks.__struct_fields__)
+
+
+def test_every_hook_has_a_section_with_its_signature(repository: Path) -> None:
+    """The reference page has one section per hook, headed by the signature as it is in the specs."""
+    page = (repository / "docs/reference/hooks.md").read_text(encoding="utf-8")
+    specs = (repository / "apilane/hookspecs.py").read_text(encoding="utf-8")
+    for name in HOOKS:
+        declared = re.search(rf"^(?:async )?def {name}\(.*?\) -> [^\n]*(?=:\n)", specs, re.MULTILINE | re.DOTALL)
+        assert declared is not None
+        assert f"## `{declared.group()}`" in page
+
+
+def test_generated_pages_are_up_to_date(repository: Path) -> None:
+    """Nobody forgot to run docs/generate.py."""
+    ran = subprocess.run(
+        [sys.executable, repository / "docs/generate.py", "--check"], capture_output=True, text=True, check=False
+    )
+    assert ran.returncode == 0, ran.stderr
+
+
+def test_a_missing_driver_names_what_is_installed() -> None:
+    """Asking for a driver that is not there says which are, and how to get it."""
+    drivers = frozen(Settings(plugins=())).drivers
+    with pytest.raises(UnknownDriverError, match=r"'MySQL' is installed \(installed: SQLite\).*apilane\[mysql\]"):
+        drivers["MySQL"]
+    assert "MySQL" not in drivers
+    assert drivers.get("MySQL") is None
+    assert len(Drivers([])) == 0

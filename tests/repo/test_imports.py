@@ -1,0 +1,89 @@
+"""Imports run one way through the rooms, and the core knows no plugin and no driver."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ORDER = ["model", "sql", "storage", "control", "runtime", "services", "web", "app", "asgi", "server", "cli"]
+"""A room imports itself and rooms to its left."""
+
+SERVES_ALL = {
+    "errors": set(),
+    "settings": {"errors"},
+    "security": {"errors", "settings"},
+    "hookspecs": {"errors", "settings", "security", "storage"},
+    "plugins": {"errors", "settings", "hookspecs"},
+    "dispatch": {"errors", "settings", "security", "hookspecs", "plugins", "storage", "sql", "model"},
+}
+"""Rooms that every other may import, with what they themselves may import."""
+
+SHIPPED_TO_TESTS = {"testing"}
+"""May import everything; nobody imports it."""
+
+ROOMS = ["drivers", "plugins", "contrib"]
+
+
+def imported(path: Path) -> Iterator[tuple[str, int]]:
+    """Dotted names that a file imports, with the line; relative imports are refused on the spot."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from ((alias.name, node.lineno) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}:{node.lineno}: relative import"
+            names = [f"apilane.{alias.name}" for alias in node.names] if node.module == "apilane" else [node.module]
+            yield from ((str(name), node.lineno) for name in names)
+
+
+def room_of(path: Path, package: Path) -> str:
+    """First part below the package: ``model`` for model/json.py, ``app`` for app.py."""
+    return path.relative_to(package).parts[0].removesuffix(".py")
+
+
+def allowed(room: str) -> set[str]:
+    """Rooms that ``room`` may import."""
+    if room in SERVES_ALL:
+        return SERVES_ALL[room] | {room}
+    left = set(ORDER[: ORDER.index(room) + 1])
+    return left | set(SERVES_ALL)
+
+
+def test_rooms_import_in_one_direction(repository: Path) -> None:
+    """No module of the core imports a room to its right."""
+    package = repository / "apilane"
+    wrong = []
+    for path in sorted(package.rglob("*.py")):
+        room = room_of(path, package)
+        if room in SHIPPED_TO_TESTS or room in {"__init__", "__main__"}:
+            continue
+        for name, line in imported(path):
+            target = name.split(".")[1] if name.startswith("apilane.") else None
+            if target and target not in allowed(room):
+                wrong.append(f"{path.relative_to(repository)}:{line}: {room} imports {target}")
+    assert not wrong, "\n".join(wrong)
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_core_imports_no_other_room(repository: Path, room: str) -> None:
+    """The core finds plugins and drivers by entry points only."""
+    packages = {path.name for path in (repository / room).iterdir() if path.is_dir()} | {room}
+    wrong = [
+        f"{path.relative_to(repository)}:{line}: {name}"
+        for path in sorted((repository / "apilane").rglob("*.py"))
+        for name, line in imported(path)
+        if name.split(".")[0] in packages
+    ]
+    assert not wrong, "\n".join(wrong)
+
+
+def test_only_two_files_know_pluggy(repository: Path) -> None:
+    """pluggy is met at start-up only: in the specs, the loading and the freezing of hooks."""
+    knowing = {
+        str(path.relative_to(repository))
+        for path in (repository / "apilane").rglob("*.py")
+        if any(name.split(".")[0] == "pluggy" for name, _ in imported(path))
+    }
+    assert knowing == {"apilane/hookspecs.py", "apilane/plugins.py", "apilane/dispatch.py"}

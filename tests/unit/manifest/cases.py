@@ -1,0 +1,48 @@
+"""What the manifest tests share: capabilities, and manifests to plans in one call."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from msgspec import Struct
+
+from apilane.model.definition import ApplicationDefinition
+from apilane.model.plan import Capabilities, ManifestError, ManifestErrors, Plan, plan, read_manifests
+
+SHOP = (Path(__file__).parents[2] / "data" / "shop.json").read_text()
+
+
+class SomeSection(Struct, forbid_unknown_fields=True, rename="pascal"):
+    any: str = ""
+
+
+EVERYTHING = Capabilities(
+    providers=frozenset({"SQLite", "MySQL"}),
+    embedded=frozenset({"SQLite"}),
+    enforces=frozenset({"IPPolicy", "RateLimit"}),
+    plugin_sections={"some-plugin": SomeSection},
+)
+NOTHING_ENFORCED = Capabilities(providers=frozenset({"SQLite"}), embedded=frozenset({"SQLite"}))
+
+
+def planned(
+    text: str | bytes,
+    before: ApplicationDefinition | None = None,
+    *,
+    filename: str = "a.yaml",
+    capabilities: Capabilities = EVERYTHING,
+    environ: dict[str, str] | None = None,
+    secrets: dict[str, str] | None = None,
+) -> Plan:
+    """The plan of the only manifest in ``text``."""
+    [manifest] = read_manifests(text, filename=filename, environ=environ or {})
+    return plan(manifest, before, capabilities=capabilities, secrets=secrets)
+
+
+def errors_of(text: str | bytes, before: ApplicationDefinition | None = None, **more: object) -> list[ManifestError]:
+    """The mistakes of a manifest; none when it is accepted."""
+    try:
+        planned(text, before, **more)  # type: ignore[arg-type]
+    except ManifestErrors as errors:
+        return list(errors.errors)
+    return []

@@ -1,0 +1,645 @@
+from __future__ import annotations
+
+import pytest
+
+from tests.unit.manifest.cases import EVERYTHING, NOTHING_ENFORCED, errors_of, planned
+
+HEAD = "Apilane: 1\nApplication: {Name: Shop}\n"  # two lines: what follows begins in line 3
+ITEMS = "Entities:\n  - Name: Items\n    Properties:\n"  # properties begin in line 6
+TEXT = ITEMS + "      - {Name: Title, Required: true}\n      - {Name: Secret, Encrypted: true}\n"
+TEXT += "      - {Name: ItemID, Type: Number}\n      - {Name: MustID, Type: Number, Required: true}\n"  # lines 6-9
+
+# name: (text after HEAD, line, key, part of the message, part of the hint)
+MISTAKES = {
+    "unknown section": ("Entitys: []\n", 3, "Entitys", "unknown key Entitys", "did you mean Entities?"),
+    "unknown key of an entity": (
+        "Entities:\n  - Name: Items\n    Tracking: true\n",
+        5,
+        "Entities[Items].Tracking",
+        "unknown key",
+        "ChangeTracking",
+    ),
+    "key in the wrong case": (
+        ITEMS + "      - {Name: Title, type: String}\n",
+        6,
+        "Entities[Items].Properties[Title].type",
+        "unknown key",
+        "Type?",
+    ),
+    "section that is null": ("Entities:\n", 3, "Entities", "expected a list, found nothing", "write []"),
+    "section of the wrong type": ("Security: all\n", 3, "Security", "expected a list, found the text 'all'", ""),
+    "item of the wrong type": ("Entities: [Items]\n", 3, "Entities[0]", "expected a mapping", ""),
+    "name that is a number": ("Entities:\n  - Name: 2024\n", 4, "Entities[0].Name", "expected text", "quotes"),
+    "missing name": ("Entities:\n  - Description: x\n", 4, "Entities[0]", "the key Name is missing", "add Name"),
+    "text for a flag": (
+        "Entities:\n  - Name: Items\n    ChangeTracking: yes\n",
+        5,
+        "Entities[Items].ChangeTracking",
+        "expected true or false, found the text 'yes'",
+        "",
+    ),
+    # names
+    "entity name too short": ("Entities:\n  - Name: Abc\n", 4, "Entities[Abc].Name", "has 3 characters; 4 to 30", ""),
+    "entity name with a digit": ("Entities:\n  - Name: Item1\n", 4, "Entities[Item1].Name", "only the letters", ""),
+    "entity name too long": (
+        f"Entities:\n  - Name: {'A' * 31}\n",
+        4,
+        f"Entities[{'A' * 31}].Name",
+        "has 31 characters",
+        "",
+    ),
+    "helper table": (
+        "Entities:\n  - Name: H_Email_Templates\n",
+        4,
+        "Entities[H_Email_Templates].Name",
+        "begins with 'H_'",
+        "",
+    ),
+    "reserved prefix": ("Entities:\n  - Name: h_Mine\n", 4, "Entities[h_Mine].Name", "begins with 'H_'", ""),
+    "backup suffix": (
+        "Entities:\n  - Name: Items__backup__\n",
+        4,
+        "Entities[Items__backup__].Name",
+        "ends in '__backup__'",
+        "",
+    ),
+    "sqlite prefix": ("Entities:\n  - Name: SQLite_x\n", 4, "Entities[SQLite_x].Name", "begins with 'sqlite_'", ""),
+    "reserved word": ("Entities:\n  - Name: schema\n", 4, "Entities[schema].Name", "reserved words", ""),
+    "system entity in another case": (
+        "Entities:\n  - Name: users\n",
+        4,
+        "Entities[users].Name",
+        "users exists as Users",
+        "write Users",
+    ),
+    "entity twice": (
+        "Entities:\n  - Name: Items\n  - Name: ITEMS\n",
+        5,
+        "Entities[ITEMS].Name",
+        "listed twice (first in line 4)",
+        "",
+    ),
+    "property twice": (
+        ITEMS + "      - Name: Title\n      - Name: title\n",
+        7,
+        "Entities[Items].Properties[title].Name",
+        "listed twice",
+        "",
+    ),
+    "property name too short": (
+        ITEMS + "      - Name: Abc\n",
+        6,
+        "Entities[Items].Properties[Abc].Name",
+        "4 to 120",
+        "",
+    ),
+    "property name reserved": (
+        ITEMS + "      - Name: My_Data\n",
+        6,
+        "Entities[Items].Properties[My_Data].Name",
+        "ends in '_Data'",
+        "",
+    ),
+    "property prefix reserved": (
+        ITEMS + "      - Name: H_Mine\n",
+        6,
+        "Entities[Items].Properties[H_Mine].Name",
+        "begins with 'H_'",
+        "",
+    ),
+    "system property": (
+        ITEMS + "      - Name: Owner\n",
+        6,
+        "Entities[Items].Properties[Owner].Name",
+        "comes by itself",
+        "",
+    ),
+    "system property of Users": (
+        "Entities:\n  - Name: Users\n    Properties: [{Name: email}]\n",
+        5,
+        "Entities[Users].Properties[email].Name",
+        "comes by itself",
+        "",
+    ),
+    "properties of Files": (
+        "Entities:\n  - Name: Files\n    Properties: [{Name: Title}]\n",
+        5,
+        "Entities[Files].Properties",
+        "takes no properties",
+        "",
+    ),
+    "rename of a system entity": (
+        "Entities:\n  - Name: Files\n    RenamedFrom: Docs\n",
+        5,
+        "Entities[Files].RenamedFrom",
+        "cannot be renamed",
+        "",
+    ),
+    "endpoint name": (
+        "CustomEndpoints:\n  - {Name: my_end, Query: SELECT 1}\n",
+        4,
+        "CustomEndpoints[my_end].Name",
+        "only the letters",
+        "",
+    ),
+    "endpoint reserved": (
+        "CustomEndpoints:\n  - {Name: Files, Query: SELECT 1}\n",
+        4,
+        "CustomEndpoints[Files].Name",
+        "reserved",
+        "",
+    ),
+    "endpoint twice": (
+        "CustomEndpoints:\n  - {Name: Top, Query: SELECT 1}\n  - {Name: TOP, Query: SELECT 1}\n",
+        5,
+        "CustomEndpoints[TOP].Name",
+        "listed twice",
+        "",
+    ),
+    # properties
+    "unknown type": (
+        ITEMS + "      - {Name: Title, Type: Text}\n",
+        6,
+        "Entities[Items].Properties[Title].Type",
+        "expected String or Number",
+        "",
+    ),
+    "type in the wrong case": (
+        ITEMS + "      - {Name: Title, Type: string}\n",
+        6,
+        "Entities[Items].Properties[Title].Type",
+        "expected String",
+        "did you mean String?",
+    ),
+    "too many decimals": (
+        ITEMS + "      - {Name: Price, Type: Number, DecimalPlaces: 9}\n",
+        6,
+        "Entities[Items].Properties[Price].DecimalPlaces",
+        "from 0 to 8",
+        "",
+    ),
+    "decimals of a String": (
+        ITEMS + "      - {Name: Title, DecimalPlaces: 2}\n",
+        6,
+        "Entities[Items].Properties[Title].DecimalPlaces",
+        "no meaning for the type String",
+        "Number",
+    ),
+    "bounds crossed": (
+        ITEMS + "      - {Name: Title, Minimum: 5, Maximum: 4}\n",
+        6,
+        "Entities[Items].Properties[Title].Minimum",
+        "Minimum 5 is greater than Maximum 4",
+        "",
+    ),
+    "bound beyond 64 bits": (
+        ITEMS + "      - {Name: Price, Type: Number, Maximum: 9223372036854775808}\n",
+        6,
+        "Entities[Items].Properties[Price].Maximum",
+        "expected a whole number",
+        "",
+    ),
+    "bounds of a Date": (
+        ITEMS + "      - {Name: When, Type: Date, Minimum: 1}\n",
+        6,
+        "Entities[Items].Properties[When].Minimum",
+        "no meaning for the type Date",
+        "",
+    ),
+    "negative length": (
+        ITEMS + "      - {Name: Title, Minimum: -1}\n",
+        6,
+        "Entities[Items].Properties[Title].Minimum",
+        "at least 0",
+        "",
+    ),
+    "encrypted Number": (
+        ITEMS + "      - {Name: Price, Type: Number, Encrypted: true}\n",
+        6,
+        "Entities[Items].Properties[Price].Encrypted",
+        "no meaning",
+        "String",
+    ),
+    "pattern that does not compile": (
+        ITEMS + "      - {Name: Code, ValidationRegex: '[A-'}\n",
+        6,
+        "Entities[Items].Properties[Code].ValidationRegex",
+        "does not compile",
+        "",
+    ),
+    "differentiation without its entity": (
+        "Entities:\n  - Name: Items\n    Differentiation: true\n",
+        5,
+        "Entities[Items].Differentiation",
+        "no DifferentiationEntity",
+        "",
+    ),
+    # constraints, indexes, order
+    "unique on an unknown property": (
+        TEXT + "    Constraints:\n      - {Type: Unique, Properties: [Titel]}\n",
+        11,
+        "Entities[Items].Constraints[0].Properties[0]",
+        "unknown property Titel",
+        "did you mean Title?",
+    ),
+    "unique on an encrypted property": (
+        TEXT + "    Constraints:\n      - {Type: Unique, Properties: [Secret]}\n",
+        11,
+        "Entities[Items].Constraints[0].Properties[0]",
+        "Secret is encrypted and cannot be unique",
+        "",
+    ),
+    "unique twice in another order": (
+        TEXT + "    Constraints:\n      - {Type: Unique, Properties: [Title, ItemID]}\n"
+        "      - {Type: Unique, Properties: [itemid, title]}\n",
+        12,
+        "Entities[Items].Constraints[1].Type",
+        "already",
+        "",
+    ),
+    "unique on nothing": (
+        TEXT + "    Constraints:\n      - {Type: Unique, Properties: []}\n",
+        11,
+        "Entities[Items].Constraints[0].Properties",
+        "the list is empty",
+        "",
+    ),
+    "unknown kind of constraint": (
+        TEXT + "    Constraints:\n      - {Type: Foreign, Property: ItemID, Entity: Users}\n",
+        11,
+        "Entities[Items].Constraints[0].Type",
+        "expected Unique or ForeignKey",
+        "ForeignKey?",
+    ),
+    "foreign key to Files": (
+        TEXT + "    Constraints:\n      - {Type: ForeignKey, Property: ItemID, Entity: Files}\n",
+        11,
+        "Entities[Items].Constraints[0].Entity",
+        "cannot refer to Files",
+        "",
+    ),
+    "foreign key to nothing": (
+        TEXT + "    Constraints:\n      - {Type: ForeignKey, Property: ItemID, Entity: Itmes}\n",
+        11,
+        "Entities[Items].Constraints[0].Entity",
+        "unknown entity Itmes",
+        "did you mean Items?",
+    ),
+    "foreign key from a String": (
+        TEXT + "    Constraints:\n      - {Type: ForeignKey, Property: Title, Entity: Users}\n",
+        11,
+        "Entities[Items].Constraints[0].Property",
+        "cannot hold a reference",
+        "Number",
+    ),
+    "SetNull of a required property": (
+        TEXT + "    Constraints:\n      - {Type: ForeignKey, Property: MustID, Entity: Users, OnDelete: SetNull}\n",
+        11,
+        "Entities[Items].Constraints[0].OnDelete",
+        "MustID is required",
+        "",
+    ),
+    "foreign key of a system property": (
+        TEXT + "    Constraints:\n      - {Type: ForeignKey, Property: Owner, Entity: Users}\n",
+        11,
+        "Entities[Items].Constraints[0].Type",
+        "already",
+        "",
+    ),
+    "foreign key without its property": (
+        TEXT + "    Constraints:\n      - {Type: ForeignKey, Entity: Users}\n",
+        11,
+        "Entities[Items].Constraints[0].Type",
+        "needs Property",
+        "",
+    ),
+    "key of the other constraint": (
+        TEXT + "    Constraints:\n      - {Type: Unique, Properties: [Title], OnDelete: Cascade}\n",
+        11,
+        "Entities[Items].Constraints[0].OnDelete",
+        "has no OnDelete",
+        "",
+    ),
+    "default order by an encrypted property": (
+        TEXT + "    DefaultOrder: [{Property: Secret}]\n",
+        10,
+        "Entities[Items].DefaultOrder[0].Property",
+        "encrypted",
+        "",
+    ),
+    "default order by an unknown property": (
+        TEXT + "    DefaultOrder: [{Property: Titles}]\n",
+        10,
+        "Entities[Items].DefaultOrder[0].Property",
+        "unknown property Titles",
+        "Title?",
+    ),
+    "default order, direction": (
+        TEXT + "    DefaultOrder: [{Property: Title, Direction: down}]\n",
+        10,
+        "Entities[Items].DefaultOrder[0].Direction",
+        "expected ASC or DESC",
+        "",
+    ),
+    "index on an unknown property": (
+        TEXT + "    Indexes: [{Properties: [Nope]}]\n",
+        10,
+        "Entities[Items].Indexes[0].Properties[0]",
+        "unknown property Nope",
+        "there is ID, Owner",
+    ),
+    "index twice": (
+        TEXT + "    Indexes: [{Properties: [Title]}, {Properties: [title]}]\n",
+        10,
+        "Entities[Items].Indexes[1].Properties",
+        "listed twice",
+        "",
+    ),
+    # rules
+    "rule of an unknown entity": (
+        "Security:\n  - {Entity: User, Role: editor, Action: get}\n",
+        4,
+        "Security[0].Entity",
+        "unknown entity User",
+        "did you mean Users?",
+    ),
+    "rule of an unknown endpoint": (
+        "Security:\n  - {CustomEndpoint: Top, Role: editor}\n",
+        4,
+        "Security[0].CustomEndpoint",
+        "unknown custom endpoint Top",
+        "",
+    ),
+    "rule of an unknown property": (
+        "Security:\n  - {Entity: Users, Role: editor, Action: get, Properties: [Emial]}\n",
+        4,
+        "Security[0].Properties[0]",
+        "unknown property of Users Emial",
+        "did you mean Email?",
+    ),
+    "rule without an action": (
+        "Security:\n  - {Entity: Users, Role: editor}\n",
+        4,
+        "Security[0].Entity",
+        "needs an Action",
+        "",
+    ),
+    "rule with an unknown action": (
+        "Security:\n  - {Entity: Users, Role: editor, Action: read}\n",
+        4,
+        "Security[0].Action",
+        "expected get or post",
+        "",
+    ),
+    "post on Users": (
+        "Security:\n  - {Entity: Users, Role: editor, Action: post}\n",
+        4,
+        "Security[0].Action",
+        "Users cannot be given the action post",
+        "get, put, delete",
+    ),
+    "put on Files": (
+        "Security:\n  - {Entity: Files, Role: editor, Action: put}\n",
+        4,
+        "Security[0].Action",
+        "cannot be given",
+        "",
+    ),
+    "delete on AuthTokens": (
+        "Security:\n  - {Entity: AuthTokens, Role: editor, Action: delete}\n",
+        4,
+        "Security[0].Action",
+        "cannot be",
+        "",
+    ),
+    "role in upper case": (
+        "Security:\n  - {Entity: Users, Role: Editor, Action: get}\n",
+        4,
+        "Security[0].Role",
+        "the role Editor is neither",
+        "",
+    ),
+    "rule of nothing": ("Security:\n  - {Role: editor}\n", 4, "Security[0]", "names nothing", "exactly one"),
+    "rule of two things": (
+        "Security:\n  - {Entity: Users, Schema: true, Role: editor}\n",
+        4,
+        "Security[0]",
+        "names Entity and Schema",
+        "",
+    ),
+    "rate limit without its window": (
+        "Security:\n  - {Entity: Users, Role: editor, Action: get, RateLimit: {MaxRequests: 1}}\n",
+        4,
+        "Security[0].RateLimit",
+        "the key Per is missing",
+        "",
+    ),
+    # the rest
+    "parameter of another type": (
+        "CustomEndpoints:\n  - {Name: Top, Query: 'SELECT {Limit}', Parameters: {Limit: Integer}}\n",
+        4,
+        "CustomEndpoints[Top].Parameters.Limit",
+        "expected Number or String",
+        "",
+    ),
+    "parameter without a mark": (
+        "CustomEndpoints:\n  - {Name: Top, Query: 'SELECT {Limit}', Parameters: {Limits: Number}}\n",
+        4,
+        "CustomEndpoints[Top].Parameters",
+        "Query has no mark {Limits}",
+        "did you mean Limit?",
+    ),
+    "parameter Owner": (
+        "CustomEndpoints:\n  - {Name: Top, Query: 'SELECT {Owner}', Parameters: {Owner: Number}}\n",
+        4,
+        "CustomEndpoints[Top].Parameters.Owner",
+        "cannot be a parameter",
+        "",
+    ),
+    "endpoint without a query": (
+        "CustomEndpoints:\n  - Name: Top\n",
+        4,
+        "CustomEndpoints[Top]",
+        "Query is missing",
+        "",
+    ),
+    "report of an unknown entity": (
+        (
+            "Reports:\n  - {Title: T, Type: Pie, MaxRecords: 9,\n"
+            "     Series: [{Entity: User, Properties: [ID.Count], GroupBy: X}]}\n"
+        ),
+        5,
+        "Reports[0].Series[0].Entity",
+        "unknown entity User",
+        "Users?",
+    ),
+    "report type": (
+        (
+            "Reports:\n  - {Title: T, Type: Pi, MaxRecords: 9,\n"
+            "     Series: [{Entity: Users, Properties: [ID.Count], GroupBy: X}]}\n"
+        ),
+        4,
+        "Reports[0].Type",
+        "expected Grid or Pie",
+        "did you mean Pie?",
+    ),
+    "event": ("EmailTemplates:\n  - {Event: Welcome}\n", 4, "EmailTemplates[0].Event", "expected UserRegister", ""),
+    "collaborator": ("Collaborators: [dev]\n", 3, "Collaborators[0]", "expected an e-mail address", ""),
+    "collaborator twice": ("Collaborators: [a@b.de, A@b.de]\n", 3, "Collaborators[1]", "listed twice", ""),
+    "plugin that is not loaded": (
+        "Plugins:\n  some-plug: {}\n",
+        4,
+        "Plugins.some-plug",
+        "not loaded",
+        "did you mean some-plugin?",
+    ),
+    "section that the plugin refuses": (
+        "Plugins:\n  some-plugin: {Any: 1}\n",
+        4,
+        "Plugins.some-plugin",
+        "Expected `str`",
+        "",
+    ),
+    "variable that is not set": (
+        "Entities:\n  - Name: Items\n    Description: ${NOT_SET}\n",
+        5,
+        "Entities[Items].Description",
+        "NOT_SET is not set",
+        "",
+    ),
+    "reference that is none": (
+        "Entities:\n  - Name: Items\n    Description: ${a b}\n",
+        5,
+        "Entities[Items].Description",
+        "no reference",
+        "$${",
+    ),
+}
+
+APPLICATION = {
+    "name too short": ("{Name: Abc}", "Application.Name", "has 3 characters; 4 to 100", ""),
+    "name missing": ("{Online: true}", "Application", "the key Name is missing", ""),
+    "token that is no GUID": ("{Name: Shop, Token: abc}", "Application.Token", "no GUID", ""),
+    "provider": (
+        "{Name: Shop, StorageProvider: MySQ}",
+        "Application.StorageProvider",
+        "no driver for MySQ",
+        "MySQL? installed: MySQL, SQLite",
+    ),
+    "connection string of an embedded provider": (
+        "{Name: Shop, ConnectionString: x}",
+        "Application.ConnectionString",
+        "SQLite takes no ConnectionString",
+        "",
+    ),
+    "no connection string": (
+        "{Name: Shop, StorageProvider: mysql}",
+        "Application",
+        "MySQL needs a ConnectionString",
+        "",
+    ),
+    "differentiation name": (
+        "{Name: Shop, DifferentiationEntity: My_Co}",
+        "Application.DifferentiationEntity",
+        "only the letters",
+        "",
+    ),
+    "differentiation by a reserved word": (
+        "{Name: Shop, DifferentiationEntity: users}",
+        "Application.DifferentiationEntity",
+        "reserved",
+        "",
+    ),
+    "minutes": ("{Name: Shop, AuthTokenExpireMinutes: 0}", "Application.AuthTokenExpireMinutes", "1 to 2147483647", ""),
+    "file size": (
+        "{Name: Shop, MaxAllowedFileSizeInKB: 25601}",
+        "Application.MaxAllowedFileSizeInKB",
+        "1 to 25600",
+        "",
+    ),
+    "flag": ("{Name: Shop, Online: 1}", "Application.Online", "expected true or false, found the number 1", ""),
+    "address": (
+        "{Name: Shop, IPPolicy: {Addresses: [1.2.3]}}",
+        "Application.IPPolicy.Addresses[0]",
+        "expected an IP address",
+        "",
+    ),
+    "logic": ("{Name: Shop, IPPolicy: {Logic: Deny}}", "Application.IPPolicy.Logic", "expected Block or Allow", ""),
+    "port": ("{Name: Shop, Mail: {Port: 65536}}", "Application.Mail.Port", "1 to 65535", ""),
+    "mail security": (
+        "{Name: Shop, Mail: {Security: SSL}}",
+        "Application.Mail.Security",
+        "StartTls or Tls or None",
+        "",
+    ),
+    "secret not set": ("{Name: Shop, Mail: {Password: '${PW}'}}", "Application.Mail.Password", "PW is not set", ""),
+}
+
+
+@pytest.mark.parametrize("name", MISTAKES)
+def test_a_mistake_names_its_place_and_what_to_do(name: str) -> None:
+    """Every rule that a manifest breaks is reported alone, with file, line, key path, message and hint."""
+    text, line, key, message, hint = MISTAKES[name]
+    [error] = errors_of(HEAD + text)
+    assert (error.file, error.line, error.key) == ("a.yaml", line, key)
+    assert message in error.message
+    assert hint in error.hint
+
+
+@pytest.mark.parametrize("name", APPLICATION)
+def test_a_mistake_in_the_settings_names_its_place(name: str) -> None:
+    """Mistakes in the Application section are reported alone, with their place."""
+    text, key, message, hint = APPLICATION[name]
+    [error] = errors_of(f"Apilane: 1\nApplication: {text}\n")
+    assert (error.line, error.key) == (2, key)
+    assert message in error.message
+    assert hint in error.hint
+
+
+def test_all_mistakes_are_reported_at_once() -> None:
+    """Mistakes of form, of names and of references come together, in the order of their lines."""
+    text = (
+        "Apilane: 2\nApplication: {Name: Abc, Onlin: true}\nEntities:\n  - Name: Items\n    Properties:\n"
+        "      - {Name: Title, Requird: true, Type: Texts}\nSecurity:\n  - {Entity: Item, Role: X, Action: get}\n"
+    )
+    errors = errors_of(text)
+    assert [(error.line, error.key) for error in errors] == [
+        (1, "Apilane"),
+        (2, "Application.Onlin"),
+        (2, "Application.Name"),
+        (6, "Entities[Items].Properties[Title].Requird"),
+        (6, "Entities[Items].Properties[Title].Type"),
+        (8, "Security[0].Entity"),
+    ]
+
+
+def test_the_same_mistake_in_json_and_toml_has_its_key() -> None:
+    """JSON gives lines too, TOML gives the key path."""
+    [error] = errors_of('{"Apilane": 1,\n "Application": {\n  "Name": "Abc"}}', filename="a.json")
+    assert (error.file, error.line, error.key) == ("a.json", 3, "Application.Name")
+    [error] = errors_of('Apilane = 1\n[Application]\nName = "Abc"\n', filename="a.toml")
+    assert (error.file, error.line, error.key) == ("a.toml", None, "Application.Name")
+
+
+def test_what_nothing_enforces_is_refused() -> None:
+    """An IP list and a rate limit without their plugins are refused, naming the plugins (B-S13)."""
+    text = (
+        "Apilane: 1\nApplication:\n  Name: Shop\n  IPPolicy: {Addresses: [10.0.0.0/8]}\nSecurity:\n"
+        "  - {Entity: Users, Role: editor, Action: get,\n     RateLimit: {MaxRequests: 1, Per: Hour}}\n"
+    )
+    policy, limit = errors_of(text, capabilities=NOTHING_ENFORCED)
+    assert (policy.line, policy.key) == (4, "Application.IPPolicy")
+    assert "apilane_ip_policy" in policy.message
+    assert (limit.line, limit.key) == (7, "Security[0].RateLimit")
+    assert "apilane_rate_limit" in limit.message
+    assert errors_of(text) == []
+
+
+def test_a_limit_that_stays_is_refused_without_its_plugin() -> None:
+    """A manifest that leaves a rate limit in place is refused while nothing enforces it."""
+    rule = "Security: [{Entity: Users, Role: editor, Action: get, RateLimit: {MaxRequests: 1, Per: Hour}}]\n"
+    before = planned(HEAD + rule, capabilities=EVERYTHING).after
+    [error] = errors_of(HEAD, before, capabilities=NOTHING_ENFORCED)
+    assert "apilane_rate_limit" in error.message
+    rule = "Security: [{Entity: Users, Role: editor, Action: get, RateLimit: null}]\n"
+    assert errors_of(HEAD + rule, before, capabilities=NOTHING_ENFORCED) == []
