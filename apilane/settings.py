@@ -163,12 +163,13 @@ def _from_toml(path: Path, environ: Mapping[str, str]) -> dict[str, Any]:
             raise ConfigurationError(f"{path}: unknown setting {name!r}{nearest(name, _ROWS)}.")
         source = f"{path}: {name}"
         if isinstance(value, dict):
-            value = _referenced(value, source, path.parent, environ)  # noqa: PLW2901  the reference stands for its value
-        elif _ROWS[name].secret:
+            found[name] = _converted(name, _referenced(value, source, path.parent, environ), source)
+            continue
+        if _ROWS[name].secret:
             raise ConfigurationError(
                 f'{source} is a secret and is not written here; write {{env = "NAME"}} or {{file = "PATH"}}.'
             )
-        found[name] = _converted(name, value, source)
+        found[name] = _converted(name, value, source, strict=True)
     return found
 
 
@@ -194,9 +195,10 @@ def _from_text(name: str, text: str) -> Any:
     return None if text == "" and _ROWS[name].default == "" else text
 
 
-def _converted(name: str, value: Any, source: str) -> Any:
+def _converted(name: str, value: Any, source: str, *, strict: bool = False) -> Any:
+    """``value`` as the setting's type; text stands for a number or a switch unless ``strict``."""
     try:
-        return msgspec.convert(value, _ANNOTATED_HINTS[name], strict=not isinstance(value, str), dec_hook=_path)
+        return msgspec.convert(value, _ANNOTATED_HINTS[name], strict=strict, dec_hook=_path)
     except msgspec.ValidationError as error:
         shown = "this value" if _ROWS[name].secret else repr(value)
         raise ConfigurationError(f"{source}: {shown} is not accepted; expected {_ROWS[name].type}. {error}.") from error

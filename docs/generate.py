@@ -49,8 +49,8 @@ def settings_page() -> str:
         table.append(f"| `{row.name}` | `{row.environment}` | {kind} | {default} | {row.help}{secret} |")
     intro = (
         "# Settings\n\nAn option of a command wins over the environment, which wins over `apilane.toml` in the\n"
-        'working directory (or `--config FILE`). A value in the file may be `{env = "NAME"}` or `{file = "PATH"}`; a secret\n'
-        "must be. In the environment lists are separated by commas.\n\n"
+        'working directory (or `--config FILE`). A value in the file may be `{env = "NAME"}` or `{file = "PATH"}`;\n'
+        "a secret must be. In the environment lists are separated by commas.\n\n"
     )
     return NOTE + intro + "\n".join(table) + "\n"
 

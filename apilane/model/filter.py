@@ -19,6 +19,7 @@ from apilane.model.dates import parse_date
 from apilane.model.definition import Entity, Property, PropertyType
 from apilane.model.json import JsonNumber, MalformedJson, decode_json
 from apilane.model.numbers import parse_number
+from apilane.model.system import is_secret
 from apilane.model.text import trim
 from apilane.model.values import is_storable_text, read_boolean
 
@@ -31,7 +32,6 @@ __all__ = [
     "Logic",
     "Node",
     "Operator",
-    "is_secret",
     "parse_filter",
 ]
 
@@ -96,12 +96,6 @@ _OPERATORS: Final[dict[str, Operator]] = {
 _LOGICS: Final = {"and": Logic.AND, "0": Logic.AND, "or": Logic.OR, "1": Logic.OR}
 _KEYS: Final = frozenset({"Property", "Operator", "Value", "Logic", "Filters"})
 _NULL_TESTS: Final = frozenset({Operator.EQUAL, Operator.NOTEQUAL})
-_SECRETS: Final = frozenset({("users", "password"), ("authtokens", "token")})
-
-
-def is_secret(entity: Entity, property: Property) -> bool:
-    """Whether a property is part of no filter, sort or statistic, whoever asks (B-D3, B-D4)."""
-    return entity.is_system and (entity.name.lower(), property.name.lower()) in _SECRETS
 
 
 def parse_filter(text: str, entity: Entity, readable: AbstractSet[str]) -> Node | None:

@@ -14,7 +14,7 @@ MAX_DEPTH = 100
 """Arrays and objects inside one another."""
 
 
-class MalformedJson(ValueError):  # noqa: N818 - it names the situation, as the storage errors do
+class MalformedJson(ValueError):
     """The bytes are not JSON as section 1.1 of wire-api.md and B-E7 want it."""
 
 

@@ -7,7 +7,7 @@ from collections.abc import Set as AbstractSet
 
 from apilane.errors import ApilaneError, Code
 from apilane.model.definition import Direction, Entity, SortKey
-from apilane.model.filter import is_secret
+from apilane.model.system import is_secret
 from apilane.model.json import MalformedJson, decode_json
 
 __all__ = ["BY_ID", "parse_properties", "parse_sort"]

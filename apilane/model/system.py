@@ -18,6 +18,7 @@ __all__ = [
     "HiddenColumn",
     "custom_entity",
     "differentiation_property",
+    "is_secret",
     "system_entities",
 ]
 
@@ -184,6 +185,17 @@ class HiddenColumn(Struct, frozen=True, kw_only=True):
     shows: str
     source: str
     maximum: int = 400
+
+
+_SECRETS: Final = frozenset({("Users", "Password"), ("AuthTokens", "Token")})
+
+
+def is_secret(entity: Entity, property: Property) -> bool:
+    """Whether a property reads as null and is part of no filter, sort, statistic or history, whoever asks.
+
+    Source: data-model.md B-D3, B-D4, B-D10.
+    """
+    return entity.is_system and (entity.name, property.name) in _SECRETS
 
 
 HIDDEN_COLUMNS: Final[dict[str, tuple[HiddenColumn, ...]]] = {

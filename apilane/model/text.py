@@ -1,7 +1,7 @@
 """How text is compared, trimmed and measured, the same on every provider.
 
-Letter case folds one letter at a time and accents count (B-Q3): ``É`` equals ``é`` and not ``e``. No letter outside ASCII
-folds to an ASCII one, so a pure ASCII value can be answered by a database's own ASCII rules and thus from an index.
+Letter case folds one letter at a time and accents count (B-Q3): ``É`` equals ``é`` and not ``e``. No letter outside
+ASCII folds to an ASCII one, so a pure ASCII value can be answered by a database's ASCII rules and thus from an index.
 """
 
 from __future__ import annotations

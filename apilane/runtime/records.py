@@ -12,18 +12,16 @@ from typing import Any
 import msgspec
 
 from apilane.model.definition import Entity, Property
+from apilane.model.system import is_secret
 from apilane.security.encryption import Cipher
 from apilane.sql.dialect import Dialect
 from apilane.sql.statement import Value
 from apilane.storage.protocol import Row
 
-__all__ = ["SECRET_PROPERTIES", "RecordMaker", "encode", "record_maker"]
+__all__ = ["RecordMaker", "encode", "record_maker"]
 
 Record = msgspec.Struct
 RecordMaker = Callable[[Sequence[Row]], list[Record]]
-
-SECRET_PROPERTIES = frozenset({("Users", "Password"), ("AuthTokens", "Token")})
-"""(entity, property) that read as null whoever asks and take part in no filter, sort or history (B-D3, B-D4)."""
 
 encode = msgspec.json.Encoder(decimal_format="number").encode
 """The one encoder of answers: UTF-8 JSON."""
@@ -34,7 +32,7 @@ def _hide(value: Value) -> None:
 
 
 def _converter(entity: Entity, property: Property, dialect: Dialect, cipher: Cipher) -> Callable[[Any], Value] | None:
-    if entity.is_system and (entity.name, property.name) in SECRET_PROPERTIES:
+    if is_secret(entity, property):
         return _hide
     if property.encrypted:
         return cipher.decrypt

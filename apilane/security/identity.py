@@ -1,7 +1,7 @@
 """Who is calling: actors, and the objects that recognise them.
 
-The core knows no credential; plugins register ``Authenticator`` objects (``apilane_register_authenticators``) and use what
-a ``TokenDirectory`` offers to look tokens up.
+The core knows no credential; plugins register ``Authenticator`` objects (``apilane_register_authenticators``) and use
+what a ``TokenDirectory`` offers to look tokens up.
 """
 
 from __future__ import annotations
@@ -70,8 +70,8 @@ class ApplicationView(Protocol):
 class Authenticator(Protocol):
     """Recognises one kind of credential.
 
-    ``scheme``: ``signature`` objects are asked only when the request carries ``x-auth-signature``, all others only when it
-    does not; a signed request that none of them recognises is refused.
+    ``scheme``: ``signature`` objects are asked only when the request carries ``x-auth-signature``, all others only when
+    it does not; a signed request that none of them recognises is refused.
     """
 
     scheme: str

@@ -9,7 +9,7 @@ from msgspec import Struct
 from apilane.errors import ApilaneError, Code, unauthorized
 from apilane.model.addresses import is_email
 from apilane.model.definition import Rule
-from apilane.model.text import utf16_length
+from apilane.model.text import trim, utf16_length
 from apilane.runtime.access import ANONYMOUS_ROLE, AUTHENTICATED_ROLE
 from apilane.runtime.application import ApplicationRuntime
 from apilane.runtime.identities import now_ms
@@ -53,7 +53,7 @@ async def register(application: ApplicationRuntime, body: Mapping[str, object], 
         if p.is_system and p.name not in ("Email", "Username", "Password"):
             continue
         sent = given.get(p.name.lower())
-        if p.name == "Email" and not (isinstance(sent, str) and is_email(sent.strip())):
+        if p.name == "Email" and not (isinstance(sent, str) and is_email(trim(sent))):
             raise ApilaneError(Code.VALIDATION, "Email is not valid", property="Email")
         values[p.name] = users.readers[p.name](sent)
     await complete_user_values(values, passwords)
@@ -97,7 +97,7 @@ async def change_password(
     """Set a new password and end the user's other sessions (B-A4)."""
     if actor.user_id is None:
         raise unauthorized()
-    current, new = current.strip(), new.strip()
+    current, new = trim(current), trim(new)
     if not current:
         raise ApilaneError(Code.REQUIRED, property="currentPassword")
     user_id, token_id = actor.user_id, actor.credential_id

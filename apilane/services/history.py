@@ -6,9 +6,9 @@ from collections.abc import Generator, Sequence
 
 import msgspec
 
+from apilane.model.system import is_secret
 from apilane.runtime.application import EntityRuntime
 from apilane.runtime.identities import now_ms
-from apilane.runtime.records import SECRET_PROPERTIES
 from apilane.sql.write import insert_row
 from apilane.storage.protocol import Result, Row, Step
 
@@ -20,11 +20,7 @@ _encode = msgspec.json.Encoder(decimal_format="number").encode
 
 def snapshot_columns(entity: EntityRuntime) -> tuple[str, ...]:
     """The columns a snapshot holds: all but secrets (B-D10); ``ID`` first."""
-    return tuple(
-        p.name
-        for p in entity.entity.properties
-        if not (entity.entity.is_system and (entity.name, p.name) in SECRET_PROPERTIES)
-    )
+    return tuple(p.name for p in entity.entity.properties if not is_secret(entity.entity, p))
 
 
 def snapshot(

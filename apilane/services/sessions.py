@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from apilane.errors import ApilaneError, Code, unauthorized
 from apilane.model.addresses import is_email
-from apilane.model.text import fold
+from apilane.model.text import fold, trim
 from apilane.runtime.application import ApplicationRuntime
 from apilane.runtime.identities import now_ms
 from apilane.security.identity import Actor
@@ -74,14 +74,14 @@ async def log_in(application: ApplicationRuntime, credentials: Credentials, pass
 
     Raises: REQUIRED, VALIDATION, UNCONFIRMED_EMAIL, and ERROR ``Invalid login attempt`` that never says what was wrong.
     """
-    password = credentials.password.strip()
+    password = trim(credentials.password)
     if not password:
         raise ApilaneError(Code.REQUIRED, property="password")
-    if credentials.email.strip():
+    if trim(credentials.email):
         if not is_email(credentials.email):
             raise ApilaneError(Code.VALIDATION, "Email is not valid", property="email")
         column, text = FOLDS["Email"], credentials.email
-    elif credentials.username.strip():
+    elif trim(credentials.username):
         column, text = FOLDS["Username"], credentials.username
     else:
         raise ApilaneError(Code.REQUIRED, "User name or email is required to login", property="email")

@@ -6,9 +6,10 @@ Pure. Texts come from SQLAlchemy Core; a statement is compiled once per shape an
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 from sqlalchemy.engine.interfaces import Dialect as SQLAlchemyDialect
+from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.elements import ClauseElement
 
 __all__ = ["Statement", "Value", "compile_statement"]
@@ -45,7 +46,7 @@ def compile_statement(element: ClauseElement, dialect: SQLAlchemyDialect, *, wri
 
     Raises ValueError when the construct carries a literal value: nothing may be baked into a text.
     """
-    compiled = element.compile(dialect=dialect, compile_kwargs={"render_postcompile": True})
+    compiled = cast("SQLCompiler", element.compile(dialect=dialect, compile_kwargs={"render_postcompile": True}))
     baked = {name: value for name, value in compiled.params.items() if value is not None}
     if baked:
         raise ValueError(f"values baked into a statement: {sorted(baked)}")

@@ -6,6 +6,7 @@ Every statement is constant per shape; parameters are named after the columns th
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -41,7 +42,7 @@ def insert_row(table: sa.Table, columns: Sequence[str], dialect: Dialect) -> Sta
     """Insert one row; parameters are named after the columns. Columns left out take their default."""
     if not columns:
         return compile_statement(sa.insert(table).values(), dialect.sqlalchemy, writes=True)
-    values = {column: sa.bindparam(column) for column in columns}
+    values: dict[str, sa.BindParameter[Any]] = {column: sa.bindparam(column) for column in columns}
     return compile_statement(sa.insert(table).values(values), dialect.sqlalchemy, writes=True)
 
 
@@ -78,7 +79,7 @@ def update_where(
     table: sa.Table, columns: Sequence[str], restrictions: Sequence[Restriction], dialect: Dialect
 ) -> Statement:
     """Set ``columns`` (parameters ``new_<column>``) of every row within ``restrictions``."""
-    values = {column: sa.bindparam(f"new_{column}") for column in columns}
+    values: dict[str, sa.BindParameter[Any]] = {column: sa.bindparam(f"new_{column}") for column in columns}
     statement = sa.update(table).values(values).where(*restrict(table, restrictions))
     return compile_statement(statement, dialect.sqlalchemy, writes=True)
 
@@ -98,7 +99,7 @@ def _in_ids(table: sa.Table, count: int) -> sa.ColumnElement[bool]:
 def select_by_ids(
     table: sa.Table, columns: Sequence[str], count: int, restrictions: Sequence[Restriction], dialect: Dialect
 ) -> Statement:
-    """Columns of the rows within ``restrictions`` whose ``ID`` is one of ``count`` parameters ``id0`` ..., by ``ID``."""
+    """Columns of the rows within ``restrictions`` whose ``ID`` is one of ``count`` parameters ``id0`` ..."""
     statement = (
         sa.select(*(table.c[column] for column in columns))
         .where(_in_ids(table, count), *restrict(table, restrictions))

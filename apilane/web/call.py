@@ -24,11 +24,11 @@ INT64 = range(-(2**63), 2**63)
 _NUMBER_LENGTH_MAX = 40
 
 
-class ClientGone(Exception):  # noqa: N818 -- an event, not an error
+class ClientGone(Exception):
     """The client went away before its request was read."""
 
 
-class BodyTooLarge(ApilaneError):  # noqa: N818 -- named like the situation in errors.md
+class BodyTooLarge(ApilaneError):
     """Over the limit: answered as ERROR, and the connection is closed (errors.md section 1.4)."""
 
     def __init__(self) -> None:

@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -66,19 +66,26 @@ def test_a_second_server_on_the_data_dir_is_refused(serve: Serve) -> None:
     assert second.err.count("\n") == 1
 
 
-def test_a_data_dir_without_permission_is_refused(tmp_path: Path) -> None:
-    """A data dir that cannot be written is named before anything starts; checked without root's privileges."""
-    (tmp_path / "locked").mkdir(mode=0o500)
+@pytest.fixture
+def unprivileged() -> Iterator[None]:
+    """Let the test run as nobody where it runs as root, whom no permission stops."""
     if os.geteuid() != 0:
-        with pytest.raises(ConfigurationError, match=r"Cannot use the data dir .*Permission denied"), _claim(tmp_path):
-            pass
+        yield
         return
-    with pytest.raises(ConfigurationError, match=r"Cannot use the data dir /proc/apilane: "):  # refuses root as well
-        claim_data_dir(Path("/proc/apilane"), "api").__enter__()
+    os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
 
 
-def _claim(tmp_path: Path) -> Any:
-    return claim_data_dir(tmp_path / "locked" / "data", "api")
+def test_a_data_dir_without_permission_is_refused(unprivileged: None) -> None:
+    """A data dir that this user may not make is named, with what to do, before anything starts."""
+    with (
+        pytest.raises(ConfigurationError, match=r"Cannot use the data dir .*: Permission denied\. Choose another"),
+        claim_data_dir(Path("/usr/apilane-data"), "api"),
+    ):
+        pass
 
 
 def test_a_data_dir_that_is_a_file_is_refused(serve: Serve, tmp_path: Path) -> None:

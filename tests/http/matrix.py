@@ -129,6 +129,7 @@ def _rules(entity: EntityModel, role: str, position: int) -> Iterator[Rule]:
 
 
 def _seats(role_sets: list[tuple[str, ...]]) -> list[Seat]:
+    """The anonymous caller, and a user with every role set in no tenant and in one."""
     seats = [Seat(None)]
     for roles, tenant in product(role_sets, (None, OWN_TENANT)):
         seats.append(Seat(f"user{len(seats):04}", roles, tenant))
@@ -136,7 +137,7 @@ def _seats(role_sets: list[tuple[str, ...]]) -> list[Seat]:
 
 
 _SINGLE = [(), *((role,) for role in (*ROLES, *WITHOUT_RULES))]
-_PAIRS = [*combinations(ROLES, 2), WITHOUT_RULES]
+_PAIRS = [*combinations(ROLES, 2), *product(ROLES, WITHOUT_RULES[:1]), WITHOUT_RULES]
 
 
 def _letter(position: int) -> str:

@@ -11,7 +11,7 @@ import time
 import uuid
 from collections import Counter
 from itertools import product
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import quote
 
 import pytest
@@ -21,14 +21,14 @@ from apilane.testing.server import Server
 from tests.http import matrix
 from tests.http.database import Database
 from tests.http.matrix import ACTIONS, CUSTOM, OTHER_TENANT, TENANT_COLUMN, TENANT_ENTITY, Family, Seat, families
-from tests.http.oracle import UNTOLD, Caller, EntityModel, Oracle, Row
+from tests.http.oracle import UNTOLD, Answer, Caller, EntityModel, Oracle, Row
 from tests.http.pipeline import Pipeline, Request
 
 SHOWN = 20
 """Mismatches that a failure prints."""
 NOBODY_S = 10**12
 """The ID of no record."""
-PROBES: dict[str, Any] = {"Alpha": "a1", "Gamma": 2, "Owner": 2, TENANT_COLUMN: OTHER_TENANT, "Username": "user0007"}
+PROBES: dict[str, Any] = {"Alpha": "a1", "Gamma": 2, TENANT_COLUMN: OTHER_TENANT, "Username": "user0007"}
 """A value to look for by property; the others are looked for above ``PROBE_ABOVE``."""
 PROBE_ABOVE = {"Beta": 1, "Created": 1_700_000_000_100, "LastLogin": 0}
 
@@ -44,10 +44,18 @@ def is_right(expected: Any, actual: Any) -> bool:
     return expected is UNTOLD or (type(expected) is type(actual) and bool(expected == actual))
 
 
+class Attempt(NamedTuple):
+    """One call and what must come of it."""
+
+    where: str
+    expected: Answer
+    request: Request
+
+
 class World:
     """One family's application with everybody signed in and every row in place."""
 
-    def __init__(self, family: Family, wire: Wire, database: Database) -> None:
+    def __init__(self, family: Family, wire: Pipeline, database: Database) -> None:
         self.family = family
         self.oracle: Oracle = family.oracle()
         self.wire = wire
@@ -84,14 +92,16 @@ class World:
         if seat.name is None:
             return None
         names = {"Email": f"{seat.name}@example.com", "Username": seat.name, "Password": PASSWORD}
-        status, id = self.wire(None, "POST", "Account/Register", {**names, "Alpha": seat.name[-1], "Beta": 2, "Gamma": 1})
+        user = {**names, "Alpha": f"a{seat.name[-1]}", "Beta": 2, "Gamma": 1}
+        ((status, id),) = self.wire.ask(None, [Request("POST", "Account/Register", user)])
         assert status == 200, id
         return int(id)
 
     def _log_in(self, seat: Seat) -> str | None:
         if seat.name is None:
             return None
-        status, done = self.wire(None, "POST", "Account/Login", {"Username": seat.name, "Password": PASSWORD})
+        credentials = {"Username": seat.name, "Password": PASSWORD}
+        ((status, done),) = self.wire.ask(None, [Request("POST", "Account/Login", credentials)])
         assert status == 200, done
         return str(done["AuthToken"])
 
@@ -139,52 +149,52 @@ class World:
 
     # --- the actions
 
+    def ask(self, token: str | None, attempts: list[Attempt]) -> None:
+        """Send all attempts and compare every answer."""
+        answers = self.wire.ask(token, [attempt.request for attempt in attempts])
+        for attempt, answer in zip(attempts, answers, strict=True):
+            self.check(attempt.where, attempt.expected, answer)
+
     def try_get(self, caller: Caller, token: str | None, entity: EntityModel) -> None:
         """The list, every record by its ID, and every property in filter and sort."""
-        where = f"{entity.name} get {caller}"
+        oracle, where = self.oracle, f"{entity.name} get {caller}"
         target = f"Data/Get?entity={entity.name}&getTotal=true&pageSize="
-        self.check(where, self.oracle.get(caller, entity), self.wire(token, "GET", f"{target}1000"))
+        attempts = [Attempt(where, oracle.get(caller, entity), Request("GET", f"{target}1000"))]
         for id in [*self.own_targets(caller, entity), NOBODY_S]:
-            answer = self.wire(token, "GET", f"Data/GetByID?entity={entity.name}&id={id}")
-            self.check(f"{where} by id {id}", self.oracle.get_by_id(caller, entity, id), answer)
-        grant = self.oracle.grant(caller, entity, "get")
-        if grant is None:
-            return
-        for name in entity.properties:
-            if name == "Password":
-                continue
-            leaf = _leaf(name, caller)
-            above = {"Property": "ID", "Operator": "greater", "Value": 0}
-            below = {"Property": "id", "Operator": "equal", "Value": 0}
-            hidden = {"Logic": "OR", "Filters": [below, {**leaf, "Property": name.upper()}, below]}
-            nested = {"Logic": "AND", "Filters": [above, hidden, above]}
-            for filter in (leaf, nested):
-                answer = self.wire(token, "GET", f"{target}5&filter={quote(json.dumps(filter))}")
-                expected = self.oracle.get(caller, entity, filter=filter, size=5)
-                self.check(f"{where} filter {filter}", expected, answer)
-            for typed in (name, name.lower()):
-                sort = quote(json.dumps([{"Property": typed, "Direction": "ASC"}]))
-                answer = self.wire(token, "GET", f"{target}5&sort={sort}&properties={typed},beta")
-                expected = self.oracle.get(caller, entity, sort=typed, properties=f"{typed},beta", size=5)
-                self.check(f"{where} sort {typed}", expected, answer)
+            request = Request("GET", f"Data/GetByID?entity={entity.name}&id={id}")
+            attempts.append(Attempt(f"{where} by ID {id}", oracle.get_by_id(caller, entity, id), request))
+        if oracle.grant(caller, entity, "get") is not None:
+            for name in entity.properties:
+                if name == "Password":
+                    continue
+                for filter in _filters(name, caller):
+                    request = Request("GET", f"{target}5&filter={quote(json.dumps(filter))}")
+                    expected = oracle.get(caller, entity, filter=filter, size=5)
+                    attempts.append(Attempt(f"{where} filter {filter}", expected, request))
+                for typed in (name, name.lower()):
+                    sort = quote(json.dumps([{"Property": typed, "Direction": "ASC"}]))
+                    request = Request("GET", f"{target}5&sort={sort}&properties={typed},beta")
+                    expected = oracle.get(caller, entity, sort=typed, properties=f"{typed},beta", size=5)
+                    attempts.append(Attempt(f"{where} sort {typed}", expected, request))
+        self.ask(token, attempts)
 
     def try_put(self, caller: Caller, token: str | None, entity: EntityModel) -> None:
         """Everything on every record at once, then each property by itself on one of them."""
         targets = self.own_targets(caller, entity)
         forbidden = {"Owner": self.bystanders[1], "Created": 5, TENANT_COLUMN: OTHER_TENANT, "Unknown": 1}
         number = self.wire.calls
-        values = {"Alpha": f"p{number}", "Beta": number, "Gamma": -number}
-        self._put(caller, token, entity, [{"ID": id, **values, **forbidden} for id in [*targets, NOBODY_S]])
-        for position, (name, value) in enumerate({**values, **forbidden}.items()):
-            self._put(caller, token, entity, [{"ID": targets[position % len(targets)], name: value}])
-
-    def _put(self, caller: Caller, token: str | None, entity: EntityModel, body: list[dict[str, Any]]) -> None:
-        expected = self.oracle.put(caller, entity, body)
-        answer = self.wire(token, "PUT", f"Data/Put?entity={entity.name}", body)
-        where = f"{entity.name} put {caller} {body}"
-        self.check(where, expected, answer)
-        ids = [change["ID"] for change in body if change["ID"] in entity.rows]
-        self.check(f"{where}: stored", {id: entity.rows[id] for id in sorted(ids)}, self.stored(entity, ids))
+        values = {"Alpha": f"p{number}", "Beta": number, "Gamma": -number, **forbidden}
+        bodies: list[list[dict[str, Any]]] = [[{"ID": id, **values} for id in [*targets, NOBODY_S]]]
+        for position, (name, value) in enumerate(values.items()):
+            bodies.append([{"ID": targets[position % len(targets)], name: value}])
+        attempts = []
+        for body in bodies:
+            expected = self.oracle.put(caller, entity, body)
+            request = Request("PUT", f"Data/Put?entity={entity.name}", body)
+            attempts.append(Attempt(f"{entity.name} put {caller} {body}", expected, request))
+        self.ask(token, attempts)
+        wanted = {id: entity.rows[id] for id in sorted(targets)}
+        self.check(f"{entity.name} put {caller}: stored", wanted, self.stored(entity, targets))
 
     def try_post(self, caller: Caller, token: str | None, entity: EntityModel) -> None:
         """One record with everything in the body, also what nobody may write."""
@@ -192,7 +202,7 @@ class World:
         forbidden = {"ID": 1, "Owner": self.bystanders[1], "Created": 5, TENANT_COLUMN: OTHER_TENANT, "Unknown": 1}
         body = {"Alpha": f"n{number}", "Beta": number, "Gamma": number, **forbidden}
         status, expected = self.oracle.post(caller, entity, body)
-        answer = self.wire(token, "POST", f"Data/Post?entity={entity.name}", body)
+        (answer,) = self.wire.ask(token, [Request("POST", f"Data/Post?entity={entity.name}", body)])
         where = f"{entity.name} post {caller}"
         if status != 200 or answer[0] != 200:
             self.check(where, (status, expected), answer)
@@ -205,34 +215,30 @@ class World:
 
     def try_delete(self, caller: Caller, token: str | None, entity: EntityModel) -> None:
         """The caller's share of records; what others refer to by itself, because it must refuse the whole call."""
-        if entity.has_owner:
-            self._delete(caller, token, entity, self.own_targets(caller, entity))
-            return
-        for id in self.own_targets(caller, entity):
-            if id != matrix.EMPTY_TENANT:
-                self._delete(caller, token, entity, [id])
-        self._delete(caller, token, entity, self._victims(entity))
+        shares = [self.own_targets(caller, entity)]
+        if not entity.has_owner:
+            shares = [[id] for id in shares[0] if id != matrix.EMPTY_TENANT] + [self._victims(entity)]
+        attempts = []
+        for ids in shares:
+            expected = self.oracle.delete(caller, entity, ids)
+            text = ",".join(map(str, [*ids, NOBODY_S]))
+            request = Request("DELETE", f"Data/Delete?entity={entity.name}&ids={text}")
+            attempts.append(Attempt(f"{entity.name} delete {caller} {ids}", expected, request))
+        self.ask(token, attempts)
 
     def _victims(self, entity: EntityModel) -> list[int]:
-        """Fresh records of a system entity that nothing refers to."""
+        """Fresh records of a system entity that nothing refers to, one for each tenant."""
         first = max(entity.rows) + 1
-        tenants: list[int | None] = [None, matrix.OWN_TENANT, OTHER_TENANT]
         ids = [*range(first, first + 3)]
-        rows = [{"ID": id, "Created": id, **CUSTOM} for id in ids]
+        rows: list[Row] = [{"ID": id, "Created": id, **CUSTOM} for id in ids]
         if entity.name == "Users":
-            for row, tenant in zip(rows, tenants, strict=True):
+            for row, tenant in zip(rows, (None, matrix.OWN_TENANT, OTHER_TENANT), strict=True):
                 row |= {"Username": f"victim{row['ID']}", TENANT_COLUMN: tenant}
             self.database.insert_users(rows)
         else:
             self.database.insert(entity.name, rows)
         entity.rows |= self.stored(entity, ids)
         return ids
-
-    def _delete(self, caller: Caller, token: str | None, entity: EntityModel, ids: list[int]) -> None:
-        expected = self.oracle.delete(caller, entity, ids)
-        text = ",".join(map(str, [*ids, NOBODY_S]))
-        answer = self.wire(token, "DELETE", f"Data/Delete?entity={entity.name}&ids={text}")
-        self.check(f"{entity.name} delete {caller} {ids}", expected, answer)
 
     def compare_whole(self) -> None:
         """In the end the database holds the oracle's rows, no more and no less, and one snapshot for each change."""
@@ -253,11 +259,17 @@ class World:
         self.compare_whole()
 
 
-def _leaf(name: str, caller: Caller) -> dict[str, Any]:
+def _filters(name: str, caller: Caller) -> list[dict[str, Any]]:
+    """A condition on a property by itself, and hidden between allowed ones in an inner group, in other letters."""
     if name in PROBE_ABOVE:
-        return {"Property": name, "Operator": "greater", "Value": PROBE_ABOVE[name]}
-    value = caller.user_id if name == "Owner" else PROBES.get(name)
-    return {"Property": name, "Operator": "equal", "Value": value}
+        leaf = {"Property": name, "Operator": "greater", "Value": PROBE_ABOVE[name]}
+    else:
+        value = caller.user_id if name == "Owner" else PROBES.get(name)
+        leaf = {"Property": name, "Operator": "equal", "Value": value}
+    above = {"Property": "ID", "Operator": "greater", "Value": 0}
+    below = {"Property": "id", "Operator": "equal", "Value": 0}
+    inner = {"Logic": "OR", "Filters": [below, {**leaf, "Property": name.upper()}, below]}
+    return [leaf, {"Logic": "AND", "Filters": [above, inner, above]}]
 
 
 @pytest.mark.parametrize("name", families())
@@ -267,7 +279,7 @@ def test_every_combination_is_answered_as_the_rules_say(server: Server, name: st
     manifest = family.manifest()
     manifest["Application"]["Token"] = str(uuid.uuid4())
     token = server.apply(manifest)
-    wire = Wire(server.url, token)
+    wire = Pipeline(server.url, token)
     try:
         with Database(server.settings, token) as database:
             world = World(family, wire, database)

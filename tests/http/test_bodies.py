@@ -71,7 +71,7 @@ NO_JSON: dict[str, bytes] = {
 }
 
 
-@pytest.mark.parametrize("body", NO_JSON.values(), ids=NO_JSON.keys())
+@pytest.mark.parametrize("body", [*NO_JSON.values()], ids=[*NO_JSON])
 def test_no_json(lab: Client, body: bytes) -> None:
     """What is not JSON is the same as no body, and stores nothing."""
     before = lab.get("Data/Get", entity="Values", pageSize=1, getTotal="true").json()["Total"]

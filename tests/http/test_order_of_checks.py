@@ -154,7 +154,7 @@ CASES: dict[str, Case] = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())
+@pytest.mark.parametrize("case", [*CASES.values()], ids=[*CASES])
 def test_data(generous: Client, case: Case) -> None:
     """Of two things that are wrong the one that errors.md names first is reported."""
     _check(generous, case)

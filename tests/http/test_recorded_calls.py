@@ -117,7 +117,7 @@ def _now(call: dict[str, Any]) -> bool:
     return call["title"] not in LATER | SIGNED
 
 
-@pytest.mark.parametrize("call", filter(_now, CALLS), ids=lambda call: call["title"])
+@pytest.mark.parametrize("call", [*filter(_now, CALLS)], ids=lambda call: call["title"])
 def test_recorded(answers: dict[str, httpx.Response], call: dict[str, Any]) -> None:
     """Status, content type and JSON are those of 8.7, except where a Better line says otherwise."""
     response = answers[call["title"]]

@@ -78,7 +78,7 @@ def place(node: Node, path: str = "") -> None:
             place(child, f"{path}[{label}]")
 
 
-class Stop(Exception):  # noqa: N818 - reported already
+class Stop(Exception):
     """Reading cannot go on; the mistake has been reported."""
 
 

@@ -27,7 +27,7 @@ class ManifestError(Struct, frozen=True, kw_only=True):
         return f"{where}: {self.message}" + (f"; {self.hint}" if self.hint else "")
 
 
-class ManifestErrors(Exception):  # noqa: N818 - several errors
+class ManifestErrors(Exception):
     """Every mistake that was found. ``str()`` gives one line each."""
 
     def __init__(self, errors: Iterable[ManifestError]) -> None:

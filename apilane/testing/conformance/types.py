@@ -6,6 +6,7 @@ import pytest
 
 from apilane.storage.errors import NumberOutOfRange
 from apilane.testing.conformance.case import Database
+from apilane.testing.conformance.tables import THINGS
 
 __all__ = ["Types"]
 
@@ -49,5 +50,5 @@ class Types:
     def test_nulls(self, db: Database) -> None:
         """Every column that is not required holds null."""
         columns = ("Note", "Code", "Count", "Price", "Exact", "Active", "Made", "Maker")
-        db.write(db.inserting(**dict.fromkeys(columns)))
+        db.write(db.inserting(THINGS, **dict.fromkeys(columns)))
         assert db.rows(*columns) == [(None,) * len(columns)]

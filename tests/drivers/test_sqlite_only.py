@@ -1,0 +1,265 @@
+"""What the SQLite driver promises beyond the suite: where reads run, how writes are grouped, how many files are open."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import struct
+from collections.abc import Callable, Generator
+from functools import partial
+from pathlib import Path
+from time import monotonic
+
+import apsw
+import pytest
+
+from apilane.sql.statement import Statement
+from apilane.storage.errors import StatementTimeout
+from apilane.storage.protocol import Result, Step
+from apilane.testing.conformance import Database
+from apilane.testing.conformance.tables import THINGS
+from apilane_sqlite.session import LOOP, POOL
+
+MakeDatabase = Callable[..., Database]
+
+SLOW = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {}) SELECT max(i) FROM n"
+
+
+def _one(step: Step) -> Generator[Step, Result, Result]:
+    return (yield step)
+
+
+def _pragma(db: Database, name: str) -> object:
+    """What a pragma of the writing connection says."""
+    return db.unit(lambda: _one(Step(Statement(f"PRAGMA {name}")))).rows[0][0]
+
+
+def _open_files(folder: str) -> int:
+    links = (os.readlink(entry.path) for entry in os.scandir("/proc/self/fd") if os.path.islink(entry.path))
+    return sum(link.startswith(folder) for link in links)
+
+
+# Where reads run.
+
+
+def test_short_reads_run_on_the_loop(db: Database) -> None:
+    """A short read is known as one after its first run."""
+    statement = db.reading("ID").statement
+    db.wait(db.session.fetch(statement))
+    assert statement.notes == LOOP
+
+
+def test_long_reads_move_to_the_pool(db: Database) -> None:
+    """A read over 2 ms is run again in the pool, stays there, and never holds the loop up."""
+    statement = Statement(SLOW.format(3_000_000))
+
+    async def scenario() -> float:
+        gaps = []
+
+        async def tick() -> None:
+            while True:
+                before = monotonic()
+                await asyncio.sleep(0.001)
+                gaps.append(monotonic() - before)
+
+        ticking = asyncio.ensure_future(tick())
+        for _ in range(2):
+            assert await db.session.fetch(statement) == [(3_000_000,)]
+        ticking.cancel()
+        assert len(gaps) > 20
+        return sorted(gaps)[-3]
+
+    assert db.wait(scenario()) < 0.1
+    assert statement.notes == POOL
+
+
+def test_unconditional_counts_go_to_the_pool(db: Database) -> None:
+    """Counting a whole table cannot be interrupted, so it is not tried on the loop."""
+    statement = Statement('SELECT count(*) AS count_1 \nFROM "Things"')
+    assert db.wait(db.session.fetch(statement)) == [(0,)]
+    assert statement.notes == POOL
+
+
+def test_reads_have_a_time_limit(make_db: MakeDatabase) -> None:
+    """A read over the statement's time limit is a StatementTimeout, and the next one works."""
+    db = make_db(statement_timeout_s=0.1)
+    with pytest.raises(StatementTimeout):
+        db.wait(db.session.fetch(Statement(SLOW.format(10**9))))
+    assert db.rows("ID") == []
+
+
+def test_a_cancelled_read_stops(db: Database) -> None:
+    """A caller who leaves does not keep a thread of the pool busy."""
+
+    async def scenario() -> None:
+        task = asyncio.ensure_future(db.session.fetch(Statement(SLOW.format(10**9))))
+        await asyncio.sleep(0.1)
+        assert db.session.busy
+        task.cancel()
+        until = monotonic() + 5
+        while db.session.busy:
+            assert monotonic() < until
+            await asyncio.sleep(0.01)
+
+    db.wait(scenario())
+
+
+@pytest.mark.parametrize(
+    ("property", "operator", "value", "index"),
+    [
+        ("Code", "equal", "abc", "NOCASE_Things_Code"),
+        ("Code", "startswith", "abc", "NOCASE_Things_Code"),
+        ("Name", "equal", "abc", "NOCASE_Things_Name"),
+        ("Made", "greater", 5, "INDEX_Things_Made"),
+        ("Maker", "equal", 5, "INDEX_Things_Maker"),
+    ],
+)
+def test_indexes_are_used(db: Database, property: str, operator: str, value: object, index: str) -> None:
+    """Filters on indexed properties are answered from their index; text without regard to letter case too."""
+    from apilane.model.filter import Leaf, Operator
+    from apilane.sql.filter import bind_filter
+    from apilane.sql.select import ReadShape, select_records
+
+    leaf = Leaf(THINGS.property(property), Operator(operator), value)  # type: ignore[operator]
+    shape, values = bind_filter(leaf, db.dialect)
+    text = select_records(THINGS, db.table(THINGS), ReadShape(("ID", "Note"), filter=shape), db.dialect).text
+    plan = db.wait(db.session.fetch(Statement(f"EXPLAIN QUERY PLAN {text}"), values))
+    assert f"USING INDEX {index} (" in plan[0][3]
+
+
+# How writes are done.
+
+
+def test_pragmas_of_the_writer(db: Database) -> None:
+    """Writes are synced at each commit, logged ahead, and references are checked."""
+    assert [_pragma(db, name) for name in ("synchronous", "journal_mode", "foreign_keys")] == [2, "wal", 1]
+
+
+def test_foreign_keys_are_on_after_a_migration(db: Database) -> None:
+    """A migration, failed or not, leaves the checking of references on."""
+    from apilane.model.definition import Entity
+
+    db.migrate((*db.entities, Entity(name="More", properties=THINGS.properties[:1])))
+    assert _pragma(db, "foreign_keys") == 1
+    broken = Step(Statement("CREATE TABLE x (", writes=True))
+    with pytest.raises(Exception, match="incomplete"):
+        db.wait(db.session.alter(lambda: _one(broken)))
+    assert _pragma(db, "foreign_keys") == 1
+
+
+def _commits(address: str) -> int:
+    """Commit records in the write-ahead log: frames that give the size of the database."""
+    log = Path(f"{address}-wal").read_bytes()
+    page_size = struct.unpack(">I", log[8:12])[0]
+    salts = log[16:24]
+    frames = range(32, len(log), 24 + page_size)
+    return sum(1 for at in frames if log[at + 8 : at + 16] == salts and struct.unpack(">I", log[at + 4 : at + 8])[0])
+
+
+def test_writes_commit_in_groups(db: Database) -> None:
+    """Units that wait together share a commit."""
+
+    async def scenario() -> None:
+        step = db.inserting()
+        await asyncio.gather(*(db.session.run(partial(_one, step), single=True) for _ in range(200)))
+
+    before = _commits(db.address)
+    db.wait(scenario())
+    assert 1 <= _commits(db.address) - before <= 40
+
+
+def test_a_unit_over_its_time_limit(make_db: MakeDatabase) -> None:
+    """A unit that takes too long fails alone; those of its group are done nevertheless."""
+    db = make_db(statement_timeout_s=0.2)
+
+    async def scenario() -> list[object]:
+        fine, slow = db.inserting(), Step(Statement(SLOW.format(10**9)))
+        writes_slow = Step(Statement(f'INSERT INTO "Makers" ("Name") {SLOW.format(10**9)}', writes=True))
+        steps = [fine, slow, fine, writes_slow, fine]
+        return await asyncio.gather(*(db.session.run(partial(_one, s)) for s in steps), return_exceptions=True)
+
+    answers = db.wait(scenario())
+    assert [type(answer) for answer in answers] == [Result, StatementTimeout, Result, StatementTimeout, Result]
+    assert len(db.rows("ID")) == 3
+
+
+def test_disk_full(db: Database) -> None:
+    """When the file cannot grow the unit that needs room is Unavailable, the others succeed, and it works again after."""
+    from apilane.storage.errors import Unavailable
+
+    pages = _pragma(db, "page_count")
+    _pragma(db, f"max_page_count = {int(str(pages)) + 20}")
+
+    async def scenario() -> list[object]:
+        small, large = db.inserting(Note="x"), db.inserting(Note="x" * 1_000_000)
+        steps = [small, large, small, small]
+        return await asyncio.gather(*(db.session.run(partial(_one, s)) for s in steps), return_exceptions=True)
+
+    answers = db.wait(scenario())
+    assert [type(answer) for answer in answers] == [Result, Unavailable, Result, Result]
+    assert len(db.rows("ID")) == 3
+    _pragma(db, "max_page_count = 1000000")
+    db.insert(Note="x" * 1_000_000)
+
+
+# How many files are open.
+
+
+def test_least_recently_used_are_closed(make_db: MakeDatabase, tmp_path: Path) -> None:
+    """Beyond the limit the least recently used database is closed, and opens again when it is needed."""
+    db = make_db(open_databases=2)
+
+    async def scenario() -> None:
+        sessions = [db.driver.session(str(tmp_path / f"more{n}.db")) for n in range(8)]
+        one = Statement("SELECT 1")
+        for session in sessions:
+            await session.fetch(one)
+        for n in range(2):
+            for session in sessions:
+                assert await session.run(lambda: _one(Step(Statement("SELECT 1")))), n
+        await asyncio.sleep(0.3)
+        assert _open_files(str(tmp_path / "more")) <= 2 * 7
+
+    db.wait(scenario())
+    assert db.insert()
+
+
+def test_work_in_flight_is_not_closed(make_db: MakeDatabase, tmp_path: Path) -> None:
+    """A database is not closed while a read, a stream or a unit is under way in it."""
+    db = make_db(open_databases=1)
+    db.write(*(db.inserting(Count=n) for n in range(1500)))
+
+    async def scenario() -> None:
+        reading = asyncio.ensure_future(db.session.fetch(Statement(SLOW.format(3_000_000))))
+        stream = db.session.stream(db.reading("ID").statement)
+        rows = len(await anext(stream))
+        writing = [asyncio.ensure_future(db.session.run(lambda: _one(db.inserting()))) for _ in range(50)]
+        for n in range(5):
+            await db.driver.session(str(tmp_path / f"more{n}.db")).fetch(Statement("SELECT 1"))
+        async for batch in stream:
+            rows += len(batch)
+        assert rows == 1500
+        assert await reading == [(3_000_000,)]
+        assert len(await asyncio.gather(*writing)) == 50
+
+    db.wait(scenario())
+    assert len(db.rows("ID")) == 1550
+
+
+def test_close_lets_every_file_go(db: Database, tmp_path: Path) -> None:
+    """After close no file of the database is open, and the log is gone."""
+    db.insert()
+    db.wait(db.session.fetch(Statement(SLOW.format(3_000_000))))
+    db.wait(db.session.close())
+    assert _open_files(str(tmp_path)) == 0
+    assert not Path(f"{db.address}-wal").exists()
+
+
+def test_reads_by_other_programs(db: Database) -> None:
+    """Other tools can read and write the file: no index or table needs our functions."""
+    db.insert(Name="x", Code="é")
+    connection = apsw.Connection(db.address)
+    connection.execute('REINDEX; INSERT INTO "Things" ("Name") VALUES (\'y\')')
+    assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+    connection.close()
+    assert [row[0] for row in db.rows("Name")] == ["x", "y"]
