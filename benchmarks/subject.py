@@ -12,6 +12,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from apilane.app import create_instance
+from apilane.model.definition import Action
 from apilane.model.json import decode_json
 from apilane.model.manifest.capabilities import Capabilities
 from apilane.model.plan import plan, read_manifests
@@ -106,10 +107,11 @@ async def prepare(data_dir: Path) -> tuple[str, str]:
         credentials = sessions.Credentials(email="bench@example.com", password=PASSWORD)
         signed_in = await sessions.log_in(application, credentials, instance.passwords)
         source = random.Random(7)
-        books = application.entities["books"]
+        books, actor = application.entities["books"], Actor(user_id=user_id)
+        access = application.access(books, Action.post, actor)
         for start in range(0, ROWS, 1000):
             body = json.dumps([book(number, source) for number in range(start, start + 1000)]).encode()
-            await writing.post(application, books, Actor(user_id=user_id), decode_json(body))
+            await writing.post(books, actor, access, decode_json(body))
         return application.token, signed_in.token
     finally:
         await instance.close()

@@ -7,8 +7,8 @@ from collections.abc import Set as AbstractSet
 
 from apilane.errors import ApilaneError, Code
 from apilane.model.definition import Direction, Entity, SortKey
-from apilane.model.system import is_secret
 from apilane.model.json import MalformedJson, decode_json
+from apilane.model.system import is_secret
 
 __all__ = ["BY_ID", "parse_properties", "parse_sort"]
 

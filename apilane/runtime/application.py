@@ -60,6 +60,8 @@ class EntityRuntime:
         self.entity = entity
         self.name = entity.name
         self.application = application
+        self.dialect = application.dialect
+        self.session = application.session
         self.table = table_of(entity, application.dialect)
         self.properties: dict[str, Property] = {p.name.lower(): p for p in entity.properties}
         self.readers: dict[str, ValueReader] = {

@@ -11,9 +11,10 @@ from collections.abc import Sequence
 from msgspec import Struct
 
 from apilane.errors import ApilaneError, Code
-from apilane.model.definition import Action, SortKey
+from apilane.model.definition import SortKey
 from apilane.model.filter import parse_filter
-from apilane.runtime.application import ApplicationRuntime, EntityRuntime
+from apilane.runtime.access import Access
+from apilane.runtime.application import EntityRuntime
 from apilane.security.identity import Actor
 from apilane.sql.filter import bind_filter
 from apilane.sql.select import ReadShape
@@ -50,17 +51,16 @@ class Page(Struct, frozen=True):
 
 
 async def get_by_id(
-    application: ApplicationRuntime, entity: EntityRuntime, actor: Actor, record_id: int, properties: str | None
+    entity: EntityRuntime, actor: Actor, access: Access, record_id: int, properties: str | None
 ) -> Struct:
     """The record with that ID; NOT_FOUND when it does not exist or is out of the caller's reach."""
-    access = application.access(entity, Action.get, actor)
     columns = access.properties if not properties else entity.select(properties, access.properties)
     reach = access.records(actor)
     if reach is None:
         raise ApilaneError(Code.NOT_FOUND, "Record not found")
     statement, make = entity.by_id(columns, reach.restrictions)
     values = {"id": record_id, **reach.values} if reach.values else {"id": record_id}
-    rows = await application.session.fetch(statement, statement.parameters(values))
+    rows = await entity.session.fetch(statement, statement.parameters(values))
     if not rows:
         raise ApilaneError(Code.NOT_FOUND, "Record not found")
     return make(rows)[0]
@@ -71,24 +71,23 @@ def _order(entity: EntityRuntime, sort: tuple[SortKey, ...] | None) -> tuple[Sor
     return entity.entity.default_order if sort is None else sort
 
 
-async def get_page(application: ApplicationRuntime, entity: EntityRuntime, actor: Actor, query: PageQuery) -> Page:
+async def get_page(entity: EntityRuntime, actor: Actor, access: Access, query: PageQuery) -> Page:
     """One page of the records that match, in a stable order; with the total when asked for."""
-    access = application.access(entity, Action.get, actor)
     node = parse_filter(query.filter, entity.entity, access.readable) if query.filter else None
     order = _order(entity, entity.sort(query.sort, access.readable))
     columns = access.properties if not query.properties else entity.select(query.properties, access.properties)
     reach = access.records(actor)
     if reach is None:
         return Page((), 0 if query.get_total else None)
-    shape, bound = bind_filter(node, application.dialect) if node is not None else (None, ())
+    shape, bound = bind_filter(node, entity.dialect) if node is not None else (None, ())
     values = dict(reach.values)
     for position, value in enumerate(bound):
         values[f"f{position}"] = value
     total = None
     if query.get_total:
         count = entity.count(reach.restrictions, shape)
-        total = (await application.session.fetch(count, count.parameters(values)))[0][0]
+        total = (await entity.session.fetch(count, count.parameters(values)))[0][0]
     values["limit"], values["offset"] = query.window()
     statement = entity.read(ReadShape(columns, reach.restrictions, shape, order, True))
-    rows = await application.session.fetch(statement, statement.parameters(values))
+    rows = await entity.session.fetch(statement, statement.parameters(values))
     return Page(entity.maker(columns)(rows), total)

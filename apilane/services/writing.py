@@ -13,7 +13,7 @@ from apilane.errors import ApilaneError, Code
 from apilane.model.definition import Action
 from apilane.model.json import JsonNumber, MalformedJson, decode_json
 from apilane.runtime.access import Access, RecordFilter
-from apilane.runtime.application import ApplicationRuntime, EntityRuntime
+from apilane.runtime.application import EntityRuntime
 from apilane.runtime.identities import now_ms
 from apilane.security.identity import Actor
 from apilane.security.passwords import Passwords
@@ -96,9 +96,8 @@ def _new_row(
     return row
 
 
-async def post(application: ApplicationRuntime, entity: EntityRuntime, actor: Actor, body: object | None) -> list[int]:
+async def post(entity: EntityRuntime, actor: Actor, access: Access, body: object | None) -> list[int]:
     """Store one record or several, all or none; their IDs in the order of the body. ``body`` None: there was none."""
-    access = application.access(entity, Action.post, actor)
     if body is None:
         raise ApilaneError(Code.EMPTY_BODY, entity=entity.name)
     _check_writable(entity, Action.post)
@@ -109,7 +108,7 @@ async def post(application: ApplicationRuntime, entity: EntityRuntime, actor: Ac
     if not rows:
         return []
     statement = entity.statement(insert_row, tuple(rows[0]))
-    return await application.session.run(lambda: insert_steps(entity, statement, rows), single=len(rows) == 1)
+    return await entity.session.run(lambda: insert_steps(entity, statement, rows), single=len(rows) == 1)
 
 
 # --- Put ----------------------------------------------------------------------------------------------------------
@@ -190,11 +189,8 @@ def _update_statement(table, columns, restrictions, reset, *, dialect):  # type:
     return update_row(table, columns, restrictions, dialect, reset_when_changed=reset)
 
 
-async def put(
-    application: ApplicationRuntime, entity: EntityRuntime, actor: Actor, body: object | None, passwords: Passwords
-) -> int:
+async def put(entity: EntityRuntime, actor: Actor, access: Access, body: object | None, passwords: Passwords) -> int:
     """Update one record or several, all or none; how many matched. Records out of reach count 0."""
-    access = application.access(entity, Action.put, actor)
     if body is None:
         raise ApilaneError(Code.EMPTY_BODY, entity=entity.name)
     _check_writable(entity, Action.put)
@@ -203,9 +199,9 @@ async def put(
     if reach is None or not changes:
         return 0
     single = len(changes) == 1 and not entity.entity.change_tracking and not is_users(entity)
-    matched = await application.session.run(lambda: update_steps(entity, changes, reach, actor.user_id), single=single)
+    matched = await entity.session.run(lambda: update_steps(entity, changes, reach, actor.user_id), single=single)
     if is_users(entity):
-        application.tokens.forget()
+        entity.application.tokens.forget()
     return matched
 
 
@@ -254,9 +250,8 @@ def delete_steps(
     return gone
 
 
-async def delete(application: ApplicationRuntime, entity: EntityRuntime, actor: Actor, ids: str | None) -> list[int]:
+async def delete(entity: EntityRuntime, actor: Actor, access: Access, ids: str | None) -> list[int]:
     """Delete the records of a comma list that are within reach, all or none; their IDs, ascending."""
-    access = application.access(entity, Action.delete, actor)
     _check_writable(entity, Action.delete)
     wanted = parse_ids(ids)
     if not wanted:
@@ -264,7 +259,7 @@ async def delete(application: ApplicationRuntime, entity: EntityRuntime, actor: 
     reach = access.records(actor)
     if reach is None:
         return []
-    gone = await application.session.run(lambda: delete_steps(entity, wanted, reach, actor.user_id))
+    gone = await entity.session.run(lambda: delete_steps(entity, wanted, reach, actor.user_id))
     if is_users(entity):
-        application.tokens.forget()
+        entity.application.tokens.forget()
     return gone

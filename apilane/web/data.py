@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from apilane.model.definition import Action
+from apilane.runtime.access import Access
 from apilane.runtime.application import EntityRuntime
 from apilane.runtime.instance import Instance
 from apilane.runtime.records import encode
@@ -16,21 +18,22 @@ from apilane.web.reply import Reply
 __all__ = ["data_routes"]
 
 
-def _entity(call: Call) -> EntityRuntime:
+def _granted(call: Call, action: Action) -> tuple[EntityRuntime, Access]:
+    """The entity a call names and the caller's plan for it; the checks every Data call begins with."""
     entity = call.application.entity(call.query.get("entity", ""))
     call.entity_name = entity.name
-    return entity
+    return entity, call.application.access(entity, action, call.actor)
 
 
 async def get_by_id(call: Call) -> Reply:
-    entity = _entity(call)
+    entity, access = _granted(call, Action.get)
     record_id = call.integer("id", 0, INT64)
-    record = await reading.get_by_id(call.application, entity, call.actor, record_id, call.query.get("properties"))
+    record = await reading.get_by_id(entity, call.actor, access, record_id, call.query.get("properties"))
     return Reply(encode(record))
 
 
 async def get_page(call: Call) -> Reply:
-    entity = _entity(call)
+    entity, access = _granted(call, Action.get)
     query = reading.PageQuery(
         page_index=call.integer("pageindex", 1),
         page_size=call.integer("pagesize", 20),
@@ -39,7 +42,7 @@ async def get_page(call: Call) -> Reply:
         properties=call.text("properties"),
         get_total=call.boolean("gettotal"),
     )
-    page = await reading.get_page(call.application, entity, call.actor, query)
+    page = await reading.get_page(entity, call.actor, access, query)
     records = encode(page.records)
     if page.total is None:
         return Reply(b'{"Data":' + records + b"}")
@@ -47,13 +50,13 @@ async def get_page(call: Call) -> Reply:
 
 
 async def post(call: Call) -> Reply:
-    entity = _entity(call)
-    return Reply(encode(await writing.post(call.application, entity, call.actor, await call.json())))
+    entity, access = _granted(call, Action.post)
+    return Reply(encode(await writing.post(entity, call.actor, access, await call.json())))
 
 
 async def delete(call: Call) -> Reply:
-    entity = _entity(call)
-    return Reply(encode(await writing.delete(call.application, entity, call.actor, call.query.get("ids"))))
+    entity, access = _granted(call, Action.delete)
+    return Reply(encode(await writing.delete(entity, call.actor, access, call.query.get("ids"))))
 
 
 async def schema(call: Call) -> Reply:
@@ -64,9 +67,8 @@ def data_routes(instance: Instance) -> Mapping[str, Route]:
     """The Data calls by path."""
 
     async def put(call: Call) -> Reply:
-        entity = _entity(call)
-        body = await call.json()
-        matched = await writing.put(call.application, entity, call.actor, body, instance.passwords)
+        entity, access = _granted(call, Action.put)
+        matched = await writing.put(entity, call.actor, access, await call.json(), instance.passwords)
         return Reply(b"%d" % matched)
 
     return {

@@ -14,8 +14,11 @@ from apilane_sqlite.dialect import FOLD_FUNCTION
 
 __all__ = ["Deadline", "FileLock", "open_connection"]
 
-PROGRESS_STEPS: Final = 1000
+LOOP_PROGRESS_STEPS: Final = 1000
 """SQLite instructions between two looks at the clock: some 15 us."""
+
+PROGRESS_STEPS: Final = 100_000
+"""The same where limits are seconds: each look needs the GIL, which a busy loop gives back late."""
 
 OPENING_TIMEOUT_MS: Final = 10_000
 STATEMENTS_KEPT: Final = 512
@@ -51,7 +54,14 @@ class FileLock:
         os.close(self._file)
 
 
-def open_connection(path: str, *, busy_timeout_ms: int, deadline: Deadline, writes: bool = False) -> apsw.Connection:
+def open_connection(
+    path: str,
+    *,
+    busy_timeout_ms: int,
+    deadline: Deadline,
+    progress_steps: int = PROGRESS_STEPS,
+    writes: bool = False,
+) -> apsw.Connection:
     """A connection to the database at ``path``, which is created when missing (its folder is not).
 
     Raises apsw.Error or OSError. Statements past ``deadline`` are interrupted.
@@ -70,7 +80,7 @@ def open_connection(path: str, *, busy_timeout_ms: int, deadline: Deadline, writ
         if not writes:
             connection.execute("PRAGMA query_only = ON")
         connection.set_busy_timeout(busy_timeout_ms)
-        connection.set_progress_handler(deadline.passed, PROGRESS_STEPS)
+        connection.set_progress_handler(deadline.passed, progress_steps)
     except BaseException:
         connection.close()
         raise

@@ -74,9 +74,8 @@ class SQLiteDriver:
     # What follows is for sessions.
 
     def in_thread(self, function: Callable[..., T], *arguments: object) -> Future[T]:
-        if self._threads is None:
-            self._threads = ThreadPoolExecutor(self._reader_threads, thread_name_prefix="sqlite-reader")
-        return get_running_loop().run_in_executor(self._threads, function, *arguments)
+        """Run off the loop, in the threads that all sessions share."""
+        return get_running_loop().run_in_executor(self._pool(), function, *arguments)
 
     def opened(self, session: SQLiteSession) -> None:
         """Count it, and close the least recently used ones beyond the limit, never one with work in flight."""
@@ -87,12 +86,17 @@ class SQLiteDriver:
         idle = sorted((other for other in self._open if not other.busy), key=lambda other: other.last_used)
         for other in idle[:excess]:
             self._open.discard(other)
-            self._closing = self.in_thread(_close, other.detach())
+            self._pool().submit(_close, other.detach())
 
     async def let_go(self, session: SQLiteSession) -> None:
         """Close an idle session's connections."""
         self._open.discard(session)
         await self.in_thread(_close, session.detach())
+
+    def _pool(self) -> ThreadPoolExecutor:
+        if self._threads is None:
+            self._threads = ThreadPoolExecutor(self._reader_threads, thread_name_prefix="sqlite-reader")
+        return self._threads
 
     def forget(self) -> None:
         """In a forked child: nothing the parent opened is used, and nothing closed, which would end its locks."""

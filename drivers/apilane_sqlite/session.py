@@ -16,7 +16,7 @@ import apsw
 
 from apilane.sql.statement import Statement, Value
 from apilane.storage.protocol import Row, Unit
-from apilane_sqlite.connection import Deadline, open_connection
+from apilane_sqlite.connection import LOOP_PROGRESS_STEPS, Deadline, open_connection
 from apilane_sqlite.errors import FAILURES, is_busy, translate
 from apilane_sqlite.reader import Batches, Readers
 from apilane_sqlite.writer import Writer, WriteRequest
@@ -33,10 +33,15 @@ BATCH_ROWS: Final = 500
 
 LOOP: Final = "loop"
 POOL: Final = "pool"
-"""What ``Statement.notes`` says once a shape was seen: where it runs. Who builds a statement may say POOL at once."""
+"""What ``Statement.notes`` says once a shape was seen: where it runs. Who builds a statement may say POOL at once.
 
-# Counts the pages of a b-tree without a single instruction in which SQLite would look at the clock.
-_COUNTS_ALL: Final = re.compile(r"\s*SELECT\s+count\(\*\)(?!.*\bWHERE\b)", re.IGNORECASE | re.DOTALL)
+A number is the time until which a shape that took too long runs in the pool. It is not for good: what took long may have
+been the machine, or the values of that one call."""
+
+POOL_S: Final = 60.0
+
+# Walks the pages of a b-tree without a single instruction in which SQLite would look at the clock.
+_COUNTS_ALL: Final = re.compile(r'\s*SELECT\s+count\(\*\)[\w\s]*\sFROM\s+("[^"]+"|\w+)\s*', re.IGNORECASE)
 
 
 class SQLiteSession:
@@ -54,20 +59,20 @@ class SQLiteSession:
         self._writer = Writer(path, driver.statement_timeout_s)
 
     async def fetch(self, statement: Statement, parameters: Sequence[Value] = ()) -> Sequence[Row]:
-        """Rows of a read; on the loop if it is short, in the pool from the second time on if it was not."""
+        """Rows of a read; on the loop if it is short, in the pool for a minute once it was not."""
         if statement.notes is LOOP and (execute := self._execute) is not None:
             self._deadline.at = monotonic() + LOOP_LIMIT_S
             try:
                 return execute(statement.text, parameters).fetchall()  # type: ignore[no-any-return]
             except apsw.InterruptError:
-                statement.notes = POOL
+                statement.notes = self._deadline.at + POOL_S
             except FAILURES as error:
                 if not is_busy(error):
                     raise translate(error, self.path) from error
             return await self._fetch_in_pool(statement, parameters)
-        if statement.notes == POOL:
+        if statement.notes == POOL or (isinstance(statement.notes, float) and monotonic() < statement.notes):
             return await self._fetch_in_pool(statement, parameters)
-        statement.notes = POOL if _COUNTS_ALL.match(statement.text) else LOOP
+        statement.notes = POOL if _COUNTS_ALL.fullmatch(statement.text) else LOOP
         await self._open()
         return await self.fetch(statement, parameters)
 
@@ -167,7 +172,9 @@ class SQLiteSession:
         """Off the loop: a new file is created and a broken-off one recovered here."""
         try:
             connection = await self._driver.in_thread(
-                lambda: open_connection(self.path, busy_timeout_ms=0, deadline=self._deadline)
+                lambda: open_connection(
+                    self.path, busy_timeout_ms=0, deadline=self._deadline, progress_steps=LOOP_PROGRESS_STEPS
+                )
             )
         except (apsw.Error, OSError) as error:
             raise translate(error, self.path) from error

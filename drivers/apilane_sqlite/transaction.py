@@ -142,11 +142,9 @@ class WritingConnection:
         try:
             connection.execute("COMMIT")
         except apsw.Error as error:
-            failure = translate(error, self._path)
-            failure.__cause__ = error
             # What the file holds now is found out by opening it anew.
             self._drop_connection()
-            return [Outcome(outcome.request, error=failure) for outcome in outcomes]
+            return [Outcome(outcome.request, error=translate(error, self._path)) for outcome in outcomes]
         return outcomes
 
     def _one_by_one(self, outcomes: list[Outcome]) -> list[Outcome]:

@@ -10,6 +10,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
+from copy import copy
 from queue import Empty, SimpleQueue
 from threading import Lock, Thread
 from time import monotonic
@@ -181,7 +182,7 @@ class Writer:
                 concerned += [request] if request is not None else []
         for request in concerned:
             request.claim.acquire(blocking=False)
-        return [Outcome(request, error=error) for request in concerned]
+        return [Outcome(request, error=copy(error)) for request in concerned]
 
 
 def _answer(outcomes: list[Outcome]) -> None:

@@ -105,9 +105,10 @@ def test_another_program_holds_the_write_lock(db: Database) -> None:
 
 
 def test_nobody_waits_longer_than_the_limit(db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever has waited too long for the lock is told Unavailable, nothing of his is written, and it works again after."""
+    """Who waits too long for the lock is told Unavailable, nothing of his is written, and it works again after."""
+    db.wait(db.session.close())
     monkeypatch.setattr("apilane_sqlite.writer.WAIT_LIMIT_S", 0.3)
-    with open(f"{db.address}.lock") as file:
+    with Path(f"{db.address}.lock").open() as file:
         fcntl.flock(file, fcntl.LOCK_EX)
 
         async def scenario() -> list[object]:

