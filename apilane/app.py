@@ -12,6 +12,7 @@ from apilane.plugins import load_plugins
 from apilane.runtime.instance import Instance
 from apilane.services.applying import application_address, recover_all
 from apilane.settings import Settings
+from apilane.storage.counter_file import CounterFile
 from apilane.web.account import account_routes
 from apilane.web.data import data_routes
 from apilane.web.front import Front
@@ -22,7 +23,8 @@ __all__ = ["create_app", "create_instance", "initialise"]
 
 def create_instance(settings: Settings, plugins: Sequence[object] = ()) -> Instance:
     """Settings, plugins and drivers joined, nothing opened. Raises ConfigurationError naming what does not fit."""
-    hooks = freeze(load_plugins(settings, plugins), settings)
+    counters = CounterFile(settings.data_dir / "counters")
+    hooks = freeze(load_plugins(settings, plugins), settings, counters)
     return Instance(settings, hooks, address=application_address, recover=_recover)
 
 

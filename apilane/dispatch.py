@@ -14,8 +14,11 @@ import pluggy
 from msgspec import Struct
 
 from apilane.plugins import HOOKS, PluginError, PluginSet
+from apilane.security.gates import AvailabilityCheck, Gates, Limiter, Throttle
 from apilane.security.identity import Authenticator
 from apilane.settings import Settings
+from apilane.storage.counter_file import CounterFile
+from apilane.storage.counters import Counters
 from apilane.storage.protocol import Driver
 from apilane.storage.registry import Drivers
 
@@ -27,20 +30,35 @@ class Hooks(Struct, frozen=True, kw_only=True):
 
     drivers: Drivers
     authenticators: tuple[Authenticator, ...]
+    availability_checks: tuple[AvailabilityCheck, ...]
+    limiters: tuple[Limiter, ...]
+    throttles: tuple[Throttle, ...]
+
+    @property
+    def gates(self) -> Gates:
+        """What stands between a caller and an application."""
+        return Gates(self.availability_checks, self.limiters, self.throttles)
 
 
-def freeze(plugins: PluginSet, settings: Settings) -> Hooks:
-    """Ask every plugin once and check what it answers.
+def freeze(plugins: PluginSet, settings: Settings, counters: Counters | None = None) -> Hooks:
+    """Ask every plugin once and check what it answers. ``counters`` None: the file in the data folder.
 
     Raises ``PluginError`` naming plugin and hook when one fails, answers with something else, or brings a driver of a
     name that another plugin has brought.
     """
+    counters = counters or CounterFile(settings.data_dir / "counters")
     drivers = _collect(plugins, "apilane_register_drivers", Driver, settings=settings)
     _refuse_same_names(drivers)
-    authenticators = _collect(plugins, "apilane_register_authenticators", Authenticator, settings=settings)
+
+    def items(hook: str, kind: type) -> tuple[Any, ...]:
+        return tuple(one.item for one in _collect(plugins, hook, kind, settings=settings, counters=counters))
+
     return Hooks(
         drivers=Drivers(one.item for one in drivers),
-        authenticators=tuple(one.item for one in authenticators),
+        authenticators=items("apilane_register_authenticators", Authenticator),
+        availability_checks=items("apilane_register_availability_checks", AvailabilityCheck),
+        limiters=items("apilane_register_limiters", Limiter),
+        throttles=items("apilane_register_throttles", Throttle),
     )
 
 

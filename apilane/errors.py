@@ -6,11 +6,12 @@ Source of codes and messages: ``spec/errors.md`` sections 1 and 2. Storage failu
 
 from __future__ import annotations
 
+import math
 from enum import StrEnum
 
 import msgspec
 
-__all__ = ["ApilaneError", "Code", "ConfigurationError", "unauthorized"]
+__all__ = ["ApilaneError", "Code", "ConfigurationError", "RateLimitedError", "unauthorized"]
 
 
 class Code(StrEnum):
@@ -94,6 +95,14 @@ class ApilaneError(Exception):
     def body(self) -> bytes:
         """The standard JSON body, UTF-8 (errors.md section 1.1)."""
         return _encode(_Body(self.code.value, self.message, self.property, self.entity))
+
+
+class RateLimitedError(ApilaneError):
+    """Too many requests; ``retry_after_s`` goes into the header ``Retry-After``, rounded up to whole seconds."""
+
+    def __init__(self, retry_after_s: float) -> None:
+        super().__init__(Code.RATE_LIMIT_EXCEEDED)
+        self.retry_after_s = max(1, math.ceil(retry_after_s))
 
 
 def unauthorized(entity: str | None = None) -> ApilaneError:

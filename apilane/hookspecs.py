@@ -13,11 +13,22 @@ import pluggy
 from msgspec import Struct
 
 if TYPE_CHECKING:
+    from apilane.security.gates import AvailabilityCheck, Limiter, Throttle
     from apilane.security.identity import Authenticator
     from apilane.settings import Settings
+    from apilane.storage.counters import Counters
     from apilane.storage.protocol import Driver
 
-__all__ = ["HookPolicy", "apilane_register_authenticators", "apilane_register_drivers", "hookimpl", "hookspec"]
+__all__ = [
+    "HookPolicy",
+    "apilane_register_authenticators",
+    "apilane_register_availability_checks",
+    "apilane_register_drivers",
+    "apilane_register_limiters",
+    "apilane_register_throttles",
+    "hookimpl",
+    "hookspec",
+]
 
 PROJECT = "apilane"
 
@@ -59,10 +70,39 @@ def apilane_register_drivers(settings: Settings) -> Sequence[Driver]:
 
 
 @hookspec(combine="collect", on_error="raise", added="0.1")
-def apilane_register_authenticators(settings: Settings) -> Sequence[Authenticator]:
+def apilane_register_authenticators(settings: Settings, counters: Counters) -> Sequence[Authenticator]:
     """Objects that identify the caller of a request from its headers, raw target and body.
 
     Asked in plugin order; the first that answers with an actor, or refuses, decides. Nobody answering means anonymous.
     An authenticator that fails refuses the request.
+    """
+    raise NotImplementedError
+
+
+@hookspec(combine="collect", on_error="raise", added="0.1")
+def apilane_register_availability_checks(settings: Settings) -> Sequence[AvailabilityCheck]:
+    """Objects that decide by client address whether a caller may reach an application.
+
+    All are asked, after the online check and before the caller is identified; any refusal wins. A check that fails
+    refuses the request.
+    """
+    raise NotImplementedError
+
+
+@hookspec(combine="collect", on_error="raise", added="0.1")
+def apilane_register_limiters(settings: Settings, counters: Counters) -> Sequence[Limiter]:
+    """Objects that count the uses of an action against the rate limit of the caller's effective rules.
+
+    Asked in plugin order once the caller is known, before access is judged; the first that does not admit decides. A
+    limiter that fails refuses the request.
+    """
+    raise NotImplementedError
+
+
+@hookspec(combine="collect", on_error="raise", added="0.1")
+def apilane_register_throttles(settings: Settings, counters: Counters) -> Sequence[Throttle]:
+    """Objects that slow down repeated failed sign-ins and registrations.
+
+    Asked in plugin order before a password is looked at; the first that does not admit decides.
     """
     raise NotImplementedError

@@ -78,6 +78,10 @@ class Settings(Struct, frozen=True, kw_only=True):
     plugins_order: Annotated[
         tuple[str, ...], _help("Names of plugins in the order their hooks are asked; the others follow.")
     ] = ()
+    trusted_proxies: Annotated[
+        tuple[str, ...],
+        _help("Addresses or CIDR ranges of proxies whose X-Forwarded-For is believed; empty: nobody's."),
+    ] = ()
     log_level: Annotated[
         Literal["critical", "error", "warning", "info", "debug"], _help("Least level of the lines logged to stderr.")
     ] = "info"

@@ -18,6 +18,8 @@ __all__ = ["Instance", "open_instance"]
 
 
 class Instance(Struct, frozen=True, kw_only=True):
+    """What a command works with; all of it is open."""
+
     settings: Settings
     hooks: Hooks
     store: ControlStore

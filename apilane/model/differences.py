@@ -134,13 +134,17 @@ def _renames(lines: list[PlanLine], renames: Renames) -> None:
 
 
 def _entities(lines: list[PlanLine], base: ApplicationDefinition, after: ApplicationDefinition) -> None:
+    before = {entity.name.lower(): entity for entity in base.entities}
+    kept = {entity.name.lower() for entity in after.entities}
     for entity in after.entities:
         path = f"Entities[{entity.name}]"
-        old = base.entity(entity.name)
+        old = before.get(entity.name.lower())
         if old is None:
             custom = [p.name for p in entity.properties if not p.is_system]
             if not entity.is_system or custom:
                 lines.append(PlanLine("added", path, ", ".join(custom)))
+            continue
+        if old == entity:
             continue
         _fields(lines, old, entity, path, except_for=("properties", "constraints"))
         _properties(lines, old, entity, path)
@@ -148,7 +152,7 @@ def _entities(lines: list[PlanLine], base: ApplicationDefinition, after: Applica
     lines.extend(
         PlanLine("removed", f"Entities[{entity.name}]", "with all its records", loses_data=True)
         for entity in base.entities
-        if after.entity(entity.name) is None
+        if entity.name.lower() not in kept
     )
 
 

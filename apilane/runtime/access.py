@@ -10,15 +10,26 @@ from collections.abc import Iterable
 
 from msgspec import Struct
 
-from apilane.model.definition import Action, ApplicationDefinition, Entity, RecordScope, Rule, RuleKind
+from apilane.model.definition import Action, ApplicationDefinition, Entity, RateLimit, RecordScope, Rule, RuleKind
 from apilane.security.identity import Actor
 from apilane.sql.statement import Value
 from apilane.sql.write import Restriction
 
-__all__ = ["ANONYMOUS_ROLE", "AUTHENTICATED_ROLE", "Access", "RecordFilter", "access_of", "effective_rules"]
+__all__ = [
+    "ANONYMOUS_ROLE",
+    "AUTHENTICATED_ROLE",
+    "WINDOWS_S",
+    "Access",
+    "RecordFilter",
+    "access_of",
+    "effective_limit",
+    "effective_rules",
+]
 
 ANONYMOUS_ROLE = "ANONYMOUS"
 AUTHENTICATED_ROLE = "AUTHENTICATED"
+WINDOWS_S = {"Second": 1, "Minute": 60, "Hour": 3600}
+"""Seconds in a rate limit's unit."""
 
 
 class RecordFilter(Struct, frozen=True):
@@ -43,7 +54,8 @@ class Access(Struct, frozen=True, kw_only=True):
     """``user``: the actor's ID; ``tenant``: the actor's differentiation value."""
     tenant_column: str | None = None
     """The differentiation column; None: no separation."""
-    rules: tuple[Rule, ...] = ()
+    limit: RateLimit | None = None
+    """How often the caller may do it; None: as often as they like."""
 
     def records(self, actor: Actor) -> RecordFilter | None:
         """The records within reach of ``actor``; None when there are none at all."""
@@ -93,6 +105,15 @@ def _owned(definition: ApplicationDefinition, entity: Entity) -> tuple[str | Non
     return None, "user"
 
 
+def effective_limit(rules: Iterable[Rule]) -> RateLimit | None:
+    """The limit of a caller's effective rules: none if any has none, else the one that admits most per second."""
+    limits = [rule.rate_limit for rule in rules]
+    found = [limit for limit in limits if limit is not None]
+    if not found or len(found) < len(limits):
+        return None
+    return max(found, key=lambda limit: limit.max_requests / WINDOWS_S[limit.per])
+
+
 def access_of(
     definition: ApplicationDefinition, entity: Entity, action: Action, *, authenticated: bool, roles: frozenset[str]
 ) -> Access | None:
@@ -119,7 +140,7 @@ def access_of(
         owned_column=owned_column,
         owned_by=owned_by,
         tenant_column=tenant,
-        rules=rules,
+        limit=effective_limit(rules),
     )
 
 

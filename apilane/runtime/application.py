@@ -22,6 +22,7 @@ from apilane.runtime.access import Access, access_of, effective_rules
 from apilane.runtime.identities import Identities
 from apilane.runtime.records import RecordMaker, record_maker
 from apilane.security.encryption import Cipher
+from apilane.security.gates import Gates
 from apilane.security.identity import Actor
 from apilane.sql.dialect import Dialect
 from apilane.sql.filter import FilterShape
@@ -108,11 +109,9 @@ class EntityRuntime:
 
 
 class ApplicationRuntime:
-    """One application at one version. ``needs``: enforcement it asks for that no plugin provides."""
+    """One application at one version. ``needs``: enforcement it asks for that no plugin provides (B-S13)."""
 
-    def __init__(
-        self, stored: StoredApplication, driver: Driver, session: Session, *, provided: frozenset[str] = frozenset()
-    ) -> None:
+    def __init__(self, stored: StoredApplication, driver: Driver, session: Session, gates: Gates) -> None:
         self.stored = stored
         self.definition = stored.definition
         self.token = stored.definition.token
@@ -122,7 +121,10 @@ class ApplicationRuntime:
         self.cipher = Cipher(stored.secrets.encryption_key)
         self.token_key = stored.secrets.token_key
         self.online = stored.definition.online
-        self.needs = enforcement_needs(stored) - provided
+        self.needs = enforcement_needs(stored) - gates.enforced
+        checks = (check.prepare(stored.definition) for check in gates.availability_checks)
+        self.address_checks = tuple(check for check in checks if check is not None)
+        self.limiters = gates.limiters
         self.entities = {e.name.lower(): EntityRuntime(self, e) for e in stored.definition.entities}
         self.helpers = {e.name: EntityRuntime(self, e) for e in HELPER_TABLES}
         self.history_table: sa.Table = self.helpers["H_Entity_Change_Tracking"].table

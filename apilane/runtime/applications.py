@@ -13,6 +13,7 @@ from collections.abc import Callable
 from apilane.control.store import ControlStore, StoredApplication
 from apilane.errors import ConfigurationError
 from apilane.runtime.application import ApplicationRuntime
+from apilane.security.gates import Gates
 from apilane.security.tokens import canonical_guid
 from apilane.sql.statement import Value
 from apilane.storage.errors import StorageError
@@ -38,13 +39,13 @@ class Applications:
         drivers: Drivers,
         address: Callable[[StoredApplication], str],
         *,
-        enforced: frozenset[str],
+        gates: Gates,
         poll_s: float,
     ) -> None:
         self._store = store
         self._drivers = drivers
         self._address = address
-        self._enforced = enforced
+        self._gates = gates
         self._poll_s = poll_s
         self._live: OrderedDict[str, ApplicationRuntime] = OrderedDict()
         self._unknown: dict[str, None] = {}
@@ -92,7 +93,7 @@ class Applications:
                 self._unknown[token] = None
             return None
         driver = self._drivers[stored.definition.storage_provider]
-        runtime = ApplicationRuntime(stored, driver, self._session(driver, stored), provided=self._enforced)
+        runtime = ApplicationRuntime(stored, driver, self._session(driver, stored), self._gates)
         if generation == self._generation:  # not replaced while it was being read
             self._live[token] = runtime
             if len(self._live) > APPLICATIONS_KEPT:

@@ -59,7 +59,7 @@ class Instance:
                 self.store,
                 self.drivers,
                 lambda stored: self._address(self.settings, stored.definition, stored.secrets),
-                enforced=frozenset(),  # no hook enforces IP lists or rate limits yet: both close an application
+                gates=self.hooks.gates,
                 poll_s=self.settings.definition_poll_s,
             )
             await self.applications.start()

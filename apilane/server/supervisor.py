@@ -19,7 +19,7 @@ from granian.log import LogLevels
 from granian.server import Server
 
 from apilane.errors import ConfigurationError
-from apilane.server.workers import check, load
+from apilane.server.workers import RETIRE_SIGNAL, check, load
 from apilane.settings import Settings
 
 __all__ = ["Supervisor"]
@@ -93,6 +93,8 @@ class Supervisor(Server):  # type: ignore[misc, valid-type]
             return
         for index in workers:
             if not self.interrupt_signal:
+                if self.wrks[index].is_alive():
+                    os.kill(self.wrks[index].inner.pid, RETIRE_SIGNAL)
                 super()._respawn_workers([index], spawn_target, target_loader, delay)
         self.respawned_wrks.clear()  # granian's own rule would end the server on two failures within 5.5 s
         logger.info("Workers running: %d", len(self.wrks))

@@ -11,6 +11,7 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Awaitable, Callable
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -18,10 +19,15 @@ from apilane.errors import ConfigurationError
 from apilane.settings import Settings
 from apilane.storage.errors import StorageError
 
-__all__ = ["EXPECTED_FAILURES", "check", "load"]
+__all__ = ["EXPECTED_FAILURES", "RETIRE_SIGNAL", "check", "load"]
+
+Application = Callable[[Any, Any, Any], Awaitable[None]]
 
 EXPECTED_FAILURES = (ConfigurationError, StorageError)
 """Failures whose text is for the operator; anything else is a fault of ours and shows its traceback."""
+
+RETIRE_SIGNAL = signal.SIGUSR1
+"""Tells a worker that it will be replaced."""
 
 PARENT_POLL_S = 0.5
 
@@ -61,7 +67,7 @@ def _check(settings: Settings, application: str, sending: Connection) -> None:
             sending.send((lines, None))
 
 
-def load(settings: Settings, application: str, parent: int) -> Any:
+def load(settings: Settings, application: str, parent: int) -> Application:
     """The ASGI application of a worker of the process ``parent``; runs first in each worker."""
     # The parent's handlers came along with the fork and would swallow a SIGTERM until granian sets its own; SIGINT of a
     # terminal reaches the whole group, and only the parent is to answer it.
@@ -72,10 +78,42 @@ def load(settings: Settings, application: str, parent: int) -> Any:
     ).start()
     sys.setswitchinterval(0.0005)  # a busy thread beside the loop cost 10 ms per SQLite read at the default of 5 ms
     try:
-        return importlib.import_module(application).create_app(settings)
+        worker = _Worker(importlib.import_module(application).create_app(settings))
     except EXPECTED_FAILURES as error:
         logger.error("%s", error)  # noqa: TRY400  the text is for the operator, who can do nothing with a traceback
         sys.exit(1)
+    signal.signal(RETIRE_SIGNAL, worker.retire)
+    return worker
+
+
+class _Worker:
+    """An application that can be retired: it then closes each connection with its next answer.
+
+    A worker that ends closes kept-alive connections even with a request on its way; a client that was told before does
+    not send one. Six workers replaced under full load (32 connections): 56 failed requests without this, none of 171,898
+    with it. Costs one call per request (0.1 us).
+    """
+
+    __slots__ = ("_application",)
+
+    def __init__(self, application: Application) -> None:
+        self._application = application
+
+    def __call__(self, scope: Any, receive: Any, send: Any) -> Awaitable[None]:
+        return self._application(scope, receive, send)
+
+    def retire(self, *_signal: object) -> None:
+        application = self._application
+
+        async def closing(scope: Any, receive: Any, send: Any) -> None:
+            async def send_closing(message: dict[str, Any]) -> None:
+                if message["type"] == "http.response.start":
+                    message = {**message, "headers": [*message.get("headers", ()), (b"connection", b"close")]}
+                await send(message)
+
+            await application(scope, receive, send_closing)
+
+        self._application = closing
 
 
 def _follow_parent(parent: int, grace_s: int) -> None:

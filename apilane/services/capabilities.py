@@ -13,4 +13,5 @@ def capabilities_of(hooks: Hooks) -> Capabilities:
     return Capabilities(
         providers=frozenset(driver.name for driver in hooks.drivers.values()),
         embedded=frozenset(driver.name for driver in hooks.drivers.values() if driver.features.embedded),
+        enforces=hooks.gates.enforced,
     )

@@ -8,7 +8,8 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
-from apilane.errors import ApilaneError, Code
+from apilane.errors import ApilaneError, Code, RateLimitedError
+from apilane.model.definition import RateLimit
 from apilane.model.json import MalformedJson, decode_json
 from apilane.runtime.application import ApplicationRuntime
 from apilane.security.identity import ANONYMOUS, Actor
@@ -69,6 +70,7 @@ class Call:
     """A request to the wire protocol; satisfies ``RequestView``. ``actor`` is set once the caller is known."""
 
     __slots__ = (
+        "_addresses",
         "_body",
         "_limit",
         "_receive",
@@ -83,10 +85,11 @@ class Call:
 
     application: ApplicationRuntime
 
-    def __init__(self, scope: Scope, receive: Receive, body_max_bytes: int) -> None:
+    def __init__(self, scope: Scope, receive: Receive, body_max_bytes: int, addresses: Callable[[Scope], str]) -> None:
         self._scope = scope
         self._receive = receive
         self._limit = body_max_bytes
+        self._addresses = addresses
         self._body: bytes | None = None
         self.method: str = scope["method"]
         self.headers: dict[bytes, bytes] = dict(scope["headers"])
@@ -102,6 +105,19 @@ class Call:
         path: bytes = self._scope.get("raw_path") or self._scope["path"].encode()
         query: bytes = self._scope["query_string"]
         return path + b"?" + query if query else path
+
+    @property
+    def client_address(self) -> str:
+        """The caller's IP address in canonical form, behind trusted proxies only."""
+        return self._addresses(self._scope)
+
+    async def count(self, name: str, action: str, limit: RateLimit) -> None:
+        """Count one use of an action; RATE_LIMIT_EXCEEDED when the caller has used it too often."""
+        caller = self.client_address if self.actor.user_id is None else f"user {self.actor.user_id}"
+        for limiter in self.application.limiters:
+            wait_s = await limiter.admit(self.application.token, name, action, caller, limit)
+            if wait_s is not None:
+                raise RateLimitedError(wait_s)
 
     def base_url(self) -> str:
         """Scheme and host as the client wrote them."""

@@ -18,22 +18,25 @@ from apilane.web.reply import Reply
 __all__ = ["data_routes"]
 
 
-def _granted(call: Call, action: Action) -> tuple[EntityRuntime, Access]:
-    """The entity a call names and the caller's plan for it; the checks every Data call begins with."""
+async def _granted(call: Call, action: Action) -> tuple[EntityRuntime, Access]:
+    """The entity a call names and the caller's plan for it, the use counted; what every Data call begins with."""
     entity = call.application.entity(call.query.get("entity", ""))
     call.entity_name = entity.name
-    return entity, call.application.access(entity, action, call.actor)
+    access = call.application.access(entity, action, call.actor)
+    if access.limit is not None:
+        await call.count(entity.name, action.value, access.limit)
+    return entity, access
 
 
 async def get_by_id(call: Call) -> Reply:
-    entity, access = _granted(call, Action.get)
+    entity, access = await _granted(call, Action.get)
     record_id = call.integer("id", 0, INT64)
     record = await reading.get_by_id(entity, call.actor, access, record_id, call.query.get("properties"))
     return Reply(encode(record))
 
 
 async def get_page(call: Call) -> Reply:
-    entity, access = _granted(call, Action.get)
+    entity, access = await _granted(call, Action.get)
     query = reading.PageQuery(
         page_index=call.integer("pageindex", 1),
         page_size=call.integer("pagesize", 20),
@@ -50,12 +53,12 @@ async def get_page(call: Call) -> Reply:
 
 
 async def post(call: Call) -> Reply:
-    entity, access = _granted(call, Action.post)
+    entity, access = await _granted(call, Action.post)
     return Reply(encode(await writing.post(entity, call.actor, access, await call.json())))
 
 
 async def delete(call: Call) -> Reply:
-    entity, access = _granted(call, Action.delete)
+    entity, access = await _granted(call, Action.delete)
     return Reply(encode(await writing.delete(entity, call.actor, access, call.query.get("ids"))))
 
 
@@ -67,7 +70,7 @@ def data_routes(instance: Instance) -> Mapping[str, Route]:
     """The Data calls by path."""
 
     async def put(call: Call) -> Reply:
-        entity, access = _granted(call, Action.put)
+        entity, access = await _granted(call, Action.put)
         matched = await writing.put(entity, call.actor, access, await call.json(), instance.passwords)
         return Reply(b"%d" % matched)
 

@@ -13,8 +13,10 @@ from typing import Any
 
 from apilane.errors import ApilaneError, Code, unauthorized
 from apilane.runtime.instance import Instance
+from apilane.security.signatures import SIGNATURE_HEADER, check_signature_headers
 from apilane.services.failures import wire_error
 from apilane.storage.errors import MissingObject, StorageError
+from apilane.web.addresses import client_addresses
 from apilane.web.call import Call, ClientGone, Receive, Scope, Send
 from apilane.web.reply import Reply, error_reply, preflight, send_reply
 
@@ -25,7 +27,6 @@ Action = Callable[[Call], Awaitable[Reply]]
 NO_TOKEN = "Query parameter 'appToken' or Header 'x-application-token' is required!"  # noqa: S105 -- a message
 USE_FILES = "Use 'Files' controller to access files. Refer to API Documentation for more info."
 NOT_SIGNABLE = "Request signing is not supported for file uploads."
-SIGNATURE = b"x-auth-signature"
 JSON_TYPES = ("application/json", "text/json")
 
 log = logging.getLogger("apilane.web")
@@ -57,9 +58,10 @@ class Front:
         self._behind = behind
         self._paths = paths
         self._body_max_bytes = instance.settings.json_body_max_bytes
-        signed = [a for a in instance.hooks.authenticators if a.scheme == "signature"]
-        self._signed = tuple(signed)
-        self._unsigned = tuple(a for a in instance.hooks.authenticators if a not in signed)
+        self._client_address = client_addresses(instance.settings.trusted_proxies)
+        authenticators = instance.hooks.authenticators
+        self._signed = tuple(a for a in authenticators if a.scheme == "signature")
+        self._unsigned = tuple(a for a in authenticators if a.scheme != "signature")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI entry point."""
@@ -118,7 +120,7 @@ class Front:
         action = route.actions.get(method)
         if action is None:
             return _refuse_method(route, method, scope)
-        call = Call(scope, receive, self._body_max_bytes)
+        call = Call(scope, receive, self._body_max_bytes, self._client_address)
         try:
             await self._admit(call, route)
             try:
@@ -146,7 +148,7 @@ class Front:
 
     async def _admit(self, call: Call, route: Route) -> None:
         """Everything between the request line and the action."""
-        is_signed = SIGNATURE in call.headers
+        is_signed = SIGNATURE_HEADER in call.headers
         if is_signed and call.headers.get(b"content-type", b"").lower().startswith(b"multipart/"):
             raise ApilaneError(Code.UNAUTHORIZED, NOT_SIGNABLE)
         if route.is_data and call.query.get("entity", "").lower() == "files":
@@ -162,10 +164,16 @@ class Front:
         if application is None:
             raise ApilaneError(Code.ERROR)
         call.application = application
+        if is_signed:
+            check_signature_headers(call.headers)
         if not application.online:
             raise ApilaneError(Code.SERVICE_UNAVAILABLE, "Application offline.")
         if application.needs:  # B-S13: what nobody enforces closes the application
             raise ApilaneError(Code.SERVICE_UNAVAILABLE)
+        for check in application.address_checks:
+            refusal = check(call.client_address)
+            if refusal is not None:
+                raise ApilaneError(Code.SERVICE_UNAVAILABLE, refusal)
         for authenticator in self._signed if is_signed else self._unsigned:
             try:
                 actor = await authenticator.authenticate(call, application)

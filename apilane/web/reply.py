@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-from apilane.errors import ApilaneError
+from apilane.errors import ApilaneError, RateLimitedError
 from apilane.web.call import BodyTooLarge, Send
 
 __all__ = ["JSON", "NO_CONTENT", "Reply", "error_reply", "send_reply"]
@@ -36,8 +36,12 @@ async def send_reply(send: Send, reply: Reply) -> None:
 
 def error_reply(error: ApilaneError) -> Reply:
     """The standard body of an error with its status."""
-    close = ((b"connection", b"close"),) if isinstance(error, BodyTooLarge) else ()
-    return Reply(error.body(), error.status, close)
+    headers: tuple[tuple[bytes, bytes], ...] = ()
+    if isinstance(error, BodyTooLarge):
+        headers = ((b"connection", b"close"),)
+    elif isinstance(error, RateLimitedError):
+        headers = ((b"retry-after", b"%d" % error.retry_after_s),)
+    return Reply(error.body(), error.status, headers)
 
 
 def preflight(requested_headers: bytes | None) -> Reply:

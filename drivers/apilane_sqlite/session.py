@@ -35,8 +35,8 @@ LOOP: Final = "loop"
 POOL: Final = "pool"
 """What ``Statement.notes`` says once a shape was seen: where it runs. Who builds a statement may say POOL at once.
 
-A number is the time until which a shape that took too long runs in the pool. It is not for good: what took long may have
-been the machine, or the values of that one call."""
+A number is the time until which a shape that took too long runs in the pool. Not for good: what took long may have been
+the machine, or the values of that one call."""
 
 POOL_S: Final = 60.0
 

@@ -1,3 +1,5 @@
+"""``apilane apply`` and ``apilane export`` on a real data dir."""
+
 from __future__ import annotations
 
 import json

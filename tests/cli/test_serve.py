@@ -7,12 +7,14 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from apilane.errors import ConfigurationError
@@ -188,6 +190,28 @@ def test_sighup_replaces_every_worker(serve: Serve, wait_until: Until) -> None:
     wait_until(lambda: server.worker() not in before and not server.workers() & before)
     assert server.workers().isdisjoint(before)
     assert server.stop() == 0
+
+
+def test_sighup_fails_no_request(serve: Serve, wait_until: Until) -> None:
+    """Clients that keep their connections busy all the while see no failure."""
+    server = serve("--port", "0", "--workers", "2").ready()
+    before = server.workers()
+    ended = threading.Event()
+
+    def ask() -> int:
+        answers = 0
+        with httpx.Client(timeout=20) as client:
+            while not ended.is_set():
+                answers += client.get(server.url).status_code == 200
+        return answers
+
+    with ThreadPoolExecutor(4) as pool:
+        asking = [pool.submit(ask) for _ in range(4)]
+        server.process.send_signal(signal.SIGHUP)
+        wait_until(lambda: not server.workers() & before)
+        ended.set()
+        assert all(one.result() > 0 for one in asking)
+    assert server.workers().isdisjoint(before)
 
 
 def test_sighup_keeps_the_workers_when_new_ones_cannot_start(serve: Serve, data_dir: Path, wait_until: Until) -> None:

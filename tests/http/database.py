@@ -54,7 +54,7 @@ class Database:
 
     def _write(self, make_steps: Callable[[], Iterable[Step]]) -> None:
         def unit() -> Generator[Step, Result, None]:
-            for step in make_steps():
+            for step in make_steps():  # noqa: UP028 -- plain iterators cannot be sent the results
                 yield step
 
         self._run(self.application.session.run(unit))

@@ -27,7 +27,7 @@ from tests.http.pipeline import Pipeline, Request
 
 SHOWN = 20
 """Mismatches that a failure prints."""
-NOBODY_S = 10**12
+NOBODY = 10**12
 """The ID of no record."""
 PROBES: dict[str, Any] = {"Alpha": "a1", "Gamma": 2, TENANT_COLUMN: OTHER_TENANT, "Username": "user0007", "ID": 0}
 """A value to look for by property; the others are looked for above ``PROBE_ABOVE``."""
@@ -165,7 +165,7 @@ class World:
         oracle, where = self.oracle, f"{entity.name} get {caller}"
         target = f"Data/Get?entity={entity.name}&getTotal=true&pageSize="
         attempts = [Attempt(where, oracle.get(caller, entity), Request("GET", f"{target}1000"))]
-        for id in [*self.own_targets(caller, entity), NOBODY_S]:
+        for id in [*self.own_targets(caller, entity), NOBODY]:
             request = Request("GET", f"Data/GetByID?entity={entity.name}&id={id}")
             attempts.append(Attempt(f"{where} by ID {id}", oracle.get_by_id(caller, entity, id), request))
         grant = oracle.grant(caller, entity, "get")
@@ -186,16 +186,21 @@ class World:
         self.ask(token, attempts)
 
     def try_put(self, caller: Caller, token: str | None, entity: EntityModel) -> None:
-        """Everything on every record at once, then each property by itself on one of them."""
+        """Everything on every record at once; every allowed property alone; with each other one, which refuses all."""
         targets = self.own_targets(caller, entity)
         forbidden = {"Owner": self.bystanders[1], "Created": 5, TENANT_COLUMN: OTHER_TENANT, "Unknown": 1}
         number = self.wire.calls
         values = {"Alpha": f"p{number}", "Beta": number, "Gamma": -number, **forbidden}
-        bodies: list[list[dict[str, Any]]] = [[{"ID": id, **values} for id in [*targets, NOBODY_S]]]
-        for position, (name, value) in enumerate(values.items()):
-            bodies.append([{"ID": targets[position % len(targets)], name: value}])
+        grant = self.oracle.grant(caller, entity, "put")
+        allowed = grant.properties & entity.writable.keys() if grant else set()
+        alone = [
+            {"ID": id, name: values[name]} for id, name in zip(targets, sorted(allowed & values.keys()), strict=False)
+        ]
+        bodies = [[{"ID": id, **values} for id in [*targets, NOBODY]], alone]
+        for position, name in enumerate(sorted(values.keys() - allowed)):
+            bodies.append([*alone, {"ID": targets[position % len(targets)], name: values[name]}])
         attempts = []
-        for body in bodies:
+        for body in filter(None, bodies):
             expected = self.oracle.put(caller, entity, body)
             request = Request("PUT", f"Data/Put?entity={entity.name}", body)
             attempts.append(Attempt(f"{entity.name} put {caller} {body}", expected, request))
@@ -228,7 +233,7 @@ class World:
         attempts = []
         for ids in shares:
             expected = self.oracle.delete(caller, entity, ids)
-            text = ",".join(map(str, [*ids, NOBODY_S]))
+            text = ",".join(map(str, [*ids, NOBODY]))
             request = Request("DELETE", f"Data/Delete?entity={entity.name}&ids={text}")
             attempts.append(Attempt(f"{entity.name} delete {caller} {ids}", expected, request))
         self.ask(token, attempts)

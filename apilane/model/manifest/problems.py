@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from difflib import get_close_matches
+from typing import Final
 
 from msgspec import Struct
 
 __all__ = ["ManifestError", "ManifestErrors", "Problems", "nearest"]
+
+ERRORS_MAX: Final = 1000
 
 
 class ManifestError(Struct, frozen=True, kw_only=True):
@@ -36,7 +39,7 @@ class ManifestErrors(Exception):
 
 
 class Problems:
-    """Collects the mistakes of one file."""
+    """Collects the mistakes of one file; beyond a thousand it gives up and raises them as ManifestErrors."""
 
     def __init__(self, file: str) -> None:
         self.file = file
@@ -44,6 +47,8 @@ class Problems:
 
     def add(self, line: int | None, key: str, message: str, hint: str = "") -> None:
         self.found.append(ManifestError(file=self.file, line=line, key=key[:300], message=message[:1000], hint=hint))
+        if len(self.found) >= ERRORS_MAX:
+            self.raise_if_any()
 
     def raise_if_any(self) -> None:
         """Raises ManifestErrors."""

@@ -139,11 +139,12 @@ def without_dangling(entities: tuple[Entity, ...]) -> tuple[Entity, ...]:
 
 def without_dangling_rules(definition: ApplicationDefinition) -> tuple[Rule, ...]:
     """Rules without those of entities and endpoints that are gone, and without properties that are gone."""
+    entities = {entity.name.lower(): entity for entity in definition.entities}
     endpoints = {endpoint.name.lower() for endpoint in definition.custom_endpoints}
     kept: list[Rule] = []
     for rule in definition.rules:
         if rule.kind is RuleKind.Entity:
-            entity = definition.entity(rule.name)
+            entity = entities.get(rule.name.lower())
             if entity is None:
                 continue
             properties = tuple(name for name in rule.properties if entity.property(name) is not None)

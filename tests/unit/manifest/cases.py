@@ -9,6 +9,9 @@ from msgspec import Struct
 from apilane.model.definition import ApplicationDefinition
 from apilane.model.plan import Capabilities, ManifestError, ManifestErrors, Plan, plan, read_manifests
 
+HEAD = "Apilane: 1\nApplication: {Name: Shop}\n"
+"""Two lines: what follows begins in line 3."""
+
 SHOP = (Path(__file__).parents[2] / "data" / "shop.json").read_text()
 
 

@@ -1,3 +1,5 @@
+"""What a manifest means for an application: defaults, merging, renames, consent, secrets, export."""
+
 from __future__ import annotations
 
 import json

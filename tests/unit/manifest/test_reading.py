@@ -1,3 +1,5 @@
+"""Files of manifests: formats, lines, hostile content, the environment."""
+
 from __future__ import annotations
 
 import json
@@ -35,6 +37,7 @@ UNREADABLE = {
     "deep yaml": ("a.yaml", "[" * 5000, None, "nested deeper"),
     "deep json": ("a.json", "[" * 100_000 + "]" * 100_000, None, "nested"),
     "deep toml": ("a.toml", "a = " + "[" * 20_000 + "]" * 20_000, None, "nested"),
+    "long key in TOML": ("a.toml", "a." * 100_000 + "a = 1", None, "dotted parts"),
     "key that is no text": ("a.yaml", "1: a\n", 1, "the key 1 is not text"),
     "key that is a list": ("a.yaml", "? [a]\n: b\n", 1, "where a key is expected"),
     "duplicate key": ("a.yaml", "Apilane: 1\nApilane: 1\n", 2, "duplicate key"),
@@ -148,3 +151,11 @@ def test_the_environment_fills_references() -> None:
     assert made.after.mail.port == 25
     assert made.after.entities[-1].description == "a ${X} b Shop"
     assert made.secrets == {"mail_password": "secret ${X}"}
+
+
+def test_a_flood_of_mistakes_ends() -> None:
+    """Nobody reads more than a thousand mistakes, and looking for nearest names costs time."""
+    text = "Apilane: 1\nApplication: {Name: Shop}\n" + "".join(f"k{number}: 1\n" for number in range(100_000))
+    with pytest.raises(ManifestErrors) as caught:
+        read_manifests(text, filename="a.yaml", environ={})
+    assert len(caught.value.errors) == 1000

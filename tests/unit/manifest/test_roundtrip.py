@@ -1,3 +1,5 @@
+"""Export and apply are inverse, over generated applications."""
+
 from __future__ import annotations
 
 from typing import Any

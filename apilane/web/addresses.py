@@ -1,0 +1,69 @@
+"""Whose request it is: the client's IP address, behind trusted proxies only (``spec/security.md`` B-S7)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+
+from apilane.errors import ConfigurationError
+from apilane.web.call import Scope
+
+__all__ = ["client_addresses"]
+
+UNKNOWN = "0.0.0.0"  # noqa: S104 -- the address of a client that has none, such as a Unix socket
+Address = IPv4Address | IPv6Address
+
+
+def parse_address(text: str) -> Address | None:
+    """An address with an optional port or brackets, IPv4-mapped ones as IPv4; None when it is none."""
+    text = text.strip()
+    if text.startswith("["):
+        text = text[1:].partition("]")[0]
+    elif text.count(":") == 1:
+        text = text.partition(":")[0]
+    try:
+        address = ip_address(text)
+    except ValueError:
+        return None
+    if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
+        return address.ipv4_mapped
+    return address
+
+
+def client_addresses(trusted: Iterable[str]) -> Callable[[Scope], str]:
+    """The function from a request to its client's address.
+
+    ``X-Forwarded-For`` counts only when the peer is trusted: the right-most entry that is no trusted proxy. Raises
+    ConfigurationError for an entry of ``trusted_proxies`` that is no address or range.
+    """
+    networks = []
+    for entry in trusted:
+        try:
+            networks.append(ip_network(entry.strip(), strict=False))
+        except ValueError as error:
+            raise ConfigurationError(
+                f"Setting trusted_proxies: {entry!r} is no IP address or CIDR range, such as 10.0.0.0/8."
+            ) from error
+
+    def is_trusted(address: Address) -> bool:
+        return any(address.version == network.version and address in network for network in networks)
+
+    def client_address(scope: Scope) -> str:
+        client = scope.get("client")
+        peer = parse_address(client[0]) if client else None
+        if peer is None:
+            return UNKNOWN
+        if not networks or not is_trusted(peer):
+            return str(peer)
+        values = [value for name, value in scope["headers"] if name == b"x-forwarded-for"]
+        nearest = peer
+        for entry in reversed(b",".join(values).decode("latin-1").split(",")):
+            address = parse_address(entry)
+            if address is None:
+                break  # beyond this point nothing is known: the last one we know stands
+            nearest = address
+            if not is_trusted(address):
+                break
+        return str(nearest)
+
+    return client_address
