@@ -14,7 +14,7 @@ import pluggy
 from msgspec import Struct
 
 from apilane.plugins import HOOKS, PluginError, PluginSet
-from apilane.security.gates import AvailabilityCheck, Gates, Limiter, Throttle
+from apilane.runtime.gates import AvailabilityCheck, Gates, Limiter, Throttle
 from apilane.security.identity import Authenticator
 from apilane.settings import Settings
 from apilane.storage.counter_file import CounterFile

@@ -19,10 +19,10 @@ from apilane.model.sort import parse_properties, parse_sort
 from apilane.model.system import HELPER_TABLES
 from apilane.model.values import value_reader
 from apilane.runtime.access import Access, access_of, effective_rules
+from apilane.runtime.gates import Gates
 from apilane.runtime.identities import Identities
 from apilane.runtime.records import RecordMaker, record_maker
 from apilane.security.encryption import Cipher
-from apilane.security.gates import Gates
 from apilane.security.identity import Actor
 from apilane.sql.dialect import Dialect
 from apilane.sql.filter import FilterShape
