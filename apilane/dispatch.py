@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 import pluggy
 from msgspec import Struct
 
+from apilane.model.gates import AvailabilityCheck, Gates, Limiter, Throttle
 from apilane.plugins import HOOKS, PluginError, PluginSet
-from apilane.runtime.gates import AvailabilityCheck, Gates, Limiter, Throttle
 from apilane.security.identity import Authenticator
 from apilane.settings import Settings
 from apilane.storage.counter_file import CounterFile

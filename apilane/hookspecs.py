@@ -13,7 +13,7 @@ import pluggy
 from msgspec import Struct
 
 if TYPE_CHECKING:
-    from apilane.runtime.gates import AvailabilityCheck, Limiter, Throttle
+    from apilane.model.gates import AvailabilityCheck, Limiter, Throttle
     from apilane.security.identity import Authenticator
     from apilane.settings import Settings
     from apilane.storage.counters import Counters

@@ -21,6 +21,8 @@ class StoredApplication(Struct, frozen=True, kw_only=True):
 
 
 class ApplicationName(NamedTuple):
+    """An application for lists."""
+
     token: str
     name: str
     version: int
@@ -48,6 +50,8 @@ class AuditRecord(Struct, frozen=True, kw_only=True):
 
 
 class PortalUser(Struct, frozen=True, kw_only=True):
+    """Somebody who may sign in to the Portal."""
+
     id: int
     email: str
     password_hash: str

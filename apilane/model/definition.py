@@ -55,6 +55,8 @@ class OnDelete(StrEnum):
 
 
 class Direction(StrEnum):
+    """Of a sort key."""
+
     ASC = "ASC"
     DESC = "DESC"
 
@@ -69,12 +71,16 @@ class Action(StrEnum):
 
 
 class RuleKind(StrEnum):
+    """What a rule is about."""
+
     Entity = "Entity"
     CustomEndpoint = "CustomEndpoint"
     Schema = "Schema"
 
 
 class RecordScope(StrEnum):
+    """Which records a rule reaches."""
+
     All = "All"
     Owned = "Owned"
 
@@ -97,6 +103,8 @@ class Property(Struct, frozen=True, kw_only=True, rename="pascal", omit_defaults
 
 
 class Unique(Struct, frozen=True, kw_only=True, rename="pascal", tag_field="Type", tag="Unique", omit_defaults=True):
+    """No two records have the same values of ``properties``."""
+
     properties: tuple[str, ...]
     is_system: bool = False
 
@@ -122,6 +130,8 @@ class Index(Struct, frozen=True, rename="pascal"):
 
 
 class SortKey(Struct, frozen=True, rename="pascal"):
+    """One property of an order."""
+
     property: str
     direction: Direction = Direction.ASC
 
@@ -150,6 +160,8 @@ class Entity(Struct, frozen=True, kw_only=True, rename="pascal", omit_defaults=T
 
 
 class RateLimit(Struct, frozen=True, rename="pascal"):
+    """At most ``max_requests`` in a sliding window of one unit."""
+
     max_requests: int
     per: str
     """Second, Minute or Hour."""
@@ -168,6 +180,8 @@ class Rule(Struct, frozen=True, kw_only=True, rename="pascal", omit_defaults=Tru
 
 
 class Endpoint(Struct, frozen=True, kw_only=True, rename="pascal", omit_defaults=True):
+    """A custom endpoint: ``query`` in the language of its ``kind``."""
+
     name: str
     query: str
     description: str | None = None
@@ -176,6 +190,8 @@ class Endpoint(Struct, frozen=True, kw_only=True, rename="pascal", omit_defaults
 
 
 class EmailTemplate(Struct, frozen=True, kw_only=True, rename="pascal"):
+    """A mail of the application: ``subject`` and HTML ``content`` with placeholders."""
+
     event: str
     active: bool = False
     subject: str = ""
@@ -183,6 +199,8 @@ class EmailTemplate(Struct, frozen=True, kw_only=True, rename="pascal"):
 
 
 class IPPolicy(Struct, frozen=True, kw_only=True, rename="pascal"):
+    """Client addresses to ``Block``, or the only ones to ``Allow``."""
+
     logic: str = "Block"
     addresses: tuple[str, ...] = ()
 

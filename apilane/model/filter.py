@@ -44,6 +44,8 @@ MAX_LEAVES: Final = 500
 
 
 class Logic(StrEnum):
+    """How the conditions of a group are joined."""
+
     AND = "AND"
     OR = "OR"
 

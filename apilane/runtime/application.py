@@ -15,11 +15,11 @@ import sqlalchemy as sa
 from apilane.control.store import StoredApplication
 from apilane.errors import ApilaneError, Code, unauthorized
 from apilane.model.definition import Action, Entity, Property, RuleKind, SortKey
+from apilane.model.gates import Gates
 from apilane.model.sort import parse_properties, parse_sort
 from apilane.model.system import HELPER_TABLES
 from apilane.model.values import value_reader
 from apilane.runtime.access import Access, access_of, effective_rules
-from apilane.runtime.gates import Gates
 from apilane.runtime.identities import Identities
 from apilane.runtime.records import RecordMaker, record_maker
 from apilane.security.encryption import Cipher

@@ -12,8 +12,8 @@ from collections.abc import Callable
 
 from apilane.control.store import ControlStore, StoredApplication
 from apilane.errors import ConfigurationError
+from apilane.model.gates import Gates
 from apilane.runtime.application import ApplicationRuntime
-from apilane.runtime.gates import Gates
 from apilane.security.tokens import canonical_guid
 from apilane.sql.statement import Value
 from apilane.storage.errors import StorageError

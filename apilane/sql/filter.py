@@ -40,6 +40,8 @@ class LeafShape(NamedTuple):
 
 
 class GroupShape(NamedTuple):
+    """The shape of a group."""
+
     logic: str
     items: tuple[FilterShape, ...]
 

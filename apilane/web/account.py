@@ -121,9 +121,9 @@ def account_routes(instance: Instance) -> Mapping[str, Route]:
 
     return {
         "/api/account/login": Route(takes_json=True, POST=log_in),
-        "/api/account/register": Route(takes_json=True, POST=register),
+        "/api/account/register": Route(takes_json=True, entity="Users", POST=register),
         "/api/account/userdata": Route(GET=user_data),
-        "/api/account/update": Route(takes_json=True, PUT=update),
+        "/api/account/update": Route(takes_json=True, entity="Users", PUT=update),
         "/api/account/changepassword": Route(takes_json=True, PUT=change_password),
         "/api/account/renewauthtoken": Route(GET=renew),
         "/api/account/logout": Route(GET=log_out),

@@ -121,6 +121,7 @@ class Front:
         if action is None:
             return _refuse_method(route, method, scope)
         call = Call(scope, receive, self._body_max_bytes, self._client_address)
+        call.entity_name = route.entity
         try:
             await self._admit(call, route)
             try:

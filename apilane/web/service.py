@@ -6,6 +6,7 @@ import socket
 from typing import Any
 
 from litestar import Litestar, Request, Response, get
+from litestar.config.cors import CORSConfig
 from litestar.exceptions import HTTPException
 
 from apilane.errors import ApilaneError, Code
@@ -63,6 +64,7 @@ def service_app(instance: Instance) -> Litestar:
 
     return Litestar(
         [banner, version, liveness, readiness],
+        cors_config=CORSConfig(),  # any origin: browsers ask for liveness too
         openapi_config=None,
         logging_config=None,
         exception_handlers={Exception: _on_error, HTTPException: _on_error},

@@ -25,16 +25,27 @@ STATEMENTS_KEPT: Final = 512
 
 
 class Deadline:
-    """When a statement must end, by ``time.monotonic``; SQLite asks now and then whether it has passed."""
+    """When a statement must end, by ``time.monotonic``; SQLite asks now and then whether it has passed.
 
-    __slots__ = ("at", "cancelled")
+    A statement is interrupted at its ``patience``-th such question at the earliest, so that a short one is not taken
+    for a long one because the machine gave its time to somebody else.
+    """
 
-    def __init__(self, at: float = float("inf")) -> None:
+    __slots__ = ("_asked", "_asked_for", "at", "cancelled", "patience")
+
+    def __init__(self, at: float = float("inf"), *, patience: int = 1) -> None:
         self.at = at
         self.cancelled = False
+        self.patience = patience
+        self._asked = 0
+        self._asked_for = at
 
     def passed(self) -> bool:
-        return monotonic() > self.at or self.cancelled
+        if self._asked_for != self.at:  # set anew: another statement
+            self._asked_for = self.at
+            self._asked = 0
+        self._asked += 1
+        return (self._asked >= self.patience and monotonic() > self.at) or self.cancelled
 
 
 class FileLock:

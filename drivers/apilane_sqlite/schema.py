@@ -6,7 +6,7 @@ foreign keys unchecked until the end.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from typing import NamedTuple
 
 from apilane.model.definition import Entity, OnDelete, Property, PropertyType
@@ -52,20 +52,20 @@ def migrate(migration: Migration) -> list[str]:
     """Statements that turn the tables of ``migration.before`` into those of ``migration.after``."""
     before = {table.name.lower(): table for table in _tables(migration.before)}
     after = _tables(migration.after)
-    renames = migration.renames
-    olds = [before.get(renames.entities.get(table.name, table.name).lower()) for table in after]
-    kept = [(old, new) for old, new in zip(olds, after, strict=True) if old is not None]
+    sources = _sources((table.name for table in after), before, migration.renames.entities)
+    kept = [(before[sources[table.name]], table) for table in after if table.name in sources]
+    created = [table for table in after if table.name not in sources]
     new_names = {old.name: new.name for old, new in kept}
 
-    plans = [_plan(_translated(old, new, new_names, renames), new, old, renames) for old, new in kept]
+    plans = [_plan(old, new, new_names, migration.renames) for old, new in kept]
     return [
         *(statement for plan in plans for statement in plan.index_drops),
         *(f"DROP TABLE {_quoted(table.name)}" for table in before.values() if table.name not in new_names),
         *_table_renames(kept, before),
         *(statement for plan in plans for statement in plan.changes),
-        *(_create(new.name, new) for old, new in zip(olds, after, strict=True) if old is None),
+        *(_create(table.name, table) for table in created),
         *(statement for plan in plans for statement in plan.index_creations),
-        *(_create_index(new, i) for old, new in zip(olds, after, strict=True) if old is None for i in new.indexes),
+        *(_create_index(table, index) for table in created for index in table.indexes),
     ]
 
 
@@ -140,40 +140,45 @@ class _Plan(NamedTuple):
     index_creations: list[str]
 
 
-def _old_column(table: str, column: str, renames: Renames) -> str:
-    return renames.properties.get((table, column), column)
+def _sources(names: Iterable[str], before: Container[str], renamed: Mapping[str, str]) -> dict[str, str]:
+    """Where each of ``names`` comes from, in lower case; what ``before`` (lower case) does not have is left out.
+
+    A name whose old bearer was renamed to another is a new one.
+    """
+    names = list(names)
+    given_away = {renamed[name].lower() for name in names if name in renamed}
+    sources = {
+        name: renamed.get(name, name).lower() for name in names if name in renamed or name.lower() not in given_away
+    }
+    return {name: source for name, source in sources.items() if source in before}
 
 
-def _translated(old: _Table, new: _Table, names: Mapping[str, str], renames: Renames) -> _Table:
-    """The old table in new names, so that what remains is change. Columns that go keep their names."""
-    new_columns = {_old_column(new.name, c.name, renames).lower(): c.name for c in new.columns}
+def _translated(old: _Table, new_name: str, tables: Mapping[str, str], columns: Mapping[str, str]) -> _Table:
+    """The old table in new names (``columns``: new by old), so that what remains is change. Without what goes."""
 
-    def renamed(column: str) -> str:
-        return new_columns.get(column.lower(), column)
+    def reference(old: _Reference | None) -> _Reference | None:
+        return old and _Reference(tables.get(old.target, old.target), old.action)
 
-    columns = tuple(
-        _Column(
-            renamed(column.name),
-            column.definition,
-            column.reference
-            and _Reference(names.get(column.reference.target, column.reference.target), column.reference.action),
-        )
-        for column in old.columns
-        if column.name.lower() in new_columns
+    return _Table(
+        new_name,
+        tuple(_Column(columns[c.name], c.definition, reference(c.reference)) for c in old.columns if c.name in columns),
+        tuple(
+            _Index(
+                index.name, index.unique, tuple((columns.get(column, ""), nocase) for column, nocase in index.columns)
+            )
+            for index in old.indexes
+        ),
     )
-    indexes = tuple(
-        _Index(index.name, index.unique, tuple((renamed(column), nocase) for column, nocase in index.columns))
-        for index in old.indexes
-    )
-    return _Table(new.name, columns, indexes)
 
 
-def _plan(old: _Table, new: _Table, original: _Table, renames: Renames) -> _Plan:
-    """``old``: in new names and without the columns that go; ``original``: as it stands in the file."""
-    sources = {c.name: _old_column(new.name, c.name, renames) for c in new.columns}
+def _plan(original: _Table, new: _Table, tables: Mapping[str, str], renames: Renames) -> _Plan:
+    """``original``: as the table stands in the file; ``tables``: new names by old."""
     present = {c.name.lower(): c.name for c in original.columns}
-    copies = {name: present[source.lower()] for name, source in sources.items() if source.lower() in present}
+    renamed_here = {column: old for (table, column), old in renames.properties.items() if table == new.name}
+    sources = _sources((c.name for c in new.columns), present, renamed_here)
+    copies = {name: present[source] for name, source in sources.items()}
     renamed = {name: source for name, source in copies.items() if name != source}
+    old = _translated(original, new.name, tables, {source: name for name, source in copies.items()})
     known = {c.name: c for c in old.columns}
     rebuild = (
         len(copies) < len(original.columns)

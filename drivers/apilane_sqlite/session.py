@@ -29,6 +29,7 @@ __all__ = ["LOOP", "POOL", "SQLiteSession"]
 T = TypeVar("T")
 
 LOOP_LIMIT_S: Final = 0.002
+LOOP_PATIENCE: Final = 4
 BATCH_ROWS: Final = 500
 
 LOOP: Final = "loop"
@@ -38,7 +39,7 @@ POOL: Final = "pool"
 A number is the time until which a shape that took too long runs in the pool. Not for good: what took long may have been
 the machine, or the values of that one call."""
 
-POOL_S: Final = 60.0
+POOL_S: Final = 10.0
 
 # Walks the pages of a b-tree without a single instruction in which SQLite would look at the clock.
 _COUNTS_ALL: Final = re.compile(r'\s*SELECT\s+count\(\*\)[\w\s]*\sFROM\s+("[^"]+"|\w+)\s*', re.IGNORECASE)
@@ -52,14 +53,14 @@ class SQLiteSession:
         self._driver = driver
         self._connection: apsw.Connection | None = None
         self._execute: Callable[..., Any] | None = None
-        self._deadline = Deadline(0.0)
+        self._deadline = Deadline(0.0, patience=LOOP_PATIENCE)
         self._opening: asyncio.Task[None] | None = None
         self._openings = 0
         self._readers = Readers(path, driver.statement_timeout_s)
         self._writer = Writer(path, driver.statement_timeout_s)
 
     async def fetch(self, statement: Statement, parameters: Sequence[Value] = ()) -> Sequence[Row]:
-        """Rows of a read; on the loop if it is short, in the pool for a minute once it was not."""
+        """Rows of a read; on the loop if it is short, in the pool for some seconds once it was not."""
         if statement.notes is LOOP and (execute := self._execute) is not None:
             self._deadline.at = monotonic() + LOOP_LIMIT_S
             try:

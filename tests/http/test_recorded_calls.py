@@ -97,7 +97,7 @@ def _blurred(value: Any, key: str = "") -> Any:
     if isinstance(value, list):
         return [_blurred(inner) for inner in value]
     if key == "Supplier" and value == "":
-        return None  # B-D14
+        value = None  # B-D14
     # 1 == True and 1 == 1.0 in Python, but not on the wire; only Price has decimals.
     return (type(value).__name__, value) if key != "Price" else value
 
