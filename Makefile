@@ -57,4 +57,4 @@ lint: install  ## Check style, types and generated docs
 
 bench: install  ## Measure the hot request paths (see benchmarks/)
 	@$(MAKE) --no-print-directory packages PACKAGES="wrk"
-	$(BIN)/python -m benchmarks
+	$(BIN)/python benchmarks/run.py

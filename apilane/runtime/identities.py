@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 from msgspec import Struct
 
-from apilane.security.identity import Actor
+from apilane.security.identity import Actor, Signer
 from apilane.security.tokens import token_hash
-from apilane.sql.statement import Statement, compile_statement
+from apilane.sql.statement import Statement, Value, compile_statement
 from apilane.sql.write import delete_where
 from apilane.storage.errors import StorageError
 from apilane.storage.protocol import Result, Step
@@ -47,7 +47,7 @@ def split_roles(text: str | None) -> frozenset[str]:
 
 
 class _Known(Struct, gc=False):
-    actor: Actor
+    signer: Signer
     until: float
     """On the monotonic clock."""
 
@@ -57,23 +57,13 @@ class Identities:
 
     def __init__(self, application: ApplicationRuntime) -> None:
         self._application = application
-        self._known: dict[str, _Known] = {}
+        self._by_token: dict[str, _Known] = {}
+        self._by_id: dict[int, _Known] = {}
         self._generation = 0
         self._life_ms = application.definition.auth_token_expire_minutes * 60_000
-        tenant = application.definition.differentiation_entity
-        tokens, users = application.auth_tokens.table, application.users.table
-        columns: list[sa.ColumnElement[Any]] = [
-            tokens.c["ID"],
-            tokens.c["Created"],
-            users.c["ID"],
-            users.c["Roles"],
-        ]
-        if tenant:
-            columns.append(users.c[f"{tenant}_ID"])
-        joined = tokens.join(users, users.c["ID"] == tokens.c["Owner"])
-        select = sa.select(*columns).select_from(joined).where(tokens.c["H_Token_Hash"] == sa.bindparam("hash"))
-        dialect = application.dialect
-        self._select = compile_statement(select, dialect.sqlalchemy)
+        dialect, tokens = application.dialect, application.auth_tokens.table
+        self._select_by_hash = self._select("H_Token_Hash")
+        self._select_by_id = self._select("ID")
         self._delete = delete_where(tokens, (("ID", "id"),), dialect)
         slide = (
             sa.update(tokens)
@@ -82,22 +72,43 @@ class Identities:
         )
         self._slide = compile_statement(slide, dialect.sqlalchemy, writes=True)
 
+    def _select(self, column: str) -> Statement:
+        """A token with its user by one unique column."""
+        tokens, users = self._application.auth_tokens.table, self._application.users.table
+        columns: list[sa.ColumnElement[Any]] = [
+            *(tokens.c[name] for name in ("ID", "Created", "Token")),
+            *(users.c[name] for name in ("ID", "Roles")),
+        ]
+        if tenant := self._application.definition.differentiation_entity:
+            columns.append(users.c[f"{tenant}_ID"])
+        joined = tokens.join(users, users.c["ID"] == tokens.c["Owner"])
+        select = sa.select(*columns).select_from(joined).where(tokens.c[column] == sa.bindparam("wanted"))
+        return compile_statement(select, self._application.dialect.sqlalchemy)
+
     async def find(self, token: str) -> Actor | None:
         """The user a canonical token stands for; None when unknown or expired."""
-        known = self._known.get(token)
+        known = self._by_token.get(token)
         if known is not None and monotonic() < known.until:
-            return known.actor
-        return await self._read(token)
+            return known.signer.actor
+        hashed = token_hash(self._application.token_key, token)
+        signer = await self._read(self._select_by_hash, hashed, self._by_token, token)
+        return signer.actor if signer else None
 
-    async def _read(self, token: str) -> Actor | None:
+    async def find_signer(self, key_id: int) -> Signer | None:
+        """The holder of the token with that ID; None when there is none or it has expired."""
+        known = self._by_id.get(key_id)
+        if known is not None and monotonic() < known.until:
+            return known.signer
+        return await self._read(self._select_by_id, key_id, self._by_id, key_id)
+
+    async def _read(self, select: Statement, wanted: Value, cache: dict[Any, _Known], key: Any) -> Signer | None:
         generation = self._generation
-        self._known.pop(token, None)
+        cache.pop(key, None)
         read_at = monotonic()
-        key = token_hash(self._application.token_key, token)
-        rows = await self._application.session.fetch(self._select, (key,))
+        rows = await self._application.session.fetch(select, (wanted,))
         if not rows:
             return None
-        token_id, created, user_id, roles, *tenant = rows[0]
+        token_id, created, stored, user_id, roles, *tenant = rows[0]
         now = now_ms()
         if now - created >= self._life_ms:
             await self._write(self._delete, {"id": token_id})
@@ -111,12 +122,16 @@ class Identities:
             tenant=tenant[0] if tenant else None,
             credential_id=token_id,
         )
+        token = key if cache is self._by_token else self._application.cipher.decrypt(stored)
+        if token is None:
+            return None  # encrypted under a key that is no longer there: nobody can sign with it
+        signer = Signer(actor, token)
         if generation == self._generation:  # nothing was revoked here while the row was on its way
-            if len(self._known) >= IDENTITIES_KEPT:
-                del self._known[next(iter(self._known))]
+            if len(cache) >= IDENTITIES_KEPT:
+                del cache[next(iter(cache))]
             left_s = (created + self._life_ms - now) / 1000
-            self._known[token] = _Known(actor, read_at + min(TRUSTED_S, left_s))
-        return actor
+            cache[key] = _Known(signer, read_at + min(TRUSTED_S, left_s))
+        return signer
 
     async def _write(self, statement: Statement, values: dict[str, int]) -> None:
         """Housekeeping on the way of a read: its failure must not fail the request."""
@@ -132,4 +147,5 @@ class Identities:
     def forget(self) -> None:
         """Drop what is known, after any change of users or tokens made in this process."""
         self._generation += 1
-        self._known.clear()
+        self._by_token.clear()
+        self._by_id.clear()

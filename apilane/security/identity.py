@@ -10,7 +10,7 @@ from typing import Protocol, runtime_checkable
 
 from msgspec import Struct
 
-__all__ = ["ANONYMOUS", "Actor", "ApplicationView", "Authenticator", "RequestView", "TokenDirectory"]
+__all__ = ["ANONYMOUS", "Actor", "ApplicationView", "Authenticator", "RequestView", "Signer", "TokenDirectory"]
 
 
 class Actor(Struct, frozen=True, gc=False):
@@ -47,8 +47,19 @@ class RequestView(Protocol):
         ...
 
 
+class Signer(Struct, frozen=True, gc=False):
+    """Who may sign with a token, and the clear token that is the key."""
+
+    actor: Actor
+    token: str
+
+
 class TokenDirectory(Protocol):
     """The user tokens of one application."""
+
+    async def find_signer(self, key_id: int) -> Signer | None:
+        """The holder of the token with that ID; None when there is none or it has expired."""
+        ...
 
     async def find(self, token: str) -> Actor | None:
         """The user a token stands for; None when unknown or expired. ``token`` is a GUID in canonical form."""

@@ -18,8 +18,9 @@ __all__ = [
     "SignatureHeaders",
     "canonical_text",
     "check_signature_headers",
-    "is_valid_signature",
     "sign",
+    "signature_bytes",
+    "verifies",
 ]
 
 KEY_ID_HEADER = b"x-auth-keyid"
@@ -68,15 +69,19 @@ def sign(token: str, text: bytes) -> bytes:
     return b64encode(hmac.digest(token.encode(), text, "sha256"))
 
 
-def is_valid_signature(token: str, headers: SignatureHeaders, method: str, raw_target: bytes, body: bytes) -> bool:
-    """Whether the signature is the token's, compared in constant time.
+def signature_bytes(text: bytes) -> bytes | None:
+    """A signature as it travels, decoded; None when it is no base64."""
+    try:
+        return b64decode(text, validate=True)
+    except ValueError:
+        return None
+
+
+def verifies(token: str, given: bytes, headers: SignatureHeaders, method: str, raw_target: bytes, body: bytes) -> bool:
+    """Whether ``given`` is the token's signature of a request, compared in constant time.
 
     A bare ``?`` at the end may be lost before it reaches a server, so an empty query is tried with and without it.
     """
-    try:
-        given = b64decode(headers.signature, validate=True)
-    except ValueError:
-        return False
     targets = [raw_target]
     if raw_target.endswith(b"?"):
         targets.append(raw_target[:-1])

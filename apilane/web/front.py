@@ -35,13 +35,17 @@ log = logging.getLogger("apilane.web")
 class Route:
     """One path with an action per HTTP method.
 
-    ``is_data``: refuses the entity Files. ``takes_json``: a body must call itself JSON.
+    ``is_data``: refuses the entity Files. ``takes_json``: a body must call itself JSON. ``entity``: the one that
+    unexpected and database failures name.
     """
 
-    __slots__ = ("actions", "is_data", "takes_json")
+    __slots__ = ("actions", "entity", "is_data", "takes_json")
 
-    def __init__(self, *, is_data: bool = False, takes_json: bool = False, **actions: Action) -> None:
+    def __init__(
+        self, *, is_data: bool = False, takes_json: bool = False, entity: str | None = None, **actions: Action
+    ) -> None:
         self.actions = actions
+        self.entity = entity
         self.is_data = is_data
         self.takes_json = takes_json
 

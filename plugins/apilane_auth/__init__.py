@@ -1,14 +1,17 @@
-"""User tokens in the ``Authorization`` header (``spec/security.md`` section 6.1); without it all are anonymous."""
+"""User tokens, sent or signed with (``spec/security.md`` section 6); without this plugin everybody is anonymous."""
 
 from __future__ import annotations
 
 from apilane.hookspecs import hookimpl
+from apilane.security.identity import Authenticator
+from apilane.storage.counters import Counters
 from apilane_auth.bearer import BearerAuthenticator
+from apilane_auth.signature import SignatureAuthenticator
 
 __all__ = ["apilane_register_authenticators"]
 
 
 @hookimpl
-def apilane_register_authenticators() -> list[BearerAuthenticator]:
-    """The authenticators of this plugin."""
-    return [BearerAuthenticator()]
+def apilane_register_authenticators(counters: Counters) -> list[Authenticator]:
+    """Bearer tokens and signatures; a request carries one or the other."""
+    return [BearerAuthenticator(), SignatureAuthenticator(counters)]

@@ -185,7 +185,8 @@ def _joined(name: str, first: str, second: str, pairs: list[tuple[int, int]], se
 
 def families() -> dict[str, Family]:
     """Fresh models of all five applications."""
-    every = list(product(range(len(GRANTS)), repeat=2))
+    positions = range(len(GRANTS))
+    every = list(product(positions, positions))
     distinct = [(left, right) for left, right in every if left < right]
     made = [
         _by_roles(),

@@ -213,7 +213,8 @@ class Oracle:
             del entity.rows[id]
         return 200, gone
 
-    def _snapshot(self, entity: EntityModel, row: Row) -> None:
+    @staticmethod
+    def _snapshot(entity: EntityModel, row: Row) -> None:
         if entity.tracked:
             entity.history[row["ID"]] = entity.history.get(row["ID"], 0) + 1
 

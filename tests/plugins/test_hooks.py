@@ -13,6 +13,7 @@ import pytest
 from apilane.dispatch import Hooks, freeze
 from apilane.plugins import HOOKS, load_plugins
 from apilane.settings import Settings
+from apilane.storage.counter_file import CounterFile
 from apilane.storage.registry import Drivers, UnknownDriverError
 
 Write = Callable[..., Settings]
@@ -59,6 +60,63 @@ def test_hook_apilane_register_authenticators(write_plugin: Write) -> None:
         """
     registered = frozen(write_plugin("keys", body, port=7, plugins=("keys",))).authenticators
     assert [one.port for one in registered] == [7, 8]  # type: ignore[attr-defined]
+
+
+def test_hook_apilane_register_availability_checks(write_plugin: Write) -> None:
+    """What a plugin's check enforces is what applications may ask for."""
+    body = """
+        class Closed:
+            enforces = frozenset({"IPPolicy"})
+            def prepare(self, definition):
+                return lambda address: "closed"
+
+        @hookimpl
+        def apilane_register_availability_checks(settings):
+            return [Closed()]
+        """
+    gates = frozen(write_plugin("closed", body, plugins=("closed",))).gates
+    assert [type(check).__name__ for check in gates.availability_checks] == ["Closed"]
+    assert gates.enforced == {"IPPolicy"}
+
+
+def test_hook_apilane_register_limiters(write_plugin: Write, tmp_path: Path) -> None:
+    """A plugin's limiter gets the counters that all workers share, and what it enforces is known."""
+    body = """
+        class Limits:
+            enforces = frozenset({"RateLimit"})
+            def __init__(self, counters):
+                self.counters = counters
+            async def admit(self, application, name, action, caller, limit):
+                return None
+
+        @hookimpl
+        def apilane_register_limiters(counters):
+            return [Limits(counters)]
+        """
+    settings = write_plugin("limits", body, plugins=("limits",))
+    counters = CounterFile(tmp_path / "counters")
+    gates = freeze(load_plugins(settings), settings, counters).gates
+    assert gates.limiters[0].counters is counters  # type: ignore[attr-defined]
+    assert gates.enforced == {"RateLimit"}
+
+
+def test_hook_apilane_register_throttles(write_plugin: Write, tmp_path: Path) -> None:
+    """A plugin's throttles are kept in plugin order."""
+    body = """
+        class Slow:
+            def __init__(self, number):
+                self.number = number
+            async def admit(self, event, application, address, account):
+                return None
+            async def succeeded(self, event, application, address, account):
+                pass
+
+        @hookimpl
+        def apilane_register_throttles(settings, counters):
+            return [Slow(1), Slow(2)]
+        """
+    gates = frozen(write_plugin("slow", body, plugins=("slow",), data_dir=tmp_path)).gates
+    assert [throttle.number for throttle in gates.throttles] == [1, 2]  # type: ignore[attr-defined]
 
 
 def test_every_hook_has_its_test() -> None:

@@ -15,7 +15,7 @@ SERVES_ALL = {
     "errors": set(),
     "settings": {"errors"},
     "security": {"errors", "settings"},
-    "hookspecs": {"errors", "settings", "security", "storage"},
+    "hookspecs": {"errors", "settings", "security", "storage", "model"},
     "plugins": {"errors", "settings", "hookspecs"},
     "dispatch": {"errors", "settings", "security", "hookspecs", "plugins", "storage", "sql", "model"},
 }

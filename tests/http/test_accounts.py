@@ -1,0 +1,280 @@
+"""Accounts: registration, sign-in, own data, confirmation (wire-api.md sections 3.1 to 3.3 and 3.5)."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import time
+import uuid
+from typing import Any
+
+import pytest
+
+from apilane.app import create_instance
+from apilane.services.confirmation import create_confirmation_token
+from apilane.testing.client import PASSWORD, Client, WireError, error_of
+from apilane.testing.server import Server
+
+FAILED = WireError("ERROR", "Invalid login attempt")
+GUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def ann(shop: Client) -> Client:
+    """A user with capitals in her names."""
+    body = {"Email": "Ann@Example.com", "Username": "Annie", "Password": PASSWORD, "Firstname": "Ann"}
+    assert shop.post("Account/Register", body).text == "1"
+    return shop.as_user(shop.login("Annie"))
+
+
+def test_login(shop: Client) -> None:
+    """Login answers the user as before this login, a GUID token and its ID."""
+    id = shop.register("fresh", Firstname="F")
+    first = shop.post("Account/Login", {"Username": "fresh", "Password": PASSWORD}).json()
+    user = first["User"]
+    assert set(first) == {"User", "AuthToken", "AuthTokenID"}
+    assert list(user) == ["ID", "Email", "Username", "Created", "LastLogin", "EmailConfirmed", "Password", "Roles", "Firstname"]
+    assert (user["ID"], user["LastLogin"], user["EmailConfirmed"], user["Password"]) == (id, None, False, None)
+    assert GUID.fullmatch(first["AuthToken"])
+    assert first["AuthTokenID"] > 0
+    second = shop.post("Account/Login", {"Email": "fresh@example.com", "Password": PASSWORD}).json()
+    assert user["Created"] <= second["User"]["LastLogin"] <= time.time() * 1000
+    assert second["AuthTokenID"] > first["AuthTokenID"]
+    now = shop.as_user(second["AuthToken"]).get("Account/UserData").json()["User"]
+    assert now["LastLogin"] >= second["User"]["LastLogin"]
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        {"Email": "ANN@EXAMPLE.COM"},
+        {"Email": "ann@example.com"},
+        {"Username": "ANNIE"},
+        {"Username": "annie"},
+        {"Email": None, "Username": "Annie"},
+        {"Email": " ", "Username": "Annie"},
+        {"Email": "ann@example.com", "Username": "nobody"},
+    ],
+)
+def test_letter_case(shop: Client, names: dict[str, Any]) -> None:
+    """E-mail and user name ignore letter case; a blank e-mail counts as absent; with both the e-mail is used."""
+    assert shop.post("Account/Login", {**names, "Password": PASSWORD}).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "credentials",
+    [
+        {"Email": "ann@example.com", "Password": "wrong"},
+        {"Email": "nobody@example.com", "Password": PASSWORD},
+        {"Email": "nobody@example.com", "Username": "Annie", "Password": PASSWORD},
+        {"Username": "Annie", "Password": PASSWORD.upper()},
+        {"Username": "Annie", "Password": PASSWORD + "x"},
+        {"Username": "nobody", "Password": PASSWORD},
+        {"Username": "%", "Password": PASSWORD},
+        {"Username": "Ann%", "Password": PASSWORD},
+        {"Username": "Anni_", "Password": PASSWORD},
+        {"Username": "A*", "Password": PASSWORD},
+        {"Email": "%@example.com", "Password": PASSWORD},
+        {"Email": "ann@example_com.com", "Password": PASSWORD},
+        {"Username": "' OR 1=1 --", "Password": PASSWORD},
+        {"Username": "Annie\u0000", "Password": PASSWORD},
+        {"Username": "x" * 100_000, "Password": PASSWORD},
+        {"Username": "Annie", "Password": "x" * 100_000},
+        {"Username": "Annie", "Password": "\u0000"},
+    ],
+)
+def test_wrong_credentials_look_alike(shop: Client, credentials: dict[str, str]) -> None:
+    """A failed login never says which part was wrong, and wildcards are ordinary letters (B-A1)."""
+    response = shop.post("Account/Login", credentials)
+    assert error_of(response) == FAILED
+    plain = shop.post("Account/Login", {"Username": "nobody", "Password": "x"})
+    assert response.content == plain.content
+
+
+@pytest.mark.parametrize("email", ["x", "a@b@c", "Ann <ann@example.com>", " ann@example.com", "ann@", "@example.com", "a b@c.de"])
+def test_malformed_address(shop: Client, email: str) -> None:
+    """An e-mail is one address with nothing around it."""
+    response = shop.post("Account/Login", {"Email": email, "Password": PASSWORD})
+    assert error_of(response) == WireError("VALIDATION", "Email is not valid", "email")
+
+
+def _register(shop: Client, **changes: Any) -> Any:
+    name = uuid.uuid4().hex[:12]
+    body = {"Email": f"{name}@example.com", "Username": name, "Password": PASSWORD, **changes}
+    return shop.post("Account/Register", {key: value for key, value in body.items() if value is not ...})
+
+
+@pytest.mark.parametrize(
+    ("changes", "error"),
+    [
+        ({"Email": ...}, WireError("VALIDATION", "Email is not valid", "Email")),
+        ({"Email": None}, WireError("VALIDATION", "Email is not valid", "Email")),
+        ({"Email": "nope"}, WireError("VALIDATION", "Email is not valid", "Email")),
+        ({"Email": "a@b"}, WireError("VALIDATION", "Minimum 4 characters", "Email", "Users")),
+        ({"Email": "anna@local"}, WireError("VALIDATION", r"The value provided does not match regex [^@]+@[^\.]+\..+", "Email", "Users")),
+        ({"Email": f"{'x' * 60}@{'y' * 40}.com"}, WireError("VALIDATION", "Maximum 100 characters", "Email", "Users")),
+        ({"Username": "abc"}, WireError("VALIDATION", "Minimum 4 characters", "Username", "Users")),
+        ({"Username": "x" * 101}, WireError("VALIDATION", "Maximum 100 characters", "Username", "Users")),
+        ({"Username": ...}, WireError("REQUIRED", "Required", "Username", "Users")),
+        ({"Password": ...}, WireError("REQUIRED", "Required", "Password", "Users")),
+        ({"Password": "1234567"}, WireError("VALIDATION", "Minimum 8 characters", "Password", "Users")),
+        ({"Password": " 1234567 "}, WireError("VALIDATION", "Minimum 8 characters", "Password", "Users")),
+        ({"Password": "x" * 401}, WireError("VALIDATION", "Maximum 400 characters", "Password", "Users")),
+        ({"Firstname": "x" * 51}, WireError("VALIDATION", "Maximum 50 characters", "Firstname", "Users")),
+        ({"Firstname": "\u0000"}, WireError("VALIDATION", "Invalid text", "Firstname", "Users")),
+        ({"Email": "ANN@example.COM"}, WireError("UNIQUE_CONSTRAINT_VIOLATION", "Value already exists", "Email", "Users")),
+        ({"Username": "ANNIE"}, WireError("UNIQUE_CONSTRAINT_VIOLATION", "Value already exists", "Username", "Users")),
+    ],
+)  # fmt: skip
+def test_register_refuses(shop: Client, changes: dict[str, Any], error: WireError) -> None:
+    """Register checks like Data Post; names are unique ignoring letter case (B-D8)."""
+    assert error_of(_register(shop, **changes)) == error
+
+
+def test_unique_beyond_ascii(shop: Client) -> None:
+    """Letter case folds for all letters, and accents count."""
+    assert _register(shop, Username="Ελένη").status_code == 200
+    assert error_of(_register(shop, Username="ΕΛΈΝΗ")).property == "Username"
+    assert _register(shop, Username="Ελενη").status_code == 200
+    assert shop.post("Account/Login", {"Username": "ελΈνη", "Password": PASSWORD}).status_code == 200
+
+
+def test_register_ignores(shop: Client) -> None:
+    """Server-owned properties of the body are ignored; the longest password and outer blanks are fine."""
+    changes = {"ID": 999, "Roles": "admin", "EmailConfirmed": True, "Created": 1, "LastLogin": 5, "Password": "x" * 400}
+    id = _register(shop, Username="  trimmed  ", Nope=1, **changes).json()
+    assert id < 999
+    user = shop.post("Account/Login", {"Username": "trimmed", "Password": "x" * 400}).json()["User"]
+    assert (user["Roles"], user["EmailConfirmed"], user["LastLogin"]) == (None, False, None)
+    assert user["Created"] > 1
+
+
+def test_password_is_trimmed_everywhere(shop: Client) -> None:
+    """Outer blanks of a password never matter (B-D7)."""
+    assert _register(shop, Username="blanks", Password="  Blanked-pw ").status_code == 200
+    for sent in ("Blanked-pw", "  Blanked-pw ", "\tBlanked-pw"):
+        user = shop.as_user(shop.login("blanks", sent))
+    assert user.put("Account/ChangePassword", {"Password": " Blanked-pw", "NewPassword": " Other-pw1 "}).json() is True
+    assert shop.login("blanks", "Other-pw1 ")
+
+
+def test_user_data(shop: Client, ann: Client) -> None:
+    """UserData is the user with the rules of its roles, in stored order."""
+    body = ann.get("Account/UserData").json()
+    assert set(body) == {"User", "Security"}
+    assert body["User"]["Email"] == "Ann@Example.com"
+    names = [(rule["Role"], rule["Name"], rule["Type"], rule["Action"]) for rule in body["Security"]]
+    assert len(names) == 17
+    assert names[0] == ("ANONYMOUS", "Categories", "Entity", "get")
+    assert names[-2:] == [
+        ("ANONYMOUS", "CheapProducts", "CustomEndpoint", "get"),
+        ("AUTHENTICATED", "Schema", "Schema", "get"),
+    ]
+    assert body["Security"][-1]["Properties"] == []
+    assert error_of(shop.get("Account/UserData")) == WireError("UNAUTHORIZED", "Unauthorized")
+
+
+def test_rules_of_roles(server: Server, new_application, shop_manifest) -> None:  # type: ignore[no-untyped-def]
+    """A role shows its rules as soon as the user has it; role names are split at commas."""
+    rules = [*shop_manifest["Security"], {"Entity": "Users", "Role": "admin", "Action": "get", "Properties": ["Email"]}]
+    client = new_application({**shop_manifest, "Security": rules})
+    user = client.signed_in("roles")
+    assert len(user.get("Account/UserData").json()["Security"]) == 17
+    server.sql(client.token, 'UPDATE "Users" SET "Roles" = ?', ("editor,admin",))
+    time.sleep(1.1)
+    security = user.get("Account/UserData").json()["Security"]
+    assert security[-1] == {"Role": "admin", "Name": "Users", "Type": "Entity", "Action": "get", "Properties": ["Email"]}
+    assert list(user.records("Users")[0]) == ["ID", "Email"]
+
+
+def test_update(ann: Client) -> None:
+    """Update writes the caller's own properties, ignores the others and answers the fresh user."""
+    body = {"Firstname": " Anna ", "Email": "other@example.com", "Roles": "admin", "Password": "x", "ID": 99, "Nope": 1}
+    user = ann.put("Account/Update", body).json()
+    assert (user["Firstname"], user["Email"], user["Roles"], user["Password"]) == ("Anna", "Ann@Example.com", None, None)
+    assert ann.put("Account/Update", {"Firstname": None}).json()["Firstname"] is None
+
+
+def test_unconfirmed(server: Server, new_application, shop_manifest) -> None:  # type: ignore[no-untyped-def]
+    """Where it is asked for, only a confirmed e-mail may log in; wrong credentials are told first."""
+    client = new_application(shop_manifest, AllowLoginUnconfirmedEmail=False)
+    id = client.register("newbie")
+    assert error_of(client.post("Account/Login", {"Username": "newbie", "Password": "wrong"})) == FAILED
+    refused = client.post("Account/Login", {"Username": "newbie", "Password": PASSWORD})
+    assert error_of(refused) == WireError("UNCONFIRMED_EMAIL", "Unconfirmed email")
+    token = confirmation_token(server, client.token, id)
+    assert client.get("Account/Confirm", token=token).status_code == 302
+    assert client.login("newbie")
+
+
+# --- Confirm --------------------------------------------------------------------------------------------------------
+
+
+def confirmation_token(server: Server, application: str, user_id: int) -> str:
+    """A token as a mail would carry it, made by the service in this process."""
+
+    async def make() -> str:
+        instance = create_instance(server.settings)
+        await instance.open()
+        try:
+            runtime = await instance.applications.find(application)
+            assert runtime is not None
+            return await create_confirmation_token(runtime, user_id)
+        finally:
+            await instance.close()
+
+    return asyncio.run(make())
+
+
+def test_confirm(server: Server, shop: Client) -> None:
+    """A valid token confirms the address and leads to the Portal, as often as it is used."""
+    user = shop.signed_in("confirmer")
+    id = user.get("Account/UserData").json()["User"]["ID"]
+    token = confirmation_token(server, shop.token, id)
+    for text in (token, token.upper()):
+        response = shop.http.get(f"{shop.url}/api/Account/Confirm", params={"appToken": shop.token, "token": text})
+        assert response.status_code == 302
+        assert response.headers["location"] == f"{server.settings.portal_url}/Account/AppEmailConfirmed"
+    assert user.get("Account/UserData").json()["User"]["EmailConfirmed"] is True
+
+
+def test_confirm_redirects(server: Server, new_application, shop_manifest) -> None:  # type: ignore[no-untyped-def]
+    """The application's own page is used when it has one."""
+    client = new_application(shop_manifest, EmailConfirmationRedirectUrl="https://shop.example.com/hi?a=1")
+    token = confirmation_token(server, client.token, client.register("redirect"))
+    response = client.get("Account/Confirm", token=token)
+    assert response.headers["location"] == "https://shop.example.com/hi?a=1"
+
+
+@pytest.mark.parametrize("token", ["", "%", "x", str(uuid.uuid4()), "_" * 36])
+def test_confirm_unknown(shop: Client, token: str) -> None:
+    """An unknown token leads to the error page of the application."""
+    response = shop.get("Account/Confirm", token=token)
+    assert response.status_code == 302
+    assert response.headers["location"] == f"{shop.url}/App/{shop.token}/Account/Manage/Error"
+
+
+def test_confirm_expired(server: Server, shop: Client) -> None:
+    """After an hour the token is dead."""
+    id = shop.register("latecomer")
+    token = confirmation_token(server, shop.token, id)
+    table = '"H_Auth_Email_Confirmation_Tokens"'
+    server.sql(shop.token, f'UPDATE {table} SET "Created" = "Created" - 3601000 WHERE "Owner" = ?', (id,))
+    assert shop.get("Account/Confirm", token=token).headers["location"].endswith("/Account/Manage/Error")
+    confirmed = server.sql(shop.token, 'SELECT "EmailConfirmed" FROM "Users" WHERE "ID" = ?', (id,))
+    assert not confirmed[0][0]
+
+
+def test_foreign_confirmation(server: Server, shop: Client, new_application, shop_manifest) -> None:  # type: ignore[no-untyped-def]
+    """A confirmation token is worth nothing in another application."""
+    other = new_application(shop_manifest)
+    other.register("native")
+    token = confirmation_token(server, shop.token, shop.register("abroad"))
+    assert other.get("Account/Confirm", token=token).headers["location"].endswith("/Error")
+
+
+def test_numbers_as_names(shop: Client) -> None:
+    """A user name sent as a JSON number is its text, as in Data Post."""
+    assert _register(shop, Username=12345).status_code == 200
+    assert json.loads(shop.post("Account/Login", {"Username": "12345", "Password": PASSWORD}).text)["User"]["Username"] == "12345"
