@@ -77,7 +77,9 @@ def signature_bytes(text: bytes) -> bytes | None:
         return None
 
 
-def verifies(token: str, given: bytes, headers: SignatureHeaders, method: str, raw_target: bytes, body: bytes) -> bool:
+def verifies(
+    token: str, given: bytes, headers: SignatureHeaders, *, method: str, raw_target: bytes, body: bytes
+) -> bool:
     """Whether ``given`` is the token's signature of a request, compared in constant time.
 
     A bare ``?`` at the end may be lost before it reaches a server, so an empty query is tried with and without it.

@@ -34,7 +34,8 @@ class SignatureAuthenticator:
         if signer is None:
             return None
         body = await request.body()
-        if not verifies(signer.token, given, headers, request.method, request.raw_target, body):
+        target = request.raw_target
+        if not verifies(signer.token, given, headers, method=request.method, raw_target=target, body=body):
             return None
         if request.method != "GET":
             # The decoded bytes, because base64 text has more than one spelling.

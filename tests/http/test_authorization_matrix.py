@@ -174,9 +174,8 @@ class World:
             refused = [name for name in entity.properties if name not in (*allowed, "Password")]
             queries = [_Query([_leaf(name, caller) for name in allowed], allowed)]
             for name in refused:
-                leaf = _leaf(name, caller)
-                queries += [_Query([leaf]), _Query([NOTHING, {**leaf, "Property": name.upper()}, NOTHING])]
-                queries += [_Query(sort=["ID", name]), _Query(sort=[name.lower(), "ID"])]
+                queries.append(_Query([NOTHING, {**_leaf(name, caller), "Property": name.upper()}, NOTHING]))
+                queries.append(_Query(sort=["ID", name.lower(), "ID"]))
             for query in queries:
                 expected = oracle.get(
                     caller, entity, filter=query.filter, sort=query.sort, properties=query.show, size=5
@@ -272,13 +271,11 @@ class World:
 
 
 class _Query:
-    """A filter with one condition, or several hidden in an inner group; a sort; properties in other letters."""
+    """A filter whose conditions hide in an inner group; a sort; properties in other letters."""
 
     def __init__(self, leaves: Sequence[dict[str, Any]] = (), sort: Sequence[str] = ()) -> None:
         self.filter: dict[str, Any] | None = None
-        if len(leaves) == 1:
-            self.filter = leaves[0]
-        elif leaves:
+        if leaves:
             self.filter = {"Logic": "AND", "Filters": [ALL, {"Logic": "OR", "Filters": list(leaves)}, ALL]}
         self.sort = list(sort)
         self.show = "beta, COMPANY_ID ,nothing"

@@ -43,12 +43,12 @@ def _options() -> argparse.Namespace:
     parser.add_argument(
         "--data-dir", type=Path, default=Path("apilane-data-demo"), help="where the demo keeps its data"
     )
-    parser.add_argument("--port", type=int, default=5001, help="port of the API")
+    parser.add_argument("--port", help="port of the API (default: as for apilane serve)")
     parser.add_argument("--cities", type=int, help="store only so many cities, the largest (default: all)")
     return parser.parse_args()
 
 
-def _run(data_dir: Path, port: int, limit: int | None) -> int:
+def _run(data_dir: Path, port: str | None, limit: int | None) -> int:
     applied = subprocess.run(_apilane("apply", MANIFEST, "--data-dir", data_dir, "--yes"), check=False)
     if applied.returncode:
         return applied.returncode
@@ -72,10 +72,12 @@ def _apilane(*arguments: object) -> list[str]:
 
 
 @contextlib.contextmanager
-def _server(data_dir: Path, port: int) -> Iterator[subprocess.Popen[str]]:
+def _server(data_dir: Path, port: str | None) -> Iterator[subprocess.Popen[str]]:
     """``apilane serve`` as a child that never outlives this block."""
     environment = {"APILANE_LOG_LEVEL": "warning", **os.environ}
-    command = _apilane("serve", "--host", HOST, "--port", port, "--data-dir", data_dir)
+    command = _apilane("serve", "--host", HOST, "--data-dir", data_dir)
+    if port is not None:
+        command += ["--port", port]
     # A session of its own: a Ctrl-C of the terminal reaches it once, from here, and a hang-up not at all.
     server = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True, start_new_session=True)
     try:
