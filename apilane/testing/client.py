@@ -124,10 +124,10 @@ class Client:
         token: str = _value(self.post("Account/Login", {"Username": name, "Password": password}))["AuthToken"]
         return token
 
-    def signed_in(self, name: str, **properties: Any) -> Self:
+    def signed_in(self, name: str, password: str = PASSWORD, **properties: Any) -> Self:
         """Register, log in, and the client of that user."""
-        self.register(name, **properties)
-        return self.as_user(self.login(name))
+        self.register(name, password, **properties)
+        return self.as_user(self.login(name, password))
 
     def is_anonymous(self) -> bool:
         """Whether the user token stands for nobody."""

@@ -160,7 +160,7 @@ def test_a_port_in_use_ends_the_demo_with_the_reason(demo: Demo, tmp_path: Path)
 
 def test_every_place_the_readme_names_exists() -> None:
     """Links and paths in the README lead somewhere."""
-    links = re.findall(r"\]\(([^):]+)\)", README)
+    links = re.findall(r"\]\(([^):#]+)\)", README)
     paths = re.findall(r"`((?:apilane|drivers|plugins|benchmarks|docs)/[\w./]*)`", README)
     assert len(links) > 3
     assert len(paths) > 5

@@ -34,7 +34,17 @@ def test_login(shop: Client) -> None:
     first = shop.post("Account/Login", {"Username": "fresh", "Password": PASSWORD}).json()
     user = first["User"]
     assert set(first) == {"User", "AuthToken", "AuthTokenID"}
-    assert list(user) == ["ID", "Email", "Username", "Created", "LastLogin", "EmailConfirmed", "Password", "Roles", "Firstname"]
+    assert list(user) == [
+        "ID",
+        "Email",
+        "Username",
+        "Created",
+        "LastLogin",
+        "EmailConfirmed",
+        "Password",
+        "Roles",
+        "Firstname",
+    ]
     assert (user["ID"], user["LastLogin"], user["EmailConfirmed"], user["Password"]) == (id, None, False, None)
     assert GUID.fullmatch(first["AuthToken"])
     assert first["AuthTokenID"] > 0
@@ -92,7 +102,9 @@ def test_wrong_credentials_look_alike(shop: Client, credentials: dict[str, str])
     assert response.content == plain.content
 
 
-@pytest.mark.parametrize("email", ["x", "a@b@c", "Ann <ann@example.com>", " ann@example.com", "ann@", "@example.com", "a b@c.de"])
+@pytest.mark.parametrize(
+    "email", ["x", "a@b@c", "Ann <ann@example.com>", " ann@example.com", "ann@", "@example.com", "a b@c.de"]
+)
 def test_malformed_address(shop: Client, email: str) -> None:
     """An e-mail is one address with nothing around it."""
     response = shop.post("Account/Login", {"Email": email, "Password": PASSWORD})
@@ -184,7 +196,13 @@ def test_rules_of_roles(server: Server, new_application, shop_manifest) -> None:
     server.sql(client.token, 'UPDATE "Users" SET "Roles" = ?', ("editor,admin",))
     time.sleep(1.1)
     security = user.get("Account/UserData").json()["Security"]
-    assert security[-1] == {"Role": "admin", "Name": "Users", "Type": "Entity", "Action": "get", "Properties": ["Email"]}
+    assert security[-1] == {
+        "Role": "admin",
+        "Name": "Users",
+        "Type": "Entity",
+        "Action": "get",
+        "Properties": ["Email"],
+    }
     assert list(user.records("Users")[0]) == ["ID", "Email"]
 
 
@@ -192,7 +210,12 @@ def test_update(ann: Client) -> None:
     """Update writes the caller's own properties, ignores the others and answers the fresh user."""
     body = {"Firstname": " Anna ", "Email": "other@example.com", "Roles": "admin", "Password": "x", "ID": 99, "Nope": 1}
     user = ann.put("Account/Update", body).json()
-    assert (user["Firstname"], user["Email"], user["Roles"], user["Password"]) == ("Anna", "Ann@Example.com", None, None)
+    assert (user["Firstname"], user["Email"], user["Roles"], user["Password"]) == (
+        "Anna",
+        "Ann@Example.com",
+        None,
+        None,
+    )
     assert ann.put("Account/Update", {"Firstname": None}).json()["Firstname"] is None
 
 
@@ -277,4 +300,7 @@ def test_foreign_confirmation(server: Server, shop: Client, new_application, sho
 def test_numbers_as_names(shop: Client) -> None:
     """A user name sent as a JSON number is its text, as in Data Post."""
     assert _register(shop, Username=12345).status_code == 200
-    assert json.loads(shop.post("Account/Login", {"Username": "12345", "Password": PASSWORD}).text)["User"]["Username"] == "12345"
+    assert (
+        json.loads(shop.post("Account/Login", {"Username": "12345", "Password": PASSWORD}).text)["User"]["Username"]
+        == "12345"
+    )

@@ -19,7 +19,14 @@ WRONG = WireError("ERROR", "Something went wrong", None, "Values")
 
 @pytest.mark.parametrize(
     "kind",
-    ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "application/xml", "json", None],
+    [
+        "text/plain",
+        "application/x-www-form-urlencoded",
+        "multipart/form-data; boundary=x",
+        "application/xml",
+        "json",
+        None,
+    ],
 )
 @pytest.mark.parametrize(
     ("method", "path"),
@@ -38,7 +45,8 @@ def test_other_content_types(lab: Client, method: str, path: str, kind: str | No
 
 
 @pytest.mark.parametrize(
-    "kind", ["application/json", "APPLICATION/JSON", "application/json; charset=utf-8", "application/json;charset=UTF-8"]
+    "kind",
+    ["application/json", "APPLICATION/JSON", "application/json; charset=utf-8", "application/json;charset=UTF-8"],
 )
 def test_json_content_types(lab: Client, kind: str) -> None:
     """The JSON type is accepted in any letter case and with its charset."""
@@ -102,7 +110,9 @@ def test_no_json_in_account_calls(shop: Client, somebody: Client, body: bytes) -
 @pytest.mark.parametrize("body", [b"5", b"true", b'"x"', b"[]", b"[{}]"])
 def test_account_bodies_are_objects(shop: Client, body: bytes) -> None:
     """Register and Update refuse a body that is no object; a typed body of another kind is no body."""
-    assert error_of(shop.send("POST", "/api/Account/Register", body, JSON)) == WireError("ERROR", "Something went wrong")
+    assert error_of(shop.send("POST", "/api/Account/Register", body, JSON)) == WireError(
+        "ERROR", "Something went wrong"
+    )
     assert error_of(shop.send("PUT", "/api/Account/Update", body, JSON)) == WireError("ERROR", "Something went wrong")
     assert error_of(shop.send("POST", "/api/Account/Login", body, JSON)) == WireError("EMPTY_BODY", "Empty body")
 

@@ -49,7 +49,10 @@ def test_default_order(lab: Client) -> None:
         ({"property": "pRICE", "DIRECTION": "dEsC"}, [2, 1, 3, 4, 7, 5, 6]),
         ({"Property": "Price", "Direction": "whatever"}, [6, 5, 7, 3, 4, 1, 2]),
         ({"Property": "ID", "Direction": "desc"}, [7, 6, 5, 4, 3, 2, 1]),
-        ([{"Property": "Group", "Direction": "DESC"}, {"Property": "Price", "Direction": "ASC"}], [5, 7, 3, 4, 1, 2, 6]),
+        (
+            [{"Property": "Group", "Direction": "DESC"}, {"Property": "Price", "Direction": "ASC"}],
+            [5, 7, 3, 4, 1, 2, 6],
+        ),
         ([{"Property": "Nope", "Direction": "ASC"}, {"Property": "ID", "Direction": "DESC"}], [7, 6, 5, 4, 3, 2, 1]),
         ({"Property": "Nope", "Direction": "DESC"}, [1, 2, 3, 4, 5, 6, 7]),
         ([], [1, 2, 3, 4, 5, 6, 7]),

@@ -171,7 +171,9 @@ def test_required_before_unique(lab: Client, record: dict[str, Any]) -> None:
     """A missing required value is reported before a duplicate or a broken reference."""
     if not lab.records("Strict"):
         lab.add("Strict", {"Label": "a", "First": 1, "Second": 2})
-    assert error_of(lab.post("Data/Post", record, entity="Strict")) == WireError("REQUIRED", "Required", "Label", "Strict")
+    assert error_of(lab.post("Data/Post", record, entity="Strict")) == WireError(
+        "REQUIRED", "Required", "Label", "Strict"
+    )
 
 
 def _required(name: str, message: str = "Required") -> WireError:
@@ -214,7 +216,11 @@ def test_register(new_application, shop_manifest, shop: Client) -> None:  # type
         ("Password", PASSWORD, weak),
         ("Firstname", None, long),
         ("Username", "other", WireError("REQUIRED", "Required", "Username", "Users")),
-        ("Email", "free@example.com", WireError("UNIQUE_CONSTRAINT_VIOLATION", "Value already exists", "Email", "Users")),
+        (
+            "Email",
+            "free@example.com",
+            WireError("UNIQUE_CONSTRAINT_VIOLATION", "Value already exists", "Email", "Users"),
+        ),
     ]:
         _check(shop, ("POST", "Account/Register", body, expected))
         body[name] = value
@@ -233,7 +239,11 @@ def test_change_password(shop: Client) -> None:
         (user, {"Password": "wrong", "NewPassword": " "}, WireError(bad, "Invalid password", "currentPassword")),
         (user, {"Password": PASSWORD}, _required("newPassword")),
         (user, {"Password": PASSWORD, "NewPassword": "short"}, WireError(bad, "Minimum 8 characters", "newPassword")),
-        (user, {"Password": PASSWORD, "NewPassword": "x" * 401}, WireError(bad, "Maximum 400 characters", "newPassword")),
+        (
+            user,
+            {"Password": PASSWORD, "NewPassword": "x" * 401},
+            WireError(bad, "Maximum 400 characters", "newPassword"),
+        ),
     ]:
         _check(client, ("PUT", "Account/ChangePassword", body, expected))
 

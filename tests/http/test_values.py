@@ -33,7 +33,7 @@ STORED: list[tuple[str, str, Any]] = [
     ("Text", '"Φως ☀️ 日本"', "Φως ☀️ 日本"),
     ("Text", '"\\u03a6\\ud83d\\ude00"', f"Φ{SMILE}"),
     ("Text", '"a\\"b\\\\c\\nd"', 'a"b\\c\nd'),
-    ("Text", "\"'; DROP TABLE Values; --\"", "'; DROP TABLE Values; --"),
+    ("Text", '"\'; DROP TABLE Values; --"', "'; DROP TABLE Values; --"),
     ("Short", '"ab"', "ab"),
     ("Short", '" abcde "', "abcde"),
     ("Short", f'"{SMILE}"', SMILE),

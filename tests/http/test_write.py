@@ -53,7 +53,9 @@ def test_put_without_id(lab: Client, id: Any) -> None:
     assert error_of(response) == WireError("NO_ID_PROVIDED", "No ID provided", None, "Values")
 
 
-@pytest.mark.parametrize("body", [{"ID": 1}, {"ID": 1, "Nope": 1}, {}, [{"ID": 1}], {"ID": 1, "Owner": 1, "Created": 1}])
+@pytest.mark.parametrize(
+    "body", [{"ID": 1}, {"ID": 1, "Nope": 1}, {}, [{"ID": 1}], {"ID": 1, "Owner": 1, "Created": 1}]
+)
 def test_put_of_nothing(lab: Client, body: Any) -> None:
     """A body that names no property the caller may write is NO_PROPERTIES_PROVIDED."""
     response = lab.put("Data/Put", body, entity="values")

@@ -13,6 +13,8 @@ __all__ = ["Concurrency"]
 
 
 class Concurrency:
+    """See the module."""
+
     def test_readers_and_writers(self, db: Database) -> None:
         """Readers see whole units only, and nobody fails because of the others."""
 

@@ -26,6 +26,8 @@ def _user(email: str, username: str) -> dict[str, Value]:
 
 
 class Constraints:
+    """See the module."""
+
     def test_unique_names_its_column(self, db: Database) -> None:
         """A value that is there already is a UniqueViolation with the column, and nothing is written."""
         db.insert(Code="x")

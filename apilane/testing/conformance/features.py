@@ -18,6 +18,8 @@ __all__ = ["FlagsProven"]
 
 
 class FlagsProven:
+    """See the module."""
+
     def test_shapes(self, db: Database) -> None:
         """Driver and session have every method of the protocol, and the driver says who it is."""
         assert isinstance(db.driver, Driver)

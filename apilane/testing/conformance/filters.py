@@ -48,6 +48,8 @@ TEXT_CASES = [
 
 
 class Filters:
+    """See the module."""
+
     @pytest.mark.parametrize(("operator", "value", "expected"), TEXT_CASES)
     def test_filter_text(self, db: Database, operator: str, value: object, expected: list[str | None]) -> None:
         """Letter case folds, accents count, wildcards are letters, nulls match only a test for null."""

@@ -32,6 +32,8 @@ VALUES = (
 
 
 class Hostile:
+    """See the module."""
+
     @pytest.mark.parametrize("word", WORDS)
     def test_reserved_words(self, db: Database, word: str) -> None:
         """Entities and properties may be named like words of SQL."""

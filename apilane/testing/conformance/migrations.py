@@ -31,6 +31,8 @@ def _changed(entity: Entity, name: str, **values: object) -> Entity:
 
 
 class Migrations:
+    """See the module."""
+
     def test_deterministic(self, db: Database) -> None:
         """The same migration gives the same statements, and none when nothing changes."""
         migration = Migration((), ENTITIES)

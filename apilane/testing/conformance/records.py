@@ -15,6 +15,8 @@ __all__ = ["Records"]
 
 
 class Records:
+    """See the module."""
+
     def test_insert_gives_new_ids(self, db: Database) -> None:
         """Each insert answers with the id of its row, and ids grow."""
         first, second = db.insert(Name="a"), db.insert(Name="b")

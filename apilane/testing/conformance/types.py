@@ -14,6 +14,8 @@ MAX_INT64 = 2**63 - 1
 
 
 class Types:
+    """See the module."""
+
     @pytest.mark.parametrize("number", [0, -1, MAX_INT64, -MAX_INT64 - 1])
     def test_integers_of_64_bits(self, db: Database, number: int) -> None:
         """A Number without decimals and a Date hold every 64-bit integer."""

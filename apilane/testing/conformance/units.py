@@ -22,6 +22,8 @@ class _OwnError(Exception):
 
 
 class Units:
+    """See the module."""
+
     def test_value_of_a_unit(self, db: Database) -> None:
         """A unit's return value is the answer, also without any step."""
 

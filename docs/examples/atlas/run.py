@@ -25,6 +25,7 @@ MANIFEST = Path(__file__).with_name("atlas.yaml")
 APPLICATION: str = yaml.safe_load(MANIFEST.read_text(encoding="utf-8"))["Application"]["Token"]
 READY = "Apilane API: "
 STOP_TIMEOUT_S = 15
+CITIES_MIN = 400
 
 
 def main() -> int:
@@ -44,8 +45,13 @@ def _options() -> argparse.Namespace:
         "--data-dir", type=Path, default=Path("apilane-data-demo"), help="where the demo keeps its data"
     )
     parser.add_argument("--port", help="port of the API (default: as for apilane serve)")
-    parser.add_argument("--cities", type=int, help="store only so many cities, the largest (default: all)")
-    return parser.parse_args()
+    parser.add_argument("--cities", type=int, help=f"only the largest, at least {CITIES_MIN} (default: all)")
+    options = parser.parse_args()
+    if options.cities is not None and options.cities < CITIES_MIN:
+        parser.error(
+            f"--cities {options.cities}: the demo's favourites and trips lie in the {CITIES_MIN} largest cities"
+        )
+    return options
 
 
 def _run(data_dir: Path, port: str | None, limit: int | None) -> int:

@@ -1,0 +1,129 @@
+"""Service endpoints, unknown paths and wrong methods (wire-api.md sections 8 and 10, errors.md section 1.4)."""
+
+from __future__ import annotations
+
+import socket
+from pathlib import Path
+
+import httpx
+import pytest
+
+from apilane.testing.client import Client, WireError, error_of
+from apilane.testing.server import CHEAP_PASSWORDS, Server
+
+
+@pytest.mark.parametrize("path", ["/health/liveness", "/Health/Liveness", "/HEALTH/LIVENESS", "/health/liveness/"])
+def test_liveness(lab: Client, path: str) -> None:
+    """Liveness needs no token and ignores letter case."""
+    response = lab.http.get(lab.url + path)
+    assert response.status_code == 200
+    expected = {"Status": "Healthy", "Application": "Apilane.Api", "Version": "8.7.0", "Source": socket.gethostname()}
+    assert response.json() == {**expected, "Entries": []}
+
+
+@pytest.mark.parametrize("path", ["/health/readiness", "/Health/Readiness"])
+def test_readiness(lab: Client, path: str) -> None:
+    """Readiness tells whether definitions can be read."""
+    response = lab.http.get(lab.url + path)
+    assert response.status_code == 200
+    (entry,) = response.json()["Entries"]
+    assert (entry["key"], entry["value"]) == ("Portal", "Healthy")
+    assert isinstance(entry["details"], str)
+
+
+@pytest.mark.parametrize("path", ["/Version", "/version", "/VERSION/"])
+def test_version(lab: Client, path: str) -> None:
+    """The version is that of the protocol."""
+    response = lab.http.get(lab.url + path)
+    assert (response.status_code, response.json()) == (200, {"Version": "8.7.0"})
+
+
+def test_banner(lab: Client) -> None:
+    """The root is a plain-text banner."""
+    response = lab.http.get(f"{lab.url}/")
+    assert response.status_code == 200
+    assert response.headers["content-type"].startswith("text/plain")
+    assert response.text
+
+
+UNKNOWN = [
+    "/api",
+    "/api/",
+    "/api/Nope",
+    "/api/Data",
+    "/api/Data/",
+    "/api/Data/Nope",
+    "/api/Data/Get/1",
+    "/api/Custom/x",
+]
+UNKNOWN += [
+    "/api/Files/Get",
+    "/api/Stats/Aggregate",
+    "/api/Email/ForgotPassword",
+    "/api/Application/Export",
+    "/API/nope",
+]
+UNKNOWN += [
+    "/api/Data/Transaction",
+    "/api/Data/GetHistoryByID",
+    "/api//Data/Get",
+    "/api/%2e%2e/etc/passwd",
+    "/api/\u00e9",
+]
+
+
+@pytest.mark.parametrize("path", UNKNOWN)
+@pytest.mark.parametrize("method", ["GET", "POST", "DELETE"])
+def test_unknown_path(lab: Client, path: str, method: str) -> None:
+    """A path under /api/ that is not known or not built is 404 with the standard body, also without a token."""
+    for headers in ({}, lab.headers()):
+        response = lab.http.request(method, lab.url + path, headers=headers)
+        assert response.status_code == 404
+        assert error_of(response) == WireError("NOT_FOUND", "Not found")
+
+
+@pytest.mark.parametrize("path", ["/nope", "/metrics", "/swagger/index.html", "/apix/Data/Get", "/master.key"])
+def test_unknown_outside(lab: Client, path: str) -> None:
+    """Any other unknown path is 404."""
+    assert lab.http.get(lab.url + path).status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("POST", "/api/Data/Get"),
+        ("GET", "/api/Data/Post"),
+        ("POST", "/api/Data/Put"),
+        ("GET", "/api/data/delete/"),
+        ("PATCH", "/api/Data/Put"),
+        ("GET", "/api/Account/Login"),
+        ("POST", "/api/Account/Logout"),
+        ("TRACE", "/api/Data/Get"),
+        ("NONSENSE", "/api/Data/Get"),
+    ],
+)
+def test_wrong_method(lab: Client, method: str, path: str) -> None:
+    """A known path with another method is 405 with the standard body."""
+    response = lab.http.request(method, lab.url + path, headers=lab.headers())
+    assert response.status_code == 405
+    assert error_of(response).code == "ERROR"
+
+
+def test_head(lab: Client) -> None:
+    """HEAD is no method of the wire; whatever it answers has no body and breaks nothing."""
+    response = lab.http.head(f"{lab.url}/api/Data/Get", headers=lab.headers())
+    assert response.content == b""
+    assert response.status_code < 500
+    assert lab.get("Data/Get", entity="Values").status_code == 200
+
+
+def test_not_ready(tmp_path: Path, http: httpx.Client) -> None:
+    """Without its control store the server is alive and not ready."""
+    with Server(tmp_path / "data", settings=CHEAP_PASSWORDS) as server:
+        assert http.get(f"{server.url}/health/readiness").status_code == 200
+        (server.data_dir / "control.db").write_bytes(b"no database" * 1000)
+        response = http.get(f"{server.url}/health/readiness")
+        assert response.status_code == 503
+        assert response.json()["Status"] == "Unhealthy"
+        assert response.json()["Entries"][0]["value"] == "Unhealthy"
+        assert http.get(f"{server.url}/health/liveness").status_code == 200

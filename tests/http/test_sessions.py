@@ -1,0 +1,230 @@
+"""The life of user tokens (wire-api.md section 3.4, security.md section 6.1)."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from apilane.testing.client import PASSWORD, Client, WireError, error_of
+from apilane.testing.server import Server
+
+DENIED = WireError("UNAUTHORIZED", "Unauthorized")
+
+
+def test_change_password(shop: Client) -> None:
+    """A new password works at once, the old one no more, and only the caller's own token lives on (B-A4)."""
+    first = shop.signed_in("changes")
+    second = shop.as_user(shop.login("changes"))
+    assert not second.is_anonymous()
+    response = first.put("Account/ChangePassword", {"Password": PASSWORD, "NewPassword": "Another-one1"})
+    assert (response.status_code, response.text) == (200, "true")
+    assert not first.is_anonymous()
+    assert second.is_anonymous()
+    old = shop.post("Account/Login", {"Username": "changes", "Password": PASSWORD})
+    assert error_of(old).message == "Invalid login attempt"
+    assert shop.login("changes", "Another-one1")
+
+
+def test_long_password(shop: Client) -> None:
+    """A new password may have 400 characters, and property names ignore letter case."""
+    user = shop.signed_in("longpass")
+    assert user.put("Account/ChangePassword", {"password": PASSWORD, "NEWPASSWORD": "y" * 400}).json() is True
+    assert shop.login("longpass", "y" * 400)
+
+
+def test_renew(shop: Client) -> None:
+    """Renew ends the old token and gives a new one as quoted JSON text, which works with its quotes (B-W2, B-A5)."""
+    old = shop.signed_in("renews")
+    response = old.get("Account/RenewAuthToken")
+    assert response.status_code == 200
+    assert response.headers["cache-control"] == "no-store"
+    assert int(response.headers["x-auth-token-id"]) > 0
+    assert response.text == f'"{response.json()}"'
+    assert old.is_anonymous()
+    assert not old.as_user(response.text).is_anonymous()
+    again = old.as_user(response.text).get("Account/RenewAuthToken")
+    assert int(again.headers["x-auth-token-id"]) > int(response.headers["x-auth-token-id"])
+    assert error_of(old.get("Account/RenewAuthToken")) == DENIED
+    assert error_of(shop.get("Account/RenewAuthToken")) == DENIED
+
+
+def test_logout(shop: Client) -> None:
+    """Logout ends the caller's token and answers 1, even without a valid one."""
+    user = shop.signed_in("leaves")
+    other = shop.as_user(shop.login("leaves"))
+    for client in (user, user, shop, shop.as_user("nonsense")):
+        response = client.get("Account/Logout")
+        assert (response.status_code, response.text) == (200, "1")
+        assert response.headers["cache-control"] == "no-store"
+    assert user.is_anonymous()
+    assert not other.is_anonymous()
+
+
+@pytest.mark.parametrize("everywhere", ["true", "TRUE"])
+def test_logout_everywhere(shop: Client, everywhere: str) -> None:
+    """Logout everywhere ends all tokens of the user and tells how many; it needs a user."""
+    name = f"all-{everywhere}-{everywhere.islower()}"
+    user = shop.signed_in(name)
+    others = [shop.as_user(shop.login(name)) for _ in range(2)]
+    bystander = shop.signed_in(f"not-{name}")
+    assert user.get("Account/Logout", everywhere=everywhere).text == "3"
+    assert all(client.is_anonymous() for client in (user, *others))
+    assert not bystander.is_anonymous()
+    for client in (user, shop):
+        assert error_of(client.get("Account/Logout", everywhere=everywhere)) == DENIED
+
+
+def test_force_single_login(new_application, shop_manifest) -> None:  # type: ignore[no-untyped-def]
+    """Where it is asked for, a login ends the user's other tokens, and nobody else's."""
+    client = new_application(shop_manifest, ForceSingleLogin=True)
+    first, bystander = client.signed_in("single"), client.signed_in("bystander")
+    second = first.as_user(client.login("single"))
+    assert [first.is_anonymous(), second.is_anonymous(), bystander.is_anonymous()] == [True, False, False]
+
+
+@pytest.fixture(scope="module")
+def brief(new_application, shop_manifest) -> Client:  # type: ignore[no-untyped-def]
+    """A shop whose tokens live one minute."""
+    client: Client = new_application(shop_manifest, AuthTokenExpireMinutes=1)
+    client.register("brief")
+    return client
+
+
+def _aged(server: Server, client: Client, age_ms: int) -> tuple[Client, int]:
+    """A fresh token made as old as said, and its ID."""
+    signed_in = client.post("Account/Login", {"Username": "brief", "Password": PASSWORD}).json()
+    id = signed_in["AuthTokenID"]
+    created = int(time.time() * 1000) - age_ms
+    server.sql(client.token, 'UPDATE "AuthTokens" SET "Created" = ? WHERE "ID" = ?', (created, id))
+    return client.as_user(signed_in["AuthToken"]), id
+
+
+def _created(server: Server, client: Client, id: int) -> list[int]:
+    return [row[0] for row in server.sql(client.token, 'SELECT "Created" FROM "AuthTokens" WHERE "ID" = ?', (id,))]
+
+
+def test_expired(server: Server, brief: Client) -> None:
+    """A token older than its life stands for nobody, and its row goes when that is noticed."""
+    user, id = _aged(server, brief, 60_000)
+    assert user.is_anonymous()
+    assert _created(server, brief, id) == []
+
+
+def test_slides(server: Server, brief: Client) -> None:
+    """A use after a tenth of its life makes a token young again."""
+    user, id = _aged(server, brief, 50_000)
+    assert not user.is_anonymous()
+    assert time.time() * 1000 - _created(server, brief, id)[0] < 10_000
+
+
+def test_does_not_slide_early(server: Server, brief: Client) -> None:
+    """An earlier use leaves it as it is."""
+    user, id = _aged(server, brief, 2_000)
+    before = _created(server, brief, id)
+    assert not user.is_anonymous()
+    assert _created(server, brief, id) == before
+
+
+def test_login_clears_expired(server: Server, brief: Client) -> None:
+    """A login deletes the expired tokens of that user and no other."""
+    _, old = _aged(server, brief, 70_000)
+    _, young = _aged(server, brief, 0)
+    assert brief.login("brief")
+    assert (_created(server, brief, old), len(_created(server, brief, young))) == ([], 1)
+
+
+# --- What changes a user (B-S5, B-S9) -------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def staffed(new_application, shop_manifest) -> Client:  # type: ignore[no-untyped-def]
+    """A shop whose users may change and delete each other."""
+    columns = ["Email", "Username", "Password", "Roles", "Firstname"]
+    rules = [
+        {
+            "Entity": "Users",
+            "Role": "AUTHENTICATED",
+            "Action": "get",
+            "Properties": ["Email", "EmailConfirmed", "Password"],
+        },
+        {"Entity": "Users", "Role": "AUTHENTICATED", "Action": "put", "Properties": columns},
+        {"Entity": "Users", "Role": "AUTHENTICATED", "Action": "delete"},
+        {"Entity": "AuthTokens", "Role": "AUTHENTICATED", "Action": "get", "Properties": ["Token", "Owner"]},
+        {"Entity": "Categories", "Role": "editor", "Action": "put", "Properties": ["Title"]},
+    ]
+    client: Client = new_application({**shop_manifest, "Security": shop_manifest["Security"] + rules})
+    return client
+
+
+def _id(user: Client) -> int:
+    id: int = user.get("Account/UserData").json()["User"]["ID"]
+    return id
+
+
+def test_password_by_put(staffed: Client) -> None:
+    """A password set by Put works at login and ends the user's tokens at once."""
+    boss, user = staffed.signed_in("boss"), staffed.signed_in("worker")
+    id = _id(user)
+    assert boss.change("Users", {"ID": id, "Password": " Set-by-boss1 "}) == 1
+    assert user.is_anonymous()
+    assert not boss.is_anonymous()
+    assert staffed.login("worker", "Set-by-boss1")
+    short = boss.put("Data/Put", {"ID": id, "Password": "x"}, entity="Users")
+    assert error_of(short) == WireError("VALIDATION", "Minimum 8 characters", "Password", "Users")
+
+
+def test_email_by_put(server: Server, staffed: Client) -> None:
+    """A new e-mail is no longer confirmed and logs in; the same e-mail stays confirmed."""
+    user = staffed.signed_in("mailer")
+    id = _id(user)
+    server.sql(staffed.token, 'UPDATE "Users" SET "EmailConfirmed" = 1 WHERE "ID" = ?', (id,))
+    assert user.change("Users", {"ID": id, "Email": "mailer@example.com"}) == 1
+    assert user.record("Users", id)["EmailConfirmed"] is True
+    assert user.change("Users", {"ID": id, "Email": "New@example.com"}) == 1
+    assert user.record("Users", id)["EmailConfirmed"] is False
+    assert staffed.post("Account/Login", {"Email": "nEW@example.com", "Password": PASSWORD}).status_code == 200
+    taken = user.put("Data/Put", {"ID": id, "Email": "STAYER@example.com"}, entity="Users")
+    assert taken.status_code == 200
+    staffed.register("stayed")
+    taken = user.put("Data/Put", {"ID": id, "Username": "STAYED"}, entity="Users")
+    assert error_of(taken) == WireError("UNIQUE_CONSTRAINT_VIOLATION", "Value already exists", "Username", "Users")
+
+
+def test_roles_by_put(staffed: Client) -> None:
+    """Roles set by Put count at once, and so does taking them away."""
+    user = staffed.signed_in("climber")
+    id = _id(user)
+    (category,) = user.add("Categories", {"Title": "x"})
+    change = {"ID": category, "Title": "y"}
+    assert user.put("Data/Put", change, entity="Categories").status_code == 401
+    assert user.change("Users", {"ID": id, "Roles": "other,editor"}) == 1
+    assert user.change("Categories", change) == 1
+    assert user.change("Users", {"ID": id, "Roles": None}) == 1
+    assert user.put("Data/Put", change, entity="Categories").status_code == 401
+    assert error_of(user.put("Data/Put", {"ID": id, "Roles": "Editor"}, entity="Users")).property == "Roles"
+
+
+def test_deleted_user(staffed: Client) -> None:
+    """A deleted user is nobody at once; one who owns records cannot be deleted."""
+    boss, user, owner = (staffed.signed_in(name) for name in ("chief", "leaver", "owner"))
+    ids = [_id(user), _id(owner)]
+    owner.add("Notes", {"Text": "mine"})
+    assert boss.delete("Data/Delete", entity="Users", ids=ids[0]).json() == [ids[0]]
+    assert user.is_anonymous()
+    refused = error_of(boss.delete("Data/Delete", entity="users", ids=ids[1]))
+    assert refused.code == "FOREIGN_KEY_CONSTRAINT_VIOLATION"
+    assert not owner.is_anonymous()
+
+
+def test_secrets_are_never_read(staffed: Client) -> None:
+    """Password and Token read as null and are part of no filter and no sort, whatever the rules say (B-D3, B-D4)."""
+    user = staffed.signed_in("reader")
+    assert {record["Password"] for record in user.records("Users")} == {None}
+    assert {record["Token"] for record in user.records("AuthTokens")} == {None}
+    for entity, name in (("Users", "Password"), ("AuthTokens", "Token")):
+        for operator, value in (("equal", '"x"'), ("startswith", '"$argon2"'), ("notequal", "null")):
+            text = f'{{"Property":"{name}","Operator":"{operator}","Value":{value}}}'
+            assert error_of(user.get("Data/Get", entity=entity, filter=text)).code == "INVALID_FILTER_PARAMETER"
+        sort = f'{{"Property":"{name}","Direction":"ASC"}}'
+        assert error_of(user.get("Data/Get", entity=entity, sort=sort)).code == "INVALID_SORT_PARAMETER"

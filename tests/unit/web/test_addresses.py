@@ -1,0 +1,54 @@
+"""Whose request it is, behind proxies that are trusted and others that are not."""
+
+from __future__ import annotations
+
+import pytest
+
+from apilane.errors import ConfigurationError
+from apilane.web.addresses import client_addresses
+
+PROXIES = ("10.0.0.0/8", "2001:db8::/32")
+
+
+def address(peer: str, *forwarded: str, trusted: tuple[str, ...] = PROXIES) -> str:
+    """The client's address for a peer and its X-Forwarded-For headers."""
+    headers = [(b"x-forwarded-for", value.encode()) for value in forwarded]
+    return client_addresses(trusted)({"client": (peer, 1234), "headers": headers})
+
+
+@pytest.mark.parametrize(
+    ("peer", "forwarded", "client"),
+    [
+        ("192.0.2.1", ("203.0.113.9",), "192.0.2.1"),
+        ("10.1.2.3", ("203.0.113.9",), "203.0.113.9"),
+        ("10.1.2.3", ("198.51.100.1, 203.0.113.9",), "203.0.113.9"),
+        ("10.1.2.3", ("198.51.100.1, 203.0.113.9, 10.9.9.9",), "203.0.113.9"),
+        ("10.1.2.3", ("198.51.100.1", "203.0.113.9, 10.9.9.9"), "203.0.113.9"),
+        ("10.1.2.3", ("10.9.9.9",), "10.9.9.9"),
+        ("10.1.2.3", ("203.0.113.9, garbage",), "10.1.2.3"),
+        ("10.1.2.3", ("",), "10.1.2.3"),
+        ("10.1.2.3", (), "10.1.2.3"),
+        ("::ffff:10.1.2.3", ("::ffff:203.0.113.9",), "203.0.113.9"),
+        ("2001:db8::1", ("[2001:470::9]:443",), "2001:470::9"),
+        ("10.1.2.3", ("203.0.113.9:8080",), "203.0.113.9"),
+    ],
+)
+def test_client_address(peer: str, forwarded: tuple[str, ...], client: str) -> None:
+    """The right-most address that is no trusted proxy counts, and only a trusted peer is believed at all."""
+    assert address(peer, *forwarded) == client
+
+
+def test_nobody_is_trusted_by_default() -> None:
+    """Without trusted proxies the header has no effect."""
+    assert address("127.0.0.1", "203.0.113.9", trusted=()) == "127.0.0.1"
+
+
+def test_no_client() -> None:
+    """A request without a peer address (a Unix socket) has an address that no list names by accident."""
+    assert client_addresses(())({"client": None, "headers": []}) == "0.0.0.0"
+
+
+def test_setting_that_is_no_address() -> None:
+    """A mistake in trusted_proxies stops start-up and names the entry."""
+    with pytest.raises(ConfigurationError, match=r"trusted_proxies.*'proxy\.local'"):
+        client_addresses(("proxy.local",))
