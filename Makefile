@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help install python packages demo test lint bench
+.PHONY: help install python packages demo test test-slow lint bench
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -48,6 +48,9 @@ demo: install  ## Run a demo application with real data (stays in the foreground
 
 test: install lint  ## Check and test everything
 	$(BIN)/pytest -n 2
+
+test-slow: install  ## The tests that take minutes: a million records, hundreds of kills
+	$(BIN)/pytest -m slow -n 2
 
 lint: install  ## Check style, types and generated docs
 	$(BIN)/ruff check .

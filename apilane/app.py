@@ -12,8 +12,8 @@ from apilane.plugins import load_plugins
 from apilane.runtime.instance import Instance
 from apilane.services.applying import application_address, recover_all
 from apilane.settings import Settings
-from apilane.storage.counter_file import CounterFile
 from apilane.web.account import account_routes
+from apilane.web.custom import custom_routes
 from apilane.web.data import data_routes
 from apilane.web.front import Front
 from apilane.web.service import PATHS, service_app
@@ -23,8 +23,7 @@ __all__ = ["create_app", "create_instance", "initialise"]
 
 def create_instance(settings: Settings, plugins: Sequence[object] = ()) -> Instance:
     """Settings, plugins and drivers joined, nothing opened. Raises ConfigurationError naming what does not fit."""
-    counters = CounterFile(settings.data_dir / "counters")
-    hooks = freeze(load_plugins(settings, plugins), settings, counters)
+    hooks = freeze(load_plugins(settings, plugins), settings)
     return Instance(settings, hooks, address=application_address, recover=_recover)
 
 
@@ -41,7 +40,7 @@ def create_app(settings: Settings | None = None, plugins: Sequence[object] = ())
     from apilane.settings import load_settings
 
     instance = create_instance(settings or load_settings(), plugins)
-    routes = {**data_routes(instance), **account_routes(instance)}
+    routes = {**data_routes(instance), **account_routes(instance), **custom_routes(instance)}
     return Front(instance, routes, service_app(instance), PATHS)
 
 

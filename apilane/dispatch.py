@@ -19,6 +19,7 @@ from apilane.security.identity import Authenticator
 from apilane.settings import Settings
 from apilane.storage.counter_file import CounterFile
 from apilane.storage.counters import Counters
+from apilane.storage.endpoints import EndpointKind
 from apilane.storage.protocol import Driver
 from apilane.storage.registry import Drivers
 
@@ -33,6 +34,7 @@ class Hooks(Struct, frozen=True, kw_only=True):
     availability_checks: tuple[AvailabilityCheck, ...]
     limiters: tuple[Limiter, ...]
     throttles: tuple[Throttle, ...]
+    endpoint_kinds: tuple[EndpointKind, ...]
 
     @property
     def gates(self) -> Gates:
@@ -43,12 +45,14 @@ class Hooks(Struct, frozen=True, kw_only=True):
 def freeze(plugins: PluginSet, settings: Settings, counters: Counters | None = None) -> Hooks:
     """Ask every plugin once and check what it answers. ``counters`` None: the file in the data folder.
 
-    Raises ``PluginError`` naming plugin and hook when one fails, answers with something else, or brings a driver of a
-    name that another plugin has brought.
+    Raises ``PluginError`` naming plugin and hook when one fails, answers with something else, or brings a driver or
+    endpoint kind of a name that another plugin has brought.
     """
-    counters = counters or CounterFile(settings.data_dir / "counters")
+    counters = counters or CounterFile(settings.data_dir / "counters", size_mib=settings.counters_size_mib)
     drivers = _collect(plugins, "apilane_register_drivers", Driver, settings=settings)
-    _refuse_same_names(drivers)
+    _refuse_same_names(drivers, "apilane_register_drivers", "driver")
+    kinds = _collect(plugins, "apilane_register_endpoint_kinds", EndpointKind, settings=settings)
+    _refuse_same_names(kinds, "apilane_register_endpoint_kinds", "kind of endpoints")
 
     def items(hook: str, kind: type) -> tuple[Any, ...]:
         return tuple(one.item for one in _collect(plugins, hook, kind, settings=settings, counters=counters))
@@ -59,6 +63,7 @@ def freeze(plugins: PluginSet, settings: Settings, counters: Counters | None = N
         availability_checks=items("apilane_register_availability_checks", AvailabilityCheck),
         limiters=items("apilane_register_limiters", Limiter),
         throttles=items("apilane_register_throttles", Throttle),
+        endpoint_kinds=tuple(one.item for one in kinds),
     )
 
 
@@ -142,14 +147,14 @@ def _kind_of(item: object) -> str:
     return f"the class {item.__name__}" if isinstance(item, type) else type(item).__name__
 
 
-def _refuse_same_names(drivers: Sequence[_Registered]) -> None:
+def _refuse_same_names(registered: Sequence[_Registered], hook: str, what: str) -> None:
     brought_by: dict[str, str] = {}
-    for plugin, driver in drivers:
-        name = driver.name.lower()
+    for plugin, item in registered:
+        name = item.name.lower()
         if name in brought_by:
             raise PluginError(
                 plugin,
-                f"registers a driver {driver.name!r}, and so does the plugin {brought_by[name]!r}; remove one of them.",
-                hook="apilane_register_drivers",
+                f"registers a {what} {item.name!r}, and so does the plugin {brought_by[name]!r}; remove one of them.",
+                hook=hook,
             )
         brought_by[name] = plugin

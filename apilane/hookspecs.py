@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from apilane.security.identity import Authenticator
     from apilane.settings import Settings
     from apilane.storage.counters import Counters
+    from apilane.storage.endpoints import EndpointKind
     from apilane.storage.protocol import Driver
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "apilane_register_authenticators",
     "apilane_register_availability_checks",
     "apilane_register_drivers",
+    "apilane_register_endpoint_kinds",
     "apilane_register_limiters",
     "apilane_register_throttles",
     "hookimpl",
@@ -104,5 +106,15 @@ def apilane_register_throttles(settings: Settings, counters: Counters) -> Sequen
     """Objects that slow down repeated failed sign-ins and registrations.
 
     Asked in plugin order before a password is looked at; the first that does not admit decides.
+    """
+    raise NotImplementedError
+
+
+@hookspec(combine="collect", on_error="raise", added="0.1")
+def apilane_register_endpoint_kinds(settings: Settings) -> Sequence[EndpointKind]:
+    """Kinds of custom endpoints, found by the ``Kind`` names they carry.
+
+    A kind checks its endpoints when a definition is applied and runs them when they are called. Two kinds of one name
+    stop start-up. Endpoints whose kind nobody brings are kept, and their calls answer 404.
     """
     raise NotImplementedError

@@ -95,6 +95,21 @@ class Settings(Struct, frozen=True, kw_only=True):
     argon2_memory_kib: Annotated[int, Meta(ge=8), _help("Memory of one password hash, in KiB.")] = 19456
     argon2_parallelism: Annotated[Count, _help("Lanes of the password hash.")] = 1
     argon2_concurrency: Annotated[Count, _help("Password hashes a worker computes at the same time.")] = 2
+    counters_size_mib: Annotated[
+        Count,
+        _help(
+            "Size of the counters file in data_dir: a MiB has room for about 6,000 callers or remembered signatures."
+        ),
+    ] = 64
+    login_account_failures: Annotated[
+        Count, _help("Failed sign-ins to one account from one address that are let through in 15 minutes.")
+    ] = 10
+    login_address_failures: Annotated[
+        Count, _help("Failed sign-ins from one address that are let through in 15 minutes; see trusted_proxies.")
+    ] = 100
+    registrations_per_hour: Annotated[
+        Count, _help("Registrations from one address that are let through in an hour; see trusted_proxies.")
+    ] = 60
     open_databases: Annotated[Count, _help("Application databases a worker keeps open.")] = 200
     definition_poll_s: Annotated[Seconds, _help("Seconds between two looks at the control store for changes.")] = 0.25
     json_body_max_bytes: Annotated[Count, _help("Largest request body that is read as JSON.")] = 30_000_000

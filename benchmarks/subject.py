@@ -21,6 +21,7 @@ from apilane.runtime.instance import Instance
 from apilane.security.identity import Actor
 from apilane.services import accounts, sessions, writing
 from apilane.services.applying import apply_plan
+from apilane.services.attempts import Attempts
 from apilane.settings import Settings
 
 ROWS = 10_000
@@ -102,10 +103,11 @@ async def prepare(data_dir: Path) -> tuple[str, str]:
     await instance.open()
     try:
         application = await _apply(instance)
+        operator = Attempts((), application.token, "127.0.0.1")
         user = {"Email": "bench@example.com", "Username": "bench", "Password": PASSWORD}
-        user_id = await accounts.register(application, user, instance.passwords)
+        user_id = await accounts.register(application, user, instance.passwords, operator)
         credentials = sessions.Credentials(email="bench@example.com", password=PASSWORD)
-        signed_in = await sessions.log_in(application, credentials, instance.passwords)
+        signed_in = await sessions.log_in(application, credentials, instance.passwords, operator)
         source = random.Random(7)
         books, actor = application.entities["books"], Actor(user_id=user_id)
         access = application.access(books, Action.post, actor)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -18,8 +19,9 @@ from apilane.cli.instance import Instance, open_instance
 from apilane.cli.options import common_options, settings_from
 from apilane.errors import ConfigurationError
 from apilane.model.plan import ManifestErrors, Plan
-from apilane.services.applying import apply_plan
+from apilane.services.applying import apply_plan, survey_plan
 from apilane.services.capabilities import capabilities_of
+from apilane.services.fitting import Survey
 from apilane.services.planning import plan_files
 from apilane.settings import Settings
 
@@ -27,19 +29,22 @@ __all__ = ["apply"]
 
 FAILED = 1
 NOBODY_AGREED = 3
+STEP_WIDTH = 110
+"""Characters of a step that are shown; statements are long."""
 
 _STYLES = {"added": "green", "changed": "yellow", "removed": "red"}
 
 
 @click.command()
 @click.argument("files", nargs=-1, required=True, metavar="FILE...", type=click.Path(path_type=Path))
-@click.option("--dry-run", is_flag=True, help="Print the plan and change nothing.")
+@click.option("--dry-run", is_flag=True, help="Print the plan, with the records it concerns, and change nothing.")
 @click.option("--yes", is_flag=True, help="Do not ask before changes that lose data.")
 @common_options
 def apply(files: tuple[Path, ...], *, dry_run: bool, yes: bool, config: Path | None, **overrides: str | None) -> None:
     """Create or change applications so that they equal their manifests (YAML, JSON or TOML).
 
-    All files are checked before anything is done. Prints the plan, and at the end NAME TOKEN of each application.
+    All files are checked before anything is done, and whether the records there are fit the change. Prints the plan
+    with the number of records concerned, and at the end NAME TOKEN of each application.
     Exit codes: 0 done, 1 error (nothing changed, or what the message says), 3 nobody agreed to lose data.
     """
     settings = settings_from(config, **overrides)
@@ -52,12 +57,15 @@ async def _apply(files: Sequence[Path], settings: Settings, *, dry_run: bool, ye
         contents = [(str(path), _content(path)) for path in files]
         async with open_instance(settings) as instance:
             plans = await plan_files(contents, store=instance.store, capabilities=capabilities_of(instance.hooks))
-            _show(plans, console)
+            surveys = [await _survey(plan, instance) for plan in plans]
+            _show(plans, surveys, console)
+            if any(survey.misfits for survey in surveys):
+                return _refused(plans, surveys, console)
             if dry_run:
                 return 0
             if not yes and any(plan.loses_data for plan in plans) and not _agreed(console):
                 return NOBODY_AGREED
-            await _carry_out(plans, instance)
+            await _carry_out(plans, instance, console)
             return 0
     except ManifestErrors as errors:
         for error in errors.errors:
@@ -74,8 +82,12 @@ def _content(path: Path) -> bytes:
         raise ConfigurationError(f"{path} cannot be read: {error.strerror or error}.") from None
 
 
-def _show(plans: Sequence[Plan], console: Console) -> None:
-    for plan in plans:
+async def _survey(plan: Plan, instance: Instance) -> Survey:
+    return await survey_plan(plan, store=instance.store, drivers=instance.hooks.drivers, settings=instance.settings)
+
+
+def _show(plans: Sequence[Plan], surveys: Sequence[Survey], console: Console) -> None:
+    for plan, survey in zip(plans, surveys, strict=True):
         title = f"{plan.after.name} ({plan.after.token})"
         if plan.is_empty:
             console.print(Text(f"{title}: nothing to change"))
@@ -83,9 +95,21 @@ def _show(plans: Sequence[Plan], console: Console) -> None:
         console.print(Text(f"{title}: {'new' if plan.before is None else 'changes'}", style="bold"))
         for line in plan.lines:
             text = Text(f"  {line}", style=_STYLES[line.kind])
+            records = survey.concerned.get(line.path)
+            if records is not None:
+                text.append(f"  ({records:,} record{'' if records == 1 else 's'})")
             if line.loses_data:
                 text.append("  LOSES DATA", style="bold red")
             console.print(text)
+
+
+def _refused(plans: Sequence[Plan], surveys: Sequence[Survey], console: Console) -> int:
+    """Say which records stand in the way."""
+    for plan, survey in zip(plans, surveys, strict=True):
+        for misfit in survey.misfits:
+            console.print(Text(f"{plan.after.name}: {misfit}", style="red"))
+    console.print(Text("Records do not fit; nothing was changed. Correct them and apply again."))
+    return FAILED
 
 
 def _agreed(console: Console) -> bool:
@@ -99,15 +123,26 @@ def _agreed(console: Console) -> bool:
     return False
 
 
-async def _carry_out(plans: Sequence[Plan], instance: Instance) -> None:
+async def _carry_out(plans: Sequence[Plan], instance: Instance, console: Console) -> None:
     """One application after the other; each prints its line once it is done."""
+    began = time.monotonic()
+
+    def report(text: str, step: int, steps: int) -> None:
+        """From the thread that works on the database; rich's console may be used from any."""
+        place = f"{step}/{steps} " if steps else ""
+        line = Text(f"  {time.monotonic() - began:6.1f} s  {place}{text}")
+        line.truncate(STEP_WIDTH, overflow="ellipsis")
+        console.print(line, style="dim")
+
     for plan in plans:
         if not plan.is_empty:
-            await apply_plan(
-                plan,
-                store=instance.store,
-                drivers=instance.hooks.drivers,
-                settings=instance.settings,
-                actor="command line",
-            )
+            with console.status(f"Changing {plan.after.name} ..."):
+                await apply_plan(
+                    plan,
+                    store=instance.store,
+                    drivers=instance.hooks.drivers,
+                    settings=instance.settings,
+                    actor="command line",
+                    report=report,
+                )
         click.echo(f"{plan.after.name} {plan.after.token}")

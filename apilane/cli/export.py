@@ -22,7 +22,9 @@ __all__ = ["export"]
 
 @click.command()
 @click.argument("application", metavar="APP")
-@click.option("--format", type=click.Choice(["yaml", "json"]), default="yaml", show_default=True)
+@click.option(
+    "--format", type=click.Choice(["yaml", "json"]), default="yaml", show_default=True, help="How it is written."
+)
 @click.option("--output", type=click.Path(path_type=Path), help="File to write; otherwise the manifest is printed.")
 @common_options
 def export(

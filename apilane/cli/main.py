@@ -24,12 +24,14 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
         "serve": "apilane.cli.serve",
         "apply": "apilane.cli.apply",
         "export": "apilane.cli.export",
+        "owner-token": "apilane.cli.owner_token",
         "plugins": "apilane.cli.listing",
         "hooks": "apilane.cli.listing",
         "drivers": "apilane.cli.listing",
+        "new": "apilane.cli.new",
     }
 )
-"""Module of each command; the module has the click command under the command's name."""
+"""Module of each command; the module has the click command under the command's name, with ``_`` for ``-``."""
 
 
 class _Commands(rich_click.RichGroup):
@@ -41,7 +43,7 @@ class _Commands(rich_click.RichGroup):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in self.list_commands(ctx):
             return None
-        command: click.Command = getattr(importlib.import_module(COMMANDS[cmd_name]), cmd_name)
+        command: click.Command = getattr(importlib.import_module(COMMANDS[cmd_name]), cmd_name.replace("-", "_"))
         return command
 
     def invoke(self, ctx: click.Context) -> Any:

@@ -38,7 +38,11 @@ class PendingChange(Struct, frozen=True, kw_only=True):
 
 
 class AuditRecord(Struct, frozen=True, kw_only=True):
-    """One published change. ``before`` (None for a new application) and ``after``: JSON of the definition, masked."""
+    """One published change, or one write to the application's data by an owner.
+
+    ``before`` (None for a new application) and ``after``: JSON of the definition, masked. Both are None for a write to
+    data, whose ``actor`` is an e-mail and whose ``changes`` are what was asked and, once known, what came of it.
+    """
 
     version: int
     actor: str
@@ -46,7 +50,7 @@ class AuditRecord(Struct, frozen=True, kw_only=True):
     """Unix milliseconds."""
     changes: tuple[str, ...]
     before: dict[str, Any] | None
-    after: dict[str, Any]
+    after: dict[str, Any] | None
 
 
 class PortalUser(Struct, frozen=True, kw_only=True):
@@ -55,5 +59,5 @@ class PortalUser(Struct, frozen=True, kw_only=True):
     id: int
     email: str
     password_hash: str
-    """Argon2id, for ``apilane.security.passwords``."""
+    """Argon2id, for ``apilane.security.passwords``; empty, which no password fits: none was set yet."""
     is_admin: bool

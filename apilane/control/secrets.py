@@ -13,6 +13,7 @@ import msgspec
 
 from apilane.errors import ConfigurationError
 from apilane.security.encryption import Cipher, new_key
+from apilane.security.tokens import token_hash
 
 __all__ = ["MASK", "Secrets", "SecretsBox", "masked"]
 
@@ -48,12 +49,13 @@ class Secrets(msgspec.Struct, frozen=True, kw_only=True):
 class SecretsBox:
     """Wraps and opens secrets under the master key."""
 
-    __slots__ = ("_cipher",)
+    __slots__ = ("_cipher", "_owner_token_key")
 
     _CHECK = "apilane control store"
 
     def __init__(self, master_key: bytes) -> None:
         self._cipher = Cipher(master_key)
+        self._owner_token_key = token_hash(master_key, "owner tokens").encode()
 
     def check_value(self) -> str:
         """What ``knows`` recognises later under the same key only."""
@@ -62,6 +64,10 @@ class SecretsBox:
     def knows(self, check_value: str) -> bool:
         """Whether ``check_value`` was made under this key."""
         return self._cipher.decrypt(check_value, "instance") == self._CHECK
+
+    def owner_token_hash(self, token: str) -> str:
+        """What an owner token is looked up by; tells nothing without the master key."""
+        return token_hash(self._owner_token_key, token)
 
     def wrap(self, secrets: Secrets, token: str) -> str:
         """The text to store for the application of that token."""

@@ -6,7 +6,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from apilane.control.tables import APPLICATIONS, AUDIT, INSTANCE, PENDING_CHANGES, PORTAL_USERS
+from apilane.control.tables import APPLICATIONS, AUDIT, INSTANCE, OWNER_TOKENS, PENDING_CHANGES, PORTAL_USERS
 from apilane.model.definition import Entity
 from apilane.sql.dialect import Dialect
 from apilane.sql.statement import Statement, compile_statement
@@ -34,6 +34,7 @@ class ControlStatements:
         self.application = self._select(applications, *whole, by="Token")  # token
         self.applications_named = self._select(applications, *whole, by="Name")  # name
         self.applications = self._select(applications, "Token", "Name", "Version", order="Name")
+        self.definitions = self._select(applications, "Definition", order="Name")
         changed = sa.select(applications.c["Token"], applications.c["Sequence"])
         changed = changed.where(applications.c["Sequence"] > sa.bindparam("since", type_=sa.BigInteger()))
         self.changes = self._compile(changed.order_by(applications.c["Sequence"]))  # since
@@ -48,6 +49,8 @@ class ControlStatements:
         self.delete_pending = self._write(sa.delete(pending).where(pending.c["Token"] == sa.bindparam("token")))
 
         self.insert_audit = self._insert(AUDIT)
+        complete = sa.update(audit).values({audit.c["Changes"]: sa.bindparam("changes")})
+        self.complete_audit = self._write(complete.where(audit.c["ID"] == sa.bindparam("id")))
         newest = sa.select(*(audit.c[name] for name in _columns(AUDIT)))
         newest = newest.where(audit.c["Token"] == sa.bindparam("token")).order_by(audit.c["ID"].desc())
         limit, offset = (sa.bindparam(name, type_=sa.Integer()) for name in ("limit", "offset"))
@@ -55,6 +58,19 @@ class ControlStatements:
 
         self.portal_user = self._select(users, "ID", "Email", "PasswordHash", "IsAdmin", by="EmailFold")  # fold
         self.insert_portal_user = self._insert(PORTAL_USERS)
+        self._of_owner_tokens(table_of(OWNER_TOKENS, dialect), users)
+
+    def _of_owner_tokens(self, tokens: sa.Table, users: sa.Table) -> None:
+        columns: list[sa.ColumnElement[Any]] = [tokens.c[name] for name in ("ID", "LastUsed", "Expires")]
+        signed_in = sa.select(*columns, users.c["Email"], users.c["IsAdmin"])
+        signed_in = signed_in.select_from(tokens.join(users, users.c["ID"] == tokens.c["UserID"]))
+        self.owner_token = self._compile(signed_in.where(tokens.c["TokenHash"] == sa.bindparam("hash")))  # hash
+        self.insert_owner_token = self._insert(OWNER_TOKENS)
+        use = sa.update(tokens).values({tokens.c["LastUsed"]: sa.bindparam("now")})
+        self.note_use_of_owner_token = self._write(use.where(tokens.c["ID"] == sa.bindparam("id")))
+        self.delete_owner_token = self._write(sa.delete(tokens).where(tokens.c["TokenHash"] == sa.bindparam("hash")))
+        is_dead = (tokens.c["LastUsed"] <= sa.bindparam("idle")) | (tokens.c["Expires"] <= sa.bindparam("now"))
+        self.delete_dead_owner_tokens = self._write(sa.delete(tokens).where(is_dead))
 
     def _compile(self, element: sa.ClauseElement) -> Statement:
         return compile_statement(element, self._dialect.sqlalchemy)

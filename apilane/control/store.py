@@ -1,4 +1,4 @@
-"""The control plane's own store: applications with their secrets, portal users, audit.
+"""The control plane's own store: applications with their secrets, portal users and their tokens, audit.
 
 One more database of the same drivers. A change of an application has two phases, so that its definition here and its
 tables there can be brought together again after a crash: ``begin`` keeps it beside the current one, ``publish`` makes
@@ -7,14 +7,16 @@ it current, ``abandon`` drops it. What lies between is ``apilane.services.applyi
 
 from __future__ import annotations
 
+import contextlib
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from typing import Any
 
 import msgspec
 
 from apilane.control.changes import abandon_unit, begin_unit, definition_of, pending_row, publish_unit
 from apilane.control.first_use import Admin, enter, prepare_data_dir
+from apilane.control.owner_tokens import OwnerTokens
 from apilane.control.records import ApplicationName, AuditRecord, PendingChange, PortalUser, StoredApplication
 from apilane.control.secrets import Secrets, SecretsBox
 from apilane.control.statements import ControlStatements
@@ -25,7 +27,7 @@ from apilane.security.tokens import canonical_guid
 from apilane.settings import Settings
 from apilane.sql.statement import Statement, Value
 from apilane.storage.errors import StorageError, UniqueViolation
-from apilane.storage.protocol import Driver, Session
+from apilane.storage.protocol import Driver, Result, Session, Step
 
 __all__ = ["ControlStore", "StoredApplication"]
 
@@ -34,13 +36,14 @@ class ControlStore:
     """Shared by the tasks of one event loop; every process has its own. Made by ``open``.
 
     ``first_admin``: e-mail and password of the instance admin, only where this very call made them up; show it once.
-    Methods raise ``StorageError`` when the store is down.
+    ``owner_tokens``: sign-ins of portal users. Methods raise ``StorageError`` when the store is down.
     """
 
     def __init__(
         self, driver: Driver, session: Session, statements: ControlStatements, box: SecretsBox, admin: Admin | None
     ) -> None:
         self.first_admin = admin
+        self.owner_tokens = OwnerTokens(session, statements, box)
         self._dialect = driver.dialect
         self._session = session
         self._statements = statements
@@ -97,6 +100,12 @@ class ControlStore:
     async def applications(self) -> list[ApplicationName]:
         """Every application, by name."""
         return [ApplicationName(*row) for row in await self._rows(self._statements.applications)]
+
+    async def collaborates(self, email: str) -> bool:
+        """Whether some application lists that address, in any letter case, as a collaborator."""
+        wanted = fold(email)
+        definitions = (definition_of(row[0]) for row in await self._rows(self._statements.definitions))
+        return any(fold(each) == wanted for definition in definitions for each in definition.collaborators)
 
     def _stored(self, row: tuple[Any, ...]) -> StoredApplication:
         token, version, definition, secrets = row
@@ -175,7 +184,7 @@ class ControlStore:
         return [row[0] for row in await self._rows(self._statements.pending_tokens)]
 
     async def audit(self, token: str, limit: int = 100) -> list[AuditRecord]:
-        """The newest published changes of an application, newest first."""
+        """The newest published changes of an application and owners' writes to its data, newest first."""
         statement = self._statements.audit
         rows = await self._rows(statement, statement.parameters({"token": token, "limit": limit, "offset": 0}))
         return [
@@ -190,6 +199,38 @@ class ControlStore:
             for _, version, actor, created, changes, before, after in rows
         ]
 
+    async def record_write(self, token: str, version: int, actor: str, change: str) -> int:
+        """Put a write to an application's data on record before it is done; the record's ID.
+
+        ``version``: of the definition. ``actor``: the owner's e-mail. ``change``: what is asked, without values.
+        """
+        return await self._run_one(
+            self._statements.insert_audit,
+            {
+                "token": token,
+                "version": version,
+                "actor": actor,
+                "created": time.time_ns() // 1_000_000,
+                "changes": msgspec.json.encode((change,)).decode(),
+                "maskedbefore": "null",
+                "maskedafter": "null",
+            },
+        )
+
+    async def complete_record(self, record: int, changes: Sequence[str]) -> None:
+        """Replace the lines of a record, once it is known what came of the write."""
+        values: dict[str, Value] = {"id": record, "changes": msgspec.json.encode(changes).decode()}
+        await self._run_one(self._statements.complete_audit, values)
+
+    async def _run_one(self, statement: Statement, values: Mapping[str, Value]) -> int:
+        """Run one writing statement; the new row's ID, or how many rows it matched."""
+
+        def unit() -> Generator[Step, Result, int]:
+            result = yield Step(statement, statement.parameters(values))
+            return result.matched if result.inserted_id is None else result.inserted_id
+
+        return await self._session.run(unit, single=True)
+
     # Portal users
 
     async def portal_user(self, email: str) -> PortalUser | None:
@@ -199,3 +240,22 @@ class ControlStore:
             return None
         id, stored_email, password_hash, is_admin = rows[0]
         return PortalUser(id=id, email=stored_email, password_hash=password_hash, is_admin=bool(is_admin))
+
+    async def create_portal_user(self, email: str) -> PortalUser:
+        """Make a portal user without a password: nobody can sign in as this user until one is set.
+
+        Another call that made the same user first is no error.
+        """
+        user: dict[str, Value] = {
+            "email": email,
+            "emailfold": fold(email),
+            "passwordhash": "",
+            "isadmin": self._dialect.encode_boolean(False),
+            "created": time.time_ns() // 1_000_000,
+        }
+        with contextlib.suppress(UniqueViolation):
+            await self._run_one(self._statements.insert_portal_user, user)
+        made = await self.portal_user(email)
+        if made is None:
+            raise ConfigurationError(f"Portal user {email} was deleted while it was being made.")
+        return made

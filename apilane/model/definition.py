@@ -8,6 +8,7 @@ Pure data (msgspec Structs), no I/O and no secrets: connection strings, mail pas
 from __future__ import annotations
 
 from enum import IntEnum, StrEnum
+from functools import cached_property
 from typing import Any
 
 import msgspec
@@ -136,7 +137,7 @@ class SortKey(Struct, frozen=True, rename="pascal"):
     direction: Direction = Direction.ASC
 
 
-class Entity(Struct, frozen=True, kw_only=True, rename="pascal", omit_defaults=True):
+class Entity(Struct, frozen=True, kw_only=True, rename="pascal", omit_defaults=True, dict=True):
     """An entity with *all* its properties, system ones first, in schema order."""
 
     name: str
@@ -155,8 +156,11 @@ class Entity(Struct, frozen=True, kw_only=True, rename="pascal", omit_defaults=T
 
     def property(self, name: str) -> Property | None:
         """The property of that name, ignoring letter case."""
-        wanted = name.lower()
-        return next((p for p in self.properties if p.name.lower() == wanted), None)
+        return self._by_name.get(name.lower())
+
+    @cached_property
+    def _by_name(self) -> dict[str, Property]:
+        return {p.name.lower(): p for p in reversed(self.properties)}
 
 
 class RateLimit(Struct, frozen=True, rename="pascal"):
@@ -216,7 +220,7 @@ class Mail(Struct, frozen=True, kw_only=True, rename="pascal"):
     user_name: str | None = None
 
 
-class ApplicationDefinition(Struct, frozen=True, kw_only=True, rename="pascal", omit_defaults=True):
+class ApplicationDefinition(Struct, frozen=True, kw_only=True, rename="pascal", omit_defaults=True, dict=True):
     """Everything about one application but its secrets. ``entities``: stored order, system ones included."""
 
     token: str
@@ -243,5 +247,9 @@ class ApplicationDefinition(Struct, frozen=True, kw_only=True, rename="pascal", 
 
     def entity(self, name: str) -> Entity | None:
         """The entity of that name, ignoring letter case."""
-        wanted = name.lower()
-        return next((e for e in self.entities if e.name.lower() == wanted), None)
+        return self._by_name.get(name.lower())
+
+    @cached_property
+    def _by_name(self) -> dict[str, Entity]:
+        # Kept: thousands of entities look each other up while a manifest is read.
+        return {e.name.lower(): e for e in reversed(self.entities)}

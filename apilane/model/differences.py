@@ -13,12 +13,11 @@ from apilane.model.definition import (
     Constraint,
     Entity,
     ForeignKey,
-    Property,
     PropertyType,
     Rule,
     RuleKind,
 )
-from apilane.model.migration import Renames
+from apilane.model.migration import Renames, narrowings
 
 __all__ = ["PlanLine", "differences"]
 
@@ -166,7 +165,7 @@ def _properties(lines: list[PlanLine], old: Entity, new: Entity, path: str) -> N
         elif was != property:
             changed: list[PlanLine] = []
             _fields(changed, was, property, name)
-            narrower = _narrower(was, property)
+            narrower = narrowings(was, property)
             lines.extend(
                 PlanLine(line.kind, line.path, line.detail, line.path.rpartition(".")[2] in narrower)
                 for line in changed
@@ -176,19 +175,6 @@ def _properties(lines: list[PlanLine], old: Entity, new: Entity, path: str) -> N
         for p in old.properties
         if new.property(p.name) is None
     )
-
-
-def _narrower(old: Property, new: Property) -> set[str]:
-    """The keys whose new value may not hold what the records have."""
-    keys: set[str] = set()
-    if new.required and not old.required:
-        keys.add("Required")
-    lower_maximum = new.maximum is not None and (old.maximum is None or new.maximum < old.maximum)
-    if new.type is PropertyType.String and lower_maximum:
-        keys.add("Maximum")
-    if (new.decimal_places or 0) < (old.decimal_places or 0):
-        keys.add("DecimalPlaces")
-    return keys
 
 
 def _constraint_name(constraint: Constraint) -> str:

@@ -45,8 +45,9 @@ class Limiter(Protocol):
     async def admit(self, application: str, name: str, action: str, caller: str, limit: RateLimit) -> float | None:
         """Count one use and admit it (None), or the seconds after which the next one may be admitted.
 
-        ``application``: its token. ``name``: schema name of the entity or endpoint. ``caller``: the user or the client
-        address. Exact among the workers of one machine.
+        ``application``: its token. ``name``: schema name of the entity or endpoint. ``action``: what is done to an
+        entity, else the kind of the rule. ``caller``: the user or the client address. Exact among the workers of one
+        machine.
         """
         ...
 

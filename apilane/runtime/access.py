@@ -24,6 +24,7 @@ __all__ = [
     "access_of",
     "effective_limit",
     "effective_rules",
+    "owner_access",
 ]
 
 ANONYMOUS_ROLE = "ANONYMOUS"
@@ -133,15 +134,31 @@ def access_of(
     # Owned wins when scopes are mixed (B-S1); it means nothing for post.
     if action is not Action.post and any(rule.record is RecordScope.Owned for rule in rules):
         owned_column, owned_by = _owned(definition, entity)
-    tenant = f"{definition.differentiation_entity}_ID" if entity.differentiation else None
     return Access(
         properties=properties,
         readable=frozenset(name.lower() for name in properties),
         owned_column=owned_column,
         owned_by=owned_by,
-        tenant_column=tenant,
+        tenant_column=_tenant_column(definition, entity),
         limit=effective_limit(rules),
     )
+
+
+def owner_access(definition: ApplicationDefinition, entity: Entity, action: Action) -> Access:
+    """An owner's plan: every property that clients can have to do with, every record, no limit.
+
+    Unlike anybody else an owner may write the differentiation property (B-D11).
+    """
+    names = {p.name.lower() for p in entity.properties}
+    if action is not Action.get:
+        tenant = _tenant_column(definition, entity)
+        names = {*writable_names(entity), *([tenant.lower()] if tenant else [])}
+    properties = tuple(p.name for p in entity.properties if p.name.lower() in names)
+    return Access(properties=properties, readable=frozenset(name.lower() for name in properties))
+
+
+def _tenant_column(definition: ApplicationDefinition, entity: Entity) -> str | None:
+    return f"{definition.differentiation_entity}_ID" if entity.differentiation else None
 
 
 def writable_names(entity: Entity) -> frozenset[str]:

@@ -6,20 +6,20 @@ All caches are bounded and keyed by shapes and role sets, never by user, address
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any
 
 import sqlalchemy as sa
 
-from apilane.control.store import StoredApplication
+from apilane.control.store import ControlStore, StoredApplication
 from apilane.errors import ApilaneError, Code, unauthorized
-from apilane.model.definition import Action, Entity, Property, RuleKind, SortKey
+from apilane.model.definition import Action, Entity, Property, RateLimit, RuleKind, SortKey
 from apilane.model.gates import Gates
 from apilane.model.sort import parse_properties, parse_sort
 from apilane.model.system import HELPER_TABLES
 from apilane.model.values import value_reader
-from apilane.runtime.access import Access, access_of, effective_rules
+from apilane.runtime.access import Access, access_of, effective_limit, effective_rules, owner_access
 from apilane.runtime.identities import Identities
 from apilane.runtime.records import RecordMaker, record_maker
 from apilane.security.encryption import Cipher
@@ -30,6 +30,7 @@ from apilane.sql.select import ReadShape, count_records, select_records
 from apilane.sql.statement import Statement, Value
 from apilane.sql.tables import table_of
 from apilane.sql.write import Restriction
+from apilane.storage.endpoints import EndpointAction, EndpointKind
 from apilane.storage.protocol import Driver, Session
 
 __all__ = ["ApplicationRuntime", "EntityRuntime", "enforcement_needs"]
@@ -109,10 +110,23 @@ class EntityRuntime:
 
 
 class ApplicationRuntime:
-    """One application at one version. ``needs``: enforcement it asks for that no plugin provides (B-S13)."""
+    """One application at one version. ``needs``: enforcement it asks for that no plugin provides (B-S13).
 
-    def __init__(self, stored: StoredApplication, driver: Driver, session: Session, gates: Gates) -> None:
+    ``control``: where owners' writes are put on record.
+    """
+
+    def __init__(
+        self,
+        stored: StoredApplication,
+        driver: Driver,
+        session: Session,
+        gates: Gates,
+        endpoint_kinds: Mapping[str, EndpointKind],
+        *,
+        control: ControlStore,
+    ) -> None:
         self.stored = stored
+        self.control = control
         self.definition = stored.definition
         self.token = stored.definition.token
         self.driver = driver
@@ -125,22 +139,43 @@ class ApplicationRuntime:
         checks = (check.prepare(stored.definition) for check in gates.availability_checks)
         self.address_checks = tuple(check for check in checks if check is not None)
         self.limiters = gates.limiters
+        self.throttles = gates.throttles
         self.entities = {e.name.lower(): EntityRuntime(self, e) for e in stored.definition.entities}
+        self.endpoints = {e.name.lower(): e for e in stored.definition.custom_endpoints}
+        self.endpoint_kinds = endpoint_kinds
+        self.endpoint_action = lru_cache(SHAPES_KEPT)(self._compile_endpoint)
         self.helpers = {e.name: EntityRuntime(self, e) for e in HELPER_TABLES}
         self.history_table: sa.Table = self.helpers["H_Entity_Change_Tracking"].table
         self.users = self.entities["users"]
         self.auth_tokens = self.entities["authtokens"]
         self.tokens = Identities(self)
         self._plan = lru_cache(PLANS_KEPT)(self._compile_plan)
-        self.has_rule = lru_cache(PLANS_KEPT)(self._has_rule)
+        self._owner_plan = lru_cache(PLANS_KEPT)(self._compile_owner_plan)
+        self._permit = lru_cache(PLANS_KEPT)(self._compile_permit)
 
     def _compile_plan(self, name: str, action: Action, authenticated: bool, roles: frozenset[str]) -> Access | None:
         entity = self.entities[name].entity
         return access_of(self.definition, entity, action, authenticated=authenticated, roles=roles)
 
-    def _has_rule(self, kind: RuleKind, name: str, authenticated: bool, roles: frozenset[str]) -> bool:
+    def _compile_owner_plan(self, name: str, action: Action) -> Access:
+        return owner_access(self.definition, self.entities[name].entity, action)
+
+    def _compile_permit(
+        self, kind: RuleKind, name: str, authenticated: bool, roles: frozenset[str]
+    ) -> tuple[RateLimit | None] | None:
         rules = self.definition.rules
-        return bool(effective_rules(rules, kind, name, Action.get, authenticated=authenticated, roles=roles))
+        found = effective_rules(rules, kind, name, Action.get, authenticated=authenticated, roles=roles)
+        return (effective_limit(found),) if found else None
+
+    def _compile_endpoint(self, name: str) -> EndpointAction | None:
+        """The action of the endpoint of that lower-case name; None when nobody knows its kind."""
+        endpoint = self.endpoints[name]
+        kind = self.endpoint_kinds.get(endpoint.kind.lower())
+        return kind.compile(endpoint, self) if kind is not None else None
+
+    def records_changed(self) -> None:
+        """Forget what is kept of users and tokens: somebody wrote records around the Data calls."""
+        self.tokens.forget()
 
     def entity(self, typed: str) -> EntityRuntime:
         """The entity a caller named; ERROR with the name as typed when there is none."""
@@ -153,7 +188,18 @@ class ApplicationRuntime:
 
     def access(self, entity: EntityRuntime, action: Action, actor: Actor) -> Access:
         """The caller's plan for an entity; UNAUTHORIZED when no rule grants the action."""
+        if actor.owner is not None:
+            return self._owner_plan(entity.name.lower(), action)
         plan = self._plan(entity.name.lower(), action, actor.user_id is not None, actor.roles)
         if plan is None:
             raise unauthorized(entity.name)
         return plan
+
+    def permit(self, kind: RuleKind, name: str, actor: Actor) -> RateLimit | None:
+        """The caller's limit on a Schema or endpoint call; UNAUTHORIZED when no rule grants it. ``name``: canonical."""
+        if actor.owner is not None:
+            return None
+        permit = self._permit(kind, name, actor.user_id is not None, actor.roles)
+        if permit is None:
+            raise unauthorized(name)
+        return permit[0]

@@ -8,7 +8,8 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Iterable
+from time import monotonic
 
 from apilane.control.store import ControlStore, StoredApplication
 from apilane.errors import ConfigurationError
@@ -16,6 +17,7 @@ from apilane.model.gates import Gates
 from apilane.runtime.application import ApplicationRuntime
 from apilane.security.tokens import canonical_guid
 from apilane.sql.statement import Value
+from apilane.storage.endpoints import EndpointKind
 from apilane.storage.errors import StorageError
 from apilane.storage.protocol import Driver, Session
 from apilane.storage.registry import Drivers
@@ -26,12 +28,17 @@ APPLICATIONS_KEPT = 1000
 """Runtimes kept in memory; one takes about 100 KB once its entities have been used."""
 UNKNOWN_KEPT = 10_000
 """Tokens remembered as unknown, so that a flood of them costs no query each; forgotten with every change."""
+PUBLISH_WAIT_S = 5.0
+"""For a definition whose tables are there already; it is some 10 ms behind them."""
 
 log = logging.getLogger("apilane.applications")
 
 
 class Applications:
-    """Find by token as a caller wrote it. ``address`` tells where an application's database is."""
+    """Find by token as a caller wrote it.
+
+    ``address`` tells where an application's database is; ``recover`` finishes or undoes changes left half-way.
+    """
 
     def __init__(
         self,
@@ -40,12 +47,16 @@ class Applications:
         address: Callable[[StoredApplication], str],
         *,
         gates: Gates,
+        endpoint_kinds: Iterable[EndpointKind],
+        recover: Callable[[], Awaitable[None]],
         poll_s: float,
     ) -> None:
         self._store = store
         self._drivers = drivers
         self._address = address
         self._gates = gates
+        self._endpoint_kinds = {kind.name.lower(): kind for kind in endpoint_kinds}
+        self._recover = recover
         self._poll_s = poll_s
         self._live: OrderedDict[str, ApplicationRuntime] = OrderedDict()
         self._unknown: dict[str, None] = {}
@@ -79,7 +90,15 @@ class Applications:
         return self._live.get(token) or await self._load(token)
 
     async def reload(self, token: str) -> ApplicationRuntime | None:
-        """Read the definition again, after tables turned out to differ from the one in memory."""
+        """Read the definition again, after tables turned out to differ from the one in memory.
+
+        Tables are changed a moment before their definition is published: waits for it, and finishes the change where
+        whoever made it has died in between.
+        """
+        deadline = monotonic() + PUBLISH_WAIT_S
+        while token in await self._store.pending_tokens() and monotonic() < deadline:
+            await self._recover()
+            await asyncio.sleep(0.02)
         self._live.pop(token, None)
         return await self._load(token)
 
@@ -93,7 +112,8 @@ class Applications:
                 self._unknown[token] = None
             return None
         driver = self._drivers[stored.definition.storage_provider]
-        runtime = ApplicationRuntime(stored, driver, self._session(driver, stored), self._gates)
+        session = self._session(driver, stored)
+        runtime = ApplicationRuntime(stored, driver, session, self._gates, self._endpoint_kinds, control=self._store)
         if generation == self._generation:  # not replaced while it was being read
             self._live[token] = runtime
             if len(self._live) > APPLICATIONS_KEPT:

@@ -10,6 +10,7 @@ from apilane.control.store import ControlStore
 from apilane.dispatch import Hooks
 from apilane.model.definition import ApplicationDefinition
 from apilane.runtime.applications import Applications
+from apilane.runtime.owners import Owners
 from apilane.security.passwords import Passwords
 from apilane.settings import Settings
 
@@ -17,13 +18,14 @@ __all__ = ["Instance"]
 
 
 class Instance:
-    """Opened once per process, before the first request; ``store`` and ``applications`` exist from then on.
+    """Opened once per process, before the first request; ``store``, ``owners`` and ``applications`` exist from then on.
 
     ``recover`` finishes or undoes definition changes that a crash left half-way; ``address`` tells where an
     application's database is. Both are services, handed in by ``apilane.app``.
     """
 
     store: ControlStore
+    owners: Owners
     applications: Applications
 
     def __init__(
@@ -54,12 +56,15 @@ class Instance:
             if self.is_open:
                 return
             self.store = await ControlStore.open(self.settings, self.drivers)
+            self.owners = Owners(self.store.owner_tokens)
             await self._recover(self)
             self.applications = Applications(
                 self.store,
                 self.drivers,
                 lambda stored: self._address(self.settings, stored.definition, stored.secrets),
                 gates=self.hooks.gates,
+                endpoint_kinds=self.hooks.endpoint_kinds,
+                recover=lambda: self._recover(self),
                 poll_s=self.settings.definition_poll_s,
             )
             await self.applications.start()

@@ -23,7 +23,8 @@ class Actor(Struct, frozen=True, gc=False):
     """Value of the differentiation property."""
     credential_id: int | None = None
     """Row of ``AuthTokens`` that proved the identity."""
-    is_owner: bool = False
+    owner: str | None = None
+    """E-mail of the portal user who owns the application and calls on the portal channel; nobody else has one."""
 
 
 ANONYMOUS = Actor()

@@ -15,6 +15,7 @@ from apilane.runtime.application import ApplicationRuntime
 from apilane.runtime.identities import now_ms
 from apilane.security.identity import Actor
 from apilane.security.passwords import Passwords
+from apilane.services.attempts import Attempts
 from apilane.services.users import (
     all_columns,
     complete_user_values,
@@ -42,8 +43,13 @@ async def user_record(application: ApplicationRuntime, user_id: int) -> Struct:
     return make(rows)[0]
 
 
-async def register(application: ApplicationRuntime, body: Mapping[str, object], passwords: Passwords) -> int:
-    """Create a user from a body object; the new user's ID. No security rule is consulted."""
+async def register(
+    application: ApplicationRuntime, body: Mapping[str, object], passwords: Passwords, attempts: Attempts
+) -> int:
+    """Create a user from a body object; the new user's ID. No security rule is consulted.
+
+    Whatever reaches the database counts as a registration, also when the name is taken: asking that is an attempt too.
+    """
     if not application.definition.allow_user_register:
         raise ApilaneError(Code.ERROR, "Register is not allowed")
     users = application.users
@@ -53,9 +59,10 @@ async def register(application: ApplicationRuntime, body: Mapping[str, object], 
         if p.is_system and p.name not in ("Email", "Username", "Password"):
             continue
         sent = given.get(p.name.lower())
-        if p.name == "Email" and not (isinstance(sent, str) and is_email(trim(sent))):
+        if p.name == "Email" and not (isinstance(sent, str) and is_email(sent)):
             raise ApilaneError(Code.VALIDATION, "Email is not valid", property="Email")
         values[p.name] = users.readers[p.name](sent)
+    await attempts.begin("register")
     await complete_user_values(values, passwords)
     row = {name: encode_user_value(users, name, value) for name, value in values.items()}
     statement = users.statement(insert_row, tuple(row))

@@ -18,13 +18,19 @@ from apilane.control.secrets import Secrets
 from apilane.control.store import ControlStore, StoredApplication
 from apilane.errors import ConfigurationError
 from apilane.model.definition import ApplicationDefinition
+from apilane.model.migration import Migration
 from apilane.model.plan import Plan
-from apilane.services.tables import ApplicationTables, refusal
+from apilane.security.encryption import Cipher
+from apilane.services.fitting import Survey
+from apilane.services.tables import ApplicationTables, Report, refusal
 from apilane.settings import Settings
 from apilane.storage.errors import StorageError
 from apilane.storage.protocol import Driver
 
-__all__ = ["application_address", "apply_plan", "recover", "recover_all"]
+__all__ = ["application_address", "apply_plan", "recover", "recover_all", "survey_plan"]
+
+BIG_TABLE_RECORDS = 10_000
+"""From here on a change takes long enough to tell what it does."""
 
 log = logging.getLogger("apilane.applying")
 
@@ -36,13 +42,24 @@ def application_address(settings: Settings, definition: ApplicationDefinition, s
     return str(application_folder(settings.data_dir, definition.token) / "data.db")
 
 
+def _silent(text: str, step: int, steps: int) -> None:
+    """Nobody wants to know."""
+
+
 async def apply_plan(
-    plan: Plan, *, store: ControlStore, drivers: Mapping[str, Driver], settings: Settings, actor: str
+    plan: Plan,
+    *,
+    store: ControlStore,
+    drivers: Mapping[str, Driver],
+    settings: Settings,
+    actor: str,
+    report: Report = _silent,
 ) -> StoredApplication:
     """Carry ``plan`` out and return the application as published. A plan that changes nothing does nothing.
 
-    ``actor``: who, for the audit. Raises ConfigurationError, whose text says what stands in the way and what was done:
-    the application was changed since the plan was made, another change is under way, or its database refuses. The
+    ``actor``: who, for the audit. ``report``: told each step of a long change before it begins, from another thread.
+    Raises ConfigurationError, whose text says what stands in the way and what was done: the application was changed
+    since the plan was made, another change is under way, its records do not fit, or its database refuses. The
     application then stays on its last whole definition.
     """
     token = plan.after.token
@@ -63,9 +80,27 @@ async def apply_plan(
             if stored and stored.definition == plan.after and stored.secrets == secrets:
                 return stored
             change = _Change(plan, secrets, stored.version if stored else 0, actor)
-            return await change.carry_out(store, drivers, settings)
+            return await change.carry_out(store, drivers, settings, report)
         except StorageError as error:
             raise ConfigurationError(f"Application {_title(plan.after)} was not changed: {refusal(error)}") from error
+
+
+async def survey_plan(plan: Plan, *, store: ControlStore, drivers: Mapping[str, Driver], settings: Settings) -> Survey:
+    """How many records ``plan`` concerns and which do not fit it, as of now; for showing before anything is done.
+
+    Raises ConfigurationError when the application's database cannot be asked.
+    """
+    stored = await store.application(plan.after.token)
+    if stored is None or plan.migration is None or not plan.migration.before:
+        return Survey({}, ())
+    address = application_address(settings, stored.definition, stored.secrets)
+    tables = ApplicationTables(drivers[stored.definition.storage_provider], address)
+    try:
+        return await tables.survey(plan.migration, Cipher(stored.secrets.encryption_key))
+    except StorageError as error:
+        raise ConfigurationError(
+            f"The records of application {_title(plan.after)} cannot be looked at: {error}"
+        ) from error
 
 
 async def recover_all(*, store: ControlStore, drivers: Mapping[str, Driver], settings: Settings) -> None:
@@ -102,11 +137,7 @@ async def _settle(
         return None
     address = application_address(settings, pending.definition, pending.secrets)
     tables = ApplicationTables(drivers[pending.definition.storage_provider], address)
-    try:
-        reached = await tables.version() == pending.version
-    finally:
-        await tables.close()
-    if reached:
+    if await tables.version() == pending.version:
         log.info("application %s: publishing version %d, which its tables have", token, pending.version)
         return await store.publish(token)
     log.info("application %s: abandoning version %d, which its tables do not have", token, pending.version)
@@ -116,6 +147,15 @@ async def _settle(
 
 def _title(definition: ApplicationDefinition) -> str:
     return f"{definition.name} ({definition.token})"
+
+
+async def _told(report: Report, migration: Migration, tables: ApplicationTables) -> Report:
+    """``report``, told of the big tables; nobody waits for small ones, so those are not worth a word."""
+    sizes = await tables.sizes([old.name for old, new in migration.kept_entities() if old != new])
+    big = [f"{name} holds {records:,} records" for name, records in sizes.items() if records >= BIG_TABLE_RECORDS]
+    for text in big:
+        report(text, 0, 0)
+    return report if big else _silent
 
 
 class _Change:
@@ -128,7 +168,7 @@ class _Change:
         self._actor = actor
 
     async def carry_out(
-        self, store: ControlStore, drivers: Mapping[str, Driver], settings: Settings
+        self, store: ControlStore, drivers: Mapping[str, Driver], settings: Settings, report: Report
     ) -> StoredApplication:
         definition = self._plan.after
         driver = drivers[definition.storage_provider]
@@ -137,8 +177,8 @@ class _Change:
         made_folder = not self._before and make_application_folder(settings.data_dir, definition.token)
         tables = ApplicationTables(driver, application_address(settings, definition, self._secrets))
         try:
-            if ddl:
-                await self._change_tables(ddl, tables, store)
+            if self._plan.migration is not None:  # also without statements: the records may not fit
+                await self._change_tables(self._plan.migration, ddl, tables, store, report)
             else:
                 await self._begin(store)
             return await store.publish(definition.token)
@@ -151,14 +191,14 @@ class _Change:
                 shutil.rmtree(application_folder(settings.data_dir, definition.token), ignore_errors=True)
             outcome = "changed, it stays on its last whole definition" if self._before else "made"
             raise ConfigurationError(f"Application {_title(definition)} was not {outcome}: {refusal(error)}") from error
-        finally:
-            await tables.close()
 
     async def _begin(self, store: ControlStore) -> int:
         lines = [str(line) for line in self._plan.lines]
         return await store.begin(self._plan.after, self._secrets, self._before, self._actor, lines)
 
-    async def _change_tables(self, ddl: list[str], tables: ApplicationTables, store: ControlStore) -> None:
+    async def _change_tables(
+        self, migration: Migration, ddl: list[str], tables: ApplicationTables, store: ControlStore, report: Report
+    ) -> None:
         found = await tables.version()
         if found and not self._before:
             raise ConfigurationError(
@@ -170,8 +210,11 @@ class _Change:
                 f"The tables of application {_title(self._plan.after)} are at version {found}, its definition at "
                 f"{self._before}: the control store is older than the database. Restore the two that belong together."
             )
+        if self._before:
+            report = await _told(report, migration, tables)
         version = await self._begin(store)
-        await tables.change(ddl, version, new=not self._before)
+        cipher = Cipher(self._secrets.encryption_key)
+        await tables.change(migration, ddl, version, cipher=cipher, new=not self._before, report=report)
 
     async def _after_failure(
         self, error: StorageError, store: ControlStore, drivers: Mapping[str, Driver], settings: Settings

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from apilane.dispatch import Hooks
+from apilane.model.definition import ApplicationDefinition, Endpoint
 from apilane.model.manifest.capabilities import Capabilities
 
 __all__ = ["capabilities_of"]
@@ -10,8 +13,17 @@ __all__ = ["capabilities_of"]
 
 def capabilities_of(hooks: Hooks) -> Capabilities:
     """The capabilities of an instance with these hooks."""
+    kinds = {kind.name.lower(): kind for kind in hooks.endpoint_kinds}
+
+    def endpoint_problems(endpoint: Endpoint, definition: ApplicationDefinition) -> Sequence[str]:
+        kind = kinds.get(endpoint.kind.lower())
+        return (
+            () if kind is None else kind.check(endpoint, definition, hooks.drivers[definition.storage_provider].dialect)
+        )
+
     return Capabilities(
         providers=frozenset(driver.name for driver in hooks.drivers.values()),
         embedded=frozenset(driver.name for driver in hooks.drivers.values() if driver.features.embedded),
         enforces=hooks.gates.enforced,
+        endpoint_problems=endpoint_problems,
     )

@@ -18,6 +18,7 @@ from apilane.runtime.identities import now_ms
 from apilane.security.identity import Actor
 from apilane.security.passwords import Passwords
 from apilane.security.tokens import new_token, token_hash
+from apilane.services.attempts import Attempts
 from apilane.services.users import FOLDS, all_columns, revoke_tokens, run_single
 from apilane.sql.statement import Value
 from apilane.sql.write import delete_where, insert_row, select_where, update_where
@@ -69,10 +70,14 @@ def _clear_tokens(application: ApplicationRuntime, user_id: int) -> Generator[St
             yield Step(delete, (token_id,))
 
 
-async def log_in(application: ApplicationRuntime, credentials: Credentials, passwords: Passwords) -> SignIn:
+async def log_in(
+    application: ApplicationRuntime, credentials: Credentials, passwords: Passwords, attempts: Attempts
+) -> SignIn:
     """Check credentials and start a session.
 
-    Raises: REQUIRED, VALIDATION, UNCONFIRMED_EMAIL, and ERROR ``Invalid login attempt`` that never says what was wrong.
+    Raises: REQUIRED, VALIDATION, RATE_LIMIT_EXCEEDED, UNCONFIRMED_EMAIL, and ERROR ``Invalid login attempt`` that never
+    says what was wrong. An attempt counts as failed from before anything is looked up, so guesses sent at the same time
+    are no more than those sent in turn.
     """
     password = trim(credentials.password)
     if not password:
@@ -86,15 +91,19 @@ async def log_in(application: ApplicationRuntime, credentials: Credentials, pass
     else:
         raise ApilaneError(Code.REQUIRED, "User name or email is required to login", property="email")
 
+    # As typed, whether there is such an account or not: whoever is refused learns nothing about it.
+    account = fold(text)
+    await attempts.begin("login", account)
     users = application.users
     columns = all_columns(application)
     statement = users.statement(select_where, columns, ((column, "wanted"),))
-    wanted = fold(text) if "\0" not in text and text.isprintable() else ""
+    wanted = account if "\0" not in text and text.isprintable() else ""
     rows = await application.session.fetch(statement, (wanted,))
     row = dict(zip(columns, rows[0], strict=True)) if rows else None
     verdict = await passwords.verify(row["Password"] if row else None, password)
     if row is None or not verdict.ok:
         raise ApilaneError(Code.ERROR, "Invalid login attempt")
+    await attempts.succeeded("login", account)
     if not application.definition.allow_login_unconfirmed_email and not row["EmailConfirmed"]:
         raise ApilaneError(Code.UNCONFIRMED_EMAIL)
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
 
+from apilane.model.migration import Migration
 from apilane.model.system import EMAIL_TEMPLATE_SEEDS, HELPER_TABLES
+from apilane.security.encryption import Cipher
+from apilane.services.fitting import RecordsDoNotFit, Survey, survey, survey_by_reads
+from apilane.services.history_names import rename_history
 from apilane.sql.dialect import Dialect
 from apilane.sql.statement import Statement, Value, compile_statement
 from apilane.sql.tables import table_of
@@ -21,15 +25,22 @@ from apilane.storage.errors import (
     UniqueViolation,
     ValueTooLong,
 )
-from apilane.storage.protocol import Driver, Result, Step
+from apilane.storage.protocol import Driver, Step, Unit
 
-__all__ = ["ApplicationTables", "refusal"]
+__all__ = ["ApplicationTables", "Report", "refusal"]
+
+Report = Callable[[str, int, int], None]
+"""Told what a change does next: text, number of the step, how many steps; 0 where steps are not counted. Called from
+the thread that works on the database."""
 
 _HELPERS = {entity.name: entity for entity in HELPER_TABLES}
 
 
 class ApplicationTables:
-    """The database at ``address``, through a session of its own. Methods raise ``StorageError``."""
+    """The database at ``address``. Methods raise ``StorageError``.
+
+    Whoever serves the application in this process may use the same session, so it is not closed when done with.
+    """
 
     def __init__(self, driver: Driver, address: str) -> None:
         self._dialect = driver.dialect
@@ -48,16 +59,45 @@ class ApplicationTables:
             return 0
         return int(rows[0][0]) if rows else 0
 
-    async def change(self, ddl: Sequence[str], version: int, *, new: bool) -> None:
-        """Run ``ddl`` and set the version in one unit; ``new``: first tables, which get the mail templates too."""
-        steps = [Step(Statement(text, writes=True)) for text in ddl]
-        steps += _first_rows(self._dialect, version) if new else [_version_row(self._dialect, version)]
+    async def change(
+        self, migration: Migration, ddl: Sequence[str], version: int, *, cipher: Cipher, new: bool, report: Report
+    ) -> None:
+        """Check the records, run ``ddl``, carry the history along and set the version, in one unit.
 
-        def unit() -> Generator[Step, Result, None]:
-            for step in steps:  # noqa: UP028 - a list does not take the results that the driver sends
+        ``new``: first tables, which get the mail templates too. Raises RecordsDoNotFit, everything undone.
+        """
+        ends = _first_rows(self._dialect, version) if new else [_version_row(self._dialect, version)]
+
+        def unit() -> Unit[None]:
+            if not new:
+                report("Checking the records", 0, 0)
+                found = yield from survey(migration, self._dialect, cipher, counts=False)
+                if found.misfits:
+                    raise RecordsDoNotFit(found.misfits)
+            for number, text in enumerate(ddl, 1):
+                report(" ".join(text.split()), number, len(ddl))
+                yield Step(Statement(text, writes=True))
+            if not new:
+                report("Carrying the history along", 0, 0)
+                yield from rename_history(migration, self._dialect)
+            for step in ends:  # noqa: UP028 - a list does not take the results that the driver sends
                 yield step
+            report("Checking references and writing to disk", 0, 0)
 
         await self._session.alter(unit)
+
+    async def survey(self, migration: Migration, cipher: Cipher) -> Survey:
+        """What the change concerns and which records do not fit it, as of now; changes nothing."""
+        return await survey_by_reads(survey(migration, self._dialect, cipher), self._session)
+
+    async def sizes(self, names: Sequence[str]) -> dict[str, int]:
+        """How many records the tables hold, by name."""
+        tables = ((name, sa.table(sa.sql.quoted_name(name, quote=True))) for name in names)
+        counted = {}
+        for name, table in tables:
+            select = sa.select(sa.func.count()).select_from(table)
+            counted[name] = int((await self._session.fetch(compile_statement(select, self._dialect.sqlalchemy)))[0][0])
+        return counted
 
     async def close(self) -> None:
         """Let go of the database."""
@@ -90,6 +130,8 @@ def refusal(error: StorageError) -> str:
     table = f"table {error.table}" if error.table else "a table"
     columns = f" ({', '.join(error.columns)})" if error.columns else ""
     match error:
+        case RecordsDoNotFit():
+            return f"records do not fit; correct them first.\n{error}"
         case UniqueViolation():
             why = f"{table} holds records with equal values that were to be unique{columns}; make them different first."
         case ForeignKeyViolation():

@@ -17,6 +17,7 @@ from apilane.runtime.application import EntityRuntime
 from apilane.runtime.identities import now_ms
 from apilane.security.identity import Actor
 from apilane.security.passwords import Passwords
+from apilane.services.auditing import audited, ids_text
 from apilane.services.failures import broken_reference, referencing_properties
 from apilane.services.history import snapshot, snapshot_columns
 from apilane.services.users import complete_user_values, encode_user_value, is_users, revoke_tokens
@@ -108,7 +109,13 @@ async def post(entity: EntityRuntime, actor: Actor, access: Access, body: object
     if not rows:
         return []
     statement = entity.statement(insert_row, tuple(rows[0]))
-    return await entity.session.run(lambda: insert_steps(entity, statement, rows), single=len(rows) == 1)
+    return await audited(
+        entity.application,
+        actor,
+        lambda: entity.session.run(lambda: insert_steps(entity, statement, rows), single=len(rows) == 1),
+        lambda: f"Data/Post {entity.name}: {len(rows)} to create",
+        ids_text,
+    )
 
 
 # --- Put ----------------------------------------------------------------------------------------------------------
@@ -189,6 +196,13 @@ def _update_statement(table, columns, restrictions, reset, *, dialect):  # type:
     return update_row(table, columns, restrictions, dialect, reset_when_changed=reset)
 
 
+def _changes_text(entity: EntityRuntime, changes: Sequence[Change]) -> str:
+    """Which properties of which records, for the audit; never a value."""
+    written = {name for change in changes for name in change.values}
+    names = ", ".join(p.name for p in entity.entity.properties if p.name in written)
+    return f"{names} of {ids_text(change.id for change in changes)}"
+
+
 async def put(entity: EntityRuntime, actor: Actor, access: Access, body: object | None, passwords: Passwords) -> int:
     """Update one record or several, all or none; how many matched. Records out of reach count 0."""
     if body is None:
@@ -199,7 +213,13 @@ async def put(entity: EntityRuntime, actor: Actor, access: Access, body: object 
     if reach is None or not changes:
         return 0
     single = len(changes) == 1 and not entity.entity.change_tracking and not is_users(entity)
-    matched = await entity.session.run(lambda: update_steps(entity, changes, reach, actor.user_id), single=single)
+    matched = await audited(
+        entity.application,
+        actor,
+        lambda: entity.session.run(lambda: update_steps(entity, changes, reach, actor.user_id), single=single),
+        lambda: f"Data/Put {entity.name}: {_changes_text(entity, changes)}",
+        lambda matched: f"{matched} matched",
+    )
     if is_users(entity):
         entity.application.tokens.forget()
     return matched
@@ -259,7 +279,13 @@ async def delete(entity: EntityRuntime, actor: Actor, access: Access, ids: str |
     reach = access.records(actor)
     if reach is None:
         return []
-    gone = await entity.session.run(lambda: delete_steps(entity, wanted, reach, actor.user_id))
+    gone = await audited(
+        entity.application,
+        actor,
+        lambda: entity.session.run(lambda: delete_steps(entity, wanted, reach, actor.user_id)),
+        lambda: f"Data/Delete {entity.name}: {ids_text(wanted)}",
+        ids_text,
+    )
     if is_users(entity):
         entity.application.tokens.forget()
     return gone

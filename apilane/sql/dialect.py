@@ -7,14 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from decimal import Decimal
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import sqlalchemy as sa
 from sqlalchemy.engine.interfaces import Dialect as SQLAlchemyDialect
 
-from apilane.model.definition import Property, PropertyType
+from apilane.model.definition import Entity, Property, PropertyType
 from apilane.model.migration import Migration, Renames
 from apilane.sql.statement import Value
+
+if TYPE_CHECKING:
+    from apilane.sql.script import Script
 
 __all__ = ["Dialect", "Migration", "Renames"]
 
@@ -24,6 +27,10 @@ class Dialect:
 
     name: ClassVar[str]
     sqlalchemy: SQLAlchemyDialect
+    quoted: ClassVar[str] = r"""'(?:[^']|'')*+(?:'|\Z)|"(?:[^"]|"")*+(?:"|\Z)"""
+    """Pattern of a string or quoted identifier, for telling code from text; ``.`` matches line feeds."""
+    comment: ClassVar[str] = r"--[^\n]*+|/\*.*?(?:\*/|\Z)"
+    """Pattern of a comment."""
 
     def column_type(self, property: Property) -> sa.types.TypeEngine[Any]:
         """The column type of data-model.md section 10."""
@@ -74,6 +81,10 @@ class Dialect:
         """Sort keys with nulls first ascending, last descending (B-Q12)."""
         return [column.desc() if descending else column.asc()]
 
+    def text_bytes(self, column: sa.ColumnElement[str]) -> sa.ColumnElement[int]:
+        """Length of a text in bytes, which is at least its length in UTF-16 units."""
+        return sa.func.octet_length(column)
+
     def page(
         self, select: sa.Select[Any], limit: sa.BindParameter[int], offset: sa.BindParameter[int]
     ) -> sa.Select[Any]:
@@ -87,3 +98,11 @@ class Dialect:
         constraints, foreign keys, and the automatic indexes (``Owner``, differentiation, foreign keys).
         """
         raise NotImplementedError
+
+    def script_problems(self, script: Script, entities: Sequence[Entity]) -> list[str]:
+        """Why a script cannot run on the tables of ``entities`` (helper tables included), one sentence each.
+
+        Asked before a definition is applied, without its database. A provider that cannot tell says nothing, and the
+        script's calls fail.
+        """
+        return []

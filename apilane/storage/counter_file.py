@@ -1,35 +1,221 @@
-"""Counters in memory; to be replaced by the shared file."""
+"""The counters of one machine in a memory-mapped file: sliding logs that all its processes share.
+
+A log numbers the uses of a key. One more use is admitted when the ``limit``-th newest one lies outside the window, so
+counting looks at one entry and writes one, however long the log is, and nothing has to be dropped. The newest ``RING``
+entries lie in the slot of the key; of longer logs each full ring is copied to a slot of its own (a page), which expires
+with its newest entry: a page that is gone holds nothing within the window.
+
+Limits above ``ENTRIES_MAX`` are kept in groups: several uses share the entry of the newest of them. So every limit
+takes bounded room (10,000 entries are 116 KB) and is never exceeded, and of a log that long the oldest uses leave the
+window up to a ten-thousandth of the limit at a time. When the grouping changes with the limit, the log begins anew.
+
+Whoever is killed in the middle of an update leaves a log with one use more, or none more. Calls come from the thread of
+the event loop (see ``slot_file``) and wait for no more than another process's update.
+"""
 
 from __future__ import annotations
 
+import struct
 from pathlib import Path
+
+from apilane.storage.slot_file import EXPIRY, HORIZON_MS, NoRoom, SlotFile
+
+__all__ = ["CounterFile"]
+
+ENTRIES_MAX = 10_000
+RING = 11
+USES_MAX = 2**35
+"""A log begins anew then, which a broken number also reaches; pages are numbered with 32 bits."""
+AHEAD_MS = 1000
+"""How far the newest entry may lie ahead of the caller's clock, which was read before the lock was got."""
+
+HEAD = struct.Struct("@qQII")
+"""Expiry; number of uses so far; pages written so far; uses per entry."""
+TIME = struct.Struct("@q")
+RING_AT = HEAD.size
+RING_TIMES = struct.Struct(f"@{RING}q")
+RING_BYTES = RING_TIMES.size
+
+LOG, MEMORY = b"l", b"m"
+"""What a name is for, so that a log and a remembered key never share a slot."""
 
 
 class CounterFile:
-    """Counters of this process."""
+    """``Counters`` in the file at ``path``, made when first used, with ``size_mib`` MiB of slots.
 
-    def __init__(self, path: Path) -> None:
+    A slot takes 128 bytes and holds a key with up to 11 uses; about three quarters of the slots can be in use before
+    the first new key is refused. Windows and memories last 24 hours at most; all uses of one key have one window.
+    All slots of a key lie in one of 64 parts of the file: the longest logs need a file of 10 MiB. A limit may change; a
+    clock that is set back makes nobody wait for more than one window.
+    """
+
+    def __init__(self, path: Path, *, size_mib: int = 64) -> None:
         self._path = path
-        self._logs: dict[bytes, list[int]] = {}
+        self._size_mib = size_mib
+        self._slots: SlotFile | None = None
 
-    async def hit(self, key: bytes, *, limit: int, window_ms: int, now_ms: int) -> int | None:
-        log = [t for t in self._logs.get(key, []) if now_ms - t <= window_ms]
-        self._logs[key] = log
-        if len(log) < limit:
-            log.append(now_ms)
-            return None
-        return window_ms - (now_ms - log[-limit]) if limit else window_ms
-
-    async def take_back(self, key: bytes, *, now_ms: int) -> None:
-        if self._logs.get(key):
-            self._logs[key].pop()
-
-    async def remember(self, key: bytes, *, until_ms: int, now_ms: int) -> bool:
-        known = self._logs.get(key)
-        if known and known[0] > now_ms:
-            return False
-        self._logs[key] = [until_ms]
-        return True
+    def _open(self) -> SlotFile:
+        self._slots = SlotFile(self._path, self._size_mib)
+        return self._slots
 
     def close(self) -> None:
-        self._logs.clear()
+        """Let go of the file; the next call opens it again."""
+        if self._slots is not None:
+            self._slots.close()
+            self._slots = None
+
+    async def hit(self, key: bytes, *, limit: int, window_ms: int, now_ms: int) -> int | None:
+        """Record one use if fewer than ``limit`` lie within the window, and return None; else ms until one may pass.
+
+        With no room for a new key, or for a longer log, the use is refused too.
+        """
+        if limit < 1:
+            return window_ms
+        if window_ms >= HORIZON_MS:
+            raise _too_long(window_ms)
+        slots = self._slots or self._open()
+        name = slots.name(LOG + key)
+        slots.lock(name)
+        try:
+            return _hit(slots, name, limit, window_ms, now_ms)
+        except NoRoom as full:
+            return full.wait_ms
+        finally:
+            slots.unlock(name)
+
+    async def take_back(self, key: bytes, *, now_ms: int) -> None:
+        """Remove the newest entry of a key, if there is one."""
+        slots = self._slots or self._open()
+        name = slots.name(LOG + key)
+        slots.lock(name)
+        try:
+            _take_back(slots, name, now_ms)
+        finally:
+            slots.unlock(name)
+
+    async def remember(self, key: bytes, *, until_ms: int, now_ms: int) -> bool:
+        """Keep ``key`` until then; False when it is kept already, or when there is no room for it."""
+        if until_ms - now_ms >= HORIZON_MS:
+            raise _too_long(until_ms - now_ms)
+        slots = self._slots or self._open()
+        name = slots.name(MEMORY + key)
+        slots.lock(name)
+        try:
+            slot = slots.find(name)
+            if slot is None:
+                slot = slots.claim(name, now_ms)
+            elif now_ms < EXPIRY.unpack_from(slots.memory, slot)[0] <= now_ms + HORIZON_MS:
+                return False
+            EXPIRY.pack_into(slots.memory, slot, until_ms)
+        except NoRoom:
+            return False
+        else:
+            return True
+        finally:
+            slots.unlock(name)
+
+
+def _too_long(span_ms: int) -> ValueError:
+    return ValueError(f"{span_ms} ms are asked for; counters keep less than {HORIZON_MS} ms")
+
+
+# Below: the log of one key, under the lock of its part. Functions, as an object for each use cost 0.5 us.
+
+
+def _hit(slots: SlotFile, name: int, limit: int, window_ms: int, now_ms: int) -> int | None:
+    memory = slots.memory
+    group = 1 if limit <= ENTRIES_MAX else -(-limit // ENTRIES_MAX)
+    uses = pages = 0
+    at_ms = now_ms
+    slot = slots.find(name)
+    if slot is None:
+        slot = slots.claim(name, now_ms)
+    else:
+        expiry, known_uses, known_pages, known_group = HEAD.unpack_from(memory, slot)
+        if expiry > now_ms and known_group == group and known_pages * RING * group <= known_uses < USES_MAX:
+            uses, pages = known_uses, known_pages
+            newest_ms = expiry - window_ms - 1
+            if newest_ms > now_ms + AHEAD_MS:
+                _rewind(slots, name, slot, window_ms, now_ms)
+            elif newest_ms > now_ms:
+                at_ms = newest_ms  # the times of a log never fall
+    if uses >= limit:
+        oldest, newest = (uses - limit) // group, (uses - 1) // group
+        made_ms = _time(slots, name, slot, oldest, pages if oldest <= newest - RING else None)
+        until_ms = min(made_ms, at_ms) + window_ms + 1
+        if until_ms > at_ms:
+            return until_ms - now_ms
+    entry, rest = divmod(uses, group)
+    if rest == 0 and entry % RING == 0 and entry > pages * RING:
+        try:
+            _write_page(slots, name, slot, entry // RING - 1, now_ms)
+        except NoRoom:
+            if limit > RING:
+                raise
+        pages = entry // RING
+    # The number before the time: whoever is killed in between has counted a use that lies outside the window. Not by
+    # pack_into, which clears the place before it writes.
+    memory[slot : slot + RING_AT] = HEAD.pack(at_ms + window_ms + 1, uses + 1, pages, group)
+    TIME.pack_into(memory, slot + RING_AT + entry % RING * TIME.size, at_ms)
+    return None
+
+
+def _take_back(slots: SlotFile, name: int, now_ms: int) -> None:
+    slot = slots.find(name)
+    if slot is None:
+        return
+    expiry, uses, pages, group = HEAD.unpack_from(slots.memory, slot)
+    if expiry <= now_ms or uses == 0 or group == 0:
+        return
+    entry, rest = divmod(uses - 1, group)
+    page, place = divmod(entry, RING)
+    if page < pages:  # the entry is on a page already: the ring becomes that page again
+        pages = page
+        written = slots.find(slots.derived(name, page))
+        if written is not None:
+            _copy_ring(slots, written, slot)
+    slots.memory[slot : slot + RING_AT] = HEAD.pack(expiry, uses - 1, pages, group)
+    if rest == 0:  # what this entry had displaced lay outside the window, or is on a page
+        TIME.pack_into(slots.memory, slot + RING_AT + place * TIME.size, 0)
+
+
+def _time(slots: SlotFile, name: int, slot: int, entry: int, pages: int | None) -> int:
+    """When an entry was made, ``pages`` None: it is in the ring; 0 when nobody keeps it any more."""
+    page, place = divmod(entry, RING)
+    if pages is not None:
+        found = slots.find(slots.derived(name, page)) if page < pages else None
+        if found is None:
+            return 0
+        slot = found
+    time_ms: int = TIME.unpack_from(slots.memory, slot + RING_AT + place * TIME.size)[0]
+    return time_ms
+
+
+def _copy_ring(slots: SlotFile, source: int, target: int) -> None:
+    memory = slots.memory
+    memory[target + RING_AT : target + RING_AT + RING_BYTES] = memory[source + RING_AT : source + RING_AT + RING_BYTES]
+
+
+def _write_page(slots: SlotFile, name: int, slot: int, page: int, now_ms: int) -> None:
+    """Copy the full ring to its page. Raises NoRoom."""
+    page_name = slots.derived(name, page)
+    target = slots.find(page_name)
+    if target is None:
+        target = slots.claim(page_name, now_ms)
+    _copy_ring(slots, slot, target)
+    EXPIRY.pack_into(slots.memory, target, EXPIRY.unpack_from(slots.memory, slot)[0])
+
+
+def _rewind(slots: SlotFile, name: int, slot: int, window_ms: int, now_ms: int) -> None:
+    """The clock was set back: what seems to happen in the future happened now at the latest."""
+    pages = HEAD.unpack_from(slots.memory, slot)[2]
+    places = [slot]
+    for page in range(pages - 1, -1, -1):
+        found = slots.find(slots.derived(name, page))
+        if found is None:
+            break
+        places.append(found)
+    for place in places:
+        times = RING_TIMES.unpack_from(slots.memory, place + RING_AT)
+        RING_TIMES.pack_into(slots.memory, place + RING_AT, *(min(time_ms, now_ms) for time_ms in times))
+        EXPIRY.pack_into(slots.memory, place, now_ms + window_ms + 1)

@@ -12,6 +12,7 @@ __all__ = [
     "MissingObject",
     "NotNullViolation",
     "NumberOutOfRange",
+    "Raised",
     "StatementTimeout",
     "StorageError",
     "Unavailable",
@@ -48,6 +49,10 @@ class ValueTooLong(StorageError):
 
 class NumberOutOfRange(StorageError):
     """A number does not fit its column."""
+
+
+class Raised(StorageError):
+    """The author of the SQL raised it on purpose; its text is meant for callers."""
 
 
 class Deadlock(StorageError):

@@ -13,9 +13,21 @@ from typing import Any, NamedTuple, Protocol, TypeVar, runtime_checkable
 from msgspec import Struct
 
 from apilane.sql.dialect import Dialect
+from apilane.sql.script import Script
 from apilane.sql.statement import Statement, Value
 
-__all__ = ["Driver", "Features", "Result", "Row", "Session", "Step", "Unit"]
+__all__ = [
+    "Driver",
+    "Features",
+    "Result",
+    "ResultSet",
+    "Row",
+    "ScriptStep",
+    "Session",
+    "Step",
+    "Unit",
+    "UnitWithScripts",
+]
 
 Row = tuple[Any, ...]
 T = TypeVar("T")
@@ -28,12 +40,35 @@ class Step(NamedTuple):
     parameters: Sequence[Value] = ()
 
 
+class ScriptStep(NamedTuple):
+    """SQL of an application's developer, with the values of its marks; its ``Result`` has ``sets``.
+
+    Runs with least privileges (``apilane.model.privileges``), under the time limit of its unit, and gives 50,000 rows
+    at most; what a statement has beyond is left out. A unit with such a step runs ``alone``.
+    """
+
+    script: Script
+    values: Mapping[str, Value]
+
+
+class ResultSet(NamedTuple):
+    """What one statement of a script gave. ``booleans``: positions of columns that are declared boolean."""
+
+    columns: tuple[str, ...]
+    booleans: tuple[int, ...]
+    rows: Sequence[Row]
+
+
 class Result(NamedTuple):
-    """What a step gave. ``matched``: rows matched by an update or delete, changed or not."""
+    """What a step gave. ``matched``: rows matched by an update or delete, changed or not.
+
+    ``sets``: of a script, in order; statements without columns add none.
+    """
 
     rows: Sequence[Row] = ()
     matched: int = 0
     inserted_id: int | None = None
+    sets: Sequence[ResultSet] = ()
 
     @property
     def new_id(self) -> int:
@@ -48,6 +83,9 @@ Unit = Generator[Step, Result, T]
 as is one that raises anything else. After a failure a unit may yield reads (to find out what was violated) only where
 ``Features.reads_after_failure`` is set. Units never await and must be repeatable: a driver is given what makes the
 unit, and may make and run it again."""
+
+UnitWithScripts = Generator[Step | ScriptStep, Result, T]
+"""A unit that may also yield scripts; it runs alone."""
 
 
 class Features(Struct, frozen=True, kw_only=True):
@@ -77,12 +115,17 @@ class Session(Protocol):
         """Run a read and give its rows in batches, without holding all of them."""
         ...
 
-    async def run(self, make_unit: Callable[[], Unit[T]], *, single: bool = False) -> T:
+    async def run(self, make_unit: Callable[[], UnitWithScripts[T]], *, single: bool = False, alone: bool = False) -> T:
         """Run a unit in a transaction of its own and return its value once it is durable.
 
-        ``single``: the unit yields at most one step that writes, as its last. Cancelling the caller before the unit
-        began leaves no trace; a unit that has begun is finished or rolled back whole.
+        ``single``: the unit yields at most one step that writes, as its last. ``alone``: no other unit takes part in
+        its transaction, as scripts ask for. Cancelling the caller before the unit began leaves no trace; a unit that
+        has begun is finished or rolled back whole.
         """
+        ...
+
+    async def run_script(self, step: ScriptStep) -> Result:
+        """Run a script in a transaction of its own; one that only reads does not wait for units."""
         ...
 
     async def alter(self, make_unit: Callable[[], Unit[T]]) -> T:

@@ -1,4 +1,7 @@
-"""A caller of one application for tests: builds wire calls and reads errors. Decides nothing; needs ``httpx``."""
+"""A caller of one application for tests: ``apilane.client`` with answers as they came, status and headers included.
+
+Decides nothing; needs ``httpx``.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,8 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple, Self
 
 import httpx
+
+import apilane.client
 
 __all__ = ["PASSWORD", "Client", "WireError", "error_of"]
 
@@ -38,25 +43,37 @@ def error_of(response: httpx.Response) -> WireError:
 class Client:
     """Calls to the application of ``token`` at ``url``, anonymous or with the user token ``user``.
 
+    With ``portal``, ``user`` is an owner token and calls go over the portal channel.
+
     Paths are relative to ``/api/``; keyword arguments become the query string in their order. A body that is not bytes
     is sent as JSON.
     """
 
-    def __init__(self, http: httpx.Client, url: str, token: str, user: str | None = None) -> None:
+    def __init__(
+        self, http: httpx.Client, url: str, token: str, user: str | None = None, *, portal: bool = False
+    ) -> None:
         self.http = http
         self.url = url
         self.token = token
         self.user = user
+        self.portal = portal
+        self.api = apilane.client.Client(url, token, user=user, portal=portal, http=http)
 
     def as_user(self, user: str | None) -> Self:
         """The same caller with another user token; None: anonymous."""
         return type(self)(self.http, self.url, self.token, user)
+
+    def as_owner(self, token: str) -> Self:
+        """The same application with an owner token, on the portal channel."""
+        return type(self)(self.http, self.url, self.token, token, portal=True)
 
     def headers(self) -> dict[str, str]:
         """What identifies the application and the caller."""
         headers = {"x-application-token": self.token}
         if self.user is not None:
             headers["Authorization"] = f"Bearer {self.user}"
+        if self.portal:
+            headers["x-client-id"] = "portal"
         return headers
 
     def send(
@@ -68,11 +85,8 @@ class Client:
         )
 
     def _call(self, method: str, path: str, query: Mapping[str, Any], body: Any = None) -> httpx.Response:
-        target = f"/api/{path}?{httpx.QueryParams(query)}" if query else f"/api/{path}"
-        if body is None:
-            return self.send(method, target)
-        content = body if isinstance(body, bytes) else json.dumps(body).encode()
-        return self.send(method, target, content, {"Content-Type": "application/json"})
+        content = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
+        return self.api.respond(apilane.client.Call(method, f"/api/{path}", _value, dict(query), content))
 
     def get(self, path: str, **query: Any) -> httpx.Response:
         """GET."""
@@ -90,17 +104,15 @@ class Client:
         """DELETE."""
         return self._call("DELETE", path, query)
 
-    # What tests do all the time; each raises AssertionError when the call fails.
+    # What tests do all the time; each raises when the call fails.
 
     def add(self, entity: str, *records: Any) -> list[int]:
         """Data/Post; the new IDs."""
-        ids: list[int] = _value(self.post("Data/Post", list(records), entity=entity))
-        return ids
+        return self.api.post(entity, list(records))
 
     def change(self, entity: str, record: Any) -> int:
         """Data/Put; how many rows matched."""
-        matched: int = _value(self.put("Data/Put", record, entity=entity))
-        return matched
+        return self.api.put(entity, record)
 
     def record(self, entity: str, id: int, **query: Any) -> dict[str, Any]:
         """Data/GetByID."""
@@ -116,13 +128,11 @@ class Client:
     def register(self, name: str, password: str = PASSWORD, **properties: Any) -> int:
         """Account/Register of ``{name}@example.com``; the user ID."""
         user = {"Email": f"{name}@example.com", "Username": name, "Password": password, **properties}
-        id: int = _value(self.post("Account/Register", user))
-        return id
+        return self.api.register(user)
 
     def login(self, name: str, password: str = PASSWORD) -> str:
         """Account/Login by user name; the token."""
-        token: str = _value(self.post("Account/Login", {"Username": name, "Password": password}))["AuthToken"]
-        return token
+        return self.api.as_user(None).login(username=name, password=password).credentials.token
 
     def signed_in(self, name: str, password: str = PASSWORD, **properties: Any) -> Self:
         """Register, log in, and the client of that user."""

@@ -31,12 +31,14 @@ from apilane.services.capabilities import capabilities_of
 from apilane.services.planning import plan_files
 from apilane.settings import ENVIRONMENT_PREFIX, Settings, load_settings
 
-__all__ = ["CHEAP_PASSWORDS", "Server", "free_port"]
+__all__ = ["CHEAP_PASSWORDS", "PATIENT", "Server", "free_port"]
 
 T = TypeVar("T")
 
 CHEAP_PASSWORDS = {"argon2_memory_kib": 8, "argon2_time_cost": 1}
 """Settings that make a password hash cost microseconds; for tests only."""
+PATIENT = {"login_account_failures": 10_000, "login_address_failures": 10_000, "registrations_per_hour": 100_000}
+"""Settings for many sign-ins from one address, which is what tests do."""
 START_TIMEOUT_S = 30.0
 STOP_TIMEOUT_S = 15.0
 

@@ -14,6 +14,8 @@ from apilane.runtime.records import encode
 from apilane.security.identity import Actor
 from apilane.security.tokens import canonical_guid
 from apilane.services import accounts, sessions
+from apilane.services.attempts import Attempts
+from apilane.services.auditing import audited, ids_text
 from apilane.services.confirmation import confirm_email
 from apilane.web.call import Call
 from apilane.web.front import Route
@@ -58,6 +60,11 @@ def _security(application: ApplicationRuntime, actor: Actor) -> list[dict[str, A
     ]
 
 
+def _attempts(call: Call) -> Attempts:
+    throttles = call.application.throttles if call.actor.owner is None else ()
+    return Attempts(throttles, call.application.token, call.client_address)
+
+
 async def user_data(call: Call) -> Reply:
     if call.actor.user_id is None:
         raise unauthorized()
@@ -94,7 +101,13 @@ def account_routes(instance: Instance) -> Mapping[str, Route]:
         body = _typed_body(await call.json())
         email, username, password = _texts(body, "email", "username", "password")
         credentials = sessions.Credentials(email=email, username=username, password=password)
-        done = await sessions.log_in(call.application, credentials, passwords)
+        done = await audited(
+            call.application,
+            call.actor,
+            lambda: sessions.log_in(call.application, credentials, passwords, _attempts(call)),
+            lambda: "Account/Login",
+            lambda done: f"AuthTokens {ids_text([done.token_id])}",
+        )
         return Reply(encode(_SignIn(done.user, done.token, done.token_id)))
 
     async def register(call: Call) -> Reply:
@@ -103,7 +116,14 @@ def account_routes(instance: Instance) -> Mapping[str, Route]:
             raise ApilaneError(Code.EMPTY_BODY)
         if not isinstance(body, dict):
             raise ApilaneError(Code.ERROR)
-        return Reply(b"%d" % await accounts.register(call.application, body, passwords))
+        user_id = await audited(
+            call.application,
+            call.actor,
+            lambda: accounts.register(call.application, body, passwords, _attempts(call)),
+            lambda: "Account/Register Users: 1 to create",
+            lambda user_id: ids_text([user_id]),
+        )
+        return Reply(b"%d" % user_id)
 
     async def change_password(call: Call) -> Reply:
         body = _typed_body(await call.json())
@@ -114,7 +134,14 @@ def account_routes(instance: Instance) -> Mapping[str, Route]:
     async def confirm(call: Call) -> Reply:
         application = call.application
         token = canonical_guid(call.query.get("token", ""))
-        if not await confirm_email(application, token):
+        is_confirmed = await audited(
+            application,
+            call.actor,
+            lambda: confirm_email(application, token),
+            lambda: "Account/Confirm",
+            lambda is_confirmed: "confirmed" if is_confirmed else "unknown or expired token",
+        )
+        if not is_confirmed:
             return _redirect(f"{call.base_url()}/App/{application.token}/Account/Manage/Error")
         target = application.definition.email_confirmation_redirect_url
         return _redirect(target or f"{instance.settings.portal_url.rstrip('/')}/Account/AppEmailConfirmed")

@@ -55,12 +55,14 @@ def _decode(text: bytes) -> str:
     return text.decode("utf-8", "replace")
 
 
-def parse_query(raw: bytes) -> dict[str, str]:
-    """Query parameters by lower-case name; of a repeated one the first value counts."""
+def parse_query(raw: bytes, *, as_typed: bool = False) -> dict[str, str]:
+    """Query parameters by name, lower-case unless ``as_typed``; of a repeated one the first value counts."""
     parameters: dict[str, str] = {}
     for pair in raw.split(b"&"):
         name, _, value = pair.partition(b"=")
-        key = _decode(name).lower()
+        key = _decode(name)
+        if not as_typed:
+            key = key.lower()
         if key and key not in parameters:
             parameters[key] = _decode(value)
     return parameters
@@ -105,6 +107,16 @@ class Call:
         path: bytes = self._scope.get("raw_path") or self._scope["path"].encode()
         query: bytes = self._scope["query_string"]
         return path + b"?" + query if query else path
+
+    @property
+    def last_part(self) -> str:
+        """What stands behind the last slash of the path, a trailing one aside."""
+        path: str = self._scope["path"]
+        return path.rstrip("/").rpartition("/")[2]
+
+    def typed_query(self) -> dict[str, str]:
+        """Query parameters by name as typed, for those whose letter case counts."""
+        return parse_query(self._scope["query_string"], as_typed=True)
 
     @property
     def client_address(self) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from apilane.model.definition import Action
+from apilane.model.definition import Action, RuleKind
 from apilane.runtime.access import Access
 from apilane.runtime.application import EntityRuntime
 from apilane.runtime.instance import Instance
@@ -63,7 +63,10 @@ async def delete(call: Call) -> Reply:
 
 
 async def schema(call: Call) -> Reply:
-    return Reply(schema_document(call.application, call.actor))
+    limit = call.application.permit(RuleKind.Schema, "Schema", call.actor)
+    if limit is not None:
+        await call.count("Schema", RuleKind.Schema.value, limit)
+    return Reply(schema_document(call.application))
 
 
 def data_routes(instance: Instance) -> Mapping[str, Route]:

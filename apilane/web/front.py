@@ -13,9 +13,12 @@ from typing import Any
 
 from apilane.errors import ApilaneError, Code, unauthorized
 from apilane.runtime.instance import Instance
+from apilane.runtime.owners import owns
+from apilane.security.identity import Actor
 from apilane.security.signatures import SIGNATURE_HEADER, check_signature_headers
+from apilane.security.tokens import bearer_token
 from apilane.services.failures import wire_error
-from apilane.storage.errors import MissingObject, StorageError
+from apilane.storage.errors import MissingObject, StatementTimeout, StorageError, Unavailable
 from apilane.web.addresses import client_addresses
 from apilane.web.call import Call, ClientGone, Receive, Scope, Send
 from apilane.web.reply import Reply, error_reply, preflight, send_reply
@@ -51,7 +54,8 @@ class Route:
 
 
 class Front:
-    """The ASGI application in front. ``routes``: by lower-case path without trailing slash.
+    """The ASGI application in front. ``routes``: by lower-case path without trailing slash; one with a trailing slash
+    is for every path with one more part.
 
     ``behind``: the Litestar application for everything else; its ``paths`` in lower case are matched ignoring case.
     """
@@ -99,7 +103,7 @@ class Front:
         """A path that is not in the dictionary as it stands: trailing slash, mount point, unknown; None: not ours."""
         path = self._below_mount(path, scope)
         if path == "/api" or path.startswith("/api/"):
-            return self._routes.get(path, _UNKNOWN)
+            return self._routes.get(path) or self._routes.get(path[: path.rfind("/") + 1], _UNKNOWN)
         return None
 
     async def _lifespan(self, receive: Receive, send: Send) -> None:
@@ -135,13 +139,11 @@ class Front:
         except ApilaneError as error:
             return error_reply(error)
         except StorageError as error:
-            return error_reply(_storage_reply(error, call))
+            return error_reply(_storage_reply(error, call, scope))
         except ClientGone:
             raise
-        except Exception:
-            reference = secrets.token_hex(4)
-            log.exception("unexpected failure %s in %s %s", reference, method, scope["path"])
-            return error_reply(ApilaneError(Code.ERROR, entity=call.entity_name))
+        except Exception as error:
+            return error_reply(_unexpected(error, call, scope))
 
     async def _again(self, call: Call, action: Action) -> Reply:
         """Tables differ from the definition in memory: read it anew and try once more."""
@@ -171,6 +173,10 @@ class Front:
         call.application = application
         if is_signed:
             check_signature_headers(call.headers)
+        if b"x-client-id" in call.headers:
+            call.actor = await self._owner(call)
+            if call.actor.owner is not None:
+                return
         if not application.online:
             raise ApilaneError(Code.SERVICE_UNAVAILABLE, "Application offline.")
         if application.needs:  # B-S13: what nobody enforces closes the application
@@ -193,10 +199,33 @@ class Front:
         if is_signed:
             raise unauthorized()
 
+    async def _owner(self, call: Call) -> Actor:
+        """The owner who calls on the portal channel, else the caller as known so far: any other credential is tried."""
+        header = call.headers.get(b"authorization")
+        if header is not None and call.headers[b"x-client-id"].lower() == b"portal":
+            token = bearer_token(header)
+            user = await self._instance.owners.find(token) if token else None
+            if user is not None and owns(user, call.application.definition):
+                return Actor(owner=user.email)
+        return call.actor
 
-def _storage_reply(error: StorageError, call: Call) -> ApilaneError:
-    log.info("storage refused %s: %s", call.entity_name, error)
-    return wire_error(error, call.entity_name)
+
+def _storage_reply(error: StorageError, call: Call, scope: Scope) -> ApilaneError:
+    reply = wire_error(error, call.entity_name)
+    if reply.code is Code.ERROR:
+        return _unexpected(error, call, scope)
+    # A violated constraint is the caller's business; a database in trouble is the operator's.
+    trouble = isinstance(error, (Unavailable, StatementTimeout))
+    log.log(logging.WARNING if trouble else logging.DEBUG, "storage refused %s: %s", call.entity_name, error)
+    return reply
+
+
+def _unexpected(error: Exception, call: Call, scope: Scope) -> ApilaneError:
+    """Nobody but an owner reads what went wrong; the reference finds it in the log (B-E3)."""
+    reference = secrets.token_hex(4)
+    log.error("unexpected failure %s in %s %s", reference, scope["method"], scope["path"], exc_info=error)
+    told = None if call.actor.owner is None else f"{str(error) or type(error).__name__} (reference {reference})"
+    return ApilaneError(Code.ERROR, told, entity=call.entity_name)
 
 
 def _check_content_type(call: Call) -> None:

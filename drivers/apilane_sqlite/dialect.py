@@ -8,12 +8,14 @@ from typing import Any, ClassVar
 import sqlalchemy as sa
 from sqlalchemy.dialects.sqlite.base import SQLiteDialect as SQLAlchemySQLite
 
-from apilane.model.definition import Property, PropertyType
+from apilane.model.definition import Entity, Property, PropertyType
 from apilane.model.migration import Migration
 from apilane.model.text import fold
 from apilane.sql.dialect import Dialect
+from apilane.sql.script import Script
 from apilane.sql.statement import Value
 from apilane_sqlite import schema
+from apilane_sqlite.script import COMMENT, QUOTED, problems_of
 
 __all__ = ["FOLD_FUNCTION", "SQLiteDialect"]
 
@@ -23,6 +25,8 @@ FOLD_FUNCTION = "apilane_fold"
 
 class SQLiteDialect(Dialect):
     name: ClassVar[str] = "SQLite"
+    quoted: ClassVar[str] = QUOTED
+    comment: ClassVar[str] = COMMENT
 
     def __init__(self) -> None:
         self.sqlalchemy = SQLAlchemySQLite(paramstyle="qmark")
@@ -73,6 +77,10 @@ class SQLiteDialect(Dialect):
 
     def migrate(self, migration: Migration) -> list[str]:
         return schema.migrate(migration)
+
+    def script_problems(self, script: Script, entities: Sequence[Entity]) -> list[str]:
+        """What SQLite says to every statement on empty tables in memory."""
+        return problems_of(script, entities)
 
 
 def _ascii_predicate(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import weakref
 from asyncio import Future, get_running_loop
 from collections.abc import Callable, Iterable, Mapping
@@ -18,6 +19,9 @@ from apilane_sqlite.session import SQLiteSession
 __all__ = ["SQLiteDriver"]
 
 T = TypeVar("T")
+
+SCRIPT_THREADS: Final = 8
+SCRIPT_NICENESS: Final = 10
 
 FEATURES: Final = Features(
     embedded=True,
@@ -50,6 +54,7 @@ class SQLiteDriver:
         self._sessions: weakref.WeakValueDictionary[str, SQLiteSession] = weakref.WeakValueDictionary()
         self._open: set[SQLiteSession] = set()
         self._threads: ThreadPoolExecutor | None = None
+        self._script_threads: ThreadPoolExecutor | None = None
         self._inherited: list[object] = []
         os.register_at_fork(after_in_child=_forgetting(weakref.ref(self)))
 
@@ -67,15 +72,25 @@ class SQLiteDriver:
         """Finish what was accepted in every session, close all connections and threads. Sessions may open again."""
         for session in list(self._sessions.values()):
             await session.close()
-        threads, self._threads = self._threads, None
-        if threads is not None:
-            threads.shutdown()
+        pools = self._threads, self._script_threads
+        self._threads = self._script_threads = None
+        for threads in pools:
+            if threads is not None:
+                threads.shutdown()
 
     # What follows is for sessions.
 
     def in_thread(self, function: Callable[..., T], *arguments: object) -> Future[T]:
         """Run off the loop, in the threads that all sessions share."""
         return get_running_loop().run_in_executor(self._pool(), function, *arguments)
+
+    def in_script_thread(self, function: Callable[..., T], *arguments: object) -> Future[T]:
+        """Run custom SQL off the loop, where it keeps no other read waiting and yields the processor to them."""
+        if self._script_threads is None:
+            self._script_threads = ThreadPoolExecutor(
+                SCRIPT_THREADS, thread_name_prefix="sqlite-script", initializer=_yield_processor
+            )
+        return get_running_loop().run_in_executor(self._script_threads, function, *arguments)
 
     def opened(self, session: SQLiteSession) -> None:
         """Count it, and close the least recently used ones beyond the limit, never one with work in flight."""
@@ -101,9 +116,14 @@ class SQLiteDriver:
     def forget(self) -> None:
         """In a forked child: nothing the parent opened is used, and nothing closed, which would end its locks."""
         self._inherited += [session.forget() for session in self._sessions.values()]
-        self._inherited.append(self._threads)
+        self._inherited += [self._threads, self._script_threads]
         self._open.clear()
-        self._threads = None
+        self._threads = self._script_threads = None
+
+
+def _yield_processor() -> None:
+    if sys.platform == "linux":  # elsewhere it would concern the whole process
+        os.nice(SCRIPT_NICENESS)
 
 
 def _forgetting(driver: weakref.ref[SQLiteDriver]) -> Callable[[], None]:

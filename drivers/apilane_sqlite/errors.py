@@ -14,6 +14,7 @@ from apilane.storage.errors import (
     MissingObject,
     NotNullViolation,
     NumberOutOfRange,
+    Raised,
     StatementTimeout,
     StorageError,
     Unavailable,
@@ -42,6 +43,9 @@ _UNAVAILABLE: Final[dict[type[apsw.Error], str]] = {
     apsw.NoMemError: "ran out of memory",
     apsw.ConnectionClosedError: "was closed meanwhile",
 }
+
+_RESTRICTED: Final = "FOREIGN KEY constraint failed"
+"""SQLite carries ON DELETE RESTRICT out like a trigger that raises; every other text is the author's."""
 
 _COLUMNS: Final = re.compile(r"constraint failed: (?!index ')(.+)")
 _MISSING: Final = re.compile(r"no such (?:table|column|index): |has no column named ")
@@ -97,6 +101,8 @@ def _constraint(error: apsw.ConstraintError) -> StorageError:
             return _of_columns(UniqueViolation, "Value already exists", error)
         case apsw.SQLITE_CONSTRAINT_NOTNULL:
             return _of_columns(NotNullViolation, "Required", error)
+        case apsw.SQLITE_CONSTRAINT_TRIGGER if str(error) != _RESTRICTED:
+            return Raised(str(error))
         case apsw.SQLITE_CONSTRAINT_FOREIGNKEY | apsw.SQLITE_CONSTRAINT_TRIGGER:
             return ForeignKeyViolation("Foreign key constraint violation")
         case apsw.SQLITE_CONSTRAINT_DATATYPE:

@@ -14,9 +14,10 @@ from typing import Any, Final
 import apsw
 
 from apilane.sql.statement import Value
-from apilane.storage.protocol import Row
+from apilane.storage.protocol import Result, Row, ScriptStep
 from apilane_sqlite.connection import PROGRESS_STEPS, Deadline, open_connection
 from apilane_sqlite.errors import FAILURES, translate
+from apilane_sqlite.script import run_script
 
 __all__ = ["Batches", "Readers"]
 
@@ -42,6 +43,23 @@ class Readers:
         try:
             self.limit(connection, ticket)
             return connection.execute(text, parameters).fetchall()
+        except FAILURES as error:
+            raise translate(error, self.path) from error
+        finally:
+            self.give(connection)
+
+    def run(self, step: ScriptStep, ticket: Deadline) -> Result:
+        """A script that only reads, all of it on one state of the database. Raises WritesError when it writes."""
+        connection = self.take()
+        try:
+            self.limit(connection, ticket)
+            connection.execute("BEGIN")
+            try:
+                return run_script(connection, step, reads_only=True)
+            finally:
+                ticket.at = float("inf")
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
         except FAILURES as error:
             raise translate(error, self.path) from error
         finally:

@@ -8,18 +8,20 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Generator, Sequence
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import apsw
 
 from apilane.sql.statement import Statement, Value
-from apilane.storage.protocol import Row, Unit
+from apilane.storage.errors import Unavailable
+from apilane.storage.protocol import Result, Row, ScriptStep, Unit, UnitWithScripts
 from apilane_sqlite.connection import LOOP_PROGRESS_STEPS, Deadline, open_connection
 from apilane_sqlite.errors import FAILURES, is_busy, translate
 from apilane_sqlite.reader import Batches, Readers
-from apilane_sqlite.writer import Writer, WriteRequest
+from apilane_sqlite.script import WritesError
+from apilane_sqlite.writer import WAIT_LIMIT_S, Writer, WriteRequest
 
 if TYPE_CHECKING:
     from apilane_sqlite.driver import SQLiteDriver
@@ -31,6 +33,8 @@ T = TypeVar("T")
 LOOP_LIMIT_S: Final = 0.002
 LOOP_PATIENCE: Final = 4
 BATCH_ROWS: Final = 500
+SCRIPTS_AT_ONCE: Final = 2
+"""Of one database, so that endless ones leave threads to the others."""
 
 LOOP: Final = "loop"
 POOL: Final = "pool"
@@ -58,6 +62,7 @@ class SQLiteSession:
         self._openings = 0
         self._readers = Readers(path, driver.statement_timeout_s)
         self._writer = Writer(path, driver.statement_timeout_s)
+        self._scripts = asyncio.Semaphore(SCRIPTS_AT_ONCE)
 
     async def fetch(self, statement: Statement, parameters: Sequence[Value] = ()) -> Sequence[Row]:
         """Rows of a read; on the loop if it is short, in the pool for some seconds once it was not."""
@@ -99,11 +104,42 @@ class SQLiteSession:
             batches.cancel()
             await asyncio.shield(self._driver.in_thread(batches.close))
 
-    async def run(self, make_unit: Callable[[], Unit[T]], *, single: bool = False) -> T:
-        return await self._write(WriteRequest(make_unit, single=single, alters=False))  # type: ignore[no-any-return]
+    async def run(self, make_unit: Callable[[], UnitWithScripts[T]], *, single: bool = False, alone: bool = False) -> T:
+        return await self._write(WriteRequest(make_unit, single=single, alone=alone))  # type: ignore[no-any-return]
 
     async def alter(self, make_unit: Callable[[], Unit[T]]) -> T:
-        return await self._write(WriteRequest(make_unit, single=False, alters=True))  # type: ignore[no-any-return]
+        return await self._write(WriteRequest(make_unit, alters=True))  # type: ignore[no-any-return]
+
+    async def run_script(self, step: ScriptStep) -> Result:
+        """In threads of their own, beside writers, until a script is found to write; from then on in the writer."""
+        if not step.script.notes:
+            try:
+                return await self._read_by_script(step)
+            except WritesError:
+                step.script.notes = True
+
+        def unit() -> Generator[ScriptStep, Result, Result]:
+            return (yield step)
+
+        return await self.run(unit, alone=True)
+
+    async def _read_by_script(self, step: ScriptStep) -> Result:
+        if self._execute is None:
+            await self._open()
+        self._deadline.at = monotonic()
+        try:
+            await asyncio.wait_for(self._scripts.acquire(), WAIT_LIMIT_S)
+        except TimeoutError:
+            text = f"The scripts of {self.path} were busy for {WAIT_LIMIT_S:.0f} s."
+            raise Unavailable(text) from None
+        ticket = Deadline()
+        try:
+            return await self._driver.in_script_thread(self._readers.run, step, ticket)
+        except asyncio.CancelledError:
+            ticket.cancelled = True
+            raise
+        finally:
+            self._scripts.release()
 
     async def _write(self, request: WriteRequest) -> Any:
         if self._execute is None:
@@ -159,6 +195,7 @@ class SQLiteSession:
         self._connection = self._execute = self._opening = None
         self._readers = Readers(self.path, self._driver.statement_timeout_s)
         self._writer = Writer(self.path, self._driver.statement_timeout_s)
+        self._scripts = asyncio.Semaphore(SCRIPTS_AT_ONCE)
         return inherited
 
     async def _open(self) -> None:

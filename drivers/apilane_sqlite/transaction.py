@@ -13,9 +13,10 @@ from typing import Any, Final, NamedTuple, Protocol
 import apsw
 
 from apilane.storage.errors import ForeignKeyViolation, StorageError, Unavailable
-from apilane.storage.protocol import Result, Step, Unit
+from apilane.storage.protocol import Result, ScriptStep, Step, UnitWithScripts
 from apilane_sqlite.connection import Deadline, FileLock, open_connection
 from apilane_sqlite.errors import FAILURES, translate
+from apilane_sqlite.script import run_script
 
 __all__ = ["Outcome", "Writing", "WritingConnection"]
 
@@ -28,7 +29,7 @@ BUSY_TIMEOUT_MS: Final = 1000
 class Writing(Protocol):
     """What is known here of a request to write."""
 
-    make_unit: Callable[[], Unit[Any]]
+    make_unit: Callable[[], UnitWithScripts[Any]]
     single: bool
 
     def begin(self) -> bool:
@@ -77,14 +78,30 @@ class WritingConnection:
                     return self._one_by_one(outcomes)
             return self._finish(connection, outcomes)
 
+    def run_alone(self, request: Writing) -> Outcome:
+        """Run a request, not begun yet, in a transaction of its own."""
+        with self._locked() as connection:
+            self._begin(connection)
+            if not request.begin():
+                connection.execute("ROLLBACK")
+                return Outcome(request)
+            outcome = self._run(connection, request)
+            if outcome.error is None:
+                return self._finish(connection, [outcome])[0]
+            self._deadline.at = float("inf")
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            return outcome
+
     def alter(self, request: Writing) -> Outcome:
         """Run a request for new tables, not begun yet, alone and unhurried; foreign keys are checked at the end."""
         with self._locked() as connection:
-            if not request.begin():
-                return Outcome(request)
             connection.execute("PRAGMA foreign_keys = OFF")  # does nothing inside a transaction
             try:
                 self._begin(connection)
+                if not request.begin():
+                    connection.execute("ROLLBACK")
+                    return Outcome(request)
                 self._deadline.at = float("inf")
                 outcome = self._drive_alone(connection, request)
                 if outcome.error is None:
@@ -202,16 +219,17 @@ class WritingConnection:
         elif changed:  # without a savepoint the whole group goes, and the others run again
             connection.execute("ROLLBACK")
 
-    def _drive(self, connection: apsw.Connection, unit: Unit[Any]) -> object:
+    def _drive(self, connection: apsw.Connection, unit: UnitWithScripts[Any]) -> object:
         """Step by step to the unit's value; failures are thrown into it."""
         try:
             step = unit.send(None)  # type: ignore[arg-type]  # how a generator starts
             while True:
                 try:
                     result = _execute(connection, step)
-                except FAILURES as error:
+                except (*FAILURES, StorageError) as error:
                     failure = translate(error, self._path)
-                    failure.__cause__ = error
+                    if failure is not error:
+                        failure.__cause__ = error
                     if not connection.in_transaction:
                         raise _TransactionLostError(_last_words(unit, failure)) from error
                     step = unit.throw(failure)
@@ -221,7 +239,9 @@ class WritingConnection:
             return end.value
 
 
-def _execute(connection: apsw.Connection, step: Step) -> Result:
+def _execute(connection: apsw.Connection, step: Step | ScriptStep) -> Result:
+    if isinstance(step, ScriptStep):
+        return run_script(connection, step)
     statement, parameters = step
     rows = connection.execute(statement.text, parameters).fetchall()
     if not statement.writes:
@@ -230,7 +250,7 @@ def _execute(connection: apsw.Connection, step: Step) -> Result:
     return Result(rows, connection.changes(), inserted)
 
 
-def _last_words(unit: Unit[Any], failure: StorageError) -> BaseException:
+def _last_words(unit: UnitWithScripts[Any], failure: StorageError) -> BaseException:
     """The error a unit makes of ``failure``; it cannot go on."""
     try:
         unit.throw(failure)

@@ -17,7 +17,7 @@ from time import monotonic
 from typing import Any, Final
 
 from apilane.storage.errors import StorageError, Unavailable
-from apilane.storage.protocol import Unit
+from apilane.storage.protocol import UnitWithScripts
 from apilane_sqlite.errors import is_busy
 from apilane_sqlite.transaction import Outcome, WritingConnection
 
@@ -31,11 +31,19 @@ WAIT_LIMIT_S: Final = 20.0
 class WriteRequest:
     """One unit on its way. ``claim`` is taken once: by the thread that begins the unit, or by who gives it up."""
 
-    __slots__ = ("alters", "answered", "claim", "expires_at", "future", "loop", "make_unit", "single")
+    __slots__ = ("alone", "alters", "answered", "claim", "expires_at", "future", "loop", "make_unit", "single")
 
-    def __init__(self, make_unit: Callable[[], Unit[Any]], *, single: bool, alters: bool) -> None:
+    def __init__(
+        self,
+        make_unit: Callable[[], UnitWithScripts[Any]],
+        *,
+        single: bool = False,
+        alone: bool = False,
+        alters: bool = False,
+    ) -> None:
         self.make_unit = make_unit
         self.single = single
+        self.alone = alone or alters
         self.alters = alters
         self.loop = asyncio.get_running_loop()
         self.future: asyncio.Future[Any] = self.loop.create_future()
@@ -119,8 +127,8 @@ class Writer:
         while self._wait():
             self._taken.clear()
             try:
-                if self._held is not None and self._held.alters:
-                    outcomes = self._alter(database)
+                if self._held is not None and self._held.alone:
+                    outcomes = self._run_alone(database)
                 else:
                     outcomes = database.commit(self._take)
             except Exception as error:  # whoever is concerned gets it; the thread goes on
@@ -145,7 +153,7 @@ class Writer:
         return True
 
     def _take(self) -> WriteRequest | None:
-        """The next unit for the group under way; schema changes wait for its end."""
+        """The next unit for the group under way; what runs alone waits for its end."""
         while True:
             request, self._held = self._held, None
             if request is None:
@@ -155,17 +163,17 @@ class Writer:
                     return None
                 if request is None:
                     continue
-            if request.alters:
+            if request.alone:
                 self._held = request
                 return None
             self._taken.append(request)
             if request.begin():
                 return request
 
-    def _alter(self, database: WritingConnection) -> list[Outcome]:
+    def _run_alone(self, database: WritingConnection) -> list[Outcome]:
         request = self._held
         assert request is not None  # noqa: S101  # just looked at
-        outcome = database.alter(request)
+        outcome = database.alter(request) if request.alters else database.run_alone(request)
         self._held = None
         return [outcome]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import pty
 import subprocess
@@ -56,10 +55,7 @@ def test_apply_prints_name_and_token_on_stdout_and_the_rest_on_stderr(folder: Pa
 
 def test_the_recorded_application_is_applied(folder: Path) -> None:
     """The application of the recorded calls can be made, and its export changes nothing."""
-    document = json.loads(SHOP.read_text())
-    for rule in document["Security"]:
-        rule.pop("RateLimit", None)
-    assert applied(folder, json.dumps(document), name="shop.json").exit_code == 0
+    assert applied(folder, SHOP.read_text(), name="shop.json").exit_code == 0
     for format in ("yaml", "json"):
         assert run("export", "Shop", "--format", format, "--output", f"out.{format}").exit_code == 0
         assert "nothing to change" in run("apply", f"out.{format}").stderr
@@ -166,3 +162,62 @@ def test_added_properties_and_renames_keep_records(folder: Path) -> None:
     assert list(connection.execute('SELECT "Label", "Price" FROM "Goods"')) == [("kept", None)]
     connection.close()
     assert "nothing to change" in applied(folder, changed).stderr
+
+
+FILLED = "Apilane: 1\nApplication: {Name: Shop}\nEntities: [{Name: Items, Properties: [{Name: Title}, {Name: Code}]}]\n"
+
+
+@pytest.fixture
+def filled(folder: Path) -> Path:
+    """``Shop`` with three items; the file of its database."""
+    token = applied(folder, FILLED).stdout.split()[1]
+    path = folder / "data" / "apps" / token / "data.db"
+    connection = apsw.Connection(str(path))
+    connection.execute('INSERT INTO "Items" ("Created", "Title") VALUES (0, \'a\'), (0, \'bb\'), (0, NULL)')
+    connection.close()
+    return path
+
+
+def test_a_dry_run_counts_the_records(folder: Path, filled: Path) -> None:
+    """What loses data says of how many records, before anybody is asked."""
+    shorter = FILLED.replace("{Name: Title}, {Name: Code}", "{Name: Title, Maximum: 2}")
+    done = applied(folder, shorter, "--dry-run")
+    assert done.exit_code == 0
+    assert "Properties[Title].Maximum: null -> 2  (2 records)  LOSES DATA" in done.stderr
+    assert "Properties[Code]: with all its values  (0 records)  LOSES DATA" in done.stderr
+    assert (
+        "Entities[Items]: with all its records  (3 records)  LOSES DATA" in applied(folder, EMPTY, "--dry-run").stderr
+    )
+
+
+@pytest.mark.parametrize("options", [("--dry-run",), ("--yes",), ()])
+def test_records_that_do_not_fit_are_named(folder: Path, filled: Path, options: tuple[str, ...]) -> None:
+    """Whoever asks, a change that records break is refused with their IDs before anybody is asked; exit code 1."""
+    before = exported()
+    done = applied(folder, FILLED.replace("{Name: Title}", "{Name: Title, Maximum: 1, Required: true}"), *options)
+    assert (done.exit_code, done.stdout) == (1, "")
+    assert "Shop: Entities[Items].Properties[Title].Maximum: 1 record longer than 1 (ID 2)" in done.stderr
+    assert "Shop: Entities[Items].Properties[Title].Required: 1 record without a value (ID 3)" in done.stderr
+    assert "nothing was changed" in done.stderr
+    assert exported() == before
+
+
+def test_changed_by_somebody_else_meanwhile(folder: Path, filled: Path) -> None:
+    """Who agrees to a plan that somebody else's change has overtaken changes nothing and is told so."""
+    (folder / "mine.yaml").write_text(EMPTY)
+    ours, theirs = pty.openpty()
+    command = [sys.executable, "-c", "from apilane.cli.main import main; main()", "apply", "mine.yaml"]
+    with subprocess.Popen(command, stdin=theirs, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as asking:
+        assert asking.stderr is not None
+        said = b""
+        while b"Go on?" not in said:
+            said += os.read(asking.stderr.fileno(), 1000)
+        assert applied(folder, FILLED.replace("Name: Code", "Name: Note"), "--yes").exit_code == 0
+        after = exported()
+        os.write(ours, b"y\n")
+        said = asking.communicate(timeout=60)[1]
+    os.close(ours)
+    os.close(theirs)
+    assert asking.returncode == 1
+    assert b"changed by somebody else since the plan was made" in said
+    assert exported() == after

@@ -20,6 +20,7 @@ from apilane.model.definition import ApplicationDefinition, Constraint, Entity, 
 from apilane.model.migration import Migration
 from apilane.model.plan import Plan, PlanLine
 from apilane.model.system import HELPER_TABLES, custom_entity
+from apilane.security.encryption import Cipher
 from apilane.services.applying import application_address, apply_plan, recover, recover_all
 from apilane.services.tables import ApplicationTables
 from apilane.sql.statement import Statement
@@ -92,7 +93,8 @@ async def change_tables(
     stored = await instance.store.pending(after.token)
     tables = ApplicationTables(driver, application_address(instance.settings, after, stored.secrets))
     migration = plan_of(before, after).migration
-    await tables.change(driver.dialect.migrate(migration), to, new=before is None)
+    ddl, cipher = driver.dialect.migrate(migration), Cipher(stored.secrets.encryption_key)
+    await tables.change(migration, ddl, to, cipher=cipher, new=before is None, report=lambda *_: None)
     await tables.close()
 
 
@@ -185,7 +187,10 @@ def test_refused_by_the_data(open_instance, definition, tmp_path: Path) -> None:
         async with open_instance(tmp_path) as instance:
             first = await apply(instance, None, shop)
             await add_products(instance, shop, ["same", "same"])
-            with pytest.raises(ConfigurationError, match=r"last whole definition.*Products.*unique"):
+            with pytest.raises(
+                ConfigurationError,
+                match=r"(?s)last whole definition.*Products.*Unique Title.*2 records with equal values \(ID 1, 2\)",
+            ):
                 await apply(instance, shop, unique)
             assert await instance.store.application(shop.token) == first
             assert await instance.store.pending_tokens() == []

@@ -11,12 +11,15 @@ from typing import Any
 import httpx
 import pytest
 
+from apilane.services.owner_sign_in import owner_token
 from apilane.testing.client import Client
-from apilane.testing.server import CHEAP_PASSWORDS, Server
+from apilane.testing.server import CHEAP_PASSWORDS, PATIENT, Server
 
 DATA = Path(__file__).parents[1] / "data"
 
 NewClient = Callable[..., Client]
+AsOwner = Callable[..., Client]
+ADMIN = "admin@example.com"
 
 
 @pytest.fixture(scope="session")
@@ -30,7 +33,7 @@ def http() -> Iterator[httpx.Client]:
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """``apilane serve`` with one worker; it looks for changed applications often, to save tests' time."""
     folder = tmp_path_factory.mktemp("server") / "data"
-    with Server(folder, settings={**CHEAP_PASSWORDS, "definition_poll_s": 0.05}) as running:
+    with Server(folder, settings={**CHEAP_PASSWORDS, **PATIENT, "definition_poll_s": 0.05}) as running:
         yield running
 
 
@@ -41,7 +44,7 @@ def _manifest(name: str) -> dict[str, Any]:
 
 @pytest.fixture(scope="session")
 def shop_manifest() -> dict[str, Any]:
-    """The shop without its rate limit, which nothing in a bare server enforces. Copy before changing it."""
+    """The shop without its rate limit, which would count what other tests do. Copy before changing it."""
     manifest = _manifest("shop.json")
     for rule in manifest["Security"]:
         rule.pop("RateLimit", None)
@@ -75,3 +78,13 @@ def shop(new_application: NewClient, shop_manifest: dict[str, Any]) -> Client:
 def lab(new_application: NewClient, lab_manifest: dict[str, Any]) -> Client:
     """A fresh lab for a file of tests."""
     return new_application(lab_manifest)
+
+
+@pytest.fixture(scope="session")
+def as_owner(server: Server) -> AsOwner:
+    """The client of an application on the portal channel: as the instance admin, or as a collaborator of any one."""
+
+    def sign_in(client: Client, email: str = ADMIN, life_ms: int | None = None) -> Client:
+        return client.as_owner(server.with_store(lambda store, _hooks: owner_token(store, email, life_ms)))
+
+    return sign_in

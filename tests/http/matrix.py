@@ -40,11 +40,12 @@ WRITABLE_OF_USERS = ("Email", "Username", "Roles")
 
 @dataclass(frozen=True)
 class Seat:
-    """A caller before it has an ID: None for ``name`` is the anonymous one."""
+    """A caller before it has an ID: None for ``name`` is the anonymous one, or with ``is_owner`` the owner."""
 
     name: str | None
     roles: tuple[str, ...] = ()
     tenant: int | None = None
+    is_owner: bool = False
 
 
 @dataclass
@@ -129,6 +130,7 @@ def _rules(entity: EntityModel, role: str, position: int) -> Iterator[Rule]:
 
 
 ANONYMOUS = Seat(None)
+OWNER = Seat(None, is_owner=True)
 
 
 def _users(role_sets: list[tuple[str, ...]]) -> list[Seat]:
@@ -151,18 +153,16 @@ def _kind(tenant: bool) -> str:
 
 def _by_roles() -> Family:
     entities = system_entities()
-    for tenant, tracked in product((False, True), repeat=2):
-        name = f"{_kind(tenant)}_{'Tracked' if tracked else 'Untracked'}"
-        entities.append(custom_entity(name, tenant=tenant, tracked=tracked))
+    entities += [custom_entity(_kind(tenant), tenant=tenant, tracked=tenant) for tenant in (False, True)]
     rules = [
         rule for entity in entities for position, role in enumerate(ROLES) for rule in _rules(entity, role, position)
     ]
-    return Family("roles", entities, rules, [ANONYMOUS, *_users([*_SINGLE, *_PAIRS])])
+    return Family("roles", entities, rules, [ANONYMOUS, OWNER, *_users([*_SINGLE, *_PAIRS])])
 
 
 def _with_base(name: str, base_role: str) -> Family:
     """Every grant of ``base_role``, joined by every single custom role."""
-    family = Family(name, system_entities(), [], [ANONYMOUS, *_users(_SINGLE)])
+    family = Family(name, system_entities(), [], [ANONYMOUS, OWNER, *_users(_SINGLE)])
     for position, tenant in product(range(len(GRANTS)), (False, True)):
         entity = custom_entity(f"Base_{_letter(position)}_{_kind(tenant)}", tenant=tenant, tracked=position % 2 == 1)
         family.entities.append(entity)
@@ -172,10 +172,10 @@ def _with_base(name: str, base_role: str) -> Family:
     return family
 
 
-def _joined(name: str, first: str, second: str, pairs: list[tuple[int, int]], seats: list[Seat]) -> Family:
-    """Every grant of one base role with every grant of the other."""
+def _joined(name: str, first: str, second: str, pairs: list[tuple[int, int, bool]], seats: list[Seat]) -> Family:
+    """Grants of one base role with grants of the other: pairs of positions, and whether the entity has tenants."""
     family = Family(name, system_entities(), [], seats)
-    for (left, right), tenant in product(pairs, (False, True)):
+    for left, right, tenant in pairs:
         title = f"Join_{_letter(left)}{_letter(right)}_{_kind(tenant)}"
         entity = custom_entity(title, tenant=tenant, tracked=(left + right) % 2 == 1)
         family.entities.append(entity)
@@ -186,8 +186,9 @@ def _joined(name: str, first: str, second: str, pairs: list[tuple[int, int]], se
 def families() -> dict[str, Family]:
     """Fresh models of all five applications."""
     positions = range(len(GRANTS))
-    every = list(product(positions, positions))
-    distinct = [(left, right) for left, right in every if left < right]
+    # Of two grants joined either way round, one way has tenants and the other has none.
+    every = [(left, right, left < right) for left, right in product(positions, positions)]
+    distinct = [(left, right, tenant) for left, right in combinations(positions, 2) for tenant in (False, True)]
     made = [
         _by_roles(),
         _with_base("anonymous", "ANONYMOUS"),
@@ -218,7 +219,9 @@ def new_rows(entity: EntityModel, caller: Caller, bystander: int, first_id: int)
 
 
 def role_kind(caller: Caller) -> str:
-    """anonymous, authenticated (no role), one or two."""
+    """owner, anonymous, authenticated (no role), one or two."""
+    if caller.is_owner:
+        return "owner"
     return "anonymous" if caller.user_id is None else ("authenticated", "one", "two")[len(caller.roles)]
 
 

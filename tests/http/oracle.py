@@ -37,11 +37,12 @@ class Rule:
 
 @dataclass(frozen=True)
 class Caller:
-    """Who asks; ``user_id`` None: anonymous."""
+    """Who asks; ``user_id`` None: anonymous, or an owner of the application."""
 
     user_id: int | None = None
     roles: frozenset[str] = frozenset()
     tenant: int | None = None
+    is_owner: bool = False
 
     def has_role(self, role: str) -> bool:
         """Role names are exact."""
@@ -90,15 +91,28 @@ class Oracle:
         return [rule for rule in self._rules.get((entity.name, action), []) if caller.has_role(rule.role)]
 
     def grant(self, caller: Caller, entity: EntityModel, action: str) -> Grant | None:
-        """Union of the property lists; Owned if any rule says so (B-S1). None: nothing grants the action."""
+        """Union of the property lists; Owned if any rule says so (B-S1). None: nothing grants the action.
+
+        Owners are granted everything, rules or not.
+        """
+        if caller.is_owner:
+            return Grant(frozenset(entity.properties), owned=False)
         rules = self.rules(caller, entity, action)
         if not rules:
             return None
         union = frozenset(name for rule in rules for name in rule.properties)
         return Grant(union, any(rule.record == "Owned" for rule in rules))
 
+    def writable(self, caller: Caller, entity: EntityModel) -> Mapping[str, Any]:
+        """``EntityModel.writable``, and for owners the differentiation property (B-D11)."""
+        if caller.is_owner and entity.has_tenant:
+            return {**entity.writable, self.tenant_column: None}
+        return entity.writable
+
     def reaches(self, caller: Caller, entity: EntityModel, grant: Grant, row: Row) -> bool:
         """Whether a row is within record scope and differentiation."""
+        if caller.is_owner:
+            return True
         if entity.has_tenant and row[self.tenant_column] != caller.tenant:
             return False
         if not grant.owned:
@@ -135,14 +149,15 @@ class Oracle:
         if forbidden:
             message = f"Property '{forbidden}' is not allowed on this filter"
             return refusal("INVALID_FILTER_PARAMETER", message, entity=entity.name)
-        keys = [*(schema_name(entity, typed) for typed in sort), "ID"]
-        for typed, key in zip(sort, keys, strict=False):
-            if key not in readable:
+        keys = {typed: name for typed in sort if (name := schema_name(entity, typed))}
+        for typed, name in keys.items():
+            if name not in readable:
                 message = f"Invalid sort parameter. Property '{typed}' is not allowed"
                 return refusal("INVALID_SORT_PARAMETER", message, entity=entity.name)
         found = [row for row in entity.rows.values() if self.reaches(caller, entity, grant, row)]
         found = [row for row in found if _matches(filter, entity, row)]
-        found.sort(key=lambda row: [(row[key] is not None, row[key] or 0) for key in keys])
+        order = [*keys.values(), "ID"]
+        found.sort(key=lambda row: [(row[name] is not None, row[name] or 0) for name in order])
         shown = _picked(readable, properties)
         return 200, {"Data": [{name: row[name] for name in shown} for row in found[:size]], "Total": len(found)}
 
@@ -163,8 +178,9 @@ class Oracle:
         grant = self.grant(caller, entity, "put")
         if grant is None:
             return refusal("UNAUTHORIZED", "Unauthorized", entity=entity.name)
+        writable = self.writable(caller, entity)
         changes = [
-            {name: value for key, value in sent.items() if (name := schema_name(entity, key)) in entity.writable
+            {name: value for key, value in sent.items() if (name := schema_name(entity, key)) in writable
              and name in grant.properties}
             for sent in body
         ]  # fmt: skip
@@ -188,12 +204,11 @@ class Oracle:
             return refusal("ERROR", "Not allowed", entity=entity.name)
         if not grant.properties & set(entity.writable):
             return refusal("NO_PROPERTIES_PROVIDED", "No properties provided", entity=entity.name)
-        row = {
-            name: body.get(name) if name in grant.properties else default for name, default in entity.writable.items()
-        }
+        writable = self.writable(caller, entity)
+        row = {name: body.get(name) if name in grant.properties else default for name, default in writable.items()}
         if entity.has_owner:
             row["Owner"] = caller.user_id
-        if entity.has_tenant:
+        if entity.has_tenant and not caller.is_owner:
             row[self.tenant_column] = caller.tenant
         return 200, row
 

@@ -38,9 +38,11 @@ class Pipeline:
         self._buffer = b""
         self.calls = 0
 
-    def ask(self, token: str | None, requests: Sequence[Request]) -> list[tuple[int, Any]]:
-        """Status and decoded body of each request, in order; ``token`` None: anonymous."""
+    def ask(self, token: str | None, requests: Sequence[Request], *, portal: bool = False) -> list[tuple[int, Any]]:
+        """Status and decoded body of each request, in order; ``token`` None: anonymous; ``portal``: an owner's."""
         head = self._head if token is None else f"{self._head}Authorization: Bearer {token}\r\n"
+        if portal:
+            head += "x-client-id: portal\r\n"
         self._socket.sendall(b"".join(_bytes(head, request) for request in requests))
         self.calls += len(requests)
         return [self._answer() for _ in requests]

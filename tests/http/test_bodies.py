@@ -156,6 +156,8 @@ def test_scalars(lab: Client, body: Any) -> None:
     """A scalar is an error, also as an element or as JSON text, and nothing is stored (B-W6)."""
     total = lab.get("Data/Get", entity="Values", getTotal="true").json()["Total"]
     assert error_of(lab.send("POST", POST, json.dumps(body).encode(), JSON)) == WRONG
+    if not isinstance(body, list):
+        assert error_of(lab.send("PUT", "/api/Data/Put?entity=Values", json.dumps(body).encode(), JSON)) == WRONG
     assert lab.get("Data/Get", entity="Values", getTotal="true").json()["Total"] == total
 
 

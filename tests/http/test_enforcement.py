@@ -20,8 +20,8 @@ CLOSED = WireError("SERVICE_UNAVAILABLE", "Service unavailable")
 
 @pytest.fixture(scope="module")
 def bare(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A server that loads no plugin but the one for user tokens."""
-    settings = {**CHEAP_PASSWORDS, "definition_poll_s": 0.05, "plugins": "auth"}
+    """A server that loads no plugin at all."""
+    settings = {**CHEAP_PASSWORDS, "definition_poll_s": 0.05, "plugins": ""}
     with Server(tmp_path_factory.mktemp("bare") / "data", settings=settings) as running:
         yield running
 
@@ -99,11 +99,9 @@ def test_offline_is_told_first(bare: Server, client: Client) -> None:
 @pytest.mark.parametrize("signature", ["", "x", "AAAA", "q3wdq6o8ufsMo87/rwZOtwBTF6+UUwLB50VyNF9gyxA="])
 def test_signed(client: Client, signature: str) -> None:
     """A request with signature headers nobody can verify is 401, also where anonymous access would do."""
-    user = client.as_user(client.post("Account/Login", {}).text)
     headers = {"x-auth-signature": signature, "x-auth-keyid": "1", "x-auth-timestamp": "1750000000000"}
-    for caller in (client, user):
-        for method, target in CALLS:
-            assert error_of(caller.send(method, f"/api/{target}", headers=headers)).code == "UNAUTHORIZED"
+    for method, target in CALLS:
+        assert error_of(client.send(method, f"/api/{target}", headers=headers)).code == "UNAUTHORIZED"
 
 
 @pytest.mark.parametrize(
@@ -123,6 +121,18 @@ def test_malformed_signature_headers(client: Client, key: str | None, timestamp:
     sent = {name: value for name, value in headers.items() if value is not None}
     response = client.send("GET", "/api/Data/Get?entity=Categories", headers=sent)
     assert error_of(response) == WireError("UNAUTHORIZED", message)
+
+
+def test_tokens_stand_for_nobody(client: Client) -> None:
+    """Without the plugin that reads user tokens every caller is anonymous, also right after a login."""
+    assert client.signed_in("unheard").is_anonymous()
+
+
+def test_custom_endpoint(client: Client) -> None:
+    """A custom endpoint whose kind nobody brings is kept and answers 404."""
+    response = client.get("Custom/CheapProducts", MaxPrice=5)
+    assert response.status_code == 404
+    assert error_of(response) == WireError("NOT_FOUND", "Not found")
 
 
 def test_key_without_signature(client: Client) -> None:

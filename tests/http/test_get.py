@@ -191,13 +191,21 @@ FILTERS: list[tuple[Any, list[int]]] = [
     ({"logic": "or", "filters": [_leaf("Group", "eq", 1), _leaf("Flag", "eq", True)]}, [1, 2, 3]),
     ({"Logic": 1, "Filters": [_leaf("Group", "eq", 1), _leaf("Flag", "eq", True)]}, [1, 2, 3]),
     ({"Filters": [_leaf("Group", "eq", 1), _leaf("Flag", "eq", True)]}, [1]),
-    ({"Logic": "AND", "Filters": [_leaf("Group", "eq", 1), {"Logic": "OR", "Filters": [
-        _leaf("Price", "g", 100), _leaf("Flag", "eq", True)]}]}, [1, 2]),
+    (
+        {
+            "Logic": "AND",
+            "Filters": [
+                _leaf("Group", "eq", 1),
+                {"Logic": "OR", "Filters": [_leaf("Price", "g", 100), _leaf("Flag", "eq", True)]},
+            ],
+        },
+        [1, 2],
+    ),
     ({"Logic": "AND", "Filters": []}, NO_CONDITION),
     ({"Logic": "AND", "Filters": [{"Logic": "OR", "Filters": []}, _leaf("Group", "eq", 1)]}, [1, 2]),
     (None, NO_CONDITION),
     ("  ", NO_CONDITION),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("filter", "ids"), FILTERS, ids=lambda value: json.dumps(value)[:60])

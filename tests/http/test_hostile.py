@@ -17,22 +17,19 @@ from apilane.testing.client import Client, error_of
 from apilane.testing.server import Server
 
 JSON = {"Content-Type": "application/json"}
+SILENCE_S = 0.3
 
 
 def _exchange(url: str, request: bytes, *, then: bytes = b"") -> bytes:
-    """What the server answers to raw bytes until it closes, or pauses for a moment."""
+    """What the server answers to raw bytes until it closes, or is silent for a moment."""
     host, port = url.removeprefix("http://").split(":")
     received = b""
-    with socket.create_connection((host, int(port)), timeout=5) as connection:
+    with socket.create_connection((host, int(port)), timeout=SILENCE_S) as connection:
         try:
-            connection.sendall(request)
-            if then:
-                connection.sendall(then)
-            connection.shutdown(socket.SHUT_WR)
-            connection.settimeout(2)
+            connection.sendall(request + then)
             while part := connection.recv(65536):
                 received += part
-        except OSError:
+        except OSError:  # silent, or closed while we were still sending
             pass
     return received
 
@@ -220,24 +217,19 @@ BOMBS: dict[str, Callable[[], str]] = {
 def test_filter_bomb(lab: Client, name: str) -> None:
     """A filter of any size or depth is answered quickly."""
     started = time.monotonic()
-    response = lab.get("Data/Get", entity="Values", filter=BOMBS[name]())
+    status, body = _ask(lab, f"/api/Data/Get?entity=Values&filter={quote(BOMBS[name]())}")
     assert time.monotonic() - started < 2
-    if response.status_code == 200:
-        assert response.json()["Data"] == [] or name in (
-            "long list",
-            "tiny exponent",
-            "many keys",
-            "wide",
-            "many digits",
-        )
-    elif response.content and response.status_code != 414:
-        assert error_of(response).code == "INVALID_FILTER_PARAMETER"
+    assert status in (200, 414) or body["Code"] == "INVALID_FILTER_PARAMETER"
 
 
 @pytest.mark.parametrize(
     "sort",
-    ["[" * 50_000, "[" + '{"Property":"ID","Direction":"ASC"},' * 1000 + '{"Property":"ID","Direction":"ASC"}]']
-    + ['[{"Property":"Text; DROP TABLE","Direction":"ASC"}]', '[{"Property":"Text","Direction":"ASC; DROP TABLE"}]'],
+    [
+        "[" * 50_000,
+        "[" + '{"Property":"ID","Direction":"ASC"},' * 1000 + '{"Property":"ID","Direction":"ASC"}]',
+        '[{"Property":"Text; DROP TABLE","Direction":"ASC"}]',
+        '[{"Property":"Text","Direction":"ASC; DROP TABLE"}]',
+    ],
     ids=["deep", "many", "property", "direction"],
 )
 def test_sort_bomb(lab: Client, sort: str) -> None:
@@ -245,7 +237,7 @@ def test_sort_bomb(lab: Client, sort: str) -> None:
     started = time.monotonic()
     status, body = _ask(lab, f"/api/Data/Get?entity=Values&sort={quote(sort)}")
     assert time.monotonic() - started < 2
-    assert status == 200 or body["Code"] == "INVALID_SORT_PARAMETER"
+    assert status in (200, 414) or body["Code"] == "INVALID_SORT_PARAMETER"
 
 
 HOSTILE_VALUES: list[Any] = [
@@ -281,6 +273,6 @@ def test_values(lab: Client, name: str) -> None:
 def test_slow_sender(lab: Client) -> None:
     """A client that sends half a body and goes away leaves nothing behind."""
     before = lab.get("Data/Get", entity="Values", getTotal="true", pageSize=1).json()["Total"]
-    head = "POST /api/Data/Post?entity=Values HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 100\r\n"
-    _exchange(lab.url, f'{head}x-application-token: {lab.token}\r\n\r\n{{"Text":'.encode())
+    head = "POST /api/Data/Post?entity=Values HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+    _exchange(lab.url, f'{head}Content-Length: 100\r\nx-application-token: {lab.token}\r\n\r\n{{"Text":'.encode())
     assert lab.get("Data/Get", entity="Values", getTotal="true", pageSize=1).json()["Total"] == before

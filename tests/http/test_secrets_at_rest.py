@@ -1,4 +1,4 @@
-"""What must not lie about in clear: passwords, tokens, encrypted values, in any file of the instance (B-D3, B-D4, B-D13)."""
+"""What no file of the instance may hold in clear: passwords, tokens, encrypted values (B-D3, B-D4, B-D13)."""
 
 from __future__ import annotations
 

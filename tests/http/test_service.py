@@ -54,7 +54,7 @@ UNKNOWN = [
     "/api/Data/",
     "/api/Data/Nope",
     "/api/Data/Get/1",
-    "/api/Custom/x",
+    "/api/Custom",
 ]
 UNKNOWN += [
     "/api/Files/Get",

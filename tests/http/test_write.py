@@ -1,4 +1,4 @@
-"""Data Post, Put and Delete: IDs, counts, constraints, all or nothing (wire-api.md sections 4.4 to 4.6, errors.md 4)."""
+"""Data Post, Put and Delete: IDs, counts, constraints, all or nothing (wire-api.md 4.4 to 4.6, errors.md section 4)."""
 
 from __future__ import annotations
 
@@ -12,6 +12,12 @@ from apilane.testing.client import Client, WireError, error_of
 
 UNIQUE = "Value already exists"
 FOREIGN = "Foreign key constraint violation"
+
+
+@pytest.fixture(scope="module")
+def strict(lab: Client) -> list[int]:
+    """A record that takes unique values, and another one."""
+    return lab.add("Strict", {"Label": "taken", "First": 1, "Second": 2}, {"Label": "other"})
 
 
 def _total(client: Client, entity: str) -> int:
@@ -104,14 +110,13 @@ def test_delete_nothing(lab: Client, ids: str | None) -> None:
         ({"First": 1, "Second": 2}, ("REQUIRED", "Required", "Label")),
     ],
 )
-def test_constraints(lab: Client, record: dict[str, Any], error: tuple[str, str, str]) -> None:
+def test_constraints(lab: Client, strict: list[int], record: dict[str, Any], error: tuple[str, str, str]) -> None:
     """What the database refuses names the properties by their schema names (B-E2, B-E6), in Post and Put."""
-    if not lab.records("Strict"):
-        lab.add("Strict", {"Label": "taken", "First": 1, "Second": 2}, {"Label": "other"})
+    _, other = strict
     expected = WireError(*error, "Strict")
     assert error_of(lab.post("Data/Post", record, entity="strict")) == expected
     if record.keys() != {"First"} and "Label" in record:
-        assert error_of(lab.put("Data/Put", {"ID": 2, **record}, entity="sTRICT")) == expected
+        assert error_of(lab.put("Data/Put", {"ID": other, **record}, entity="sTRICT")) == expected
 
 
 def test_empty_text_is_a_value(lab: Client) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from apilane.dispatch import Hooks, freeze
-from apilane.plugins import HOOKS, load_plugins
+from apilane.plugins import HOOKS, PluginError, load_plugins
 from apilane.settings import Settings
 from apilane.storage.counter_file import CounterFile
 from apilane.storage.registry import Drivers, UnknownDriverError
@@ -117,6 +117,26 @@ def test_hook_apilane_register_throttles(write_plugin: Write, tmp_path: Path) ->
         """
     gates = frozen(write_plugin("slow", body, plugins=("slow",), data_dir=tmp_path)).gates
     assert [throttle.number for throttle in gates.throttles] == [1, 2]  # type: ignore[attr-defined]
+
+
+def test_hook_apilane_register_endpoint_kinds(write_plugin: Write) -> None:
+    """A plugin's kinds of endpoints stand beside the shipped one; a second of one name, whatever its case, is refused."""
+    body = """
+        class Kind:
+            name = "{name}"
+            def check(self, endpoint, definition, dialect):
+                return []
+            def compile(self, endpoint, application):
+                return self
+
+        @hookimpl
+        def apilane_register_endpoint_kinds():
+            return [Kind()]
+        """
+    kinds = frozen(write_plugin("kinds", body.replace("{name}", "echo"))).endpoint_kinds
+    assert {kind.name for kind in kinds} == {"sql", "echo"}
+    with pytest.raises(PluginError, match=r"registers a kind of endpoints 'SQL', and so does .*custom_endpoints"):
+        frozen(write_plugin("kinds", body.replace("{name}", "SQL")))
 
 
 def test_every_hook_has_its_test() -> None:

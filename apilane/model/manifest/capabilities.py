@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from msgspec import Struct
 
+from apilane.model.definition import ApplicationDefinition, Endpoint
+
 __all__ = ["Capabilities"]
+
+
+def _nobody_knows(endpoint: Endpoint, definition: ApplicationDefinition) -> Sequence[str]:
+    return ()
 
 
 class Capabilities(Struct, frozen=True, kw_only=True):
@@ -21,3 +27,5 @@ class Capabilities(Struct, frozen=True, kw_only=True):
     """Which of ``IPPolicy`` and ``RateLimit`` a loaded plugin enforces."""
     plugin_sections: Mapping[str, type[Any]] = {}
     """The Struct of each plugin's section under ``Plugins``, by plugin name."""
+    endpoint_problems: Callable[[Endpoint, ApplicationDefinition], Sequence[str]] = _nobody_knows
+    """What is wrong with a custom endpoint of a definition, one sentence each; nothing when no plugin knows its kind."""

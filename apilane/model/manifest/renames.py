@@ -12,7 +12,10 @@ __all__ = ["find_renames"]
 
 
 def find_renames(section: Node | None, before: ApplicationDefinition, problems: Problems) -> Renames:
-    """What ``RenamedFrom`` asks for. It is ignored once the old name is gone."""
+    """What ``RenamedFrom`` asks for. It is ignored once the old name is gone.
+
+    So a manifest may not give the old name away in the same breath: applied again it would rename once more.
+    """
     entities: dict[str, str] = {}
     properties: dict[tuple[str, str], str] = {}
     for item in section.items() if section is not None else ():
@@ -25,6 +28,7 @@ def find_renames(section: Node | None, before: ApplicationDefinition, problems: 
             _note(
                 item, old=old.name, new=name, clash=clash.name if clash else None, renames=entities, problems=problems
             )
+            _given_away(item, section, old.name, problems)
         entity = old or before.entity(name)
         if entity is not None:
             for new, source in _properties(item.get("Properties"), entity, problems).items():
@@ -40,7 +44,16 @@ def _properties(section: Node | None, entity: Entity, problems: Problems) -> dic
         if old is not None and name is not None and not old.is_system:
             clash = entity.property(name)
             _note(item, old=old.name, new=name, clash=clash.name if clash else None, renames=renamed, problems=problems)
+            _given_away(item, section, old.name, problems)
     return renamed
+
+
+def _given_away(item: Node, section: Node | None, old: str, problems: Problems) -> None:
+    """Report a new bearer of the old name."""
+    others = (other for other in section.items() if other is not item) if section is not None else ()
+    if any(other.read("Name", "").lower() == old.lower() for other in others):
+        hint = f"rename now and add the new {old} by a later apply; names are exchanged by way of a third one"
+        report(problems, item, "RenamedFrom", f"{old} is renamed and listed as well", hint)
 
 
 def _note(item: Node, *, old: str, new: str, clash: str | None, renames: dict[str, str], problems: Problems) -> None:

@@ -67,6 +67,8 @@ def resolve(
     after = replace(after, rules=without_dangling_rules(after))
     after = replace(after, rules=resolve_rules(document.get("Security"), after, problems))
     _require_enforcers(document, item, after, capabilities, problems)
+    if not problems.found:  # only a definition that holds together says what an endpoint works on
+        _check_endpoints(document, before, after, capabilities, problems)
     secrets = resolve_secrets(
         item, after, is_new=before is None, stored=stored_secrets, capabilities=capabilities, problems=problems
     )
@@ -107,6 +109,33 @@ def _endpoints(section: Node | None, after: ApplicationDefinition, problems: Pro
                     )
         listed.append(made)
     return in_order(existing.values(), listed, lambda endpoint: endpoint.name.lower())
+
+
+def _check_endpoints(
+    document: Node,
+    before: ApplicationDefinition | None,
+    after: ApplicationDefinition,
+    capabilities: Capabilities,
+    problems: Problems,
+) -> None:
+    """Endpoints that would fail; the old ones too when the tables change under them."""
+    unchanged = before.custom_endpoints if before is not None and before.entities == after.entities else ()
+    section = document.get("CustomEndpoints")
+    listed = {item.read("Name").lower(): item for item in section.items()} if section is not None else {}
+    for endpoint in after.custom_endpoints:
+        if endpoint in unchanged:
+            continue
+        item = listed.get(endpoint.name.lower())
+        for problem in capabilities.endpoint_problems(endpoint, after):
+            if item is not None:
+                report(problems, item, "Query", problem, "correct the Query")
+            else:
+                problems.add(
+                    document.line,
+                    f"CustomEndpoints[{endpoint.name}].Query",
+                    f"the stored endpoint would no longer work: {problem}",
+                    "list it under CustomEndpoints with a Query that fits the new entities",
+                )
 
 
 def _email_templates(

@@ -79,12 +79,14 @@ def _subject(item: Node, after: ApplicationDefinition, problems: Problems) -> tu
     node = item.get(given[0])
     assert node is not None  # noqa: S101 - it was found above
     if kind is RuleKind.Entity:
-        names = [entity.name for entity in after.entities]
-    else:
-        names = [endpoint.name for endpoint in after.custom_endpoints]
+        entity = after.entity(node.value)
+        if entity is None:
+            unknown(problems, node, "entity", node.value, (each.name for each in after.entities))
+        return kind, entity and entity.name
+    names = [endpoint.name for endpoint in after.custom_endpoints]
     found = next((name for name in names if name.lower() == node.value.lower()), None)
     if found is None:
-        unknown(problems, node, "entity" if kind is RuleKind.Entity else "custom endpoint", node.value, names)
+        unknown(problems, node, "custom endpoint", node.value, names)
     return kind, found
 
 

@@ -6,16 +6,34 @@ what follows meets only values of the right form and one mistake is reported onc
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
 
 from apilane.model.manifest.nodes import UNUSABLE, Node
 from apilane.model.manifest.problems import Problems, nearest
 from apilane.model.manifest.read import plain_scalar
 from apilane.model.text import utf16_length
 
-__all__ = ["Check", "anything", "choice", "flag", "list_of", "mapping", "nullable", "text", "texts", "whole"]
+__all__ = ["Check", "Key", "anything", "choice", "flag", "list_of", "mapping", "nullable", "text", "texts", "whole"]
 
-Check = Callable[[Node, Problems], bool]
+
+class Check(NamedTuple):
+    """A check; ``kind``: what it accepts, for people."""
+
+    kind: str
+    test: Callable[[Node, Problems], bool]
+
+    def __call__(self, node: Node, problems: Problems) -> bool:
+        """Whether the node may be used; reports why not."""
+        return self.test(node, problems)
+
+
+class Key(NamedTuple):
+    """One key of a mapping. ``about``: what it means and its rules, for people, one or two sentences."""
+
+    check: Check
+    about: str
+    required: bool = False
 
 
 def described(value: object) -> str:
@@ -53,7 +71,7 @@ def _typed(node: Node) -> None:
 
 def nullable(check: Check) -> Check:
     """Null, or what ``check`` accepts."""
-    return lambda node, problems: node.value is None or check(node, problems)
+    return Check(f"{check.kind}, or null", lambda node, problems: node.value is None or check(node, problems))
 
 
 def text(*, shortest: int = 0, longest: int | None = None) -> Check:
@@ -73,13 +91,16 @@ def text(*, shortest: int = 0, longest: int | None = None) -> Check:
             return False
         return True
 
-    return check
+    limit = "" if longest is None else f", at most {longest:,} characters"
+    return Check(f"text{', not empty' if shortest else ''}{limit}", check)
 
 
-def flag(node: Node, problems: Problems) -> bool:
-    """True or false."""
+def _flag(node: Node, problems: Problems) -> bool:
     _typed(node)
     return isinstance(node.value, bool) or refuse(node, problems, "true or false")
+
+
+flag = Check("true or false", _flag)
 
 
 def whole(lowest: int, highest: int) -> Check:
@@ -90,7 +111,12 @@ def whole(lowest: int, highest: int) -> Check:
         fits = isinstance(node.value, int) and not isinstance(node.value, bool) and lowest <= node.value <= highest
         return fits or refuse(node, problems, f"a whole number from {lowest} to {highest}")
 
-    return check
+    return Check(f"whole number, {_number(lowest)} to {_number(highest)}", check)
+
+
+def _number(value: int) -> str:
+    """A bound for people; those of 64 bits are a power."""
+    return {2**63 - 1: "2^63-1", -(2**63): "-2^63"}.get(value, f"{value:,}")
 
 
 def choice(*names: str) -> Check:
@@ -102,14 +128,13 @@ def choice(*names: str) -> Check:
         meant = nearest(node.value, names) if isinstance(node.value, str) else None
         return refuse(node, problems, " or ".join(names), f"did you mean {meant}?" if meant else "")
 
-    return check
+    return Check(" or ".join(f"`{name}`" for name in names), check)
 
 
-def anything(node: Node, problems: Problems) -> bool:
-    """Any value at all that JSON can hold."""
+def _anything(node: Node, problems: Problems) -> bool:
     if isinstance(node.value, dict | list):
         children = node.value.values() if isinstance(node.value, dict) else node.value
-        verdicts = [anything(child, problems) for child in children]  # a list: every mistake is reported
+        verdicts = [_anything(child, problems) for child in children]  # a list: every mistake is reported
         return all(verdicts)
     if node.value is UNUSABLE:
         return False
@@ -118,6 +143,9 @@ def anything(node: Node, problems: Problems) -> bool:
         or isinstance(node.value, str | int | float)
         or refuse(node, problems, "text, a number, true, false, null, a list or a mapping", "put it in quotes")
     )
+
+
+anything = Check("anything that JSON can hold", _anything)
 
 
 def list_of(item: Check, *, shortest: int = 0) -> Check:
@@ -133,7 +161,7 @@ def list_of(item: Check, *, shortest: int = 0) -> Check:
         node.value = [child for child in node.value if usable(child, item, problems)]
         return True
 
-    return check
+    return Check(f"list of: {item.kind}", check)
 
 
 def texts(*, shortest: int = 0) -> Check:
@@ -146,7 +174,7 @@ def usable(node: Node, check: Check, problems: Problems) -> bool:
     return node.value is not UNUSABLE and check(node, problems)
 
 
-def mapping(keys: Mapping[str, Check], required: Sequence[str] = ()) -> Check:
+def mapping(keys: Mapping[str, Key]) -> Check:
     """A mapping with known keys; entries that are unknown or refused are dropped.
 
     A secret whose environment variable is missing stays, for ``resolve`` to judge. A mapping that lacks a required key
@@ -156,21 +184,20 @@ def mapping(keys: Mapping[str, Check], required: Sequence[str] = ()) -> Check:
     def check(node: Node, problems: Problems) -> bool:
         if not isinstance(node.value, dict):
             return refuse(node, problems, f"a mapping with the keys {', '.join(keys)}")
-        for key in required:
-            if key not in node.value:
+        for key, known in keys.items():
+            if known.required and key not in node.value:
                 problems.add(node.line, node.path, f"the key {key} is missing", f"add {key}")
         kept: dict[str, Node] = {}
         for key, child in node.value.items():
-            known = keys.get(key)
-            if known is None:
+            if key not in keys:
                 meant = nearest(key, keys)
                 hint = f"did you mean {meant}?" if meant else f"known keys: {', '.join(keys)}"
                 problems.add(child.line, child.path, f"unknown key {key[:100]}", hint)
-            elif (child.value is UNUSABLE and child.reference is not None) or usable(child, known, problems):
+            elif (child.value is UNUSABLE and child.reference is not None) or usable(child, keys[key].check, problems):
                 kept[key] = child
             else:
                 node.refused.add(key)
         node.value = kept
         return True
 
-    return check
+    return Check("mapping", check)

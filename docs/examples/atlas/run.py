@@ -18,7 +18,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import yaml
-from seed import ACCOUNTS, Account, Client, fill_atlas, fill_private, open_accounts
+from seed import ACCOUNTS, Account, count, fill_atlas, fill_private, find_id, log_in, open_accounts
+
+from apilane.client import Client
 
 HOST = "127.0.0.1"  # the passwords of the demo are public
 MANIFEST = Path(__file__).with_name("atlas.yaml")
@@ -62,12 +64,13 @@ def _run(data_dir: Path, port: str | None, limit: int | None) -> int:
         url = _url(server)
         if url is None:  # it has said why
             return server.wait()
-        with Client(url, APPLICATION) as anyone, Client(url, APPLICATION) as eddy, Client(url, APPLICATION) as anna:
-            asyncio.run(open_accounts(anyone, APPLICATION, data_dir))
-            eddy.log_in(_account("eddy"))
+        with Client(url, APPLICATION, timeout_s=60) as client:
+            asyncio.run(open_accounts(client, APPLICATION, data_dir))
+            eddy, anna = client.as_user(None), client.as_user(None)
+            log_in(eddy, _account("eddy"))
             began = time.monotonic()
             fill_atlas(eddy, limit, lambda stored, wanted: _show_progress(stored, wanted, time.monotonic() - began))
-            anna.log_in(_account("anna"))
+            log_in(anna, _account("anna"))
             fill_private(anna)
             print(_summary(url, data_dir, anna), flush=True)
         return server.wait()
@@ -124,7 +127,7 @@ def _summary(url: str, data_dir: Path, anna: Client) -> str:
     accounts = "\n".join(f"    {a.email:16}  {a.password:18} {a.roles or '-':7} {a.may}" for a in ACCOUNTS)
     lines = "\n\n".join(f"  # {title}\n  {line}" for title, line in _curl_lines(url, anna))
     return f"""
-Atlas: {anna.total("Countries"):,} countries and {anna.total("Cities"):,} cities
+Atlas: {count(anna, "Countries"):,} countries and {count(anna, "Cities"):,} cities
 
     API          {url}
     Application  {APPLICATION}
@@ -143,14 +146,15 @@ Ctrl-C stops the demo."""
 def _curl_lines(url: str, user: Client) -> list[tuple[str, str]]:
     """Five calls that work as printed, one line each; ``user`` is anna."""
     application = ["-H", f"x-application-token: {APPLICATION}"]
-    as_ann = [*application, "-H", f"Authorization: Bearer {user.token}"]
+    assert user.credentials is not None, "anna has logged in"
+    as_ann = [*application, "-H", f"Authorization: Bearer {user.credentials.token}"]
     is_json = ["-H", "Content-Type: application/json"]
     europe = '{"Property":"Timezone","Operator":"startswith","Value":"Europe/"}'
     largest = '[{"Property":"Population","Direction":"DESC"}]'
     anna = _account("anna")
     page = ["-d", "entity=Cities", "-d", "pageSize=3", "-d", "properties=Name,Population"]
     page += ["--data-urlencode", f"filter={europe}", "--data-urlencode", f"sort={largest}"]
-    greece, london = user.find_id("Countries", "Greece"), user.find_id("Cities", "London")
+    greece, london = find_id(user, "Countries", "Greece"), find_id(user, "Cities", "London")
     favourite = f'{{"CityID":{london},"Note":"Bring a coat"}}'
     correction = f'{{"ID":{london},"Name":"Annaville"}}'
     credentials = f'{{"Email":"{anna.email}","Password":"{anna.password}"}}'

@@ -6,18 +6,17 @@ HTTP, so that step opens the instance in this process and asks the accounts serv
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import httpx
 import world
 
-__all__ = ["ACCOUNTS", "Account", "Client", "fill_atlas", "fill_private", "open_accounts"]
+from apilane.client import ApilaneError, Client, F, Record
+
+__all__ = ["ACCOUNTS", "Account", "count", "fill_atlas", "fill_private", "find_id", "log_in", "open_accounts"]
 
 BATCH = 500
-PAGE = 1000
 
 
 class Account(NamedTuple):
@@ -46,69 +45,35 @@ TRIPS = (
 )
 
 
-class Client:
-    """Calls of one user (or of nobody) to one application; anything but 200 raises with the server's own words."""
-
-    def __init__(self, url: str, application: str) -> None:
-        self._http = httpx.Client(base_url=url, headers={"x-application-token": application}, timeout=60)
-        self.token = ""
-
-    def __enter__(self) -> Client:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._http.close()
-
-    def call(self, method: str, path: str, body: object = None, **query: object) -> Any:
-        """The decoded answer of ``/api/{path}``."""
-        answer = self._http.request(method, f"/api/{path}", params={k: str(v) for k, v in query.items()}, json=body)
-        if answer.status_code != 200:
-            raise RuntimeError(f"{method} {path} {query} was answered {answer.status_code}: {answer.text}")
-        return answer.json()
-
-    def log_in(self, account: Account) -> dict[str, Any] | None:
-        """Go on as that user; the user, or None when the server does not know these credentials."""
-        body = {"Email": account.email, "Password": account.password}
-        answer = self._http.post("/api/Account/Login", json=body)
-        if answer.status_code == 400:
+def log_in(client: Client, account: Account) -> Record | None:
+    """Go on as that user; the user, or None when the server does not know these credentials."""
+    try:
+        return client.login(email=account.email, password=account.password).user
+    except ApilaneError as error:
+        if error.status == 400:
             return None
-        answer.raise_for_status()
-        signed_in: dict[str, Any] = answer.json()
-        self.token = signed_in["AuthToken"]
-        self._http.headers["Authorization"] = f"Bearer {self.token}"
-        user: dict[str, Any] = signed_in["User"]
-        return user
+        raise
 
-    def total(self, entity: str) -> int:
-        """How many records of the entity the caller can see."""
-        return int(self.call("GET", "Data/Get", entity=entity, pageSize=1, getTotal="true")["Total"])
 
-    def find_id(self, entity: str, name: str) -> int:
-        """The ID of the first record of that name in the entity's default order; of cities, the largest."""
-        condition = json.dumps({"Property": "Name", "Operator": "equal", "Value": name})
-        return int(self.call("GET", "Data/Get", entity=entity, pageSize=1, filter=condition)["Data"][0]["ID"])
+def count(client: Client, entity: str) -> int:
+    """How many records of the entity the caller can see."""
+    return client.get(entity, page_size=1, total=True).total or 0
 
-    def every(self, entity: str, properties: str) -> list[dict[str, Any]]:
-        """All records the caller can see, page by page."""
-        records: list[dict[str, Any]] = []
-        sort = json.dumps([{"Property": "ID", "Direction": "ASC"}])
-        for page in range(1, 1_000_000):
-            query = {"entity": entity, "properties": properties, "sort": sort, "pageIndex": page, "pageSize": PAGE}
-            found = self.call("GET", "Data/Get", **query)["Data"]
-            records += found
-            if len(found) < PAGE:
-                break
-        return records
+
+def find_id(client: Client, entity: str, name: str) -> int:
+    """The ID of the first record of that name in the entity's default order; of cities, the largest."""
+    page = client.get(entity, page_size=1, filter=F("Name") == name)
+    return int(page.records[0]["ID"])
 
 
 async def open_accounts(client: Client, application: str, data_dir: Path) -> None:
     """Register the accounts that are missing and give each its roles."""
     roles = {}
     for account in ACCOUNTS:
-        user = client.log_in(account)
+        user = log_in(client, account)
         if user is None:
             body = {"Email": account.email, "Username": account.name, "Password": account.password}
-            user = {"ID": client.call("POST", "Account/Register", body), "Roles": None}
+            user = {"ID": client.register(body), "Roles": None}
         if user["Roles"] != account.roles:
             roles[user["ID"]] = account.roles
     if roles:
@@ -137,34 +102,34 @@ def fill_atlas(editor: Client, limit: int | None, progress: Callable[[int, int],
     Each batch is stored whole or not at all. ``limit``: only so many cities, the largest. ``progress``: called with the
     cities stored and wanted.
     """
-    known = {country["Code"] for country in editor.every("Countries", "Code")}
+    known = {country["Code"] for country in editor.iterate("Countries", properties="Code")}
     missing = [country for country in world.countries() if country["Code"] not in known]
     if missing:
-        editor.call("POST", "Data/Post", missing, entity="Countries")
-    country_ids = {country["Code"]: country["ID"] for country in editor.every("Countries", "Code")}
+        editor.post("Countries", missing)
+    country_ids = {country["Code"]: country["ID"] for country in editor.iterate("Countries", properties="Code")}
     wanted = world.cities(country_ids)[:limit]
-    if editor.total("Cities") >= len(wanted):
+    if count(editor, "Cities") >= len(wanted):
         return
-    stored = {city["Geoname"] for city in editor.every("Cities", "Geoname")}
+    stored = {city["Geoname"] for city in editor.iterate("Cities", properties="Geoname")}
     missing = [city for city in wanted if city["Geoname"] not in stored]
     for start in range(0, len(missing), BATCH):
         batch = missing[start : start + BATCH]
-        editor.call("POST", "Data/Post", batch, entity="Cities")
+        editor.post("Cities", batch)
         progress(len(wanted) - len(missing) + start + len(batch), len(wanted))
 
 
 def fill_private(user: Client) -> None:
     """Favourites and trips of the user, unless there are some already."""
-    if not user.total("Favourites"):
-        user.call("POST", "Data/Post", _favourites(user), entity="Favourites")
-    if not user.total("Trips"):
-        user.call("POST", "Data/Post", _trips(user), entity="Trips")
+    if not count(user, "Favourites"):
+        user.post("Favourites", _favourites(user))
+    if not count(user, "Trips"):
+        user.post("Trips", _trips(user))
 
 
 def _favourites(user: Client) -> Sequence[dict[str, Any]]:
-    return [{"CityID": user.find_id("Cities", city), "Note": note} for city, note in FAVOURITES]
+    return [{"CityID": find_id(user, "Cities", city), "Note": note} for city, note in FAVOURITES]
 
 
 def _trips(user: Client) -> Sequence[dict[str, Any]]:
     names = ("Title", "Starts", "Ends", "Budget", "Notes")
-    return [{"CityID": user.find_id("Cities", city), **dict(zip(names, rest, strict=True))} for city, *rest in TRIPS]
+    return [{"CityID": find_id(user, "Cities", city), **dict(zip(names, rest, strict=True))} for city, *rest in TRIPS]

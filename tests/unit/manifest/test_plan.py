@@ -339,6 +339,10 @@ def test_renames_that_cannot_be() -> None:
         head + "Entities: [{Name: Alpha, RenamedFrom: Products}, {Name: Beta, RenamedFrom: Products}]\n", before
     )
     assert "renamed twice" in error.message
+    [error] = errors_of(head + "Entities: [{Name: Alpha, RenamedFrom: Products}, {Name: Products}]\n", before)
+    assert "Products is renamed and listed as well" in error.message
+    exchanged = "Entities: [{Name: Categories, RenamedFrom: Products}, {Name: Products, RenamedFrom: Categories}]\n"
+    assert any("third one" in error.hint for error in errors_of(head + exchanged, before))
 
 
 def test_every_property_is_written_out_without_secrets() -> None:

@@ -1,0 +1,82 @@
+"""A client of the Apilane wire protocol: ``Client``, and ``AsyncClient`` with the same methods.
+
+Any server that speaks the protocol will do. It needs httpx, the extra ``client``, and nothing of a server.
+"""
+
+from __future__ import annotations
+
+try:
+    import httpx as _httpx  # noqa: F401 -- said here once, before the modules below need it
+except ImportError as error:
+    raise ImportError("apilane.client needs httpx: pip install 'apilane[client]'") from error
+
+from apilane.client.account import Login, UserData
+from apilane.client.call import Call, Credentials, Record
+from apilane.client.clients import AsyncClient, Client
+from apilane.client.data import Page
+from apilane.client.errors import (
+    ApilaneError,
+    ConnectionFailed,
+    EmptyBody,
+    FileNotFound,
+    ForeignKeyViolation,
+    InvalidFilter,
+    InvalidGroupBy,
+    InvalidSort,
+    NoIdProvided,
+    NoPropertiesProvided,
+    NotFound,
+    NothingToDelete,
+    RateLimited,
+    RequiredMissing,
+    ServiceUnavailable,
+    Unauthorized,
+    UnconfirmedEmail,
+    UnexpectedAnswer,
+    UniqueViolation,
+    ValidationFailed,
+)
+from apilane.client.files import Download
+from apilane.client.filters import F, Filter
+from apilane.client.operations import Custom, Delete, OperationResult, Post, Put, TransactionResult, ref
+
+__all__ = [
+    "ApilaneError",
+    "AsyncClient",
+    "Call",
+    "Client",
+    "ConnectionFailed",
+    "Credentials",
+    "Custom",
+    "Delete",
+    "Download",
+    "EmptyBody",
+    "F",
+    "FileNotFound",
+    "Filter",
+    "ForeignKeyViolation",
+    "InvalidFilter",
+    "InvalidGroupBy",
+    "InvalidSort",
+    "Login",
+    "NoIdProvided",
+    "NoPropertiesProvided",
+    "NotFound",
+    "NothingToDelete",
+    "OperationResult",
+    "Page",
+    "Post",
+    "Put",
+    "RateLimited",
+    "Record",
+    "RequiredMissing",
+    "ServiceUnavailable",
+    "TransactionResult",
+    "Unauthorized",
+    "UnconfirmedEmail",
+    "UnexpectedAnswer",
+    "UniqueViolation",
+    "UserData",
+    "ValidationFailed",
+    "ref",
+]

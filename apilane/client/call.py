@@ -1,0 +1,103 @@
+"""What a call is before it is sent, and the values that may travel in it. Pure: nothing here sends anything."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from typing import Any, BinaryIO, Generic, TypeVar
+from urllib.parse import quote, urlencode
+from uuid import UUID
+
+import httpx
+
+__all__ = ["Call", "Credentials", "Record", "json_text", "read_json", "target_of"]
+
+Record = dict[str, Any]
+"""A record: its properties by their names in the schema. Dates are unix milliseconds, UTC."""
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """A user token and its ID, which signing needs. Store both to go on later; ``repr`` hides the token."""
+
+    token: str = field(repr=False)
+    token_id: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Call(Generic[T]):
+    """One call: ``path`` below the base URL without a query, ``read`` turns the answer of ``status`` into the result.
+
+    ``body``: what JSON is made of, or bytes as they stand; None sends none. ``file``: name and content of an upload.
+    ``repeatable``: it changes nothing, so it may be sent again. ``becomes``: whose client it is after this call.
+    """
+
+    method: str
+    path: str
+    read: Callable[[httpx.Response], T] = field(repr=False)
+    query: dict[str, Any] = field(default_factory=dict, repr=False)
+    body: Any = field(default=None, repr=False)
+    file: tuple[str, bytes | BinaryIO] | None = field(default=None, repr=False)
+    status: int = 200
+    repeatable: bool = False
+    becomes: Callable[[T], Credentials | None] | None = field(default=None, repr=False)
+
+    def content(self) -> bytes | None:
+        """The body as it is sent."""
+        if self.body is None or isinstance(self.body, bytes):
+            return self.body
+        return json_text(self.body).encode()
+
+
+def target_of(call: Call[Any]) -> str:
+    """Path and query; every character that could be read in two ways is percent-encoded. None leaves a key out."""
+    pairs = [(name, _query_text(value)) for name, value in call.query.items() if value is not None]
+    return call.path + ("?" + urlencode(pairs, quote_via=quote, safe="") if pairs else "")
+
+
+def _query_text(value: object) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return json_text(value) if isinstance(value, (dict, list)) else str(value)
+
+
+def json_text(value: object) -> str:
+    """Compact JSON. ``datetime`` with a time zone, ``date``, ``Decimal`` and ``UUID`` travel as text.
+
+    ValueError for NaN, infinity and a ``datetime`` without a time zone; TypeError for what has no form.
+    """
+    return json.dumps(value, default=_wire_form, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+
+
+def _wire_form(value: object) -> str:
+    if isinstance(value, datetime):
+        if value.tzinfo is None:
+            raise ValueError("A datetime needs a time zone, such as datetime.UTC: the server keeps points in time")
+        return value.astimezone(UTC).replace(tzinfo=None).isoformat(" ", "milliseconds")
+    if isinstance(value, date):
+        return value.isoformat()
+    if isinstance(value, Decimal):
+        if not value.is_finite():
+            raise ValueError("NaN and infinity have no form on the wire")
+        return format(value, "f")
+    if isinstance(value, UUID):
+        return str(value)
+    raise TypeError(f"A value of type {type(value).__name__} has no form on the wire")
+
+
+def read_json(kind: type[T] | tuple[type[Any], ...], of: type[Any] | None = None) -> Callable[[httpx.Response], Any]:
+    """A reader of JSON of one kind, a list with items ``of`` one kind. It raises ValueError for any other."""
+
+    def read(response: httpx.Response) -> Any:
+        value = response.json()
+        fits = isinstance(value, kind) and not (kind is int and isinstance(value, bool))
+        if not fits or (of is not None and not all(isinstance(item, of) for item in value)):
+            raise ValueError(f"JSON of another shape than expected: {type(value).__name__}")
+        return value
+
+    return read

@@ -1,0 +1,304 @@
+"""The two clients: thin shells that send what ``Session`` makes and hand it what comes back.
+
+Every call is described once, as a function that makes a ``Call``; a shell turns each into a method of the same
+parameters, so that the clients cannot differ.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import inspect
+import time
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from types import TracebackType
+from typing import Any, Concatenate, ParamSpec, Self, TypeVar
+
+import httpx
+
+from apilane.client import account, data, files, operations, service
+from apilane.client.call import Call, Credentials, Record
+from apilane.client.filters import Sort
+from apilane.client.session import Session
+
+__all__ = ["AsyncClient", "Client"]
+
+P = ParamSpec("P")
+T = TypeVar("T")
+Wrapped = TypeVar("Wrapped", bound=Callable[..., Any])
+
+TIMEOUT_S = 30.0
+"""How long connecting, sending, and each wait for the server may take; the server itself gives up after 20."""
+
+
+def _describe(method: Wrapped, build: Callable[..., Any]) -> Wrapped:
+    """Name, docstring and signature of what a method sends."""
+    functools.update_wrapper(method, build)
+    signature = inspect.signature(build)
+    this = inspect.Parameter("self", inspect.Parameter.POSITIONAL_ONLY)
+    method.__signature__ = signature.replace(parameters=[this, *signature.parameters.values()])  # type: ignore[attr-defined]
+    return method
+
+
+def _blocking(build: Callable[P, Call[T]]) -> Callable[Concatenate[Client, P], T]:
+    def method(self: Client, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        return self.send(build(*args, **kwargs))
+
+    return _describe(method, build)
+
+
+def _awaited(build: Callable[P, Call[T]]) -> Callable[Concatenate[AsyncClient, P], Coroutine[Any, Any, T]]:
+    async def method(self: AsyncClient, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        return await self.send(build(*args, **kwargs))
+
+    return _describe(method, build)
+
+
+class Client:
+    """A caller of one application: ``Client("http://127.0.0.1:5001", application_token)``, best used in ``with``.
+
+    ``user``: a token, or the ``credentials`` kept from another client; None until ``login``. ``signed``: sign instead
+    of sending the token. ``portal``: ``user`` is an owner's token, as ``apilane owner-token`` prints it. ``timeout_s``:
+    for connecting and for each wait. ``retries``: for reads whose connection failed; nothing is repeated by default.
+    ``http``: a client of httpx to send with, which stays the caller's to close. Connections are kept and reused; one
+    client may serve several threads, as one user.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        application: str,
+        *,
+        user: Credentials | str | None = None,
+        signed: bool = False,
+        portal: bool = False,
+        timeout_s: float = TIMEOUT_S,
+        retries: int = 0,
+        http: httpx.Client | None = None,
+    ) -> None:
+        self._session = Session(base_url, application, user, signed=signed, retries=retries, portal=portal)
+        self._http = http or httpx.Client(timeout=timeout_s)
+        self._owns_http = http is None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections, unless they are another's."""
+        if self._owns_http:
+            self._http.close()
+
+    def __repr__(self) -> str:
+        return _shown(self, self._session)
+
+    @property
+    def credentials(self) -> Credentials | None:
+        """Of the user this client stands for; None: nobody."""
+        return self._session.credentials
+
+    def as_user(self, user: Credentials | str | None, *, signed: bool | None = None) -> Self:
+        """A client for another user over the same connections; it ends with this one."""
+        session = self._session
+        signed = session.signed if signed is None else signed
+        return type(self)(
+            session.base_url, session.application, user=user, signed=signed, retries=session.retries, http=self._http
+        )
+
+    def send(self, call: Call[T]) -> T:
+        """Send a call; its result. Raises an ApilaneError for any other answer and for none."""
+        return self._session.result(call, self.respond(call))
+
+    def respond(self, call: Call[Any]) -> httpx.Response:
+        """Send a call; the answer as it came, an error too. ConnectionFailed when there is none."""
+        request, attempt = self._session.request(self._http, call), 0
+        while True:
+            try:
+                return self._http.send(request, follow_redirects=False)
+            except httpx.TransportError as error:
+                attempt += 1
+                time.sleep(self._session.pause_s(call, error, attempt))
+
+    get = _blocking(data.get)
+    get_by_id = _blocking(data.get_by_id)
+    history = _blocking(data.history)
+    post = _blocking(data.post)
+    put = _blocking(data.put)
+    delete = _blocking(data.delete)
+    schema = _blocking(data.schema)
+    aggregate = _blocking(data.aggregate)
+    distinct = _blocking(data.distinct)
+    custom = _blocking(data.custom)
+    transaction = _blocking(operations.transaction)
+    transaction_operations = _blocking(operations.transaction_operations)
+    register = _blocking(account.register)
+    login = _blocking(account.login)
+    user_data = _blocking(account.user_data)
+    update_user = _blocking(account.update_user)
+    change_password = _blocking(account.change_password)
+    renew = _blocking(account.renew)
+    logout = _blocking(account.logout)
+    confirm = _blocking(account.confirm)
+    request_confirmation = _blocking(account.request_confirmation)
+    forgot_password = _blocking(account.forgot_password)
+    upload = _blocking(files.upload)
+    download = _blocking(files.download)
+    version = _blocking(service.version)
+    health = _blocking(service.health)
+
+    def pages(
+        self,
+        entity: str,
+        *,
+        filter: data.Condition | None = None,
+        sort: Sort | None = None,
+        properties: data.Names | None = None,
+        page_size: int = data.PAGE_MAX,
+    ) -> Iterator[list[Record]]:
+        """All records the caller may see, a page at a time; see ``Walk`` for the order."""
+        walk = data.Walk(entity, filter, sort, properties, page_size)
+        while (call := walk.next_call()) is not None:
+            if records := walk.take(self.send(call)):
+                yield records
+
+    def iterate(
+        self,
+        entity: str,
+        *,
+        filter: data.Condition | None = None,
+        sort: Sort | None = None,
+        properties: data.Names | None = None,
+        page_size: int = data.PAGE_MAX,
+    ) -> Iterator[Record]:
+        """All records the caller may see, one by one."""
+        for records in self.pages(entity, filter=filter, sort=sort, properties=properties, page_size=page_size):
+            yield from records
+
+
+class AsyncClient:
+    """``Client`` for asyncio: the same parameters and methods, awaited; best used in ``async with``."""
+
+    def __init__(
+        self,
+        base_url: str,
+        application: str,
+        *,
+        user: Credentials | str | None = None,
+        signed: bool = False,
+        portal: bool = False,
+        timeout_s: float = TIMEOUT_S,
+        retries: int = 0,
+        http: httpx.AsyncClient | None = None,
+    ) -> None:
+        self._session = Session(base_url, application, user, signed=signed, retries=retries, portal=portal)
+        self._http = http or httpx.AsyncClient(timeout=timeout_s)
+        self._owns_http = http is None
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Close the connections, unless they are another's."""
+        if self._owns_http:
+            await self._http.aclose()
+
+    def __repr__(self) -> str:
+        return _shown(self, self._session)
+
+    @property
+    def credentials(self) -> Credentials | None:
+        """Of the user this client stands for; None: nobody."""
+        return self._session.credentials
+
+    def as_user(self, user: Credentials | str | None, *, signed: bool | None = None) -> Self:
+        """A client for another user over the same connections; it ends with this one."""
+        session = self._session
+        signed = session.signed if signed is None else signed
+        return type(self)(
+            session.base_url, session.application, user=user, signed=signed, retries=session.retries, http=self._http
+        )
+
+    async def send(self, call: Call[T]) -> T:
+        """Send a call; its result. Raises an ApilaneError for any other answer and for none."""
+        return self._session.result(call, await self.respond(call))
+
+    async def respond(self, call: Call[Any]) -> httpx.Response:
+        """Send a call; the answer as it came, an error too. ConnectionFailed when there is none."""
+        request, attempt = self._session.request(self._http, call), 0
+        while True:
+            try:
+                return await self._http.send(request, follow_redirects=False)
+            except httpx.TransportError as error:
+                attempt += 1
+                await asyncio.sleep(self._session.pause_s(call, error, attempt))
+
+    get = _awaited(data.get)
+    get_by_id = _awaited(data.get_by_id)
+    history = _awaited(data.history)
+    post = _awaited(data.post)
+    put = _awaited(data.put)
+    delete = _awaited(data.delete)
+    schema = _awaited(data.schema)
+    aggregate = _awaited(data.aggregate)
+    distinct = _awaited(data.distinct)
+    custom = _awaited(data.custom)
+    transaction = _awaited(operations.transaction)
+    transaction_operations = _awaited(operations.transaction_operations)
+    register = _awaited(account.register)
+    login = _awaited(account.login)
+    user_data = _awaited(account.user_data)
+    update_user = _awaited(account.update_user)
+    change_password = _awaited(account.change_password)
+    renew = _awaited(account.renew)
+    logout = _awaited(account.logout)
+    confirm = _awaited(account.confirm)
+    request_confirmation = _awaited(account.request_confirmation)
+    forgot_password = _awaited(account.forgot_password)
+    upload = _awaited(files.upload)
+    download = _awaited(files.download)
+    version = _awaited(service.version)
+    health = _awaited(service.health)
+
+    async def pages(
+        self,
+        entity: str,
+        *,
+        filter: data.Condition | None = None,
+        sort: Sort | None = None,
+        properties: data.Names | None = None,
+        page_size: int = data.PAGE_MAX,
+    ) -> AsyncIterator[list[Record]]:
+        """All records the caller may see, a page at a time; see ``Walk`` for the order."""
+        walk = data.Walk(entity, filter, sort, properties, page_size)
+        while (call := walk.next_call()) is not None:
+            if records := walk.take(await self.send(call)):
+                yield records
+
+    async def iterate(
+        self,
+        entity: str,
+        *,
+        filter: data.Condition | None = None,
+        sort: Sort | None = None,
+        properties: data.Names | None = None,
+        page_size: int = data.PAGE_MAX,
+    ) -> AsyncIterator[Record]:
+        """All records the caller may see, one by one."""
+        async for records in self.pages(entity, filter=filter, sort=sort, properties=properties, page_size=page_size):
+            for record in records:
+                yield record
+
+
+def _shown(client: object, session: Session) -> str:
+    """What a log may show of a client."""
+    how = "nobody" if session.credentials is None else "signed" if session.signed else "bearer"
+    return f"{type(client).__name__}({session.base_url!r}, user={how})"

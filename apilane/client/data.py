@@ -1,0 +1,237 @@
+"""Calls on records: Data, Stats and custom endpoints (``spec/wire-api.md`` sections 4 and 6).
+
+The entity ``Files`` has a controller of its own; its calls go there, as those of every client do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
+from urllib.parse import quote
+
+import httpx
+
+from apilane.client.call import Call, Record, read_json
+from apilane.client.filters import F, Filter, Sort, sort_keys
+
+__all__ = [
+    "PAGE_MAX",
+    "Page",
+    "Walk",
+    "aggregate",
+    "custom",
+    "delete",
+    "distinct",
+    "get",
+    "get_by_id",
+    "history",
+    "post",
+    "put",
+    "schema",
+]
+
+PAGE_MAX = 1000
+"""The most records of one page."""
+
+Names = str | Iterable[str]
+Condition = Filter | Mapping[str, Any]
+
+read_record = read_json(dict)
+read_records = read_json(list, dict)
+read_integers = read_json(list, int)
+
+
+class Page(NamedTuple):
+    """Records of one page; ``total``: how many there are on all pages, None unless asked for."""
+
+    records: list[Record]
+    total: int | None
+
+
+def _read_page(response: httpx.Response) -> Page:
+    answer = read_record(response)
+    records, total = answer["Data"], answer.get("Total")
+    if not isinstance(records, list):
+        raise TypeError("Data is no list")
+    return Page(records, total)
+
+
+def _target(action: str, entity: str) -> tuple[str, dict[str, Any]]:
+    """Path and first parameters of a call that names an entity."""
+    if entity.lower() == "files":
+        return f"/api/Files/{action}", {}
+    return f"/api/Data/{action}", {"Entity": entity}
+
+
+def _names(names: Names | None) -> str | None:
+    return names if names is None or isinstance(names, str) else ",".join(names)
+
+
+def _condition(filter: Condition | None) -> Mapping[str, Any] | None:
+    return filter.wire if isinstance(filter, Filter) else filter
+
+
+def get(
+    entity: str,
+    *,
+    filter: Condition | None = None,
+    sort: Sort | None = None,
+    properties: Names | None = None,
+    page_index: int = 1,
+    page_size: int = 20,
+    total: bool = False,
+) -> Call[Page]:
+    """One page of records that the caller may see.
+
+    ``sort`` None: the entity's default order. ``properties`` None: all that the caller may read; ``ID`` always comes.
+    ``page_index`` counts from 1, ``page_size`` is 1 to 1000. ``total``: count all that match, too.
+    """
+    path, query = _target("Get", entity)
+    query |= {"pageIndex": page_index, "pageSize": page_size, "filter": _condition(filter)}
+    query |= {"sort": None if sort is None else sort_keys(sort), "properties": _names(properties), "getTotal": total}
+    return Call("GET", path, _read_page, query, repeatable=True)
+
+
+def get_by_id(entity: str, id: int, *, properties: Names | None = None) -> Call[Record]:
+    """One record. NotFound when there is none, or none that the caller may see."""
+    path, query = _target("GetByID", entity)
+    query |= {"id": id, "properties": _names(properties)}
+    return Call("GET", path, read_record, query, repeatable=True)
+
+
+def history(entity: str, id: int, *, page_index: int = 1, page_size: int = 10) -> Call[Page]:
+    """What a record was before each of its changes, newest first.
+
+    Each has ``History_Record_Created`` (unix ms) and ``History_Record_Owner`` beside the record's properties. ``total``
+    is always there.
+    """
+    query = {"Entity": entity, "id": id, "pageIndex": page_index, "pageSize": page_size}
+    return Call("GET", "/api/Data/GetHistoryByID", _read_page, query, repeatable=True)
+
+
+def post(entity: str, records: Mapping[str, Any] | Iterable[Mapping[str, Any]]) -> Call[list[int]]:
+    """Store one record or several, all or none; their IDs in order."""
+    return Call("POST", "/api/Data/Post", read_integers, {"Entity": entity}, body_of(records))
+
+
+def put(entity: str, records: Mapping[str, Any] | Iterable[Mapping[str, Any]]) -> Call[int]:
+    """Change the properties named in one record or several, each with its ``ID``, all or none.
+
+    How many were found; an ID that does not exist, or that the caller may not change, is not counted and no error.
+    """
+    return Call("PUT", "/api/Data/Put", read_json(int), {"Entity": entity}, body_of(records))
+
+
+def body_of(records: Mapping[str, Any] | Iterable[Mapping[str, Any]]) -> Any:
+    """One record as an object, several as a list."""
+    return dict(records) if isinstance(records, Mapping) else [dict(record) for record in records]
+
+
+def delete(entity: str, ids: int | Iterable[int]) -> Call[list[int]]:
+    """Delete records; the IDs that were deleted, ascending."""
+    path, query = _target("Delete", entity)
+    return Call("DELETE", path, read_integers, {**query, "ids": id_list(ids)})
+
+
+def id_list(ids: int | Iterable[int]) -> str:
+    """IDs as the wire lists them."""
+    return ",".join(str(id) for id in ([ids] if isinstance(ids, int) else ids))
+
+
+def schema() -> Call[dict[str, Any]]:
+    """Settings, entities and properties of the application (``spec/wire-api.md`` section 4.7)."""
+    return Call("GET", "/api/Data/Schema", read_record, repeatable=True)
+
+
+def aggregate(
+    entity: str,
+    properties: Names,
+    *,
+    group_by: Names | None = None,
+    filter: Condition | None = None,
+    ascending: bool = False,
+    page_index: int = 1,
+    page_size: int = 20,
+) -> Call[list[Record]]:
+    """Counts, sums and the like: ``aggregate("Orders", "Price.Sum", group_by="Created.year")``.
+
+    ``properties``: ``Name.Count``, ``.Min``, ``.Max``, ``.Sum``, ``.Avg``; the results are named ``Price_sum``.
+    ``group_by``: properties, of dates also ``Name.year`` to ``Name.second``. Groups are ordered by the results.
+    """
+    query = {
+        "Entity": entity,
+        "properties": _names(properties),
+        "pageIndex": page_index,
+        "pageSize": page_size,
+        "filter": _condition(filter),
+        "groupBy": _names(group_by),
+        "orderDirection": "ASC" if ascending else "DESC",
+    }
+    return Call("GET", "/api/Stats/Aggregate", read_records, query, repeatable=True)
+
+
+def _read_values(response: httpx.Response) -> list[Any]:
+    return [value for record in read_records(response) for value in record.values()]
+
+
+def distinct(entity: str, property: str, *, filter: Condition | None = None) -> Call[list[Any]]:
+    """The different values of a property, None included when there are records without one."""
+    query = {"Entity": entity, "property": property, "filter": _condition(filter)}
+    return Call("GET", "/api/Stats/Distinct", _read_values, query, repeatable=True)
+
+
+def custom(name: str, /, **parameters: int | None) -> Call[list[list[Record]]]:
+    """Run a custom endpoint: its result sets, each a list of rows. Parameter names are case-sensitive."""
+    return Call("GET", f"/api/Custom/{quote(name, safe='')}", read_json(list, list), parameters)
+
+
+class Walk:
+    """All records page by page: send ``next_call()`` while there is one, and ``take`` each answer.
+
+    Without ``sort`` it goes by ``ID`` and asks for what follows the last one seen, so that records stored or deleted
+    meanwhile neither repeat nor hide others. With ``sort`` it counts pages.
+    """
+
+    def __init__(
+        self, entity: str, filter: Condition | None, sort: Sort | None, properties: Names | None, page_size: int
+    ) -> None:
+        if not 1 <= page_size <= PAGE_MAX:
+            raise ValueError(f"page_size is 1 to {PAGE_MAX}, not {page_size}")
+        self._entity = entity
+        self._filter = None if filter is None else Filter(_condition(filter) or {})
+        self._sort = sort
+        self._properties = _names(properties)
+        self._page_size = page_size
+        self._page_index = 1
+        self._last_id: int | None = None
+        self._ended = False
+
+    def next_call(self) -> Call[Page] | None:
+        """The call for the next page; None after the last."""
+        if self._ended:
+            return None
+        filter, sort = self._filter, self._sort
+        if sort is None:
+            sort = "ID"
+            if self._last_id is not None:
+                rest = F("ID") > self._last_id
+                filter = rest if filter is None else filter & rest
+        return get(
+            self._entity,
+            filter=filter,
+            sort=sort,
+            properties=self._properties,
+            page_index=self._page_index,
+            page_size=self._page_size,
+        )
+
+    def take(self, page: Page) -> list[Record]:
+        """The records of an answer."""
+        records = page.records
+        if len(records) < self._page_size:
+            self._ended = True
+        elif self._sort is None:
+            self._last_id = records[-1]["ID"]
+        else:
+            self._page_index += 1
+        return records

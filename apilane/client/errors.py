@@ -1,0 +1,203 @@
+"""Errors of the client: one class per code of the wire (``spec/errors.md`` section 2), one family.
+
+Not ``apilane.errors``: those are answers a server gives, these are answers a caller got. No text here carries a token,
+a password, a query string or a body.
+"""
+
+from __future__ import annotations
+
+from apilane.errors import Code
+
+__all__ = [
+    "ApilaneError",
+    "ConnectionFailed",
+    "EmptyBody",
+    "FileNotFound",
+    "ForeignKeyViolation",
+    "InvalidFilter",
+    "InvalidGroupBy",
+    "InvalidSort",
+    "NoIdProvided",
+    "NoPropertiesProvided",
+    "NotFound",
+    "NothingToDelete",
+    "RateLimited",
+    "RequiredMissing",
+    "ServiceUnavailable",
+    "Unauthorized",
+    "UnconfirmedEmail",
+    "UnexpectedAnswer",
+    "UniqueViolation",
+    "ValidationFailed",
+    "wire_error",
+]
+
+
+class ApilaneError(Exception):
+    """A call that did not succeed; raised itself for the code ``ERROR`` and for codes this version does not know.
+
+    ``code``, ``message``, ``property`` and ``entity`` are the server's (``property`` and ``entity``: None where it
+    names none), ``status`` is the HTTP status.
+    """
+
+    def __init__(
+        self, code: str, message: str, property: str | None = None, entity: str | None = None, status: int = 0
+    ) -> None:
+        super().__init__(code, message, property, entity, status)  # all of them, so that the error can be pickled
+        self.code = code
+        self.message = message
+        self.property = property
+        self.entity = entity
+        self.status = status
+
+    def __str__(self) -> str:
+        place = ".".join(filter(None, (self.entity, self.property)))
+        return f"{self.code}: {self.message}" + (f" ({place})" if place else "")
+
+
+class Unauthorized(ApilaneError):
+    """No rule grants it, nobody is signed in, or a signature did not verify."""
+
+
+class UnconfirmedEmail(ApilaneError):
+    """Login of a user whose e-mail is not confirmed, where the application asks for that."""
+
+
+class RequiredMissing(ApilaneError):
+    """A value that must be there is not; ``property`` names it."""
+
+
+class NotFound(ApilaneError):
+    """No such record, custom endpoint or path, or none that the caller may see."""
+
+
+class FileNotFound(NotFound):
+    """No such file."""
+
+
+class InvalidFilter(ApilaneError):
+    """The filter cannot be read, or names a property that the caller may not read."""
+
+
+class InvalidSort(ApilaneError):
+    """The sort cannot be read, or names a property that the caller may not read."""
+
+
+class InvalidGroupBy(ApilaneError):
+    """The grouping of an aggregate cannot be read."""
+
+
+class NoPropertiesProvided(ApilaneError):
+    """Nothing that the caller may write."""
+
+
+class EmptyBody(ApilaneError):
+    """The server saw no body."""
+
+
+class NoIdProvided(ApilaneError):
+    """A change of a record without its ``ID``."""
+
+
+class NothingToDelete(ApilaneError):
+    """A deletion without a usable ID."""
+
+
+class ValidationFailed(ApilaneError):
+    """A value that the property does not take; ``property`` names it."""
+
+
+class UniqueViolation(ApilaneError):
+    """The value exists already; ``property`` names it, several joined by commas."""
+
+
+class ForeignKeyViolation(ApilaneError):
+    """The record refers to one that does not exist, or others refer to it."""
+
+
+class ServiceUnavailable(ApilaneError):
+    """The application is offline, does not admit this address, or its database does not answer."""
+
+
+class RateLimited(ApilaneError):
+    """Too many requests; ``retry_after_s``: when to come back, in seconds, None when the server does not say."""
+
+    def __init__(
+        self,
+        code: str,
+        message: str,
+        property: str | None = None,
+        entity: str | None = None,
+        status: int = 0,
+        *,
+        retry_after_s: float | None = None,
+    ) -> None:
+        super().__init__(code, message, property, entity, status)
+        self.retry_after_s = retry_after_s
+
+
+class UnexpectedAnswer(ApilaneError):
+    """An answer that no Apilane server gives to this call; a proxy's page, or a wrong ``base_url``.
+
+    ``code`` is empty. ``content``: the body as received, up to the caller to show.
+    """
+
+    def __init__(self, message: str, status: int, content: bytes = b"") -> None:
+        super().__init__("", message, status=status)
+        self.args = (message, status, content)
+        self.content = content
+
+    def __str__(self) -> str:
+        return self.message
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.message!r}, {self.status})"
+
+
+class ConnectionFailed(ApilaneError):
+    """No answer: not connected, the connection broke, or time ran out. Whether the server did the work is unknown.
+
+    ``code`` is empty, ``status`` 0; the cause is the error of httpx.
+    """
+
+    def __init__(self, message: str) -> None:
+        super().__init__("", message)
+        self.args = (message,)
+
+    def __str__(self) -> str:
+        return self.message
+
+
+_BY_CODE: dict[str, type[ApilaneError]] = {
+    Code.UNAUTHORIZED: Unauthorized,
+    Code.UNCONFIRMED_EMAIL: UnconfirmedEmail,
+    Code.REQUIRED: RequiredMissing,
+    Code.NOT_FOUND: NotFound,
+    Code.FILE_NOT_FOUND: FileNotFound,
+    Code.INVALID_FILTER_PARAMETER: InvalidFilter,
+    Code.INVALID_SORT_PARAMETER: InvalidSort,
+    Code.INVALID_GROUPBY_PARAMETER: InvalidGroupBy,
+    Code.NO_PROPERTIES_PROVIDED: NoPropertiesProvided,
+    Code.EMPTY_BODY: EmptyBody,
+    Code.NO_ID_PROVIDED: NoIdProvided,
+    Code.NO_RECORDS_FOUND_TO_DELETE: NothingToDelete,
+    Code.VALIDATION: ValidationFailed,
+    Code.UNIQUE_CONSTRAINT_VIOLATION: UniqueViolation,
+    Code.FOREIGN_KEY_CONSTRAINT_VIOLATION: ForeignKeyViolation,
+    Code.SERVICE_UNAVAILABLE: ServiceUnavailable,
+}
+
+
+def wire_error(
+    code: str,
+    message: str,
+    property: str | None = None,
+    entity: str | None = None,
+    status: int = 0,
+    *,
+    retry_after_s: float | None = None,
+) -> ApilaneError:
+    """The error of a standard body."""
+    if code == Code.RATE_LIMIT_EXCEEDED:
+        return RateLimited(code, message, property, entity, status, retry_after_s=retry_after_s)
+    return _BY_CODE.get(code, ApilaneError)(code, message, property, entity, status)

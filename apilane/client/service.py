@@ -1,0 +1,26 @@
+"""Calls to the server itself, not to an application (``spec/wire-api.md`` section 8)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import httpx
+
+from apilane.client.call import Call, read_json
+
+__all__ = ["health", "version"]
+
+
+def version() -> Call[str]:
+    """The version of the wire protocol that the server speaks, such as ``8.7.0``."""
+    return Call("GET", "/Version", _read_version, repeatable=True)
+
+
+def _read_version(response: httpx.Response) -> str:
+    text: str = read_json(dict)(response)["Version"]
+    return text
+
+
+def health() -> Call[dict[str, Any]]:
+    """``Status``, ``Version`` and more of a server that is alive."""
+    return Call("GET", "/Health/Liveness", read_json(dict), repeatable=True)

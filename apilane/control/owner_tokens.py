@@ -1,0 +1,99 @@
+"""Sign-ins of portal users as the API knows them: one token each, kept as a keyed hash (``spec/security.md`` B-S12).
+
+A token ends after 12 hours without use, or at the time it was given; who may do what with it is not decided here.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Generator
+
+from msgspec import Struct
+
+from apilane.control.secrets import SecretsBox
+from apilane.control.statements import ControlStatements
+from apilane.security.tokens import new_token
+from apilane.sql.statement import Statement, Value
+from apilane.storage.errors import StorageError
+from apilane.storage.protocol import Result, Session, Step
+
+__all__ = ["IDLE_MS", "OwnerTokens", "SignedIn"]
+
+IDLE_MS = 12 * 60 * 60 * 1000
+USE_NOTED_MS = 60_000
+"""A use is written down when the last one noted is older, so that a busy owner costs one write a minute."""
+
+log = logging.getLogger("apilane.control")
+
+
+class SignedIn(Struct, frozen=True, kw_only=True):
+    """The portal user of a live token. ``left_ms``: how long it lives on if nobody uses it again."""
+
+    email: str
+    is_admin: bool
+    left_ms: int
+
+
+class OwnerTokens:
+    """The table of owner tokens; ``ControlStore.owner_tokens``. Tokens are GUIDs in canonical form."""
+
+    def __init__(self, session: Session, statements: ControlStatements, box: SecretsBox) -> None:
+        self._session = session
+        self._statements = statements
+        self._box = box
+
+    async def create(self, user_id: int, life_ms: int | None = None) -> str:
+        """A new token of that portal user, told this once; ``life_ms`` None: it ends by idleness only."""
+        token, now = new_token(), _now_ms()
+        row: dict[str, Value] = {
+            "tokenhash": self._box.owner_token_hash(token),
+            "userid": user_id,
+            "created": now,
+            "lastused": now,
+            "expires": None if life_ms is None else now + life_ms,
+        }
+        insert, purge = self._statements.insert_owner_token, self._statements.delete_dead_owner_tokens
+
+        def unit() -> Generator[Step, Result, None]:
+            yield Step(purge, purge.parameters({"idle": now - IDLE_MS, "now": now}))
+            yield Step(insert, insert.parameters(row))
+
+        await self._session.run(unit)
+        return token
+
+    async def find(self, token: str) -> SignedIn | None:
+        """Who signed in with it, and note the use; None when it is unknown, revoked or expired."""
+        rows = await self._session.fetch(self._statements.owner_token, (self._box.owner_token_hash(token),))
+        if not rows:
+            return None
+        token_id, last_used, expires, email, is_admin = rows[0]
+        now = _now_ms()
+        ends = last_used + IDLE_MS if expires is None else min(last_used + IDLE_MS, expires)
+        if now >= ends:
+            return None
+        if now - last_used > USE_NOTED_MS:
+            await self._note_use(token_id, now)
+        return SignedIn(email=email, is_admin=bool(is_admin), left_ms=ends - now)
+
+    async def revoke(self, token: str) -> bool:
+        """End a sign-in, everywhere within a second; False when there is none."""
+        revoke = self._statements.delete_owner_token
+        return bool(await self._run(revoke, {"hash": self._box.owner_token_hash(token)}))
+
+    async def _note_use(self, token_id: int, now: int) -> None:
+        """Housekeeping on the way of a read: its failure must not fail the request."""
+        try:
+            await self._run(self._statements.note_use_of_owner_token, {"id": token_id, "now": now})
+        except StorageError:
+            log.warning("the use of an owner token could not be noted", exc_info=True)
+
+    async def _run(self, statement: Statement, values: dict[str, Value]) -> int:
+        def unit() -> Generator[Step, Result, int]:
+            return (yield Step(statement, statement.parameters(values))).matched
+
+        return await self._session.run(unit, single=True)
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000

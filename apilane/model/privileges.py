@@ -1,0 +1,56 @@
+"""What SQL of an application's developer may do to its tables, whatever the provider. Pure.
+
+Everything may be read but secrets, which read as null. Records may be written where that breaks no promise of the
+server's: tokens, sign-in names and the helper tables have their own calls. Source: ``spec/query-language.md`` B-Q11,
+``spec/data-model.md`` B-D3, B-D4, B-D12, B-D17.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from apilane.model.system import HELPER_TABLES, HIDDEN_COLUMNS
+
+__all__ = ["ROWS_MAX", "may_delete", "may_insert", "may_update", "reads_as_null"]
+
+ROWS_MAX: Final = 50_000
+"""Rows that one run may give, all its results together."""
+
+_SECRETS: Final = frozenset(
+    {
+        ("users", "password"),
+        ("authtokens", "token"),
+        *(("authtokens", column.name.lower()) for column in HIDDEN_COLUMNS["AuthTokens"]),
+        *((table.name.lower(), "token") for table in HELPER_TABLES if table.property("Token") is not None),
+    }
+)
+
+_SIGN_IN: Final = frozenset(
+    {"password", "email", "username", *(column.name.lower() for column in HIDDEN_COLUMNS["Users"])}
+)
+"""Columns of Users that the server keeps in step with hidden columns, tokens and the confirmed address."""
+
+
+def reads_as_null(table: str, column: str) -> bool:
+    """Whether nobody sees the value, not even in a condition."""
+    return (table.lower(), column.lower()) in _SECRETS
+
+
+def may_insert(table: str) -> bool:
+    """New rows: not where the server issues them."""
+    name = table.lower()
+    return not name.startswith("h_") and name not in {"authtokens", "users"}
+
+
+def may_update(table: str, column: str) -> bool:
+    """Changes of a column."""
+    name = table.lower()
+    if name == "users":
+        return column.lower() not in _SIGN_IN
+    return not name.startswith("h_") and name != "authtokens"
+
+
+def may_delete(table: str) -> bool:
+    """Rows that go: also tokens, which is signing out; cascades from Users reach them too."""
+    name = table.lower()
+    return not name.startswith("h_") or name.startswith("h_auth_")

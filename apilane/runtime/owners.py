@@ -1,0 +1,58 @@
+"""Who calls on the portal channel, and whether an application is theirs (``spec/security.md`` section 7).
+
+A sign-in read from the control store is trusted for one second; that somebody is no owner is not remembered.
+"""
+
+from __future__ import annotations
+
+from time import monotonic
+
+from msgspec import Struct
+
+from apilane.control.owner_tokens import OwnerTokens, SignedIn
+from apilane.model.definition import ApplicationDefinition
+from apilane.model.text import fold
+
+__all__ = ["Owners", "owns"]
+
+TRUSTED_S = 1.0
+SIGN_INS_KEPT = 1_000
+
+
+def owns(user: SignedIn, definition: ApplicationDefinition) -> bool:
+    """Whether a portal user may do everything with an application: the instance admin, and its collaborators.
+
+    E-mail addresses ignore letter case.
+    """
+    if user.is_admin:
+        return True
+    wanted = fold(user.email)
+    return any(fold(email) == wanted for email in definition.collaborators)
+
+
+class _Known(Struct, gc=False):
+    user: SignedIn
+    until: float
+    """On the monotonic clock."""
+
+
+class Owners:
+    """The portal users whose tokens this process has met."""
+
+    def __init__(self, tokens: OwnerTokens) -> None:
+        self._tokens = tokens
+        self._known: dict[str, _Known] = {}
+
+    async def find(self, token: str) -> SignedIn | None:
+        """The portal user of a canonical token; None when it is unknown, revoked or expired."""
+        known = self._known.get(token)
+        if known is not None and monotonic() < known.until:
+            return known.user
+        self._known.pop(token, None)
+        read_at = monotonic()
+        user = await self._tokens.find(token)
+        if user is not None:
+            if len(self._known) >= SIGN_INS_KEPT:
+                del self._known[next(iter(self._known))]
+            self._known[token] = _Known(user, read_at + min(TRUSTED_S, user.left_ms / 1000))
+        return user

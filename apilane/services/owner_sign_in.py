@@ -1,0 +1,27 @@
+"""Handing an operator the token of a portal user (``apilane owner-token``). Whoever holds the data folder may."""
+
+from __future__ import annotations
+
+from apilane.control.store import ControlStore
+from apilane.errors import ConfigurationError
+from apilane.model.text import trim
+
+__all__ = ["owner_token"]
+
+
+async def owner_token(store: ControlStore, email: str, life_ms: int | None) -> str:
+    """A new owner token of the portal user of that e-mail address, in any letter case.
+
+    Somebody whom an application lists as a collaborator becomes a portal user with this, one without a password.
+    Raises ConfigurationError for everybody else.
+    """
+    email = trim(email)
+    user = await store.portal_user(email)
+    if user is None and await store.collaborates(email):
+        user = await store.create_portal_user(email)
+    if user is None:
+        raise ConfigurationError(
+            f"There is no portal user {email}, and no application lists that address under Collaborators. "
+            "Give the e-mail of the instance admin (APILANE_ADMIN_EMAIL) or of a collaborator."
+        )
+    return await store.owner_tokens.create(user.id, life_ms)

@@ -1,0 +1,100 @@
+"""Statements that find the records a change of tables concerns, or that would not fit it. Pure.
+
+Conditions are ordinary SQLAlchemy ones on ``table_of`` of an entity as it is before the change; whatever compares takes
+its values as bound parameters named in each docstring. Every table has the key ``ID``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import sqlalchemy as sa
+
+from apilane.sql.dialect import Dialect
+from apilane.sql.statement import Statement, compile_statement
+
+__all__ = [
+    "count_duplicates",
+    "count_where",
+    "duplicate_firsts",
+    "equal_ids",
+    "has_more_decimals",
+    "ids_where",
+    "is_longer",
+    "leads_nowhere",
+    "values_after",
+]
+
+Condition = sa.ColumnElement[bool]
+
+
+def is_longer(column: sa.ColumnElement[Any], dialect: Dialect) -> Condition:
+    """Texts of more bytes than ``maximum``: all that are longer in UTF-16 units, and some that are not."""
+    return dialect.text_bytes(column) > sa.bindparam("maximum", type_=sa.BigInteger())
+
+
+def has_more_decimals(column: sa.ColumnElement[Any]) -> Condition:
+    """Numbers that differ when rounded to ``decimals`` places."""
+    return sa.func.round(column, sa.bindparam("decimals", type_=sa.Integer()), type_=column.type) != column
+
+
+def leads_nowhere(column: sa.ColumnElement[Any], target: sa.Table | None) -> Condition:
+    """References without a row in ``target``; None: a table that is empty because it is new."""
+    if target is None:
+        return column.is_not(None)
+    target = target.alias("target")  # type: ignore[assignment]  # an entity may refer to itself
+    return sa.and_(column.is_not(None), ~sa.exists().where(target.c["ID"] == column))
+
+
+def count_where(table: sa.Table, condition: Condition | None, dialect: Dialect) -> Statement:
+    """How many rows; the condition's parameters."""
+    select = sa.select(sa.func.count()).select_from(table)
+    return compile_statement(select if condition is None else select.where(condition), dialect.sqlalchemy)
+
+
+def ids_where(table: sa.Table, condition: Condition | None, dialect: Dialect) -> Statement:
+    """The first IDs, ascending; the condition's parameters, ``limit`` and ``offset``."""
+    key = table.c["ID"]
+    select = sa.select(key) if condition is None else sa.select(key).where(condition)
+    return _paged(select.order_by(key), dialect)
+
+
+def values_after(table: sa.Table, column: str, condition: Condition, dialect: Dialect) -> Statement:
+    """ID and value, ascending, beyond the ID ``after``; the condition's parameters, ``limit`` and ``offset``."""
+    key = table.c["ID"]
+    select = sa.select(key, table.c[column]).where(key > sa.bindparam("after", type_=sa.BigInteger()), condition)
+    return _paged(select.order_by(key), dialect)
+
+
+def count_duplicates(table: sa.Table, columns: Sequence[str], dialect: Dialect) -> Statement:
+    """How many rows share their values with another row; a null is equal to nothing."""
+    groups = _duplicates(table, columns).subquery()
+    return compile_statement(sa.select(sa.func.sum(groups.c["records"])), dialect.sqlalchemy)
+
+
+def duplicate_firsts(table: sa.Table, columns: Sequence[str], dialect: Dialect) -> Statement:
+    """The smallest ID of each group of equal rows, ascending; ``limit`` and ``offset``."""
+    groups = _duplicates(table, columns).subquery()
+    return _paged(sa.select(groups.c["first"]).order_by(groups.c["first"]), dialect)
+
+
+def equal_ids(table: sa.Table, columns: Sequence[str], dialect: Dialect) -> Statement:
+    """IDs of the rows that equal the one of ID ``first``, itself too, ascending; ``limit`` and ``offset``."""
+    first = table.alias("first_one")
+    same = [first.c[name] == table.c[name] for name in columns]
+    select = sa.select(table.c["ID"]).select_from(table.join(first, sa.and_(*same)))
+    select = select.where(first.c["ID"] == sa.bindparam("first", type_=sa.BigInteger()))
+    return _paged(select.order_by(table.c["ID"]), dialect)
+
+
+def _duplicates(table: sa.Table, columns: Sequence[str]) -> sa.Select[Any, int]:
+    grouped = [table.c[name] for name in columns]
+    select = sa.select(sa.func.min(table.c["ID"]).label("first"), sa.func.count().label("records"))
+    select = select.where(*(column.is_not(None) for column in grouped)).group_by(*grouped)
+    return select.having(sa.func.count() > sa.literal_column("1"))
+
+
+def _paged(select: sa.Select[Any], dialect: Dialect) -> Statement:
+    limit, offset = (sa.bindparam(name, type_=sa.Integer()) for name in ("limit", "offset"))
+    return compile_statement(dialect.page(select, limit, offset), dialect.sqlalchemy)

@@ -1,0 +1,53 @@
+"""The maintenance window: an availability check that goes by the time of day."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime, time
+
+from apilane.model.definition import ApplicationDefinition
+from apilane.model.gates import AddressCheck
+
+__all__ = ["MaintenanceWindow"]
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+class MaintenanceWindow:
+    """Refuses everybody but owners from one time of day to another, UTC; over midnight when the end comes first.
+
+    ``window``: such as ``02:00-02:30``; ValueError for anything else, which stops start-up. ``now``: the clock, another
+    one in tests.
+    """
+
+    enforces: frozenset[str] = frozenset()
+    """Nothing that a manifest asks for; a check of IP lists would name ``IPPolicy``."""
+
+    def __init__(self, window: str, now: Callable[[], datetime] = _now) -> None:
+        self._begin, self._end = _times(window)
+        self._now = now
+
+    def prepare(self, definition: ApplicationDefinition) -> AddressCheck | None:
+        """The check for one version of an application. What can be worked out once belongs here, not in ``check``."""
+        message = f"Maintenance until {self._end:%H:%M} UTC"
+
+        def check(client: str) -> str | None:
+            """The message of the refusal; None admits. Runs for every request, so it does no I/O."""
+            return message if self._is_closed(self._now().time()) else None
+
+        return check
+
+    def _is_closed(self, moment: time) -> bool:
+        if self._begin <= self._end:
+            return self._begin <= moment < self._end
+        return moment >= self._begin or moment < self._end
+
+
+def _times(window: str) -> tuple[time, time]:
+    try:
+        begin, end = (time.fromisoformat(part.strip()) for part in window.split("-"))
+    except ValueError:
+        raise ValueError(f"MAINTENANCE_WINDOW is {window!r}; expected two times such as 02:00-02:30.") from None
+    return begin, end

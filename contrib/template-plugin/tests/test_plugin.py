@@ -1,0 +1,82 @@
+"""The plugin by itself, then inside a real server."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from apilane.model.definition import ApplicationDefinition
+from apilane.model.plan import ManifestErrors
+from apilane.testing.client import Client, error_of
+from apilane.testing.server import Server
+from apilane_template.window import MaintenanceWindow
+
+MANIFEST: dict[str, Any] = {
+    "Apilane": 1,
+    "Application": {"Name": "Example"},
+    "CustomEndpoints": [{"Name": "Greeting", "Kind": "text", "Query": "Hello {Name}!"}],
+    "Security": [{"CustomEndpoint": "Greeting", "Role": "ANONYMOUS"}],
+}
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with Server(tmp_path_factory.mktemp("server") / "data") as running:
+        yield running
+
+
+@pytest.fixture
+def caller(server: Server) -> Iterator[Client]:
+    with httpx.Client(trust_env=False) as http:
+        yield Client(http, server.url, server.apply(MANIFEST))
+
+
+def is_refused(window: str, hour: int, minute: int) -> bool:
+    """Whether the window refuses a caller at that time of day."""
+    clock = MaintenanceWindow(window, now=lambda: datetime(2024, 1, 1, hour, minute, tzinfo=UTC))
+    check = clock.prepare(ApplicationDefinition(token="", name=""))
+    return check is not None and check("203.0.113.7") is not None
+
+
+def test_the_window_closes_and_opens() -> None:
+    """The begin belongs to the window, the end does not, and midnight may lie within."""
+    assert [is_refused("02:00-02:30", 2, minute) for minute in (0, 29, 30)] == [True, True, False]
+    assert [is_refused("23:00-01:00", hour, 0) for hour in (22, 23, 0, 1)] == [False, True, True, False]
+
+
+def test_a_window_that_cannot_be_read() -> None:
+    """Start-up stops with what was expected."""
+    with pytest.raises(ValueError, match="expected two times such as"):
+        MaintenanceWindow("at night")
+
+
+def test_the_server_is_closed_in_the_window(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the window every application answers SERVICE_UNAVAILABLE with the reason."""
+    monkeypatch.setenv("MAINTENANCE_WINDOW", "00:00-23:59:59.999999")
+    with Server(tmp_path / "data") as server, httpx.Client(trust_env=False) as http:
+        caller = Client(http, server.url, server.apply(MANIFEST))
+        error = error_of(caller.get("Custom/Greeting", Name="Anna"))
+    assert (error.code, error.message) == ("SERVICE_UNAVAILABLE", "Maintenance until 23:59 UTC")
+
+
+def test_the_text_is_filled(caller: Client) -> None:
+    """What the caller sends stands in the place of its mark, as it is."""
+    assert caller.get("Custom/Greeting", Name="{Anna}").json() == [[{"Text": "Hello {Anna}!"}]]
+
+
+def test_a_missing_parameter_is_named(caller: Client) -> None:
+    """The error names the first mark that has no value."""
+    error = error_of(caller.get("Custom/Greeting"))
+    assert (error.code, error.property) == ("REQUIRED", "Name")
+
+
+def test_apply_refuses_a_broken_text(server: Server) -> None:
+    """A brace that belongs to no mark is found before anything is stored."""
+    broken = {**MANIFEST, "CustomEndpoints": [{"Name": "Greeting", "Kind": "text", "Query": "Hello {Name"}]}
+    with pytest.raises(ManifestErrors, match="belongs to no mark"):
+        server.apply(broken)

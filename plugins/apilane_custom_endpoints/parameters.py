@@ -1,0 +1,76 @@
+"""What callers send for the marks of an endpoint, as values to bind. Pure; what cannot be read is null.
+
+A mark that the manifest does not declare is a 64-bit integer, as on the wire.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Mapping
+from decimal import Decimal
+from typing import Final
+
+from apilane.errors import unauthorized
+from apilane.model.dates import parse_date
+from apilane.model.numbers import parse_number
+from apilane.model.text import trim
+from apilane.security.identity import Actor
+from apilane.sql.dialect import Dialect
+from apilane.sql.statement import Value
+
+__all__ = ["RESERVED", "Reader", "readers", "server_values"]
+
+OWNER: Final = "Owner"
+OWNER_DIFFERENTIATION: Final = "Owner_Differentiation"
+RESERVED: Final = (OWNER, OWNER_DIFFERENTIATION)
+"""Marks that the server fills."""
+
+Reader = Callable[[str], Value]
+
+_INT64: Final = range(-(2**63), 2**63)
+_DIGITS_MAX: Final = 18
+_is_integer = re.compile(r"[+-]?[0-9]{1,40}", re.ASCII).fullmatch
+
+_BOOLEANS: Final = {"true": True, "1": True, "on": True, "false": False, "0": False, "off": False}
+
+
+def readers(dialect: Dialect) -> Mapping[str, Reader]:
+    """How the text of a parameter is read, by the type a manifest declares; '' for one that it does not."""
+
+    def read_boolean(text: str) -> Value:
+        value = _BOOLEANS.get(trim(text).lower())
+        return value if value is None else dialect.encode_boolean(value)
+
+    def read_number(text: str) -> Value:
+        number = parse_number(text)
+        if number is None or isinstance(number, int):
+            return number
+        if number.adjusted() > _DIGITS_MAX:  # before any arithmetic: 1e999999999 must cost nothing
+            return None
+        if number == number.to_integral_value():
+            return int(number) if int(number) in _INT64 else None
+        encoded = dialect.encode_decimal(number)
+        return encoded if not isinstance(encoded, float) or math.isfinite(encoded) else None
+
+    return {"": _integer, "Number": read_number, "Boolean": read_boolean, "Date": parse_date, "String": str}
+
+
+def _integer(text: str) -> int | None:
+    text = trim(text)
+    if _is_integer(text) is None:
+        return None
+    value = int(text)
+    return value if value in _INT64 else None
+
+
+def server_values(names: frozenset[str], actor: Actor, endpoint: str) -> dict[str, Value]:
+    """Values of the marks that callers cannot supply. UNAUTHORIZED for an anonymous caller where ``{Owner}`` stands."""
+    values: dict[str, Value] = {}
+    if OWNER in names:
+        if actor.user_id is None and actor.owner is None:
+            raise unauthorized(endpoint)
+        values[OWNER] = actor.user_id
+    if OWNER_DIFFERENTIATION in names:
+        values[OWNER_DIFFERENTIATION] = actor.tenant
+    return values

@@ -1,0 +1,139 @@
+"""The kind ``sql``: checked by compiling it on empty tables, run as one script of the application's database."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Generator, Mapping, Sequence
+from typing import Any, NoReturn
+
+from apilane.errors import ApilaneError, Code
+from apilane.model.definition import ApplicationDefinition, Endpoint
+from apilane.model.system import HELPER_TABLES
+from apilane.security.identity import Actor
+from apilane.sql.dialect import Dialect
+from apilane.sql.script import Script, read_script
+from apilane.sql.statement import Value
+from apilane.storage.endpoints import EndpointApplication, ResultSets
+from apilane.storage.errors import MissingObject, Raised, StorageError, Unavailable
+from apilane.storage.protocol import Result, ResultSet, ScriptStep
+from apilane_custom_endpoints.parameters import RESERVED, Reader, readers, server_values
+
+__all__ = ["SqlAction", "SqlKind"]
+
+ROWS_AT_ONCE = 500
+"""Rows made before others get their turn on the event loop: less than 1 ms."""
+
+
+class SqlKind:
+    """See ``apilane.storage.endpoints.EndpointKind``."""
+
+    name = "sql"
+
+    def check(self, endpoint: Endpoint, definition: ApplicationDefinition, dialect: Dialect) -> list[str]:
+        """Typed texts inside quotes, names that the server fills, and what the database says to the statements."""
+        script = read_script(endpoint.query, dialect)
+        problems = [
+            f"the parameter {name} is filled by the server and has no type"
+            for name in RESERVED
+            if name in endpoint.parameters
+        ]
+        quoted = {mark.name for mark in script.marks if mark.quoted}
+        problems += [
+            f"the String parameter {{{name}}} stands inside quotes; remove the quotes, its value is bound"
+            for name, type in endpoint.parameters.items()
+            if type == "String" and name in quoted
+        ]
+        if not problems:
+            problems += dialect.script_problems(script, (*definition.entities, *HELPER_TABLES))
+        return problems
+
+    def compile(self, endpoint: Endpoint, application: EndpointApplication) -> SqlAction:
+        """The endpoint with its marks found."""
+        return SqlAction(endpoint, application)
+
+
+class SqlAction:
+    """See ``apilane.storage.endpoints.EndpointAction``."""
+
+    def __init__(self, endpoint: Endpoint, application: EndpointApplication) -> None:
+        self._endpoint = endpoint
+        self._application = application
+        self._script: Script = read_script(endpoint.query, application.dialect)
+        self._names = self._script.names
+        by_type = readers(application.dialect)
+        self._readers: dict[str, Reader] = {
+            name: by_type[endpoint.parameters.get(name, "")] for name in self._names if name not in RESERVED
+        }
+
+    async def run(self, parameters: Mapping[str, str], actor: Actor, *, keep: bool = True) -> ResultSets:
+        """Everything in one transaction; a failure undoes all of it."""
+        step = self.step(parameters, actor)
+        session = self._application.session
+        try:
+            result = await (session.run_script(step) if keep else self._rehearse(step))
+        except StorageError as error:
+            self.refuse(error, actor)
+        if result.matched and keep:
+            self._application.records_changed()
+        return [await _rows(found) for found in result.sets]
+
+    def step(self, parameters: Mapping[str, str], actor: Actor) -> ScriptStep:
+        """The script with the values of a call, also for a unit that does more."""
+        values: dict[str, Value] = server_values(self._names, actor, self._endpoint.name)
+        for name, read in self._readers.items():
+            text = parameters.get(name)
+            values[name] = None if text is None else read(text)
+        return ScriptStep(self._script, values)
+
+    def refuse(self, error: StorageError, actor: Actor) -> NoReturn:
+        """Raise what the caller may know of a failure (B-E5): owners all of it, others what its author raised."""
+        if isinstance(error, Raised) or (actor.owner is not None and not isinstance(error, Unavailable)):
+            raise ApilaneError(Code.ERROR, str(error)) from error
+        if isinstance(error, (Unavailable, MissingObject)):  # the latter: the definition may have changed
+            raise error
+        raise ApilaneError(Code.ERROR) from error
+
+    async def _rehearse(self, step: ScriptStep) -> Result:
+        """Run the script and undo it."""
+
+        def unit() -> Generator[ScriptStep, Result, None]:
+            raise _Undone((yield step))
+
+        try:
+            await self._application.session.run(unit, alone=True)
+        except _Undone as undone:
+            return undone.result
+        raise AssertionError("the unit always raises")
+
+
+class _Undone(Exception):
+    def __init__(self, result: Result) -> None:
+        self.result = result
+
+
+async def _rows(found: ResultSet) -> Sequence[dict[str, Any]]:
+    """Rows as objects, booleans as such; however many, they hold up nobody else."""
+    names = _unique(found.columns)
+    made: list[dict[str, Any]] = []
+    for start in range(0, len(found.rows), ROWS_AT_ONCE):
+        if start:
+            await asyncio.sleep(0)
+        made += [dict(zip(names, row, strict=True)) for row in found.rows[start : start + ROWS_AT_ONCE]]
+        for position in found.booleans:
+            name = names[position]
+            for row in made[start:]:
+                if isinstance(row[name], int):
+                    row[name] = bool(row[name])
+    return made
+
+
+def _unique(columns: Sequence[str]) -> list[str]:
+    """Names with a number behind those that came before: ``ID``, ``ID1``."""
+    names: list[str] = []
+    for column in columns:
+        name, number = column, 0
+        while name in names:
+            number += 1
+            name = f"{column}{number}"
+        names.append(name)
+    return names

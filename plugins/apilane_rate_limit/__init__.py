@@ -1,0 +1,27 @@
+"""Rate limits of access rules (``spec/security.md`` section 4), and the throttle against guessed passwords (B-A2).
+
+Both count in the counters that all workers of the machine share. Without this plugin a manifest with a ``RateLimit`` is
+refused, an application that has one answers SERVICE_UNAVAILABLE, and nobody slows down sign-ins.
+"""
+
+from __future__ import annotations
+
+from apilane.hookspecs import hookimpl
+from apilane.settings import Settings
+from apilane.storage.counters import Counters
+from apilane_rate_limit.limiter import RateLimiter
+from apilane_rate_limit.throttle import SignInThrottle
+
+__all__ = ["apilane_register_limiters", "apilane_register_throttles"]
+
+
+@hookimpl
+def apilane_register_limiters(counters: Counters) -> list[RateLimiter]:
+    """The limiter of the rules' ``RateLimit``."""
+    return [RateLimiter(counters)]
+
+
+@hookimpl
+def apilane_register_throttles(settings: Settings, counters: Counters) -> list[SignInThrottle]:
+    """The throttle of Login and Register."""
+    return [SignInThrottle(counters, settings)]

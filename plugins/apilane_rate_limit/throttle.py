@@ -1,0 +1,68 @@
+"""The throttle: few failed sign-ins to one account from one address, few from one address at all, few registrations.
+
+Every count has the address in it, so nobody can lock somebody else out of an account from elsewhere. It knows accounts
+by the text that was typed, so it treats those that do not exist like those that do.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from apilane.model.gates import SignInEvent
+from apilane.settings import Settings
+from apilane.storage.counters import Counters
+
+__all__ = ["SignInThrottle"]
+
+LOGIN_WINDOW_MS = 15 * 60_000
+REGISTRATION_WINDOW_MS = 60 * 60_000
+
+
+class _Count(NamedTuple):
+    key: bytes
+    limit: int
+    window_ms: int
+
+
+class SignInThrottle:
+    """Admits so many failures and registrations as the settings say (B-A2), per application."""
+
+    def __init__(self, counters: Counters, settings: Settings) -> None:
+        self._counters = counters
+        self._account_failures = settings.login_account_failures
+        self._address_failures = settings.login_address_failures
+        self._registrations = settings.registrations_per_hour
+
+    def _counts(self, event: SignInEvent, application: str, address: str, account: str | None) -> Iterator[_Count]:
+        """What an attempt counts against, the narrowest first."""
+
+        def key(*parts: str) -> bytes:
+            return "\0".join((event, application, address, *parts)).encode("utf-8", "surrogatepass")
+
+        if event == "register":
+            yield _Count(key(), self._registrations, REGISTRATION_WINDOW_MS)
+            return
+        if account is not None:
+            yield _Count(key(account), self._account_failures, LOGIN_WINDOW_MS)
+        yield _Count(key(), self._address_failures, LOGIN_WINDOW_MS)
+
+    async def admit(self, event: SignInEvent, application: str, address: str, account: str | None) -> float | None:
+        """Count an attempt as failed and admit it (None), or the seconds to wait; what is refused counts nowhere."""
+        now_ms = time.time_ns() // 1_000_000
+        counted: list[_Count] = []
+        for count in self._counts(event, application, address, account):
+            wait_ms = await self._counters.hit(count.key, limit=count.limit, window_ms=count.window_ms, now_ms=now_ms)
+            if wait_ms is not None:
+                for before in counted:
+                    await self._counters.take_back(before.key, now_ms=now_ms)
+                return wait_ms / 1000
+            counted.append(count)
+        return None
+
+    async def succeeded(self, event: SignInEvent, application: str, address: str, account: str | None) -> None:
+        """Take back the attempt that was counted."""
+        now_ms = time.time_ns() // 1_000_000
+        for count in self._counts(event, application, address, account):
+            await self._counters.take_back(count.key, now_ms=now_ms)

@@ -1,0 +1,220 @@
+"""Changes of filled tables that the records do not fit: refused with the records, nothing changed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from apilane.errors import ConfigurationError
+from apilane.security.encryption import Cipher
+from tests.changes.workshop import Workshop, entity, manifest
+
+TITLE = {"Name": "Title", "Maximum": 20}
+CODE = {"Name": "Code"}
+NUMBER = {"Name": "Amount", "Type": "Number", "DecimalPlaces": 3}
+KIND = {"Name": "KindID", "Type": "Number"}
+BASE = manifest(entity("Kinds"), entity("Items", TITLE, CODE, NUMBER, KIND))
+UNIQUE_CODE = {"Type": "Unique", "Properties": ["Code"]}
+
+
+def items(*properties: dict[str, Any], **keys: Any) -> dict[str, Any]:
+    """``BASE`` with other forms of some properties of ``Items``."""
+    forms = {p["Name"]: p for p in (TITLE, CODE, NUMBER, KIND)} | {p["Name"]: p for p in properties}
+    return manifest(entity("Kinds"), entity("Items", *forms.values(), **keys))
+
+
+@pytest.fixture
+def filled(shop: Workshop) -> Workshop:
+    """Items 1 to 4."""
+    shop.apply(BASE)
+    shop.insert(
+        "Items",
+        {"Title": "short", "Code": "a", "Amount": 1, "KindID": None},
+        {"Title": "eleven long", "Code": "A", "Amount": 1.5, "KindID": None},
+        {"Title": "😀😀😀😀😀", "Code": "a", "Amount": 1.25, "KindID": 7},
+        {"Title": None, "Code": None, "Amount": None, "KindID": 8},
+    )
+    return shop
+
+
+def refusal(shop: Workshop, document: dict[str, Any]) -> str:
+    """Why a change is refused: the survey says the same, and nothing at all has changed."""
+    before = shop.stored, shop.tables(), shop.sql('SELECT * FROM "Items"'), shop.sql('SELECT * FROM "H_Schema"')
+    survey = shop.survey(document)
+    with pytest.raises(ConfigurationError) as caught:
+        shop.apply(document)
+    assert [str(misfit) for misfit in survey.misfits] == [line.strip() for line in str(caught.value).splitlines()[1:]]
+    assert (
+        shop.stored,
+        shop.tables(),
+        shop.sql('SELECT * FROM "Items"'),
+        shop.sql('SELECT * FROM "H_Schema"'),
+    ) == before
+    assert shop.pending() == []
+    return str(caught.value)
+
+
+PATH = "Entities[Items].Properties[{}].{}: {}"
+KEY = "Entities[Items].Constraints[ForeignKey {}]: {}"
+
+
+@pytest.mark.parametrize(
+    ("document", "expected"),
+    {
+        "a shorter Maximum counts in UTF-16 units": (
+            items(TITLE | {"Maximum": 9}),
+            PATH.format("Title", "Maximum", "2 records longer than 9 (ID 2, 3)"),
+        ),
+        "a first Maximum": (
+            items(CODE | {"Maximum": 1}, TITLE | {"Maximum": 10}),
+            PATH.format("Title", "Maximum", "1 record longer than 10 (ID 2)"),
+        ),
+        "fewer decimals": (
+            items(NUMBER | {"DecimalPlaces": 1}),
+            PATH.format("Amount", "DecimalPlaces", "1 record with more than 1 decimal places (ID 3)"),
+        ),
+        "no decimals": (
+            items(NUMBER | {"DecimalPlaces": 0}),
+            PATH.format("Amount", "DecimalPlaces", "2 records with decimal places (ID 2, 3)"),
+        ),
+        "required": (
+            items(TITLE | {"Required": True}),
+            PATH.format("Title", "Required", "1 record without a value (ID 4)"),
+        ),
+        "unique": (
+            items(Constraints=[UNIQUE_CODE]),
+            "Entities[Items].Constraints[Unique Code]: 2 records with equal values (ID 1, 3)",
+        ),
+        "a reference to records that are not there": (
+            items(Constraints=[{"Type": "ForeignKey", "Property": "KindID", "Entity": "Kinds"}]),
+            KEY.format("KindID", "2 records with a reference to no record of Kinds (ID 3, 4)"),
+        ),
+        "a new required property that is unique": (
+            items({"Name": "Fresh", "Required": True}, Constraints=[{"Type": "Unique", "Properties": ["Fresh"]}]),
+            "Entities[Items].Constraints[Unique Fresh]: 4 records would have equal values (ID 1, 2, 3, 4)",
+        ),
+        "a new required property that makes others equal": (
+            items(
+                {"Name": "Fresh", "Required": True}, Constraints=[{"Type": "Unique", "Properties": ["Fresh", "Code"]}]
+            ),
+            "Entities[Items].Constraints[Unique Fresh, Code]: 2 records with equal values (ID 1, 3)",
+        ),
+        "a new required reference": (
+            items(
+                {"Name": "Fresh", "Type": "Number", "Required": True},
+                Constraints=[{"Type": "ForeignKey", "Property": "Fresh", "Entity": "Kinds"}],
+            ),
+            KEY.format("Fresh", "4 records with a reference to no record of Kinds (ID 1, 2, 3, 4)"),
+        ),
+    }.values(),
+    ids=str,
+)
+def test_refused_with_the_records(filled: Workshop, document: dict[str, Any], expected: str) -> None:
+    """What the records break is refused by name, with how many and which; tables and definition stay."""
+    assert refusal(filled, document).splitlines()[1:] == [f"  {expected}"]
+
+
+def test_every_reason_at_once(filled: Workshop) -> None:
+    """All that does not fit is told together, under the new names, and the data is not touched by the names either."""
+    document = manifest(
+        entity("Kinds"),
+        entity(
+            "Goods",
+            {"Name": "Label", "RenamedFrom": "Title", "Required": True, "Maximum": 9},
+            {"Name": "Sign", "RenamedFrom": "Code"},
+            RenamedFrom="Items",
+            Constraints=[{"Type": "Unique", "Properties": ["Sign"]}],
+        ),
+    )
+    text = refusal(filled, document)
+    assert "Entities[Goods].Properties[Label].Required: 1 record without a value (ID 4)" in text
+    assert "Entities[Goods].Properties[Label].Maximum: 2 records longer than 9 (ID 2, 3)" in text
+    assert "Entities[Goods].Constraints[Unique Sign]: 2 records with equal values (ID 1, 3)" in text
+
+
+def test_many_records(shop: Workshop) -> None:
+    """However many do not fit, all are counted and the first ten named; equal ones by group."""
+    shop.apply(BASE)
+    shop.insert("Items", *({"Title": f"title {n // 3}", "Code": None} for n in range(3000)))
+    text = refusal(shop, items(CODE | {"Required": True}, Constraints=[{"Type": "Unique", "Properties": ["Title"]}]))
+    assert "Properties[Code].Required: 3,000 records without a value (ID 1, 2, 3, 4, 5, 6, 7, 8, 9, 10 ...)" in text
+    assert "3,000 records with equal values (ID 1, 2, 3; 4, 5, 6; 7, 8, 9 ...)" in text
+
+
+def test_encrypted_texts(shop: Workshop) -> None:
+    """The length of an encrypted text is that of the text, not of what is stored."""
+    secret = {"Name": "Secret", "Encrypted": True, "Maximum": 100}
+    shop.apply(manifest(entity("Items", secret)))
+    cipher = Cipher(shop.secrets().encryption_key)
+    shop.insert("Items", *({"Secret": cipher.encrypt("x" * length)} for length in (5, 6, 7)), {"Secret": None})
+    text = refusal(shop, manifest(entity("Items", secret | {"Maximum": 5})))
+    assert "Properties[Secret].Maximum: 2 records longer than 5 (ID 2, 3)" in text
+    shop.apply(manifest(entity("Items", secret | {"Maximum": 7})))
+
+
+def test_what_fits_is_done(filled: Workshop) -> None:
+    """Once the records are corrected the same change goes through and keeps every value."""
+    document = items(
+        TITLE | {"Maximum": 10, "Required": True},
+        NUMBER | {"DecimalPlaces": 1},
+        Constraints=[
+            UNIQUE_CODE,
+            {"Type": "ForeignKey", "Property": "KindID", "Entity": "Kinds", "OnDelete": "SetNull"},
+        ],
+    )
+    refusal(filled, document)
+    filled.sql('UPDATE "Items" SET "Title" = \'ten\' WHERE "ID" IN (2, 4)')
+    filled.sql('UPDATE "Items" SET "Amount" = 1.2, "Code" = \'b\', "KindID" = NULL WHERE "ID" = 3')
+    filled.sql('UPDATE "Items" SET "KindID" = NULL')
+    rows = filled.sql('SELECT "ID", "Title", "Code", "Amount", "KindID" FROM "Items"')
+    filled.apply(document)
+    assert filled.sql('SELECT "ID", "Title", "Code", "Amount", "KindID" FROM "Items"') == rows
+
+
+def test_nulls_are_equal_to_nothing(filled: Workshop) -> None:
+    """Several records without a value pass a unique constraint, alone or beside other properties."""
+    filled.sql('UPDATE "Items" SET "Code" = NULL')
+    filled.apply(items(Constraints=[UNIQUE_CODE, {"Type": "Unique", "Properties": ["Code", "Title"]}]))
+
+
+def test_an_entity_may_refer_to_itself(shop: Workshop) -> None:
+    """A new reference of an entity to itself is checked against its own records, the record itself included."""
+    shop.apply(BASE)
+    shop.insert("Items", {"KindID": 1}, {"KindID": 1}, {"KindID": 4})
+    own = items(Constraints=[{"Type": "ForeignKey", "Property": "KindID", "Entity": "Items"}])
+    assert "1 record with a reference to no record of Items (ID 3)" in refusal(shop, own)
+
+
+def test_how_many_records_a_change_concerns(filled: Workshop) -> None:
+    """Before anything is done the records are counted that a change takes, narrows or fills."""
+    filled.insert("Kinds", {})
+    changed = manifest(
+        entity(
+            "Items",
+            TITLE | {"Maximum": 19, "Required": True},
+            NUMBER | {"DecimalPlaces": 2},
+            {"Name": "Fresh", "Required": True},
+        )
+    )
+    survey = filled.survey(changed)
+    assert survey.concerned == {
+        "Entities[Kinds]": 1,
+        "Entities[Items].Properties[Code]": 3,
+        "Entities[Items].Properties[KindID]": 2,
+        "Entities[Items].Properties[Title].Required": 1,
+        "Entities[Items].Properties[Title].Maximum": 3,
+        "Entities[Items].Properties[Amount].DecimalPlaces": 3,
+        "Entities[Items].Properties[Fresh]": 4,
+    }
+    lines = {line.path for line in filled.plan(changed).lines}
+    assert set(survey.concerned) <= lines
+
+
+def test_a_new_required_property_takes_the_default(filled: Workshop) -> None:
+    """Existing records get 0, '' or false in a new required property, which is free."""
+    fresh = [{"Name": f"Fresh{kind}", "Type": kind, "Required": True} for kind in ("String", "Number", "Boolean")]
+    plan = filled.plan(items(*fresh))
+    assert not plan.loses_data
+    filled.carry_out(plan)
+    assert filled.sql('SELECT DISTINCT "FreshString", "FreshNumber", "FreshBoolean" FROM "Items"') == [("", 0, 0)]

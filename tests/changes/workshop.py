@@ -1,0 +1,122 @@
+"""An instance to change applications in: manifests go in as ``apilane apply`` takes them, records by plain SQL."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import apsw
+
+from apilane.control.secrets import Secrets
+from apilane.control.store import ControlStore, StoredApplication
+from apilane.dispatch import Hooks, freeze
+from apilane.model.manifest.write import export_manifest
+from apilane.model.plan import Plan
+from apilane.plugins import load_plugins
+from apilane.services.applying import apply_plan, recover_all, survey_plan
+from apilane.services.capabilities import capabilities_of
+from apilane.services.fitting import Survey
+from apilane.services.planning import plan_files
+from apilane.settings import Settings
+
+
+def manifest(*entities: dict[str, Any], **sections: Any) -> dict[str, Any]:
+    """The application ``Shop`` with these entities."""
+    return {"Apilane": 1, "Application": {"Name": "Shop"}, "Entities": list(entities), **sections}
+
+
+def entity(name: str, *properties: dict[str, Any], **keys: Any) -> dict[str, Any]:
+    return {"Name": name, "Properties": list(properties), **keys}
+
+
+class Workshop:
+    """One open instance; every call runs on one event loop kept for the test. Applications are all called ``Shop``."""
+
+    def __init__(self, data_dir: Path, runner: asyncio.Runner) -> None:
+        self.data_dir = data_dir
+        self.settings = Settings(data_dir=data_dir, argon2_time_cost=1, argon2_memory_kib=64)
+        self.reports: list[str] = []
+        self._runner = runner
+        self._hooks: Hooks = freeze(load_plugins(self.settings), self.settings)
+        self._store: ControlStore = runner.run(ControlStore.open(self.settings, self._hooks.drivers))
+
+    def close(self) -> None:
+        async def close() -> None:
+            await self._store.close()
+            for driver in self._hooks.drivers.values():
+                await driver.close()
+
+        self._runner.run(close())
+
+    def plan(self, document: dict[str, Any] | str) -> Plan:
+        text = document if isinstance(document, str) else json.dumps(document)
+        name = "a.yaml" if isinstance(document, str) else "a.json"
+        capabilities = capabilities_of(self._hooks)
+        (plan,) = self._runner.run(plan_files([(name, text.encode())], store=self._store, capabilities=capabilities))
+        return plan
+
+    def carry_out(self, plan: Plan) -> StoredApplication:
+        """What ``apply`` does once nobody has anything against it."""
+        return self._runner.run(
+            apply_plan(
+                plan,
+                store=self._store,
+                drivers=self._hooks.drivers,
+                settings=self.settings,
+                actor="tests",
+                report=lambda text, *_: self.reports.append(text),
+            )
+        )
+
+    def apply(self, document: dict[str, Any] | str) -> StoredApplication:
+        return self.carry_out(self.plan(document))
+
+    def survey(self, document: dict[str, Any] | str) -> Survey:
+        plan = self.plan(document)
+        tools = {"store": self._store, "drivers": self._hooks.drivers, "settings": self.settings}
+        return self._runner.run(survey_plan(plan, **tools))
+
+    @property
+    def stored(self) -> StoredApplication:
+        (found,) = self._runner.run(self._store.find("Shop"))
+        return found
+
+    def secrets(self) -> Secrets:
+        return self.stored.secrets
+
+    def recover(self) -> None:
+        """What the next start does."""
+        tools = {"store": self._store, "drivers": self._hooks.drivers, "settings": self.settings}
+        self._runner.run(recover_all(**tools))
+
+    def pending(self) -> list[str]:
+        return self._runner.run(self._store.pending_tokens())
+
+    def exported(self) -> str:
+        return export_manifest(self.stored.definition)
+
+    def sql(self, statement: str, *rows: Sequence[Any]) -> list[tuple[Any, ...]]:
+        """Run SQL on the application's file, as another program would; once for each of ``rows``."""
+        connection = apsw.Connection(str(self.data_dir / "apps" / self.stored.definition.token / "data.db"))
+        try:
+            if not rows:
+                return list(connection.execute(statement))
+            with connection:
+                connection.executemany(statement, rows)
+            return []
+        finally:
+            connection.close()
+
+    def insert(self, entity: str, *records: dict[str, Any]) -> None:
+        """Records of the same keys, ``Created`` by itself."""
+        columns = ("Created", *records[0])
+        names, marks = ", ".join(f'"{name}"' for name in columns), ", ".join("?" * len(columns))
+        rows = [(0, *record.values()) for record in records]
+        self.sql(f'INSERT INTO "{entity}" ({names}) VALUES ({marks})', *rows)
+
+    def tables(self) -> list[tuple[Any, ...]]:
+        """Everything that stands in the file beside records."""
+        return self.sql("SELECT type, name, sql FROM sqlite_schema ORDER BY name")

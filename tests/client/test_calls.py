@@ -1,0 +1,472 @@
+"""Every method that the server answers, on a real server, by both clients."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from apilane.app import create_instance
+from apilane.client import (
+    ApilaneError,
+    Call,
+    ConnectionFailed,
+    Credentials,
+    Custom,
+    Delete,
+    EmptyBody,
+    F,
+    ForeignKeyViolation,
+    InvalidFilter,
+    InvalidGroupBy,
+    InvalidSort,
+    NoIdProvided,
+    NoPropertiesProvided,
+    NotFound,
+    NothingToDelete,
+    Post,
+    Put,
+    RateLimited,
+    RequiredMissing,
+    ServiceUnavailable,
+    Unauthorized,
+    UnconfirmedEmail,
+    UnexpectedAnswer,
+    UniqueViolation,
+    ValidationFailed,
+    ref,
+)
+from apilane.services.confirmation import create_confirmation_token
+from apilane.services.owner_sign_in import owner_token
+from apilane.testing.server import Server, free_port
+
+PASSWORD = "Passw0rd-of-tests"
+
+
+def _title() -> str:
+    return f"Καφές & co + {uuid4().hex[:8]}"
+
+
+def _built(method: Any, *args: Any, **kwargs: Any) -> Any:
+    """The result of a call that servers learn one after another."""
+    try:
+        return method(*args, **kwargs)
+    except NotFound as error:
+        if error.status == 404:
+            pytest.skip("the server does not have this call yet")
+        raise
+
+
+# --- Records ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("signed", [False, True])
+def test_records(client: Any, signed_in: Any, signed: bool) -> None:
+    """Post, get, put, delete and read by ID, with text beyond ASCII in bodies and queries, sent or signed."""
+    user = signed_in(client, signed=signed)
+    first, second = _title(), _title()
+    ids = user.post("Products", [{"Title": first, "Price": 9.99}, {"Title": second, "Price": 10}])
+    assert len(ids) == 2
+    page = user.get("Products", filter=F("Title") == first, total=True)
+    assert page.total == 1
+    assert (page.records[0]["ID"], page.records[0]["Title"]) == (ids[0], first)
+    assert user.put("Products", {"ID": ids[0], "Title": first, "Price": None}) == 1
+    assert user.put("Products", [{"ID": id, "Stock": 3} for id in (*ids, 10**9)]) == 2
+    record = user.get_by_id("Products", ids[0], properties=["Price", "Stock"])
+    assert record == {"ID": ids[0], "Price": None, "Stock": 3}
+    assert user.delete("Products", ids[0]) == [ids[0]]
+    assert user.delete("Products", ids) == [ids[1]]
+
+
+def test_filter_and_sort(user: Any) -> None:
+    """Filters and sort orders mean on the server what they say in Python."""
+    mark = uuid4().hex[:8]
+    day = datetime(2026, 3, 1, tzinfo=UTC)
+    prices = [5, 10, 20, None]
+    records = [{"Title": f"{mark} n{n}", "Price": price, "Released": day} for n, price in enumerate(prices)]
+    user.post("Products", records)
+    ours = F("Title").starts_with(mark)
+
+    def found(condition: Any, sort: Any = "ID") -> list[int | None]:
+        return [r["Price"] for r in user.get("Products", filter=ours & condition, sort=sort).records]
+
+    assert found(F("Price") >= 10, "-Price") == [20, 10]
+    assert found((F("Price") < 10) | F("Price").is_null(), ("Price", "ASC")) == [None, 5]
+    assert found(F("Price").is_not_null() & (F("Price") != 10)) == [5, 20]
+    assert found(F("Price").one_of([5, 20]), ["-Released", ("ID", "DESC")]) == [20, 5]
+    assert found(F("Title").not_contains("n1") & (F("Price") <= 10)) == [5]
+    assert found(F("Title").ends_with("n2")) == [20]
+    assert found(F("Released") == day) == prices
+    assert found(F("Released") > day) == []
+
+
+def test_paging(new_client: Any, shop_of_many: str) -> None:
+    """2,500 records come once each: by ID without a sort, page by page with one, all or filtered."""
+    client = new_client(shop_of_many)
+    pages = list(client.pages("Categories"))
+    assert [len(page) for page in pages] == [1000, 1000, 500]
+    ids = [record["ID"] for page in pages for record in page]
+    assert ids == sorted(set(ids))
+    assert [r["ID"] for r in client.iterate("Categories", page_size=500)] == ids
+    backwards = [r["Title"] for r in client.iterate("Categories", sort="-Title", properties="Title")]
+    assert backwards == sorted(backwards, reverse=True)
+    assert len(backwards) == 2500
+    some = list(client.iterate("Categories", filter=F("Title") >= "c2000", page_size=7))
+    assert len(some) == 500
+    assert list(client.iterate("Categories", filter={"Property": "Title", "Operator": "equal", "Value": "no"})) == []
+
+
+def test_paging_beside_writers(user: Any) -> None:
+    """Records deleted while a walk goes on hide no others."""
+    mark = uuid4().hex[:8]
+    ids = user.post("Products", [{"Title": f"{mark} {n}"} for n in range(4)])
+    ours = F("Title").starts_with(mark)
+    walk = iter(user.pages("Products", filter=ours, page_size=2))
+    seen = [record["ID"] for record in next(walk)]
+    user.delete("Products", seen)
+    assert seen + [record["ID"] for page in walk for record in page] == ids
+
+
+@pytest.fixture(scope="module")
+def shop_of_many(server: Server, new_application: Any) -> str:
+    """A shop with 2,500 categories."""
+    token: str = new_application()
+    rows = [f"('c{n:04}')" for n in range(2500)]
+    server.sql(token, f'INSERT INTO "Categories" ("Title") VALUES {",".join(rows)}')
+    return token
+
+
+def test_schema(user: Any) -> None:
+    """The schema names the entities."""
+    assert {"Users", "Products"} <= {entity["Name"] for entity in user.schema()["Entities"]}
+
+
+def test_history(user: Any) -> None:
+    """The versions before each change, newest first."""
+    title = _title()
+    (id,) = user.post("Products", {"Title": title, "Price": 1})
+    for price in (2, 3):
+        user.put("Products", {"ID": id, "Price": price})
+    page = _built(user.history, "Products", id)
+    assert page.total == 2
+    assert [version["Price"] for version in page.records] == [2, 1]
+
+
+def test_statistics(user: Any) -> None:
+    """Aggregates and different values."""
+    mark = uuid4().hex[:8]
+    user.post("Products", [{"Title": f"{mark} {n}", "Stock": n % 2, "Price": n} for n in range(4)])
+    ours = F("Title").starts_with(mark)
+    rows = _built(user.aggregate, "Products", ["Price.Sum", "ID.Count"], group_by="Stock", filter=ours)
+    assert [(row["Stock"], row["Price_sum"], row["ID_count"]) for row in rows] == [(1, 4, 2), (0, 2, 2)]
+    assert [
+        row["Stock"] for row in user.aggregate("Products", "Price.Sum", group_by="Stock", filter=ours, ascending=True)
+    ] == [0, 1]
+    assert sorted(user.distinct("Products", "Stock", filter=ours)) == [0, 1]
+    with pytest.raises(InvalidGroupBy):
+        user.aggregate("Products", "ID.Count", group_by="Nope")
+
+
+def test_custom(user: Any) -> None:
+    """A custom endpoint answers its result sets."""
+    title = _title()
+    user.post("Products", {"Title": title, "Price": 1})
+    cheap, totals = _built(user.custom, "CheapProducts", MaxPrice=2)
+    assert title in [row["Title"] for row in cheap]
+    assert totals[0]["Total"] > 0
+
+
+@pytest.mark.parametrize("signed", [False, True])
+def test_transactions(client: Any, signed_in: Any, signed: bool) -> None:
+    """Both forms of transaction, all or nothing."""
+    user = signed_in(client, signed=signed)
+    kept, gone = user.post("Products", [{"Title": _title()}, {"Title": _title()}])
+    done = _built(
+        user.transaction,
+        [Delete("Products", gone), Put("Products", {"ID": kept, "Price": 4}), Post("Products", {"Title": _title()})],
+    )
+    assert (len(done.post), done.put, done.delete) == (1, 1, [gone])
+    category, product = _title(), _title()
+    results = user.transaction_operations(
+        [
+            Post("Categories", {"Title": category}, label="c"),
+            Post("Products", [{"Title": product, "CategoryID": ref("c")}]),
+            Put("Products", {"ID": kept, "CategoryID": ref("c")}),
+            Delete("Products", [kept]),
+        ]
+    )
+    created = results[0].created
+    assert user.get_by_id("Products", results[1].created[0])["CategoryID"] == created[0]
+    assert (results[2].affected, results[3].deleted) == (1, [kept])
+    before = user.get("Products", total=True, page_size=1).total
+    with pytest.raises(UniqueViolation):
+        user.transaction_operations([Post("Products", {"Title": _title()}), Post("Products", {"Title": product})])
+    assert user.get("Products", total=True, page_size=1).total == before
+    with pytest.raises(ApilaneError, match="does not exist"):
+        user.transaction_operations([Custom("Nope", {})])
+
+
+# --- Accounts ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("signed", [False, True])
+def test_account(new_client: Any, shop: str, signed: bool) -> None:
+    """Register, sign in, read and change one's own data, change the password, renew, log out."""
+    client = new_client(shop, signed=signed)
+    name = f"u{uuid4().hex[:12]}"
+    id = client.register({"Email": f"{name}@example.com", "Username": name, "Password": PASSWORD})
+    login = client.login(email=f"{name}@example.com", password=PASSWORD)
+    assert login.user["ID"] == id
+    assert client.credentials == login.credentials
+    data = client.user_data()
+    assert data.user["Username"] == name
+    assert {"Role", "Name", "Type", "Action", "Properties"} == set(data.security[0])
+    assert client.update_user({"Firstname": "Καφές"})["Firstname"] == "Καφές"
+    assert client.change_password(PASSWORD, "Another-one1") is True
+    renewed = client.renew()
+    assert client.credentials == renewed != login.credentials
+    assert renewed.token_id != login.credentials.token_id
+    assert client.user_data().user["ID"] == id
+    with pytest.raises(Unauthorized):
+        client.as_user(login.credentials).user_data()
+    again = client.as_user(renewed)
+    assert again.logout(everywhere=True) == 1
+    assert again.credentials is None
+    client.as_user(None).login(username=name, password="Another-one1")
+    assert client.logout() == 1 if not signed else True
+
+
+def test_signed_and_sent_stand_for_the_same_user(user: Any) -> None:
+    """Credentials kept from one client work in another, sent or signed, and the text form of a token does too."""
+    kept = Credentials(user.credentials.token, user.credentials.token_id)
+    id = user.user_data().user["ID"]
+    for other in (user.as_user(kept, signed=True), user.as_user(kept, signed=False), user.as_user(kept.token)):
+        assert other.user_data().user["ID"] == id
+    with pytest.raises(Unauthorized):
+        user.as_user(Credentials(kept.token[:-1] + "x", kept.token_id), signed=True).user_data()
+
+
+def test_owner(server: Server, new_client: Any, shop: str) -> None:
+    """An owner reads what no rule gives anybody."""
+    token = server.with_store(lambda store, _hooks: owner_token(store, "admin@example.com", None))
+    owner = new_client(shop, user=token, portal=True)
+    assert "Supplier" in {p["Name"] for e in owner.schema()["Entities"] for p in e["Properties"]}
+    assert owner.get("AuthTokens").records is not None
+    with pytest.raises(Unauthorized):
+        owner.as_user(token).get("AuthTokens")
+
+
+def test_burst_of_signed_writes(client: Any, signed_in: Any) -> None:
+    """Equal signed writes, one after another without a pause, all count."""
+    user = signed_in(client, signed=True)
+    ids = [user.post("Notes", {"Text": "again"})[0] for _ in range(20)]
+    assert len(set(ids)) == 20
+
+
+def test_confirm(server: Server, client: Any, shop: str) -> None:
+    """Confirm tells where the server points to and does not go there."""
+    name = f"u{uuid4().hex[:12]}"
+    id = client.register({"Email": f"{name}@example.com", "Username": name, "Password": PASSWORD})
+    location = client.confirm(_confirmation_token(server, shop, id))
+    assert location.endswith("/Account/AppEmailConfirmed")
+    assert client.confirm(str(uuid4())) == f"{server.url}/App/{shop}/Account/Manage/Error"
+    client.login(username=name, password=PASSWORD)
+    assert client.user_data().user["EmailConfirmed"] is True
+
+
+def _confirmation_token(server: Server, application: str, user_id: int) -> str:
+    import asyncio
+
+    async def make() -> str:
+        instance = create_instance(server.settings)
+        await instance.open()
+        try:
+            runtime = await instance.applications.find(application)
+            assert runtime is not None
+            return await create_confirmation_token(runtime, user_id)
+        finally:
+            await instance.close()
+
+    return asyncio.run(make())
+
+
+def test_mails(client: Any) -> None:
+    """Without mail settings, or without mail, the server says so in the standard form."""
+    for method in (client.request_confirmation, client.forgot_password):
+        with pytest.raises(ApilaneError) as caught:
+            method("nobody@example.com")
+        assert caught.value.code in {"ERROR", "NOT_FOUND"}
+
+
+# --- Files ------------------------------------------------------------------------------------------------------------
+
+
+def test_files(user: Any) -> None:
+    """Upload, list, read, download by ID and by UID, delete."""
+    _built(user.get, "Files")
+    id = user.upload("Καφές.txt", b"black, no sugar")
+    record = user.get_by_id("Files", id)
+    assert record["Name"] == "Καφές.txt"
+    assert [r["ID"] for r in user.iterate("Files")] == [id]
+    for file in (user.download(id), user.download(uid=record["UID"])):
+        assert (file.content, file.name, file.content_type) == (b"black, no sugar", "Καφές.txt", "text/plain")
+    assert user.delete("Files", id) == [id]
+
+
+# --- The server -------------------------------------------------------------------------------------------------------
+
+
+def test_service(client: Any) -> None:
+    """Version and health need no application."""
+    assert client.version() == "8.7.0"
+    assert client.health()["Status"] == "Healthy"
+
+
+# --- Errors -----------------------------------------------------------------------------------------------------------
+
+UNCONFIRMED: dict[str, object] = {"AllowLoginUnconfirmedEmail": False}
+
+
+def _raised(kind: type[ApilaneError], method: Any, *args: Any, **kwargs: Any) -> ApilaneError:
+    with pytest.raises(ApilaneError) as caught:
+        method(*args, **kwargs)
+    assert type(caught.value) is kind, caught.value
+    return caught.value
+
+
+def test_errors_of_records(client: Any, user: Any) -> None:
+    """Each kind of failure has its own class, with the place it names."""
+    title = _title()
+    (id,) = user.post("Products", {"Title": title})
+    assert _raised(Unauthorized, client.get, "Notes").entity == "Notes"
+    assert _raised(NotFound, user.get_by_id, "Products", 10**9).status == 400
+    assert _raised(NotFound, user.send, Call("GET", "/api/Nope", lambda response: None)).status == 404
+    assert _raised(RequiredMissing, user.post, "Products", {"Price": 1}).property == "Title"
+    _raised(InvalidFilter, client.get, "Products", filter=F("Supplier") == "x")
+    _raised(InvalidSort, client.get, "Products", sort="Supplier")
+    _raised(NoPropertiesProvided, user.put, "Products", {"ID": id, "Nope": 1})
+    _raised(EmptyBody, user.send, Call("POST", "/api/Data/Post", lambda response: None, {"entity": "Notes"}, b"{"))
+    _raised(NoIdProvided, user.put, "Products", {"Price": 1})
+    _raised(NothingToDelete, user.delete, "Products", [])
+    error = _raised(ValidationFailed, user.post, "Products", {"Title": "x"})
+    assert (error.message, error.property, error.entity) == ("Minimum 2 characters", "Title", "Products")
+    assert str(error) == "VALIDATION: Minimum 2 characters (Products.Title)"
+    assert _raised(UniqueViolation, user.post, "Products", {"Title": title}).property == "Title"
+    assert _raised(ForeignKeyViolation, user.put, "Products", {"ID": id, "CategoryID": 10**9}).property == "CategoryID"
+    assert _raised(ApilaneError, user.get, "Nope").message == "Entity Nope does not exist"
+
+
+def test_errors_of_accounts(client: Any, new_client: Any, new_application: Any) -> None:
+    """Wrong credentials, an unconfirmed e-mail, nobody signed in."""
+    assert _raised(ApilaneError, client.login, username="nobody", password="x").message == "Invalid login attempt"
+    assert client.credentials is None
+    _raised(Unauthorized, client.user_data)
+    _raised(Unauthorized, client.renew)
+    strict = new_client(new_application(AllowLoginUnconfirmedEmail=False))
+    strict.register({"Email": "a@example.com", "Username": "anna", "Password": PASSWORD})
+    _raised(UnconfirmedEmail, strict.login, username="anna", password=PASSWORD)
+
+
+def test_offline(new_client: Any, new_application: Any) -> None:
+    """An application that is off line."""
+    _raised(ServiceUnavailable, new_client(new_application(Online=False)).get, "Products")
+
+
+def test_rate_limit(new_client: Any, new_application: Any) -> None:
+    """A limit tells when to come back."""
+    limit = {"MaxRequests": 1, "Per": "Hour"}
+    rule = {"Entity": "Notes", "Role": "ANONYMOUS", "Action": "get", "Properties": ["Text"], "RateLimit": limit}
+    client = new_client(new_application([rule]))
+    client.get("Notes")
+    error = _raised(RateLimited, client.get, "Notes")
+    assert isinstance(error, RateLimited)
+    assert error.retry_after_s is not None
+    assert 0 < error.retry_after_s <= 3600
+
+
+class Page(BaseHTTPRequestHandler):
+    """A web server that is no Apilane: it breaks some connections, redirects, and answers pages."""
+
+    def do_GET(self) -> None:
+        """Answer by the path."""
+        self.server.seen.append(self.path)  # type: ignore[attr-defined]
+        if len(self.server.seen) <= self.server.broken:  # type: ignore[attr-defined]
+            self.close_connection = True
+            return
+        if self.path.startswith("/moved"):
+            self.send_response(301)
+            self.send_header("Location", "/elsewhere")
+            content = b""
+        elif self.path == "/Version":
+            self.send_response(200)
+            content = b'{"Version":"8.7.0"}'
+        else:
+            self.send_response(502)
+            content = b"<html>Bad gateway</html>"
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    do_POST = do_GET
+
+    def log_message(self, *_: object) -> None:
+        """Be quiet."""
+
+
+@pytest.fixture
+def stranger() -> Iterator[HTTPServer]:
+    """That web server; it breaks its first ``broken`` connections."""
+    with HTTPServer(("127.0.0.1", 0), Page) as server:
+        server.seen, server.broken = [], 0  # type: ignore[attr-defined]
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()
+
+
+def test_not_an_apilane_server(new_client: Any, stranger: HTTPServer) -> None:
+    """A page of a proxy is one clear error; a redirect is told and not followed."""
+    url = f"http://127.0.0.1:{stranger.server_port}"
+    error = _raised(UnexpectedAnswer, new_client("app", url=url).get, "Products")
+    assert (error.status, "base_url" in str(error)) == (502, True)
+    _raised(UnexpectedAnswer, new_client("app", url=f"{url}/moved").get, "Products")
+    assert not [path for path in stranger.seen if path == "/elsewhere"]  # type: ignore[attr-defined]
+
+
+def test_nobody_listens(new_client: Any) -> None:
+    """A server that is not there is told with its address, at once or after the retries asked for."""
+    url = f"http://127.0.0.1:{free_port()}"
+    for retries in (0, 1):
+        error = _raised(ConnectionFailed, new_client("app", url=url, retries=retries).version)
+        assert url in str(error)
+
+
+def test_retries(new_client: Any, stranger: HTTPServer) -> None:
+    """Reads are sent again as often as asked; nothing is by default, and what changes something never is."""
+    url = f"http://127.0.0.1:{stranger.server_port}"
+    stranger.broken = 2  # type: ignore[attr-defined]
+    assert new_client("app", url=url, retries=2).version() == "8.7.0"
+    assert len(stranger.seen) == 3  # type: ignore[attr-defined]
+    patient = new_client("app", url=url, retries=2)
+    for method, *args in ((new_client("app", url=url).version,), (patient.renew,), (patient.post, "P", {})):
+        stranger.seen.clear()  # type: ignore[attr-defined]
+        _raised(ConnectionFailed, method, *args)
+        assert len(stranger.seen) == 1  # type: ignore[attr-defined]
+
+
+def test_own_transport(server: Server, shop: str) -> None:
+    """A client of httpx that the caller gives is used and left open."""
+    import httpx
+
+    from apilane.client import Client
+
+    with httpx.Client(timeout=5) as http:
+        with Client(server.url, shop, http=http) as client:
+            assert client.version() == "8.7.0"
+        assert not http.is_closed

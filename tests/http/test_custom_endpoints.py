@@ -1,0 +1,400 @@
+"""Custom endpoints on the wire: parameters, access, results, failures, and what hostile ones cannot do."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from apilane.model.plan import ManifestErrors
+from apilane.testing.client import Client, WireError, error_of
+from apilane.testing.server import CHEAP_PASSWORDS, Server
+
+ENDLESS = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT i FROM n"
+TYPES = {"N": "Number", "B": "Boolean", "D": "Date", "S": "String"}
+
+QUERIES: dict[str, str] = {
+    "Echo": "SELECT {A} a, typeof({A}) t, '{A}' q /* {A} */ -- {A}",
+    "Cased": "SELECT {Value} upper, {value} lower",
+    "Typed": "SELECT {N} n, typeof({N}) tn, '{N}' qn, {B} b, '{B}' qb, {D} d, {S} s",
+    "Mine": "SELECT {Owner} id, '{Owner}' quoted, ID FROM Users WHERE ID = {Owner}",
+    "Tenant": "SELECT {Owner_Differentiation} tenant",
+    "Several": "SELECT ID, ID, Done, Done AS ID FROM Notes ORDER BY 1; SELECT 1 WHERE 0; -- nothing\nSELECT 2 b; ;",
+    "Values": "SELECT x'00ff' bin, 1.5 f, 9007199254740993 i, null n, 'é' s, 1e999 inf, Secret FROM Notes WHERE ID = 1",
+    "Count": "SELECT count(*) n FROM Notes",
+    "Change": "UPDATE Notes SET Text = 'changed' WHERE ID = {ID}; DELETE FROM Notes WHERE ID = -1",
+    "Insert": "INSERT INTO Notes (Created, Text) SELECT 5, 'by endpoint ' || count(*) FROM Notes",
+    "Promote": "UPDATE Users SET Roles = 'editor' WHERE ID = {Owner}",
+    "Failing": "UPDATE Notes SET Text = 'lost'; INSERT INTO Notes (ID, Created) VALUES (1, 1)",
+    "Raising": "CREATE TEMP TRIGGER t BEFORE UPDATE ON Notes BEGIN SELECT RAISE(ABORT, 'Sold out'); END;"
+    "UPDATE Notes SET Text = 'lost'",
+    "Passwords": "SELECT * FROM Users; SELECT * FROM AuthTokens",
+    "Million": ENDLESS.replace("FROM n)", "FROM n WHERE i < 1000000)"),
+    "Endless": ENDLESS.replace("SELECT i FROM n", "SELECT count(*) FROM n"),
+    "EndlessWrite": "UPDATE Notes SET Text = 'lost'; INSERT INTO Notes (Created) " + ENDLESS,
+    "Closed": "SELECT 1",
+    "ForEditors": "SELECT 1 one",
+}
+
+
+def _manifest(**changed: str) -> dict[str, Any]:
+    queries = {**QUERIES, **changed}
+    return {
+        "Apilane": 1,
+        "Application": {"Name": "Endpoints", "DifferentiationEntity": "Company"},
+        "Entities": [
+            {
+                "Name": "Notes",
+                "Properties": [
+                    {"Name": "Text"},
+                    {"Name": "Done", "Type": "Boolean"},
+                    {"Name": "Secret", "Encrypted": True},
+                ],
+            }
+        ],
+        "Security": [
+            {"Entity": "Notes", "Role": "ANONYMOUS", "Action": "post", "Properties": ["Text", "Done", "Secret"]},
+            {"Entity": "Notes", "Role": "ANONYMOUS", "Action": "get", "Properties": ["Text", "Done", "Secret"]},
+            *(
+                {"CustomEndpoint": name, "Role": "editor" if name == "ForEditors" else "ANONYMOUS"}
+                for name in queries
+                if name != "Closed"
+            ),
+        ],
+        "CustomEndpoints": [
+            {"Name": name, "Query": query, **({"Parameters": TYPES} if name == "Typed" else {})}
+            for name, query in queries.items()
+        ],
+    }
+
+
+@pytest.fixture(scope="module")
+def api(server: Server, http: httpx.Client) -> Client:
+    """An application of endpoints with two notes."""
+    client = Client(http, server.url, server.apply(_manifest()))
+    client.add("Notes", {"Text": "one", "Done": True, "Secret": "hush"}, {"Text": "two", "Done": False})
+    return client
+
+
+def _run(client: Client, name: str, **parameters: Any) -> Any:
+    response = client.get(f"Custom/{name}", **parameters)
+    assert response.status_code == 200, response.text
+    return response.json()
+
+
+# Parameters.
+
+
+@pytest.mark.parametrize(
+    ("typed", "value"),
+    [
+        ("5", 5),
+        ("-5", -5),
+        (" 7 ", 7),
+        ("+7", 7),
+        ("007", 7),
+        ("9223372036854775807", 2**63 - 1),
+        ("9223372036854775808", None),
+        ("9" * 5000, None),
+        ("1.5", None),
+        ("1e3", None),
+        ("true", None),
+        ("abc", None),
+        ("1_000", None),
+        ("٣", None),
+        ("", None),
+        ("1};DROP TABLE Notes;--", None),
+        ("1; DROP TABLE Notes", None),
+        ("{Owner}", None),
+        ("' OR 1=1 --", None),
+    ],
+)
+def test_an_integer_or_null(api: Client, typed: str, value: int | None) -> None:
+    """A parameter without a type is a 64-bit integer or null: bound outside quotes, text inside, none in comments."""
+    (row,) = _run(api, "Echo", A=typed)[0]
+    assert row["a"] == value
+    assert row["t"] == ("null" if value is None else "integer")
+    assert row["q"] == ("null" if value is None else str(value))
+
+
+def test_absent_and_unknown_parameters(api: Client) -> None:
+    """An absent parameter is null; unknown ones, also a second of the same name, have no effect."""
+    assert _run(api, "Echo", B=1, entity="Notes", id=4)[0][0]["a"] is None
+    assert api.send("GET", "/api/Custom/Echo?A=1&A=2").json()[0][0]["a"] == 1
+    assert api.send("GET", "/api/Custom/Echo?&&=&A").json()[0][0]["a"] is None
+
+
+def test_letter_case(api: Client) -> None:
+    """Parameters count letter case, endpoint names and a trailing slash do not."""
+    assert _run(api, "cAsEd", Value=1) == _run(api, "CASED/", Value=1) == [[{"upper": 1, "lower": None}]]
+    assert _run(api, "Cased", value=2, VALUE=3) == [[{"upper": None, "lower": 2}]]
+
+
+def test_typed_parameters(api: Client) -> None:
+    """What the manifest gives a type is bound as such, texts with whatever they hold; unreadable values are null."""
+    text = "'; DROP TABLE Notes; -- {N} \" ünï"
+    found = _run(api, "Typed", N="2.5", B="True", D="2024-01-02", S=text)
+    assert found == [[{"n": 2.5, "tn": "real", "qn": "2.5", "b": 1, "qb": "1", "d": 1704153600000, "s": text}]]
+    found = _run(api, "Typed", N="1e999999999", B="maybe", D="soon", S="")
+    assert found == [[{"n": None, "tn": "null", "qn": "null", "b": None, "qb": "null", "d": None, "s": ""}]]
+    assert _run(api, "Typed", N="3.0")[0][0]["tn"] == "integer"
+
+
+def test_owner(api: Client, server: Server) -> None:
+    """{Owner} is the user and nothing a caller sends; without a user it is refused (B-Q8)."""
+    user = api.signed_in("owner")
+    user_id = user.get("Account/UserData").json()["User"]["ID"]
+    assert _run(user, "Mine", Owner=77) == [[{"id": user_id, "quoted": str(user_id), "ID": user_id}]]
+    assert error_of(api.get("Custom/Mine", Owner=1)) == WireError("UNAUTHORIZED", "Unauthorized", None, "Mine")
+
+
+def test_owner_differentiation(api: Client, server: Server) -> None:
+    """{Owner_Differentiation} is the user's value, or null (B-D11)."""
+    user = api.signed_in("tenant")
+    assert _run(api, "Tenant", Owner_Differentiation=5) == _run(user, "Tenant") == [[{"tenant": None}]]
+    server.sql(api.token, "INSERT INTO Company (ID, Created) VALUES (3, 1)")
+    server.sql(api.token, "UPDATE Users SET Company_ID = 3 WHERE Username = 'tenant'")
+    time.sleep(1.1)  # as long as an identity is trusted
+    assert _run(user, "Tenant", Owner_Differentiation=5) == [[{"tenant": 3}]]
+
+
+# Results.
+
+
+def test_results(api: Client) -> None:
+    """One result for each statement with columns; equal names get numbers; declared booleans are booleans."""
+    assert _run(api, "Several") == [
+        [{"ID": 1, "ID1": 1, "Done": True, "ID2": True}, {"ID": 2, "ID1": 2, "Done": False, "ID2": False}],
+        [],
+        [{"b": 2}],
+    ]
+    assert _run(api, "Change", ID=-7) == []
+
+
+def test_values(api: Client) -> None:
+    """Bytes are base64, large integers exact, encrypted columns what is stored."""
+    (row,) = _run(api, "Values")[0]
+    secret = row.pop("Secret")
+    assert row == {"bin": "AP8=", "f": 1.5, "i": 9007199254740993, "n": None, "s": "é", "inf": None}
+    assert secret.startswith("v1:")
+
+
+def test_rows_are_capped(api: Client) -> None:
+    """A million rows become 50,000 (B-Q11)."""
+    assert [row["i"] for row in _run(api, "Million")[0]] == list(range(1, 50_001))
+
+
+# Access.
+
+
+def test_no_such_endpoint(api: Client) -> None:
+    """An unknown name is NOT_FOUND with status 400, a deeper path is none of ours."""
+    for name in ("Nope", "Notes", "%7BOwner%7D", "Echo%20"):
+        response = api.get(f"Custom/{name}")
+        assert (response.status_code, error_of(response)) == (400, WireError("NOT_FOUND", "Custom endpoint not found"))
+    assert api.get("Custom/Echo/more").status_code == 404
+
+
+def test_no_rule(api: Client) -> None:
+    """Without a rule, or the role of one, the endpoint's name comes back as Entity; a role that is granted counts at once."""
+    assert error_of(api.get("Custom/closed")) == WireError("UNAUTHORIZED", "Unauthorized", None, "Closed")
+    user = api.signed_in("promoted")
+    assert error_of(user.get("Custom/ForEditors")).entity == "ForEditors"
+    _run(user, "Promote")
+    assert _run(user, "ForEditors") == [[{"one": 1}]]
+
+
+def test_rate_limit(server: Server, http: httpx.Client) -> None:
+    """The limit of a caller's rules counts the calls of an endpoint, whatever the letter case of its name."""
+    manifest = _manifest()
+    manifest["Application"]["Name"] = "Limited"
+    for rule in manifest["Security"]:
+        if rule.get("CustomEndpoint") == "Count":
+            rule["RateLimit"] = {"MaxRequests": 2, "Per": "Hour"}
+    client = Client(http, server.url, server.apply(manifest))
+    assert [client.get(f"Custom/{name}").status_code for name in ("Count", "cOUNT", "count", "Cased")] == [
+        200,
+        200,
+        400,
+        200,
+    ]
+    assert error_of(client.get("Custom/Count")).code == "RATE_LIMIT_EXCEEDED"
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE"])
+def test_only_get(api: Client, method: str) -> None:
+    """Other methods are no endpoint calls and run nothing."""
+    assert api.send(method, "/api/Custom/Insert").status_code == 405
+
+
+# Failures.
+
+
+def test_failures_are_masked(api: Client) -> None:
+    """The database's own texts stay inside, and everything is undone (B-E5)."""
+    assert error_of(api.get("Custom/Failing")) == WireError("ERROR", "Something went wrong")
+    assert [note["Text"] for note in api.records("Notes", sort='[{"Property":"ID","Direction":"ASC"}]')][:1] == ["one"]
+
+
+def test_raised_texts_arrive(api: Client) -> None:
+    """What the author raises reaches the caller."""
+    assert error_of(api.get("Custom/Raising")) == WireError("ERROR", "Sold out")
+
+
+def test_secrets_read_as_null(api: Client) -> None:
+    """Neither password hashes nor tokens are in any answer."""
+    api.signed_in("secretive")
+    users, tokens = _run(api, "Passwords")
+    assert users
+    assert tokens
+    assert {user["Password"] for user in users} == {None}
+    assert {(token["Token"], token["H_Token_Hash"]) for token in tokens} == {(None, None)}
+
+
+# Writing.
+
+
+def test_writing_endpoints_and_posts(api: Client) -> None:
+    """A writing endpoint beside 32 callers who post loses nothing, and runs alone."""
+    before = _run(api, "Count")[0][0]["n"]
+
+    def post(number: int) -> int:
+        with httpx.Client(trust_env=False, timeout=30) as http:
+            mine = Client(http, api.url, api.token)
+            for round in range(5):
+                mine.add("Notes", {"Text": f"post {number} {round}"})
+                if number % 4 == 0:
+                    _run(mine, "Insert")
+        return number
+
+    with ThreadPoolExecutor(32) as pool:
+        assert sorted(pool.map(post, range(32))) == list(range(32))
+    after = _run(api, "Count")[0][0]["n"]
+    assert after == before + 32 * 5 + 8 * 5
+    texts = {note["Text"] for note in api.records("Notes", pageSize=1000)}
+    assert len([text for text in texts if text and text.startswith("by endpoint")]) == 8 * 5  # no two saw one count
+
+
+# Hostile ones, on a server with short limits.
+
+
+@pytest.fixture(scope="module")
+def strict(tmp_path_factory: pytest.TempPathFactory, http: httpx.Client) -> Any:
+    """A server whose statements may take a second, with the endpoints and a bystander's application."""
+    folder = tmp_path_factory.mktemp("strict") / "data"
+    settings = {**CHEAP_PASSWORDS, "definition_poll_s": 0.05, "statement_timeout_s": 1.0}
+    with Server(folder, settings=settings) as running:
+        client = Client(http, running.url, running.apply(_manifest()))
+        other = _manifest()
+        other["Application"]["Name"] = "Bystander"
+        bystander = Client(http, running.url, running.apply(other))
+        for each in (client, bystander):
+            each.add("Notes", {"Text": "one"}, {"Text": "two"})
+        yield client, bystander
+
+
+def _slowest(client: Client, seconds: float) -> float:
+    """The 99th percentile of calls that read a record, seconds."""
+    taken = []
+    until = time.monotonic() + seconds
+    with httpx.Client(trust_env=False, timeout=30) as http:
+        mine = Client(http, client.url, client.token)
+        mine.record("Notes", 1)
+        while time.monotonic() < until:
+            begun = time.monotonic()
+            mine.record("Notes", 1)
+            taken.append(time.monotonic() - begun)
+    return sorted(taken)[int(len(taken) * 0.99)]
+
+
+@pytest.mark.parametrize(("name", "callers"), [("Endless", 8), ("EndlessWrite", 2), ("Million", 4)])
+def test_others_are_served_meanwhile(strict: tuple[Client, Client], name: str, callers: int) -> None:
+    """While callers hammer an endpoint without end, others read in the same application and another."""
+    client, bystander = strict
+    stop = threading.Event()
+
+    def hammer() -> set[int]:
+        seen = set()
+        with httpx.Client(trust_env=False, timeout=60) as http:
+            while not stop.is_set():
+                seen.add(Client(http, client.url, client.token).get(f"Custom/{name}").status_code)
+        return seen
+
+    with ThreadPoolExecutor(callers) as pool:
+        hammering = [pool.submit(hammer) for _ in range(callers)]
+        time.sleep(0.2)
+        slowest = max(_slowest(client, 1.0), _slowest(bystander, 1.0))
+        stop.set()
+        for each in hammering:
+            assert each.result() <= ({200, 400} if name == "Million" else {400})  # a busy machine may need over 1 s
+    print(f"p99 beside {name}: {slowest * 1000:.1f} ms")
+    assert slowest < 0.5
+    assert error_of(client.get("Custom/Endless")) == WireError("ERROR", "Something went wrong")
+    assert client.record("Notes", 1)["Text"] == "one"
+    client.add("Notes", {"Text": "still writable"})
+
+
+# What apply refuses.
+
+
+@pytest.mark.parametrize(
+    ("query", "says"),
+    [
+        ("ATTACH 'x' AS y", "may not do this: ATTACH"),
+        ("DROP TABLE Notes", "may not do this: DROP TABLE Notes"),
+        ("SELECT Nope FROM Notes", "no such column: Nope"),
+        ("SELECT * FROM Notes WHERE Text = {S}; SELECT '{S}'", "the String parameter {S} stands inside quotes"),
+        ("SELECT {S}, {Owner}, 'it''s {S}'", "the String parameter {S} stands inside quotes"),
+    ],
+)
+def test_apply_refuses(server: Server, query: str, says: str) -> None:
+    """An endpoint that cannot run is refused by name and line before anything is changed."""
+    manifest = _manifest()
+    manifest["Application"]["Name"] = "Refused"
+    manifest["CustomEndpoints"] = [
+        {"Name": "Bad", "Query": query, "Parameters": {"S": "String"} if "{S}" in query else {}}
+    ]
+    manifest["Security"] = []
+    with pytest.raises(ManifestErrors) as caught:
+        server.apply(json.dumps(manifest, indent=1))
+    (error,) = caught.value.errors
+    assert says in error.message
+    assert error.key == "CustomEndpoints[Bad].Query"
+    assert error.line is not None
+
+
+def test_apply_refuses_what_breaks_a_stored_endpoint(server: Server, http: httpx.Client) -> None:
+    """Removing a property that a stored endpoint reads is refused, naming the endpoint; changing both is accepted."""
+    manifest = _manifest()
+    manifest["Application"]["Name"] = "Growing"
+    client = Client(http, server.url, server.apply(manifest))
+    client.add("Notes", {"Text": "kept"})
+    entities = json.loads(json.dumps(manifest["Entities"]))
+    del entities[0]["Properties"][1]
+    change = {"Apilane": 1, "Application": {"Name": "Growing"}, "Entities": entities}
+    with pytest.raises(ManifestErrors) as caught:
+        server.apply(change)
+    (error,) = caught.value.errors
+    assert error.key == "CustomEndpoints[Several].Query"
+    assert "no longer work" in error.message
+    assert "Done" in error.message
+    assert _run(client, "Several")[2] == [{"b": 2}]
+    fixed = _manifest(Several="SELECT Text FROM Notes")["CustomEndpoints"]
+    server.apply({**change, "CustomEndpoints": fixed})
+    assert _run(client, "Several") == [[{"Text": "kept"}]]
+
+
+def test_without_the_plugin(tmp_path: Path, http: httpx.Client) -> None:
+    """Endpoints are kept when nobody knows their kind, and only their calls answer 404."""
+    settings = {**CHEAP_PASSWORDS, "definition_poll_s": 0.05, "plugins": "auth"}
+    with Server(tmp_path / "data", settings=settings) as running:
+        client = Client(http, running.url, running.apply(_manifest(Broken="SELECT Nope")))
+        response = client.get("Custom/Echo")
+        assert (response.status_code, error_of(response)) == (404, WireError("NOT_FOUND", "Not found"))
+        assert client.add("Notes", {"Text": "one"}) == [1]

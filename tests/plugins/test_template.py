@@ -1,0 +1,80 @@
+"""The template plugin works for a stranger: installed beside Apilane with pip, copied with ``apilane new``."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+HOOKS = "apilane_register_availability_checks, apilane_register_endpoint_kinds"
+
+
+def run(*command: str | Path, folder: Path, path: Path | None = None) -> str:
+    """What a command prints; ``path``: a folder of packages that come before the installed ones."""
+    environment = {**os.environ, "PYTHONPATH": str(path or "")}
+    done = subprocess.run(
+        [sys.executable, "-m", *map(str, command)],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def install(source: Path, folder: Path) -> Path:
+    """The folder that pip installed a distribution into, without the network."""
+    site = folder / "site"
+    offline = ("--quiet", "--disable-pip-version-check", "--no-deps", "--no-index", "--no-build-isolation")
+    run("pip", "install", *offline, "--target", site, source, folder=folder)
+    return site
+
+
+def files(folder: Path) -> dict[str, str]:
+    """Every file below a folder by its place."""
+    return {str(path.relative_to(folder)): path.read_text() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize("name", ["template", "opening-hours"])
+def test_installed_and_tested_as_a_stranger(name: str, repository: Path, tmp_path: Path) -> None:
+    """The template, and a copy of it that ``apilane new`` made, install, are listed and pass their tests."""
+    source = tmp_path / f"apilane-{name}"
+    if name == "template":
+        shutil.copytree(repository / "contrib/template-plugin", source, ignore=shutil.ignore_patterns("__pycache__"))
+    else:
+        run("apilane", "new", "plugin", name, folder=tmp_path)
+        assert "template" not in str(files(source)).lower()
+    site = install(source, tmp_path)
+    (listed,) = [
+        line for line in run("apilane", "plugins", folder=tmp_path, path=site).splitlines() if source.name in line
+    ]
+    assert listed.split(maxsplit=3) == [name.replace("-", "_"), "0.1.0", source.name, HOOKS]
+    tested = run("pytest", "-q", "-p", "no:cacheprovider", "tests", folder=source, path=site)
+    assert "6 passed" in tested
+
+
+def test_the_wheel_carries_the_template(repository: Path, tmp_path: Path) -> None:
+    """Who installed Apilane without its repository gets the same copy."""
+    site = install(repository, tmp_path)
+    run("apilane", "new", "plugin", "one", "--folder", "shipped", folder=tmp_path, path=site)
+    run("apilane", "new", "plugin", "one", "--folder", "here", folder=tmp_path)
+    assert files(tmp_path / "shipped") == files(tmp_path / "here")
+    assert (site / "apilane/templates/plugin").is_dir()
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"), [("auth", "is installed already"), ("Two Words", "is no name"), ("mine", "is there already")]
+)
+def test_names_that_cannot_be(name: str, reason: str, tmp_path: Path) -> None:
+    """A name that is taken or none is refused before anything is written."""
+    (tmp_path / "apilane-mine").mkdir()
+    command = [sys.executable, "-m", "apilane", "new", "plugin", name]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (done.returncode, reason in done.stderr, len(done.stderr.splitlines())) == (1, True, 1)
+    assert [path.name for path in tmp_path.rglob("*")] == ["apilane-mine"]

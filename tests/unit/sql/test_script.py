@@ -1,0 +1,67 @@
+"""Where the marks of custom SQL stand: code, quoted text and comments are told apart."""
+
+from __future__ import annotations
+
+import pytest
+
+from apilane.sql.dialect import Dialect
+from apilane.sql.script import Mark, read_script
+from apilane_sqlite.dialect import SQLiteDialect
+
+SQLITE = SQLiteDialect()
+
+
+def marks(text: str, dialect: Dialect = SQLITE) -> list[tuple[str, bool]]:
+    """Names, and whether they are quoted."""
+    return [tuple(mark) for mark in read_script(text, dialect).marks]
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("{A}", [("A", False)]),
+        ("{A}{b_}{_}", [("A", False), ("b_", False), ("_", False)]),
+        ("'{A}' {A}", [("A", True), ("A", False)]),
+        ("'it''s {A}' {B}", [("A", True), ("B", False)]),
+        ("'\\' {A} ''", [("A", False)]),
+        ('"a""{A}" `b``{B}` [c{C}] {D}', [("A", True), ("B", True), ("C", True), ("D", False)]),
+        ("-- {A} '\n{B}", [("B", False)]),
+        ("/* {A} ' -- */ {B}", [("B", False)]),
+        ("/* /* {A} */ {B} */", [("B", False)]),
+        ("'-- {A}' /* ' */ {B}", [("A", True), ("B", False)]),
+        ("'open {A}", [("A", True)]),
+        ("/* open {A}", []),
+        ("-- {A}", []),
+        ("{} {1} {A1} {A B} {{A}} { A }", [("A", False)]),
+        ("{A};{B}", [("A", False), ("B", False)]),
+        ("", []),
+    ],
+)
+def test_marks(text: str, found: list[tuple[str, bool]]) -> None:
+    """Marks in comments are none; those in strings and quoted identifiers are known as quoted."""
+    assert marks(text) == found
+
+
+def test_brackets_are_sqlites() -> None:
+    """What quotes an identifier is the dialect's matter."""
+    assert marks("[it's {A}] {B}", SQLITE) == [("A", True), ("B", False)]
+    assert marks("a[1] {B}", Dialect()) == [("B", False)]
+
+
+def test_text_is_put_together() -> None:
+    """Placeholders outside quotes, values as text inside; everything else stays as it was."""
+    text = "SELECT {A}, '{A}{N}', {S} -- {A}"
+    script = read_script(text, SQLITE)
+    assert script.marks[0] == Mark("A", quoted=False)
+    assert script.names == {"A", "N", "S"}
+    values = {"A": 5, "N": None, "S": "text"}
+    assert script.text(values, lambda name: f":{name}") == "SELECT :A, '5null', :S -- {A}"
+    assert script.text({**values, "A": True}, "<{}>".format) == "SELECT <A>, '1null', <S> -- {A}"
+    with pytest.raises(TypeError, match="outside quotes"):
+        script.text({**values, "N": "'"}, str)
+
+
+def test_long_texts_take_no_time() -> None:
+    """Reading is linear in the length, whatever a text is made of."""
+    for piece in ("'", "''", "/*", "{A", "[", "--", "'{A}'"):
+        read_script(piece * 100_000, SQLITE)
