@@ -46,8 +46,9 @@ packages:  # Debian packages named in PACKAGES: installed as root, else the line
 demo: install  ## Run a demo application with real data (stays in the foreground)
 	$(BIN)/python docs/examples/atlas/run.py
 
-test: install lint  ## Check and test everything
+test: install lint  ## Check and test everything, the HTTP tests with one worker and with four
 	$(BIN)/pytest -n 2
+	APILANE_TEST_WORKERS=4 $(BIN)/pytest -n 2 tests/http
 
 test-slow: install  ## The tests that take minutes: a million records, hundreds of kills
 	$(BIN)/pytest -m slow -n 2

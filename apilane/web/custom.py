@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 
-from apilane.model.definition import RuleKind
+from apilane.errors import ApilaneError, Code, unauthorized
+from apilane.model.definition import Endpoint, RuleKind
 from apilane.runtime.instance import Instance
 from apilane.runtime.records import encode
-from apilane.services.endpoints import action_of, find_endpoint
+from apilane.services.auditing import audited
+from apilane.services.endpoints import action_of, find_endpoint, try_out
 from apilane.storage.endpoints import ResultSets
 from apilane.web.call import Call
-from apilane.web.front import Route
+from apilane.web.front import Route, check_content_type
 from apilane.web.reply import Reply
 
 __all__ = ["custom_routes", "encode_result_sets"]
@@ -37,14 +39,36 @@ async def run_endpoint(call: Call) -> Reply:
     application, actor = call.application, call.actor
     endpoint = find_endpoint(application, call.last_part)
     action = action_of(application, endpoint)
-    limit = None if actor.owner is not None else application.permit(RuleKind.CustomEndpoint, endpoint.name, actor)
+    limit = application.permit(RuleKind.CustomEndpoint, endpoint.name, actor)
     if limit is not None:
         await call.count(endpoint.name, RuleKind.CustomEndpoint.value, limit)
-    return Reply(await encode_result_sets(await action.run(call.typed_query(), actor)))
+    parameters = call.typed_query()
+    sets = await audited(
+        application,
+        actor,
+        lambda: action.run(parameters, actor),
+        lambda: f"Custom {endpoint.name}",
+        lambda done: f"result sets: {len(done)}",
+    )
+    return Reply(await encode_result_sets(sets))
+
+
+async def try_endpoint(call: Call) -> Reply:
+    """Run the text of a body for an owner and undo what it writes (query-language.md section 8.4, B-Q9)."""
+    if call.actor.owner is None:
+        raise unauthorized()
+    check_content_type(call)
+    body = await call.json()
+    given = {key.lower(): value for key, value in body.items()} if isinstance(body, dict) else {}
+    query = given.get("query")
+    if not isinstance(query, str) or not query.strip():
+        raise ApilaneError(Code.REQUIRED, property="Query")
+    endpoint = Endpoint(name=call.last_part, query=query)
+    return Reply(await encode_result_sets(await try_out(call.application, endpoint, call.typed_query(), call.actor)))
 
 
 def custom_routes(instance: Instance) -> Mapping[str, Route]:
     """The call of all endpoints; none when no plugin knows what to do with one."""
     if not instance.hooks.endpoint_kinds:
         return {}
-    return {"/api/custom/": Route(GET=run_endpoint)}
+    return {"/api/custom/": Route(GET=run_endpoint, POST=try_endpoint)}

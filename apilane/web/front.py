@@ -23,7 +23,7 @@ from apilane.web.addresses import client_addresses
 from apilane.web.call import Call, ClientGone, Receive, Scope, Send
 from apilane.web.reply import Reply, error_reply, preflight, send_reply
 
-__all__ = ["Action", "Front", "Route"]
+__all__ = ["Action", "Front", "Route", "check_content_type"]
 
 Action = Callable[[Call], Awaitable[Reply]]
 
@@ -161,7 +161,7 @@ class Front:
         if route.is_data and call.query.get("entity", "").lower() == "files":
             raise ApilaneError(Code.ERROR, USE_FILES)
         if route.takes_json:
-            _check_content_type(call)
+            check_content_type(call)
         header = call.headers.get(b"x-application-token")
         token = header.decode("latin-1") if header else call.query.get("apptoken")
         if not token:
@@ -228,7 +228,7 @@ def _unexpected(error: Exception, call: Call, scope: Scope) -> ApilaneError:
     return ApilaneError(Code.ERROR, told, entity=call.entity_name)
 
 
-def _check_content_type(call: Call) -> None:
+def check_content_type(call: Call) -> None:
     """A body that does not call itself JSON is not read (HTTP 415); no body at all is the action's matter."""
     sent = call.headers.get(b"content-type", b"").decode("latin-1").partition(";")[0].strip().lower()
     if sent in JSON_TYPES or (sent.startswith("application/") and sent.endswith("+json")):

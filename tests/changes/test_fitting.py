@@ -59,6 +59,7 @@ PATH = "Entities[Items].Properties[{}].{}: {}"
 KEY = "Entities[Items].Constraints[ForeignKey {}]: {}"
 
 
+@pytest.mark.better("B-P3")
 @pytest.mark.parametrize(
     ("document", "expected"),
     {
@@ -172,6 +173,7 @@ def test_what_fits_is_done(filled: Workshop) -> None:
     assert filled.sql('SELECT "ID", "Title", "Code", "Amount", "KindID" FROM "Items"') == rows
 
 
+@pytest.mark.better("B-D8")
 def test_nulls_are_equal_to_nothing(filled: Workshop) -> None:
     """Several records without a value pass a unique constraint, alone or beside other properties."""
     filled.sql('UPDATE "Items" SET "Code" = NULL')

@@ -94,6 +94,7 @@ def history(shop: Workshop) -> list[tuple[Any, ...]]:
     return shop.sql('SELECT "Entity", "RecordID", "Data" FROM "H_Entity_Change_Tracking" ORDER BY "ID"')
 
 
+@pytest.mark.better("B-D8")
 def test_records_constraints_and_indexes_follow(filled: Workshop) -> None:
     """Tables and columns keep their records; constraints hold under the new names and bear them."""
     filled.apply(RENAMED)
@@ -125,6 +126,7 @@ def test_the_definition_follows(filled: Workshop) -> None:
     assert series["Filter"]["Property"] == "Cost"
 
 
+@pytest.mark.better("B-D10")
 def test_the_history_follows(filled: Workshop) -> None:
     """Snapshots stand under the new names with their values to the letter; those of other entities are left alone."""
     filled.apply(RENAMED)
@@ -189,6 +191,7 @@ def test_snapshots_of_properties_long_gone() -> None:
     assert renamed_keys("no JSON", {"Old": "New"}) == "no JSON"
 
 
+@pytest.mark.better("B-P3")
 @pytest.mark.parametrize("change", ["entity", "property", "removal"])
 def test_an_endpoint_that_no_longer_compiles(filled: Workshop, change: str) -> None:
     """SQL is not rewritten: a change under which an endpoint cannot run is refused, and names the endpoint."""

@@ -16,6 +16,13 @@ from typing import Any
 import httpx
 import pytest
 
+from apilane.control.store import ControlStore
+from apilane.dispatch import Hooks
+from apilane.security.encryption import Cipher
+from apilane.services.applying import application_address
+from apilane.services.capabilities import capabilities_of
+from apilane.services.planning import plan_files
+from apilane.services.tables import ApplicationTables
 from apilane.testing.server import CHEAP_PASSWORDS, Server
 from tests.changes.workshop import entity, manifest
 
@@ -157,6 +164,34 @@ def test_requests_go_on(site: Site) -> None:
     posts = [number for number, _ in enumerate(callers[2].answers, 1)]
     rows = site.server.sql(site.token, 'SELECT "Title" FROM "Items" WHERE "ID" > 2000 ORDER BY "ID"')
     assert [row[0] for row in rows] == [f"posted {number}" for number in posts]
+
+
+def test_a_change_whose_maker_died(site: Site) -> None:
+    """Where an apply died between the tables and their definition the running server finishes it with the next call."""
+    site.fill(5)
+    assert form(site.get(0)[1]) == "old"
+
+    async def die_half_way(store: ControlStore, hooks: Hooks) -> None:
+        files = [("new.json", json.dumps(NEW).encode())]
+        (plan,) = await plan_files(files, store=store, capabilities=capabilities_of(hooks))
+        (stored,) = await store.find(site.token)
+        assert plan.migration is not None
+        version = await store.begin(plan.after, stored.secrets, stored.version, "somebody who died")
+        driver = hooks.drivers["SQLite"]
+        tables = ApplicationTables(driver, application_address(site.server.settings, plan.after, stored.secrets))
+        cipher = Cipher(stored.secrets.encryption_key)
+        ddl = driver.dialect.migrate(plan.migration)
+        await tables.change(plan.migration, ddl, version, cipher=cipher, new=False, report=lambda *_: None)
+
+    site.server.with_store(die_half_way)
+    status, records = site.get(0)
+    assert (status, form(records)) == (200, "new")
+    assert site.post(1)[0] == 200
+
+    async def audited(store: ControlStore, hooks: Hooks) -> str:
+        return (await store.audit(site.token))[0].actor
+
+    assert site.server.with_store(audited) == "somebody who died"
 
 
 @pytest.mark.parametrize(

@@ -61,6 +61,7 @@ def test_the_recorded_application_is_applied(folder: Path) -> None:
         assert "nothing to change" in run("apply", f"out.{format}").stderr
 
 
+@pytest.mark.better("B-P3")
 def test_a_dry_run_changes_nothing(folder: Path) -> None:
     """The plan is printed and no application comes of it."""
     done = applied(folder, BASE, "--dry-run")
@@ -97,6 +98,7 @@ def test_somebody_at_a_terminal_is_asked(folder: Path, answer: str, code: int) -
     assert ("Items" in exported()) is bool(code)
 
 
+@pytest.mark.better("B-P3")
 def test_all_files_are_checked_before_any_is_applied(folder: Path) -> None:
     """Mistakes of every file come together, with exit code 1 and nothing done."""
     (folder / "good.yaml").write_text(BASE)

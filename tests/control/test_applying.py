@@ -176,6 +176,7 @@ def test_secrets_are_kept_unless_given(open_instance, definition, tmp_path: Path
     asyncio.run(scenario())
 
 
+@pytest.mark.better("B-P3")
 def test_refused_by_the_data(open_instance, definition, tmp_path: Path) -> None:
     """Where the data breaks a new constraint the error names table and reason, and nothing at all has changed."""
     shop = definition()
@@ -275,6 +276,7 @@ def test_killed_before_publish(open_instance, definition, tmp_path: Path) -> Non
     asyncio.run(scenario())
 
 
+@pytest.mark.better("B-P7")
 def test_plan_from_an_old_state(open_instance, definition, tmp_path: Path) -> None:
     """A plan made before somebody else's change is refused and undoes nothing of it."""
     shop = definition()
@@ -294,6 +296,7 @@ def test_plan_from_an_old_state(open_instance, definition, tmp_path: Path) -> No
     asyncio.run(scenario())
 
 
+@pytest.mark.better("B-P7")
 def test_rivals(open_instance, definition, tmp_path: Path) -> None:
     """Of several applies at once exactly one wins; the others are told and change nothing."""
     shop = definition()

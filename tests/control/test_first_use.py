@@ -38,6 +38,7 @@ asyncio.run(main())
 """
 
 
+@pytest.mark.better("B-P1")
 def test_first_use_makes_everything(open_instance, tmp_path: Path) -> None:
     """Folder, key, store and admin are made once, readable by their owner only."""
     data_dir = tmp_path / "deep" / "data"
@@ -62,6 +63,7 @@ def test_first_use_makes_everything(open_instance, tmp_path: Path) -> None:
     assert (data_dir / "master.key").exists()
 
 
+@pytest.mark.better("B-P1")
 def test_admin_from_settings(open_instance, tmp_path: Path) -> None:
     """E-mail and password from the settings make the admin, and a known password is not given out again."""
 
@@ -76,6 +78,7 @@ def test_admin_from_settings(open_instance, tmp_path: Path) -> None:
     asyncio.run(scenario())
 
 
+@pytest.mark.better("B-P1")
 @pytest.mark.parametrize(
     ("given", "named"),
     [

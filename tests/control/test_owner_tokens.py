@@ -28,6 +28,7 @@ def _sql(folder: Path, statement: str, *parameters: Any) -> list[Any]:
         connection.close()
 
 
+@pytest.mark.better("B-S12")
 def test_several_sign_ins(open_instance, tmp_path: Path) -> None:
     """Each sign-in has a token of its own; revoking one leaves the others alive, and twice is once."""
 
@@ -47,6 +48,7 @@ def test_several_sign_ins(open_instance, tmp_path: Path) -> None:
     asyncio.run(scenario())
 
 
+@pytest.mark.better("B-S12")
 def test_at_rest(open_instance, tmp_path: Path) -> None:
     """No file of the control store holds a token, and another instance's key does not find it."""
 
@@ -86,6 +88,7 @@ def test_expiry(open_instance, tmp_path: Path) -> None:
     asyncio.run(scenario())
 
 
+@pytest.mark.better("B-S12")
 def test_idleness(open_instance, tmp_path: Path) -> None:
     """A token unused for 12 hours is dead; a use shortly before begins the 12 hours anew."""
 

@@ -99,6 +99,7 @@ def test_abandon(open_instance, definition, tmp_path: Path) -> None:
     asyncio.run(scenario())
 
 
+@pytest.mark.better("B-P7")
 def test_optimistic_versions(open_instance, definition, tmp_path: Path) -> None:
     """A change from a version that is no longer current is refused, and so is a second one at the same time."""
     shop = definition()
@@ -212,6 +213,7 @@ def test_audit(open_instance, definition, tmp_path: Path) -> None:
     asyncio.run(scenario())
 
 
+@pytest.mark.better("B-D1")
 def test_no_secret_is_readable(open_instance, definition, tmp_path: Path) -> None:
     """No secret, old or new, stands in the audit or anywhere in the files of the control store."""
     old = Secrets(
@@ -261,6 +263,7 @@ def test_masking_short_and_nested_secrets() -> None:
     assert masked({"x": [1]}, ()) == {"x": [1]}
 
 
+@pytest.mark.better("B-D1")
 def test_secrets_belong_to_their_application(open_instance, definition, tmp_path: Path) -> None:
     """A secrets column copied from another application, or changed, is refused by name, not used."""
     first, second = definition("First"), definition("Second")

@@ -19,12 +19,10 @@ import pytest
 
 from apilane.settings import ENVIRONMENT_PREFIX
 from apilane.testing.server import free_port
+from tests.docs.pages import PORT, ROOT, Terminal, blocks, commands, steady
 
-ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-PORT = "5001"
 CITIES = 500
-SEPARATOR = "end-of-answer"
 
 
 class Demo(NamedTuple):
@@ -71,9 +69,9 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
             stop(process)
 
 
-def checked(kind: str) -> list[str]:
-    """The code blocks of the README that follow the marker of this kind."""
-    return re.findall(rf"<!-- checked: {kind} -->\n```\w+\n(.*?)```\n", README, re.DOTALL)
+def checked(name: str) -> list[str]:
+    """The code blocks of the README that follow the marker of this name."""
+    return [block.text for block in blocks(README) if (block.kind, block.name) == ("checked", name)]
 
 
 def shell(script: str) -> str:
@@ -82,44 +80,25 @@ def shell(script: str) -> str:
     return done.stdout
 
 
-def steady(text: str, port: str = PORT) -> str:
-    """The text without what differs from run to run."""
-    application = "a71a5000-0000-4000-8000-000000000001"
-    text = re.sub(rf"\b(?!{application})[0-9a-f]{{8}}(-[0-9a-f]{{4}}){{3}}-[0-9a-f]{{12}}\b", "<token>", text)
-    text = re.sub(r"\b1[0-9]{12}\b", "<ms>", text)
-    text = re.sub(r'("AuthTokenID"):\d+', r"\1:<id>", text)
-    text = re.sub(r"[\d,]+ cities( stored in \d+ s)?", "<many> cities", text)
-    return text.replace(f"127.0.0.1:{port}", "<server>")
+def without_counts(text: str, port: str = PORT) -> str:
+    """Steady text, whatever the number of cities and the time it took to store them."""
+    return re.sub(r"[\d,]+ cities( stored in \d+ s)?", "<many> cities", steady(text, port))
 
 
-def console(blocks: list[str]) -> list[tuple[str, str]]:
-    """Commands (``$ ``, going on after a backslash) and what they print."""
-    found: list[tuple[str, str]] = []
-    for line in "".join(blocks).splitlines():
-        if line.startswith("$ "):
-            found.append((line[2:], ""))
-        elif found[-1][0].endswith("\\") and not found[-1][1]:
-            found[-1] = (f"{found[-1][0]}\n{line}", "")
-        else:
-            found[-1] = (found[-1][0], f"{found[-1][1]}{line}\n")
-    return found
-
-
-def test_the_walk_of_the_readme(demo: Demo) -> None:
+def test_the_walk_of_the_readme(demo: Demo, tmp_path: Path) -> None:
     """Every command of the README's walk, run in one shell in its order, gives the answer printed below it."""
-    walk = console(checked("walk"))
-    script = "".join(f"{command}\necho; echo {SEPARATOR}\n" for command, _ in walk)
-    answers = shell(script.replace(f"127.0.0.1:{PORT}", f"127.0.0.1:{demo.port}")).split(f"{SEPARATOR}\n")
-    given = [(command, steady(answer.strip(), demo.port)) for (command, _), answer in zip(walk, answers, strict=False)]
+    walk = commands("".join(checked("walk")))
+    with Terminal(tmp_path, demo.port, {}) as terminal:
+        given = [(command.text, steady(terminal.run(command.text), demo.port)) for command in walk]
     assert len(walk) > 10
-    assert given == [(command, steady(answer.strip())) for command, answer in walk]
+    assert given == [(command.text, steady(command.output)) for command in walk]
 
 
 def test_the_demo_prints_what_the_readme_shows(demo: Demo) -> None:
     """The output of the demo in the README is the real one: URLs, three accounts, five curl lines."""
     (shown,) = checked("demo")
     printed = demo.output[demo.output.index("Apilane API:") :]
-    assert steady(printed, demo.port) == steady(shown)
+    assert without_counts(printed, demo.port) == without_counts(shown)
 
 
 def test_the_five_printed_lines_work_as_printed(demo: Demo) -> None:

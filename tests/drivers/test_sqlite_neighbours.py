@@ -90,6 +90,7 @@ def test_two_processes_write_at_once(db: Database) -> None:
     assert max(longest, longest_other) < 5
 
 
+@pytest.mark.better("B-D15")
 def test_another_program_holds_the_write_lock(db: Database) -> None:
     """A program that writes without our lock makes writers wait, not fail; readers do not notice."""
     db.insert()
@@ -104,6 +105,7 @@ def test_another_program_holds_the_write_lock(db: Database) -> None:
     assert len(db.rows("ID")) == 2
 
 
+@pytest.mark.better("B-D15")
 def test_nobody_waits_longer_than_the_limit(db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     """Who waits too long for the lock is told Unavailable, nothing of his is written, and it works again after."""
     db.wait(db.session.close())

@@ -254,6 +254,7 @@ def test_close_lets_every_file_go(db: Database, tmp_path: Path) -> None:
     assert not Path(f"{db.address}-wal").exists()
 
 
+@pytest.mark.better("B-D17")
 def test_reads_by_other_programs(db: Database) -> None:
     """Other tools can read and write the file: no index or table needs our functions."""
     db.insert(Name="x", Code="é")

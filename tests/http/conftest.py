@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -31,9 +32,14 @@ def http() -> Iterator[httpx.Client]:
 
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """``apilane serve`` with one worker; it looks for changed applications often, to save tests' time."""
+    """``apilane serve``; it looks for changed applications often, to save tests' time.
+
+    ``APILANE_TEST_WORKERS`` says with how many workers: behaviour must be the same with one and with several.
+    """
+    workers = int(os.environ.get("APILANE_TEST_WORKERS", "1"))
     folder = tmp_path_factory.mktemp("server") / "data"
-    with Server(folder, settings={**CHEAP_PASSWORDS, **PATIENT, "definition_poll_s": 0.05}) as running:
+    settings = {**CHEAP_PASSWORDS, **PATIENT, "definition_poll_s": 0.05}
+    with Server(folder, workers=workers, settings=settings) as running:
         yield running
 
 

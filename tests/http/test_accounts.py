@@ -73,6 +73,7 @@ def test_letter_case(shop: Client, names: dict[str, Any]) -> None:
     assert shop.post("Account/Login", {**names, "Password": PASSWORD}).status_code == 200
 
 
+@pytest.mark.better("B-A1")
 @pytest.mark.parametrize(
     "credentials",
     [
@@ -118,6 +119,7 @@ def _register(shop: Client, **changes: Any) -> Any:
     return shop.post("Account/Register", {key: value for key, value in body.items() if value is not ...})
 
 
+@pytest.mark.better("B-D8", "B-D17")
 @pytest.mark.parametrize(
     ("changes", "error"),
     [
@@ -151,6 +153,7 @@ def test_register_refuses(shop: Client, changes: dict[str, Any], error: WireErro
     assert error_of(_register(shop, **changes)) == error
 
 
+@pytest.mark.better("B-D8")
 def test_unique_beyond_ascii(shop: Client) -> None:
     """Letter case folds for all letters, and accents count."""
     assert _register(shop, Username="Ελένη").status_code == 200
@@ -169,6 +172,7 @@ def test_register_ignores(shop: Client) -> None:
     assert user["Created"] > 1
 
 
+@pytest.mark.better("B-D7")
 def test_password_is_trimmed_everywhere(shop: Client) -> None:
     """Outer blanks of a password never matter (B-D7)."""
     assert _register(shop, Username="blanks", Password="  Blanked-pw ").status_code == 200

@@ -309,6 +309,7 @@ def _leaf(name: str, caller: Caller) -> dict[str, Any]:
     return {"Property": name, "Operator": "equal", "Value": value}
 
 
+@pytest.mark.better("B-S1", "B-S3")
 @pytest.mark.parametrize("name", families())
 def test_every_combination_is_answered_as_the_rules_say(server: Server, name: str) -> None:
     """Status, code, visible records, properties, counts and stored values are the oracle's for every caller."""

@@ -111,6 +111,7 @@ def test_role_names_are_exact(office: Client, database: Database, roles: str | N
     assert person.get("Data/Schema").status_code == 401
 
 
+@pytest.mark.better("B-S1")
 @pytest.mark.parametrize("roles", ["editor", "other,editor", " editor ,", ",,editor"])
 def test_role_lists_are_split_and_trimmed(office: Client, database: Database, roles: str) -> None:
     """Names between commas count without blanks around them, empty ones not at all (B-S1)."""
@@ -129,6 +130,7 @@ def test_the_schema_needs_a_schema_rule(office: Client, database: Database) -> N
     assert [entity["Name"] for entity in schema["Entities"]][:4] == ["Company", "Users", "AuthTokens", "Files"]
 
 
+@pytest.mark.better("B-S9")
 def test_a_token_counts_only_in_its_application(new_application: NewClient) -> None:
     """A token of one application is nobody in another, used before or not, although the user ID exists (B-S9)."""
     first, second = new_application(OFFICE), new_application(OFFICE)
@@ -144,6 +146,7 @@ def test_a_token_counts_only_in_its_application(new_application: NewClient) -> N
         assert not at_home.is_anonymous()
 
 
+@pytest.mark.better("B-S2")
 @pytest.mark.parametrize("typed", ["Secret", "secret", "SECRET"])
 def test_a_property_out_of_reach_is_refused_in_any_letters(office: Client, typed: str) -> None:
     """Filter and sort name what they refuse, wherever and however it is written (B-S2)."""
@@ -166,6 +169,7 @@ def test_a_property_out_of_reach_is_refused_in_any_letters(office: Client, typed
         assert error == WireError("INVALID_SORT_PARAMETER", message, None, "Letters")
 
 
+@pytest.mark.better("B-Q14")
 def test_names_ignore_letter_case_where_they_are_allowed(office: Client) -> None:
     """Entity, property and body names work in any letters, and records show the schema's."""
     writer = office.signed_in("writer")
@@ -178,12 +182,14 @@ def test_names_ignore_letter_case_where_they_are_allowed(office: Client) -> None
     assert error == WireError("NO_PROPERTIES_PROVIDED", "No properties provided", None, "Letters")
 
 
+@pytest.mark.better("B-D9")
 def test_the_default_order_needs_no_permission(office: Client, database: Database) -> None:
     """A default order on a property out of the caller's reach sorts all the same (B-D9)."""
     database.insert("Letters", [{"ID": id, "Created": 1, "Title": "t", "Secret": f"s{id % 2}"} for id in (1, 2, 3)])
     assert [letter["ID"] for letter in office.records("Letters")] == [1, 3, 2]
 
 
+@pytest.mark.better("B-S3")
 def test_anonymous_callers_own_nothing(office: Client) -> None:
     """Owned rules show and change no record to an anonymous caller, not even one without owner (B-S3)."""
     (id,) = office.add("Drafts", {"Title": "orphan"})
@@ -224,6 +230,7 @@ def test_what_the_server_sets_is_ignored_in_bodies(office: Client, database: Dat
     assert error_of(owner.put("Data/Put", {**sent, "id": id}, entity="Orders")).code == "NO_PROPERTIES_PROVIDED"
 
 
+@pytest.mark.better("B-S9")
 def test_a_tenant_given_by_an_operator_is_seen_within_a_second(office: Client, database: Database) -> None:
     """A change of the user's row by another process reaches a caller whose identity was just used (B-S9)."""
     database.insert("Company", [{"ID": 1, "Created": 1}])
@@ -239,6 +246,7 @@ def test_a_tenant_given_by_an_operator_is_seen_within_a_second(office: Client, d
 # --- Users and AuthTokens
 
 
+@pytest.mark.better("B-S5")
 def test_roles_changed_by_put_take_effect_at_once(office: Client, database: Database) -> None:
     """The next call of a signed-in user already has the roles that somebody gave or took (B-S5)."""
     janitor = user_with(office, database, "janitor", "janitor")
@@ -249,6 +257,7 @@ def test_roles_changed_by_put_take_effect_at_once(office: Client, database: Data
         assert person.get("Data/Schema").status_code == expected
 
 
+@pytest.mark.better("B-S5")
 def test_password_changed_by_put_ends_sessions(office: Client, database: Database) -> None:
     """Tokens of the user die with the old password; the new one signs in (B-S5)."""
     janitor = user_with(office, database, "janitor", "janitor")
@@ -263,6 +272,7 @@ def test_password_changed_by_put_ends_sessions(office: Client, database: Databas
     assert not office.as_user(office.login("person", "An0ther-password")).is_anonymous()
 
 
+@pytest.mark.better("B-S5")
 def test_email_changed_by_put_is_unconfirmed(office: Client, database: Database) -> None:
     """A new e-mail address is not the confirmed one (B-S5)."""
     janitor = user_with(office, database, "janitor", "janitor")
@@ -275,6 +285,7 @@ def test_email_changed_by_put_is_unconfirmed(office: Client, database: Database)
     assert office.post("Account/Login", credentials).status_code == 200
 
 
+@pytest.mark.better("B-S4")
 def test_owned_on_users_is_the_own_row(office: Client, database: Database) -> None:
     """A Put on another user within an Owned rule counts 0 and touches neither password nor sessions (B-S4)."""
     own = user_with(office, database, "owner", "self")
@@ -292,6 +303,7 @@ def _id_of(caller: Client) -> int:
     return id
 
 
+@pytest.mark.better("B-S4", "B-S9")
 def test_users_who_delete_themselves_are_gone(office: Client) -> None:
     """Owned on Users lets a user delete the own row and no other; the token is nobody's at once."""
     person, other = office.signed_in("person"), office.signed_in("other")
@@ -301,6 +313,7 @@ def test_users_who_delete_themselves_are_gone(office: Client) -> None:
     assert not other.is_anonymous()
 
 
+@pytest.mark.better("B-D3", "B-D4")
 def test_secrets_read_as_null(office: Client, database: Database) -> None:
     """Rules that name Password or Token show null, and nobody can filter or sort by them (B-D3, B-D4)."""
     janitor = user_with(office, database, "janitor", "janitor")

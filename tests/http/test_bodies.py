@@ -17,6 +17,7 @@ EMPTY = WireError("EMPTY_BODY", "Empty body", None, "Values")
 WRONG = WireError("ERROR", "Something went wrong", None, "Values")
 
 
+@pytest.mark.better("B-W8")
 @pytest.mark.parametrize(
     "kind",
     [
@@ -79,6 +80,7 @@ NO_JSON: dict[str, bytes] = {
 }
 
 
+@pytest.mark.better("B-E7")
 @pytest.mark.parametrize("body", [*NO_JSON.values()], ids=[*NO_JSON])
 def test_no_json(lab: Client, body: bytes) -> None:
     """What is not JSON is the same as no body, and stores nothing."""
@@ -94,6 +96,7 @@ def somebody(shop: Client) -> Client:
     return shop.signed_in("somebody")
 
 
+@pytest.mark.better("B-E7")
 @pytest.mark.parametrize("body", [b"", b"{", b"\xff", b"[" * 101 + b"]" * 101])
 def test_no_json_in_account_calls(shop: Client, somebody: Client, body: bytes) -> None:
     """Each Account call treats a missing body its own way."""
@@ -117,12 +120,14 @@ def test_account_bodies_are_objects(shop: Client, body: bytes) -> None:
     assert error_of(shop.send("POST", "/api/Account/Login", body, JSON)) == WireError("EMPTY_BODY", "Empty body")
 
 
+@pytest.mark.better("B-E7")
 def test_depth_100(lab: Client) -> None:
     """Nesting up to 100 is read; nested arrays are flattened."""
     ids = lab.send("POST", POST, b"[" * 99 + b'{"Text":"deep"}' + b"]" * 99, JSON).json()
     assert [lab.record("Values", id)["Text"] for id in ids] == ["deep"]
 
 
+@pytest.mark.better("B-E7")
 def test_duplicate_keys(lab: Client) -> None:
     """Of a key that comes twice in an object the last one counts."""
     (id,) = lab.send("POST", POST, b'{"Text":"first","Whole":1,"Text":"last"}', JSON).json()
@@ -151,6 +156,7 @@ def test_shapes(lab: Client, body: Any, texts: list[str | None]) -> None:
     assert [lab.record("Values", id)["Text"] for id in ids] == texts
 
 
+@pytest.mark.better("B-W6")
 @pytest.mark.parametrize("body", [5, 1.5, True, False, "x", "5", '"x"', "", "[", [5], [{"Text": "a"}, "x"]])
 def test_scalars(lab: Client, body: Any) -> None:
     """A scalar is an error, also as an element or as JSON text, and nothing is stored (B-W6)."""
@@ -161,6 +167,7 @@ def test_scalars(lab: Client, body: Any) -> None:
     assert lab.get("Data/Get", entity="Values", getTotal="true").json()["Total"] == total
 
 
+@pytest.mark.better("B-W1")
 def test_names_ignore_case(lab: Client, shop: Client) -> None:
     """Property names of every free-form body ignore letter case, ID included (B-W1)."""
     (id,) = lab.add("Values", {"TEXT": "a", "whole": 1})
@@ -172,6 +179,7 @@ def test_names_ignore_case(lab: Client, shop: Client) -> None:
     assert user.put("Account/Update", {"FIRSTNAME": "D"}).json()["Firstname"] == "D"
 
 
+@pytest.mark.better("B-W1")
 def test_typed_names_ignore_case(shop: Client) -> None:
     """Typed bodies ignore letter case of names and unknown properties; unused ones may be null."""
     shop.register("typed")

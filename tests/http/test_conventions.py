@@ -38,6 +38,7 @@ def test_repeated(lab: Client, query: str) -> None:
     assert lab.send("GET", f"/api/Data/GetByID?{query}").json()["ID"] == 1
 
 
+@pytest.mark.better("B-W4")
 @pytest.mark.parametrize(
     ("query", "size"),
     [
@@ -122,6 +123,7 @@ def _forms(token: str) -> list[str]:
     return [token, token.upper(), plain, plain.upper(), f"{{{token}}}", f"{{{token.upper()}}}"]
 
 
+@pytest.mark.better("B-W2")
 @pytest.mark.parametrize("form", range(6))
 @pytest.mark.parametrize("place", ["header", "query", "QUERY"])
 def test_application_token(lab: Client, form: int, place: str) -> None:
@@ -161,6 +163,7 @@ def test_unknown_application(lab: Client, token: str) -> None:
     assert error_of(response) == WireError("ERROR", "Something went wrong")
 
 
+@pytest.mark.better("B-W2")
 def test_authorization(shop: Client) -> None:
     """The last word of the Authorization header is the token, whatever the scheme, form and quotes (B-W2)."""
     token = shop.signed_in("auth").user
@@ -186,6 +189,7 @@ def test_user_token_in_query(shop: Client) -> None:
         assert shop.get("Account/UserData", **{name: token or ""}).status_code == 401
 
 
+@pytest.mark.better("B-S9")
 def test_foreign_user_token(shop: Client, new_application, shop_manifest) -> None:  # type: ignore[no-untyped-def]
     """A user token of one application is nothing in another one, also after it was used at home (B-S9)."""
     other = new_application(shop_manifest)

@@ -59,6 +59,7 @@ def _answers(client: Client) -> list[WireError | None]:
     return [None if response.status_code == 200 else error_of(response) for response in responses]
 
 
+@pytest.mark.better("B-S13")
 def test_rate_limit(bare: Server, client: Client) -> None:
     """An application with a rate limit answers SERVICE_UNAVAILABLE to every call, and opens again without it."""
     before = _answers(client)
@@ -79,6 +80,7 @@ def _rules(server: Server, token: str) -> tuple[Any, ...]:
     return server.with_store(work)
 
 
+@pytest.mark.better("B-S13")
 @pytest.mark.parametrize("logic", ["Block", "Allow"])
 def test_ip_policy(bare: Server, client: Client, logic: str) -> None:
     """An application with an IP list answers SERVICE_UNAVAILABLE; an empty list admits all."""
@@ -96,6 +98,7 @@ def test_offline_is_told_first(bare: Server, client: Client) -> None:
     _rewrite(bare, client.token, online=True, ip_policy=None)
 
 
+@pytest.mark.better("B-S13", "B-S10")
 @pytest.mark.parametrize("signature", ["", "x", "AAAA", "q3wdq6o8ufsMo87/rwZOtwBTF6+UUwLB50VyNF9gyxA="])
 def test_signed(client: Client, signature: str) -> None:
     """A request with signature headers nobody can verify is 401, also where anonymous access would do."""

@@ -35,12 +35,14 @@ def _leaf(name: str, operator: Any, *value: Any) -> dict[str, Any]:
     return {"Property": name, "Operator": operator, **({"Value": value[0]} if value else {})}
 
 
+@pytest.mark.better("B-D9")
 def test_default_order(lab: Client) -> None:
     """Without a sort the entity's default order applies, even by a property the caller may not read (B-D9)."""
     assert _ids(lab) == [7, 6, 2, 5, 3, 4, 1]
     assert _ids(lab, sort="") == _ids(lab, sort="  ") == _ids(lab)
 
 
+@pytest.mark.better("B-Q12")
 @pytest.mark.parametrize(
     ("sort", "ids"),
     [
@@ -66,6 +68,7 @@ def test_sort(lab: Client, sort: Any, ids: list[int]) -> None:
     assert _ids(lab, sort=sort) == ids
 
 
+@pytest.mark.better("B-S2")
 @pytest.mark.parametrize(
     ("sort", "message"),
     [
@@ -88,6 +91,7 @@ def test_bad_sort(lab: Client, sort: Any, message: str) -> None:
     assert error_of(lab.get("Data/Get", entity="ranked", sort=text)) == expected
 
 
+@pytest.mark.better("B-Q5")
 def test_encrypted_sort(lab: Client) -> None:
     """An encrypted property is no sort key (B-Q5)."""
     sort = json.dumps({"Property": "Secret", "Direction": "ASC"})
@@ -208,6 +212,7 @@ FILTERS: list[tuple[Any, list[int]]] = [
 ]
 
 
+@pytest.mark.better("B-Q3", "B-Q4")
 @pytest.mark.parametrize(("filter", "ids"), FILTERS, ids=lambda value: json.dumps(value)[:60])
 def test_filter(lab: Client, filter: Any, ids: list[int]) -> None:
     """A filter keeps exactly the records it describes."""
@@ -251,6 +256,7 @@ BAD_FILTERS: list[Any] = [
 ]
 
 
+@pytest.mark.better("B-E4")
 @pytest.mark.parametrize("filter", BAD_FILTERS, ids=lambda value: json.dumps(value)[:60])
 def test_bad_filter(lab: Client, filter: Any) -> None:
     """A filter that cannot be read, or whose value or operator does not fit (B-E4), is INVALID_FILTER_PARAMETER."""
@@ -266,6 +272,7 @@ def test_incomplete_filter(lab: Client, filter: Any) -> None:
     assert error_of(response) == WireError("ERROR", "Something went wrong", None, "Ranked")
 
 
+@pytest.mark.better("B-S2")
 @pytest.mark.parametrize(
     "filter",
     [
@@ -282,6 +289,7 @@ def test_forbidden_in_filter(lab: Client, filter: Any) -> None:
     assert error_of(response) == WireError("INVALID_FILTER_PARAMETER", message, None, "Ranked")
 
 
+@pytest.mark.better("B-Q2")
 def test_deepest_filter(lab: Client) -> None:
     """Twenty levels are accepted."""
     assert sorted(_ids(lab, filter=_nested(20))) == [1, 2]

@@ -57,6 +57,7 @@ def test_array(server: Server, keeper: Client) -> None:
     assert _history(server, keeper, "Products", 999_999) == []
 
 
+@pytest.mark.better("B-D10")
 def test_atomic(server: Server, keeper: Client) -> None:
     """A change that fails leaves no snapshot behind."""
     first, second = keeper.add("Products", {"Title": "atomic a"}, {"Title": "atomic b"})
@@ -73,6 +74,7 @@ def test_untracked(server: Server, keeper: Client) -> None:
     assert _history(server, keeper, "Notes", id) == []
 
 
+@pytest.mark.better("B-D10", "B-D17")
 def test_account_update(server: Server, shop: Client) -> None:
     """Account/Update keeps the user's row before the change, without the password (B-D10); login keeps nothing."""
     user = shop.signed_in("historic", Firstname="before")

@@ -18,6 +18,7 @@ def policy(logic: str, *addresses: str) -> dict[str, Any]:
     return {"IPPolicy": {"Logic": logic, "Addresses": list(addresses)}}
 
 
+@pytest.mark.better("B-S8")
 @pytest.mark.parametrize(
     ("logic", "addresses", "admitted"),
     [
@@ -49,6 +50,7 @@ def test_lists(
         assert error_of(answer) == expected
 
 
+@pytest.mark.better("B-S7")
 def test_spoofed_header(new_application: Any, shop_manifest: dict[str, Any]) -> None:
     """X-Forwarded-For from anybody but a trusted proxy changes nothing."""
     client = new_application(shop_manifest, **policy("Allow", "203.0.113.7"))
@@ -73,6 +75,7 @@ def proxied(tmp_path: Path) -> Iterator[Server]:
         yield running
 
 
+@pytest.mark.better("B-S7")
 def test_trusted_proxy(proxied: Server, http: httpx.Client, shop_manifest: dict[str, Any]) -> None:
     """Behind a trusted proxy the right-most untrusted entry is the caller."""
     application = {**shop_manifest["Application"], **policy("Allow", "203.0.113.7")}
@@ -88,6 +91,7 @@ def test_trusted_proxy(proxied: Server, http: httpx.Client, shop_manifest: dict[
     assert error_of(client.get("Data/Get", entity="Products")).message == "Not allowed access from this IP '127.0.0.1'"
 
 
+@pytest.mark.better("B-S13")
 def test_without_the_plugin(tmp_path: Path, http: httpx.Client, shop_manifest: dict[str, Any]) -> None:
     """Take the plugin away and the application is closed; one without a list is served (B-S13)."""
     folder = tmp_path / "data"

@@ -71,6 +71,7 @@ def test_files_before_application(lab: Client) -> None:
 OFFLINE = WireError("SERVICE_UNAVAILABLE", "Application offline.")
 
 
+@pytest.mark.better("B-E7")
 def test_offline_comes_first(new_application, lab_manifest) -> None:  # type: ignore[no-untyped-def]
     """An application that is offline says so before anything about caller, entity, access or body."""
     client = new_application(lab_manifest, Online=False)
@@ -89,6 +90,7 @@ def test_offline_comes_first(new_application, lab_manifest) -> None:  # type: ig
     _check(client, ("GET", "Data/Get?entity=Files", None, WireError("ERROR", USE_FILES)))
 
 
+@pytest.mark.better("B-E7", "B-S10")
 def test_signature_before_access(lab: Client) -> None:
     """A failed signature is refused before the entity is looked up, also where anonymous access would do."""
     for target in ("Data/Get?entity=Values", "Data/Get?entity=Nope", "Account/UserData"):
@@ -179,6 +181,7 @@ CASES: dict[str, Case] = {
 }
 
 
+@pytest.mark.better("B-E7")
 @pytest.mark.parametrize("case", [*CASES.values()], ids=[*CASES])
 def test_data(generous: Client, case: Case) -> None:
     """Of two things that are wrong the one that errors.md names first is reported."""
@@ -191,6 +194,7 @@ def taken(lab: Client) -> int:
     return lab.add("Strict", {"Label": "a", "First": 1, "Second": 2})[0]
 
 
+@pytest.mark.better("B-E7")
 @pytest.mark.parametrize(
     "record",
     [
@@ -224,12 +228,14 @@ LOGINS: list[tuple[Any, WireError]] = [
 ]
 
 
+@pytest.mark.better("B-E7")
 @pytest.mark.parametrize(("body", "expected"), LOGINS)
 def test_login(shop: Client, body: Any, expected: WireError) -> None:
     """Login looks at body, password, e-mail, user name and credentials in this order."""
     _check(shop, ("POST", "Account/Login", body, expected))
 
 
+@pytest.mark.better("B-E7")
 def test_register(new_application, shop_manifest, shop: Client) -> None:  # type: ignore[no-untyped-def]
     """Register looks at body, permission, values in schema order and the database in this order."""
     closed = new_application(shop_manifest, AllowUserRegister=False)
@@ -259,6 +265,7 @@ def test_register(new_application, shop_manifest, shop: Client) -> None:  # type
     assert shop.post("Account/Register", body).status_code == 200
 
 
+@pytest.mark.better("B-A4", "B-E7")
 def test_change_password(shop: Client) -> None:
     """ChangePassword looks at body, user, current password and new password in this order."""
     user = shop.signed_in("changer")
@@ -280,6 +287,7 @@ def test_change_password(shop: Client) -> None:
         _check(client, ("PUT", "Account/ChangePassword", body, expected))
 
 
+@pytest.mark.better("B-E7")
 def test_update(shop: Client) -> None:
     """Update looks at the body before the user, and at the user before what there is to write."""
     user = shop.signed_in("updater")

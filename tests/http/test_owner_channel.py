@@ -108,6 +108,7 @@ def _send(client: Client, method: str, target: str, body: Any, headers: dict[str
     return client.send(method, f"/api/{target}", content, {**sent, **(headers or {})})
 
 
+@pytest.mark.better("B-S11")
 def test_owners_of_other_applications(stranger: Client, owner: Client) -> None:
     """Who owns another application is anybody here, in every call, and nothing is changed."""
     before = owner.records("Company")
@@ -135,6 +136,7 @@ def test_a_user_on_the_portal_channel(application: Client) -> None:
     assert answer.json()["User"]["Username"] == "portaluser"
 
 
+@pytest.mark.better("B-S11", "B-W2")
 def test_forms_of_the_token(application: Client, owner: Client) -> None:
     """The token is a GUID in any textual form, with one pair of quotes or without, under any scheme word."""
     token = owner.user or ""
@@ -143,6 +145,7 @@ def test_forms_of_the_token(application: Client, owner: Client) -> None:
         assert _send(application, "GET", "Data/Schema", None, headers).status_code == 200, value
 
 
+@pytest.mark.better("B-S11")
 def test_hostile_tokens(stranger: Client, application: Client, owner: Client) -> None:
     """A value that is more than a GUID is no token: nothing of it reaches any other question (B-S11)."""
     theirs, ours = stranger.user, owner.user
@@ -199,6 +202,7 @@ def test_collaborators_come_and_go(server: Server, new_application: Any, as_owne
 # --- what an owner may do
 
 
+@pytest.mark.better("B-D11")
 def test_rows_of_an_owner(owner: Client, application: Client) -> None:
     """Rows that owners make have neither owner nor tenant; the tenant can be set, and set back (B-D11)."""
     (company,) = owner.add("Company", {"Title": "Acme"})
@@ -239,6 +243,7 @@ def test_everything_is_in_reach(owner: Client, application: Client) -> None:
     assert owner.delete("Data/Delete", entity="Orders", ids=order).json() == [order]
 
 
+@pytest.mark.better("B-D3", "B-D4")
 def test_secrets_stay_secret(owner: Client, application: Client) -> None:
     """Passwords and tokens read as null and are part of no filter and no sort, also for owners (B-D3, B-D4)."""
     application.signed_in("secretive")
@@ -252,6 +257,7 @@ def test_secrets_stay_secret(owner: Client, application: Client) -> None:
         assert error_of(owner.get("Data/Get", entity=entity, sort=sort)).code == "INVALID_SORT_PARAMETER"
 
 
+@pytest.mark.better("B-S5")
 def test_users_by_put(owner: Client, application: Client) -> None:
     """Owners set e-mail, user name, password, roles and custom properties, and nothing else of a user."""
     id = application.register("managed")
@@ -357,6 +363,7 @@ def test_checks_of_the_action_remain(owner: Client) -> None:
 # --- failures and audit
 
 
+@pytest.mark.better("B-E3")
 def test_only_owners_read_what_failed(server: Server, new_application: Any, as_owner: Any) -> None:
     """An unexpected failure tells owners its text and a reference that is in the log, others neither (B-E3)."""
     rules = [{"Entity": "Orders", "Role": "ANONYMOUS", "Action": "get", "Properties": "*"}]

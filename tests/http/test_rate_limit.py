@@ -102,6 +102,7 @@ def test_every_data_call(proxied: Server, caller: From, name: str) -> None:
     assert [outcome(call(client)) for _ in range(5)] == [True] * 3 + [False] * 2
 
 
+@pytest.mark.better("B-S6")
 def test_schema(proxied: Server, caller: From) -> None:
     """A limit on the Schema rule counts the calls of Data/Schema."""
     limited = {"Schema": True, "Role": "ANONYMOUS", "RateLimit": {"MaxRequests": 2, "Per": "Hour"}}
@@ -109,6 +110,7 @@ def test_schema(proxied: Server, caller: From) -> None:
     assert [outcome(client.get("Data/Schema")) for _ in range(3)] == [True, True, False]
 
 
+@pytest.mark.better("B-S6")
 def test_what_shares_a_count(proxied: Server, caller: From) -> None:
     """All calls under one rule share its count, whatever the letter case; actions and entities have their own."""
     rules = [rule("get", 2), rule("post", 2), {**rule("get", 2), "Entity": "Others"}]

@@ -32,6 +32,7 @@ def _files(server: Server) -> list[Path]:
     return [server.log, *(path for path in server.data_dir.rglob("*") if path.is_file())]
 
 
+@pytest.mark.better("B-D1", "B-D3", "B-D4")
 def test_no_file_holds_a_secret(server: Server, secrets: list[str]) -> None:
     """No file of the data folder, and nothing the server printed, holds a secret as text, as hex or as base64."""
     files = _files(server)
@@ -44,6 +45,7 @@ def test_no_file_holds_a_secret(server: Server, secrets: list[str]) -> None:
                 assert form.lower() not in content.lower(), (path.name, secret)
 
 
+@pytest.mark.better("B-D13")
 def test_master_key_lies_alone(server: Server, secrets: list[str]) -> None:
     """The master key is readable by its owner only and is in no other file."""
     assert secrets
@@ -58,6 +60,7 @@ def test_master_key_lies_alone(server: Server, secrets: list[str]) -> None:
             assert raw not in content, path
 
 
+@pytest.mark.better("B-D13", "B-D3")
 def test_the_same_value_twice(server: Server, shop: Client, secrets: list[str]) -> None:
     """Equal encrypted values and equal passwords do not look equal in the database."""
     assert secrets
@@ -70,6 +73,7 @@ def test_the_same_value_twice(server: Server, shop: Client, secrets: list[str]) 
     assert all(password.startswith("$argon2id$") for (password,) in passwords)
 
 
+@pytest.mark.better("B-D3")
 def test_default_cost(tmp_path: Path, http, shop_manifest) -> None:  # type: ignore[no-untyped-def]
     """With default settings a password hash costs what the settings say: 19 MiB and two passes."""
     with Server(tmp_path / "data") as server:

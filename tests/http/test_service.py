@@ -72,6 +72,7 @@ UNKNOWN += [
 ]
 
 
+@pytest.mark.better("B-W8", "B-E7")
 @pytest.mark.parametrize("path", UNKNOWN)
 @pytest.mark.parametrize("method", ["GET", "POST", "DELETE"])
 def test_unknown_path(lab: Client, path: str, method: str) -> None:
@@ -88,6 +89,7 @@ def test_unknown_outside(lab: Client, path: str) -> None:
     assert lab.http.get(lab.url + path).status_code == 404
 
 
+@pytest.mark.better("B-W8")
 @pytest.mark.parametrize(
     ("method", "path"),
     [

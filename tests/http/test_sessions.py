@@ -12,6 +12,7 @@ from apilane.testing.server import Server
 DENIED = WireError("UNAUTHORIZED", "Unauthorized")
 
 
+@pytest.mark.better("B-A4")
 def test_change_password(shop: Client) -> None:
     """A new password works at once, the old one no more, and only the caller's own token lives on (B-A4)."""
     first = shop.signed_in("changes")
@@ -26,6 +27,7 @@ def test_change_password(shop: Client) -> None:
     assert shop.login("changes", "Another-one1")
 
 
+@pytest.mark.better("B-A4")
 def test_long_password(shop: Client) -> None:
     """A new password may have 400 characters, and property names ignore letter case."""
     user = shop.signed_in("longpass")
@@ -33,6 +35,7 @@ def test_long_password(shop: Client) -> None:
     assert shop.login("longpass", "y" * 400)
 
 
+@pytest.mark.better("B-A5", "B-W2")
 def test_renew(shop: Client) -> None:
     """Renew ends the old token and gives a new one as quoted JSON text, which works with its quotes (B-W2, B-A5)."""
     old = shop.signed_in("renews")
@@ -49,6 +52,7 @@ def test_renew(shop: Client) -> None:
     assert error_of(shop.get("Account/RenewAuthToken")) == DENIED
 
 
+@pytest.mark.better("B-A5")
 def test_logout(shop: Client) -> None:
     """Logout ends the caller's token and answers 1, even without a valid one."""
     user = shop.signed_in("leaves")
@@ -162,6 +166,7 @@ def _id(user: Client) -> int:
     return id
 
 
+@pytest.mark.better("B-S5")
 def test_password_by_put(staffed: Client) -> None:
     """A password set by Put works at login and ends the user's tokens at once."""
     boss, user = staffed.signed_in("boss"), staffed.signed_in("worker")
@@ -174,6 +179,7 @@ def test_password_by_put(staffed: Client) -> None:
     assert error_of(short) == WireError("VALIDATION", "Minimum 8 characters", "Password", "Users")
 
 
+@pytest.mark.better("B-S5")
 def test_email_by_put(server: Server, staffed: Client) -> None:
     """A new e-mail is no longer confirmed and logs in; the same e-mail stays confirmed."""
     user = staffed.signed_in("mailer")
@@ -191,6 +197,7 @@ def test_email_by_put(server: Server, staffed: Client) -> None:
     assert error_of(taken) == WireError("UNIQUE_CONSTRAINT_VIOLATION", "Value already exists", "Username", "Users")
 
 
+@pytest.mark.better("B-S5")
 def test_roles_by_put(staffed: Client) -> None:
     """Roles set by Put count at once, and so does taking them away."""
     user = staffed.signed_in("climber")
@@ -205,6 +212,7 @@ def test_roles_by_put(staffed: Client) -> None:
     assert error_of(user.put("Data/Put", {"ID": id, "Roles": "Editor"}, entity="Users")).property == "Roles"
 
 
+@pytest.mark.better("B-S9")
 def test_deleted_user(staffed: Client) -> None:
     """A deleted user is nobody at once; one who owns records cannot be deleted."""
     boss, user, owner = (staffed.signed_in(name) for name in ("chief", "leaver", "owner"))
@@ -217,6 +225,7 @@ def test_deleted_user(staffed: Client) -> None:
     assert not owner.is_anonymous()
 
 
+@pytest.mark.better("B-D3", "B-D4")
 def test_secrets_are_never_read(staffed: Client) -> None:
     """Password and Token read as null and are part of no filter and no sort, whatever the rules say (B-D3, B-D4)."""
     user = staffed.signed_in("reader")

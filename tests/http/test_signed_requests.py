@@ -64,6 +64,7 @@ def test_question_mark(signer: Signer, target: str) -> None:
     assert signer.call("GET", target).status_code == 200
 
 
+@pytest.mark.better("B-S10")
 @pytest.mark.parametrize(
     "changed",
     [
@@ -87,6 +88,7 @@ def test_clock_within_the_window(signer: Signer) -> None:
     assert signer.call("GET", "/api/Account/UserData", shift_ms=-110_000).status_code == 200
 
 
+@pytest.mark.better("B-S10")
 def test_tampering(signer: Signer) -> None:
     """A changed query, method or body does not verify."""
     headers = signer.headers("GET", "/api/Data/GetByID?entity=Notes&id=1")
@@ -96,6 +98,7 @@ def test_tampering(signer: Signer) -> None:
     assert signer.client.send("POST", "/api/Data/Post?entity=Notes", b'{"Text":"b"}', headers).status_code == 401
 
 
+@pytest.mark.better("B-S10")
 def test_replay(signer: Signer) -> None:
     """The same signed change works once, whatever the spelling of its base64; the same read may be repeated."""
     target, body = "/api/Data/Post?entity=Notes", b'{"Text":"once"}'
@@ -117,6 +120,7 @@ def test_bearer_is_ignored(signer: Signer, shop: Client) -> None:
     assert shop.as_user(signer.token).send("GET", "/api/Account/UserData", headers=headers).status_code == 401
 
 
+@pytest.mark.better("B-S9")
 def test_key_of_another_application(signer: Signer, new_application: Any, shop_manifest: dict[str, Any]) -> None:
     """A key of one application signs nothing in another."""
     other = new_application(shop_manifest)
@@ -138,6 +142,7 @@ def test_uploads_cannot_be_signed(signer: Signer) -> None:
     assert error.message == "Request signing is not supported for file uploads."
 
 
+@pytest.mark.better("B-A5")
 def test_renew_and_logout_act_on_the_signing_token(shop: Client) -> None:
     """Renew replaces the token that signed and tells the new ID; Logout ends it (B-A5)."""
     signer = Signer(shop, "renewing")

@@ -106,6 +106,7 @@ def test_users_are_differentiated(callers: dict[str, Client]) -> None:
     assert {record["Username"] for record in callers["none"].records("Users")} == {"none"}
 
 
+@pytest.mark.better("B-S4")
 def test_owned_company(callers: dict[str, Client]) -> None:
     """Owned on the differentiation entity means the caller's own tenant (B-S4)."""
     assert [record["Title"] for record in callers["twos"].records("Company")] == ["company 2"]

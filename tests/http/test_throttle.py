@@ -78,6 +78,7 @@ def attempt(client: Client, password: str, **account: str) -> str:
     return "wrong"
 
 
+@pytest.mark.better("B-A2")
 def test_defaults() -> None:
     """The limits are those of the protocol."""
     settings = Settings()
@@ -98,6 +99,7 @@ def test_failures_of_one_account(somewhere: Somewhere) -> None:
     assert attempt(somewhere(), PASSWORD, Username="victim") == "in"
 
 
+@pytest.mark.better("B-A2")
 def test_nobody_learns_what_exists(somewhere: Somewhere) -> None:
     """An account that does not exist, by name or by e-mail, is throttled like one that does."""
     here = somewhere()
@@ -108,6 +110,7 @@ def test_nobody_learns_what_exists(somewhere: Somewhere) -> None:
         assert [attempt(here, "wrong", **account) for _ in range(11)] == ["wrong"] * 10 + ["later"]
 
 
+@pytest.mark.better("B-A2")
 def test_success_does_not_count(somewhere: Somewhere) -> None:
     """Who knows the password signs in as often as they like, failures in between or not; failures stay counted."""
     here = somewhere()
@@ -189,6 +192,7 @@ def test_registrations(somewhere: Somewhere) -> None:
     assert register(somewhere(), "fresh") == "done"
 
 
+@pytest.mark.better("B-A2", "B-S7")
 def test_a_made_up_header(shop: Client) -> None:
     """Without a trusted proxy nobody gets a new allowance by telling another address."""
     shop.register("spoofed")

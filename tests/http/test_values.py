@@ -95,6 +95,7 @@ STORED: list[tuple[str, str, Any]] = [
 ]
 
 
+@pytest.mark.better("B-W3", "B-D14")
 @pytest.mark.parametrize(("name", "sent", "read"), STORED, ids=lambda value: str(value)[:30])
 def test_stored(lab: Client, name: str, sent: str, read: Any) -> None:
     """A value that is accepted reads back as the tables say, after Post, after Put and in a list."""
@@ -151,6 +152,7 @@ REFUSED: list[tuple[str, str, str]] = [
 ]
 
 
+@pytest.mark.better("B-D5", "B-D16", "B-E7")
 @pytest.mark.parametrize(("name", "sent", "message"), REFUSED, ids=lambda value: str(value)[:30])
 def test_refused(lab: Client, name: str, sent: str, message: str) -> None:
     """A value that does not fit is a VALIDATION error that names property and entity, in Post and Put alike."""
@@ -179,6 +181,7 @@ def test_decimal_text(lab: Client) -> None:
         assert re.search(rf'"{name}":{digits}[,}}]', raw, re.IGNORECASE), raw
 
 
+@pytest.mark.better("B-D16")
 def test_sums_of_cents_read_as_typed(lab: Client) -> None:
     """Decimals of up to 15 digits read back exactly as they were typed."""
     texts = ["0.29", "1.15", "4.35", "19.99", "1023.03", "9999999999999.99", "-0.07", "8.41", "0.57"]

@@ -71,6 +71,7 @@ print(json.dumps([ids, failures]))
 """
 
 
+@pytest.mark.better("B-D15")
 def test_two_writers(pair: Server, client: Client) -> None:
     """Two processes write at once: every call succeeds, reads its own write, and every record is there once."""
     user = client.signed_in("writer").user or ""
@@ -128,6 +129,7 @@ def _use_everywhere(ask: Callable[[], bool]) -> None:
     assert all(ask() for _ in range(PROBES))
 
 
+@pytest.mark.better("B-S9")
 def test_revoked_token(client: Client) -> None:
     """A token that was logged out is dead in every worker within a second."""
     user = client.signed_in("revoked")
@@ -136,6 +138,7 @@ def test_revoked_token(client: Client) -> None:
     assert _everywhere(user.is_anonymous) < SEEN_WITHIN_S + 0.1
 
 
+@pytest.mark.better("B-S9")
 def test_changed_roles(client: Client) -> None:
     """Roles that were given and taken count in every worker within a second."""
     user = client.signed_in("changing")
@@ -198,6 +201,7 @@ def test_offline(pair: Server, client: Client, shop_manifest: dict[str, Any], fr
     assert _everywhere(lambda: not is_open()) < SEEN_WITHIN_S
 
 
+@pytest.mark.better("B-D15")
 def test_registrations_race(pair: Server, client: Client) -> None:
     """Of registrations of one name in both workers exactly one wins."""
     from concurrent.futures import ThreadPoolExecutor

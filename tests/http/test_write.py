@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from apilane.testing.client import Client, WireError, error_of
+from apilane.testing.server import Server
 
 UNIQUE = "Value already exists"
 FOREIGN = "Foreign key constraint violation"
@@ -99,6 +100,7 @@ def test_delete_nothing(lab: Client, ids: str | None) -> None:
     assert error_of(response) == expected
 
 
+@pytest.mark.better("B-E2", "B-E6")
 @pytest.mark.parametrize(
     ("record", "error"),
     [
@@ -126,6 +128,7 @@ def test_empty_text_is_a_value(lab: Client) -> None:
     assert lab.delete("Data/Delete", entity="Strict", ids=id).json() == [id]
 
 
+@pytest.mark.better("B-D8")
 def test_nulls_are_not_equal(lab: Client) -> None:
     """Several nulls pass a unique constraint (B-D8)."""
     ids = lab.add("Strict", {"Label": "n1", "First": 7}, {"Label": "n2", "First": 7})
@@ -141,6 +144,7 @@ def test_delete_of_a_referenced_record(lab: Client) -> None:
     assert lab.record("Strict", free)["Label"] == "free"
 
 
+@pytest.mark.better("B-W6")
 def test_all_or_nothing(lab: Client) -> None:
     """One bad record of an array undoes the others, in Post and Put (B-W6)."""
     (id,) = lab.add("Strict", {"Label": "kept"})
@@ -163,6 +167,35 @@ def test_set_null(shop: Client) -> None:
     assert user.record("Products", product)["CategoryID"] is None
 
 
+@pytest.mark.better("B-D8")
+def test_changed_delete_rule(server: Server, new_application: Any, lab_manifest: dict[str, Any]) -> None:
+    """A foreign key whose delete rule alone changes follows the new one."""
+    lab: Client = new_application(lab_manifest)
+    parent, _ = lab.add("Strict", {"Label": "root"}, {"Label": "unrelated"})
+    (child,) = lab.add("Strict", {"Label": "leaf", "Parent": parent})
+    assert error_of(lab.delete("Data/Delete", entity="Strict", ids=parent)).message == FOREIGN
+    changed: dict[str, Any] = json.loads(json.dumps(lab_manifest))
+    strict = next(entity for entity in changed["Entities"] if entity["Name"] == "Strict")
+    strict["Constraints"][2]["OnDelete"] = "Cascade"
+    server.apply({**changed, "Application": {**changed["Application"], "Token": lab.token}})
+    assert lab.delete("Data/Delete", entity="Strict", ids=parent).json() == [parent]
+    assert error_of(lab.get("Data/GetByID", entity="Strict", id=child)).code == "NOT_FOUND"
+
+
+@pytest.mark.better("B-W7")
+def test_ids_of_64_bits(server: Server, lab: Client) -> None:
+    """A record with an ID beyond 32 bits is read, found, changed, referred to and deleted like any other."""
+    id = 10**18 - 2  # the largest that also fits a Number, which has 18 digits
+    server.sql(lab.token, "INSERT INTO Strict (ID, Label, Created) VALUES (?, 'far', 0)", (id,))
+    filter = json.dumps({"Property": "ID", "Operator": "equal", "Value": id})
+    assert lab.record("Strict", id)["ID"] == id
+    assert [record["ID"] for record in lab.records("Strict", filter=filter)] == [id]
+    assert lab.change("Strict", {"ID": id, "First": 7}) == 1
+    (next_id,) = lab.add("Strict", {"Label": "farther", "Parent": id})
+    assert (next_id, lab.record("Strict", next_id)["Parent"]) == (id + 1, id)
+    assert lab.delete("Data/Delete", entity="Strict", ids=f"{id},{next_id}").json() == [id, next_id]
+
+
 def test_ids_are_never_reused(lab: Client) -> None:
     """The ID of a deleted record is not given to another one."""
     (first,) = lab.add("Values", {})
@@ -171,6 +204,7 @@ def test_ids_are_never_reused(lab: Client) -> None:
     assert second > first
 
 
+@pytest.mark.better("B-D15")
 def test_race_for_a_unique_value(lab: Client) -> None:
     """Of callers who race for a unique value exactly one wins; the others read why they lost (B-D15)."""
     answers: list[int | str] = []

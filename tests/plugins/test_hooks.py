@@ -120,7 +120,7 @@ def test_hook_apilane_register_throttles(write_plugin: Write, tmp_path: Path) ->
 
 
 def test_hook_apilane_register_endpoint_kinds(write_plugin: Write) -> None:
-    """A plugin's kinds of endpoints stand beside the shipped one; a second of one name, whatever its case, is refused."""
+    """A plugin's kinds of endpoints stand beside the shipped one; a second of one name, in any case, is refused."""
     body = """
         class Kind:
             name = "{name}"

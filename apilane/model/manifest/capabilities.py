@@ -28,4 +28,4 @@ class Capabilities(Struct, frozen=True, kw_only=True):
     plugin_sections: Mapping[str, type[Any]] = {}
     """The Struct of each plugin's section under ``Plugins``, by plugin name."""
     endpoint_problems: Callable[[Endpoint, ApplicationDefinition], Sequence[str]] = _nobody_knows
-    """What is wrong with a custom endpoint of a definition, one sentence each; nothing when no plugin knows its kind."""
+    """What is wrong with a custom endpoint of a definition, one sentence each; nothing where nobody knows its kind."""

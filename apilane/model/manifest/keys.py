@@ -287,7 +287,10 @@ MANIFEST: Final[dict[str, Key]] = {
     "Reports": Key(list_of(mapping(REPORT)), "Panels of the dashboard."),
     "EmailTemplates": Key(list_of(mapping(EMAIL_TEMPLATE)), "Mails to users."),
     "Collaborators": Key(list_of(_email_address), "Portal users who own the application beside the instance admin."),
-    "Plugins": Key(Check("mapping of plugin names to mappings", _plugins), "What plugins want to know of it; none of this release has a section."),
+    "Plugins": Key(
+        Check("mapping of plugin names to mappings", _plugins),
+        "What plugins want to know of it; none of this release has a section.",
+    ),
 }
 
 check_document: Final[Check] = mapping(MANIFEST)

@@ -82,7 +82,7 @@ def _subject(item: Node, after: ApplicationDefinition, problems: Problems) -> tu
         entity = after.entity(node.value)
         if entity is None:
             unknown(problems, node, "entity", node.value, (each.name for each in after.entities))
-        return kind, entity and entity.name
+        return kind, None if entity is None else entity.name
     names = [endpoint.name for endpoint in after.custom_endpoints]
     found = next((name for name in names if name.lower() == node.value.lower()), None)
     if found is None:

@@ -359,6 +359,7 @@ MISTAKES = {
 }
 
 
+@pytest.mark.better("B-D2", "B-D8")
 @pytest.mark.parametrize("name", MISTAKES)
 def test_a_mistake_names_its_place_and_what_to_do(name: str) -> None:
     """Every rule that a manifest breaks is reported alone, with file, line, key path, message and hint."""

@@ -229,6 +229,7 @@ APPLICATION = {
 }
 
 
+@pytest.mark.better("B-D2")
 @pytest.mark.parametrize("name", MISTAKES)
 def test_a_mistake_names_its_place_and_what_to_do(name: str) -> None:
     """Every rule that a manifest breaks is reported alone, with file, line, key path, message and hint."""
@@ -249,6 +250,7 @@ def test_a_mistake_in_the_settings_names_its_place(name: str) -> None:
     assert hint in error.hint
 
 
+@pytest.mark.better("B-P3")
 def test_all_mistakes_are_reported_at_once() -> None:
     """Mistakes of form, of names and of references come together, in the order of their lines."""
     text = (
@@ -274,6 +276,7 @@ def test_the_same_mistake_in_json_and_toml_has_its_key() -> None:
     assert (error.file, error.line, error.key) == ("a.toml", None, "Application.Name")
 
 
+@pytest.mark.better("B-S13")
 def test_what_nothing_enforces_is_refused() -> None:
     """An IP list and a rate limit without their plugins are refused, naming the plugins (B-S13)."""
     text = (
@@ -288,6 +291,7 @@ def test_what_nothing_enforces_is_refused() -> None:
     assert errors_of(text) == []
 
 
+@pytest.mark.better("B-S13")
 def test_a_limit_that_stays_is_refused_without_its_plugin() -> None:
     """A manifest that leaves a rate limit in place is refused while nothing enforces it."""
     rule = "Security: [{Entity: Users, Role: editor, Action: get, RateLimit: {MaxRequests: 1, Per: Hour}}]\n"

@@ -345,6 +345,7 @@ def test_renames_that_cannot_be() -> None:
     assert any("third one" in error.hint for error in errors_of(head + exchanged, before))
 
 
+@pytest.mark.better("B-D3")
 def test_every_property_is_written_out_without_secrets() -> None:
     """``*`` is what get may read or post and put may write; never Password nor a token."""
     rules = "".join(

@@ -14,6 +14,7 @@ from apilane.model.json import JsonNumber
 DAY = 1_769_817_600_000  # 2026-01-31
 
 
+@pytest.mark.better("B-W3")
 @pytest.mark.parametrize(
     ("value", "ms"),
     [
@@ -55,6 +56,7 @@ def test_dates_become_unix_milliseconds(value: object, ms: int) -> None:
     assert parse_date(value) == ms
 
 
+@pytest.mark.better("B-W3")
 @pytest.mark.parametrize(
     "value",
     [

@@ -61,12 +61,14 @@ def refused(parse: Any, document: object, code: Code = Code.INVALID_FILTER_PARAM
     return caught.value.message
 
 
+@pytest.mark.better("B-Q1")
 @pytest.mark.parametrize(("operator", "word"), [(o, word) for o, words in ALIASES.items() for word in words])
 def test_operators_by_name_alias_and_ordinal(parse: Any, operator: Operator, word: object) -> None:
     """Every name, alias and ordinal, in any letter case, means its operator (B-Q1)."""
     assert parsed_leaf(parse, "Title", word, "x") == ("Title", operator.value, "x")
 
 
+@pytest.mark.better("B-Q14")
 def test_names_and_keys_ignore_letter_case(parse: Any) -> None:
     """Keys and properties match in any letter case and come out in schema spelling; unknown keys are ignored."""
     node = parse({"property": "tITLE", "OPERATOR": "Equal", "vAlue": "x", "extra": {}, "Logic": None, "Filters": None})
@@ -80,6 +82,7 @@ def test_no_filter(parse: Any, text: str) -> None:
     assert parse(text) is None
 
 
+@pytest.mark.better("B-Q2")
 @pytest.mark.parametrize(
     ("logic", "meaning"),
     [("AND", "AND"), ("or", "OR"), ("Or", "OR"), (0, "AND"), (1, "OR"), ("1", "OR"), (None, "AND")],
@@ -109,6 +112,7 @@ def test_groups_nest(parse: Any) -> None:
     assert [item.value for item in inner.items] == ["desk", True]
 
 
+@pytest.mark.better("B-Q2")
 @pytest.mark.parametrize(
     "document",
     [{"Filters": []}, {"Logic": "OR", "Filters": []}, {"Filters": [{"Filters": []}, {"Logic": "OR", "Filters": []}]}],
@@ -190,12 +194,14 @@ def nested(depth: int, inner: object) -> object:
     return inner
 
 
+@pytest.mark.better("B-Q2")
 def test_depth_is_limited(parse: Any) -> None:
     """Twenty groups inside one another are fine, one more is refused (B-Q2)."""
     assert parse(nested(MAX_DEPTH, leaf("Stock", "equal", 1))) is not None
     assert "20" in refused(parse, nested(MAX_DEPTH + 1, leaf("Stock", "equal", 1)))
 
 
+@pytest.mark.better("B-Q2")
 def test_leaves_are_limited(parse: Any) -> None:
     """Five hundred conditions are fine, one more is refused, wherever they stand; texts of a list count (B-Q2)."""
     many = [leaf("Stock", "equal", n) for n in range(MAX_LEAVES)]
@@ -208,6 +214,7 @@ def test_leaves_are_limited(parse: Any) -> None:
     assert len(parse(leaf("Stock", "contains", ",".join([*texts, "999"]))).value) == MAX_LEAVES + 1
 
 
+@pytest.mark.better("B-S2")
 @pytest.mark.parametrize("name", ["Margin", "margin", "MARGIN"])
 @pytest.mark.parametrize("rest", [("equal", 1), ("equal", None), ("nope", 1), (None, 1), ("startswith", [])])
 def test_disallowed_properties(parse: Any, name: str, rest: tuple[object, object]) -> None:
@@ -226,6 +233,7 @@ def test_id_is_always_allowed(products: Entity) -> None:
     assert node.property.name == "ID"
 
 
+@pytest.mark.better("B-D3", "B-D4")
 @pytest.mark.parametrize(("entity", "name"), [("Users", "Password"), ("AuthTokens", "Token")])
 @pytest.mark.parametrize("value", [None, "x"])
 def test_secrets_are_never_filtered(entity: str, name: str, value: object) -> None:
@@ -237,6 +245,7 @@ def test_secrets_are_never_filtered(entity: str, name: str, value: object) -> No
     assert caught.value.entity == entity
 
 
+@pytest.mark.better("B-Q5")
 def test_encrypted_properties_take_null_tests_only(parse: Any) -> None:
     """An encrypted property can be compared with null and with nothing else (B-Q5)."""
     assert parsed_leaf(parse, "Supplier", "equal", None) == ("Supplier", "equal", None)
@@ -255,6 +264,7 @@ def test_null_goes_with_equal_and_notequal(parse: Any, name: str) -> None:
     assert name in refused(parse, leaf(name, "contains", None))
 
 
+@pytest.mark.better("B-E4")
 @pytest.mark.parametrize(
     ("name", "operator"),
     [
@@ -271,6 +281,7 @@ def test_operators_that_do_not_fit_the_type(parse: Any, name: str, operator: str
     assert "equal, notequal" in message
 
 
+@pytest.mark.better("B-Q4")
 @pytest.mark.parametrize(
     ("name", "operator", "value", "meaning"),
     [
@@ -317,6 +328,7 @@ def test_values_are_read_by_type(parse: Any, name: str, operator: str, value: ob
     assert type(got) is type(meaning)
 
 
+@pytest.mark.better("B-E4", "B-Q4")
 @pytest.mark.parametrize(
     ("name", "operator", "value"),
     [

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from apilane.model.json import MAX_DEPTH, JsonNumber, MalformedJson, decode_json, json_text
 
 
+@pytest.mark.better("B-E7")
 @pytest.mark.parametrize(
     "body",
     [

@@ -49,6 +49,7 @@ def test_sort_keys(products: Entity, readable: frozenset[str], text: str, keys: 
     assert parse_sort(text, products, readable) == keys
 
 
+@pytest.mark.better("B-S2", "B-Q5")
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -85,6 +86,7 @@ def test_refused_sorts(products: Entity, readable: frozenset[str], text: str, me
     assert error.entity == "Products"
 
 
+@pytest.mark.better("B-D3", "B-D4")
 @pytest.mark.parametrize(("entity", "name"), [("Users", "Password"), ("AuthTokens", "Token")])
 def test_secrets_are_never_sorted_by(entity: str, name: str) -> None:
     """Password and Token give no order, whoever asks (B-D3, B-D4)."""

@@ -126,6 +126,7 @@ def test_numbers_are_cut_toward_zero(value: object, places: int | None, stored: 
     assert str(got) == str(stored)
 
 
+@pytest.mark.better("B-D5")
 @pytest.mark.parametrize(
     "value",
     [
@@ -172,6 +173,7 @@ def test_invalid_numbers(value: object, places: int) -> None:
     assert time.perf_counter() - start < 0.05
 
 
+@pytest.mark.better("B-D5", "B-D16")
 @pytest.mark.parametrize(
     ("text", "exact", "valid"),
     [

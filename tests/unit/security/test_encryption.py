@@ -16,6 +16,7 @@ from apilane.settings import Settings
 KEY = bytes(range(32))
 
 
+@pytest.mark.better("B-D13")
 @pytest.mark.parametrize("text", ["", "a", "Καφές ☕", "x" * 100_000, "\0\n"])
 def test_round_trip(text: str) -> None:
     """What was encrypted decrypts to the same text, and no two ciphertexts are equal."""
@@ -25,6 +26,7 @@ def test_round_trip(text: str) -> None:
     assert cipher.encrypt(text).startswith("v1:")
 
 
+@pytest.mark.better("B-D13")
 def test_another_key_or_context_reads_nothing() -> None:
     """A ciphertext opens only under its own key and its own context."""
     stored = Cipher(KEY).encrypt("secret", "application:a")
@@ -34,6 +36,7 @@ def test_another_key_or_context_reads_nothing() -> None:
     assert Cipher(new_key()).decrypt(stored, "application:a") is None
 
 
+@pytest.mark.better("B-D13")
 def test_every_changed_character_is_noticed() -> None:
     """Tampering with any character of a ciphertext makes it unreadable, never another text."""
     cipher = Cipher(KEY)

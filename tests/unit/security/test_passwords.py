@@ -20,6 +20,7 @@ def passwords() -> Iterator[Passwords]:
     made.close()
 
 
+@pytest.mark.better("B-D3")
 def test_right_and_wrong(passwords: Passwords) -> None:
     """A hash verifies its own password and no other, and two hashes of one password differ."""
 

@@ -18,6 +18,7 @@ def test_new_tokens() -> None:
     assert all(canonical_guid(token) == token and uuid.UUID(token).version == 4 for token in tokens)
 
 
+@pytest.mark.better("B-W2")
 @pytest.mark.parametrize(
     "text",
     [
@@ -59,6 +60,7 @@ def test_anything_else_is_none(text: str) -> None:
     assert canonical_guid(text) is None
 
 
+@pytest.mark.better("B-W2")
 @pytest.mark.parametrize(
     ("header", "token"),
     [
@@ -81,6 +83,7 @@ def test_bearer(header: str, token: str | None) -> None:
     assert bearer_token(header.encode("latin-1")) == token
 
 
+@pytest.mark.better("B-D4")
 def test_hash_is_keyed_and_stable() -> None:
     """Equal token and key give the equal hash of 64 digits; another key or token gives another."""
     key, other = b"k" * 32, b"o" * 32

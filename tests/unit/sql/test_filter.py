@@ -50,6 +50,7 @@ def test_equal_shapes_share_one_text(things: Entity, table: sa.Table, dialect: D
     assert len(texts) == 1
 
 
+@pytest.mark.better("B-Q3")
 @pytest.mark.parametrize(
     "document",
     [

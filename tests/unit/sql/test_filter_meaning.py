@@ -143,6 +143,7 @@ def store(fetch: Fetch, position: int, record: Record) -> None:
     )
 
 
+@pytest.mark.better("B-Q3", "B-Q4")
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(rows=st.lists(records, min_size=1, max_size=6), document=filters)
 def test_filters_find_what_they_mean(
@@ -156,6 +157,7 @@ def test_filters_find_what_they_mean(
     assert found(fetch, things, table, dialect, document) == expected
 
 
+@pytest.mark.better("B-Q3")
 @pytest.mark.parametrize(
     ("stored", "value", "equal"),
     [

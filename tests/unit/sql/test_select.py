@@ -45,6 +45,7 @@ def test_a_page(things: Entity, table: sa.Table, dialect: Dialect) -> None:
     assert text.endswith('ORDER BY "Things"."ID" ASC LIMIT ? OFFSET ?')
 
 
+@pytest.mark.better("B-Q12", "B-D9")
 @pytest.mark.parametrize(
     ("order", "names"),
     [
@@ -71,6 +72,7 @@ def test_order_without_paging(things: Entity, table: sa.Table, dialect: Dialect)
     assert "LIMIT" not in text
 
 
+@pytest.mark.better("B-Q12")
 def test_nulls_come_first_ascending(fetch: Fetch, things: Entity, table: sa.Table, dialect: Dialect) -> None:
     """Nulls are first ascending and last descending, ties follow ID (B-Q12)."""
     for count in (2, None, 1, None, 2):

@@ -16,6 +16,7 @@ def address(peer: str, *forwarded: str, trusted: tuple[str, ...] = PROXIES) -> s
     return client_addresses(trusted)({"client": (peer, 1234), "headers": headers})
 
 
+@pytest.mark.better("B-S7")
 @pytest.mark.parametrize(
     ("peer", "forwarded", "client"),
     [
@@ -38,6 +39,7 @@ def test_client_address(peer: str, forwarded: tuple[str, ...], client: str) -> N
     assert address(peer, *forwarded) == client
 
 
+@pytest.mark.better("B-S7")
 def test_nobody_is_trusted_by_default() -> None:
     """Without trusted proxies the header has no effect."""
     assert address("127.0.0.1", "203.0.113.9", trusted=()) == "127.0.0.1"

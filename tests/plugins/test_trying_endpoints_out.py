@@ -1,0 +1,98 @@
+"""Trying the text of an endpoint out, as owners do before they store it (query-language.md section 8.4)."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable, Coroutine, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from apilane.app import create_instance
+from apilane.errors import ApilaneError
+from apilane.model.definition import Endpoint
+from apilane.runtime.application import ApplicationRuntime
+from apilane.security.identity import Actor
+from apilane.services.applying import apply_plan
+from apilane.services.capabilities import capabilities_of
+from apilane.services.endpoints import try_out
+from apilane.services.planning import plan_files
+from apilane.settings import Settings
+from apilane.sql.statement import Statement
+
+OWNER = Actor(owner="dev@example.com")
+MANIFEST = {
+    "Apilane": 1,
+    "Application": {"Name": "Trials"},
+    "Entities": [{"Name": "Notes", "Properties": [{"Name": "Text"}]}],
+}
+
+Wait = Callable[[Coroutine[Any, Any, Any]], Any]
+
+
+@pytest.fixture
+def opened(tmp_path: Path) -> Iterator[tuple[ApplicationRuntime, Wait]]:
+    """An application with a table of notes, and what waits for its coroutines."""
+    settings = Settings(data_dir=tmp_path, admin_email="admin@example.com", admin_password="Adm1n-password")
+    instance = create_instance(settings)
+
+    async def make() -> ApplicationRuntime | None:
+        await instance.open()
+        capabilities = capabilities_of(instance.hooks)
+        files = [("trials.json", json.dumps(MANIFEST).encode())]
+        (plan,) = await plan_files(files, store=instance.store, capabilities=capabilities)
+        stored = await apply_plan(
+            plan, store=instance.store, drivers=instance.drivers, settings=settings, actor="tests"
+        )
+        return await instance.applications.find(stored.definition.token)
+
+    with asyncio.Runner() as runner:
+        application = runner.run(make())
+        assert application is not None
+        yield application, runner.run
+        runner.run(instance.close())
+
+
+def _endpoint(query: str, **parameters: str) -> Endpoint:
+    return Endpoint(name="Trial", query=query, parameters=parameters)
+
+
+def test_what_it_writes_is_undone(opened: tuple[ApplicationRuntime, Wait]) -> None:
+    """The results are those of a call, and nothing is stored (B-Q9)."""
+    application, wait = opened
+    endpoint = _endpoint("INSERT INTO Notes (Created, Text) VALUES (1, {S}); SELECT Text FROM Notes", S="String")
+    for _ in range(2):
+        assert wait(try_out(application, endpoint, {"S": "it's"}, OWNER)) == [[{"Text": "it's"}]]
+    assert list(wait(application.session.fetch(Statement("SELECT ID FROM Notes")))) == []
+
+
+def test_owner_is_a_parameter(opened: tuple[ApplicationRuntime, Wait]) -> None:
+    """{Owner} takes the value of the parameter of that name, or null (B-Q8, B-Q9)."""
+    application, wait = opened
+    endpoint = _endpoint("SELECT {Owner} id")
+    for typed, value in {"7": 7, "x": None, "": None, "9" * 5000: None}.items():
+        assert wait(try_out(application, endpoint, {"Owner": typed}, OWNER)) == [[{"id": value}]]
+
+
+def test_owners_read_why_it_fails(opened: tuple[ApplicationRuntime, Wait]) -> None:
+    """A failure comes with the database's own words, and is undone too (errors.md section 1.5)."""
+    application, wait = opened
+    for query, says in {
+        "SELECT Nope FROM Notes": "no such column: Nope",
+        "DROP TABLE Notes": "may not do this: DROP TABLE Notes",
+        "INSERT INTO Notes (Created) VALUES (1); SELECT abs(-9223372036854775808)": "integer overflow",
+        "SELEC": "syntax error",
+    }.items():
+        with pytest.raises(ApilaneError, match=says):
+            wait(try_out(application, _endpoint(query), {}, OWNER))
+    assert list(wait(application.session.fetch(Statement("SELECT ID FROM Notes")))) == []
+
+
+def test_a_kind_nobody_knows(opened: tuple[ApplicationRuntime, Wait]) -> None:
+    """An endpoint of another kind answers as if it were not there."""
+    application, wait = opened
+    with pytest.raises(ApilaneError) as caught:
+        wait(try_out(application, Endpoint(name="Trial", query="x", kind="other"), {}, OWNER))
+    assert caught.value.status == 404
