@@ -11,6 +11,7 @@ from apilane.dispatch import freeze
 from apilane.plugins import load_plugins
 from apilane.runtime.instance import Instance
 from apilane.services.applying import application_address, recover_all
+from apilane.services.housekeeping import sweep
 from apilane.settings import Settings
 from apilane.web.account import account_routes
 from apilane.web.custom import custom_routes
@@ -24,7 +25,7 @@ __all__ = ["create_app", "create_instance", "initialise"]
 def create_instance(settings: Settings, plugins: Sequence[object] = ()) -> Instance:
     """Settings, plugins and drivers joined, nothing opened. Raises ConfigurationError naming what does not fit."""
     hooks = freeze(load_plugins(settings, plugins), settings)
-    return Instance(settings, hooks, address=application_address, recover=_recover)
+    return Instance(settings, hooks, address=application_address, recover=_recover, sweep=sweep)
 
 
 async def _recover(instance: Instance) -> None:

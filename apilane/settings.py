@@ -112,6 +112,9 @@ class Settings(Struct, frozen=True, kw_only=True):
     ] = 60
     open_databases: Annotated[Count, _help("Application databases a worker keeps open.")] = 200
     definition_poll_s: Annotated[Seconds, _help("Seconds between two looks at the control store for changes.")] = 0.25
+    housekeeping_s: Annotated[
+        Seconds, _help("Seconds between two deletions of expired tokens in the applications being served.")
+    ] = 300.0
     json_body_max_bytes: Annotated[Count, _help("Largest request body that is read as JSON.")] = 30_000_000
     statement_timeout_s: Annotated[Seconds, _help("Seconds a database statement may run.")] = 20.0
 

@@ -68,6 +68,10 @@ class Applications:
         self.find_live = self._live.get
         """The runtime of a canonical token that is loaded already, else None."""
 
+    def live(self) -> tuple[ApplicationRuntime, ...]:
+        """The applications loaded now."""
+        return tuple(self._live.values())
+
     async def start(self) -> None:
         """Remember where the control store stands and watch it from there."""
         self._mark = await self._store.mark()

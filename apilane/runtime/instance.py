@@ -3,25 +3,31 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable
 
 from apilane.control.secrets import Secrets
 from apilane.control.store import ControlStore
 from apilane.dispatch import Hooks
 from apilane.model.definition import ApplicationDefinition
+from apilane.runtime.application import ApplicationRuntime
 from apilane.runtime.applications import Applications
 from apilane.runtime.owners import Owners
 from apilane.security.passwords import Passwords
 from apilane.settings import Settings
+from apilane.storage.errors import StorageError
 
 __all__ = ["Instance"]
+
+log = logging.getLogger("apilane.instance")
 
 
 class Instance:
     """Opened once per process, before the first request; ``store``, ``owners`` and ``applications`` exist from then on.
 
     ``recover`` finishes or undoes definition changes that a crash left half-way; ``address`` tells where an
-    application's database is. Both are services, handed in by ``apilane.app``.
+    application's database is; ``sweep`` deletes what has expired in one. These are services, handed in by
+    ``apilane.app``.
     """
 
     store: ControlStore
@@ -35,6 +41,7 @@ class Instance:
         *,
         address: Callable[[Settings, ApplicationDefinition, Secrets], str],
         recover: Callable[[Instance], Awaitable[None]],
+        sweep: Callable[[ApplicationRuntime], Awaitable[int]],
     ) -> None:
         self.settings = settings
         self.hooks = hooks
@@ -48,6 +55,8 @@ class Instance:
         self.is_open = False
         self._address = address
         self._recover = recover
+        self._sweep = sweep
+        self._sweeping: asyncio.Task[None] | None = None
         self._opening = asyncio.Lock()
 
     async def open(self) -> None:
@@ -68,13 +77,26 @@ class Instance:
                 poll_s=self.settings.definition_poll_s,
             )
             await self.applications.start()
+            self._sweeping = asyncio.create_task(self._keep_house(), name="apilane-housekeeping")
             self.is_open = True
+
+    async def _keep_house(self) -> None:
+        while True:
+            await asyncio.sleep(self.settings.housekeeping_s)
+            for application in self.applications.live():
+                try:
+                    await self._sweep(application)
+                except StorageError:
+                    log.warning("housekeeping failed in application %s", application.token, exc_info=True)
 
     async def close(self) -> None:
         """Finish what was accepted and let go of everything."""
         if not self.is_open:
             return
         self.is_open = False
+        if self._sweeping is not None:
+            self._sweeping.cancel()
+            await asyncio.gather(self._sweeping, return_exceptions=True)
         await self.applications.close()
         await self.store.close()
         for driver in self.drivers.values():

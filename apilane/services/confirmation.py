@@ -4,21 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Generator
 
-import sqlalchemy as sa
-
 from apilane.runtime.application import ApplicationRuntime
 from apilane.runtime.identities import now_ms
 from apilane.security.tokens import new_token, token_hash
+from apilane.services.housekeeping import MAIL_TOKENS_KEPT_MS, delete_older
 from apilane.services.users import update_user
-from apilane.sql.dialect import Dialect
-from apilane.sql.statement import Statement, compile_statement
 from apilane.sql.write import insert_row, select_where
 from apilane.storage.protocol import Result, Step
 
 __all__ = ["confirm_email", "create_confirmation_token"]
 
 CONFIRMATION_LIFE_MS = 3_600_000
-CONFIRMATION_KEPT_MS = 24 * 3_600_000
 _CONFIRMATIONS = "H_Auth_Email_Confirmation_Tokens"
 
 
@@ -28,20 +24,14 @@ async def create_confirmation_token(application: ApplicationRuntime, user_id: in
     token = new_token()
     values = {"Owner": user_id, "Token": token_hash(application.token_key, token), "Created": now_ms()}
     insert = helper.statement(insert_row, tuple(values))
-    purge = helper.statement(_delete_older)
+    purge = helper.statement(delete_older)
 
     def unit() -> Generator[Step, Result, None]:
-        yield Step(purge, (now_ms() - CONFIRMATION_KEPT_MS,))
+        yield Step(purge, (now_ms() - MAIL_TOKENS_KEPT_MS,))
         yield Step(insert, insert.parameters(values))
 
     await application.session.run(unit)
     return token
-
-
-def _delete_older(table: sa.Table, *, dialect: Dialect) -> Statement:
-    return compile_statement(
-        sa.delete(table).where(table.c["Created"] < sa.bindparam("before")), dialect.sqlalchemy, writes=True
-    )
 
 
 async def confirm_email(application: ApplicationRuntime, token: str | None) -> bool:

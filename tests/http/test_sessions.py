@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
+from typing import Any
 
+import httpx
 import pytest
 
 from apilane.testing.client import PASSWORD, Client, WireError, error_of
-from apilane.testing.server import Server
+from apilane.testing.server import CHEAP_PASSWORDS, Server
 
 DENIED = WireError("UNAUTHORIZED", "Unauthorized")
 
@@ -237,3 +240,29 @@ def test_secrets_are_never_read(staffed: Client) -> None:
             assert error_of(user.get("Data/Get", entity=entity, filter=text)).code == "INVALID_FILTER_PARAMETER"
         sort = f'{{"Property":"{name}","Direction":"ASC"}}'
         assert error_of(user.get("Data/Get", entity=entity, sort=sort)).code == "INVALID_SORT_PARAMETER"
+
+
+@pytest.mark.better("B-S9")
+def test_expired_tokens_are_swept(tmp_path: Path, http: httpx.Client, shop_manifest: dict[str, Any]) -> None:
+    """A job of the server deletes tokens whose time is over, of sign-ins and of mails, and no others."""
+    settings = {**CHEAP_PASSWORDS, "definition_poll_s": 0.05, "housekeeping_s": 0.2}
+    with Server(tmp_path / "data", settings=settings) as running:
+        client = Client(http, running.url, running.apply(shop_manifest))
+        client.register("sweeping")
+        old, kept = client.login("sweeping"), client.login("sweeping")
+        running.sql(client.token, "UPDATE AuthTokens SET Created = 0 WHERE ID = 1")
+        for table in ("H_Auth_Email_Confirmation_Tokens", "H_Auth_Password_Reset_Tokens"):
+            running.sql(client.token, f"INSERT INTO {table} (Owner, Token, Created) VALUES (1, 'old', 0)")
+            running.sql(
+                client.token,
+                f"INSERT INTO {table} (Owner, Token, Created) VALUES (1, 'new', {int(time.time() * 1000)})",
+            )
+        deadline = time.monotonic() + 10
+        while running.sql(client.token, "SELECT ID FROM AuthTokens") != [(2,)] and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert running.sql(client.token, "SELECT ID FROM AuthTokens") == [(2,)]
+        for table in ("H_Auth_Email_Confirmation_Tokens", "H_Auth_Password_Reset_Tokens"):
+            assert running.sql(client.token, f"SELECT Token FROM {table}") == [("new",)]
+        time.sleep(1.1)
+        assert client.as_user(old).is_anonymous()
+        assert not client.as_user(kept).is_anonymous()

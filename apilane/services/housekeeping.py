@@ -1,0 +1,48 @@
+"""Rows whose time is over: expired user tokens and mail tokens (``spec/security.md`` B-S9).
+
+Runs beside the requests, for the applications this process serves. What it leaves is harmless: every use of a token
+looks at its age by itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+
+import sqlalchemy as sa
+
+from apilane.runtime.application import ApplicationRuntime
+from apilane.runtime.identities import now_ms
+from apilane.sql.dialect import Dialect
+from apilane.sql.statement import Statement, compile_statement
+from apilane.storage.protocol import Result, Step
+
+__all__ = ["MAIL_TOKENS_KEPT_MS", "delete_older", "sweep"]
+
+MAIL_TOKENS_KEPT_MS = 24 * 3_600_000
+
+
+def delete_older(table: sa.Table, *, dialect: Dialect) -> Statement:
+    """Delete the rows created up to the parameter ``until``."""
+    delete = sa.delete(table).where(table.c["Created"] <= sa.bindparam("until"))
+    return compile_statement(delete, dialect.sqlalchemy, writes=True)
+
+
+async def sweep(application: ApplicationRuntime) -> int:
+    """Delete what has expired in one application; how many rows went. Raises StorageError."""
+    now = now_ms()
+    tokens_until = now - application.definition.auth_token_expire_minutes * 60_000
+    mail_until = now - MAIL_TOKENS_KEPT_MS
+    helpers = application.helpers
+    steps = [
+        Step(application.auth_tokens.statement(delete_older), (tokens_until,)),
+        Step(helpers["H_Auth_Email_Confirmation_Tokens"].statement(delete_older), (mail_until,)),
+        Step(helpers["H_Auth_Password_Reset_Tokens"].statement(delete_older), (mail_until,)),
+    ]
+
+    def unit() -> Generator[Step, Result, int]:
+        gone = 0
+        for step in steps:
+            gone += (yield step).matched
+        return gone
+
+    return await application.session.run(unit)
