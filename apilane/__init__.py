@@ -1,0 +1,48 @@
+"""Apilane for Python: a self-hosted, plugin-based application backend platform.
+
+What stands in ``__all__`` is what plugins and embedding applications import from here; it is loaded when first used, so
+that ``apilane.client`` stays free of the server.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from apilane.app import create_app
+    from apilane.errors import ApilaneError, Code, ConfigurationError
+    from apilane.hookspecs import hookimpl
+    from apilane.security.identity import Actor
+    from apilane.settings import Settings, load_settings
+
+__all__ = [
+    "Actor",
+    "ApilaneError",
+    "Code",
+    "ConfigurationError",
+    "Settings",
+    "create_app",
+    "hookimpl",
+    "load_settings",
+]
+
+_HOMES = {
+    "Actor": "apilane.security.identity",
+    "ApilaneError": "apilane.errors",
+    "Code": "apilane.errors",
+    "ConfigurationError": "apilane.errors",
+    "Settings": "apilane.settings",
+    "create_app": "apilane.app",
+    "hookimpl": "apilane.hookspecs",
+    "load_settings": "apilane.settings",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        return version("apilane")
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)
