@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help install python packages demo test test-slow lint bench
+.PHONY: help install packages tools demo test test-slow lint bench
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -46,9 +46,12 @@ packages:  # Debian packages named in PACKAGES: installed as root, else the line
 demo: install  ## Run a demo application with real data (stays in the foreground)
 	$(BIN)/python docs/examples/atlas/run.py
 
-test: install lint  ## Check and test everything, the HTTP tests with one worker and with four
+test: install lint tools  ## Check and test everything, the HTTP tests with one worker and with four
 	$(BIN)/pytest -n 2
 	APILANE_TEST_WORKERS=4 $(BIN)/pytest -n 2 tests/http
+
+tools:  # What tests and the README's walk call
+	@$(MAKE) --no-print-directory packages PACKAGES="curl"
 
 test-slow: install  ## The tests that take minutes: a million records, hundreds of kills
 	$(BIN)/pytest -m slow -n 2

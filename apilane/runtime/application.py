@@ -35,8 +35,8 @@ from apilane.storage.protocol import Driver, Session
 
 __all__ = ["ApplicationRuntime", "EntityRuntime", "enforcement_needs"]
 
-SHAPES_KEPT = 1024
-"""Statement shapes kept per application; each is a few kilobytes."""
+SHAPES_KEPT = 256
+"""Statement shapes kept per entity and kind; mostly a kilobyte each, 17 KB for a filter of 500 conditions."""
 PLANS_KEPT = 1024
 TEXTS_KEPT = 256
 """Texts of ``sort`` and ``properties`` kept per entity: clients send the same few."""
@@ -135,6 +135,8 @@ class ApplicationRuntime:
         self.cipher = Cipher(stored.secrets.encryption_key)
         self.token_key = stored.secrets.token_key
         self.online = stored.definition.online
+        self.is_used = True
+        """Called since room was last looked for."""
         self.needs = enforcement_needs(stored) - gates.enforced
         checks = (check.prepare(stored.definition) for check in gates.availability_checks)
         self.address_checks = tuple(check for check in checks if check is not None)

@@ -12,13 +12,11 @@ from collections.abc import Awaitable, Callable, Iterable
 from time import monotonic
 
 from apilane.control.store import ControlStore, StoredApplication
-from apilane.errors import ConfigurationError
 from apilane.model.gates import Gates
 from apilane.runtime.application import ApplicationRuntime
 from apilane.security.tokens import canonical_guid
 from apilane.sql.statement import Value
 from apilane.storage.endpoints import EndpointKind
-from apilane.storage.errors import StorageError
 from apilane.storage.protocol import Driver, Session
 from apilane.storage.registry import Drivers
 
@@ -120,9 +118,16 @@ class Applications:
         runtime = ApplicationRuntime(stored, driver, session, self._gates, self._endpoint_kinds, control=self._store)
         if generation == self._generation:  # not replaced while it was being read
             self._live[token] = runtime
-            if len(self._live) > APPLICATIONS_KEPT:
-                self._live.popitem(last=False)
+            self._make_room()
         return runtime
+
+    def _make_room(self) -> None:
+        """Drop the longest unused application; used ones get a second chance at the end of the line."""
+        while len(self._live) > APPLICATIONS_KEPT:
+            token, oldest = self._live.popitem(last=False)
+            if oldest.is_used:
+                oldest.is_used = False
+                self._live[token] = oldest
 
     def _session(self, driver: Driver, stored: StoredApplication) -> Session:
         key = (driver.name, self._address(stored))
@@ -136,7 +141,7 @@ class Applications:
             await asyncio.sleep(self._poll_s)
             try:
                 await self.refresh()
-            except (StorageError, ConfigurationError):
+            except Exception:  # whatever it is, a worker that stops watching would serve old definitions for ever
                 log.warning("the control store cannot be asked for changes; trying again", exc_info=True)
 
     async def refresh(self) -> None:

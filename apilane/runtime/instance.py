@@ -9,13 +9,13 @@ from collections.abc import Awaitable, Callable
 from apilane.control.secrets import Secrets
 from apilane.control.store import ControlStore
 from apilane.dispatch import Hooks
+from apilane.errors import ConfigurationError
 from apilane.model.definition import ApplicationDefinition
 from apilane.runtime.application import ApplicationRuntime
 from apilane.runtime.applications import Applications
 from apilane.runtime.owners import Owners
 from apilane.security.passwords import Passwords
 from apilane.settings import Settings
-from apilane.storage.errors import StorageError
 
 __all__ = ["Instance"]
 
@@ -53,6 +53,7 @@ class Instance:
             settings.argon2_concurrency,
         )
         self.is_open = False
+        self._is_closed = False
         self._address = address
         self._recover = recover
         self._sweep = sweep
@@ -64,6 +65,8 @@ class Instance:
         async with self._opening:
             if self.is_open:
                 return
+            if self._is_closed:
+                raise ConfigurationError("This instance was closed; create another application.")
             self.store = await ControlStore.open(self.settings, self.drivers)
             self.owners = Owners(self.store.owner_tokens)
             await self._recover(self)
@@ -86,11 +89,12 @@ class Instance:
             for application in self.applications.live():
                 try:
                     await self._sweep(application)
-                except StorageError:
+                except Exception:  # whatever it is, the next turn comes
                     log.warning("housekeeping failed in application %s", application.token, exc_info=True)
 
     async def close(self) -> None:
         """Finish what was accepted and let go of everything."""
+        self._is_closed = True
         if not self.is_open:
             return
         self.is_open = False

@@ -54,6 +54,9 @@ class Signer(Struct, frozen=True, gc=False):
     actor: Actor
     token: str
 
+    def __repr__(self) -> str:
+        return f"Signer({self.actor!r})"
+
 
 class TokenDirectory(Protocol):
     """The user tokens of one application."""

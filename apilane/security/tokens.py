@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import uuid
-from functools import lru_cache
 from hashlib import blake2b
 
 __all__ = ["bearer_token", "canonical_guid", "new_token", "token_hash"]
@@ -49,15 +48,7 @@ def bearer_token(header: bytes) -> str | None:
 
     The last space-separated word counts, whatever the scheme, without one pair of double quotes (B-W2).
     """
-    # Clients repeat themselves, and reading a header anew costs 3 us; longer ones are none of our clients'.
-    return _known_header(header) if len(header) <= 64 else _read_header(header)
-
-
-def _read_header(header: bytes) -> str | None:
     word = header.rpartition(b" ")[2].decode("latin-1")
     if len(word) >= 2 and word[0] == word[-1] == '"':
         word = word[1:-1]
     return canonical_guid(word)
-
-
-_known_header = lru_cache(4096)(_read_header)

@@ -71,6 +71,7 @@ def _check(settings: Settings, application: str, sending: Connection) -> None:
 
 def load(settings: Settings, application: str, parent: int) -> Application:
     """The ASGI application of a worker of the process ``parent``; runs first in each worker."""
+    signal.signal(RETIRE_SIGNAL, signal.SIG_IGN)  # until there is something to retire
     # The parent's handlers came along with the fork and would swallow a SIGTERM until granian sets its own; SIGINT of a
     # terminal reaches the whole group, and only the parent is to answer it.
     signal.signal(signal.SIGTERM, signal.SIG_DFL)

@@ -99,9 +99,15 @@ def rules_of(application: ApplicationRuntime, actor: Actor) -> list[Rule]:
 
 
 async def change_password(
-    application: ApplicationRuntime, actor: Actor, current: str, new: str, passwords: Passwords
+    application: ApplicationRuntime,
+    actor: Actor,
+    *,
+    current: str,
+    new: str,
+    passwords: Passwords,
+    attempts: Attempts,
 ) -> None:
-    """Set a new password and end the user's other sessions (B-A4)."""
+    """Set a new password and end the user's other sessions (B-A4). A wrong current one counts as a failed sign-in."""
     if actor.user_id is None:
         raise unauthorized()
     current, new = trim(current), trim(new)
@@ -109,9 +115,12 @@ async def change_password(
         raise ApilaneError(Code.REQUIRED, property="currentPassword")
     user_id, token_id = actor.user_id, actor.credential_id
     select = application.users.statement(select_where, ("Password",), (("ID", "id"),))
+    account = f"user {user_id}"
+    await attempts.begin("login", account)
     rows = await application.session.fetch(select, (user_id,))
     if not (await passwords.verify(rows[0][0] if rows else None, current)).ok:
         raise ApilaneError(Code.VALIDATION, "Invalid password", property="currentPassword")
+    await attempts.succeeded("login", account)
     if not new:
         raise ApilaneError(Code.REQUIRED, property="newPassword")
     if utf16_length(new) < PASSWORD_MIN:

@@ -37,6 +37,9 @@ class Credentials(Struct, frozen=True, kw_only=True):
     username: str = ""
     password: str = ""
 
+    def __repr__(self) -> str:
+        return f"Credentials(email={self.email!r}, username={self.username!r})"
+
 
 class SignIn(Struct, frozen=True):
     """A fresh sign-in: the user as before it, and the token, told this once."""
@@ -44,6 +47,9 @@ class SignIn(Struct, frozen=True):
     user: Struct
     token: str
     token_id: int
+
+    def __repr__(self) -> str:
+        return f"SignIn(token_id={self.token_id})"
 
 
 def _insert_token(application: ApplicationRuntime, token: str, user_id: int) -> Generator[Step, Result, int]:

@@ -21,6 +21,7 @@ __all__ = [
     "complete_user_values",
     "encode_user_value",
     "is_users",
+    "revoke_mail_tokens",
     "revoke_tokens",
     "run_single",
     "update_user",
@@ -53,6 +54,12 @@ def encode_user_value(users: EntityRuntime, name: str, value: Value) -> Value:
     if name == "Password" or name in FOLDS.values():
         return value
     return users.encode(users.properties[name.lower()], value)
+
+
+def revoke_mail_tokens(application: ApplicationRuntime, user_id: Value) -> Generator[Step, Result, None]:
+    """Within a unit: delete the user's confirmation and reset tokens."""
+    for name in ("H_Auth_Email_Confirmation_Tokens", "H_Auth_Password_Reset_Tokens"):
+        yield Step(application.helpers[name].statement(delete_where, (("Owner", "owner"),)), (user_id,))
 
 
 def revoke_tokens(

@@ -5,7 +5,9 @@ Array bodies are one transaction (B-W6). Units are built from ``*_steps`` genera
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Mapping, Sequence
+import asyncio
+from collections.abc import AsyncIterator, Generator, Iterator, Mapping, Sequence
+from time import monotonic
 
 from msgspec import Struct
 
@@ -20,7 +22,7 @@ from apilane.security.passwords import Passwords
 from apilane.services.auditing import audited, ids_text
 from apilane.services.failures import broken_reference, referencing_properties
 from apilane.services.history import snapshot, snapshot_columns
-from apilane.services.users import complete_user_values, encode_user_value, is_users, revoke_tokens
+from apilane.services.users import complete_user_values, encode_user_value, is_users, revoke_mail_tokens, revoke_tokens
 from apilane.sql.statement import Statement, Value
 from apilane.sql.write import delete_by_ids, insert_row, select_by_ids, update_row
 from apilane.storage.errors import ForeignKeyViolation
@@ -29,6 +31,12 @@ from apilane.storage.protocol import Result, Step
 __all__ = ["Change", "delete", "delete_steps", "insert_steps", "parse_ids", "post", "put", "update_steps"]
 
 IDS_PER_STATEMENT = 64
+RECORDS_MAX = 100_000
+"""Records of one body; they are checked and held in memory before the first is stored."""
+PASSWORDS_MAX = 10
+"""Passwords of one body; each costs the hash of a sign-in."""
+TURN_S = 0.005
+"""How long a body is worked on before other requests get their turn."""
 MAX_ID = 2**63 - 1
 
 
@@ -47,6 +55,18 @@ def _records(body: object, entity: EntityRuntime) -> Iterator[dict[str, object]]
                 yield from _records(element, entity)
     else:
         raise ApilaneError(Code.ERROR, entity=entity.name)
+
+
+async def _paced(body: object, entity: EntityRuntime) -> AsyncIterator[dict[str, object]]:
+    """The records of a body, letting other requests in between; ERROR beyond ``RECORDS_MAX``."""
+    turn_ends = monotonic() + TURN_S
+    for position, record in enumerate(_records(body, entity)):
+        if position >= RECORDS_MAX:
+            raise ApilaneError(Code.ERROR, f"At most {RECORDS_MAX} records in one call", entity=entity.name)
+        yield record
+        if monotonic() > turn_ends:
+            await asyncio.sleep(0)
+            turn_ends = monotonic() + TURN_S
 
 
 def _by_lower_name(record: Mapping[str, object]) -> dict[str, object]:
@@ -105,7 +125,7 @@ async def post(entity: EntityRuntime, actor: Actor, access: Access, body: object
     if not access.properties:
         raise ApilaneError(Code.NO_PROPERTIES_PROVIDED, entity=entity.name)
     now = now_ms()
-    rows = [_new_row(entity, access, actor, record, now) for record in _records(body, entity)]
+    rows = [_new_row(entity, access, actor, record, now) async for record in _paced(body, entity)]
     if not rows:
         return []
     statement = entity.statement(insert_row, tuple(rows[0]))
@@ -141,7 +161,7 @@ def record_id(value: object) -> int:
     return 0
 
 
-async def _change(entity: EntityRuntime, access: Access, record: Mapping[str, object], passwords: Passwords) -> Change:
+def _change(entity: EntityRuntime, access: Access, record: Mapping[str, object]) -> Change:
     given = _by_lower_name(record)
     present = [name for name in access.properties if name.lower() in given]
     if not present:
@@ -151,11 +171,21 @@ async def _change(entity: EntityRuntime, access: Access, record: Mapping[str, ob
         raise ApilaneError(Code.NO_ID_PROVIDED, entity=entity.name)
     values: dict[str, Value] = {name: entity.readers[name](given[name.lower()]) for name in present}
     if is_users(entity):
+        return Change(identifier, values)  # encoded by ``_complete_users``
+    return Change(identifier, {name: entity.encode(entity.properties[name.lower()], values[name]) for name in present})
+
+
+async def _complete_users(entity: EntityRuntime, changes: Sequence[Change], passwords: Passwords) -> list[Change]:
+    """Changes of users with passwords hashed, folds added and the rest encoded."""
+    if sum("Password" in change.values for change in changes) > PASSWORDS_MAX:
+        raise ApilaneError(Code.ERROR, f"At most {PASSWORDS_MAX} passwords in one call", entity=entity.name)
+    completed = []
+    for change in changes:
+        values = dict(change.values)
         await complete_user_values(values, passwords)
-        return Change(identifier, {name: encode_user_value(entity, name, value) for name, value in values.items()})
-    for name in present:
-        values[name] = entity.encode(entity.properties[name.lower()], values[name])
-    return Change(identifier, values)
+        stored = {name: encode_user_value(entity, name, value) for name, value in values.items()}
+        completed.append(Change(change.id, stored))
+    return completed
 
 
 def update_steps(
@@ -187,6 +217,8 @@ def _update_one(entity: EntityRuntime, change: Change, reach: RecordFilter) -> G
         result = yield Step(update, update.parameters(values))
     except ForeignKeyViolation as error:
         raise (yield from broken_reference(entity, change.values, error)) from error
+    if result.matched and reset:  # what was mailed to the old address confirms or resets nothing any more
+        yield from revoke_mail_tokens(entity.application, change.id)
     if result.matched and is_users(entity) and "Password" in change.values:
         yield from revoke_tokens(entity.application, change.id)
     return result.matched
@@ -208,10 +240,12 @@ async def put(entity: EntityRuntime, actor: Actor, access: Access, body: object 
     if body is None:
         raise ApilaneError(Code.EMPTY_BODY, entity=entity.name)
     _check_writable(entity, Action.put)
-    changes = [await _change(entity, access, record, passwords) for record in _records(body, entity)]
+    changes = [_change(entity, access, record) async for record in _paced(body, entity)]
     reach = access.records(actor)
     if reach is None or not changes:
         return 0
+    if is_users(entity):
+        changes = await _complete_users(entity, changes, passwords)
     single = len(changes) == 1 and not entity.entity.change_tracking and not is_users(entity)
     matched = await audited(
         entity.application,

@@ -12,6 +12,7 @@ from apilane.runtime.application import ApplicationRuntime
 from apilane.runtime.instance import Instance
 from apilane.runtime.records import encode
 from apilane.security.identity import Actor
+from apilane.security.networks import network_of
 from apilane.security.tokens import canonical_guid
 from apilane.services import accounts, sessions
 from apilane.services.attempts import Attempts
@@ -30,6 +31,9 @@ class _SignIn(Struct, gc=False):
     User: Struct
     AuthToken: str
     AuthTokenID: int
+
+    def __repr__(self) -> str:
+        return f"_SignIn({self.AuthTokenID})"
 
 
 def _typed_body(body: object | None) -> dict[str, Any]:
@@ -61,8 +65,8 @@ def _security(application: ApplicationRuntime, actor: Actor) -> list[dict[str, A
 
 
 def _attempts(call: Call) -> Attempts:
-    throttles = call.application.throttles if call.actor.owner is None else ()
-    return Attempts(throttles, call.application.token, call.client_address)
+    throttles = call.application.throttles if call.actor.owner is None and not call.is_counted else ()
+    return Attempts(throttles, call.application.token, network_of(call.client_address))
 
 
 async def user_data(call: Call) -> Reply:
@@ -128,7 +132,9 @@ def account_routes(instance: Instance) -> Mapping[str, Route]:
     async def change_password(call: Call) -> Reply:
         body = _typed_body(await call.json())
         current, new = _texts(body, "password", "newpassword")
-        await accounts.change_password(call.application, call.actor, current, new, passwords)
+        await accounts.change_password(
+            call.application, call.actor, current=current, new=new, passwords=passwords, attempts=_attempts(call)
+        )
         return Reply(b"true")
 
     async def confirm(call: Call) -> Reply:

@@ -14,6 +14,7 @@ from apilane.model.definition import RateLimit
 from apilane.model.json import MalformedJson, decode_json
 from apilane.runtime.application import ApplicationRuntime
 from apilane.security.identity import ANONYMOUS, Actor
+from apilane.security.networks import network_of
 
 __all__ = ["Call", "ClientGone", "Receive", "Scope", "Send", "parse_query"]
 
@@ -85,6 +86,7 @@ class Call:
         "application",
         "entity_name",
         "headers",
+        "is_counted",
         "method",
         "query",
     )
@@ -102,6 +104,8 @@ class Call:
         query: bytes = scope["query_string"]
         self.query: dict[str, str] = parse_query(query) if query else {}
         self.actor: Actor = ANONYMOUS
+        self.is_counted = False
+        """Tried again after its uses were counted."""
         self.entity_name: str | None = None
         """Schema name of the entity at work, for errors that come from the database."""
 
@@ -129,7 +133,9 @@ class Call:
 
     async def count(self, name: str, action: str, limit: RateLimit) -> None:
         """Count one use of an action; RATE_LIMIT_EXCEEDED when the caller has used it too often."""
-        caller = self.client_address if self.actor.user_id is None else f"user {self.actor.user_id}"
+        if self.is_counted:
+            return
+        caller = network_of(self.client_address) if self.actor.user_id is None else f"user {self.actor.user_id}"
         for limiter in self.application.limiters:
             wait_s = await limiter.admit(self.application.token, name, action, caller, limit)
             if wait_s is not None:

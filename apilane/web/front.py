@@ -14,7 +14,7 @@ from typing import Any
 from apilane.errors import ApilaneError, Code, unauthorized
 from apilane.runtime.instance import Instance
 from apilane.runtime.owners import owns
-from apilane.security.identity import Actor
+from apilane.security.identity import ANONYMOUS, Actor
 from apilane.security.signatures import SIGNATURE_HEADER, check_signature_headers
 from apilane.security.tokens import bearer_token
 from apilane.services.failures import wire_error
@@ -76,8 +76,8 @@ class Front:
         if scope["type"] == "lifespan":
             await self._lifespan(receive, send)
             return
-        if not self._instance.is_open:  # mounted in an application that does not pass lifespan on
-            await self._instance.open()
+        if not self._instance.is_open and not await self._opened(send):
+            return
         if scope["type"] == "http":
             path = scope["path"].lower()
             route = self._routes.get(path) or self._find(path, scope)
@@ -92,6 +92,20 @@ class Front:
             if path in self._paths:
                 scope = {**scope, "path": path, "raw_path": path.encode(), "root_path": ""}
         await self._behind(scope, receive, send)
+
+    async def close(self) -> None:
+        """Finish and let go of everything; for those who mount this and pass no lifespan on."""
+        await self._instance.close()
+
+    async def _opened(self, send: Send) -> bool:
+        """Open the instance for a host that passes no lifespan on; False when that failed and was answered."""
+        try:
+            await self._instance.open()
+        except Exception:
+            log.exception("the instance cannot be opened")
+            await send_reply(send, error_reply(ApilaneError(Code.SERVICE_UNAVAILABLE)))
+            return False
+        return True
 
     def _below_mount(self, path: str, scope: Scope) -> str:
         root = scope.get("root_path", "").lower().rstrip("/")
@@ -131,11 +145,11 @@ class Front:
         call = Call(scope, receive, self._body_max_bytes, self._client_address)
         call.entity_name = route.entity
         try:
-            await self._admit(call, route)
             try:
+                await self._admit(call, route)
                 return await action(call)
             except MissingObject:
-                return await self._again(call, action)
+                return await self._again(call, route, action)
         except ApilaneError as error:
             return error_reply(error)
         except StorageError as error:
@@ -145,12 +159,11 @@ class Front:
         except Exception as error:
             return error_reply(_unexpected(error, call, scope))
 
-    async def _again(self, call: Call, action: Action) -> Reply:
-        """Tables differ from the definition in memory: read it anew and try once more."""
-        application = await self._instance.applications.reload(call.application.token)
-        if application is None:
-            raise ApilaneError(Code.ERROR)
-        call.application = application
+    async def _again(self, call: Call, route: Route, action: Action) -> Reply:
+        """Tables differ from the definition in memory: read it anew and try once more, without counting twice."""
+        await self._instance.applications.reload(call.application.token)
+        call.is_counted, call.actor = True, ANONYMOUS
+        await self._admit(call, route)
         return await action(call)
 
     async def _admit(self, call: Call, route: Route) -> None:
@@ -171,6 +184,7 @@ class Front:
         if application is None:
             raise ApilaneError(Code.ERROR)
         call.application = application
+        application.is_used = True
         if is_signed:
             check_signature_headers(call.headers)
         if b"x-client-id" in call.headers:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import socket
 from typing import Any
 
@@ -18,11 +19,14 @@ __all__ = ["PATHS", "WIRE_VERSION", "service_app"]
 WIRE_VERSION = "8.7.0"
 """The protocol this server speaks, which is what clients ask for."""
 APPLICATION = "Apilane.Api"
+log = logging.getLogger("apilane.web")
 PATHS = frozenset({"/", "/version", "/health/liveness", "/health/readiness"})
 
 
 def _on_error(_request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
     status = error.status_code if isinstance(error, HTTPException) else 500
+    if status >= 500:
+        log.error("unexpected failure behind the wire calls", exc_info=error)
     answer = ApilaneError(Code.NOT_FOUND if status == 404 else Code.ERROR, status=status)
     return Response(answer.body(), status_code=status, media_type="application/json; charset=utf-8")
 

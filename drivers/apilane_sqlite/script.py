@@ -79,6 +79,8 @@ class _Guard:
 
     def __call__(self, what: int, first: str | None, second: str | None, database: str | None, _by: str | None) -> int:
         if what == apsw.SQLITE_READ:
+            if (first or "").lower() == "dbstat":  # walks through the whole file
+                return self._refuse("reading dbstat")
             if not reads_as_null(first or "", second or ""):
                 return apsw.SQLITE_OK
             # RETURNING gives the value whatever is answered here but DENY.

@@ -33,6 +33,8 @@ T = TypeVar("T")
 LOOP_LIMIT_S: Final = 0.002
 LOOP_PATIENCE: Final = 4
 BATCH_ROWS: Final = 500
+POOL_READS_AT_ONCE: Final = 2
+"""Long reads of one database at the same time: the others have threads left."""
 SCRIPTS_AT_ONCE: Final = 2
 """Of one database, so that endless ones leave threads to the others."""
 
@@ -63,6 +65,7 @@ class SQLiteSession:
         self._readers = Readers(path, driver.statement_timeout_s)
         self._writer = Writer(path, driver.statement_timeout_s)
         self._scripts = asyncio.Semaphore(SCRIPTS_AT_ONCE)
+        self._pool_turns = asyncio.Semaphore(POOL_READS_AT_ONCE)
 
     async def fetch(self, statement: Statement, parameters: Sequence[Value] = ()) -> Sequence[Row]:
         """Rows of a read; on the loop if it is short, in the pool for some seconds once it was not."""
@@ -88,10 +91,17 @@ class SQLiteSession:
         self._deadline.at = monotonic()
         ticket = Deadline()
         try:
+            async with asyncio.timeout(WAIT_LIMIT_S):
+                await self._pool_turns.acquire()
+        except TimeoutError:
+            raise Unavailable(f"Long reads of {self.path} waited for {WAIT_LIMIT_S:.0f} s.") from None
+        try:
             return await self._driver.in_thread(self._readers.read, statement.text, parameters, ticket)
         except asyncio.CancelledError:
             ticket.cancelled = True
             raise
+        finally:
+            self._pool_turns.release()
 
     async def stream(self, statement: Statement, parameters: Sequence[Value] = ()) -> AsyncIterator[Sequence[Row]]:
         """Rows in batches of 500, all of one snapshot; keeps a connection until exhausted or closed."""

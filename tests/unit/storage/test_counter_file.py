@@ -286,6 +286,7 @@ def test_killed_processes_block_nobody(tmp_path: Path) -> None:
     counters.close()
 
 
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 def test_children_go_on_with_the_file(tmp_path: Path) -> None:
     """A file opened before a fork counts for parent and child together."""
     counters = CounterFile(tmp_path / "counters", size_mib=1)
