@@ -115,6 +115,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     housekeeping_s: Annotated[
         Seconds, _help("Seconds between two deletions of expired tokens in the applications being served.")
     ] = 300.0
+    body_timeout_s: Annotated[Seconds, _help("Seconds a request body may take to arrive.")] = 60.0
     json_body_max_bytes: Annotated[Count, _help("Largest request body that is read as JSON.")] = 30_000_000
     statement_timeout_s: Annotated[Seconds, _help("Seconds a database statement may run.")] = 20.0
 

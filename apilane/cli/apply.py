@@ -135,7 +135,7 @@ async def _carry_out(plans: Sequence[Plan], instance: Instance, console: Console
         console.print(line, style="dim")
 
     for plan in plans:
-        if not plan.is_empty:
+        if not plan.is_empty or plan.before is not None:  # an unchanged application must still have its database
             with console.status(f"Changing {plan.after.name} ..."):
                 await apply_plan(
                     plan,

@@ -9,6 +9,7 @@ import asyncio
 import logging
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterable
+from pathlib import Path
 from time import monotonic
 
 from apilane.control.store import ControlStore, StoredApplication
@@ -17,6 +18,7 @@ from apilane.runtime.application import ApplicationRuntime
 from apilane.security.tokens import canonical_guid
 from apilane.sql.statement import Value
 from apilane.storage.endpoints import EndpointKind
+from apilane.storage.errors import Unavailable
 from apilane.storage.protocol import Driver, Session
 from apilane.storage.registry import Drivers
 
@@ -114,12 +116,18 @@ class Applications:
                 self._unknown[token] = None
             return None
         driver = self._drivers[stored.definition.storage_provider]
+        self._refuse_lost_database(driver, stored)
         session = self._session(driver, stored)
         runtime = ApplicationRuntime(stored, driver, session, self._gates, self._endpoint_kinds, control=self._store)
         if generation == self._generation:  # not replaced while it was being read
             self._live[token] = runtime
             self._make_room()
         return runtime
+
+    def _refuse_lost_database(self, driver: Driver, stored: StoredApplication) -> None:
+        """Opening a file that is gone would make an empty one, and hide the loss."""
+        if driver.features.embedded and not Path(self._address(stored)).exists():
+            raise Unavailable(f"The database {self._address(stored)} is missing; restore it from a backup.")
 
     def _make_room(self) -> None:
         """Drop the longest unused application; used ones get a second chance at the end of the line."""

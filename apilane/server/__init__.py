@@ -6,6 +6,8 @@ anew. The application itself is plain ASGI and runs under any other server too (
 
 from __future__ import annotations
 
+import resource
+
 from apilane.errors import ConfigurationError
 from apilane.server.claims import claim_data_dir, free_port, resolve
 from apilane.server.supervisor import Supervisor
@@ -13,6 +15,8 @@ from apilane.server.workers import check
 from apilane.settings import Settings
 
 __all__ = ["serve"]
+
+FILES_WANTED = 65_536
 
 
 def serve(settings: Settings, *, application: str = "apilane.app") -> None:
@@ -25,9 +29,18 @@ def serve(settings: Settings, *, application: str = "apilane.app") -> None:
         raise ConfigurationError(
             "The Portal is not part of this release; use '--role api' (or 'all'), which serves the API."
         )
+    _raise_file_limit()
     address = resolve(settings.host)
     with claim_data_dir(settings.data_dir, "api"):
         port = free_port(address, settings.port)
         for line in check(settings, application):
             print(line, flush=True)  # noqa: T201  shown once to the operator, never logged
         Supervisor(settings, application, address, port).run()
+
+
+def _raise_file_limit() -> None:
+    """Connections and databases are files, and the usual soft limit of 1024 is soon reached; the hard one is higher."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = FILES_WANTED if hard == resource.RLIM_INFINITY else min(hard, FILES_WANTED)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))

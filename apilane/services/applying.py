@@ -76,6 +76,7 @@ async def apply_plan(
                     f"Application {_title(plan.after)} was changed by somebody else since the plan was made. "
                     "Nothing was changed now; look at the new state and apply again."
                 )
+            _refuse_lost_database(stored, drivers, settings)
             secrets = msgspec.structs.replace(stored.secrets if stored else Secrets.new(), **plan.secrets)
             if stored and stored.definition == plan.after and stored.secrets == secrets:
                 return stored
@@ -143,6 +144,18 @@ async def _settle(
     log.info("application %s: abandoning version %d, which its tables do not have", token, pending.version)
     await store.abandon(token)
     return None
+
+
+def _refuse_lost_database(stored: StoredApplication | None, drivers: Mapping[str, Driver], settings: Settings) -> None:
+    """An application that exists has a database; an empty one in its place would hide the loss."""
+    if stored is None or not drivers[stored.definition.storage_provider].features.embedded:
+        return
+    path = application_folder(settings.data_dir, stored.definition.token) / "data.db"
+    if not path.exists():
+        raise ConfigurationError(
+            f"The database {path} of application {_title(stored.definition)} is missing. Restore it from a backup; "
+            "nothing was changed."
+        )
 
 
 def _title(definition: ApplicationDefinition) -> str:

@@ -82,8 +82,8 @@ async def log_in(
     """Check credentials and start a session.
 
     Raises: REQUIRED, VALIDATION, RATE_LIMIT_EXCEEDED, UNCONFIRMED_EMAIL, and ERROR ``Invalid login attempt`` that never
-    says what was wrong. An attempt counts as failed from before anything is looked up, so guesses sent at the same time
-    are no more than those sent in turn.
+    says what was wrong. An attempt counts as failed from before the password is looked at, so guesses sent at the same
+    time are no more than those sent in turn.
     """
     password = trim(credentials.password)
     if not password:
@@ -97,15 +97,15 @@ async def log_in(
     else:
         raise ApilaneError(Code.REQUIRED, "User name or email is required to login", property="email")
 
-    # As typed, whether there is such an account or not: whoever is refused learns nothing about it.
-    account = fold(text)
-    await attempts.begin("login", account)
     users = application.users
     columns = all_columns(application)
     statement = users.statement(select_where, columns, ((column, "wanted"),))
-    wanted = account if "\0" not in text and text.isprintable() else ""
+    wanted = fold(text) if text.isprintable() else ""
     rows = await application.session.fetch(statement, (wanted,))
     row = dict(zip(columns, rows[0], strict=True)) if rows else None
+    # One account by e-mail and by user name; one that does not exist is counted just the same.
+    account = f"user {row['ID']}" if row else fold(text)
+    await attempts.begin("login", account)
     verdict = await passwords.verify(row["Password"] if row else None, password)
     if row is None or not verdict.ok:
         raise ApilaneError(Code.ERROR, "Invalid login attempt")

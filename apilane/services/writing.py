@@ -13,7 +13,8 @@ from msgspec import Struct
 
 from apilane.errors import ApilaneError, Code
 from apilane.model.definition import Action
-from apilane.model.json import JsonNumber, MalformedJson, decode_json
+from apilane.model.json import MalformedJson, decode_json
+from apilane.model.numbers import parse_number
 from apilane.runtime.access import Access, RecordFilter
 from apilane.runtime.application import EntityRuntime
 from apilane.runtime.identities import now_ms
@@ -150,15 +151,10 @@ class Change(Struct, frozen=True):
 
 def record_id(value: object) -> int:
     """An ``ID`` sent as number or numeric text; 0 when it is none."""
-    if isinstance(value, JsonNumber):
-        value = value.text
-    if isinstance(value, str):
-        text = value.strip()
-        # Longer text cannot be a 64-bit number; int() of megabytes of digits would take minutes.
-        value = int(text) if text.isascii() and text.isdecimal() and len(text) <= 40 else 0
-    if isinstance(value, int) and not isinstance(value, bool) and 0 < value <= MAX_ID:
-        return value
-    return 0
+    number = parse_number(value)
+    if number is None or not 0 < number <= MAX_ID:
+        return 0
+    return int(number) if number == int(number) else 0
 
 
 def _change(entity: EntityRuntime, access: Access, record: Mapping[str, object]) -> Change:

@@ -18,6 +18,7 @@ from __future__ import annotations
 import struct
 from pathlib import Path
 
+from apilane.storage.errors import Unavailable
 from apilane.storage.slot_file import EXPIRY, HORIZON_MS, NoRoom, SlotFile
 
 __all__ = ["CounterFile"]
@@ -55,7 +56,13 @@ class CounterFile:
         self._slots: SlotFile | None = None
 
     def _open(self) -> SlotFile:
-        self._slots = SlotFile(self._path, self._size_mib)
+        try:
+            self._slots = SlotFile(self._path, self._size_mib)
+        except OSError as error:
+            raise Unavailable(
+                f"The counters file {self._path} of {self._size_mib} MiB (counters_size_mib) cannot be used: "
+                f"{error.strerror}"
+            ) from error
         return self._slots
 
     def close(self) -> None:

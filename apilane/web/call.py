@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from binascii import a2b_qp
 from collections.abc import Awaitable, Callable, MutableMapping
@@ -15,8 +16,9 @@ from apilane.model.json import MalformedJson, decode_json
 from apilane.runtime.application import ApplicationRuntime
 from apilane.security.identity import ANONYMOUS, Actor
 from apilane.security.networks import network_of
+from apilane.settings import Settings
 
-__all__ = ["Call", "ClientGone", "Receive", "Scope", "Send", "parse_query"]
+__all__ = ["BrokenBody", "Call", "Receive", "Scope", "Send", "parse_query"]
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -27,15 +29,18 @@ INT64 = range(-(2**63), 2**63)
 _NUMBER_LENGTH_MAX = 40
 
 
-class ClientGone(Exception):
-    """The client went away before its request was read."""
-
-
 class BodyTooLarge(ApilaneError):
     """Over the limit: answered as ERROR, and the connection is closed (errors.md section 1.4)."""
 
     def __init__(self) -> None:
         super().__init__(Code.ERROR)
+
+
+class BrokenBody(ApilaneError):
+    """Never arrived whole: malformed, too slow, or its client went away. The connection is closed."""
+
+    def __init__(self) -> None:
+        super().__init__(Code.ERROR, "The request body did not arrive")
 
 
 _incomplete_escape = re.compile(rb"%(?![0-9a-fA-F]{2})").search
@@ -73,6 +78,9 @@ def parse_query(raw: bytes, decode_name: Callable[[bytes], str] = _decode_lower)
     return parameters
 
 
+_is_host = re.compile(r"[A-Za-z0-9.-]+(:[0-9]+)?|\[[0-9A-Fa-f:.]+\](:[0-9]+)?").fullmatch
+
+
 class Call:
     """A request to the wire protocol; satisfies ``RequestView``. ``actor`` is set once the caller is known."""
 
@@ -82,6 +90,7 @@ class Call:
         "_limit",
         "_receive",
         "_scope",
+        "_timeout_s",
         "actor",
         "application",
         "entity_name",
@@ -93,10 +102,11 @@ class Call:
 
     application: ApplicationRuntime
 
-    def __init__(self, scope: Scope, receive: Receive, body_max_bytes: int, addresses: Callable[[Scope], str]) -> None:
+    def __init__(self, scope: Scope, receive: Receive, settings: Settings, addresses: Callable[[Scope], str]) -> None:
         self._scope = scope
         self._receive = receive
-        self._limit = body_max_bytes
+        self._limit = settings.json_body_max_bytes
+        self._timeout_s = settings.body_timeout_s
         self._addresses = addresses
         self._body: bytes | None = None
         self.method: str = scope["method"]
@@ -143,7 +153,9 @@ class Call:
 
     def base_url(self) -> str:
         """Scheme and host as the client wrote them."""
-        host = self.headers.get(b"host", b"localhost").decode("latin-1")
+        host = self.headers.get(b"host", b"").decode("latin-1")
+        if not _is_host(host):
+            host = "localhost"
         return f"{self._scope.get('scheme', 'http')}://{host}"
 
     def text(self, name: str) -> str | None:
@@ -172,6 +184,13 @@ class Call:
         return self._body
 
     async def _read(self) -> bytes:
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                return await self._receive_all()
+        except TimeoutError:
+            raise BrokenBody from None
+
+    async def _receive_all(self) -> bytes:
         declared = self.headers.get(b"content-length", b"")
         if declared.isdigit() and int(declared[:20]) > self._limit:
             raise BodyTooLarge
@@ -180,7 +199,7 @@ class Call:
         while True:
             message = await self._receive()
             if message["type"] != "http.request":
-                raise ClientGone
+                raise BrokenBody
             part: bytes = message.get("body", b"")
             size += len(part)
             if size > self._limit:

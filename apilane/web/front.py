@@ -20,7 +20,7 @@ from apilane.security.tokens import bearer_token
 from apilane.services.failures import wire_error
 from apilane.storage.errors import MissingObject, StatementTimeout, StorageError, Unavailable
 from apilane.web.addresses import client_addresses
-from apilane.web.call import Call, ClientGone, Receive, Scope, Send
+from apilane.web.call import Call, Receive, Scope, Send
 from apilane.web.reply import Reply, error_reply, preflight, send_reply
 
 __all__ = ["Action", "Front", "Route", "check_content_type"]
@@ -65,7 +65,6 @@ class Front:
         self._routes = routes
         self._behind = behind
         self._paths = paths
-        self._body_max_bytes = instance.settings.json_body_max_bytes
         self._client_address = client_addresses(instance.settings.trusted_proxies)
         authenticators = instance.hooks.authenticators
         self._signed = tuple(a for a in authenticators if a.scheme == "signature")
@@ -82,11 +81,7 @@ class Front:
             path = scope["path"].lower()
             route = self._routes.get(path) or self._find(path, scope)
             if route is not None:
-                try:
-                    reply = await self._answer(route, scope, receive)
-                except ClientGone:
-                    return
-                await send_reply(send, reply)
+                await send_reply(send, await self._answer(route, scope, receive))
                 return
             path = self._below_mount(path, scope)
             if path in self._paths:
@@ -142,7 +137,7 @@ class Front:
         action = route.actions.get(method)
         if action is None:
             return _refuse_method(route, method, scope)
-        call = Call(scope, receive, self._body_max_bytes, self._client_address)
+        call = Call(scope, receive, self._instance.settings, self._client_address)
         call.entity_name = route.entity
         try:
             try:
@@ -154,8 +149,6 @@ class Front:
             return error_reply(error)
         except StorageError as error:
             return error_reply(_storage_reply(error, call, scope))
-        except ClientGone:
-            raise
         except Exception as error:
             return error_reply(_unexpected(error, call, scope))
 
@@ -202,7 +195,7 @@ class Front:
         for authenticator in self._signed if is_signed else self._unsigned:
             try:
                 actor = await authenticator.authenticate(call, application)
-            except (ApilaneError, StorageError, ClientGone):
+            except (ApilaneError, StorageError):
                 raise
             except Exception:
                 log.exception("authenticator %r failed; the request is refused", authenticator)

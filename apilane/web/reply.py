@@ -5,7 +5,7 @@ from __future__ import annotations
 from msgspec import Struct
 
 from apilane.errors import ApilaneError, RateLimitedError
-from apilane.web.call import BodyTooLarge, Send
+from apilane.web.call import BodyTooLarge, BrokenBody, Send
 
 __all__ = ["JSON", "NO_CONTENT", "Reply", "error_reply", "send_reply"]
 
@@ -37,7 +37,7 @@ async def send_reply(send: Send, reply: Reply) -> None:
 def error_reply(error: ApilaneError) -> Reply:
     """The standard body of an error with its status."""
     headers: tuple[tuple[bytes, bytes], ...] = ()
-    if isinstance(error, BodyTooLarge):
+    if isinstance(error, (BodyTooLarge, BrokenBody)):
         headers = ((b"connection", b"close"),)
     elif isinstance(error, RateLimitedError):
         headers = ((b"retry-after", b"%d" % error.retry_after_s),)

@@ -20,6 +20,7 @@ MODULES = (
     "apilane.model.gates",
     "apilane.model.migration",
     "apilane.model.numbers",
+    "apilane.model.plan",
     "apilane.model.privileges",
     "apilane.model.system",
     "apilane.model.text",

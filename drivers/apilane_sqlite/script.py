@@ -65,7 +65,7 @@ class WritesError(Exception):
 class _Guard:
     """SQLite's authorizer for one script: asked about everything a statement would do while it is compiled."""
 
-    __slots__ = ("changes", "reads_only", "refusal", "temporary", "writes")
+    __slots__ = ("changes", "nulled", "reads_only", "refusal", "temporary", "writes")
 
     def __init__(self, *, reads_only: bool) -> None:
         self.reads_only = reads_only
@@ -75,6 +75,8 @@ class _Guard:
         """Some statement makes or drops temporary objects."""
         self.changes = False
         """The statement being compiled writes to the application's tables."""
+        self.nulled = ""
+        """A secret that the statement being compiled reads as null."""
         self.refusal = ""
 
     def __call__(self, what: int, first: str | None, second: str | None, database: str | None, _by: str | None) -> int:
@@ -84,7 +86,8 @@ class _Guard:
             if not reads_as_null(first or "", second or ""):
                 return apsw.SQLITE_OK
             # RETURNING gives the value whatever is answered here but DENY.
-            return self._refuse(f"reading {first}.{second} in a statement that writes") if self.changes else _IGNORE
+            self.nulled = f"reading {first}.{second} in a statement that writes"
+            return self._refuse(self.nulled) if self.changes else _IGNORE
         if what in _READS:
             return apsw.SQLITE_OK
         if what == apsw.SQLITE_FUNCTION:
@@ -97,7 +100,8 @@ class _Guard:
             self.temporary = True
             return self._write()
         if what in _WRITES and self._may_write(what, first or "", second or "", database):
-            return self._write()
+            # Whether SQLite asks about the read or about the write first depends on the statement.
+            return self._refuse(self.nulled) if self.nulled and self.changes else self._write()
         return self._refuse(_named(what, first, second))
 
     def _may_write(self, what: int, table: str, column: str, database: str | None) -> bool:
@@ -146,7 +150,7 @@ def run_script(connection: apsw.Connection, step: ScriptStep, *, reads_only: boo
     budget = _Budget()
     with _guarded(connection, guard):
         for statement in _statements(text):
-            guard.changes = False
+            guard.changes, guard.nulled = False, ""
             try:
                 found = _run(connection, statement, values, budget)
             except KeyError as missing:
@@ -275,7 +279,7 @@ def _problems(connection: apsw.Connection, script: Script) -> Iterator[str]:
     with _guarded(connection, guard):
         for statement in _statements(script.text(dict.fromkeys(script.names, 1), _placeholder)):
             guard.changes = guard.temporary = False
-            guard.refusal = ""
+            guard.refusal = guard.nulled = ""
             try:
                 _compile(connection, statement, values)
                 if guard.temporary:

@@ -8,7 +8,7 @@ from typing import Any, NoReturn
 
 from apilane.errors import ApilaneError, Code
 from apilane.model.definition import ApplicationDefinition, Endpoint
-from apilane.model.system import HELPER_TABLES
+from apilane.model.system import HELPER_TABLES, HIDDEN_COLUMNS
 from apilane.security.identity import Actor
 from apilane.sql.dialect import Dialect
 from apilane.sql.script import Script, read_script
@@ -114,6 +114,7 @@ class _Undone(Exception):
 async def _rows(found: ResultSet) -> Sequence[dict[str, Any]]:
     """Rows as objects, booleans as such; however many, they hold up nobody else."""
     names = _unique(found.columns)
+    hidden = [name for column, name in zip(found.columns, names, strict=True) if column.lower() in _HIDDEN]
     made: list[dict[str, Any]] = []
     for start in range(0, len(found.rows), ROWS_AT_ONCE):
         if start:
@@ -124,7 +125,14 @@ async def _rows(found: ResultSet) -> Sequence[dict[str, Any]]:
             for row in made[start:]:
                 if isinstance(row[name], int):
                     row[name] = bool(row[name])
+        for name in hidden:
+            for row in made[start:]:
+                del row[name]
     return made
+
+
+_HIDDEN = {column.name.lower() for columns in HIDDEN_COLUMNS.values() for column in columns}
+"""The server's own columns, which ``SELECT *`` brings along, are never on the wire (B-D17)."""
 
 
 def _unique(columns: Sequence[str]) -> list[str]:

@@ -77,3 +77,16 @@ def test_unknown_name() -> None:
     """A name that is not public is an AttributeError like in any module."""
     with pytest.raises(AttributeError, match="nothing"):
         _ = apilane.nothing
+
+
+def test_after_the_end(tmp_path: Path) -> None:
+    """Once closed, the application stays closed and says so in the standard body."""
+
+    async def scenario() -> tuple[int, str]:
+        application = create_app(Settings(data_dir=tmp_path))
+        assert (await _statuses(application, ["/Version"])) == [(200, "8.7.0")]
+        await application.close()
+        (answer,) = await _statuses(application, ["/api/Data/Get?entity=x"])
+        return answer
+
+    assert asyncio.run(scenario()) == (400, "SERVICE_UNAVAILABLE")

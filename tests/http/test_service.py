@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import socket
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 
+from apilane.errors import ConfigurationError
 from apilane.testing.client import Client, WireError, error_of
 from apilane.testing.server import CHEAP_PASSWORDS, Server
 
@@ -129,3 +131,39 @@ def test_not_ready(tmp_path: Path, http: httpx.Client) -> None:
         assert response.json()["Status"] == "Unhealthy"
         assert response.json()["Entries"][0]["value"] == "Unhealthy"
         assert http.get(f"{server.url}/health/liveness").status_code == 200
+
+
+def test_lost_database(tmp_path: Path, http: httpx.Client, shop_manifest: dict[str, Any]) -> None:
+    """A database that is gone is not replaced by an empty one: calls and ``apply`` say so, and the file stays away."""
+    folder = tmp_path / "data"
+    with Server(folder, settings=CHEAP_PASSWORDS) as first:
+        token = first.apply(shop_manifest)
+        path = first.database(token)
+    for file in path.parent.glob("data.db*"):
+        file.unlink()
+    with Server(folder, settings=CHEAP_PASSWORDS) as second:
+        answer = Client(http, second.url, token).get("Data/Get", entity="Products")
+        assert error_of(answer) == WireError("SERVICE_UNAVAILABLE", "Service unavailable")
+        assert "is missing; restore it from a backup" in second.output()
+        with pytest.raises(ConfigurationError, match="Restore it from a backup"):
+            second.apply(shop_manifest)
+    assert not path.exists()
+
+
+def test_bodies_that_do_not_arrive(tmp_path: Path) -> None:
+    """A body that is malformed, or slower than the limit, gets the standard body and its connection is closed."""
+    settings = {**CHEAP_PASSWORDS, "body_timeout_s": 0.5}
+    with Server(tmp_path / "data", settings=settings) as server:
+        token = server.apply({"Apilane": 1, "Application": {"Name": "Slow"}})
+        head = (
+            "POST /api/Account/Login HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+            f"x-application-token: {token}\r\n"
+        )
+        for rest in ("Content-Length: 50\r\n\r\n{", "Transfer-Encoding: chunked\r\n\r\nzz\r\n[]\r\n0\r\n\r\n"):
+            with socket.create_connection(("127.0.0.1", server.port), timeout=10) as connection:
+                connection.sendall((head + rest).encode())
+                received = b""
+                while part := connection.recv(65536):
+                    received += part
+            assert received.startswith(b"HTTP/1.1 400 ")
+            assert b'"Code":"ERROR"' in received

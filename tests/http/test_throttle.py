@@ -104,10 +104,26 @@ def test_nobody_learns_what_exists(somewhere: Somewhere) -> None:
     """An account that does not exist, by name or by e-mail, is throttled like one that does."""
     here = somewhere()
     here.register("existing")
+    here.register("another")
     accounts = [{"Username": "existing"}, {"Username": "not there"}]
-    accounts += [{"Email": "existing@example.com"}, {"Email": "nobody@example.com"}]
+    accounts += [{"Email": "another@example.com"}, {"Email": "nobody@example.com"}]
     for account in accounts:
         assert [attempt(here, "wrong", **account) for _ in range(11)] == ["wrong"] * 10 + ["later"]
+
+
+@pytest.mark.better("B-A2")
+def test_one_account_by_two_names(somewhere: Somewhere) -> None:
+    """E-mail and user name of one account share its ten failures, and so does the current password of a change."""
+    here = somewhere()
+    user = here.signed_in("twofold")
+    names = [{"Username": "twofold"}, {"Email": "twofold@example.com"}]
+    assert [attempt(here, "wrong", **names[turn % 2]) for turn in range(8)] == ["wrong"] * 8
+    changes = [
+        user.put("Account/ChangePassword", {"Password": "wrong", "NewPassword": "Passw0rd-new"}).json()["Code"]
+        for _ in range(3)
+    ]
+    assert changes == ["VALIDATION", "VALIDATION", "RATE_LIMIT_EXCEEDED"]
+    assert attempt(here, PASSWORD, Username="twofold") == "later"
 
 
 @pytest.mark.better("B-A2")

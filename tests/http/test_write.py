@@ -228,3 +228,10 @@ def test_many_records(lab: Client) -> None:
     wanted = json.dumps({"Property": "ID", "Operator": "greaterorequal", "Value": ids[0]})
     page = lab.records("Values", filter=wanted, pageSize=1000)
     assert [record["Whole"] for record in page] == list(range(1000))
+
+
+def test_too_many_records(lab: Client) -> None:
+    """A body of more than 100,000 records is refused as a whole, and others are served while it is read."""
+    body = b"[" + b",".join([b'{"Label":null}'] * 100_001) + b"]"
+    error = error_of(lab.post("Data/Post", body, entity="Strict"))
+    assert (error.code, error.message) == ("ERROR", "At most 100000 records in one call")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -90,3 +91,18 @@ def test_only_two_files_know_pluggy(repository: Path) -> None:
         if any(name.split(".")[0] == "pluggy" for name, _ in imported(path))
     }
     assert knowing == {"apilane/hookspecs.py", "apilane/plugins.py", "apilane/dispatch.py"}
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_rooms_import_what_is_documented(repository: Path, room: str) -> None:
+    """Drivers, plugins and templates import of the core only what its page says is stable, like a stranger's."""
+    page = (repository / "docs/reference/python.md").read_text(encoding="utf-8")
+    documented = set(re.findall(r"^## `(apilane[\w.]*)`", page, re.MULTILINE))
+    wrong = [
+        f"{path.relative_to(repository)}:{line}: {name}"
+        for path in sorted((repository / room).rglob("*.py"))
+        for name, line in imported(path)
+        if name.split(".")[0] == "apilane"
+        and not any(name == module or name == f"{module}.{name.rpartition('.')[2]}" for module in documented)
+    ]
+    assert not wrong, "\n".join(wrong)
