@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -142,3 +143,16 @@ def test_key_without_signature(client: Client) -> None:
     """The signature header alone selects signing; the others without it mean nothing."""
     response = client.send("GET", "/api/Data/Get?entity=Categories", headers={"x-auth-keyid": "x"})
     assert response.status_code == 200
+
+
+@pytest.mark.better("B-S13")
+def test_without_the_auth_plugin_alone(tmp_path: Path, http: httpx.Client, shop_manifest: dict[str, Any]) -> None:
+    """With all other plugins loaded a signed request is refused, and a bearer token makes nobody a user."""
+    settings = {**CHEAP_PASSWORDS, "plugins": "ip_policy,rate_limit,custom_endpoints"}
+    with Server(tmp_path / "data", settings=settings) as running:
+        client = Client(http, running.url, running.apply(shop_manifest))
+        signed = {"x-auth-keyid": "1", "x-auth-timestamp": "1", "x-auth-signature": "AA=="}
+        answer = client.send("GET", "/api/Data/Get?entity=Products", headers=signed)
+        assert (answer.status_code, error_of(answer).code) == (401, "UNAUTHORIZED")
+        assert client.signed_in("nobody").is_anonymous()
+        assert client.get("Data/Get", entity="Products").status_code == 200

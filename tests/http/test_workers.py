@@ -14,7 +14,8 @@ from typing import Any
 import httpx
 import pytest
 
-from apilane.testing.client import Client
+from apilane.security.signatures import canonical_text, sign
+from apilane.testing.client import PASSWORD, Client
 from apilane.testing.server import CHEAP_PASSWORDS, Server
 
 WRITES = 150
@@ -51,7 +52,8 @@ def client(pair: Server, fresh: httpx.Client, shop_manifest: dict[str, Any]) -> 
 
 WRITER = """
 import json, sys, httpx
-from apilane.testing.client import Client
+from apilane.security.signatures import canonical_text, sign
+from apilane.testing.client import PASSWORD, Client
 url, token, user, name, count = sys.argv[1:]
 ids, failures = [], []
 with httpx.Client(trust_env=False, timeout=30) as http:
@@ -213,3 +215,20 @@ def test_registrations_race(pair: Server, client: Client) -> None:
     with ThreadPoolExecutor(8) as pool:
         assert sorted(pool.map(register, range(16))) == [200] + [400] * 15
     assert pair.sql(client.token, """SELECT COUNT(*) FROM "Users" WHERE "Username" = 'Race'""") == [(1,)]
+
+
+@pytest.mark.better("B-S10")
+def test_a_signed_change_works_once_on_all_workers(client: Client) -> None:
+    """The repetition of a signed request is refused, whichever worker it reaches."""
+    client.register("repeating")
+    answer = client.post("Account/Login", {"Username": "repeating", "Password": PASSWORD}).json()
+    target, body, now = "/api/Data/Post?entity=Notes", b'{"Text":"once"}', int(time.time() * 1000)
+    text = canonical_text(answer["AuthTokenID"], "POST", target.encode(), now, body)
+    headers = {
+        "Content-Type": "application/json",
+        "x-auth-keyid": str(answer["AuthTokenID"]),
+        "x-auth-timestamp": str(now),
+        "x-auth-signature": sign(answer["AuthToken"], text).decode(),
+    }
+    statuses = [client.send("POST", target, body, headers).status_code for _ in range(PROBES)]
+    assert statuses == [200] + [401] * (PROBES - 1)
