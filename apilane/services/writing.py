@@ -208,7 +208,7 @@ def _update_one(entity: EntityRuntime, change: Change, reach: RecordFilter) -> G
     if is_users(entity) and "Email" in change.values:
         reset = ("EmailConfirmed", "Email")
         values["reset_flag"] = entity.application.dialect.encode_boolean(False)
-    update = entity.statement(_update_statement, tuple(change.values), reach.restrictions, reset)
+    update = entity.statement(update_row, tuple(change.values), reach.restrictions, reset)
     try:
         result = yield Step(update, update.parameters(values))
     except ForeignKeyViolation as error:
@@ -218,10 +218,6 @@ def _update_one(entity: EntityRuntime, change: Change, reach: RecordFilter) -> G
     if result.matched and is_users(entity) and "Password" in change.values:
         yield from revoke_tokens(entity.application, change.id)
     return result.matched
-
-
-def _update_statement(table, columns, restrictions, reset, *, dialect):  # type: ignore[no-untyped-def]
-    return update_row(table, columns, restrictions, dialect, reset_when_changed=reset)
 
 
 def _changes_text(entity: EntityRuntime, changes: Sequence[Change]) -> str:

@@ -50,9 +50,8 @@ def update_row(
     table: sa.Table,
     columns: Sequence[str],
     restrictions: Sequence[Restriction],
+    reset_when_changed: tuple[str, str] | None,
     dialect: Dialect,
-    *,
-    reset_when_changed: tuple[str, str] | None = None,
 ) -> Statement:
     """Set ``columns`` of the row with ``ID`` = parameter ``id`` within ``restrictions``.
 

@@ -79,7 +79,7 @@ class Database:
         return Step(statement, statement.parameters(encoded))
 
     def updating(self, id: int, entity: Entity = THINGS, **values: Value) -> Step:
-        statement = update_row(self.table(entity), tuple(values), (), self.dialect)
+        statement = update_row(self.table(entity), tuple(values), (), None, self.dialect)
         return Step(statement, statement.parameters({"id": id} | {f"new_{k}": v for k, v in values.items()}))
 
     def deleting(self, id: int, entity: Entity = THINGS) -> Step:
