@@ -111,6 +111,10 @@ class Settings(Struct, frozen=True, kw_only=True):
         Count, _help("Registrations from one address that are let through in an hour; see trusted_proxies.")
     ] = 60
     open_databases: Annotated[Count, _help("Application databases a worker keeps open.")] = 200
+    database_connections: Annotated[
+        Count, _help("Connections to database servers, to each kind of server, that all workers together keep open.")
+    ] = 40
+    database_idle_s: Annotated[Seconds, _help("Seconds after which an unused connection to a server is closed.")] = 60.0
     definition_poll_s: Annotated[Seconds, _help("Seconds between two looks at the control store for changes.")] = 0.25
     housekeeping_s: Annotated[
         Seconds, _help("Seconds between two deletions of expired tokens in the applications being served.")

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Generator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 import msgspec
@@ -129,6 +130,13 @@ class ControlStore:
         return (rows[-1][1] if rows else since), [row[0] for row in rows]
 
     # A change in two phases
+
+    def change_lock(self, token: str) -> AbstractAsyncContextManager[bool]:
+        """Hold an application's lock among all that share the store; gives False when somebody else holds it.
+
+        The lock goes with its process, so a killed one never blocks the next.
+        """
+        return self._session.exclusive(token)
 
     async def begin(
         self,

@@ -155,7 +155,7 @@ class Applications:
     async def refresh(self) -> None:
         """Drop what has changed in the control store since the last look."""
         mark = await self._store.mark()
-        if mark == self._mark:
+        if mark is not None and mark == self._mark:
             return
         sequence, tokens = await self._store.changes(self._sequence)
         self._mark, self._sequence = mark, sequence

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-from apilane.control.folders import application_folder, change_lock, make_application_folder
+from apilane.control.folders import application_folder, make_application_folder
 from apilane.control.secrets import Secrets
 from apilane.control.store import ControlStore, StoredApplication
 from apilane.errors import ConfigurationError
@@ -63,7 +63,7 @@ async def apply_plan(
     application then stays on its last whole definition.
     """
     token = plan.after.token
-    with change_lock(settings.data_dir, token) as held:
+    async with store.change_lock(token) as held:
         if not held:
             raise ConfigurationError(
                 f"Another process is changing application {_title(plan.after)}. Apply again when it is done."
@@ -118,7 +118,7 @@ async def recover(
     Published, and returned, when the tables reached its version; abandoned otherwise. Left alone while another process
     is at it or the application's database cannot be asked. None also when nothing was pending.
     """
-    with change_lock(settings.data_dir, token) as held:
+    async with store.change_lock(token) as held:
         if not held:
             return None
         try:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from apilane.dispatch import Hooks
 from apilane.model.definition import ApplicationDefinition, Endpoint
 from apilane.model.manifest.capabilities import Capabilities
+from apilane.model.system import HELPER_TABLES
 
 __all__ = ["capabilities_of"]
 
@@ -21,9 +22,13 @@ def capabilities_of(hooks: Hooks) -> Capabilities:
             () if kind is None else kind.check(endpoint, definition, hooks.drivers[definition.storage_provider].dialect)
         )
 
+    def storage_problems(definition: ApplicationDefinition) -> Sequence[tuple[str, str]]:
+        return hooks.drivers[definition.storage_provider].dialect.problems((*definition.entities, *HELPER_TABLES))
+
     return Capabilities(
         providers=frozenset(driver.name for driver in hooks.drivers.values()),
         embedded=frozenset(driver.name for driver in hooks.drivers.values() if driver.features.embedded),
         enforces=hooks.gates.enforced,
         endpoint_problems=endpoint_problems,
+        storage_problems=storage_problems,
     )

@@ -21,7 +21,7 @@ from apilane.security.tokens import new_token, token_hash
 from apilane.services.attempts import Attempts
 from apilane.services.users import FOLDS, all_columns, revoke_tokens, run_single
 from apilane.sql.statement import Value
-from apilane.sql.write import delete_where, insert_row, select_where, update_where
+from apilane.sql.write import delete_where, insert_row, select_by_ids, select_where, update_where
 from apilane.storage.protocol import Result, Step
 
 __all__ = ["Credentials", "SignIn", "log_in", "log_out", "renew"]
@@ -120,11 +120,12 @@ async def log_in(
         fresh["new_Password"] = await passwords.hash(password)
     update = users.statement(update_where, tuple(name[4:] for name in fresh), (("ID", "id"),))
 
-    current = users.statement(select_where, ("Password",), (("ID", "id"),))
+    current = users.statement(select_by_ids, ("Password",), 1, ())
 
     def unit() -> Generator[Step, Result, int]:
         # A password that was changed while the old one was being verified opens no session any more.
-        if (yield Step(current, (user_id,))).rows != [(row["Password"],)]:
+        found = (yield Step(current, (user_id,))).rows
+        if not found or found[0][0] != row["Password"]:
             raise ApilaneError(Code.ERROR, "Invalid login attempt")
         yield from _clear_tokens(application, user_id)
         token_id = yield from _insert_token(application, token, user_id)

@@ -14,7 +14,7 @@ from sqlalchemy.engine.interfaces import Dialect as SQLAlchemyDialect
 
 from apilane.model.definition import Entity, Property, PropertyType
 from apilane.model.migration import Migration, Renames
-from apilane.sql.statement import Value
+from apilane.sql.statement import Statement, Value, compile_statement
 
 if TYPE_CHECKING:
     from apilane.sql.script import Script
@@ -85,6 +85,19 @@ class Dialect:
         """Length of a text in bytes, which is at least its length in UTF-16 units."""
         return sa.func.octet_length(column)
 
+    def locked(self, select: sa.Select[Any]) -> sa.Select[Any]:
+        """A read within a unit whose rows nobody may change until the unit ends; where one writes at a time, as it is."""
+        return select.with_for_update()
+
+    def insert_row(self, table: sa.Table, columns: Sequence[str]) -> Statement:
+        """Insert one row; parameters are named after the columns, those left out take their default.
+
+        The driver must find the new ID in what the statement gives. An explicit ``ID`` moves the sequence past it.
+        """
+        values: dict[str, sa.BindParameter[Any]] = {column: sa.bindparam(column) for column in columns}
+        insert = sa.insert(table).values(values) if columns else sa.insert(table).values()
+        return compile_statement(insert, self.sqlalchemy, writes=True)
+
     def page(
         self, select: sa.Select[Any], limit: sa.BindParameter[int], offset: sa.BindParameter[int]
     ) -> sa.Select[Any]:
@@ -98,6 +111,13 @@ class Dialect:
         constraints, foreign keys, and the automatic indexes (``Owner``, differentiation, foreign keys).
         """
         raise NotImplementedError
+
+    def problems(self, entities: Sequence[Entity]) -> list[tuple[str, str]]:
+        """What of ``entities`` the provider cannot do: place, as ``Entities[X].Properties[Y]``, and one sentence.
+
+        Asked before a definition is applied, without its database: lengths, keys that are too long, cascade paths.
+        """
+        return []
 
     def script_problems(self, script: Script, entities: Sequence[Entity]) -> list[str]:
         """Why a script cannot run on the tables of ``entities`` (helper tables included), one sentence each.

@@ -40,10 +40,7 @@ def restrict(table: sa.Table, restrictions: Sequence[Restriction]) -> list[sa.Co
 
 def insert_row(table: sa.Table, columns: Sequence[str], dialect: Dialect) -> Statement:
     """Insert one row; parameters are named after the columns. Columns left out take their default."""
-    if not columns:
-        return compile_statement(sa.insert(table).values(), dialect.sqlalchemy, writes=True)
-    values: dict[str, sa.BindParameter[Any]] = {column: sa.bindparam(column) for column in columns}
-    return compile_statement(sa.insert(table).values(values), dialect.sqlalchemy, writes=True)
+    return dialect.insert_row(table, columns)
 
 
 def update_row(
@@ -98,13 +95,16 @@ def _in_ids(table: sa.Table, count: int) -> sa.ColumnElement[bool]:
 def select_by_ids(
     table: sa.Table, columns: Sequence[str], count: int, restrictions: Sequence[Restriction], dialect: Dialect
 ) -> Statement:
-    """Columns of the rows within ``restrictions`` whose ``ID`` is one of ``count`` parameters ``id0`` ..."""
+    """Columns of the rows within ``restrictions`` whose ``ID`` is one of ``count`` parameters ``id0`` ...
+
+    For units: nobody changes these rows before the unit ends.
+    """
     statement = (
         sa.select(*(table.c[column] for column in columns))
         .where(_in_ids(table, count), *restrict(table, restrictions))
         .order_by(table.c["ID"])
     )
-    return compile_statement(statement, dialect.sqlalchemy)
+    return compile_statement(dialect.locked(statement), dialect.sqlalchemy)
 
 
 def delete_by_ids(table: sa.Table, count: int, dialect: Dialect) -> Statement:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 __all__ = [
+    "ConnectionLost",
     "ConnectionRefused",
     "Deadlock",
     "ForeignKeyViolation",
@@ -69,6 +70,10 @@ class Unavailable(StorageError):
 
 class ConnectionRefused(Unavailable):
     """Wrong host, port, credentials or database name; the message names the setting."""
+
+
+class ConnectionLost(Unavailable):
+    """The server ended the connection or is out of reach; what was under way may or may not have happened."""
 
 
 class MissingObject(StorageError):

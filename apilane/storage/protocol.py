@@ -8,6 +8,7 @@ their results, so that the driver decides where it runs and no caller ever holds
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Generator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from typing import Any, NamedTuple, Protocol, TypeVar, runtime_checkable
 
 from msgspec import Struct
@@ -19,6 +20,7 @@ from apilane.sql.statement import Statement, Value
 __all__ = [
     "Driver",
     "Features",
+    "Finding",
     "Result",
     "ResultSet",
     "Row",
@@ -88,6 +90,15 @@ UnitWithScripts = Generator[Step | ScriptStep, Result, T]
 """A unit that may also yield scripts; it runs alone."""
 
 
+class Finding(NamedTuple):
+    """One thing to know of a database. ``advice``: what to do about it; empty where all is well."""
+
+    text: str
+    advice: str = ""
+    serious: bool = False
+    """It will not work like this."""
+
+
 class Features(Struct, frozen=True, kw_only=True):
     """What product code may ask of a driver before it tries. Each flag is proven by the conformance suite."""
 
@@ -133,7 +144,21 @@ class Session(Protocol):
         ...
 
     async def change_mark(self) -> Value:
-        """A value that differs whenever somebody else has committed since it was last asked; cheap enough for 4/s."""
+        """A value that differs whenever somebody else has committed since it was last asked; cheap enough for 4/s.
+
+        None: cannot be told; whoever asks must look for himself.
+        """
+        ...
+
+    def exclusive(self, name: str) -> AbstractAsyncContextManager[bool]:
+        """Hold the lock ``name`` (letters, digits, dashes; 64 at most) among all users of the database, on any machine.
+
+        Gives False at once when somebody else holds it. It goes with its process, so a killed one blocks nobody.
+        """
+        ...
+
+    async def diagnose(self) -> Sequence[Finding]:
+        """What a look at database and server tells, for ``apilane doctor``. Raises when it cannot be reached."""
         ...
 
     async def close(self) -> None:
@@ -155,7 +180,8 @@ class Driver(Protocol):
     def session(self, address: str, *, options: Mapping[str, Any] | None = None) -> Session:
         """A handle on the database at ``address``: a path for an embedded provider, else a connection string.
 
-        Opens nothing yet. Embedded databases are created when they are first used *if their folder exists*.
+        Opens nothing yet. Embedded databases are created when they are first used *if their folder exists*. Raises
+        ConnectionRefused for a connection string that cannot be read; the message names the part and holds no secret.
         """
         ...
 

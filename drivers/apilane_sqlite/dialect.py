@@ -75,6 +75,10 @@ class SQLiteDialect(Dialect):
             return sa.func.instr(folded, binds[0]) == sa.literal_column("1")
         return _folded_predicate(operator, folded, binds)
 
+    def locked(self, select: sa.Select[Any]) -> sa.Select[Any]:
+        """There is one writer at a time."""
+        return select
+
     def migrate(self, migration: Migration) -> list[str]:
         return schema.migrate(migration)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import AsyncIterator, Callable, Generator, Sequence
+from contextlib import AbstractAsyncContextManager
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -16,9 +17,11 @@ import apsw
 
 from apilane.sql.statement import Statement, Value
 from apilane.storage.errors import Unavailable
-from apilane.storage.protocol import Result, Row, ScriptStep, Unit, UnitWithScripts
+from apilane.storage.protocol import Finding, Result, Row, ScriptStep, Unit, UnitWithScripts
 from apilane_sqlite.connection import LOOP_PROGRESS_STEPS, Deadline, open_connection
+from apilane_sqlite.diagnosis import diagnose
 from apilane_sqlite.errors import FAILURES, is_busy, translate
+from apilane_sqlite.name_lock import name_lock
 from apilane_sqlite.reader import Batches, Readers
 from apilane_sqlite.script import WritesError
 from apilane_sqlite.writer import WAIT_LIMIT_S, Writer, WriteRequest
@@ -170,6 +173,15 @@ class SQLiteSession:
                 return f"{self._openings}.busy"
             raise translate(error, self.path) from error
         return f"{self._openings}.{version}"
+
+    def exclusive(self, name: str) -> AbstractAsyncContextManager[bool]:
+        """A lock on a file of that name in a folder beside the database."""
+        return name_lock(f"{self.path}.locks", name)
+
+    async def diagnose(self) -> Sequence[Finding]:
+        """Version, room and rights; reads the whole file once."""
+        await self._open()
+        return await self._driver.in_thread(diagnose, self.path)
 
     async def close(self) -> None:
         """Finish what was accepted, then let go of every connection."""

@@ -14,7 +14,6 @@ import apsw
 import msgspec
 import pytest
 
-from apilane.control.folders import change_lock
 from apilane.errors import ConfigurationError
 from apilane.model.definition import ApplicationDefinition, Constraint, Entity, Property, Unique
 from apilane.model.migration import Migration
@@ -39,12 +38,16 @@ def plan_of(before: ApplicationDefinition | None, after: ApplicationDefinition, 
 
 HOLD = """
 import sys
-from pathlib import Path
-from apilane.control.folders import change_lock
+import asyncio
+from apilane_sqlite import SQLiteDriver
 
-with change_lock(Path(sys.argv[1]), sys.argv[2]):
-    print("held", flush=True)
-    sys.stdin.read()
+async def hold():
+    async with SQLiteDriver().session(f"{sys.argv[1]}/control.db").exclusive(sys.argv[2]) as held:
+        assert held
+        print("held", flush=True)
+        sys.stdin.read()
+
+asyncio.run(hold())
 """
 
 
@@ -337,7 +340,7 @@ def test_a_running_apply_is_left_alone(open_instance, definition, tmp_path: Path
                 other.wait()
             await recover(shop.token, **tools)
             assert await instance.store.pending_tokens() == []
-            with change_lock(tmp_path, shop.token) as held:
+            async with instance.store.change_lock(shop.token) as held:
                 assert held
 
     asyncio.run(scenario())

@@ -16,6 +16,10 @@ def _nobody_knows(endpoint: Endpoint, definition: ApplicationDefinition) -> Sequ
     return ()
 
 
+def _all_is_possible(definition: ApplicationDefinition) -> Sequence[tuple[str, str]]:
+    return ()
+
+
 class Capabilities(Struct, frozen=True, kw_only=True):
     """Made from the loaded drivers and plugins."""
 
@@ -29,3 +33,5 @@ class Capabilities(Struct, frozen=True, kw_only=True):
     """The Struct of each plugin's section under ``Plugins``, by plugin name."""
     endpoint_problems: Callable[[Endpoint, ApplicationDefinition], Sequence[str]] = _nobody_knows
     """What is wrong with a custom endpoint of a definition, one sentence each; nothing where nobody knows its kind."""
+    storage_problems: Callable[[ApplicationDefinition], Sequence[tuple[str, str]]] = _all_is_possible
+    """What the provider of a definition cannot do: place, as ``Entities[X].Properties[Y]``, and one sentence each."""

@@ -68,6 +68,7 @@ def resolve(
     after = replace(after, rules=resolve_rules(document.get("Security"), after, problems))
     _require_enforcers(document, item, after, capabilities, problems)
     if not problems.found:  # only a definition that holds together says what an endpoint works on
+        _check_storage(document, before, after, capabilities, problems)
         _check_endpoints(document, before, after, capabilities, problems)
     secrets = resolve_secrets(
         item, after, is_new=before is None, stored=stored_secrets, capabilities=capabilities, problems=problems
@@ -109,6 +110,24 @@ def _endpoints(section: Node | None, after: ApplicationDefinition, problems: Pro
                     )
         listed.append(made)
     return in_order(existing.values(), listed, lambda endpoint: endpoint.name.lower())
+
+
+def _check_storage(
+    document: Node,
+    before: ApplicationDefinition | None,
+    after: ApplicationDefinition,
+    capabilities: Capabilities,
+    problems: Problems,
+) -> None:
+    """What the provider cannot do (B-D8); the tables that are there it could."""
+    if before is not None and before.entities == after.entities:
+        return
+    section = document.get("Entities")
+    lines = {f"Entities[{item.read('Name')}]": item.line for item in section.items()} if section is not None else {}
+    for place, problem in capabilities.storage_problems(after):
+        line = lines.get(place.partition(".")[0], document.line)
+        message = f"{after.storage_provider}: {problem}"
+        problems.add(line, place, message, "change it, or choose another StorageProvider")
 
 
 def _check_endpoints(

@@ -1,0 +1,214 @@
+"""Connections to database servers: a pool for each database, all of a driver's pools under one limit.
+
+Everything belongs to one event loop. What a connection is, and how it is opened and closed, is the driver's business.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict, deque
+from collections.abc import Awaitable, Callable
+from time import monotonic
+from typing import Any, Final, Generic, TypeVar
+
+from apilane.storage.errors import Unavailable
+
+__all__ = ["Pool", "PoolGroup"]
+
+C = TypeVar("C")
+
+_PERMIT: Final = object()
+"""Given to a waiter in place of a connection: it may open one."""
+
+
+class PoolGroup:
+    """The limit that pools share. Who waits longest in a pool is first, and pools with waiters take turns.
+
+    ``limit``: connections open at the same time. ``wait_s``: how long a caller waits for one. ``idle_s``: how long an
+    unused one stays open.
+    """
+
+    def __init__(self, limit: int, *, wait_s: float = 20.0, idle_s: float = 60.0) -> None:
+        self.limit = max(limit, 1)
+        self.wait_s = wait_s
+        self.idle_s = idle_s
+        self.open = 0
+        self._waiting: OrderedDict[Pool[Any], None] = OrderedDict()
+        self._pools: list[Pool[Any]] = []
+
+    @property
+    def is_awaited(self) -> bool:
+        """Whether somebody waits for a connection."""
+        return bool(self._waiting)
+
+    def add(self, pool: Pool[Any]) -> None:
+        self._pools.append(pool)
+
+    def remove(self, pool: Pool[Any]) -> None:
+        self._pools.remove(pool)
+
+    def longest_idle(self) -> Pool[Any] | None:
+        """The pool with the connection that has been unused for longest."""
+        idle = [pool for pool in self._pools if pool.idle_since is not None]
+        return min(idle, key=lambda pool: pool.idle_since or 0.0, default=None)
+
+    def await_turn(self, pool: Pool[Any]) -> None:
+        self._waiting.setdefault(pool)
+
+    def give_up(self, pool: Pool[Any]) -> None:
+        self._waiting.pop(pool, None)
+
+    def next(self) -> Pool[Any] | None:
+        """The pool whose turn it is; it goes to the end of the line."""
+        if not self._waiting:
+            return None
+        pool, _ = self._waiting.popitem(last=False)
+        self._waiting[pool] = None
+        return pool
+
+    def freed(self) -> None:
+        """A connection is gone: whoever is next may open one."""
+        self.open -= 1
+        pool = self.next()
+        if pool is not None:
+            self.open += 1
+            pool.serve(_PERMIT)
+
+
+class Pool(Generic[C]):
+    """Connections to one database, opened when needed. ``connect`` raises ``StorageError``; ``disconnect`` nothing."""
+
+    def __init__(
+        self, group: PoolGroup, connect: Callable[[], Awaitable[C]], disconnect: Callable[[C], Awaitable[None]]
+    ) -> None:
+        self._group = group
+        self._connect = connect
+        self._disconnect = disconnect
+        self._idle: list[tuple[C, float]] = []
+        self._waiters: deque[asyncio.Future[object]] = deque()
+        self._in_use = 0
+        self._sweep: asyncio.TimerHandle | None = None
+        self._closing: set[asyncio.Task[None]] = set()
+        group.add(self)
+
+    @property
+    def idle_since(self) -> float | None:
+        """When the connection that is unused for longest came back, by ``time.monotonic``; None: all are in use."""
+        return self._idle[0][1] if self._idle else None
+
+    async def acquire(self) -> C:
+        """A connection, to be given back by ``release``. Unavailable when none came free in time."""
+        if self._idle:
+            self._in_use += 1
+            return self._idle.pop()[0]
+        return await self._acquire_new()
+
+    async def _acquire_new(self) -> C:
+        group = self._group
+        if group.open >= group.limit and not group.is_awaited and (other := group.longest_idle()) is not None:
+            other.drop_oldest()
+        if group.open < group.limit and not group.is_awaited:
+            group.open += 1
+        else:
+            given = await self._wait()
+            if given is not _PERMIT:
+                self._in_use += 1
+                return given  # type: ignore[return-value]  # whoever releases puts a connection of this pool there
+        try:
+            connection = await self._connect()
+        except BaseException:
+            group.freed()
+            raise
+        self._in_use += 1
+        return connection
+
+    async def _wait(self) -> object:
+        waiter: asyncio.Future[object] = asyncio.get_running_loop().create_future()
+        self._waiters.append(waiter)
+        self._group.await_turn(self)
+        try:
+            async with asyncio.timeout(self._group.wait_s):
+                return await waiter
+        except BaseException as error:
+            if waiter.done() and not waiter.cancelled():  # came in the same moment
+                self._put_back(waiter.result())
+            else:
+                self._waiters.remove(waiter)
+                if not self._waiters:
+                    self._group.give_up(self)
+            if isinstance(error, TimeoutError):
+                raise Unavailable(
+                    f"All {self._group.limit} database connections of this process were busy for "
+                    f"{self._group.wait_s:.0f} s; raise database_connections, or look for slow statements."
+                ) from None
+            raise
+
+    def _put_back(self, given: object) -> None:
+        if given is _PERMIT:
+            self._group.freed()
+        else:
+            self._in_use += 1
+            self.release(given)  # type: ignore[arg-type]
+
+    def serve(self, given: object) -> None:
+        """Hand a connection of this pool, or the permit to open one, to who waits longest."""
+        waiter = self._waiters.popleft()
+        if not self._waiters:
+            self._group.give_up(self)
+        if waiter.done():  # cancelled in this very moment
+            self._put_back(given)
+        else:
+            waiter.set_result(given)
+
+    def release(self, connection: C, *, broken: bool = False) -> None:
+        """Give a connection back; ``broken``: it is closed, and so are the unused ones, which share its fate."""
+        self._in_use -= 1
+        if broken:
+            self._drop(connection)
+            while self._idle:
+                self.drop_oldest()
+            return
+        next = self._group.next()
+        if next is None:
+            self._idle.append((connection, monotonic()))
+            if self._sweep is None:
+                self._sweep = asyncio.get_running_loop().call_later(self._group.idle_s, self._close_unused)
+        elif next is self:
+            self.serve(connection)
+        else:
+            self._close(connection)
+            next.serve(_PERMIT)
+
+    def drop_oldest(self) -> None:
+        """Close the connection that is unused for longest."""
+        self._drop(self._idle.pop(0)[0])
+
+    def _drop(self, connection: C) -> None:
+        self._close(connection)
+        self._group.freed()
+
+    def _close(self, connection: C) -> None:
+        task = asyncio.ensure_future(self._disconnect(connection))
+        self._closing.add(task)
+        task.add_done_callback(self._closing.discard)
+
+    def _close_unused(self) -> None:
+        self._sweep = None
+        dead_before = monotonic() - self._group.idle_s
+        while self._idle and self._idle[0][1] <= dead_before:
+            self.drop_oldest()
+        if self._idle:
+            wait_s = self._idle[0][1] - dead_before
+            self._sweep = asyncio.get_running_loop().call_later(wait_s, self._close_unused)
+
+    async def close(self) -> None:
+        """Wait for what is in use, then close everything. The pool may be used again."""
+        while self._in_use or self._waiters:  # noqa: ASYNC110  # rare, and an event would cost every read
+            await asyncio.sleep(0.002)
+        if self._sweep is not None:
+            self._sweep.cancel()
+            self._sweep = None
+        while self._idle:
+            self.drop_oldest()
+        while self._closing:
+            await asyncio.gather(*self._closing, return_exceptions=True)

@@ -1,0 +1,188 @@
+"""Sessions on a database server: what drivers with an asynchronous client share.
+
+Reads, units, retries and lost connections live here once; a driver brings ``ServerConnection``: one connection that
+runs statements and translates errors. Drivers with a blocking client have sessions of their own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from typing import Final, Protocol, TypeVar
+
+from apilane.sql.statement import Statement, Value
+from apilane.storage.errors import ConnectionLost, Deadlock
+from apilane.storage.pool import Pool, PoolGroup
+from apilane.storage.protocol import Result, Row, ScriptStep, Step, Unit, UnitWithScripts
+
+__all__ = ["PooledSession", "ServerConnection", "drive"]
+
+T = TypeVar("T")
+
+ATTEMPTS: Final = 10
+"""How often a unit is begun that keeps ending as the victim of a deadlock."""
+
+
+class ServerConnection(Protocol):
+    """One connection, in autocommit outside ``begin`` and ``commit``. Methods raise ``StorageError`` only.
+
+    ``usable``: False once the connection is lost or in an unknown state (cancelled within a statement); it is then
+    closed, not kept.
+    """
+
+    usable: bool
+
+    async def fetch(self, statement: Statement, parameters: Sequence[Value]) -> Sequence[Row]:
+        """Rows of a read."""
+        ...
+
+    def stream(self, statement: Statement, parameters: Sequence[Value]) -> AsyncIterator[Sequence[Row]]:
+        """Rows of a read in batches."""
+        ...
+
+    async def execute(self, step: Step | ScriptStep) -> Result:
+        """One step of a unit."""
+        ...
+
+    async def run_script(self, step: ScriptStep) -> Result:
+        """A script in a transaction of its own."""
+        ...
+
+    async def begin(self) -> None: ...
+
+    async def commit(self) -> None: ...
+
+    async def rollback(self) -> None: ...
+
+    async def close(self) -> None:
+        """Never raises."""
+        ...
+
+
+async def drive(unit: UnitWithScripts[T], execute: Callable[[Step | ScriptStep], Awaitable[Result]]) -> T:
+    """Step by step to the unit's value; failures are thrown into it."""
+    try:
+        step = unit.send(None)  # type: ignore[arg-type]  # how a generator starts
+        while True:
+            try:
+                result = await execute(step)
+            except Exception as error:  # the unit knows which it can bear
+                step = unit.throw(error)
+            else:
+                step = unit.send(result)
+    except StopIteration as end:
+        return end.value  # type: ignore[no-any-return]
+    finally:
+        unit.close()
+
+
+class PooledSession:
+    """See ``apilane.storage.protocol.Session``; a driver adds ``exclusive``, ``change_mark`` and ``diagnose``.
+
+    A read on a connection that turns out to be lost is run once more on a new one, and so is a unit that was not
+    about to commit: nothing of it has happened.
+    """
+
+    def __init__(self, group: PoolGroup, connect: Callable[[], Awaitable[ServerConnection]]) -> None:
+        self.pool: Pool[ServerConnection] = Pool(group, connect, _disconnect)
+
+    async def fetch(self, statement: Statement, parameters: Sequence[Value] = ()) -> Sequence[Row]:
+        pool = self.pool
+        connection = await pool.acquire()
+        try:
+            return await connection.fetch(statement, parameters)
+        except ConnectionLost:
+            pass
+        finally:
+            pool.release(connection, broken=not connection.usable)
+        connection = await pool.acquire()
+        try:
+            return await connection.fetch(statement, parameters)
+        finally:
+            pool.release(connection, broken=not connection.usable)
+
+    async def stream(self, statement: Statement, parameters: Sequence[Value] = ()) -> AsyncIterator[Sequence[Row]]:
+        """Rows in batches; keeps a connection until exhausted or closed."""
+        connection = await self.pool.acquire()
+        try:
+            async for rows in connection.stream(statement, parameters):
+                yield rows
+        finally:
+            self.pool.release(connection, broken=not connection.usable)
+
+    async def run(self, make_unit: Callable[[], UnitWithScripts[T]], *, single: bool = False, alone: bool = False) -> T:
+        """``single`` units commit with their only write, without BEGIN and COMMIT. ``alone`` makes no difference."""
+        for attempt in range(ATTEMPTS - 1):
+            try:
+                return await self._run_once(make_unit, single=single)
+            except Deadlock:
+                await asyncio.sleep(random.uniform(0, 0.002) * 2**attempt)
+            except _NothingHappenedError:
+                if attempt:
+                    raise
+        return await self._run_once(make_unit, single=single)
+
+    async def _run_once(self, make_unit: Callable[[], UnitWithScripts[T]], *, single: bool) -> T:
+        connection = await self.pool.acquire()
+        try:
+            if single:
+                return await drive(make_unit(), _single(connection))
+            return await _in_transaction(connection, make_unit)
+        finally:
+            self.pool.release(connection, broken=not connection.usable)
+
+    async def alter(self, make_unit: Callable[[], Unit[T]]) -> T:
+        """Run once: where schema statements commit by themselves, half of it may have happened."""
+        connection = await self.pool.acquire()
+        try:
+            return await _in_transaction(connection, make_unit)
+        finally:
+            self.pool.release(connection, broken=not connection.usable)
+
+    async def run_script(self, step: ScriptStep) -> Result:
+        connection = await self.pool.acquire()
+        try:
+            return await connection.run_script(step)
+        finally:
+            self.pool.release(connection, broken=not connection.usable)
+
+    async def close(self) -> None:
+        await self.pool.close()
+
+
+class _NothingHappenedError(ConnectionLost):
+    """The connection was lost before anything could have been stored."""
+
+
+def _single(connection: ServerConnection) -> Callable[[Step | ScriptStep], Awaitable[Result]]:
+    """Reads may be repeated; the write is sent once, as the server may have stored it before the connection broke."""
+
+    async def execute(step: Step | ScriptStep) -> Result:
+        try:
+            return await connection.execute(step)
+        except ConnectionLost as error:
+            if isinstance(step, Step) and not step.statement.writes:
+                raise _NothingHappenedError(str(error)) from error
+            raise
+
+    return execute
+
+
+async def _in_transaction(connection: ServerConnection, make_unit: Callable[[], UnitWithScripts[T]]) -> T:
+    try:
+        await connection.begin()
+        try:
+            value = await drive(make_unit(), connection.execute)
+        except BaseException:
+            if connection.usable:
+                await asyncio.shield(connection.rollback())
+            raise
+    except ConnectionLost as error:
+        raise _NothingHappenedError(str(error)) from error
+    await connection.commit()
+    return value
+
+
+async def _disconnect(connection: ServerConnection) -> None:
+    await connection.close()
