@@ -6,6 +6,7 @@ All caches are bounded and keyed by shapes and role sets, never by user, address
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any
@@ -14,7 +15,7 @@ import sqlalchemy as sa
 
 from apilane.control.store import ControlStore, StoredApplication
 from apilane.errors import ApilaneError, Code, unauthorized
-from apilane.model.definition import Action, Entity, Property, RateLimit, RuleKind, SortKey
+from apilane.model.definition import Action, Entity, Property, PropertyType, RateLimit, RuleKind, SortKey
 from apilane.model.gates import Gates
 from apilane.model.sort import parse_properties, parse_sort
 from apilane.model.system import HELPER_TABLES
@@ -42,6 +43,7 @@ TEXTS_KEPT = 256
 """Texts of ``sort`` and ``properties`` kept per entity: clients send the same few."""
 
 ValueReader = Callable[[object], Value]
+ValueStore = Callable[[Any], Value]
 
 
 def enforcement_needs(stored: StoredApplication) -> frozenset[str]:
@@ -53,6 +55,30 @@ def enforcement_needs(stored: StoredApplication) -> frozenset[str]:
     if any(rule.rate_limit is not None for rule in definition.rules):
         needs.add("RateLimit")
     return frozenset(needs)
+
+
+class Shapes:
+    """Statements by shape, built when first asked for; of ``SHAPES_KEPT`` the oldest is given up first."""
+
+    __slots__ = ("_build", "_kept")
+
+    def __init__(self, build: Callable[..., Statement]) -> None:
+        self._build = build
+        self._kept: dict[tuple[object, ...], Statement] = {}
+
+    def __call__(self, *shape: Any) -> Statement:
+        """The statement of a shape."""
+        return self._kept.get(shape) or self._keep(shape, self._build(*shape))
+
+    async def beside(self, *shape: Any) -> Statement:
+        """The same for a shape that takes long to compile: in a thread, not on the event loop."""
+        return self._kept.get(shape) or self._keep(shape, await asyncio.to_thread(self._build, *shape))
+
+    def _keep(self, shape: tuple[object, ...], statement: Statement) -> Statement:
+        if len(self._kept) >= SHAPES_KEPT:
+            del self._kept[next(iter(self._kept))]
+        self._kept[shape] = statement
+        return statement
 
 
 class EntityRuntime:
@@ -70,9 +96,13 @@ class EntityRuntime:
             p.name: value_reader(entity.name, p, exact_decimals=application.driver.features.exact_decimals)
             for p in entity.properties
         }
+        self.inputs: dict[str, tuple[str, ValueReader, ValueStore | None]] = {
+            p.name: (p.name.lower(), self.readers[p.name], self._store(p)) for p in entity.properties
+        }
+        """By property: its key in a body in lower case, how its value is read, and how it is stored unless as read."""
         # functools.lru_cache around closures: bounded, and a hit costs one C call.
-        self.read = lru_cache(SHAPES_KEPT)(self._read)
-        self.count = lru_cache(SHAPES_KEPT)(self._count)
+        self.read = Shapes(self._read)
+        self.count = Shapes(self._count)
         self.maker = lru_cache(SHAPES_KEPT)(self._maker)
         self.by_id = lru_cache(SHAPES_KEPT)(self._by_id)
         self.statement = lru_cache(SHAPES_KEPT)(self._statement)
@@ -98,15 +128,17 @@ class EntityRuntime:
     def _statement(self, build: Callable[..., Statement], *arguments: Any) -> Statement:
         return build(self.table, *arguments, dialect=self.application.dialect)
 
-    def encode(self, property: Property, value: Value) -> Value:
-        """A portable value as it is stored: booleans for the client library, encrypted text."""
-        if value is None:
-            return None
+    def _store(self, property: Property) -> ValueStore | None:
+        """Booleans for the client library, encrypted text."""
         if property.encrypted:
-            return self.application.cipher.encrypt(str(value))
-        if value is True or value is False:
-            return self.application.dialect.encode_boolean(value)
-        return value
+            encrypt = self.application.cipher.encrypt
+            return lambda value: encrypt(str(value))
+        return self.dialect.encode_boolean if property.type is PropertyType.Boolean else None
+
+    def encode(self, property: Property, value: Value) -> Value:
+        """A portable value as it is stored."""
+        store = self.inputs[property.name][2]
+        return value if store is None or value is None else store(value)
 
 
 class ApplicationRuntime:

@@ -10,12 +10,11 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Generator
-from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
-from msgspec import Struct
 
+from apilane.runtime.trust import Trusted
 from apilane.security.identity import Actor, Signer
 from apilane.security.tokens import token_hash
 from apilane.sql.statement import Statement, Value, compile_statement
@@ -28,7 +27,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Identities", "now_ms", "split_roles"]
 
-TRUSTED_S = 1.0
 IDENTITIES_KEPT = 10_000
 SLIDE_AFTER = 0.1
 """Part of a token's life after which a use renews it."""
@@ -46,20 +44,13 @@ def split_roles(text: str | None) -> frozenset[str]:
     return frozenset(name for part in (text or "").split(",") if (name := part.strip()))
 
 
-class _Known(Struct, gc=False):
-    signer: Signer
-    until: float
-    """On the monotonic clock."""
-
-
 class Identities:
     """``TokenDirectory`` of an application."""
 
     def __init__(self, application: ApplicationRuntime) -> None:
         self._application = application
-        self._by_token: dict[str, _Known] = {}
-        self._by_id: dict[int, _Known] = {}
-        self._generation = 0
+        self._by_token: Trusted[str, Signer] = Trusted(IDENTITIES_KEPT)
+        self._by_id: Trusted[int, Signer] = Trusted(IDENTITIES_KEPT)
         self._life_ms = application.definition.auth_token_expire_minutes * 60_000
         dialect, tokens = application.dialect, application.auth_tokens.table
         self._select_by_hash = self._select("H_Token_Hash")
@@ -88,8 +79,8 @@ class Identities:
     async def find(self, token: str) -> Actor | None:
         """The user a canonical token stands for; None when unknown or expired."""
         known = self._by_token.get(token)
-        if known is not None and monotonic() < known.until:
-            return known.signer.actor
+        if known is not None:
+            return known.actor
         hashed = token_hash(self._application.token_key, token)
         signer = await self._read(self._select_by_hash, hashed, self._by_token, token)
         return signer.actor if signer else None
@@ -97,14 +88,12 @@ class Identities:
     async def find_signer(self, key_id: int) -> Signer | None:
         """The holder of the token with that ID; None when there is none or it has expired."""
         known = self._by_id.get(key_id)
-        if known is not None and monotonic() < known.until:
-            return known.signer
+        if known is not None:
+            return known
         return await self._read(self._select_by_id, key_id, self._by_id, key_id)
 
-    async def _read(self, select: Statement, wanted: Value, cache: dict[Any, _Known], key: Any) -> Signer | None:
-        generation = self._generation
-        cache.pop(key, None)
-        read_at = monotonic()
+    async def _read(self, select: Statement, wanted: Value, cache: Trusted[Any, Signer], key: Any) -> Signer | None:
+        begun = cache.begin(key)
         rows = await self._application.session.fetch(select, (wanted,))
         if not rows:
             return None
@@ -126,11 +115,7 @@ class Identities:
         if token is None:
             return None  # encrypted under a key that is no longer there: nobody can sign with it
         signer = Signer(actor, token)
-        if generation == self._generation:  # nothing was revoked here while the row was on its way
-            if len(cache) >= IDENTITIES_KEPT:
-                del cache[next(iter(cache))]
-            left_s = (created + self._life_ms - now) / 1000
-            cache[key] = _Known(signer, read_at + min(TRUSTED_S, left_s))
+        cache.keep(key, signer, begun, (created + self._life_ms - now) / 1000)
         return signer
 
     async def _write(self, statement: Statement, values: dict[str, int]) -> None:
@@ -146,6 +131,5 @@ class Identities:
 
     def forget(self) -> None:
         """Drop what is known, after any change of users or tokens made in this process."""
-        self._generation += 1
-        self._by_token.clear()
-        self._by_id.clear()
+        self._by_token.forget()
+        self._by_id.forget()

@@ -5,17 +5,13 @@ A sign-in read from the control store is trusted for one second; that somebody i
 
 from __future__ import annotations
 
-from time import monotonic
-
-from msgspec import Struct
-
 from apilane.control.owner_tokens import OwnerTokens, SignedIn
 from apilane.model.definition import ApplicationDefinition
 from apilane.model.text import fold
+from apilane.runtime.trust import Trusted
 
 __all__ = ["Owners", "owns"]
 
-TRUSTED_S = 1.0
 SIGN_INS_KEPT = 1_000
 
 
@@ -30,29 +26,20 @@ def owns(user: SignedIn, definition: ApplicationDefinition) -> bool:
     return any(fold(email) == wanted for email in definition.collaborators)
 
 
-class _Known(Struct, gc=False):
-    user: SignedIn
-    until: float
-    """On the monotonic clock."""
-
-
 class Owners:
     """The portal users whose tokens this process has met."""
 
     def __init__(self, tokens: OwnerTokens) -> None:
         self._tokens = tokens
-        self._known: dict[str, _Known] = {}
+        self._known: Trusted[str, SignedIn] = Trusted(SIGN_INS_KEPT)
 
     async def find(self, token: str) -> SignedIn | None:
         """The portal user of a canonical token; None when it is unknown, revoked or expired."""
         known = self._known.get(token)
-        if known is not None and monotonic() < known.until:
-            return known.user
-        self._known.pop(token, None)
-        read_at = monotonic()
+        if known is not None:
+            return known
+        begun = self._known.begin(token)
         user = await self._tokens.find(token)
         if user is not None:
-            if len(self._known) >= SIGN_INS_KEPT:
-                del self._known[next(iter(self._known))]
-            self._known[token] = _Known(user, read_at + min(TRUSTED_S, user.left_ms / 1000))
+            self._known.keep(token, user, begun, user.left_ms / 1000)
         return user

@@ -10,6 +10,8 @@ from typing import Protocol, runtime_checkable
 
 from msgspec import Struct
 
+from apilane.security.signatures import SignatureHeaders
+
 __all__ = ["ANONYMOUS", "Actor", "ApplicationView", "Authenticator", "RequestView", "Signer", "TokenDirectory"]
 
 
@@ -37,6 +39,8 @@ class RequestView(Protocol):
     """Upper case."""
     headers: dict[bytes, bytes]
     """Lower-case names; the last of a repeated header."""
+    signature: SignatureHeaders | None
+    """The headers of a signed request, which the core has read; None when it is not signed."""
 
     @property
     def raw_target(self) -> bytes:

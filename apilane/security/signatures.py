@@ -6,7 +6,7 @@ Who holds which token is a plugin's question; the core only refuses headers that
 from __future__ import annotations
 
 import hmac
-from base64 import b64decode, b64encode
+from binascii import a2b_base64, b2a_base64
 from hashlib import sha256
 from typing import NamedTuple
 
@@ -60,19 +60,19 @@ def _integer(text: bytes) -> int | None:
 
 def canonical_text(key_id: int, method: str, raw_target: bytes, timestamp_ms: int, body: bytes) -> bytes:
     """What is signed: five lines, the body as the base64 of its SHA-256."""
-    digest = b64encode(sha256(body).digest())
+    digest = b2a_base64(sha256(body).digest(), newline=False)
     return b"%d\n%s\n%s\n%d\n%s" % (key_id, method.upper().encode(), raw_target, timestamp_ms, digest)
 
 
 def sign(token: str, text: bytes) -> bytes:
     """The signature of a canonical text as it travels: base64 of HMAC-SHA256 under the token's text."""
-    return b64encode(hmac.digest(token.encode(), text, "sha256"))
+    return b2a_base64(hmac.digest(token.encode(), text, "sha256"), newline=False)
 
 
 def signature_bytes(text: bytes) -> bytes | None:
     """A signature as it travels, decoded; None when it is no base64."""
     try:
-        return b64decode(text, validate=True)
+        return a2b_base64(text, strict_mode=True)
     except ValueError:
         return None
 

@@ -1,17 +1,18 @@
 """``apilane serve``: one supervised server of worker processes under granian.
 
-The parent opens no database and imports no plugin: workers may be forked from it, and on SIGHUP they must read plugins
-anew. The application itself is plain ASGI and runs under any other server too (``apilane.asgi``).
+The parent opens no database and imports no plugin: workers are forked from it before Python 3.14, and on SIGHUP they
+must read plugins anew. A new version of the core needs a restart. The application itself is plain ASGI and runs under
+any other server too (``apilane.asgi``).
 """
 
 from __future__ import annotations
 
 import resource
+from importlib import import_module
 
 from apilane.errors import ConfigurationError
 from apilane.server.claims import claim_data_dir, free_port, resolve
-from apilane.server.supervisor import Supervisor
-from apilane.server.workers import check
+from apilane.server.workers import check, preload
 from apilane.settings import Settings
 
 __all__ = ["serve"]
@@ -33,8 +34,12 @@ def serve(settings: Settings, *, application: str = "apilane.app") -> None:
     address = resolve(settings.host)
     with claim_data_dir(settings.data_dir, "api"):
         port = free_port(address, settings.port)
-        for line in check(settings, application):
+        preload(application)
+        lines = check(settings, application, meanwhile=lambda: import_module("apilane.server.supervisor"))
+        for line in lines:
             print(line, flush=True)  # noqa: T201  shown once to the operator, never logged
+        from apilane.server.supervisor import Supervisor
+
         Supervisor(settings, application, address, port).run()
 
 

@@ -68,23 +68,31 @@ def claim_data_dir(data_dir: Path, role: str) -> Iterator[None]:
     try:
         data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         if not os.access(data_dir, os.R_OK | os.W_OK | os.X_OK):
-            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+            reason = errno.EROFS if os.statvfs(data_dir).f_flag & os.ST_RDONLY else errno.EACCES
+            raise OSError(reason, os.strerror(reason))
         lock = (data_dir / f"{role}.lock").open("a+", encoding="utf-8")
     except OSError as error:
-        raise ConfigurationError(
-            f"Cannot use the data dir {data_dir}: {error.strerror}. Choose another with --data-dir or give this user "
-            "the right to write there."
-        ) from error
+        raise _unusable(data_dir, error) from error
     with lock:
         if not _locked(lock):
             raise ConfigurationError(
                 f"The data dir {data_dir} is served by another {role} server (process {_holder(lock) or 'unknown'}); "
                 "stop it, or choose another data dir with --data-dir."
             )
-        lock.truncate(0)
-        lock.write(f"{os.getpid()}\n")
-        lock.flush()
+        try:
+            os.ftruncate(lock.fileno(), 0)
+            os.write(lock.fileno(), f"{os.getpid()}\n".encode())  # unbuffered: closing must not try it again
+        except OSError as error:
+            raise _unusable(data_dir, error) from error
         yield
+
+
+def _unusable(data_dir: Path, error: OSError) -> ConfigurationError:
+    hint = {
+        errno.ENOSPC: "Free some space, or choose another with --data-dir.",
+        errno.EROFS: "Make it writable, or choose another with --data-dir.",
+    }.get(error.errno or 0, "Choose another with --data-dir or give this user the right to write there.")
+    return ConfigurationError(f"Cannot use the data dir {data_dir}: {error.strerror}. {hint}")
 
 
 def _locked(lock: TextIO) -> bool:

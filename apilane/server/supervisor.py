@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import resource
 import socket
 import sys
 import threading
@@ -28,6 +29,9 @@ FAILURES = 5
 FAILURES_WINDOW_S = 60.0
 """More failed workers than that in the window end the server: something is wrong that a new worker does not mend."""
 
+FILES_OF_A_DATABASE = 6
+"""Of an open SQLite database that is read and written."""
+
 RESTART_OVERLAP_S = 2.0
 """How long an old worker goes on beside its replacement. The replacement must answer by then."""
 
@@ -48,7 +52,11 @@ class Supervisor(Server):  # type: ignore[misc, valid-type]
             http=HTTPModes.http1,
             websockets=False,
             backlog=settings.backlog,
-            http1_settings=HTTP1Settings(header_read_timeout=settings.idle_timeout_s * 1000),
+            # Connections, not requests: granian's default of backlog / workers lets idle ones keep everybody else out.
+            backpressure=held_connections(settings),
+            http1_settings=HTTP1Settings(
+                header_read_timeout=settings.idle_timeout_s * 1000, max_buffer_size=settings.head_max_bytes
+            ),
             log_level=LogLevels.debug if settings.log_level == "debug" else LogLevels.warning,
             log_dictconfig=log_config(settings.log_level),
             log_access=settings.access_log,
@@ -127,6 +135,20 @@ class Supervisor(Server):  # type: ignore[misc, valid-type]
             return
         self._is_ready = True
         print(f"Apilane API: http://{self._bind_addr_fmt}", flush=True)  # noqa: T201  the answer of the command
+
+
+def held_connections(settings: Settings) -> int:
+    """How many connections a worker holds: as many as set, but never so many that no files are left for databases."""
+    files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if files == resource.RLIM_INFINITY:
+        return settings.connections
+    held = min(settings.connections, max(files // 2, files - FILES_OF_A_DATABASE * settings.open_databases - 100))
+    if held < settings.connections:
+        logger.warning(
+            "Workers hold %d connections instead of %d, as a process may open only %d files (RLIMIT_NOFILE)",
+            *(held, settings.connections, files),
+        )
+    return held
 
 
 def log_config(level: str) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import importlib
 import logging
 import multiprocessing
@@ -12,6 +13,7 @@ import sys
 import threading
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -19,7 +21,7 @@ from apilane.errors import ConfigurationError
 from apilane.settings import Settings
 from apilane.storage.errors import StorageError
 
-__all__ = ["EXPECTED_FAILURES", "RETIRE_SIGNAL", "check", "load"]
+__all__ = ["EXPECTED_FAILURES", "RETIRE_SIGNAL", "check", "load", "preload"]
 
 Application = Callable[[Any, Any, Any], Awaitable[None]]
 
@@ -35,16 +37,33 @@ CHECK_END_S = 5.0
 logger = logging.getLogger("apilane.server")
 
 
-def check(settings: Settings, application: str) -> list[str]:
+def preload(application: str) -> None:
+    """Import the application in the parent, where children are forked from it: they all start 0.6 s sooner.
+
+    The core only: it imports no plugin and no driver and opens nothing. Whatever fails is said by ``check``.
+    """
+    if multiprocessing.get_start_method() != "fork":
+        return
+    gc.disable()  # nothing of this is garbage; saves a tenth of the time
+    with suppress(Exception):
+        importlib.import_module(application)
+    gc.enable()
+    gc.freeze()  # also spares children the copies of pages that a collection would write to
+
+
+def check(settings: Settings, application: str, meanwhile: Callable[[], object] | None = None) -> list[str]:
     """Initialise the instance in a child of its own; the lines to show the operator.
 
     Loads every plugin and driver and opens the control store, so that what is wrong is said before a worker starts.
+    ``meanwhile`` runs here while the child is at work.
     Raises ``ConfigurationError``.
     """
     receiving, sending = multiprocessing.Pipe(duplex=False)
     child = multiprocessing.get_context().Process(target=_check, args=(settings, application, sending), daemon=True)
     child.start()
     sending.close()
+    if meanwhile is not None:
+        meanwhile()
     with receiving:
         try:
             lines, refusal = receiving.recv()
@@ -85,6 +104,9 @@ def load(settings: Settings, application: str, parent: int) -> Application:
     except EXPECTED_FAILURES as error:
         logger.error("%s", error)  # noqa: TRY400  the text is for the operator, who can do nothing with a traceback
         sys.exit(1)
+    # What is there now stays. Without this a full collection takes 100 ms: p99 of Post at 32 connections was 113 ms.
+    gc.collect()
+    gc.freeze()
     signal.signal(RETIRE_SIGNAL, worker.retire)
     return worker
 

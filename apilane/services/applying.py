@@ -223,8 +223,7 @@ class _Change:
                 f"The tables of application {_title(self._plan.after)} are at version {found}, its definition at "
                 f"{self._before}: the control store is older than the database. Restore the two that belong together."
             )
-        if self._before:
-            report = await _told(report, migration, tables)
+        report = await _told(report, migration, tables) if self._before else _silent
         version = await self._begin(store)
         cipher = Cipher(self._secrets.encryption_key)
         await tables.change(migration, ddl, version, cipher=cipher, new=not self._before, report=report)

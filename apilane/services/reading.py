@@ -6,7 +6,6 @@ the latter into an answer (``apilane.services.failures``).
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 
 from msgspec import Struct
@@ -17,14 +16,15 @@ from apilane.model.filter import parse_filter
 from apilane.runtime.access import Access
 from apilane.runtime.application import EntityRuntime
 from apilane.security.identity import Actor
-from apilane.sql.filter import bind_filter
+from apilane.sql.filter import FilterShape, LeafShape, bind_filter
 from apilane.sql.select import ReadShape
 
 __all__ = ["Page", "PageQuery", "get_by_id", "get_page"]
 
 PAGE_SIZE_MAX = 1000
-COMPILED_AT_ONCE_MAX = 16
-"""Values of a filter that is compiled on the event loop, 5 ms at the most."""
+CONDITIONS_AT_ONCE_MAX = 16
+VALUES_AT_ONCE_MAX = 128
+"""Of a filter that is compiled on the event loop, some 2 ms; 500 conditions take 0.1 s."""
 
 
 class PageQuery(Struct, frozen=True, kw_only=True):
@@ -74,6 +74,15 @@ def _order(entity: EntityRuntime, sort: tuple[SortKey, ...] | None) -> tuple[Sor
     return entity.entity.default_order if sort is None else sort
 
 
+def _is_long(shape: FilterShape | None, values: int) -> bool:
+    return values > VALUES_AT_ONCE_MAX or (shape is not None and _conditions(shape) > CONDITIONS_AT_ONCE_MAX)
+
+
+def _conditions(shape: FilterShape) -> int:
+    """How many; a list of numbers is one."""
+    return 1 if isinstance(shape, LeafShape) else sum(map(_conditions, shape.items))
+
+
 async def get_page(entity: EntityRuntime, actor: Actor, access: Access, query: PageQuery) -> Page:
     """One page of the records that match, in a stable order; with the total when asked for."""
     node = parse_filter(query.filter, entity.entity, access.readable) if query.filter else None
@@ -86,16 +95,14 @@ async def get_page(entity: EntityRuntime, actor: Actor, access: Access, query: P
     values = dict(reach.values)
     for position, value in enumerate(bound):
         values[f"f{position}"] = value
-    total = None
     read = ReadShape(columns, reach.restrictions, shape, order, True)
-    if len(bound) > COMPILED_AT_ONCE_MAX:  # 500 conditions take 0.1 s to compile: beside the loop, not on it
-        await asyncio.to_thread(entity.read, read)
-        if query.get_total:
-            await asyncio.to_thread(entity.count, reach.restrictions, shape)
+    is_long = len(bound) > CONDITIONS_AT_ONCE_MAX and _is_long(shape, len(bound))
+    total = None
     if query.get_total:
-        count = entity.count(reach.restrictions, shape)
+        counted = reach.restrictions, shape
+        count = await entity.count.beside(*counted) if is_long else entity.count(*counted)
         total = (await entity.session.fetch(count, count.parameters(values)))[0][0]
     values["limit"], values["offset"] = query.window()
-    statement = entity.read(read)
+    statement = await entity.read.beside(read) if is_long else entity.read(read)
     rows = await entity.session.fetch(statement, statement.parameters(values))
     return Page(entity.maker(columns)(rows), total)

@@ -45,6 +45,7 @@ class ApplicationTables:
     def __init__(self, driver: Driver, address: str) -> None:
         self._dialect = driver.dialect
         self._session = driver.session(address)
+        self._transactional = driver.features.transactional_ddl
         self._file = Path(address) if driver.features.embedded else None
 
     async def version(self) -> int:
@@ -71,9 +72,7 @@ class ApplicationTables:
         def unit() -> Unit[None]:
             if not new:
                 report("Checking the records", 0, 0)
-                found = yield from survey(migration, self._dialect, cipher, counts=False)
-                if found.misfits:
-                    raise RecordsDoNotFit(found.misfits)
+                yield from self._refuse_misfits(migration, cipher)
             for number, text in enumerate(ddl, 1):
                 report(" ".join(text.split()), number, len(ddl))
                 yield Step(Statement(text, writes=True))
@@ -85,6 +84,16 @@ class ApplicationTables:
             report("Checking references and writing to disk", 0, 0)
 
         await self._session.alter(unit)
+
+    def _refuse_misfits(self, migration: Migration, cipher: Cipher) -> Unit[None]:
+        try:
+            found = yield from survey(migration, self._dialect, cipher, counts=False)
+        except MissingObject:
+            if self._transactional:
+                raise
+            return  # this change stopped half-way before; its records were looked at then
+        if found.misfits:
+            raise RecordsDoNotFit(found.misfits)
 
     async def survey(self, migration: Migration, cipher: Cipher) -> Survey:
         """What the change concerns and which records do not fit it, as of now; changes nothing."""

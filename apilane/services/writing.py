@@ -6,8 +6,9 @@ Array bodies are one transaction (B-W6). Units are built from ``*_steps`` genera
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from time import monotonic
+from typing import TypeVar
 
 from msgspec import Struct
 
@@ -30,6 +31,8 @@ from apilane.storage.errors import ForeignKeyViolation
 from apilane.storage.protocol import Result, Step
 
 __all__ = ["Change", "delete", "delete_steps", "insert_steps", "parse_ids", "post", "put", "update_steps"]
+
+T = TypeVar("T")
 
 IDS_PER_STATEMENT = 64
 RECORDS_MAX = 100_000
@@ -58,16 +61,20 @@ def _records(body: object, entity: EntityRuntime) -> Iterator[dict[str, object]]
         raise ApilaneError(Code.ERROR, entity=entity.name)
 
 
-async def _paced(body: object, entity: EntityRuntime) -> AsyncIterator[dict[str, object]]:
-    """The records of a body, letting other requests in between; ERROR beyond ``RECORDS_MAX``."""
+async def _each(body: object, entity: EntityRuntime, read: Callable[[Mapping[str, object]], T]) -> list[T]:
+    """What ``read`` makes of each record, other requests let in between; ERROR beyond ``RECORDS_MAX``."""
+    if type(body) is dict:
+        return [read(body)]
     turn_ends = monotonic() + TURN_S
-    for position, record in enumerate(_records(body, entity)):
-        if position >= RECORDS_MAX:
+    made: list[T] = []
+    for record in _records(body, entity):
+        if len(made) >= RECORDS_MAX:
             raise ApilaneError(Code.ERROR, f"At most {RECORDS_MAX} records in one call", entity=entity.name)
-        yield record
+        made.append(read(record))
         if monotonic() > turn_ends:
             await asyncio.sleep(0)
             turn_ends = monotonic() + TURN_S
+    return made
 
 
 def _by_lower_name(record: Mapping[str, object]) -> dict[str, object]:
@@ -112,9 +119,11 @@ def _new_row(
         row["Owner"] = actor.user_id
     if access.tenant_column is not None:
         row[access.tenant_column] = actor.tenant
+    inputs = entity.inputs
     for name in access.properties:
-        value = entity.readers[name](given.get(name.lower()))
-        row[name] = entity.encode(entity.properties[name.lower()], value)
+        key, read, store = inputs[name]
+        value = read(given.get(key))
+        row[name] = value if store is None or value is None else store(value)
     return row
 
 
@@ -126,7 +135,7 @@ async def post(entity: EntityRuntime, actor: Actor, access: Access, body: object
     if not access.properties:
         raise ApilaneError(Code.NO_PROPERTIES_PROVIDED, entity=entity.name)
     now = now_ms()
-    rows = [_new_row(entity, access, actor, record, now) async for record in _paced(body, entity)]
+    rows = await _each(body, entity, lambda record: _new_row(entity, access, actor, record, now))
     if not rows:
         return []
     statement = entity.statement(insert_row, tuple(rows[0]))
@@ -159,16 +168,23 @@ def record_id(value: object) -> int:
 
 def _change(entity: EntityRuntime, access: Access, record: Mapping[str, object]) -> Change:
     given = _by_lower_name(record)
-    present = [name for name in access.properties if name.lower() in given]
+    inputs = entity.inputs
+    present = [name for name in access.properties if inputs[name][0] in given]
     if not present:
         raise ApilaneError(Code.NO_PROPERTIES_PROVIDED, entity=entity.name)
     identifier = record_id(given.get("id"))
     if not identifier:
         raise ApilaneError(Code.NO_ID_PROVIDED, entity=entity.name)
-    values: dict[str, Value] = {name: entity.readers[name](given[name.lower()]) for name in present}
-    if is_users(entity):
-        return Change(identifier, values)  # encoded by ``_complete_users``
-    return Change(identifier, {name: entity.encode(entity.properties[name.lower()], values[name]) for name in present})
+    values: dict[str, Value] = {}
+    for name in present:
+        key, read, _ = inputs[name]
+        values[name] = read(given[key])
+    if not is_users(entity):  # else encoded by ``_complete_users``
+        for name, value in values.items():
+            store = inputs[name][2]
+            if store is not None and value is not None:
+                values[name] = store(value)
+    return Change(identifier, values)
 
 
 async def _complete_users(entity: EntityRuntime, changes: Sequence[Change], passwords: Passwords) -> list[Change]:
@@ -188,10 +204,11 @@ def update_steps(
     entity: EntityRuntime, changes: Sequence[Change], reach: RecordFilter, user_id: int | None
 ) -> Generator[Step, Result, int]:
     """Within a unit: apply changes to records within reach, snapshots first; how many records matched."""
-    columns = snapshot_columns(entity)
+    is_tracked = entity.entity.change_tracking
+    columns = snapshot_columns(entity) if is_tracked else ()
     matched = 0
     for change in changes:
-        if entity.entity.change_tracking:
+        if is_tracked:
             select = entity.statement(select_by_ids, columns, 1, reach.restrictions)
             rows = (yield Step(select, select.parameters({"id0": change.id, **reach.values}))).rows
             if not rows:
@@ -232,7 +249,7 @@ async def put(entity: EntityRuntime, actor: Actor, access: Access, body: object 
     if body is None:
         raise ApilaneError(Code.EMPTY_BODY, entity=entity.name)
     _check_writable(entity, Action.put)
-    changes = [_change(entity, access, record) async for record in _paced(body, entity)]
+    changes = await _each(body, entity, lambda record: _change(entity, access, record))
     reach = access.records(actor)
     if reach is None or not changes:
         return 0

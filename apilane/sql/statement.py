@@ -5,7 +5,8 @@ Pure. Texts come from SQLAlchemy Core; a statement is compiled once per shape an
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from operator import itemgetter
 from typing import Any, cast
 
 from sqlalchemy.engine.interfaces import Dialect as SQLAlchemyDialect
@@ -25,20 +26,29 @@ class Statement:
     keep what it learns about a shape (prepared handle, "too slow for the loop") in ``notes``.
     """
 
-    __slots__ = ("notes", "order", "text", "writes")
+    __slots__ = ("notes", "order", "parameters", "text", "writes")
+
+    parameters: Callable[[Mapping[str, Value]], tuple[Value, ...]]
+    """Values by name, put in the order of the text. KeyError when one is missing."""
 
     def __init__(self, text: str, order: tuple[str, ...] = (), *, writes: bool = False) -> None:
         self.text = text
         self.order = order
         self.writes = writes
         self.notes: Any = None
-
-    def parameters(self, values: Mapping[str, Value]) -> tuple[Value, ...]:
-        """``values`` by name, put in the order of the text. KeyError when one is missing."""
-        return tuple([values[name] for name in self.order])
+        self.parameters = _picker(order)
 
     def __repr__(self) -> str:
         return f"Statement({self.text!r})"
+
+
+def _picker(order: tuple[str, ...]) -> Callable[[Mapping[str, Value]], tuple[Value, ...]]:
+    if len(order) > 1:
+        return itemgetter(*order)  # in C; a single value it would give without a tuple
+    if not order:
+        return lambda _values: ()
+    (name,) = order
+    return lambda values: (values[name],)
 
 
 def compile_statement(element: ClauseElement, dialect: SQLAlchemyDialect, *, writes: bool = False) -> Statement:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 from binascii import a2b_qp
 from collections.abc import Awaitable, Callable, MutableMapping
@@ -10,37 +9,23 @@ from functools import lru_cache
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
-from apilane.errors import ApilaneError, Code, RateLimitedError
+from apilane.errors import RateLimitedError
 from apilane.model.definition import RateLimit
 from apilane.model.json import MalformedJson, decode_json
 from apilane.runtime.application import ApplicationRuntime
 from apilane.security.identity import ANONYMOUS, Actor
 from apilane.security.networks import network_of
-from apilane.settings import Settings
+from apilane.security.signatures import SignatureHeaders
+from apilane.web.bodies import Bodies, Receive
 
-__all__ = ["BrokenBody", "Call", "Receive", "Scope", "Send", "parse_query"]
+__all__ = ["Call", "Receive", "Scope", "Send", "parse_query"]
 
 Scope = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 INT32 = range(-(2**31), 2**31)
 INT64 = range(-(2**63), 2**63)
 _NUMBER_LENGTH_MAX = 40
-
-
-class BodyTooLarge(ApilaneError):
-    """Over the limit: answered as ERROR, and the connection is closed (errors.md section 1.4)."""
-
-    def __init__(self) -> None:
-        super().__init__(Code.ERROR)
-
-
-class BrokenBody(ApilaneError):
-    """Never arrived whole: malformed, too slow, or its client went away. The connection is closed."""
-
-    def __init__(self) -> None:
-        super().__init__(Code.ERROR, "The request body did not arrive")
 
 
 _incomplete_escape = re.compile(rb"%(?![0-9a-fA-F]{2})").search
@@ -86,11 +71,10 @@ class Call:
 
     __slots__ = (
         "_addresses",
+        "_bodies",
         "_body",
-        "_limit",
         "_receive",
         "_scope",
-        "_timeout_s",
         "actor",
         "application",
         "entity_name",
@@ -98,21 +82,22 @@ class Call:
         "is_counted",
         "method",
         "query",
+        "signature",
     )
 
     application: ApplicationRuntime
 
-    def __init__(self, scope: Scope, receive: Receive, settings: Settings, addresses: Callable[[Scope], str]) -> None:
+    def __init__(self, scope: Scope, receive: Receive, bodies: Bodies, addresses: Callable[[Scope], str]) -> None:
         self._scope = scope
         self._receive = receive
-        self._limit = settings.json_body_max_bytes
-        self._timeout_s = settings.body_timeout_s
+        self._bodies = bodies
         self._addresses = addresses
         self._body: bytes | None = None
         self.method: str = scope["method"]
         self.headers: dict[bytes, bytes] = dict(scope["headers"])
         query: bytes = scope["query_string"]
         self.query: dict[str, str] = parse_query(query) if query else {}
+        self.signature: SignatureHeaders | None = None
         self.actor: Actor = ANONYMOUS
         self.is_counted = False
         """Tried again after its uses were counted."""
@@ -178,35 +163,18 @@ class Call:
         return self.query.get(name, "").strip().lower() == "true"
 
     async def body(self) -> bytes:
-        """The raw body, read once. ``ApilaneError`` ERROR when it is over the limit."""
+        """The raw body, read once. ``ApilaneError`` when it is over a limit or does not arrive (``Bodies``)."""
         if self._body is None:
-            self._body = await self._read()
+            self._body = await self._bodies.read(self.headers, self._receive) if self._has_body() else b""
         return self._body
 
-    async def _read(self) -> bytes:
-        try:
-            async with asyncio.timeout(self._timeout_s):
-                return await self._receive_all()
-        except TimeoutError:
-            raise BrokenBody from None
-
-    async def _receive_all(self) -> bytes:
-        declared = self.headers.get(b"content-length", b"")
-        if declared.isdigit() and int(declared[:20]) > self._limit:
-            raise BodyTooLarge
-        parts = []
-        size = 0
-        while True:
-            message = await self._receive()
-            if message["type"] != "http.request":
-                raise BrokenBody
-            part: bytes = message.get("body", b"")
-            size += len(part)
-            if size > self._limit:
-                raise BodyTooLarge
-            parts.append(part)
-            if not message.get("more_body"):
-                return parts[0] if len(parts) == 1 else b"".join(parts)
+    def _has_body(self) -> bool:
+        """In HTTP/1 a header announces it (RFC 9112, 6.3); asking the server and its clock costs a signed GET 12 us."""
+        headers = self.headers
+        if b"content-length" in headers or b"transfer-encoding" in headers:
+            return True
+        version: str = self._scope.get("http_version", "")
+        return not version.startswith("1")
 
     async def json(self) -> object | None:
         """The decoded body; None when it is missing, empty, ``null`` or not JSON (wire-api.md section 1.1)."""

@@ -24,7 +24,7 @@ async def _granted(call: Call, action: Action) -> tuple[EntityRuntime, Access]:
     call.entity_name = entity.name
     access = call.application.access(entity, action, call.actor)
     if access.limit is not None:
-        await call.count(entity.name, action.value, access.limit)
+        await call.count(entity.name, action, access.limit)
     return entity, access
 
 
@@ -37,12 +37,13 @@ async def get_by_id(call: Call) -> Reply:
 
 async def get_page(call: Call) -> Reply:
     entity, access = await _granted(call, Action.get)
+    asked = call.query.get
     query = reading.PageQuery(
         page_index=call.integer("pageindex", 1),
         page_size=call.integer("pagesize", 20),
-        filter=call.text("filter"),
-        sort=call.text("sort"),
-        properties=call.text("properties"),
+        filter=asked("filter"),
+        sort=asked("sort"),
+        properties=asked("properties"),
         get_total=call.boolean("gettotal"),
     )
     page = await reading.get_page(entity, call.actor, access, query)

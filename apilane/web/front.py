@@ -20,6 +20,7 @@ from apilane.security.tokens import bearer_token
 from apilane.services.failures import wire_error
 from apilane.storage.errors import MissingObject, StatementTimeout, StorageError, Unavailable
 from apilane.web.addresses import client_addresses
+from apilane.web.bodies import Bodies
 from apilane.web.call import Call, Receive, Scope, Send
 from apilane.web.reply import Reply, error_reply, preflight, send_reply
 
@@ -66,6 +67,7 @@ class Front:
         self._behind = behind
         self._paths = paths
         self._client_address = client_addresses(instance.settings.trusted_proxies)
+        self._bodies = Bodies(instance.settings)
         authenticators = instance.hooks.authenticators
         self._signed = tuple(a for a in authenticators if a.scheme == "signature")
         self._unsigned = tuple(a for a in authenticators if a.scheme != "signature")
@@ -137,7 +139,7 @@ class Front:
         action = route.actions.get(method)
         if action is None:
             return _refuse_method(route, method, scope)
-        call = Call(scope, receive, self._instance.settings, self._client_address)
+        call = Call(scope, receive, self._bodies, self._client_address)
         call.entity_name = route.entity
         try:
             try:
@@ -179,7 +181,7 @@ class Front:
         call.application = application
         application.is_used = True
         if is_signed:
-            check_signature_headers(call.headers)
+            call.signature = check_signature_headers(call.headers)
         if b"x-client-id" in call.headers:
             call.actor = await self._owner(call)
             if call.actor.owner is not None:

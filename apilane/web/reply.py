@@ -5,7 +5,8 @@ from __future__ import annotations
 from msgspec import Struct
 
 from apilane.errors import ApilaneError, RateLimitedError
-from apilane.web.call import BodyTooLarge, BrokenBody, Send
+from apilane.web.bodies import BodyTooLarge, BrokenBody, NoRoomForBody
+from apilane.web.call import Send
 
 __all__ = ["JSON", "NO_CONTENT", "Reply", "error_reply", "send_reply"]
 
@@ -37,7 +38,7 @@ async def send_reply(send: Send, reply: Reply) -> None:
 def error_reply(error: ApilaneError) -> Reply:
     """The standard body of an error with its status."""
     headers: tuple[tuple[bytes, bytes], ...] = ()
-    if isinstance(error, (BodyTooLarge, BrokenBody)):
+    if isinstance(error, (BodyTooLarge, BrokenBody, NoRoomForBody)):
         headers = ((b"connection", b"close"),)
     elif isinstance(error, RateLimitedError):
         headers = ((b"retry-after", b"%d" % error.retry_after_s),)

@@ -1,0 +1,129 @@
+"""What ``apilane doctor`` looks at: the data folder, the control store, the database of every application.
+
+Looks only: nothing is made, changed or repaired, and a database that does not answer keeps no other from being looked
+at. What a database can tell is its driver's business (``Session.diagnose``).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import stat
+from collections.abc import AsyncIterator, Mapping, Sequence
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from apilane.control.first_use import control_address
+from apilane.control.records import StoredApplication
+from apilane.control.store import ControlStore
+from apilane.errors import ConfigurationError
+from apilane.services.applying import application_address
+from apilane.settings import Settings
+from apilane.storage.errors import StorageError, Unavailable
+from apilane.storage.protocol import Driver, Finding
+
+__all__ = ["Look", "examine", "look_at_database"]
+
+PATIENCE_S: Final = 30.0
+"""For one database; a big file takes its time."""
+
+
+class Look(NamedTuple):
+    """What was looked at, and what was found there."""
+
+    place: str
+    finding: Finding
+
+
+async def examine(settings: Settings, drivers: Mapping[str, Driver]) -> AsyncIterator[Look]:
+    """Everything of an instance, in the order in which it is needed. Ends early where nothing further can be known."""
+    for finding in _folder(settings.data_dir):
+        yield Look(f"data folder {settings.data_dir}", finding)
+    place = f"control store ({settings.control_provider})"
+    address = control_address(settings)
+    if settings.control_url is None and _is_missing(address):
+        yield Look(place, Finding("not made yet; the first command on the data folder makes it"))
+        return
+    async for look in look_at_database(place, settings.control_provider, address, drivers):
+        yield look
+        if look.finding.serious:
+            return
+    if not await ControlStore.exists(settings, drivers):
+        yield Look(place, Finding("holds no instance yet; the first command makes it"))
+        return
+    try:
+        store = await ControlStore.open(settings, drivers)
+    except ConfigurationError as error:
+        yield Look(place, Finding(str(error), "Put right what it says.", serious=True))
+        return
+    try:
+        async for look in _applications(store, settings, drivers):
+            yield look
+    finally:
+        await store.close()
+
+
+def _is_missing(file: str) -> bool:
+    return not Path(file).exists()
+
+
+def _folder(path: Path) -> list[Finding]:
+    if not path.is_dir():
+        return [Finding("not made yet; the first command that needs it makes it")]
+    if not os.access(path, os.R_OK | os.W_OK | os.X_OK):
+        return [Finding("cannot be written by this user", "Change its owner, or name another by --data-dir.", True)]
+    files = [file for file in (path, path / "master.key", path / "control.db") if file.exists()]
+    modes = [(file, stat.S_IMODE(file.stat().st_mode)) for file in files]
+    findings = [
+        Finding(f"{file.name} has mode {mode:04o}", f"Keep others out: chmod go= {file}")
+        for file, mode in modes
+        if mode & 0o077
+    ]
+    return findings or [Finding("can be used, by its owner alone")]
+
+
+async def _applications(store: ControlStore, settings: Settings, drivers: Mapping[str, Driver]) -> AsyncIterator[Look]:
+    pending = set(await store.pending_tokens())
+    for named in await store.applications():
+        place = f"application {named.name} ({named.token})"
+        if named.token in pending:
+            yield Look(place, Finding("has a change under way", "If nobody is at it, the next start or apply ends it."))
+        stored = await store.application(named.token)
+        if stored is None:
+            continue  # gone since
+        async for look in _application(place, stored, settings, drivers):
+            yield look
+
+
+async def _application(
+    place: str, stored: StoredApplication, settings: Settings, drivers: Mapping[str, Driver]
+) -> AsyncIterator[Look]:
+    definition = stored.definition
+    address = application_address(settings, definition, stored.secrets)
+    driver = drivers.get(definition.storage_provider)
+    if driver is not None and driver.features.embedded and _is_missing(address):
+        yield Look(place, Finding(f"{address} is missing", "Restore it from a backup.", serious=True))
+        return
+    async for look in look_at_database(place, definition.storage_provider, address, drivers):
+        yield look
+
+
+async def look_at_database(
+    place: str, provider: str, address: str, drivers: Mapping[str, Driver]
+) -> AsyncIterator[Look]:
+    """What one database tells; a failure is a finding too."""
+    try:
+        session = drivers[provider].session(address)
+    except (ConfigurationError, StorageError) as error:
+        yield Look(place, Finding(str(error), "Put right what it says.", serious=True))
+        return
+    try:
+        findings: Sequence[Finding] = await asyncio.wait_for(session.diagnose(), PATIENCE_S)
+    except TimeoutError:
+        findings = [Finding(f"did not answer within {PATIENCE_S:.0f} s", "Look at the server and its load.", True)]
+    except Unavailable as error:
+        findings = [Finding(str(error), "Without it the application answers SERVICE_UNAVAILABLE.", serious=True)]
+    except StorageError as error:
+        findings = [Finding(str(error), "Put right what the database says.", serious=True)]
+    for finding in findings:
+        yield Look(place, finding)

@@ -1,0 +1,87 @@
+"""Request bodies: read whole, under limits of size, of time, and of memory for all that arrive at the same time."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from typing import Any
+
+from apilane.errors import ApilaneError, Code
+from apilane.settings import Settings
+
+__all__ = ["Bodies", "BodyTooLarge", "BrokenBody", "NoRoomForBody", "Receive"]
+
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+
+
+class BodyTooLarge(ApilaneError):
+    """Over the limit: answered as ERROR, and the connection is closed (errors.md section 1.4)."""
+
+    def __init__(self) -> None:
+        super().__init__(Code.ERROR)
+
+
+class BrokenBody(ApilaneError):
+    """Never arrived whole: malformed, too slow, or its client went away. The connection is closed."""
+
+    def __init__(self) -> None:
+        super().__init__(Code.ERROR, "The request body did not arrive")
+
+
+class NoRoomForBody(ApilaneError):
+    """Bodies that arrive fill the memory they may take. The connection is closed."""
+
+    def __init__(self) -> None:
+        super().__init__(Code.SERVICE_UNAVAILABLE)
+
+
+class Bodies:
+    """The bodies of one process; ``arriving_bytes``: how much of them has arrived and is not whole yet.
+
+    A body that arrives in one message, as nearly all do, is not counted.
+    """
+
+    __slots__ = ("_arriving_max_bytes", "_max_bytes", "_timeout_s", "arriving_bytes")
+
+    def __init__(self, settings: Settings) -> None:
+        self._max_bytes = settings.json_body_max_bytes
+        self._timeout_s = settings.body_timeout_s
+        self._arriving_max_bytes = settings.bodies_max_bytes
+        self.arriving_bytes = 0
+
+    async def read(self, headers: Mapping[bytes, bytes], receive: Receive) -> bytes:
+        """The whole body. Raises ``BodyTooLarge``, ``BrokenBody`` or ``NoRoomForBody``."""
+        declared = headers.get(b"content-length", b"")
+        if declared.isdigit() and int(declared[:20]) > self._max_bytes:
+            raise BodyTooLarge
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                message = await receive()
+                if message["type"] == "http.request" and not message.get("more_body"):
+                    body: bytes = message.get("body", b"")
+                    if len(body) > self._max_bytes:
+                        raise BodyTooLarge
+                    return body
+                return await self._read_parts(message, receive)
+        except TimeoutError:
+            raise BrokenBody from None
+
+    async def _read_parts(self, message: MutableMapping[str, Any], receive: Receive) -> bytes:
+        """One buffer, not a list: of parts of two bytes a list takes over 20 times the memory of the body."""
+        buffer = bytearray()
+        try:
+            while True:
+                if message["type"] != "http.request":
+                    raise BrokenBody
+                part: bytes = message.get("body", b"")
+                if len(buffer) + len(part) > self._max_bytes:
+                    raise BodyTooLarge
+                if self.arriving_bytes + len(part) > self._arriving_max_bytes:
+                    raise NoRoomForBody
+                self.arriving_bytes += len(part)
+                buffer += part
+                if not message.get("more_body"):
+                    return bytes(buffer)
+                message = await receive()
+        finally:
+            self.arriving_bytes -= len(buffer)
