@@ -34,7 +34,7 @@ _UNAVAILABLE: Final[dict[type[apsw.Error], str]] = {
     apsw.BusyError: "is locked by another program",
     apsw.LockedError: "is locked",
     apsw.FullError: "cannot grow: the disk, or the size allowed for the file, is full; free some space",
-    apsw.IOError: "cannot be read or written; look at the disk and the system's log",
+    apsw.IOError: "cannot be read or written; is the disk full? See the system's log",
     apsw.ReadOnlyError: "is read-only; let the server's user write the file and its folder",
     apsw.CantOpenError: "cannot be opened",
     apsw.PermissionsError: "cannot be opened: permission denied",
@@ -92,7 +92,7 @@ def _folder_hint(error: BaseException, path: str) -> str:
     folder = Path(path).parent
     if not folder.is_dir():
         return f": the folder {folder} does not exist"
-    return ": is it a folder, or may the server's user not read and write it and its folder?"
+    return ": is it a folder, may the server's user not read and write it and its folder, or are too many files open?"
 
 
 def _constraint(error: apsw.ConstraintError) -> StorageError:

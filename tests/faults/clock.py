@@ -1,0 +1,47 @@
+"""A clock that a test can set, for the processes of one server: an offset in a file, added to what ``time`` says.
+
+Only the wall clock moves, as on a machine whose time is corrected; ``time.monotonic`` goes on.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+import time
+from pathlib import Path
+
+import pytest
+
+__all__ = ["DAY_S", "Clock"]
+
+DAY_S = 86_400
+FILE_VARIABLE = "TEST_CLOCK_FILE"
+SITE = f"""
+import mmap, os, struct, time
+with open(os.environ["{FILE_VARIABLE}"], "rb") as file:
+    offset = mmap.mmap(file.fileno(), 8, access=mmap.ACCESS_READ)
+real_ns = time.time_ns
+time.time_ns = lambda: real_ns() + struct.unpack("q", offset)[0]
+time.time = lambda: time.time_ns() / 1e9
+"""
+
+
+class Clock:
+    """Made before the server: whatever is started with the environment of this process then has this clock."""
+
+    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self._path = folder / "offset"
+        self._path.write_bytes(bytes(8))
+        (folder / "sitecustomize.py").write_text(SITE)
+        monkeypatch.setenv("PYTHONPATH", str(folder), prepend=os.pathsep)
+        monkeypatch.setenv(FILE_VARIABLE, str(self._path))
+
+    def set(self, offset_s: float) -> None:
+        """So many seconds before or after the real time."""
+        with self._path.open("r+b") as file:
+            file.write(struct.pack("q", int(offset_s * 1e9)))
+
+    def now_ms(self) -> int:
+        """What the server takes the time for, in unix milliseconds."""
+        (offset,) = struct.unpack("q", self._path.read_bytes())
+        return int(time.time_ns() + offset) // 1_000_000
