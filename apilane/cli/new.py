@@ -1,9 +1,10 @@
-"""``apilane new``: a complete small plugin under a name of its own, to be changed."""
+"""``apilane new``: a complete small plugin or driver under a name of its own, to be changed."""
 
 from __future__ import annotations
 
 import importlib.util
 import re
+from collections.abc import Mapping
 from importlib.resources import files
 from pathlib import Path
 
@@ -14,8 +15,8 @@ from apilane.errors import ConfigurationError
 __all__ = ["new"]
 
 # The files lie once in the repository, in contrib/; pyproject.toml puts them into the wheel beside the package's own.
-SHIPPED = Path(str(files("apilane"))) / "templates" / "plugin"
-CHECKOUT = Path(str(files("apilane"))).parent / "contrib" / "template-plugin"
+SHIPPED = Path(str(files("apilane"))) / "templates"
+CHECKOUT = Path(str(files("apilane"))).parent / "contrib"
 SUFFIXES = {".py", ".md", ".toml", ".typed"}
 
 _name = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*").fullmatch
@@ -23,26 +24,66 @@ _name = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*").fullmatch
 
 @click.group()
 def new() -> None:
-    """Make a new plugin from the template that is tested with every release."""
+    """Make a new plugin or driver from the templates that are tested with every release."""
+
+
+_folder_option = click.option(
+    "--folder", type=click.Path(path_type=Path), help="Folder to make. Default: apilane-NAME."
+)
 
 
 @new.command()
 @click.argument("name")
-@click.option("--folder", type=click.Path(path_type=Path), help="Folder to make. Default: apilane-NAME.")
+@_folder_option
 def plugin(name: str, folder: Path | None) -> None:
     """Write a plugin with one availability check, one kind of endpoints and their tests into a new folder.
 
     NAME is lower-case words joined by hyphens, such as opening-hours.
     """
+    name, module = _names(name, "plugin", "opening-hours")
+    replaced = {
+        "apilane_template": module,
+        "apilane-template": f"apilane-{name}",
+        'template = "': f'{name.replace("-", "_")} = "',  # the entry point
+    }
+    _make("plugin", name, folder, replaced)
+
+
+@new.command()
+@click.argument("name")
+@_folder_option
+def driver(name: str, folder: Path | None) -> None:
+    """Write a storage driver that passes the conformance suite into a new folder.
+
+    NAME is lower-case words joined by hyphens, such as cloud-files; manifests then say StorageProvider: CloudFiles.
+    """
+    name, module = _names(name, "driver", "cloud-files")
+    replaced = {
+        "apilane_template_driver": module,
+        "apilane-template-driver": f"apilane-{name}",
+        'template = "': f'{name.replace("-", "_")} = "',  # the entry point
+        "template-driver": name,
+        "Template": "".join(word.capitalize() for word in name.split("-")),
+    }
+    _make("driver", name, folder, replaced)
+
+
+def _names(name: str, what: str, example: str) -> tuple[str, str]:
+    """The name without prefix and the module's; ConfigurationError for one that cannot be."""
     name = name.removeprefix("apilane-")
     if not _name(name):
-        raise ConfigurationError(f"{name!r} is no name for a plugin; use lower-case words such as opening-hours.")
+        raise ConfigurationError(f"{name!r} is no name for a {what}; use lower-case words such as {example}.")
     module = f"apilane_{name.replace('-', '_')}"
     if importlib.util.find_spec(module):
         raise ConfigurationError(f"The module {module} is installed already; choose another name.")
+    return name, module
+
+
+def _make(what: str, name: str, folder: Path | None, replaced: Mapping[str, str]) -> None:
     folder = folder or Path(f"apilane-{name}")
+    template = SHIPPED / what if SHIPPED.is_dir() else CHECKOUT / f"template-{what}"
     try:
-        _copy(SHIPPED if SHIPPED.is_dir() else CHECKOUT, folder, name, module)
+        _copy(template, folder, replaced)
     except FileExistsError:
         raise ConfigurationError(f"{folder} is there already; choose another name or --folder.") from None
     except OSError as error:
@@ -50,19 +91,13 @@ def plugin(name: str, folder: Path | None) -> None:
     click.echo(f"Made {folder}. Next: pip install -e '{folder}[test]' && pytest {folder}")
 
 
-def _copy(template: Path, folder: Path, name: str, module: str) -> None:
-    """The template's files with its name replaced, in their names too."""
-    names = {
-        "apilane_template": module,
-        "apilane-template": f"apilane-{name}",
-        'template = "': f'{name.replace("-", "_")} = "',  # the entry point
-    }
+def _copy(template: Path, folder: Path, replaced: Mapping[str, str]) -> None:
+    """The template's files with its names replaced, in their own names too; longer names first."""
+    names = re.compile("|".join(map(re.escape, sorted(replaced, key=len, reverse=True))))
     folder.mkdir(parents=True)
     for source in sorted(template.rglob("*")):
         if source.suffix in SUFFIXES:
+            target = folder / names.sub(lambda found: replaced[found[0]], str(source.relative_to(template)))
+            target.parent.mkdir(parents=True, exist_ok=True)
             text = source.read_text(encoding="utf-8")
-            target = str(source.relative_to(template))
-            for old, new_name in names.items():
-                text, target = text.replace(old, new_name), target.replace(old, new_name)
-            (folder / target).parent.mkdir(parents=True, exist_ok=True)
-            (folder / target).write_text(text, encoding="utf-8")
+            target.write_text(names.sub(lambda found: replaced[found[0]], text), encoding="utf-8")

@@ -26,7 +26,7 @@ from apilane.sql.statement import Statement, Value
 from apilane.storage.errors import MissingObject, StorageError
 from apilane.storage.protocol import Result, Session, Step
 
-__all__ = ["Admin", "enter", "prepare_data_dir"]
+__all__ = ["Admin", "control_address", "enter", "find_instance", "prepare_data_dir"]
 
 DEFAULT_ADMIN_EMAIL = "admin@localhost"
 PASSWORD_MINIMUM = 12
@@ -37,6 +37,11 @@ class Admin(NamedTuple):
 
     email: str
     password: str
+
+
+def control_address(settings: Settings) -> str:
+    """Where the control store is, for ``Driver.session``."""
+    return settings.control_url or str(settings.data_dir / "control.db")
 
 
 def prepare_data_dir(path: Path) -> None:
@@ -61,12 +66,12 @@ async def enter(
 
     Raises ConfigurationError for a missing or wrong master key and for a control store newer than this program.
     """
-    row = await _instance(session, statements)
+    row = await find_instance(session, statements)
     box = SecretsBox(load_master_key(settings, create=row is None))
     admin = None
     if row is None:
         admin = await _first_use(session, dialect, statements, settings, box)
-        row = await _instance(session, statements)
+        row = await find_instance(session, statements)
         if row is None:
             raise ConfigurationError("The control store has its tables but no instance row. Restore it from a backup.")
     version, check_value = row
@@ -83,7 +88,8 @@ async def enter(
     return box, admin
 
 
-async def _instance(session: Session, statements: ControlStatements) -> tuple[int, str] | None:
+async def find_instance(session: Session, statements: ControlStatements) -> tuple[int, str] | None:
+    """Schema version and key check of the instance in the store; None where there is none yet."""
     try:
         rows: Sequence[tuple[Any, ...]] = await session.fetch(statements.instance)
     except MissingObject:
@@ -121,7 +127,7 @@ async def _first_use(
         await session.alter(unit)
     except StorageError:
         # Another process was first: its tables are why ours could not be made.
-        if await _instance(session, statements) is None:
+        if await find_instance(session, statements) is None:
             raise
         return None
     return admin if settings.admin_password is None else None

@@ -16,7 +16,7 @@ from typing import Any
 import msgspec
 
 from apilane.control.changes import abandon_unit, begin_unit, definition_of, pending_row, publish_unit
-from apilane.control.first_use import Admin, enter, prepare_data_dir
+from apilane.control.first_use import Admin, control_address, enter, find_instance, prepare_data_dir
 from apilane.control.owner_tokens import OwnerTokens
 from apilane.control.records import ApplicationName, AuditRecord, PendingChange, PortalUser, StoredApplication
 from apilane.control.secrets import Secrets, SecretsBox
@@ -58,7 +58,7 @@ class ControlStore:
         """
         prepare_data_dir(settings.data_dir)
         driver = drivers[settings.control_provider]
-        session = driver.session(settings.control_url or str(settings.data_dir / "control.db"))
+        session = driver.session(control_address(settings))
         statements = ControlStatements(driver.dialect)
         try:
             box, admin = await enter(session, driver.dialect, statements, settings)
@@ -70,6 +70,16 @@ class ControlStore:
             await session.close()
             raise
         return cls(driver, session, statements, box, admin)
+
+    @classmethod
+    async def exists(cls, settings: Settings, drivers: Mapping[str, Driver]) -> bool:
+        """Whether there is an instance in the store, which is reachable. Makes nothing. Raises StorageError."""
+        driver = drivers[settings.control_provider]
+        session = driver.session(control_address(settings))
+        try:
+            return await find_instance(session, ControlStatements(driver.dialect)) is not None
+        finally:
+            await session.close()
 
     async def close(self) -> None:
         """Let go of the store's connections."""

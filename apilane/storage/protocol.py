@@ -112,6 +112,8 @@ class Features(Struct, frozen=True, kw_only=True):
     """A unit may read after one of its steps failed."""
     names_foreign_keys: bool = True
     """``ForeignKeyViolation`` carries the columns."""
+    scripts: bool = True
+    """Scripts run with least privileges. Without: ``Unsupported``, and ``Dialect.script_problems`` refuses them."""
 
 
 @runtime_checkable
@@ -129,9 +131,10 @@ class Session(Protocol):
     async def run(self, make_unit: Callable[[], UnitWithScripts[T]], *, single: bool = False, alone: bool = False) -> T:
         """Run a unit in a transaction of its own and return its value once it is durable.
 
-        ``single``: the unit yields at most one step that writes, as its last. ``alone``: no other unit takes part in
-        its transaction, as scripts ask for. Cancelling the caller before the unit began leaves no trace; a unit that
-        has begun is finished or rolled back whole.
+        ``single``: the unit yields at most one step that writes, as its last, and raises nothing once that succeeded:
+        it may be committed with it. ``alone``: no other unit takes part in its transaction, as scripts ask for.
+        Cancelling the caller before the unit began leaves no trace; a unit that has begun is finished or rolled back
+        whole.
         """
         ...
 

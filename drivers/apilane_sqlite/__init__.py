@@ -9,12 +9,13 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from apilane.hookspecs import hookimpl
+from apilane_sqlite.dialect import SQLiteDialect
 from apilane_sqlite.driver import SQLiteDriver
 
 if TYPE_CHECKING:
     from apilane.settings import Settings
 
-__all__ = ["SQLiteDriver", "apilane_register_drivers"]
+__all__ = ["SQLiteDialect", "SQLiteDriver", "apilane_register_drivers"]
 
 
 @hookimpl

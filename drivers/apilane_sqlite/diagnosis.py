@@ -35,7 +35,7 @@ def diagnose(path: str) -> list[Finding]:
             findings.append(Finding(f"{place} cannot be written", "Let the server's user write it.", serious=True))
     connection = apsw.Connection(path, flags=apsw.SQLITE_OPEN_READONLY)
     try:
-        problem = connection.pragma("quick_check(1)")
+        problem = connection.execute("PRAGMA quick_check(1)").get
     finally:
         connection.close()
     whole = problem == "ok"

@@ -66,6 +66,7 @@ def test_the_wheel_carries_the_template(repository: Path, tmp_path: Path) -> Non
     run("apilane", "new", "plugin", "one", "--folder", "here", folder=tmp_path)
     assert files(tmp_path / "shipped") == files(tmp_path / "here")
     assert (site / "apilane/templates/plugin").is_dir()
+    assert (site / "apilane/templates/driver").is_dir()
 
 
 @pytest.mark.parametrize(
@@ -78,3 +79,20 @@ def test_names_that_cannot_be(name: str, reason: str, tmp_path: Path) -> None:
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert (done.returncode, reason in done.stderr, len(done.stderr.splitlines())) == (1, True, 1)
     assert [path.name for path in tmp_path.rglob("*")] == ["apilane-mine"]
+
+
+@pytest.mark.parametrize("name", ["template-driver", "cloud-files"])
+def test_a_driver_installed_and_tested_as_a_stranger(name: str, repository: Path, tmp_path: Path) -> None:
+    """The template driver, and a copy that ``apilane new`` made, install, are listed and pass the suite of drivers."""
+    source = tmp_path / f"apilane-{name}"
+    if name == "template-driver":
+        shutil.copytree(repository / "contrib/template-driver", source, ignore=shutil.ignore_patterns("__pycache__"))
+    else:
+        run("apilane", "new", "driver", name, folder=tmp_path)
+        assert "templatedriver" not in str(files(source)).lower()
+    site = install(source, tmp_path)
+    listed = run("apilane", "drivers", folder=tmp_path, path=site)
+    assert ("CloudFiles" if name == "cloud-files" else "Template") in [line.split()[0] for line in listed.splitlines()]
+    tested = run("pytest", "-q", "-p", "no:cacheprovider", "tests", folder=source, path=site)
+    assert " passed" in tested
+    assert "xfailed" not in tested

@@ -1,0 +1,71 @@
+"""``apilane doctor``: looks at everything an instance needs and says what to do about what is wrong."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import rich_click as click
+
+from apilane.cli.options import common_options, settings_from
+from apilane.dispatch import Hooks, freeze
+from apilane.errors import ConfigurationError
+from apilane.model.plan import read_manifests
+from apilane.plugins import load_plugins
+from apilane.services.diagnosis import Look, examine, look_at_database
+from apilane.settings import Settings
+
+__all__ = ["doctor"]
+
+
+@click.command()
+@click.argument("files", nargs=-1, metavar="[FILE...]", type=click.Path(path_type=Path))
+@common_options
+def doctor(files: tuple[Path, ...], *, config: Path | None, **overrides: Any) -> None:
+    """Look at the data folder, the control store and every application's database; nothing is changed.
+
+    With FILEs: at the databases that these manifests name, before they are applied. Each line begins with ok, look
+    (works, but read the advice) or FAIL. Exit code 1 when something FAILs.
+    """
+    sys.exit(asyncio.run(_doctor(files, settings_from(config, **overrides))))
+
+
+async def _doctor(files: Sequence[Path], settings: Settings) -> int:
+    hooks = freeze(load_plugins(settings), settings)
+    serious = 0
+    try:
+        async for look in _named(files, hooks) if files else examine(settings, hooks.drivers):
+            serious += look.finding.serious
+            _show(look)
+    finally:
+        for driver in hooks.drivers.values():
+            await driver.close()
+    return 1 if serious else 0
+
+
+def _show(look: Look) -> None:
+    text, advice, serious = look.finding
+    level = "FAIL" if serious else "look" if advice else "ok  "
+    sentence = f"{text.rstrip('.')}. {advice}" if advice else text
+    click.echo(f"{level}  {look.place}: {sentence}")
+
+
+async def _named(files: Sequence[Path], hooks: Hooks) -> AsyncIterator[Look]:
+    """What the databases of manifests tell."""
+    for file in files:
+        try:
+            content = file.read_bytes()
+        except OSError as error:
+            raise ConfigurationError(f"{file} cannot be read: {error.strerror or error}.") from None
+        for manifest in read_manifests(content, filename=str(file), environ=os.environ):
+            application = manifest.document.get("Application")
+            address = application.read("ConnectionString") if application is not None else None
+            if application is None or not isinstance(address, str):
+                continue
+            place = f"{file}: {manifest.name or manifest.token}"
+            async for look in look_at_database(place, application.read("StorageProvider"), address, hooks.drivers):
+                yield look

@@ -1,0 +1,29 @@
+"""Running a unit step by step, for drivers that do it in one thread; see ``apilane.storage.pooled`` for the others."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from apilane.storage.protocol import Result, ScriptStep, Step, UnitWithScripts
+
+__all__ = ["drive"]
+
+T = TypeVar("T")
+
+
+def drive(unit: UnitWithScripts[T], execute: Callable[[Step | ScriptStep], Result]) -> T:
+    """The unit's value; what ``execute`` raises is thrown into it. The caller begins, commits and rolls back."""
+    try:
+        step = unit.send(None)  # type: ignore[arg-type]  # how a generator starts
+        while True:
+            try:
+                result = execute(step)
+            except Exception as error:  # the unit knows which it can bear
+                step = unit.throw(error)
+            else:
+                step = unit.send(result)
+    except StopIteration as end:
+        return end.value  # type: ignore[no-any-return]
+    finally:
+        unit.close()

@@ -1,0 +1,57 @@
+"""The errors of ``sqlite3`` as Apilane's family, by code where there is one."""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+from pathlib import Path
+
+from apilane.model.system import HIDDEN_COLUMNS
+from apilane.storage.errors import (
+    ForeignKeyViolation,
+    MissingObject,
+    NotNullViolation,
+    NumberOutOfRange,
+    StatementTimeout,
+    StorageError,
+    Unavailable,
+    UniqueViolation,
+)
+
+__all__ = ["translate"]
+
+_UNAVAILABLE = {"BUSY", "CANTOPEN", "CORRUPT", "FULL", "IOERR", "LOCKED", "NOTADB", "PERM", "READONLY"}
+_shown = {(table, column.name): column.shows for table, columns in HIDDEN_COLUMNS.items() for column in columns}
+_named = re.compile(r"constraint failed: (?!index ')(.+)")
+
+
+def translate(error: BaseException, path: str) -> StorageError:
+    """The error to raise; the caller keeps the original as its cause."""
+    if isinstance(error, OverflowError):
+        return NumberOutOfRange("The number does not fit into 64 bits.")
+    if isinstance(error, UnicodeEncodeError):
+        return StorageError("The text holds half of a surrogate pair, which is no character.")
+    code = str(getattr(error, "sqlite_errorname", "")).removeprefix("SQLITE_")
+    if code.startswith(("CONSTRAINT_UNIQUE", "CONSTRAINT_PRIMARYKEY", "CONSTRAINT_ROWID")):
+        return _of_columns(UniqueViolation, error)
+    if code == "CONSTRAINT_NOTNULL":
+        return _of_columns(NotNullViolation, error)
+    if code in {"CONSTRAINT_FOREIGNKEY", "CONSTRAINT_TRIGGER"}:
+        return ForeignKeyViolation("Foreign key constraint violation")
+    if code == "INTERRUPT":
+        return StatementTimeout("The statement took longer than its time limit.")
+    if code.split("_")[0] in _UNAVAILABLE:
+        folder = Path(path).parent
+        hint = "" if folder.is_dir() else f"; the folder {folder} does not exist"
+        return Unavailable(f"The database {path} cannot be used: {error}{hint}.")
+    if isinstance(error, sqlite3.OperationalError) and re.match("no such (table|column)|table .* has no", str(error)):
+        return MissingObject(str(error))
+    return StorageError(f"SQLite: {error}")
+
+
+def _of_columns(kind: type[StorageError], error: BaseException) -> StorageError:
+    """With the columns the message names; the server's own columns stand for the property they belong to."""
+    found = _named.search(str(error))
+    pairs = [name.partition(".")[::2] for name in found[1].split(", ")] if found else []
+    columns = tuple(_shown.get((table, column), column) for table, column in pairs)
+    return kind(str(error), table=pairs[0][0] if pairs else None, columns=columns)

@@ -1,0 +1,17 @@
+"""The driver under the suite that every driver of Apilane passes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from apilane_template_driver import TemplateDriver
+
+from apilane.testing.conformance import DriverCase, DriverConformance
+
+
+class TestTemplateDriver(DriverConformance):
+    @pytest.fixture
+    def driver_case(self, tmp_path: Path) -> DriverCase:
+        addresses = (str(tmp_path / f"{number}.db") for number in range(1000))
+        return DriverCase(make_driver=TemplateDriver, fresh_address=lambda: next(addresses))
