@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help install packages tools demo test test-slow lint bench
+.PHONY: help install packages tools demo test test-slow matrix lint bench
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -46,15 +46,30 @@ packages:  # Debian packages named in PACKAGES: installed as root, else the line
 demo: install  ## Run a demo application with real data (stays in the foreground)
 	$(BIN)/python docs/examples/atlas/run.py
 
-test: install lint tools  ## Check and test everything, the HTTP tests with one worker and with four
-	$(BIN)/pytest -n 2
+# None of them may be skipped; their servers come as apilane/testing/databases says.
+DRIVERS := --require-drivers=sqlite,mysql,postgresql
+# The HTTP tests that meet a database most, for a short run on each server provider.
+PORTABLE := $(addprefix tests/http/test_,$(addsuffix .py,recorded_calls get write values history tenants sessions authorization_rules))
+
+test: install lint tools  ## Check and test everything, the HTTP tests with several workers and on every driver too
+	$(BIN)/pytest -n 2 $(DRIVERS)
 	APILANE_TEST_WORKERS=4 $(BIN)/pytest -n 2 tests/http
+	for provider in mysql postgresql; do \
+	  APILANE_TEST_PROVIDER=$$provider APILANE_TEST_WORKERS=2 $(BIN)/pytest -n 2 $(DRIVERS) $(PORTABLE); \
+	done
 
-tools:  # What tests and the README's walk call
-	@$(MAKE) --no-print-directory packages PACKAGES="curl"
+tools:  # What tests and the README's walk call; the servers are run by the tests themselves, and not as root
+	@$(MAKE) --no-print-directory packages PACKAGES="curl strace mariadb-server postgresql"
 
-test-slow: install  ## The tests that take minutes: a million records, hundreds of kills
-	$(BIN)/pytest -m slow -n 2
+test-slow: install tools  ## The tests that take minutes: a million records, hundreds of kills, all HTTP tests on every driver
+	$(BIN)/pytest -m slow -n 2 $(DRIVERS)
+	for provider in mysql postgresql; do \
+	  APILANE_TEST_PROVIDER=$$provider $(BIN)/pytest -n 2 $(DRIVERS) tests/http; \
+	done
+
+matrix: install tools  ## Run the conformance suite on every driver and write the docs' support matrix
+	$(BIN)/pytest -n 2 $(DRIVERS) tests/drivers -k conformance --matrix tests/drivers/matrix.json
+	$(BIN)/python docs/generate.py
 
 lint: install  ## Check style, types and generated docs
 	$(BIN)/ruff check .
@@ -62,6 +77,7 @@ lint: install  ## Check style, types and generated docs
 	$(BIN)/mypy
 	$(BIN)/python docs/generate.py --check
 
-bench: install  ## Measure the hot request paths (see benchmarks/)
+bench: install  ## Measure the request paths beside their floors (see benchmarks/); BENCH=--quick for a look
 	@$(MAKE) --no-print-directory packages PACKAGES="wrk"
-	$(BIN)/python benchmarks/run.py
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[bench]'
+	$(BIN)/python benchmarks/run.py $(BENCH)

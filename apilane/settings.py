@@ -87,9 +87,15 @@ class Settings(Struct, frozen=True, kw_only=True):
     ] = "info"
     access_log: Annotated[bool, _help("Log a line for each request.")] = False
     backlog: Annotated[int, Meta(ge=128), _help("Connections that may wait to be accepted.")] = 1024
+    connections: Annotated[
+        Count, _help("Connections a worker holds at the same time, idle ones included; further ones wait.")
+    ] = 4096
     idle_timeout_s: Annotated[
-        int, Meta(ge=1, le=60), _help("Seconds a kept-alive connection may take to send its next request head.")
+        int, Meta(ge=1, le=60), _help("Seconds a connection may take to send its first or its next request head.")
     ] = 30
+    head_max_bytes: Annotated[
+        int, Meta(ge=16_384), _help("Largest request head, request line and headers together.")
+    ] = 131_072
     shutdown_timeout_s: Annotated[Count, _help("Seconds a worker may take to finish its requests when it stops.")] = 5
     argon2_time_cost: Annotated[Count, _help("Passes of the password hash.")] = 2
     argon2_memory_kib: Annotated[int, Meta(ge=8), _help("Memory of one password hash, in KiB.")] = 19456
@@ -121,6 +127,9 @@ class Settings(Struct, frozen=True, kw_only=True):
     ] = 300.0
     body_timeout_s: Annotated[Seconds, _help("Seconds a request body may take to arrive.")] = 60.0
     json_body_max_bytes: Annotated[Count, _help("Largest request body that is read as JSON.")] = 30_000_000
+    bodies_max_bytes: Annotated[
+        Count, _help("Memory of a worker for request bodies that arrive in parts; those beyond it are refused.")
+    ] = 268_435_456
     statement_timeout_s: Annotated[Seconds, _help("Seconds a database statement may run.")] = 20.0
 
     def __repr__(self) -> str:

@@ -1,13 +1,12 @@
-"""The floors: the least a server must do for the same answers, under the same granian on the same core.
+"""The floor on SQLite: the least a server must do for the same answers, and the plain ASGI function that answers them.
 
-``app``: a plain ASGI function with the product's own SQL text, record encoder and pragmas, and no checks at all.
-``litestar_app``: an ordinary Litestar handler around the same calls, which is what a framework costs.
-Both read where the data lies from ``BENCH_DATA_DIR`` and ``BENCH_APP``.
+The product's own SQL text, record encoder and pragmas, and no checks at all: no token, no rule, no limit.
 """
 
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -15,93 +14,147 @@ from typing import Any
 
 import apsw
 import msgspec
-from litestar import Litestar, Request, Response, get, post
 
 from apilane.app import create_instance
 from apilane.model.definition import SortKey
 from apilane.model.filter import parse_filter
+from apilane.model.text import fold
+from apilane.runtime.application import ApplicationRuntime, EntityRuntime
 from apilane.runtime.identities import now_ms
 from apilane.runtime.records import encode
+from apilane.security.passwords import Passwords
+from apilane.security.tokens import new_token, token_hash
+from apilane.services.users import FOLDS
 from apilane.settings import Settings
 from apilane.sql.filter import bind_filter
 from apilane.sql.select import ReadShape
-from apilane.sql.write import insert_row
-from benchmarks.subject import FILTER, PROPERTIES
+from apilane.sql.statement import Statement
+from apilane.sql.write import insert_row, select_where, update_row
+from benchmarks.subject import ENDPOINT_QUERY, FILTER, LEAST_PAGES, PROPERTIES, PUT_PROPERTIES
 
 GROUP = 32
-"""Rows a floor commit holds at the most; the load has as many connections."""
+"""Rows a commit holds at the most; the load has as many connections."""
+
+Receive = Callable[[], Awaitable[dict[str, Any]]]
+
+
+def load_runtime() -> ApplicationRuntime:
+    """The application that ``BENCH_DATA_DIR`` and ``BENCH_APP`` name, for its statements and encoders."""
+
+    async def find() -> ApplicationRuntime:
+        instance = create_instance(Settings(data_dir=Path(os.environ["BENCH_DATA_DIR"])))
+        await instance.open()
+        runtime = await instance.applications.find(os.environ["BENCH_APP"])
+        await instance.close()
+        assert runtime is not None
+        return runtime
+
+    return asyncio.new_event_loop().run_until_complete(find())
+
+
+def page_statements(books: EntityRuntime) -> tuple[Statement, Statement]:
+    """The page of the benchmark and its count."""
+    node = parse_filter(FILTER, books.entity, frozenset(name.lower() for name in PROPERTIES))
+    assert node is not None
+    shape, _ = bind_filter(node, books.dialect)
+    return books.read(ReadShape(("ID", *PROPERTIES), (), shape, (SortKey("Pages"),), True)), books.count((), shape)
 
 
 class Floor:
     """Statements and connections made once; every call is a method of a few lines."""
 
     def __init__(self) -> None:
-        instance = create_instance(Settings(data_dir=Path(os.environ["BENCH_DATA_DIR"])))
-        runtime = asyncio.new_event_loop().run_until_complete(_runtime(instance, os.environ["BENCH_APP"]))
-        books = runtime.entities["books"]
-        columns = ("ID", *PROPERTIES)
-        by_id, self.make = books.by_id(columns, ())
-        node = parse_filter(FILTER, books.entity, {name.lower() for name in PROPERTIES})
-        assert node is not None
-        shape, _ = bind_filter(node, runtime.dialect)
-        page = books.read(ReadShape(columns, (), shape, (SortKey("Pages"),), True))
-        insert = books.statement(insert_row, ("Created", "Owner", *PROPERTIES))
-        self.by_id_sql, self.page_sql, self.insert_sql = by_id.text, page.text, insert.text
-        self.insert_order = insert.order
-        path = runtime.session.path
+        runtime = load_runtime()
+        books, drafts, users, tokens = (runtime.entities[n] for n in ("books", "drafts", "users", "authtokens"))
+        self.runtime = runtime
+        self.by_id, self.make = books.by_id(("ID", *PROPERTIES), ())
+        self.page, self.count = page_statements(books)
+        self.insert = drafts.statement(insert_row, ("Created", "Owner", *PROPERTIES))
+        self.update = books.statement(update_row, tuple(PUT_PROPERTIES), (), None)
+        self.user = users.statement(select_where, ("ID", "Password"), ((FOLDS["Email"], "wanted"),))
+        self.insert_token = tokens.statement(insert_row, ("Token", "Owner", "Created", "H_Token_Hash"))
+        self.endpoint_sql = ENDPOINT_QUERY.replace("{BookID}", "?")
+        self.passwords = Passwords()
+        path = runtime.session.path  # type: ignore[attr-defined]
         self.reader, self.writer = apsw.Connection(path), apsw.Connection(path)
         for connection in (self.reader, self.writer):
             for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
                 connection.execute(f"PRAGMA {pragma}").fetchall()
         self.decode = msgspec.json.Decoder().decode
-        self.waiting: list[tuple[tuple[Any, ...], asyncio.Future[int]]] = []
+        self.waiting: list[tuple[str, tuple[Any, ...], asyncio.Future[int]]] = []
 
-    def get_by_id(self, query: bytes) -> bytes:
-        """``query`` ends in the ID."""
-        record_id = int(query.rpartition(b"=")[2])
-        return encode(self.make(self.reader.execute(self.by_id_sql, (record_id,)).fetchall())[0])
+    def get_by_id(self, record_id: int) -> bytes:
+        return encode(self.make(self.reader.execute(self.by_id.text, (record_id,)).fetchall())[0])
 
-    def get_page(self, query: bytes) -> bytes:
-        rows = self.reader.execute(self.page_sql, (900, 20, 0)).fetchall()
+    def get_page(self) -> bytes:
+        rows = self.reader.execute(self.page.text, (LEAST_PAGES, 20, 0)).fetchall()
         return b'{"Data":' + encode(self.make(rows)) + b"}"
 
+    def get_page_with_total(self) -> bytes:
+        total: Any = self.reader.execute(self.count.text, (LEAST_PAGES,)).fetchall()[0][0]
+        rows = self.reader.execute(self.page.text, (LEAST_PAGES, 20, 0)).fetchall()
+        return b'{"Total":%d,"Data":' % total + encode(self.make(rows)) + b"}"
+
+    def run_endpoint(self, book_id: int) -> bytes:
+        cursor = self.reader.execute(self.endpoint_sql, (book_id,))
+        names = [column[0] for column in cursor.description]
+        return encode([[dict(zip(names, row, strict=True)) for row in cursor.fetchall()]])
+
     async def post(self, body: bytes) -> bytes:
-        """Rows that wait in the same turn of the loop share one commit."""
         record = self.decode(body)
         record.update(Created=now_ms(), Owner=None)
-        values = tuple([record[name] for name in self.insert_order])
+        return b"[%d]" % await self._write(self.insert, record)
+
+    async def put(self, body: bytes) -> bytes:
+        record = self.decode(body)
+        await self._write(self.update, {"id": record["ID"], **{f"new_{name}": record[name] for name in PUT_PROPERTIES}})
+        return b"1"
+
+    async def log_in(self, body: bytes) -> bytes:
+        """The user, the password and a stored token; so much of Login costs anybody something."""
+        sent = self.decode(body)
+        found: Any = self.reader.execute(self.user.text, (fold(sent["Email"]),)).fetchall()
+        ((user_id, hashed),) = found
+        assert (await self.passwords.verify(hashed, sent["Password"])).ok
+        token, runtime = new_token(), self.runtime
+        values = {
+            "Token": runtime.cipher.encrypt(token),
+            "Owner": user_id,
+            "Created": now_ms(),
+            "H_Token_Hash": token_hash(runtime.token_key, token),
+        }
+        await self._write(self.insert_token, values)
+        return json.dumps({"AuthToken": token}).encode()
+
+    def _write(self, statement: Statement, values: dict[str, Any]) -> asyncio.Future[int]:
+        """The new row's ID, once it is committed; rows that wait in the same turn of the loop share one commit."""
         loop = asyncio.get_running_loop()
-        done = loop.create_future()
+        done: asyncio.Future[int] = loop.create_future()
         if not self.waiting:
             loop.call_soon(self._commit)
-        self.waiting.append((values, done))
-        return b"[%d]" % await done
+        self.waiting.append((statement.text, tuple([values[name] for name in statement.order]), done))
+        return done
 
     def _commit(self) -> None:
         group, self.waiting = self.waiting[:GROUP], self.waiting[GROUP:]
         with self.writer:
             ids = []
-            for values, _ in group:
-                self.writer.execute(self.insert_sql, values)
+            for text, values, _ in group:
+                self.writer.execute(text, values)
                 ids.append(self.writer.last_insert_rowid())
-        for (_, done), record_id in zip(group, ids, strict=True):
+        for (_, _, done), record_id in zip(group, ids, strict=True):
             done.set_result(record_id)
         if self.waiting:
             asyncio.get_running_loop().call_soon(self._commit)
 
 
-async def _runtime(instance: Any, token: str) -> Any:
-    await instance.open()
-    runtime = await instance.applications.find(token)
-    await instance.close()
-    return runtime
-
-
-async def _body(receive: Callable[[], Awaitable[dict[str, Any]]]) -> bytes:
+async def read_body(receive: Receive) -> bytes:
+    """The whole body of a request."""
     body = b""
     while True:
         message = await receive()
-        body += message.get("body", b"")
+        part: bytes = message.get("body", b"")
+        body += part
         if not message.get("more_body"):
             return body
 
@@ -116,70 +169,22 @@ def make_app() -> Any:
             message = await receive()
             await send({"type": f"{message['type']}.complete"})
             return
-        path = scope["path"]
+        path, query = scope["path"], scope["query_string"]
         if path == "/api/Data/GetByID":
-            answer = floor.get_by_id(scope["query_string"])
+            answer = floor.get_by_id(int(query.rpartition(b"=")[2]))
         elif path == "/api/Data/Get":
-            answer = floor.get_page(scope["query_string"])
+            answer = floor.get_page_with_total() if query.endswith(b"getTotal=true") else floor.get_page()
         elif path == "/api/Data/Post":
-            answer = await floor.post(await _body(receive))
+            answer = await floor.post(await read_body(receive))
+        elif path == "/api/Data/Put":
+            answer = await floor.put(await read_body(receive))
+        elif path == "/api/Custom/BookByID":
+            answer = floor.run_endpoint(int(query.rpartition(b"=")[2]))
+        elif path == "/api/Account/Login":
+            answer = await floor.log_in(await read_body(receive))
         else:
             answer = b"{}"
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         await send({"type": "http.response.body", "body": answer})
 
     return app
-
-
-def make_litestar_app() -> Any:
-    """The same in ordinary Litestar handlers."""
-
-    floor = Floor()
-
-    def answer(body: bytes) -> Response[bytes]:
-        return Response(body, media_type="application/json; charset=utf-8")
-
-    @get("/api/Data/GetByID")
-    async def by_id(id: int) -> Response[bytes]:
-        return answer(floor.get_by_id(b"=%d" % id))
-
-    @get("/api/Data/Get")
-    async def page() -> Response[bytes]:
-        return answer(floor.get_page(b""))
-
-    @post("/api/Data/Post", status_code=200)
-    async def store(request: Request[Any, Any, Any]) -> Response[bytes]:
-        return answer(await floor.post(await request.body()))
-
-    @get("/health/liveness")
-    async def alive() -> dict[str, str]:
-        return {}
-
-    return Litestar([by_id, page, store, alive], openapi_config=None, logging_config=None)
-
-
-def make_product_app() -> Any:
-    """The product as it is."""
-    from apilane.app import create_app
-
-    return create_app(Settings(data_dir=Path(os.environ["BENCH_DATA_DIR"])))
-
-
-MAKERS = {"floor": make_app, "litestar": make_litestar_app, "product": make_product_app}
-
-
-def serve(name: str, port: int) -> None:
-    """Run one of the three under granian until the process is ended."""
-    from granian import Granian
-    from granian.constants import Interfaces, Loops
-
-    server = Granian(
-        name, address="127.0.0.1", port=port, interface=Interfaces.ASGI, loop=Loops.uvloop, log_enabled=False
-    )
-    server.serve(target_loader=lambda _target: MAKERS[name]())
-
-
-if __name__ == "__main__":
-    import sys
-
-    serve(sys.argv[1], int(sys.argv[2]))

@@ -1,124 +1,124 @@
-"""What is measured: one application, its data, and the three calls, the same for every server under test.
+"""What is measured: one application, its manifest, its records and the targets of its calls; the same for every server.
 
-Source of the rows: generated from a fixed seed; 10,000 books, ten properties.
+Source of the records: made from their number, so every run has the same. Storing them is ``benchmarks.places``.
 """
 
 from __future__ import annotations
 
-import asyncio
 import json
-import random
-from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
-from apilane.app import create_instance
-from apilane.model.definition import Action
-from apilane.model.json import decode_json
-from apilane.model.manifest.capabilities import Capabilities
-from apilane.model.plan import plan, read_manifests
-from apilane.runtime.application import ApplicationRuntime
-from apilane.runtime.instance import Instance
-from apilane.security.identity import Actor
-from apilane.services import accounts, sessions, writing
-from apilane.services.applying import apply_plan
-from apilane.services.attempts import Attempts
-from apilane.settings import Settings
-
-ROWS = 10_000
 PASSWORD = "benchmark-only"
+USERS = 32
+"""Accounts that sign in, in turn: nobody gathers thousands of tokens."""
+ROWS = 1_000
 PROPERTIES = ["Title", "Author", "Pages", "Price", "InPrint", "Released", "Language", "Rating", "Shelf", "Summary"]
+PUT_PROPERTIES = ["Title", "Rating"]
+LANGUAGES = ["English", "Greek", "French", "German"]
+LEAST_PAGES = 900
 
-MANIFEST = {
-    "Apilane": 1,
-    "Application": {"Name": "Benchmark", "AuthTokenExpireMinutes": 100000},
-    "Entities": [
-        {
-            "Name": "Books",
-            "Properties": [
-                {"Name": "Title", "Type": "String", "Required": True, "Maximum": 200},
-                {"Name": "Author", "Type": "String", "Maximum": 100},
-                {"Name": "Pages", "Type": "Number", "Minimum": 0},
-                {"Name": "Price", "Type": "Number", "DecimalPlaces": 2},
-                {"Name": "InPrint", "Type": "Boolean"},
-                {"Name": "Released", "Type": "Date"},
-                {"Name": "Language", "Type": "String", "Maximum": 20},
-                {"Name": "Rating", "Type": "Number", "DecimalPlaces": 1},
-                {"Name": "Shelf", "Type": "Number"},
-                {"Name": "Summary", "Type": "String"},
-            ],
-            "Indexes": [{"Properties": ["Pages"]}],
-        }
-    ],
-    "Security": [
-        {"Entity": "Books", "Role": "AUTHENTICATED", "Action": action, "Properties": PROPERTIES}
-        for action in ("get", "post")
-    ],
-}
-
-FILTER = json.dumps({"Property": "Pages", "Operator": "greaterorequal", "Value": 900})
+FILTER = json.dumps({"Property": "Pages", "Operator": "greaterorequal", "Value": LEAST_PAGES})
 SORT = json.dumps([{"Property": "Pages", "Direction": "ASC"}])
-PAGE_TARGET = f"/api/Data/Get?entity=Books&pageSize=20&filter={quote(FILTER)}&sort={quote(SORT)}"
 BY_ID_TARGET = "/api/Data/GetByID?entity=Books&id="
-POST_TARGET = "/api/Data/Post?entity=Books"
+PAGE_TARGET = f"/api/Data/Get?entity=Books&pageSize=20&filter={quote(FILTER)}&sort={quote(SORT)}"
+TOTAL_TARGET = PAGE_TARGET + "&getTotal=true"
+POST_TARGET = "/api/Data/Post?entity=Drafts"
+PUT_TARGET = "/api/Data/Put?entity=Books"
+LOGIN_TARGET = "/api/Account/Login"
+ENDPOINT_TARGET = "/api/Custom/BookByID?BookID="
+ENDPOINT_QUERY = "SELECT ID, Title, Price FROM Books WHERE ID = {BookID}"
+
+_ENTITY_PROPERTIES = [
+    {"Name": "Title", "Type": "String", "Required": True, "Maximum": 200},
+    {"Name": "Author", "Type": "String", "Maximum": 100},
+    {"Name": "Pages", "Type": "Number", "Minimum": 0},
+    {"Name": "Price", "Type": "Number", "DecimalPlaces": 2},
+    {"Name": "InPrint", "Type": "Boolean"},
+    {"Name": "Released", "Type": "Date"},
+    {"Name": "Language", "Type": "String", "Maximum": 20},
+    {"Name": "Rating", "Type": "Number", "DecimalPlaces": 1},
+    {"Name": "Shelf", "Type": "Number"},
+    {"Name": "Summary", "Type": "String"},
+]
+_UNTRIPPED = {"MaxRequests": 1_000_000, "Per": "Second"}
 
 
-def book(number: int, random_source: random.Random) -> dict[str, object]:
-    """One record as a client would send it."""
+def _rule(entity: str, action: str, properties: list[str]) -> dict[str, Any]:
+    return {
+        "Entity": entity,
+        "Role": "AUTHENTICATED",
+        "Action": action,
+        "Properties": properties,
+        "RateLimit": _UNTRIPPED,
+    }
+
+
+def manifest(provider: str = "SQLite", url: str | None = None) -> dict[str, Any]:
+    """The application with everything on: rules with property lists, a limit nobody reaches, an IP list.
+
+    ``url``: connection string of a provider that has servers. Posts go to an entity of their own, so that reads have
+    the same table from the first call to the last.
+    """
+    place = {"ConnectionString": url.replace("${", "$${")} if url else {}
+    is_sqlite = provider == "SQLite"
+    entities = [
+        {"Name": name, "Properties": _ENTITY_PROPERTIES, "Indexes": [{"Properties": ["Pages"]}]}
+        for name in ("Books", "Drafts")
+    ]
+    endpoint = {"Name": "BookByID", "Query": ENDPOINT_QUERY}
+    rules: list[dict[str, Any]] = [
+        _rule("Books", "get", PROPERTIES),
+        _rule("Books", "put", PUT_PROPERTIES),
+        _rule("Drafts", "post", PROPERTIES),
+    ]
+    if is_sqlite:
+        rules.append({"CustomEndpoint": "BookByID", "Role": "AUTHENTICATED", "RateLimit": _UNTRIPPED})
+    return {
+        "Apilane": 1,
+        "Application": {
+            "Name": "Benchmark",
+            "AuthTokenExpireMinutes": 100_000,
+            "AllowUserRegister": True,
+            "AllowLoginUnconfirmedEmail": True,
+            "StorageProvider": provider,
+            "IPPolicy": {"Logic": "Block", "Addresses": ["203.0.113.7", "198.51.100.0/24", "2001:db8::/32"]},
+            **place,
+        },
+        "Entities": entities,
+        "Security": rules,
+        **({"CustomEndpoints": [endpoint]} if is_sqlite else {}),
+    }
+
+
+def user(number: int) -> dict[str, str]:
+    """One account as it registers."""
+    return {"Email": f"user{number}@example.com", "Username": f"user{number}", "Password": PASSWORD}
+
+
+def book(number: int) -> dict[str, Any]:
+    """One record as a client would send it; ``BOOKS_SQL`` makes the same."""
     return {
         "Title": f"Book number {number}",
-        "Author": f"Author {random_source.randrange(500)}",
-        "Pages": random_source.randrange(50, 1000),
-        "Price": random_source.randrange(100, 9900) / 100,
-        "InPrint": random_source.random() < 0.7,
+        "Author": f"Author {number * 7919 % 500}",
+        "Pages": number * 7919 % 950 + 50,
+        "Price": number * 104729 % 9800 / 100,
+        "InPrint": number % 10 < 7,
         "Released": 1_600_000_000_000 + number * 1000,
-        "Language": random_source.choice(["English", "Greek", "French", "German"]),
-        "Rating": random_source.randrange(10, 50) / 10,
-        "Shelf": random_source.randrange(40),
+        "Language": LANGUAGES[number % 4],
+        "Rating": number % 40 / 10,
+        "Shelf": number % 40,
         "Summary": "A short text about the book. " * 4,
     }
 
 
-async def _apply(instance: Instance) -> ApplicationRuntime:
-    """The application of ``MANIFEST``, made the way ``apilane apply`` makes it."""
-    manifest = read_manifests(json.dumps(MANIFEST), filename="benchmark.json", environ={})[0]
-    capabilities = Capabilities(
-        providers=frozenset({"SQLite"}), embedded=frozenset({"SQLite"}), enforces=frozenset(), plugin_sections={}
-    )
-    made = await apply_plan(
-        plan(manifest, None, capabilities=capabilities),
-        store=instance.store,
-        drivers=instance.drivers,
-        settings=instance.settings,
-        actor="benchmark",
-    )
-    application = await instance.applications.find(made.definition.token)
-    if application is None:
-        raise SystemExit("the benchmark application was not made")
-    return application
-
-
-async def prepare(data_dir: Path) -> tuple[str, str]:
-    """Make the application with its data in ``data_dir``: ``(application token, user token)``."""
-    instance = create_instance(Settings(data_dir=data_dir))
-    await instance.open()
-    try:
-        application = await _apply(instance)
-        operator = Attempts((), application.token, "127.0.0.1")
-        user = {"Email": "bench@example.com", "Username": "bench", "Password": PASSWORD}
-        user_id = await accounts.register(application, user, instance.passwords, operator)
-        credentials = sessions.Credentials(email="bench@example.com", password=PASSWORD)
-        signed_in = await sessions.log_in(application, credentials, instance.passwords, operator)
-        source = random.Random(7)
-        books, actor = application.entities["books"], Actor(user_id=user_id)
-        access = application.access(books, Action.post, actor)
-        for start in range(0, ROWS, 1000):
-            body = json.dumps([book(number, source) for number in range(start, start + 1000)]).encode()
-            await writing.post(books, actor, access, decode_json(body))
-        return application.token, signed_in.token
-    finally:
-        await instance.close()
-
-
-def prepare_now(data_dir: Path) -> tuple[str, str]:
-    """``prepare`` for a plain script."""
-    return asyncio.run(prepare(data_dir))
+BOOKS_SQL = f"""
+INSERT INTO Books (Owner, Created, {", ".join(PROPERTIES)})
+WITH RECURSIVE numbers(n) AS (SELECT ? UNION ALL SELECT n + 1 FROM numbers WHERE n < ?)
+SELECT 1, 1600000000000 + n, 'Book number ' || n, 'Author ' || (n * 7919 % 500), n * 7919 % 950 + 50,
+  n * 104729 % 9800 / 100.0, n % 10 < 7, 1600000000000 + n * 1000,
+  CASE n % 4 WHEN 0 THEN 'English' WHEN 1 THEN 'Greek' WHEN 2 THEN 'French' ELSE 'German' END,
+  n % 40 / 10.0, n % 40, '{"A short text about the book. " * 4}'
+FROM numbers
+"""
+"""SQLite only: the books from one number to another, five million of them in half a minute."""

@@ -62,9 +62,15 @@ class ServerAddress(Struct, frozen=True, kw_only=True):
 
 
 def parse_address(
-    text: str, *, provider: str, schemes: Collection[str], default_port: int, known: Collection[str] = ()
+    text: str,
+    *,
+    provider: str,
+    schemes: Collection[str],
+    default_port: int,
+    known: Collection[str] = (),
+    user_unless: Collection[str] = (),
 ) -> ServerAddress:
-    """Read a connection string of ``provider``; ``known``: names of its options.
+    """Read a connection string; ``known``: names of its options, ``user_unless``: those with which it needs no user.
 
     Raises ConnectionRefused, which names the part that is missing or unknown.
     """
@@ -75,7 +81,7 @@ def parse_address(
     password = options.pop("password", "")
     port = options.pop("port", "") or str(default_port)
     for value, name in ((host, "host"), (database, "database"), (user, "user")):
-        if not value:
+        if not value and not (name == "user" and any(option in options for option in user_unless)):
             raise _unreadable(provider, f"it names no {name}", schemes)
     if not port.isascii() or not port.isdecimal() or not 0 < int(port) < 65536:
         raise _unreadable(provider, "its port is no number from 1 to 65535", schemes)

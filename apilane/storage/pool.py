@@ -6,6 +6,7 @@ Everything belongs to one event loop. What a connection is, and how it is opened
 from __future__ import annotations
 
 import asyncio
+import math
 from collections import OrderedDict, deque
 from collections.abc import Awaitable, Callable
 from time import monotonic
@@ -33,24 +34,18 @@ class PoolGroup:
         self.wait_s = wait_s
         self.idle_s = idle_s
         self.open = 0
+        self.idle: set[Pool[Any]] = set()
+        """Pools with an unused connection; not more than ``limit``, however many pools there are."""
         self._waiting: OrderedDict[Pool[Any], None] = OrderedDict()
-        self._pools: list[Pool[Any]] = []
 
     @property
     def is_awaited(self) -> bool:
         """Whether somebody waits for a connection."""
         return bool(self._waiting)
 
-    def add(self, pool: Pool[Any]) -> None:
-        self._pools.append(pool)
-
-    def remove(self, pool: Pool[Any]) -> None:
-        self._pools.remove(pool)
-
     def longest_idle(self) -> Pool[Any] | None:
         """The pool with the connection that has been unused for longest."""
-        idle = [pool for pool in self._pools if pool.idle_since is not None]
-        return min(idle, key=lambda pool: pool.idle_since or 0.0, default=None)
+        return min(self.idle, key=lambda pool: pool.idle_since, default=None)
 
     def await_turn(self, pool: Pool[Any]) -> None:
         self._waiting.setdefault(pool)
@@ -89,18 +84,20 @@ class Pool(Generic[C]):
         self._in_use = 0
         self._sweep: asyncio.TimerHandle | None = None
         self._closing: set[asyncio.Task[None]] = set()
-        group.add(self)
 
     @property
-    def idle_since(self) -> float | None:
-        """When the connection that is unused for longest came back, by ``time.monotonic``; None: all are in use."""
-        return self._idle[0][1] if self._idle else None
+    def idle_since(self) -> float:
+        """When the connection that is unused for longest came back, by ``time.monotonic``; infinite: there is none."""
+        return self._idle[0][1] if self._idle else math.inf
 
     async def acquire(self) -> C:
         """A connection, to be given back by ``release``. Unavailable when none came free in time."""
         if self._idle:
             self._in_use += 1
-            return self._idle.pop()[0]
+            connection = self._idle.pop()[0]
+            if not self._idle:
+                self._group.idle.discard(self)
+            return connection
         return await self._acquire_new()
 
     async def _acquire_new(self) -> C:
@@ -114,13 +111,13 @@ class Pool(Generic[C]):
             if given is not _PERMIT:
                 self._in_use += 1
                 return given  # type: ignore[return-value]  # whoever releases puts a connection of this pool there
+        self._in_use += 1
         try:
-            connection = await self._connect()
+            return await self._connect()
         except BaseException:
+            self._in_use -= 1
             group.freed()
             raise
-        self._in_use += 1
-        return connection
 
     async def _wait(self) -> object:
         waiter: asyncio.Future[object] = asyncio.get_running_loop().create_future()
@@ -132,7 +129,7 @@ class Pool(Generic[C]):
         except BaseException as error:
             if waiter.done() and not waiter.cancelled():  # came in the same moment
                 self._put_back(waiter.result())
-            else:
+            elif waiter in self._waiters:  # else whoever served it has seen that it gave up
                 self._waiters.remove(waiter)
                 if not self._waiters:
                     self._group.give_up(self)
@@ -161,16 +158,15 @@ class Pool(Generic[C]):
             waiter.set_result(given)
 
     def release(self, connection: C, *, broken: bool = False) -> None:
-        """Give a connection back; ``broken``: it is closed, and so are the unused ones, which share its fate."""
+        """Give a connection back; ``broken``: it is closed."""
         self._in_use -= 1
         if broken:
             self._drop(connection)
-            while self._idle:
-                self.drop_oldest()
             return
         next = self._group.next()
         if next is None:
             self._idle.append((connection, monotonic()))
+            self._group.idle.add(self)
             if self._sweep is None:
                 self._sweep = asyncio.get_running_loop().call_later(self._group.idle_s, self._close_unused)
         elif next is self:
@@ -181,7 +177,15 @@ class Pool(Generic[C]):
 
     def drop_oldest(self) -> None:
         """Close the connection that is unused for longest."""
-        self._drop(self._idle.pop(0)[0])
+        connection = self._idle.pop(0)[0]
+        if not self._idle:
+            self._group.idle.discard(self)
+        self._drop(connection)
+
+    def drop_idle(self) -> None:
+        """Close every unused connection: the server is gone, or was."""
+        while self._idle:
+            self.drop_oldest()
 
     def _drop(self, connection: C) -> None:
         self._close(connection)
@@ -208,7 +212,6 @@ class Pool(Generic[C]):
         if self._sweep is not None:
             self._sweep.cancel()
             self._sweep = None
-        while self._idle:
-            self.drop_oldest()
+        self.drop_idle()
         while self._closing:
             await asyncio.gather(*self._closing, return_exceptions=True)

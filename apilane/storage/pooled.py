@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from typing import Final, Protocol, TypeVar
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import aclosing, asynccontextmanager
+from typing import Final, Protocol, TypeVar, cast
 
 from apilane.sql.statement import Statement, Value
 from apilane.storage.errors import ConnectionLost, Deadlock
 from apilane.storage.pool import Pool, PoolGroup
 from apilane.storage.protocol import Result, Row, ScriptStep, Step, Unit, UnitWithScripts
 
-__all__ = ["PooledSession", "ServerConnection", "drive"]
+__all__ = ["NothingHappened", "PooledSession", "ServerConnection", "drive"]
 
 T = TypeVar("T")
 
@@ -31,14 +32,15 @@ class ServerConnection(Protocol):
     closed, not kept.
     """
 
-    usable: bool
+    @property
+    def usable(self) -> bool: ...
 
     async def fetch(self, statement: Statement, parameters: Sequence[Value]) -> Sequence[Row]:
         """Rows of a read."""
         ...
 
     def stream(self, statement: Statement, parameters: Sequence[Value]) -> AsyncIterator[Sequence[Row]]:
-        """Rows of a read in batches."""
+        """Rows of a read in batches, by an asynchronous generator: it is closed when its reader leaves half-way."""
         ...
 
     async def execute(self, step: Step | ScriptStep) -> Result:
@@ -46,7 +48,7 @@ class ServerConnection(Protocol):
         ...
 
     async def run_script(self, step: ScriptStep) -> Result:
-        """A script in a transaction of its own."""
+        """A script in a transaction of its own; ``NothingHappened`` when the connection broke before its COMMIT."""
         ...
 
     async def begin(self) -> None: ...
@@ -58,6 +60,10 @@ class ServerConnection(Protocol):
     async def close(self) -> None:
         """Never raises."""
         ...
+
+
+class NothingHappened(ConnectionLost):
+    """The connection was lost before anything could have been stored: the work may be begun again."""
 
 
 async def drive(unit: UnitWithScripts[T], execute: Callable[[Step | ScriptStep], Awaitable[Result]]) -> T:
@@ -88,71 +94,71 @@ class PooledSession:
         self.pool: Pool[ServerConnection] = Pool(group, connect, _disconnect)
 
     async def fetch(self, statement: Statement, parameters: Sequence[Value] = ()) -> Sequence[Row]:
-        pool = self.pool
-        connection = await pool.acquire()
+        connection = await self._acquire()
         try:
             return await connection.fetch(statement, parameters)
         except ConnectionLost:
-            pass
+            self.pool.drop_idle()
         finally:
-            pool.release(connection, broken=not connection.usable)
-        connection = await pool.acquire()
-        try:
+            self.pool.release(connection, broken=not connection.usable)
+        async with self._connection() as connection:
             return await connection.fetch(statement, parameters)
-        finally:
-            pool.release(connection, broken=not connection.usable)
 
     async def stream(self, statement: Statement, parameters: Sequence[Value] = ()) -> AsyncIterator[Sequence[Row]]:
         """Rows in batches; keeps a connection until exhausted or closed."""
-        connection = await self.pool.acquire()
-        try:
-            async for rows in connection.stream(statement, parameters):
-                yield rows
-        finally:
-            self.pool.release(connection, broken=not connection.usable)
+        async with self._connection() as connection:
+            generator = cast("AsyncGenerator[Sequence[Row], None]", connection.stream(statement, parameters))
+            async with aclosing(generator) as batches:
+                async for rows in batches:
+                    yield rows
 
     async def run(self, make_unit: Callable[[], UnitWithScripts[T]], *, single: bool = False, alone: bool = False) -> T:
         """``single`` units commit with their only write, without BEGIN and COMMIT. ``alone`` makes no difference."""
-        for attempt in range(ATTEMPTS - 1):
-            try:
-                return await self._run_once(make_unit, single=single)
-            except Deadlock:
-                await asyncio.sleep(random.uniform(0, 0.002) * 2**attempt)
-            except _NothingHappenedError:
-                if attempt:
-                    raise
-        return await self._run_once(make_unit, single=single)
-
-    async def _run_once(self, make_unit: Callable[[], UnitWithScripts[T]], *, single: bool) -> T:
-        connection = await self.pool.acquire()
-        try:
-            if single:
-                return await drive(make_unit(), _single(connection))
-            return await _in_transaction(connection, make_unit)
-        finally:
-            self.pool.release(connection, broken=not connection.usable)
+        return await self._repeated(lambda connection: _run(connection, make_unit, single=single))
 
     async def alter(self, make_unit: Callable[[], Unit[T]]) -> T:
         """Run once: where schema statements commit by themselves, half of it may have happened."""
-        connection = await self.pool.acquire()
-        try:
-            return await _in_transaction(connection, make_unit)
-        finally:
-            self.pool.release(connection, broken=not connection.usable)
+        async with self._connection() as connection:
+            return await _run(connection, make_unit)
 
     async def run_script(self, step: ScriptStep) -> Result:
-        connection = await self.pool.acquire()
+        return await self._repeated(lambda connection: connection.run_script(step))
+
+    async def _repeated(self, work: Callable[[ServerConnection], Awaitable[T]]) -> T:
+        """Again after a deadlock, and once more when the connection broke before anything could have been stored."""
+        for attempt in range(ATTEMPTS - 1):
+            try:
+                async with self._connection() as connection:
+                    return await work(connection)
+            except Deadlock:
+                await asyncio.sleep(random.uniform(0, 0.002) * 2**attempt)
+            except NothingHappened:
+                if attempt:
+                    raise
+        async with self._connection() as connection:
+            return await work(connection)
+
+    async def _acquire(self) -> ServerConnection:
+        """One that is not known to be lost: a server that restarts says goodbye to the unused ones too."""
+        while True:
+            connection = await self.pool.acquire()
+            if connection.usable:
+                return connection
+            self.pool.release(connection, broken=True)
+
+    @asynccontextmanager
+    async def _connection(self) -> AsyncIterator[ServerConnection]:
+        connection = await self._acquire()
         try:
-            return await connection.run_script(step)
+            yield connection
+        except ConnectionLost:
+            self.pool.drop_idle()
+            raise
         finally:
             self.pool.release(connection, broken=not connection.usable)
 
     async def close(self) -> None:
         await self.pool.close()
-
-
-class _NothingHappenedError(ConnectionLost):
-    """The connection was lost before anything could have been stored."""
 
 
 def _single(connection: ServerConnection) -> Callable[[Step | ScriptStep], Awaitable[Result]]:
@@ -163,13 +169,15 @@ def _single(connection: ServerConnection) -> Callable[[Step | ScriptStep], Await
             return await connection.execute(step)
         except ConnectionLost as error:
             if isinstance(step, Step) and not step.statement.writes:
-                raise _NothingHappenedError(str(error)) from error
+                raise NothingHappened(str(error)) from error
             raise
 
     return execute
 
 
-async def _in_transaction(connection: ServerConnection, make_unit: Callable[[], UnitWithScripts[T]]) -> T:
+async def _run(connection: ServerConnection, make_unit: Callable[[], UnitWithScripts[T]], *, single: bool = False) -> T:
+    if single:
+        return await drive(make_unit(), _single(connection))
     try:
         await connection.begin()
         try:
@@ -179,7 +187,7 @@ async def _in_transaction(connection: ServerConnection, make_unit: Callable[[], 
                 await asyncio.shield(connection.rollback())
             raise
     except ConnectionLost as error:
-        raise _NothingHappenedError(str(error)) from error
+        raise NothingHappened(str(error)) from error
     await connection.commit()
     return value
 

@@ -1,0 +1,154 @@
+"""The cases: what is called, as scripts for wrk, and which servers answer it.
+
+wrk's Lua cannot sign, so signed requests are prepared right before the load, each with a target and a time of its own
+and sent once.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+from apilane.security.signatures import canonical_text, sign
+from benchmarks.load import CONNECTIONS
+from benchmarks.places import Place
+from benchmarks.subject import (
+    BY_ID_TARGET,
+    ENDPOINT_TARGET,
+    LOGIN_TARGET,
+    PAGE_TARGET,
+    PASSWORD,
+    POST_TARGET,
+    PUT_TARGET,
+    TOTAL_TARGET,
+    USERS,
+    book,
+    user,
+)
+
+Script = Callable[[Place], str]
+
+
+def _who(place: Place) -> str:
+    return (
+        f'wrk.headers["x-application-token"] = "{place.application}"\n'
+        f'wrk.headers["Authorization"] = "Bearer {place.bearer}"\n'
+        "math.randomseed(os.time())\n"
+    )
+
+
+def _reads(target: str, *, numbered: bool = False) -> Script:
+    """GETs of one target; ``numbered``: with the number of a random book behind it."""
+
+    def script(place: Place) -> str:
+        number = f" .. math.random(1, {place.rows})" if numbered else ""
+        return _who(place) + f'request = function() return wrk.format("GET", "{target}"{number}) end\n'
+
+    return script
+
+
+def _spread(applications: int) -> Script:
+    """GetByID of random applications among so many of the others."""
+
+    def script(place: Place) -> str:
+        tokens = ",".join(f'"{token}"' for token in place.others[:applications])
+        return _who(place) + (
+            f"local tokens = {{{tokens}}}\n"
+            "request = function()\n"
+            '  wrk.headers["x-application-token"] = tokens[math.random(#tokens)]\n'
+            f'  return wrk.format("GET", "{BY_ID_TARGET}" .. math.random(1, 100))\n'
+            "end\n"
+        )
+
+    return script
+
+
+def _sends(method: str, target: str, body: str) -> Script:
+    """Bodies from a Lua expression."""
+
+    def script(place: Place) -> str:
+        return _who(place) + (
+            'wrk.headers["Content-Type"] = "application/json"\n'
+            f'request = function() return wrk.format("{method}", "{target}", nil, {body}) end\n'
+        )
+
+    return script
+
+
+def write_signed(place: Place, script: Path, count: int) -> None:
+    """Write a wrk script with ``count`` signed GetByID, valid for the next two minutes; it ends when all are sent."""
+    now_ms = int(time.time() * 1000)
+    lines = []
+    for number in range(count):
+        # Targets repeat after `rows`, times after a second: no two requests are the same.
+        target, at_ms = f"{BY_ID_TARGET}{number % place.rows + 1}", now_ms + number // place.rows
+        text = canonical_text(place.key_id, "GET", target.encode(), at_ms, b"")
+        lines.append(f"{number % place.rows + 1} {at_ms} {sign(place.bearer, text).decode()}\n")
+    prepared = script.with_suffix(".signed")
+    prepared.write_text("".join(lines))
+    head = f"Host: localhost\\r\\nx-application-token: {place.application}\\r\\nx-auth-keyid: {place.key_id}\\r\\n"
+    script.write_text(
+        f'local form = "GET {BY_ID_TARGET}%s HTTP/1.1\\r\\n{head}'
+        'x-auth-timestamp: %s\\r\\nx-auth-signature: %s\\r\\n\\r\\n"\n'
+        f'local lines = io.lines("{prepared}")\n'
+        "request = function()\n"
+        "  local line = lines()\n"
+        f'  if line == nil then io.stderr:write("all {count} signed requests are sent\\n") os.exit(1) end\n'
+        '  return string.format(form, line:match("(%S+) (%S+) (%S+)"))\n'
+        "end\n"
+    )
+
+
+class Case(NamedTuple):
+    """``servers``: who answers it. ``script`` None: signed requests, prepared for each run."""
+
+    name: str
+    servers: tuple[str, ...]
+    script: Script | None
+    connections: int = CONNECTIONS
+
+
+_PUT_BODY = (
+    'string.format(\'{"ID":%d,"Title":"Book changed %d","Rating":%d.5}\', '
+    "math.random(1, 1000), math.random(1, 100000), math.random(0, 4))"
+)
+_LOGIN_BODY = json.dumps({"Email": user(0)["Email"].replace("0", "%d"), "Password": PASSWORD})
+_SPREAD = _spread(100)
+
+CASES = (
+    Case(
+        "GetByID",
+        ("floor", "litestar", "fastapi", "product", "2 workers", "one of 10,000", "100 of 10,000", "5,000,000 rows"),
+        _reads(BY_ID_TARGET, numbered=True),
+    ),
+    Case("signed GetByID", ("product",), None),
+    Case("page of 20", ("floor", "litestar", "product", "2 workers", "5,000,000 rows"), _reads(PAGE_TARGET)),
+    Case("page with total", ("floor", "litestar", "product"), _reads(TOTAL_TARGET)),
+    Case(
+        "Post",
+        ("floor", "litestar", "product", "2 workers"),
+        _sends("POST", POST_TARGET, f"[[{json.dumps(book(1))}]]"),
+    ),
+    Case("Put", ("floor", "litestar", "product"), _sends("PUT", PUT_TARGET, _PUT_BODY)),
+    Case("SQL endpoint", ("floor", "litestar", "product"), _reads(ENDPOINT_TARGET, numbered=True)),
+    Case(
+        "Login",
+        ("floor", "product"),
+        _sends("POST", LOGIN_TARGET, f"string.format('{_LOGIN_BODY}', math.random(0, {USERS - 1}))"),
+        4,  # a password takes 25 ms: 32 callers would wait a second
+    ),
+    Case("GetByID, first calls", ("10,000 of 10,000",), _spread(10_000), 4),
+)
+"""Of the servers all but floor, litestar and fastapi are the product."""
+
+DRIVER_CASES = ("GetByID", "page of 20", "Post")
+DRIVER_SERVERS = ("floor", "product", "floor, 2 workers", "2 workers")
+
+
+def script_of(case: Case, server: str, place: Place) -> str:
+    """The wrk script of a case for one server."""
+    assert case.script is not None
+    return (_SPREAD if server == "100 of 10,000" else case.script)(place)

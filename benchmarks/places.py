@@ -1,0 +1,177 @@
+"""Where the data lies: makes data folders with the application of ``benchmarks.subject``, alone or among 10,000.
+
+Everything goes through the product's own services, except what would take minutes that way: the five million rows are
+one SQL statement, and the many applications are written to the control store, their databases copies of one file.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import shutil
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import apsw
+import msgspec
+
+from apilane.app import create_instance
+from apilane.control.folders import application_folder, make_application_folder
+from apilane.control.store import ControlStore, StoredApplication
+from apilane.model.definition import Action
+from apilane.model.json import decode_json
+from apilane.runtime.application import ApplicationRuntime
+from apilane.runtime.instance import Instance
+from apilane.security.identity import Actor
+from apilane.security.tokens import new_token
+from apilane.services import accounts, sessions, writing
+from apilane.services.applying import apply_plan
+from apilane.services.attempts import Attempts
+from apilane.services.capabilities import capabilities_of
+from apilane.services.planning import plan_files
+from apilane.settings import Settings
+from benchmarks.subject import BOOKS_SQL, PASSWORD, ROWS, USERS, book, manifest, user
+
+AT_ONCE = 500
+"""Applications written to the control store at the same time; they share commits."""
+MANY_ROWS = 100
+"""Books of each of the many applications: 10,000 files must be copied in seconds."""
+
+
+class Place(msgspec.Struct, frozen=True, kw_only=True):
+    """A data folder with its application, and how its first user signs in."""
+
+    data_dir: Path
+    application: str
+    rows: int
+    bearer: str
+    key_id: int
+    others: tuple[str, ...] = ()
+    """Tokens of the other applications; the bearer token is good in each of them."""
+
+
+def settings(data_dir: Path) -> Settings:
+    """What the product runs with: defaults, but many sign-ins from one address."""
+    return Settings(data_dir=data_dir, login_account_failures=100_000, login_address_failures=100_000)
+
+
+@asynccontextmanager
+async def _opened(data_dir: Path) -> AsyncIterator[Instance]:
+    instance = create_instance(settings(data_dir))
+    await instance.open()
+    try:
+        yield instance
+    finally:
+        await instance.close()
+
+
+def make_place(data_dir: Path, *, rows: int = ROWS, provider: str = "SQLite", url: str | None = None) -> Place:
+    """A new instance with the application, its users and its books. Beyond 1,000 rows SQLite only."""
+
+    async def work() -> Place:
+        async with _opened(data_dir) as instance:
+            application = await _apply(instance, provider, url)
+            nobody = Attempts((), application.token, "127.0.0.1")
+            for number in range(USERS):
+                await accounts.register(application, user(number), instance.passwords, nobody)
+            credentials = sessions.Credentials(email=user(0)["Email"], password=PASSWORD)
+            signed_in = await sessions.log_in(application, credentials, instance.passwords, nobody)
+            await _store_books(application, min(rows, ROWS))
+            return Place(
+                data_dir=data_dir,
+                application=application.token,
+                rows=rows,
+                bearer=signed_in.token,
+                key_id=signed_in.token_id,
+            )
+
+    data_dir.mkdir()
+    place = asyncio.run(work())
+    if rows > ROWS:
+        _fill(_database(place), ROWS + 1, rows)
+    return place
+
+
+async def _apply(instance: Instance, provider: str, url: str | None) -> ApplicationRuntime:
+    """The application, made the way ``apilane apply`` makes it."""
+    file = ("benchmark.json", json.dumps(manifest(provider, url)).encode())
+    (plan,) = await plan_files([file], store=instance.store, capabilities=capabilities_of(instance.hooks))
+    made = await apply_plan(
+        plan, store=instance.store, drivers=instance.drivers, settings=instance.settings, actor="benchmark"
+    )
+    application = await instance.applications.find(made.definition.token)
+    assert application is not None
+    return application
+
+
+async def _store_books(application: ApplicationRuntime, rows: int) -> None:
+    drafts, books = application.entities["drafts"], application.entities["books"]
+    actor = Actor(user_id=1)
+    access = application.access(drafts, Action.post, actor)  # books have no rule for it; the properties are the same
+    body = json.dumps([book(number) for number in range(1, rows + 1)]).encode()
+    await writing.post(books, actor, access, decode_json(body))
+
+
+def _database(place: Place) -> Path:
+    return application_folder(place.data_dir, place.application) / "data.db"
+
+
+def _fill(path: Path, first: int, last: int) -> None:
+    """The books of these numbers. Not durable while it runs, for nobody would miss them."""
+    connection = apsw.Connection(str(path))
+    for pragma in ("journal_mode=OFF", "synchronous=OFF", "cache_size=-1000000"):
+        connection.execute(f"PRAGMA {pragma}").fetchall()
+    with connection:  # five million: 25 s of processor time, 12 s with the indexes made at the end
+        indexes = connection.execute(
+            "SELECT name, sql FROM sqlite_master WHERE type = 'index' AND tbl_name = 'Books' AND sql IS NOT NULL"
+        ).fetchall()
+        for name, _ in indexes:
+            connection.execute(f'DROP INDEX "{name}"')
+        connection.execute(BOOKS_SQL, (first, last))
+        for _, text in indexes:
+            connection.execute(str(text))
+    connection.execute("PRAGMA journal_mode=WAL").fetchall()
+    connection.close()
+
+
+def copy_place(place: Place, data_dir: Path) -> Place:
+    """The same instance once more: two servers cannot share one."""
+    shutil.copytree(place.data_dir, data_dir)
+    return msgspec.structs.replace(place, data_dir=data_dir)
+
+
+def make_crowd(place: Place, data_dir: Path, count: int) -> Place:
+    """A copy of ``place`` in which its application is one of ``count``, each with a database of its own."""
+    crowd = copy_place(place, data_dir)
+    template = data_dir / "template.db"
+    source = apsw.Connection(str(_database(crowd)))
+    source.execute("VACUUM INTO ?", (str(template),))
+    source.close()
+    small = apsw.Connection(str(template))
+    small.execute("DELETE FROM Books WHERE ID > ?", (MANY_ROWS,))
+    small.execute("VACUUM")
+    small.close()
+
+    async def work() -> tuple[str, ...]:
+        async with _opened(data_dir) as instance:
+            model = await instance.store.application(crowd.application)
+            assert model is not None
+            tokens = [new_token() for _ in range(count - 1)]
+            for start in range(0, len(tokens), AT_ONCE):
+                group = tokens[start : start + AT_ONCE]
+                await asyncio.gather(*(_publish(instance.store, model, token) for token in group))
+            return tuple(tokens)
+
+    tokens = asyncio.run(work())
+    for token in tokens:
+        make_application_folder(data_dir, token)
+        shutil.copyfile(template, application_folder(data_dir, token) / "data.db")
+    return msgspec.structs.replace(crowd, others=tokens)
+
+
+async def _publish(store: ControlStore, model: StoredApplication, token: str) -> None:
+    """One more application with the definition and the keys of ``model``."""
+    definition = msgspec.structs.replace(model.definition, token=token, name=f"Benchmark {token[:8]}")
+    await store.begin(definition, model.secrets, 0, "benchmark")
+    await store.publish(token)

@@ -1,0 +1,146 @@
+"""The measuring itself: all servers run side by side and answer each case in turn, round after round.
+
+Servers that wait cost nothing, so what is compared is measured within seconds of each other; each round starts every
+server anew.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+from benchmarks.cases import DRIVER_SERVERS, Case, script_of, write_signed
+from benchmarks.clients import PROVIDERS
+from benchmarks.load import Sample, run_load
+from benchmarks.places import Place, copy_place, make_crowd, make_place
+from benchmarks.plan import Plan
+from benchmarks.progress import say
+from benchmarks.server import Server
+from benchmarks.subject import BY_ID_TARGET, ENDPOINT_TARGET, PAGE_TARGET, TOTAL_TARGET
+
+Figures = dict[str, dict[str, list[Sample]]]
+"""Samples, one per round, by case and server."""
+
+APPLICATIONS = 10_000
+ROWS_OF_LARGE = 5_000_000
+
+_KINDS = {"floor": "floor", "litestar": "litestar", "fastapi": "fastapi"}
+
+
+def make_places(plan: Plan, folder: Path) -> dict[str, Place]:
+    """The data of each server; floor, frameworks and product share theirs, other products have one of their own."""
+    say("preparing the application with 1,000 books")
+    base = make_place(folder / "base")
+    makers: dict[str, Callable[[], Place]] = {
+        "2 workers": lambda: copy_place(base, folder / "workers"),
+        "crowd": lambda: make_crowd(base, folder / "crowd", APPLICATIONS),
+        "5,000,000 rows": lambda: make_place(folder / "large", rows=ROWS_OF_LARGE),
+    }
+    made: dict[str, Place] = {}
+    for server in plan.servers:
+        kept = "crowd" if "10,000" in server else server
+        if kept in makers and kept not in made:
+            began = time.monotonic()
+            made[kept] = makers[kept]()
+            say(f"prepared: {kept} ({time.monotonic() - began:.0f} s)")
+    return {server: made.get("crowd" if "10,000" in server else server, base) for server in [*plan.servers, "product"]}
+
+
+@contextlib.contextmanager
+def _running(plan: Plan, places: Mapping[str, Place]) -> Iterator[dict[str, Server]]:
+    """All servers of a round; those with the same data folder are one."""
+    with contextlib.ExitStack() as stack:
+        servers: dict[str, Server] = {}
+        shared: dict[Path, Server] = {}
+        for name in plan.servers:
+            place = places[name]
+            if name in _KINDS:
+                servers[name] = stack.enter_context(Server(_KINDS[name], place))
+                continue
+            if place.data_dir not in shared:
+                workers = 2 if name == "2 workers" else 1
+                shared[place.data_dir] = stack.enter_context(Server("product", place, workers=workers))
+            servers[name] = shared[place.data_dir]
+        yield servers
+
+
+def measure(plan: Plan, places: Mapping[str, Place], folder: Path) -> Figures:
+    """All rounds."""
+    figures: Figures = {}
+    for number in range(plan.rounds):
+        with _running(plan, places) as servers:
+            if number == 0:
+                compare_answers(servers)
+            for case in plan.cases:
+                for name in case.servers:
+                    if name in plan.skipped:
+                        continue
+                    sample = _measure_one(case, name, servers[name], plan.seconds, folder / "case.lua")
+                    _record(figures, case.name, name, sample, f"round {number + 1}/{plan.rounds}")
+    return figures
+
+
+def _measure_one(case: Case, name: str, server: Server, seconds: int, script: Path) -> Sample:
+    if case.script is None:
+        return _measure_signed(server, seconds, script)
+    script.write_text(script_of(case, name, server.place))
+    if name == "100 of 10,000":
+        for token in server.place.others[:100]:  # loading an application takes 10 ms and more
+            server.fetch(f"{BY_ID_TARGET}1", application=token)
+    run_load(server, script, 1, case.connections)  # warm: statements, caches
+    return run_load(server, script, seconds, case.connections)
+
+
+def _measure_signed(server: Server, seconds: int, script: Path) -> Sample:
+    """Signed requests, each sent once; how many are needed is known from a first second with too many."""
+    write_signed(server.place, script, 60_000)
+    rate = run_load(server, script, 1)["rps"]
+    write_signed(server.place, script, int(rate * (seconds + 1) * 1.5) + 5000)
+    return run_load(server, script, seconds)
+
+
+def _record(figures: Figures, case: str, server: str, sample: Sample, round_text: str) -> None:
+    figures.setdefault(case, {}).setdefault(server, []).append(sample)
+    say(
+        f"{round_text}  {case:22} {server:18} {sample['rps']:8.0f}/s  p50 {sample['p50_ms']:7.2f} ms  "
+        f"p99 {sample['p99_ms']:7.2f} ms  {sample['cpu_us']:7.1f} us CPU"
+    )
+
+
+def compare_answers(servers: Mapping[str, Server]) -> None:
+    """Servers that are compared must give the same bytes. Raises SystemExit where they do not."""
+    if "product" not in servers:
+        return
+    for name in ("floor", "litestar"):
+        for target in (f"{BY_ID_TARGET}7", PAGE_TARGET, TOTAL_TARGET, f"{ENDPOINT_TARGET}7"):
+            if name in servers and (one := servers[name].fetch(target)) != (other := servers["product"].fetch(target)):
+                raise SystemExit(f"{name} and product differ at {target}:\n{one!r}\n{other!r}")
+
+
+def measure_drivers(plan: Plan, folder: Path) -> Figures:
+    """Each driver beside its own floor; cases are named ``mysql: GetByID`` and so on."""
+    figures: Figures = {}
+    for driver, url in plan.drivers.items():
+        cases = plan.driver_cases(driver)
+        if not cases:
+            continue
+        say(f"preparing {driver}")
+        place = make_place(folder / driver, provider=PROVIDERS[driver], url=url)
+        second = copy_place(place, folder / f"{driver}-workers")
+        environment = {"BENCH_DRIVER": driver, "BENCH_URL": url}
+        for number in range(plan.rounds):
+            with contextlib.ExitStack() as stack:
+                servers = {}
+                for name in DRIVER_SERVERS:
+                    kind = "database floor" if name.startswith("floor") else "product"
+                    workers = 2 if "2 workers" in name else 1
+                    where = second if name == "2 workers" else place
+                    server = Server(kind, where, workers=workers, environment=environment)
+                    servers[name] = stack.enter_context(server)
+                for case in cases:
+                    for name, server in servers.items():
+                        sample = _measure_one(case, name, server, plan.seconds, folder / "case.lua")
+                        _record(figures, f"{driver}: {case.name}", name, sample, f"round {number + 1}/{plan.rounds}")
+    return figures

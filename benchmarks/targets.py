@@ -1,0 +1,59 @@
+"""The targets: what a change must not spoil. Ratios of one run, medians over its rounds."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterator
+
+from benchmarks.results import Result, Verdict
+
+AGAINST_FLOOR = {
+    "GetByID": (0.55, 0.65),
+    "page of 20": (0.65, 0.75),
+    "page with total": (0.6, None),
+    "Post": (0.5, None),
+}
+"""Least requests per second by those of the floor, and what is aimed at."""
+SIGNED_LEAST = 0.8
+WORKERS_MOST = 1.15
+FLAT_MOST = 1.1
+TAIL_MOST = 4.0
+MEMORY_MOST_MB = 80.0
+START_MOST_S = 1.0
+
+FLAT = (
+    ("GetByID", "one of 10,000", "one of 10,000 applications"),
+    ("GetByID", "100 of 10,000", "100 of 10,000 applications"),
+    ("GetByID", "5,000,000 rows", "5,000,000 rows"),
+    ("page of 20", "5,000,000 rows", "5,000,000 rows"),
+)
+
+
+def judge(result: Result) -> list[Verdict]:
+    """Every target whose figures were measured."""
+    return [
+        Verdict(name=name, kind=kind, limit=limit, measured=round(statistics.median(values), 3), aim=aim)
+        for name, kind, limit, aim, values in _targets(result)
+        if values
+    ]
+
+
+def _targets(result: Result) -> Iterator[tuple[str, str, float, float | None, list[float]]]:
+    """Name, kind, limit, aim and the values of each round."""
+    for case, (limit, aim) in AGAINST_FLOOR.items():
+        yield f"{case}: / floor", "least", limit, aim, result.ratios("rps", (case, "product"), (case, "floor"))
+    bearer = ("GetByID", "product")
+    signed = result.ratios("rps", ("signed GetByID", "product"), bearer)
+    yield "signed GetByID: / GetByID by bearer token", "least", SIGNED_LEAST, None, signed
+    for case in ("GetByID", "page of 20", "Post"):
+        cost = result.ratios("cpu_us", (case, "2 workers"), (case, "product"))
+        yield f"{case}: CPU per request, 2 workers / 1", "most", WORKERS_MOST, None, cost
+    for case, server, about in FLAT:
+        cost = result.ratios("cpu_us", (case, server), (case, "product"))
+        yield f"{case}: CPU per request, {about} / 1 application, 1,000 rows", "most", FLAT_MOST, None, cost
+    for case in AGAINST_FLOOR:
+        pairs = zip(result.values(case, "product", "p99_ms"), result.values(case, "product", "p50_ms"), strict=True)
+        yield f"{case}: p99 / p50", "most", TAIL_MOST, None, [p99 / p50 for p99, p50 in pairs if p50]
+    memory = result.footprint.get("memory_mb", [])
+    yield "MB of a worker after 10,000 reads", "most", MEMORY_MOST_MB, None, memory
+    yield "seconds from start to first answer", "most", START_MOST_S, None, result.footprint.get("start_s", [])

@@ -1,0 +1,29 @@
+"""Storage on MySQL 8 and 9 and on MariaDB 10.11 and later.
+
+Registers the driver; everything else is in the modules beside. The client libraries are imported on first use.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from apilane.hookspecs import hookimpl
+from apilane_mysql.driver import MySQLDriver
+
+if TYPE_CHECKING:
+    from apilane.settings import Settings
+
+__all__ = ["MySQLDriver", "apilane_register_drivers"]
+
+
+@hookimpl
+def apilane_register_drivers(settings: Settings) -> Sequence[MySQLDriver]:
+    """The MySQL driver, under its share of the settings' limits."""
+    return [
+        MySQLDriver(
+            connections=max(settings.database_connections // settings.workers, 2),
+            idle_s=settings.database_idle_s,
+            statement_timeout_s=settings.statement_timeout_s,
+        ),
+    ]

@@ -1,0 +1,176 @@
+"""MySQL's SQL where it differs: column types, collations, letter case. Pure, and the same text for MariaDB.
+
+Collations: columns of an application's own texts compare without letter case and with accents
+(``utf8mb4_0900_as_ci`` on MySQL, ``utf8mb4_uca1400_as_ci`` on MariaDB, both without padding): this is what unique
+constraints, order and distinct follow (data-model.md section 5). The server's own texts (system properties, hidden
+columns, helper tables, the control store) compare byte by byte (``utf8mb4_0900_bin``, ``utf8mb4_nopad_bin``).
+
+Filters mean the same as everywhere (B-Q3) whatever the collation: the collation finds candidates, from an index where
+there is one, and a comparison of the folded bytes decides.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from decimal import Decimal
+from typing import Any, ClassVar, Final
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.mysql.base import MySQLDialect as SQLAlchemyMySQL
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.functions import FunctionElement
+
+from apilane.model.definition import Entity, Property, PropertyType
+from apilane.model.migration import Migration
+from apilane.model.text import fold
+from apilane.sql.dialect import Dialect
+from apilane.sql.script import Script
+from apilane.sql.statement import Value
+from apilane_mysql import schema
+from apilane_mysql.limits import problems_of
+
+__all__ = ["MySQLDialect"]
+
+BYTEWISE: Final = "bytewise"
+"""Stands in a column's type for "byte by byte", whatever the server calls the collation."""
+_FINAL_SIGMA: Final = "σ"
+
+
+class MySQLDialect(Dialect):
+    name: ClassVar[str] = "MySQL"
+    quoted: ClassVar[str] = r"""'(?:[^'\\]|''|\\.)*+(?:'|\Z)|"(?:[^"\\]|""|\\.)*+(?:"|\Z)|`(?:[^`]|``)*+(?:`|\Z)"""
+    comment: ClassVar[str] = r"--(?=\s|\Z)[^\n]*+|#[^\n]*+|/\*.*?(?:\*/|\Z)"
+
+    def __init__(self) -> None:
+        self.sqlalchemy = SQLAlchemyMySQL(paramstyle="format")
+
+    def column_type(self, property: Property) -> sa.types.TypeEngine[Any]:
+        match property.type:
+            case PropertyType.String:
+                length = None if property.encrypted else property.maximum
+                return sa.String(length, collation=BYTEWISE if property.is_system else None)
+            case PropertyType.Boolean:
+                return sa.Boolean()
+            case PropertyType.Date:
+                return sa.BigInteger()
+            case PropertyType.Number:
+                return sa.Numeric(18, property.decimal_places) if property.decimal_places else sa.BigInteger()
+
+    def decoder(self, property: Property) -> Callable[[Value], Value] | None:
+        if property.type is PropertyType.Boolean:
+            return bool
+        if property.type is PropertyType.Number and property.decimal_places:
+            return _plain_number
+        return None
+
+    def encode_decimal(self, value: Decimal) -> Value:
+        return value
+
+    def text_operand(self, operator: str, value: str) -> tuple[str, tuple[Value, ...]]:
+        """Variants: ``ascii``, ``folded``, ``sigma`` (Greek, whose letter has two small forms), ``any`` and ``none``.
+
+        Values are the folded bytes, after them what the index is asked for.
+        """
+        if not value and operator not in {"equal", "notequal"}:
+            return "none" if operator == "notcontains" else "any", ()
+        folded = fold(value)
+        variant = "ascii" if value.isascii() else "sigma" if _FINAL_SIGMA in folded else "folded"
+        wanted = folded.encode("utf-8", "surrogatepass")
+        match operator:
+            case "equal":
+                return variant, (value, wanted)
+            case "startswith":
+                return variant, (_literal_pattern(value) + "%", len(wanted), wanted)
+            case "endswith":
+                return variant, (len(wanted), wanted)
+            case _:
+                return variant, (wanted,)
+
+    def text_predicate(
+        self, operator: str, variant: str, column: sa.ColumnElement[str], binds: Sequence[sa.BindParameter[Any]]
+    ) -> sa.ColumnElement[bool]:
+        if variant == "any":
+            return column.is_not(None)
+        if variant == "none":
+            return sa.and_(column.is_not(None), sa.false())
+        folded = _folded(variant, column)
+        zero: sa.ColumnElement[Any] = sa.literal_column("0")
+        indexed = getattr(column.type, "collation", None) != BYTEWISE
+        match operator:
+            case "equal":
+                exact = folded == _raw(binds[1])
+                return sa.and_(column == binds[0], exact) if indexed else sa.and_(_used(binds[0]), exact)
+            case "notequal":
+                return folded != _raw(binds[0])
+            case "startswith":
+                exact = sa.func.left(folded, _raw(binds[1]), type_=sa.LargeBinary()) == _raw(binds[2])
+                return sa.and_(column.like(binds[0]), exact) if indexed else sa.and_(_used(binds[0]), exact)
+            case "endswith":
+                return sa.func.right(folded, _raw(binds[0]), type_=sa.LargeBinary()) == _raw(binds[1])
+            case "contains":
+                return sa.func.locate(_raw(binds[0]), folded) > zero
+            case "notcontains":
+                return sa.func.locate(_raw(binds[0]), folded) == zero
+            case _:
+                raise ValueError(f"no text operator: {operator}")
+
+    def migrate(self, migration: Migration) -> list[str]:
+        return schema.migrate(migration)
+
+    def problems(self, entities: Sequence[Entity]) -> list[tuple[str, str]]:
+        return problems_of(entities)
+
+    def script_problems(self, script: Script, entities: Sequence[Entity]) -> list[str]:
+        """What the judge says; it needs no server."""
+        from apilane_mysql.script import problems_of as problems_of_script  # the parser takes 100 ms to import
+
+        return problems_of_script(script)
+
+
+def _plain_number(value: Any) -> Value:
+    """12.50 as 12.5 and 3.00 as 3, as the other providers have it."""
+    whole = int(value)
+    return whole if whole == value else value.normalize()
+
+
+def _literal_pattern(text: str) -> str:
+    """For LIKE, whose escape is the backslash."""
+    return text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+
+
+def _raw(bind: sa.BindParameter[Any]) -> sa.BindParameter[Any]:
+    """A parameter that the column's type has no say in."""
+    return sa.bindparam(bind.key, type_=sa.types.NullType())
+
+
+def _used(bind: sa.BindParameter[Any]) -> sa.ColumnElement[bool]:
+    """A condition that is always true: a shape's parameters must all stand in its text."""
+    return _raw(bind).is_not(None)
+
+
+class _Folded(FunctionElement[Any]):
+    """Folded text as bytes; ``variant`` as in ``text_operand``."""
+
+    inherit_cache = False
+    type = sa.LargeBinary()
+
+    def __init__(self, variant: str, column: sa.ColumnElement[str]) -> None:
+        super().__init__(column)
+        self.variant = variant
+
+
+def _folded(variant: str, column: sa.ColumnElement[str]) -> sa.ColumnElement[Any]:
+    return _Folded(variant, column)
+
+
+@compiles(_Folded)
+def _compile_folded(element: _Folded, compiler: Any, **options: Any) -> str:
+    column = compiler.process(element.clauses, **options)
+    if element.variant == "ascii":
+        # As Latin letters one byte each: no other letter becomes an ASCII one, as K (Kelvin) does in Unicode's LOWER.
+        return f"CAST(LOWER(CONVERT(CAST({column} AS BINARY) USING latin1)) AS BINARY)"
+    # MariaDB's LOWER follows the collation and knows 700 letters less in that of bytes.
+    lower = f"LOWER({column} /*M!101001 COLLATE utf8mb4_uca1400_as_ci */)"
+    if element.variant == "sigma":
+        lower = f"REPLACE({lower}, 'ς', 'σ')"
+    return f"CAST({lower} AS BINARY)"

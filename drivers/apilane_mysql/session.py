@@ -1,0 +1,96 @@
+"""One database on a server: the pool's session, named locks, changes of tables."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from hashlib import blake2b
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+from apilane.sql.statement import Statement, Value
+from apilane.storage.addresses import ServerAddress
+from apilane.storage.errors import ConnectionRefused
+from apilane.storage.pool import Pool
+from apilane.storage.pooled import PooledSession, ServerConnection
+from apilane.storage.protocol import Finding, Unit
+from apilane_mysql.progress import SchemaChange
+
+if TYPE_CHECKING:
+    from apilane_mysql.connection import Keys, MySQLConnection
+    from apilane_mysql.driver import MySQLDriver
+
+__all__ = ["MySQLSession"]
+
+T = TypeVar("T")
+
+INSTALL: Final = "pip install apilane[mysql]"
+
+
+class MySQLSession(PooledSession):
+    """See ``apilane.storage.protocol.Session``. Belongs to one event loop; after ``close`` it opens again when used."""
+
+    def __init__(self, driver: MySQLDriver, address: ServerAddress) -> None:
+        self.address = address
+        self._driver = driver
+        self._keys: Keys = {}
+        super().__init__(driver.group, self._connect)
+
+    async def _connect(self) -> MySQLConnection:
+        try:
+            from apilane_mysql.connection import connect
+        except ImportError as error:
+            raise ConnectionRefused(f"MySQL needs asyncmy: {INSTALL}") from error
+        return await connect(
+            self.address,
+            statement_timeout_s=self._driver.statement_timeout_s,
+            limit=self._driver.group.limit,
+            keys=self._keys,
+        )
+
+    async def alter(self, make_unit: Callable[[], Unit[T]]) -> T:
+        """Run a unit of schema statements, each of which commits; see ``progress`` for what stops half-way.
+
+        On a connection of its own, whose statements may take as long as they like.
+        """
+        connection = await self._connect()
+        connection.let_take_long(yes=True)
+        try:
+            return await SchemaChange(connection).run(make_unit)
+        finally:
+            self._keys.clear()
+            await connection.close()
+
+    async def change_mark(self) -> Value:
+        """Always None: the server keeps no count of commits that asking would be cheaper than a look at the tables."""
+        return None
+
+    @asynccontextmanager
+    async def exclusive(self, name: str) -> AsyncIterator[bool]:
+        """A lock of the server under a name that belongs to the database, on a connection of its own."""
+        key = blake2b(f"{self.address.database}/{name}".encode(), digest_size=24, person=b"apilane").hexdigest()
+        connection = await self._connect()
+        try:
+            rows = await connection.fetch(Statement("SELECT GET_LOCK(%s, 0)"), (f"apilane-{key}",))
+            yield rows[0][0] == 1
+        finally:
+            await connection.close()
+
+    async def diagnose(self) -> Sequence[Finding]:
+        """Version, character set, rights, TLS, tables that are not ours, and connections."""
+        from apilane_mysql.diagnosis import diagnose
+
+        connection = await self._connect()
+        try:
+            return await diagnose(connection, self._driver.group.limit)
+        finally:
+            await connection.close()
+
+    def forget(self) -> object:
+        """After a fork: begin anew. What the parent opened must be neither used nor closed here: it is handed out."""
+        inherited = self.pool
+        self.pool: Pool[ServerConnection] = Pool(self._driver.group, self._connect, _close)
+        return inherited
+
+
+async def _close(connection: Any) -> None:
+    await connection.close()

@@ -1,0 +1,73 @@
+"""What ``apilane doctor`` looks at in a PostgreSQL database and its server."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from apilane.sql.statement import Statement
+from apilane.storage.addresses import ServerAddress
+from apilane.storage.protocol import Finding
+
+if TYPE_CHECKING:
+    from apilane_postgresql.connection import PostgreSQLConnection
+
+__all__ = ["diagnose"]
+
+OLDEST: Final = 130000
+"""PostgreSQL 13: the oldest that has what the statements ask for (pg_current_snapshot)."""
+
+_LOOK: Final = Statement("""
+SELECT current_setting('server_version'), current_setting('server_version_num')::int,
+  current_setting('server_encoding'), current_schema()::text,
+  coalesce(has_schema_privilege(current_schema(), 'CREATE'), false),
+  (SELECT rolsuper FROM pg_catalog.pg_roles WHERE rolname = current_user),
+  coalesce((SELECT ssl FROM pg_catalog.pg_stat_ssl WHERE pid = pg_backend_pid()), false),
+  pg_is_in_recovery(),
+  current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int""")
+
+_FOREIGN: Final = Statement("""
+SELECT c.relname::text FROM pg_catalog.pg_class c
+WHERE c.relkind IN ('r', 'p', 'f') AND c.relnamespace = to_regnamespace(quote_ident(current_schema()))
+  AND NOT EXISTS (SELECT 1 FROM pg_catalog.pg_attribute a
+    WHERE a.attrelid = c.oid AND a.attname = 'ID' AND a.atttypid = 'bigint'::regtype)
+ORDER BY 1 LIMIT 5""")
+
+
+async def diagnose(connection: PostgreSQLConnection, address: ServerAddress, limit: int) -> list[Finding]:
+    """Version, encoding, rights, TLS, tables that nobody here made, and connections against the server's limit."""
+    ((version, number, encoding, schema, creates, superuser, tls, standby, allowed),) = await connection.fetch(
+        _LOOK, ()
+    )
+    findings = [
+        Finding(f"PostgreSQL {version}", "" if number >= OLDEST else "Use PostgreSQL 13 or later.", number < OLDEST),
+        Finding(
+            f"The database's encoding is {encoding}",
+            "" if encoding == "UTF8" else "Create the database with ENCODING 'UTF8'; others cannot hold every text.",
+            encoding != "UTF8",
+        ),
+    ]
+    if creates:
+        findings.append(Finding(f"{address.user} may create tables in the schema {schema}"))
+    else:
+        advice = f'GRANT CREATE ON SCHEMA {schema or "public"} TO "{address.user}"; applying definitions needs it.'
+        findings.append(Finding(f"{address.user} may not create tables", advice, serious=True))
+    if standby:
+        findings.append(Finding("The server is a standby", "Give the address of the primary.", serious=True))
+    if superuser:
+        advice = "Use one that owns this database and nothing else; custom SQL runs as this user."
+        findings.append(Finding(f"{address.user} is a superuser", advice))
+    local = address.host in {"localhost", "127.0.0.1", "::1"}
+    findings.append(
+        Finding(
+            "The connection is encrypted" if tls else "The connection is not encrypted",
+            "" if tls or local else "Set sslmode=verify-full and sslrootcert in the connection string.",
+        )
+    )
+    foreign = [str(row[0]) for row in await connection.fetch(_FOREIGN, ())]
+    if foreign:
+        advice = "Use a database of its own; an entity of the same name would fail."
+        findings.append(Finding(f"Tables that Apilane did not make: {', '.join(foreign)}", advice))
+    fits = limit <= allowed
+    advice = "" if fits else "Lower database_connections, or raise max_connections of the server."
+    findings.append(Finding(f"{allowed} connections allowed, {limit} wanted by each process", advice))
+    return findings

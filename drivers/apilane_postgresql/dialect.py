@@ -1,0 +1,191 @@
+"""PostgreSQL's SQL where it differs: column types, letter case, nulls first, keys. Pure.
+
+Text columns have the collation "C": they sort by code point, as on SQLite, whatever the locale of the server, and no
+index breaks when the server's locale library changes. Its ``lower`` knows ASCII only, which is all it takes for a value
+that is pure ASCII; for others the letters that fold to one of the value are translated as well, so that PostgreSQL
+agrees with ``apilane.model.text.fold`` letter for letter and no version of a library has a say.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from functools import cache, cached_property
+from typing import Any, ClassVar
+
+import sqlalchemy as sa
+from sqlalchemy.engine.interfaces import Dialect as SQLAlchemyDialect
+
+from apilane.model.definition import Entity, Property, PropertyType
+from apilane.model.migration import Migration
+from apilane.model.text import fold
+from apilane.sql.dialect import Dialect
+from apilane.sql.script import Script
+from apilane.sql.statement import Statement, Value, compile_statement
+from apilane_postgresql import schema
+from apilane_postgresql.script_guard import COMMENT, QUOTED, problems_of
+
+__all__ = ["PostgreSQLDialect"]
+
+_CASED_BELOW = 0x1F000
+"""No letter above has case (see ``fold``)."""
+
+
+class PostgreSQLDialect(Dialect):
+    name: ClassVar[str] = "PostgreSQL"
+    quoted: ClassVar[str] = QUOTED
+    comment: ClassVar[str] = COMMENT
+
+    @cached_property
+    def sqlalchemy(self) -> SQLAlchemyDialect:  # type: ignore[override]
+        """Imported when first needed: it takes 50 ms, and many instances have no PostgreSQL."""
+        from sqlalchemy.dialects.postgresql.base import PGDialect
+
+        return PGDialect(paramstyle="numeric_dollar")  # type: ignore[no-untyped-call]
+
+    def column_type(self, property: Property) -> sa.types.TypeEngine[Any]:
+        match property.type:
+            case PropertyType.String:
+                length = schema.text_length(property)
+                return sa.String(length) if length else sa.Text()
+            case PropertyType.Boolean:
+                return sa.Boolean()
+            case PropertyType.Date:
+                return sa.BigInteger()
+            case PropertyType.Number:
+                return sa.Numeric(18, property.decimal_places) if property.decimal_places else sa.BigInteger()
+
+    def column_default(self, property: Property) -> sa.TextClause | None:
+        """false for Booleans, which have no 0 here."""
+        default = super().column_default(property)
+        return sa.text("false") if default is not None and property.type is PropertyType.Boolean else default
+
+    def decoder(self, property: Property) -> Callable[[Value], Value] | None:
+        """Numbers with decimals come as int where they are whole, else without trailing zeros."""
+        return _plain_number if property.type is PropertyType.Number and property.decimal_places else None
+
+    def encode_decimal(self, value: Any) -> Value:
+        return value
+
+    def text_operand(self, operator: str, value: str) -> tuple[str, tuple[Value, ...]]:
+        """Variants: ``ascii`` (answered from an index where possible), ``folded``, ``any`` for '' and ``none``."""
+        negative = operator in {"notequal", "notcontains"}
+        if not _is_storable(value):  # what cannot be stored is nowhere
+            return ("any" if negative else "none"), ()
+        if not value and operator not in {"equal", "notequal"}:
+            return ("none" if negative else "any"), ()
+        folded = fold(value)
+        if value.isascii():
+            if operator == "startswith":
+                return "ascii", (folded, _after(folded[: schema.INDEXED_CHARACTERS]))
+            return "ascii", (folded,)
+        return "folded", (folded, *_letters_of(folded))
+
+    def text_predicate(
+        self, operator: str, variant: str, column: sa.ColumnElement[str], binds: Sequence[sa.BindParameter[Any]]
+    ) -> sa.ColumnElement[bool]:
+        if variant == "any":
+            return column.is_not(None)
+        if variant == "none":
+            return sa.and_(column.is_not(None), sa.false())
+        lower = sa.func.lower(column, type_=sa.Text())
+        if variant == "folded":
+            folded = sa.func.translate(lower, binds[1], binds[2], type_=sa.Text())
+            return _predicate(operator, folded, binds[0])
+        if operator not in {"equal", "startswith"}:
+            return _predicate(operator, lower, binds[0])
+        long = isinstance(column.type, sa.Text)  # the index, if there is one, holds the beginning of the text
+        indexed = _beginning(lower) if long else lower
+        start = _beginning(binds[0]) if long else binds[0]
+        if operator == "equal":
+            return sa.and_(indexed == start, lower == binds[0]) if long else lower == binds[0]
+        within = sa.and_(indexed >= start, indexed < binds[1])
+        return sa.and_(within, _predicate(operator, lower, binds[0])) if long else within
+
+    def order_by(
+        self, column: sa.ColumnElement[Any], property: Property, *, descending: bool
+    ) -> Sequence[sa.ColumnElement[Any]]:
+        """What is never null is ordered plainly, as its index is."""
+        key = column.desc() if descending else column.asc()
+        if property.required or property.is_primary_key:
+            return [key]
+        return [key.nulls_last() if descending else key.nulls_first()]
+
+    def insert_row(self, table: sa.Table, columns: Sequence[str]) -> Statement:
+        """Returns the ID; one that was given moves the sequence past it, which never goes back."""
+        values: dict[str, sa.BindParameter[Any]] = {column: sa.bindparam(column) for column in columns}
+        insert = sa.insert(table).values(values) if columns else sa.insert(table).values()
+        statement = compile_statement(insert.returning(table.c["ID"]), self.sqlalchemy, writes=True)
+        if "ID" not in columns:
+            return statement
+        sequence = schema.moved_sequence(str(table.name))
+        return Statement(f"{statement.text}, {sequence}", statement.order, writes=True)
+
+    def migrate(self, migration: Migration) -> list[str]:
+        return schema.migrate(migration)
+
+    def problems(self, entities: Sequence[Entity]) -> list[tuple[str, str]]:
+        return schema.problems(entities)
+
+    def script_problems(self, script: Script, entities: Sequence[Entity]) -> list[str]:
+        """What custom SQL may not do; whether its tables and columns exist only the database knows."""
+        return problems_of(script)
+
+
+def _is_storable(text: str) -> bool:
+    """PostgreSQL has no NUL in texts, and UTF-8 no half of a surrogate pair."""
+    return "\0" not in text and (text.isascii() or not any("\ud800" <= letter <= "\udfff" for letter in text))
+
+
+def _plain_number(value: Any) -> Value:
+    whole = int(value)
+    return whole if whole == value else value.normalize()
+
+
+def _beginning(text: sa.ColumnElement[Any]) -> sa.ColumnElement[str]:
+    length: sa.ColumnElement[int] = sa.literal_column(str(schema.INDEXED_CHARACTERS))
+    return sa.func.left(text, length, type_=sa.Text())
+
+
+def _predicate(operator: str, text: sa.ColumnElement[str], value: sa.BindParameter[Any]) -> sa.ColumnElement[bool]:
+    zero: sa.ColumnElement[int] = sa.literal_column("0")
+    match operator:
+        case "equal":
+            return text == value
+        case "notequal":
+            return text != value
+        case "startswith":
+            return sa.func.starts_with(text, value, type_=sa.Boolean())
+        case "endswith":
+            return sa.func.right(text, sa.func.length(value), type_=sa.Text()) == value
+        case "contains":
+            return sa.func.strpos(text, value, type_=sa.Integer()) > zero
+        case "notcontains":
+            return sa.func.strpos(text, value, type_=sa.Integer()) == zero
+    raise ValueError(f"no text operator: {operator}")
+
+
+def _after(prefix: str) -> str:
+    """The smallest text after all that begin with ``prefix`` (ASCII, not empty), by code point."""
+    return prefix[:-1] + chr(ord(prefix[-1]) + 1)
+
+
+@cache
+def _variants() -> dict[str, str]:
+    """The letters outside ASCII that fold to another one, by what they fold to."""
+    found: defaultdict[str, str] = defaultdict(str)
+    for code in range(0x80, _CASED_BELOW):
+        letter = chr(code)
+        if not 0xD800 <= code < 0xE000 and (folded := fold(letter)) != letter:
+            found[folded] += letter
+    return dict(found)
+
+
+def _letters_of(folded: str) -> tuple[str, str]:
+    """Which letters count as one of ``folded``, and which: the arguments of ``translate``."""
+    sources, targets = "", ""
+    for letter in dict.fromkeys(folded):
+        if not letter.isascii() and (others := _variants().get(letter)):
+            sources += others
+            targets += letter * len(others)
+    return sources, targets

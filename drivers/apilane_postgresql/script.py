@@ -1,0 +1,177 @@
+"""Custom SQL on a connection, inside a transaction that its caller has begun and will end. See ``script_guard``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
+from sys import getsizeof
+from typing import TYPE_CHECKING, Any, Final
+
+from apilane.model.privileges import ROWS_MAX
+from apilane.sql.script import Script
+from apilane.sql.statement import Value
+from apilane.storage.errors import StorageError, ValueTooLong
+from apilane.storage.protocol import Result, ResultSet, ScriptStep
+from apilane_postgresql.script_guard import SECRET_TABLES, Checked, Surroundings, check, renumbered, statements_of
+
+if TYPE_CHECKING:
+    import asyncpg
+
+__all__ = ["run_script", "writes"]
+
+RESULT_MAX_BYTES: Final = 100_000_000
+"""In memory, so that a script cannot take the process with it."""
+BATCH_ROWS: Final = 1000
+
+_SURROUNDINGS: Final = """
+SELECT current_schema()::text,
+  (SELECT array_agg(nspname::text) FROM pg_catalog.pg_namespace),
+  (SELECT array_agg(f.name) FROM unnest($1::text[]) f (name)
+    WHERE EXISTS (SELECT 1 FROM pg_catalog.pg_proc p WHERE p.proname = f.name
+        AND p.pronamespace = to_regnamespace(quote_ident(current_schema())))
+      AND NOT EXISTS (SELECT 1 FROM pg_catalog.pg_proc p WHERE p.proname = f.name
+        AND (p.pronamespace <> to_regnamespace(quote_ident(current_schema()))
+          OR EXISTS (SELECT 1 FROM pg_catalog.pg_depend d WHERE d.classid = 'pg_catalog.pg_proc'::regclass
+            AND d.objid = p.oid AND d.deptype = 'e')))),
+  (SELECT array_agg(ARRAY[t.relname::text, a.attname::text, format_type(a.atttypid, a.atttypmod)] ORDER BY a.attnum)
+    FROM pg_catalog.pg_class t JOIN pg_catalog.pg_attribute a ON a.attrelid = t.oid
+    WHERE t.relnamespace = to_regnamespace(quote_ident(current_schema())) AND t.relname = ANY($2::text[])
+      AND a.attnum > 0 AND NOT a.attisdropped)"""
+
+_CASTS: Final = {bool: "boolean", int: "bigint", str: "text", Decimal: "numeric", float: "double precision"}
+
+
+def writes(script: Script) -> bool:
+    """Whether a statement of the script writes, or locks. False for what will be refused anyway."""
+    if script.notes is None:
+        try:
+            text = script.text(dict.fromkeys(script.names, 1), lambda _name: " 1 ")
+            script.notes = any(check(statement).writes for statement in statements_of(text))
+        except StorageError:
+            return False
+    return bool(script.notes)
+
+
+async def run_script(raw: asyncpg.Connection[Any], step: ScriptStep) -> Result:
+    """Run every statement in turn and give what they returned.
+
+    Everything is checked before anything runs. Raises StorageError for what is refused, and whatever asyncpg raises.
+    """
+    parameters = _Parameters(step.values)
+    text = step.script.text(step.values, parameters.place)
+    checked = [check(statement) for statement in statements_of(text)]
+    around = await _look_around(raw, checked)
+    secured = [statement.secured(around) for statement in checked]
+    budget = _Budget()
+    sets: list[ResultSet] = []
+    matched = 0
+    for statement, numbers in map(renumbered, secured):
+        values = parameters.of(numbers)
+        prepared = await raw.prepare(statement)
+        attributes = prepared.get_attributes()
+        if not attributes:
+            await prepared.fetch(*values)
+            number = (prepared.get_statusmsg() or "").rpartition(" ")[2]
+            matched += int(number) if number.isdecimal() else 0
+            continue
+        cursor = await prepared.cursor(*values)
+        rows = await budget.take(cursor)
+        booleans = tuple(at for at, attribute in enumerate(attributes) if attribute.type.name == "bool")
+        sets.append(ResultSet(tuple(attribute.name for attribute in attributes), booleans, rows))
+    return Result(matched=matched, sets=sets)
+
+
+class _Parameters:
+    """The parameters of a script, numbered as they come. None is written out: it goes with every type."""
+
+    def __init__(self, values: Mapping[str, Value]) -> None:
+        self._values = values
+        self._numbers: dict[str, int] = {}
+
+    def place(self, name: str) -> str:
+        value = self._values[name]
+        if value is None:
+            return " NULL "
+        number = self._numbers.setdefault(name, len(self._numbers) + 1)
+        return f" CAST(${number} AS {_CASTS[type(value)]}) "
+
+    def of(self, numbers: Sequence[int]) -> Sequence[Value]:
+        """The values of these parameters."""
+        names = list(self._numbers)
+        if any(not 0 < number <= len(names) for number in numbers):
+            raise StorageError("Callers' parameters are written {Name}, not $1.")
+        return [self._values[names[number - 1]] for number in numbers]
+
+
+async def _look_around(raw: asyncpg.Connection[Any], checked: Sequence[Checked]) -> Surroundings:
+    calls = sorted({name for statement in checked for name in statement.calls})
+    row = await raw.fetchrow(_SURROUNDINGS, calls, sorted(SECRET_TABLES))
+    if row is None:
+        raise StorageError("PostgreSQL: no answer from the catalog.")
+    schema, schemas, functions, attributes = row
+    columns: dict[str, list[tuple[str, str]]] = {}
+    for table, name, type in attributes or ():
+        columns.setdefault(table, []).append((name, type))
+    return Surroundings(schema or "public", frozenset(schemas or ()), frozenset(functions or ()), columns)
+
+
+class _Budget:
+    """What may still be returned."""
+
+    __slots__ = ("rows", "size")
+
+    def __init__(self) -> None:
+        self.rows = ROWS_MAX
+        self.size = RESULT_MAX_BYTES
+
+    async def take(self, cursor: Any) -> list[tuple[Any, ...]]:
+        """Rows until there are no more, or no more are allowed; the statement runs in any case."""
+        taken: list[tuple[Any, ...]] = []
+        while True:
+            batch = await cursor.fetch(min(BATCH_ROWS, max(self.rows, 1)))
+            if not batch or self.rows == 0:
+                return taken
+            for row in batch:
+                values = tuple(map(_plain, row))
+                self.size -= sum(map(getsizeof, values))
+                taken.append(values)
+            if self.size < 0:
+                raise ValueTooLong(f"The results are larger than {RESULT_MAX_BYTES} bytes.")
+            self.rows -= len(batch)
+            if self.rows == 0 or len(batch) < BATCH_ROWS:
+                return taken
+
+
+_AS_THEY_ARE: Final = frozenset({type(None), bool, int, float, str, bytes, datetime, date, time})
+
+
+def _plain(value: Any) -> Any:
+    """What the house can write as JSON: numbers without trailing zeros, lists, and text for everything rare."""
+    kind = type(value)
+    if kind in _AS_THEY_ARE:
+        return value
+    if kind is Decimal:
+        return _number(value)
+    if kind is timedelta:
+        return _interval(value)
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    if hasattr(value, "keys"):  # a row within a row
+        return {name: _plain(item) for name, item in value.items()}
+    return str(value)
+
+
+def _number(value: Decimal) -> Any:
+    if not value.is_finite():
+        return str(value)
+    whole = value.to_integral_value()
+    return int(value) if whole == value and abs(value) < 2**63 else value.normalize()
+
+
+def _interval(value: timedelta) -> str:
+    """ISO 8601."""
+    sign = "-" if value < timedelta(0) else ""
+    value = abs(value)
+    seconds = f"{value.seconds}" + (f".{value.microseconds:06d}".rstrip("0") if value.microseconds else "")
+    return f"{sign}P{value.days}DT{seconds}S"

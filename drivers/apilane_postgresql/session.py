@@ -1,0 +1,97 @@
+"""One database on a server: the pool's session, named locks, and what only PostgreSQL can tell."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Generator, Sequence
+from contextlib import asynccontextmanager
+from hashlib import blake2b
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+from apilane.sql.statement import Statement, Value
+from apilane.storage.addresses import ServerAddress
+from apilane.storage.errors import ConnectionRefused
+from apilane.storage.pool import Pool
+from apilane.storage.pooled import PooledSession, ServerConnection
+from apilane.storage.protocol import Finding, Result, Step, Unit
+
+if TYPE_CHECKING:
+    from apilane_postgresql.connection import PostgreSQLConnection
+    from apilane_postgresql.driver import PostgreSQLDriver
+
+__all__ = ["PostgreSQLSession"]
+
+T = TypeVar("T")
+
+INSTALL: Final = "pip install apilane[postgresql]"
+
+_MARK: Final = Statement("SELECT pg_current_snapshot()::text")
+_WITHOUT_LIMIT: Final = Step(Statement("SET LOCAL statement_timeout = 0", writes=True))
+_BUT_NOT_FOR_LOCKS: Final = Step(Statement("SET LOCAL lock_timeout = '20s'", writes=True))
+
+
+class PostgreSQLSession(PooledSession):
+    """See ``apilane.storage.protocol.Session``. Belongs to one event loop; after ``close`` it opens again when used."""
+
+    def __init__(self, driver: PostgreSQLDriver, address: ServerAddress) -> None:
+        self.address = address
+        self._driver = driver
+        self._constraints: dict[tuple[str, str], tuple[str, ...]] = {}
+        super().__init__(driver.group, self._connect)
+
+    async def _connect(self) -> PostgreSQLConnection:
+        try:
+            from apilane_postgresql.connection import connect
+        except ImportError as error:
+            raise ConnectionRefused(f"PostgreSQL needs asyncpg: {INSTALL}") from error
+        return await connect(
+            self.address,
+            statement_timeout_s=self._driver.statement_timeout_s,
+            limit=self._driver.group.limit,
+            constraints=self._constraints,
+        )
+
+    async def alter(self, make_unit: Callable[[], Unit[T]]) -> T:
+        """Schema statements take part in transactions here, so this is a unit without a time limit but for locks."""
+        self._constraints.clear()
+
+        def unit() -> Generator[Step, Result, T]:
+            yield _WITHOUT_LIMIT
+            yield _BUT_NOT_FOR_LOCKS
+            return (yield from make_unit())
+
+        return await self.run(unit)
+
+    async def change_mark(self) -> Value:
+        """The snapshot's text: it changes when any writing transaction of the server ends, and with nothing else."""
+        return str((await self.fetch(_MARK))[0][0])
+
+    @asynccontextmanager
+    async def exclusive(self, name: str) -> AsyncIterator[bool]:
+        """An advisory lock of the database, on a connection of its own that is not part of the pool."""
+        key = int.from_bytes(blake2b(name.encode(), digest_size=8, person=b"apilane").digest(), signed=True)
+        connection = await self._connect()
+        try:
+            rows = await connection.fetch(Statement("SELECT pg_try_advisory_lock($1)"), (key,))
+            yield bool(rows[0][0])
+        finally:
+            await connection.close()
+
+    async def diagnose(self) -> Sequence[Finding]:
+        """Version, encoding, rights, TLS, tables that are not ours, and connections."""
+        from apilane_postgresql.diagnosis import diagnose
+
+        connection = await self._connect()
+        try:
+            return await diagnose(connection, self.address, self._driver.group.limit)
+        finally:
+            await connection.close()
+
+    def forget(self) -> object:
+        """After a fork: begin anew. What the parent opened must be neither used nor closed here: it is handed out."""
+        inherited = self.pool
+        self.pool: Pool[ServerConnection] = Pool(self._driver.group, self._connect, _close)
+        return inherited
+
+
+async def _close(connection: Any) -> None:
+    await connection.close()

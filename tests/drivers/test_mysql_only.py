@@ -1,0 +1,258 @@
+"""What only MySQL has: bad input at the server, hanging servers, its limits, and what custom SQL may not do there."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Callable, Generator, Iterator
+from time import monotonic
+from urllib.parse import urlsplit, urlunsplit
+from uuid import uuid4
+
+import pytest
+
+from apilane.model.definition import Entity, Property, Unique
+from apilane.model.migration import Migration
+from apilane.sql.script import read_script
+from apilane.sql.statement import Statement
+from apilane.storage.errors import ConnectionRefused, StatementTimeout, StorageError, Unavailable
+from apilane.storage.protocol import Result, Step
+from apilane.testing.conformance.tables import ENTITIES, key
+from apilane.testing.plugin import ServerUrl
+from apilane_mysql import MySQLDriver
+from apilane_mysql.judge import judge
+from apilane_mysql.provision import administer, drop_database, fresh_database
+
+ONE = Statement("SELECT 1")
+SLOW = Statement("SELECT SLEEP(30)")
+
+
+@pytest.fixture
+def address(server_url: ServerUrl) -> Iterator[str]:
+    """An empty database."""
+    made = fresh_database(server_url("mysql"))
+    yield made
+    drop_database(made)
+
+
+@pytest.fixture
+def limited(address: str) -> Iterator[Callable[[str], str]]:
+    """Makes a user with some rights on the database, and gives the address by that user."""
+    made: list[str] = []
+    database = address.rpartition("/")[2]
+
+    def make(rights: str, more: str = "") -> str:
+        name = f"u{uuid4().hex[:12]}"
+        made.append(name)
+        administer(
+            address,
+            f"CREATE USER {name}@'%' IDENTIFIED BY 'Limited-pw-1' {more}",
+            f"GRANT {rights} ON {database}.* TO {name}@'%'",
+        )
+        url = urlsplit(address)
+        return urlunsplit(url._replace(netloc=f"{name}:Limited-pw-1@{url.hostname}:{url.port}"))
+
+    yield make
+    for name in made:
+        administer(address, f"DROP USER {name}@'%'")
+
+
+def _unit(*texts: str) -> Callable[[], Generator[Step, Result, None]]:
+    def unit() -> Generator[Step, Result, None]:
+        for text in texts:
+            yield Step(Statement(text, writes=True))
+
+    return unit
+
+
+def test_user_without_rights_to_change_tables(address: str, limited: Callable[[str], str]) -> None:
+    """Changing tables is refused, the message names user and setting, nothing is made; doctor says what to grant."""
+    poor = limited("SELECT, INSERT, UPDATE, DELETE")
+
+    async def scenario() -> None:
+        driver = MySQLDriver()
+        session = driver.session(poor)
+        texts = driver.dialect.migrate(Migration((), ENTITIES))
+        with pytest.raises(ConnectionRefused, match="Grant it all privileges") as caught:
+            await session.alter(_unit(*texts))
+        assert "Limited-pw-1" not in str(caught.value)
+        serious = [finding for finding in await session.diagnose() if finding.serious]
+        assert "CREATE" in serious[0].advice
+        await driver.close()
+
+    asyncio.run(scenario())
+    assert administer(address, f"SHOW TABLES FROM {address.rpartition('/')[2]}") == []
+
+
+def test_connection_limit_of_the_server(limited: Callable[..., str]) -> None:
+    """At the limit of the server further callers are told so with the setting's name, and served once it is over."""
+    single = limited("ALL", "WITH MAX_USER_CONNECTIONS 1")
+
+    async def scenario() -> None:
+        driver = MySQLDriver(connections=4)
+        session = driver.session(single)
+        slow = asyncio.ensure_future(session.fetch(Statement("SELECT SLEEP(1)")))
+        await asyncio.sleep(0.4)
+        with pytest.raises(Unavailable, match="database_connections"):
+            await session.fetch(ONE)
+        await slow
+        assert await session.fetch(ONE)
+        await driver.close()
+
+    asyncio.run(scenario())
+
+
+def test_full_pool(address: str) -> None:
+    """Who waits too long for one of our own connections is told the setting."""
+
+    async def scenario() -> None:
+        driver = MySQLDriver(connections=1, wait_s=0.2)
+        session = driver.session(address)
+        slow = asyncio.ensure_future(session.fetch(Statement("SELECT SLEEP(1)")))
+        await asyncio.sleep(0.4)
+        with pytest.raises(Unavailable, match="database_connections"):
+            await session.fetch(ONE)
+        await slow
+        await driver.close()
+
+    asyncio.run(scenario())
+
+
+def test_hanging_server(address: str) -> None:
+    """A server that takes the connection and says nothing, or stops in the middle, costs its time limit and no more."""
+
+    async def scenario() -> None:
+        silent = socket.create_server(("127.0.0.1", 0))
+        port = silent.getsockname()[1]
+        driver = MySQLDriver(statement_timeout_s=0.5)
+        begun = monotonic()
+        with pytest.raises(ConnectionRefused, match=f":{port} did not answer within 1 s"):
+            await driver.session(f"mysql://u:p@127.0.0.1:{port}/d?connect-timeout=1").fetch(ONE)
+        session = driver.session(address)
+        with pytest.raises(StatementTimeout):
+            await session.fetch(SLOW)
+        assert monotonic() - begun < 10
+        assert await session.fetch(ONE)
+        await driver.close()
+        silent.close()
+
+    asyncio.run(scenario())
+    left = administer(
+        address, "SELECT COUNT(*) FROM information_schema.PROCESSLIST WHERE INFO LIKE 'SELECT SLEEP(30)%'"
+    )
+    assert left == [(0,)]
+
+
+def test_session_settings(address: str) -> None:
+    """Modes, time zone, character set and isolation are ours, whatever the server's are; one statement at a time."""
+
+    async def scenario() -> None:
+        driver = MySQLDriver()
+        session = driver.session(address)
+        ((modes, zone, charset, infile),) = await session.fetch(
+            Statement("SELECT @@sql_mode, @@time_zone, @@character_set_connection, 'x\\'y'")
+        )
+        assert "STRICT_ALL_TABLES" in modes
+        assert "NO_BACKSLASH_ESCAPES" not in modes
+        assert (zone, charset, infile) == ("+00:00", "utf8mb4", "x'y")
+        with pytest.raises(StorageError):
+            await session.fetch(Statement("SELECT 1; SELECT 2"))
+        await driver.close()
+
+    asyncio.run(scenario())
+
+
+def test_tls_that_is_not_there(address: str) -> None:
+    """A certificate that cannot be verified, or a server without TLS, is refused where the mode asks for it."""
+
+    async def scenario() -> None:
+        driver = MySQLDriver()
+        for mode in ("verify-ca", "verify-identity"):
+            with pytest.raises(ConnectionRefused, match=r"TLS|(?i:certificate)|ssl"):
+                await driver.session(f"{address}?ssl-mode={mode}").fetch(ONE)
+        assert await driver.session(f"{address}?ssl-mode=disabled").fetch(ONE)
+        with pytest.raises(ConnectionRefused, match="ssl-mode=sometimes"):
+            driver.session(f"{address}?ssl-mode=sometimes")
+        with pytest.raises(ConnectionRefused, match="ssl-ca"):
+            await driver.session(f"{address}?ssl-mode=verify-ca&ssl-ca=/nowhere.pem").fetch(ONE)
+        await driver.close()
+
+    asyncio.run(scenario())
+
+
+def test_what_it_cannot_store_is_named() -> None:
+    """Too long Strings, keys and rows, and uniqueness without a Maximum are problems at their place."""
+    entity = Entity(
+        name="Many",
+        properties=(
+            key(),
+            Property(name="Huge", maximum=20_000),
+            Property(name="Endless"),
+            Property(name="Long", maximum=900),
+        ),
+        constraints=(Unique(properties=("Endless",)), Unique(properties=("Long",))),
+    )
+    wide = Entity(name="Wide", properties=(key(), *(Property(name=f"T{n}", maximum=9000) for n in "abc")))
+    places = dict(MySQLDriver().dialect.problems((entity, wide, *ENTITIES)))
+    assert list(places) == [
+        "Entities[Many].Properties[Huge].Maximum",
+        "Entities[Many].Constraints[Unique Endless]",
+        "Entities[Many].Constraints[Unique Long]",
+        "Entities[Wide].Properties",
+    ]
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SELECT LOAD_FILE('/etc/passwd')",
+        "SELECT 1 INTO OUTFILE '/tmp/x'",
+        "LOAD DATA INFILE '/tmp/x' INTO TABLE Things",
+        "SELECT * FROM mysql.user",
+        "SELECT * FROM information_schema.TABLES",
+        "SELECT mysql.user.Host FROM Things",
+        "SET GLOBAL max_connections = 1",
+        "SET @a = 1",
+        "SELECT @@version",
+        "SELECT @a := 1",
+        "SELECT GET_LOCK('a', 1)",
+        "SELECT SLEEP(1)",
+        "SELECT BENCHMARK(1000000, MD5('a'))",
+        "SELECT my_own_function(1)",
+        "CALL p()",
+        "PREPARE s FROM 'DROP TABLE Things'",
+        "EXECUTE IMMEDIATE 'DROP TABLE Things'",
+        "DO SLEEP(1)",
+        "HANDLER Things OPEN",
+        "LOCK TABLES Things WRITE",
+        "KILL 1",
+        "USE mysql",
+        "SHOW GRANTS",
+        "EXPLAIN ANALYZE SELECT 1",
+        "BEGIN",
+        "XA START 'a'",
+        "SAVEPOINT a",
+        "GRANT ALL ON *.* TO x",
+        "SELECT /*+ SET_VAR(sql_mode = '') */ 1",
+        "UPDATE Things, Users SET Password = 'x'",
+        "UPDATE Things t JOIN Users u ON 1 = 1 SET u.Password = 'x'",
+        "UPDATE Users SET Roles = 'x' WHERE Password LIKE 'a%'",
+        "DELETE FROM Users WHERE Password LIKE 'a%'",
+        "DELETE Users FROM Users JOIN Things ON Users.Password = Things.Name",
+        "REPLACE INTO Users (ID) VALUES (1)",
+        "INSERT INTO Things (ID) VALUES (1) ON DUPLICATE KEY UPDATE Name = (SELECT COUNT(*) FROM mysql.user)",
+        "REVOKE ALL ON *.* FROM x",
+    ],
+)
+@pytest.mark.better("B-Q11")
+def test_custom_sql_is_refused(sql: str) -> None:
+    """Other databases, files, waiting, locks, variables, other statements and secrets are refused unrun."""
+    with pytest.raises(StorageError):
+        judge(sql, {"users": ("ID", "Password")})
+    assert MySQLDriver().dialect.script_problems(read_script(sql, MySQLDriver().dialect), ())
+
+
+def test_executable_comments_do_not_run() -> None:
+    """What a comment holds is left out: the statement that runs is the one that was judged."""
+    (judged,) = judge("SELECT 1 /*! UNION SELECT Password FROM Users */ AS One", {})
+    assert "Password" not in judged.text

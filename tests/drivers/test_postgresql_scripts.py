@@ -1,0 +1,189 @@
+"""What custom SQL cannot do on PostgreSQL, tried on the server itself, and what its guard says without one."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+
+import pytest
+
+from apilane.sql.script import read_script
+from apilane.storage.errors import StorageError
+from apilane.testing.conformance import Database, DriverCase
+from apilane.testing.conformance.case import open_database
+from apilane.testing.conformance.tables import USERS
+from apilane.testing.plugin import ServerUrl
+from apilane_postgresql import PostgreSQLDriver
+from apilane_postgresql.provision import drop_database, execute, fresh_database
+from apilane_postgresql.script_guard import check, statements_of
+
+HASH = "the-hash-of-a-password"
+
+LEAKS = [
+    'SELECT 1E\'\\\' , (SELECT max("Password") FROM public."Users") --\'',
+    "SELECT 1e5, 1.5e-3, .5, 2.",
+    'SELECT u FROM "Users" u',
+    'SELECT u::text FROM "Users" u',
+    'SELECT row_to_json(u) FROM "Users" u',
+    'SELECT to_jsonb("Users") FROM "Users"',
+    'SELECT u.row_to_json FROM "Users" u',
+    'SELECT u.concat FROM "Users" u',
+    'TABLE "Users"',
+    'SELECT * FROM ONLY "Users"',
+    '(SELECT * FROM "Users")',
+    'WITH RECURSIVE x AS (SELECT 1) SELECT * FROM "Users"',
+    'WITH x AS (SELECT * FROM "Users") SELECT * FROM x',
+    'WITH "Users" AS (SELECT * FROM "Users") SELECT * FROM "Users"',
+    'WITH x AS (WITH "Users" AS (SELECT * FROM "Users") SELECT * FROM "Users") SELECT * FROM x',
+    'SELECT * FROM "Things" t, LATERAL (SELECT * FROM "Users") u',
+    'SELECT * FROM public."Users"',
+    'SELECT * FROM "public"."Users"',
+    'SELECT * FROM u&"\\0055sers"',
+    'SELECT * FROM U&"\\0055sers" u',
+    "SELECT E'' '\\' , (SELECT max(\"Password\") FROM public.\"Users\") --'",
+    "SELECT E''\n'\\' , (SELECT max(\"Password\") FROM public.\"Users\") --'",
+    'SELECT $a$ $b$ $a$, (SELECT max("Password") FROM public."Users")',
+    'SELECT /* /* */ 1 */ (SELECT max("Password") FROM public."Users")',
+    "SELECT query_to_xml('SELECT * FROM \"Users\"', true, true, '')",
+    "SELECT \"query_to_xml\"('SELECT * FROM \"Users\"', true, true, '')",
+    "SELECT pg_catalog.query_to_xml('SELECT * FROM \"Users\"', true, true, '')",
+    "SELECT table_to_xml('\"Users\"', true, true, '')",
+    "SELECT DISTINCT ON (1) query_to_xml('SELECT * FROM \"Users\"', true, true, '')",
+    'SELECT ts_stat(\'SELECT to_tsvector("Password") FROM "Users"\')',
+    "SELECT * FROM pg_stats",
+    'UPDATE "Users" SET "Roles" = "Password"; SELECT "Roles" FROM "Users"',
+    'UPDATE "Users" AS u SET "Roles" = u::text; SELECT "Roles" FROM "Users"',
+    'UPDATE "Users" u SET "Roles" = row_to_json(u)::text; SELECT "Roles" FROM "Users"',
+    'UPDATE "Users" u SET "Roles" = u.concat; SELECT "Roles" FROM "Users"',
+    'UPDATE "Users" SET "Roles" = "Users".row_to_json; SELECT "Roles" FROM "Users"',
+    'UPDATE "Users" SET "Roles" = \'x\' RETURNING *',
+    'UPDATE "Users" SET "Roles" = \'x\' RETURNING "Users".*',
+    'UPDATE ONLY "Users" SET "Roles" = \'x\' RETURNING "Password"',
+    'DELETE FROM "Users" RETURNING *',
+    'WITH d AS (DELETE FROM "Users" RETURNING *) SELECT * FROM d',
+    'WITH d AS (UPDATE "Users" u SET "Roles" = \'\' RETURNING u) SELECT * FROM d',
+    'WITH RECURSIVE x(a) AS (SELECT 1) SEARCH DEPTH FIRST BY a SET key UPDATE "Users" SET "Roles" = "Password"',
+    'INSERT INTO "Things" ("Name") SELECT u::text FROM "Users" u; SELECT "Name" FROM "Things"',
+]
+
+REFUSED = [
+    "SELECT pg_sleep(1)",
+    "SELECT pg_read_file('/etc/passwd')",
+    "SELECT 1 WHERE 1=1AND pg_ls_dir('/') IS NOT NULL",
+    "SELECT set_config('role', 'none', false)",
+    "SELECT current_setting('data_directory')",
+    "SELECT setval('\"Things_ID_seq\"', 1)",
+    "SELECT nextval('\"Things_ID_seq\"')",
+    "SELECT lo_import('/etc/passwd')",
+    "COPY \"Things\" TO '/tmp/x'",
+    "COPY \"Things\" FROM PROGRAM 'id'",
+    "DO $$ BEGIN NULL; END $$",
+    "SET ROLE postgres",
+    "RESET ALL",
+    "CALL x()",
+    "SELECT 1 AS a INTO mine",
+    "WITH x AS (SELECT 1) SELECT * INTO mine FROM x",
+    'EXPLAIN ANALYZE DELETE FROM "Things"',
+    'MERGE INTO "Things" t USING "Things" s ON false WHEN NOT MATCHED THEN INSERT ("Name") VALUES (\'x\')',
+    'LOCK TABLE "Things"',
+    "LISTEN x",
+    "PREPARE x AS SELECT 1",
+    "SAVEPOINT x",
+    "END",
+    "ABORT",
+    "SELECT * FROM information_schema.tables",
+    "SELECT * FROM other.secrets",
+    "SELECT other.secret()",
+    'INSERT INTO "H_Schema" ("Version") VALUES (1)',
+    'UPDATE "H_Schema" SET "Version" = 1',
+    'UPDATE "Users" SET ("Roles", "Email") = (\'a\', \'b\')',
+    "UPDATE \"Users\" SET \"Roles\" = coalesce('a', 'b'), \"Password\" = 'x'",
+    'UPDATE "Users" AS set SET "Email" = \'x\'',
+    'UPDATE "Users" SET "Roles" = (1 IS DISTINCT FROM 2)::text, "Email" = \'x\'',
+    'UPDATE "Users" SET "Roles" = 1 IS DISTINCT FROM 2, "Email" = \'x\'',
+    'UPDATE "Users" * u SET "Email" = \'x\'',
+    'WITH RECURSIVE x(a) AS (SELECT 1) SEARCH DEPTH FIRST BY a SET key UPDATE "Users" SET "Email" = \'x\'',
+    "SELECT $1",
+    "SELECT 'never ending",
+]
+
+ALLOWED = [
+    'SELECT count(*), max("Count"), coalesce(min("Name"), \'x\') FROM "Things" GROUP BY "Kind" HAVING count(*) > 0',
+    'SELECT row_number() OVER (PARTITION BY "Kind" ORDER BY "ID") FROM "Things"',
+    'SELECT to_char(to_timestamp("Made" / 1000), \'YYYY\') FROM "Things"',
+    'SELECT t.* FROM "Things" AS t JOIN "Users" u ON u."ID" = t."Maker" WHERE u."Email" LIKE \'%@x.y\'',
+    "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 5) SELECT i FROM n",
+    "SELECT x FROM generate_series(1, 3) AS g (x)",
+    'INSERT INTO "Things" ("Code") VALUES (\'c\') ON CONFLICT ("Code") DO UPDATE SET "Name" = \'b\' RETURNING "ID"',
+    'UPDATE "Users" AS u SET "LastLogin" = u."LastLogin" + 1 FROM "Things" t WHERE t."Maker" = u."ID"',
+    'DELETE FROM "AuthTokens" WHERE "Owner" IN (SELECT "ID" FROM "Users") RETURNING "ID"',
+    'SELECT "ID" FROM "Things" FOR UPDATE',
+    "SELECT 'it''s', E'a\\'b', $x$any 'thing'$x$, CAST(1.50 AS numeric(10, 2)), ARRAY[1, 2], now(), INTERVAL '1 day'",
+    "SELECT mine(2)",
+    "SELECT 1 -- a comment; with a semicolon\n; /* another; one */ SELECT 2;",
+    ";;",
+]
+
+
+@pytest.fixture(scope="module")
+def db(server_url: ServerUrl) -> Iterator[Database]:
+    """A database with a user, a record, a function of the operator's, and a schema of somebody else."""
+    server = server_url("postgresql")
+    case = DriverCase(make_driver=PostgreSQLDriver, fresh_address=lambda: asyncio.run(fresh_database(server)))
+    with asyncio.Runner() as runner:
+        database = open_database(case, runner)
+        database.wait(
+            execute(
+                database.address,
+                "CREATE SCHEMA other; CREATE TABLE other.secrets AS SELECT 'the-hash-of-a-password' AS s;"
+                "CREATE FUNCTION other.secret() RETURNS text LANGUAGE sql AS $$ SELECT s FROM other.secrets $$;"
+                "CREATE FUNCTION mine(n int) RETURNS int LANGUAGE sql AS $$ SELECT n * 2 $$",
+            )
+        )
+        database.wait(execute(database.address, 'CREATE TABLE IF NOT EXISTS "H_Schema" ("Version" bigint)'))
+        names = {"Email": "a@x.y", "Username": "ann", "H_Email_Fold": "a@x.y", "H_Username_Fold": "ann"}
+        database.insert(USERS, **names, Created=1, EmailConfirmed=True, Password=HASH, Roles="staff")
+        database.insert(Name="a", Count=1)
+        yield database
+        database.close()
+        asyncio.run(drop_database(database.address, server))
+
+
+@pytest.mark.parametrize("sql", LEAKS)
+def test_secrets_stay_secret(db: Database, sql: str) -> None:
+    """However it is asked for, the hash of a password is not in what a script gives."""
+    try:
+        given = str(db.run_script(sql))
+    except StorageError as error:
+        given = str(error)
+    assert HASH not in given
+    assert db.rows("Password", entity=USERS) == [(HASH,)]
+    assert HASH not in str([db.rows("Name"), db.rows("Roles", entity=USERS)])
+
+
+@pytest.mark.parametrize("sql", REFUSED)
+def test_refused(db: Database, sql: str) -> None:
+    """Whatever reaches beyond the application's own records is refused, alone and behind a harmless statement."""
+    for text in (sql, f"SELECT 1; {sql}"):
+        with pytest.raises(StorageError, match=r"may not|cannot be read|are written"):
+            db.run_script(text)
+
+
+@pytest.mark.parametrize("sql", ALLOWED)
+def test_allowed(db: Database, sql: str) -> None:
+    """Ordinary SQL runs."""
+    db.run_script(sql)
+
+
+def test_refused_before_it_is_applied(db: Database) -> None:
+    """What is refused on sight is told to apply, without a database."""
+    script = read_script('SELECT {A}; DROP TABLE "Things"; SELECT pg_sleep({A})', db.dialect)
+    assert len(db.dialect.script_problems(script, ())) == 2
+    assert db.dialect.script_problems(read_script(ALLOWED[0], db.dialect), ()) == []
+
+
+def test_statements() -> None:
+    """Semicolons in texts, names, dollar quotes and comments end no statement."""
+    text = """SELECT ';', ";", $$;$$, $t$ ; $$ ; $t$ -- ;
+    /* ; */ ; SELECT E'\\';' ;"""
+    assert [len(check(statement).words) for statement in statements_of(text)] == [8, 2]
