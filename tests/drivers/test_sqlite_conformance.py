@@ -14,4 +14,10 @@ from apilane_sqlite.provision import fresh_database
 class TestSQLite(DriverConformance):
     @pytest.fixture
     def driver_case(self, tmp_path: Path) -> DriverCase:
-        return DriverCase(make_driver=SQLiteDriver, fresh_address=lambda: fresh_database(tmp_path))
+        return DriverCase(
+            make_driver=SQLiteDriver,
+            fresh_address=lambda: fresh_database(tmp_path),
+            make_impatient_driver=lambda: SQLiteDriver(statement_timeout_s=1),
+            raising_sql="CREATE TEMP TRIGGER t BEFORE UPDATE ON [Things] "
+            "BEGIN SELECT RAISE(ABORT, 'Out of stock; sorry'); END; UPDATE [Things] SET [Count] = 1",
+        )

@@ -1,0 +1,118 @@
+"""A statement's text and values as pyodbc is given them: every parameter with a type that fits its column. Pure.
+
+Without types pyodbc would declare a text by its length, so that the server compiles a statement anew for each, and ask
+the server for the type of a null, which fails for batches and may undo the transaction. So nulls stand in the text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import Final, NamedTuple
+
+from apilane.model.text import utf16_length
+from apilane.sql.statement import Value
+from apilane.storage.errors import NumberOutOfRange
+from apilane_sqlserver.text import PARAMETER_UNITS
+
+__all__ = ["PARAMETERS_MAX", "Bound", "ParameterType", "bind", "type_of"]
+
+PARAMETERS_MAX: Final = 2000
+"""SQL Server takes 2100 with a call, some of which the client library needs; beyond it values stand in the text."""
+
+_WVARCHAR: Final = -9
+_WLONGVARCHAR: Final = -10
+_BIGINT: Final = -5
+_BIT: Final = -7
+_DECIMAL: Final = 3
+"""Numbers of the ODBC types (sql.h, sqlext.h, sqlucode.h); pyodbc has the same."""
+
+_DIGITS: Final = 38
+_PLACES: Final = 19
+"""Of decimals: more places than a column has, and room for 64-bit numbers before the point."""
+
+
+class ParameterType(NamedTuple):
+    """As T-SQL, and for ``Cursor.setinputsizes``: with Microsoft's drivers, and with FreeTDS.
+
+    They differ for NVARCHAR(MAX): FreeTDS cuts a long WVARCHAR silently, Microsoft's makes NTEXT of WLONGVARCHAR.
+    """
+
+    sql: str
+    odbc: tuple[int, int, int]
+    freetds: tuple[int, int, int]
+
+
+def _type(sql: str, *odbc: int) -> ParameterType:
+    number, size, places = odbc
+    return ParameterType(sql, (number, size, places), (number, size, places))
+
+
+_TEXT: Final = _type(f"NVARCHAR({PARAMETER_UNITS})", _WVARCHAR, PARAMETER_UNITS, 0)
+_LONG_TEXT: Final = ParameterType("NVARCHAR(MAX)", (_WVARCHAR, 0, 0), (_WLONGVARCHAR, 0, 0))
+_NUMBER: Final = _type("BIGINT", _BIGINT, 19, 0)
+_BOOLEAN: Final = _type("BIT", _BIT, 1, 0)
+
+
+class Bound(NamedTuple):
+    """What is executed; ``types`` and ``values`` have an item for each mark of ``text``."""
+
+    text: str
+    types: tuple[ParameterType, ...]
+    values: tuple[Value, ...]
+
+    def sizes(self, *, freetds: bool) -> list[tuple[int, int, int]]:
+        """For ``Cursor.setinputsizes``."""
+        return [type.freetds if freetds else type.odbc for type in self.types]
+
+
+def type_of(value: Value) -> ParameterType:
+    """The type in which a value travels. Raises NumberOutOfRange beyond 64 bits and 38 decimal digits."""
+    if isinstance(value, str):
+        return _TEXT if utf16_length(value) <= PARAMETER_UNITS else _LONG_TEXT
+    if isinstance(value, bool):
+        return _BOOLEAN
+    if isinstance(value, int):
+        if not -(2**63) <= value < 2**63:
+            raise NumberOutOfRange("The number does not fit into 64 bits.")
+        return _NUMBER
+    if isinstance(value, Decimal):
+        return _decimal_type(value)
+    raise TypeError(f"no type of SQL Server for {type(value).__name__}")
+
+
+def _decimal_type(value: Decimal) -> ParameterType:
+    _, digits, exponent = value.as_tuple()
+    if not isinstance(exponent, int):
+        raise NumberOutOfRange("The number is not finite.")
+    places = max(-exponent, 0)
+    before = max(len(digits) + exponent, 0)
+    if places <= _PLACES and before <= _DIGITS - _PLACES:
+        places = _PLACES
+    elif places + before > _DIGITS:
+        raise NumberOutOfRange("The number has more than 38 digits.")
+    return _type(f"DECIMAL({_DIGITS},{places})", _DECIMAL, _DIGITS, places)
+
+
+def bind(text: str, parameters: Sequence[Value]) -> Bound:
+    """``text`` has a ``?`` for each parameter and nowhere else."""
+    too_many = len(parameters) > PARAMETERS_MAX
+    if not too_many and not any(value is None for value in parameters):
+        return Bound(text, tuple(map(type_of, parameters)), tuple(parameters))
+    first, *pieces = text.split("?")
+    parts = [first]
+    for value, piece in zip(parameters, pieces, strict=True):
+        parts += [_literal(value) if too_many or value is None else "?", piece]
+    values = () if too_many else tuple(value for value in parameters if value is not None)
+    return Bound("".join(parts), tuple(map(type_of, values)), values)
+
+
+def _literal(value: Value) -> str:
+    """A value as T-SQL. A backslash before a line feed would join the lines, so the text is cut between them."""
+    if value is None:
+        return "NULL"
+    if isinstance(value, str):
+        text = value.replace("'", "''")
+        return "N'" + text.replace("\\\r\n", "\\' + N'\r\n").replace("\\\n", "\\' + N'\n") + "'"
+    type = type_of(value)
+    return f"{value:f}" if isinstance(value, Decimal) else f"CAST({int(value)} AS {type.sql})"

@@ -1,0 +1,136 @@
+"""What custom SQL may not say, whoever runs it. Pure, and no parser: it reads words outside quotes and comments.
+
+What a script may read and write is the server's business (``privileges``). Here go the words that no privilege stops:
+those that would end the transaction, change who is asking, or run text that nobody has read. All of them are reserved
+words of T-SQL, so outside quotes they cannot be names.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from apilane.sql.script import Script
+
+__all__ = ["COMMENT", "QUOTED", "placeholder", "problems_of", "writes"]
+
+QUOTED: Final = r"""'(?:[^']|'')*+(?:'|\Z)|"(?:[^"]|"")*+(?:"|\Z)|\[(?:[^\]]|\]\])*+(?:\]|\Z)"""
+_FLAT: Final = r"/\*(?:(?!/\*|\*/).)*+(?:\*/|\Z)"
+_NESTED: Final = rf"/\*(?:(?!/\*|\*/).|{_FLAT})*+(?:\*/|\Z)"
+COMMENT: Final = rf"--[^\n]*+|/\*(?:(?!/\*|\*/).|{_NESTED})*+(?:\*/|\Z)"
+"""Comments of T-SQL nest; three levels here, more are refused."""
+_DEPTH_MAX: Final = 3
+
+_TOKEN: Final = re.compile(rf"(?P<quoted>{QUOTED})|(?P<word>[\w@#$]+)|(?P<line>--[^\n]*)|/\*|\S", re.DOTALL)
+_BOUND: Final = re.compile(r"/\*|\*/")
+
+_FORBIDDEN: Final = frozenset(
+    {
+        *("ALTER", "AUTHORIZATION", "BACKUP", "BULK", "CHECKPOINT", "COMMIT", "DBCC", "DENY", "DUMP", "GRANT", "KILL"),
+        *("LOAD", "OPENDATASOURCE", "OPENQUERY", "OPENROWSET", "READTEXT", "RECONFIGURE", "RESTORE", "REVERT"),
+        *("REVOKE", "ROLLBACK", "SAVE", "SETUSER", "SHUTDOWN", "TRAN", "TRANSACTION", "TRUNCATE", "UPDATETEXT", "USE"),
+        *("WAITFOR", "WRITETEXT"),
+    }
+)
+_BEGINNINGS: Final = frozenset(
+    {
+        *("BEGIN", "CREATE", "DECLARE", "DELETE", "DROP", "EXEC", "EXECUTE", "IF", "INSERT", "MERGE", "PRINT"),
+        *("RAISERROR", "RETURN", "SELECT", "SET", "THROW", "UPDATE", "WHILE", "WITH"),
+    }
+)
+"""A name at the beginning of a batch would call the procedure of that name."""
+_WRITING: Final = frozenset(["DELETE", "EXEC", "EXECUTE", "INSERT", "INTO", "MERGE", "UPDATE"])
+
+
+def placeholder(name: str) -> str:
+    """The variable that carries a mark's value."""
+    return f" @v_{name} "
+
+
+def problems_of(script: Script) -> list[str]:
+    """Why a script is refused, one sentence each."""
+    return list(dict.fromkeys(_problems(_text(script))))
+
+
+def writes(script: Script) -> bool:
+    """Whether a script may change records."""
+    return any(word in _WRITING for _, word in _words(_text(script)))
+
+
+def _text(script: Script) -> str:
+    return script.text(dict.fromkeys(script.names), placeholder)
+
+
+def _problems(text: str) -> Iterator[str]:
+    words = list(_words(text))
+    beginning = next((word for _, word in words if word not in {";", "("}), "SELECT")
+    if beginning not in _BEGINNINGS:
+        yield f"Custom SQL begins with a word such as SELECT or EXECUTE, not with {beginning[:40]}."
+    for position, (is_quoted, word) in enumerate(words):
+        if is_quoted:
+            continue
+        if word in _FORBIDDEN:
+            yield f"Custom SQL may not do this: {word}."
+        elif word in {"CREATE", "DROP"} and not _temporary(words[position + 1 :]):
+            yield f"Custom SQL may not do this: {word}, but for temporary tables (#name)."
+        elif word in {"EXEC", "EXECUTE"} and not _procedure(words[position + 1 :]):
+            yield "Custom SQL may EXECUTE procedures by their name, not text and not what begins with sp_ or xp_."
+        elif word == "/*":
+            yield f"Custom SQL may nest comments {_DEPTH_MAX} levels deep and must end them."
+
+
+def _temporary(following: Sequence[tuple[bool, str]]) -> bool:
+    """``TABLE #name``, also with ``IF EXISTS``."""
+    words = [word for _, word in following[:4]]
+    if words[:1] != ["TABLE"]:
+        return False
+    name = words[3:4] if words[1:3] == ["IF", "EXISTS"] else words[1:2]
+    return bool(name) and name[0].startswith("#") and not name[0].startswith("##")
+
+
+def _procedure(following: Sequence[tuple[bool, str]]) -> bool:
+    """A name of one or more parts; ``@result =`` may stand before it."""
+    words = [word for _, word in following[:12]]
+    if len(words) > 2 and words[0].startswith("@") and words[1] == "=":
+        words = words[2:]
+    parts = words[:1]
+    while words[1:2] == ["."]:
+        words = words[2:]
+        parts += words[:1]
+    names = [part.strip('[]"') for part in parts]
+    if not names or not all(re.fullmatch(r"[\w#$ ]+", name) for name in names) or names == ["AS"]:
+        return False
+    return not any(name.startswith(("SP_", "XP_")) or name == "SYS" for name in names)
+
+
+def _words(text: str) -> Iterator[tuple[bool, str]]:
+    """Words and signs outside strings and comments, in capitals, and whether they are quoted names.
+
+    A comment that goes too deep or never ends gives ``/*``.
+    """
+    position = 0
+    while (found := _TOKEN.search(text, position)) is not None:
+        position = found.end()
+        if found[0] == "/*":
+            end = _comment_end(text, position)
+            if end is None:
+                yield False, "/*"
+                return
+            position = end
+        elif found["quoted"] is not None:
+            if not found[0].startswith("'"):
+                yield True, found[0].upper()
+        elif found["line"] is None:
+            yield False, found[0].upper()
+
+
+def _comment_end(text: str, position: int) -> int | None:
+    depth = 1
+    for bound in _BOUND.finditer(text, position):
+        depth += 1 if bound[0] == "/*" else -1
+        if depth > _DEPTH_MAX:
+            return None
+        if depth == 0:
+            return bound.end()
+    return None

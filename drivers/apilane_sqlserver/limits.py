@@ -1,0 +1,103 @@
+"""What SQL Server cannot do, said before anything is changed (B-D8). Pure.
+
+Sources: "Maximum capacity specifications for SQL Server" and "Primary and foreign key constraints" (cascading).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from apilane.model.definition import Entity, ForeignKey, OnDelete, Property, PropertyType
+from apilane.sql.ddl import foreign_keys, plain_indexes, unique_columns, visible_uniques
+from apilane.sql.tables import stored_properties
+
+__all__ = ["STRING_MAX", "problems"]
+
+STRING_MAX: Final = 4000
+KEY_BYTES_MAX: Final = 1700
+KEY_COLUMNS_MAX: Final = 32
+COLUMNS_MAX: Final = 1024
+_BYTES: Final = {PropertyType.Number: 9, PropertyType.Date: 8, PropertyType.Boolean: 1}
+
+Problem = tuple[str, str]
+
+
+def problems(entities: Sequence[Entity]) -> list[Problem]:
+    """Place and sentence of each."""
+    found: list[Problem] = []
+    for entity in entities:
+        place = f"Entities[{entity.name}]"
+        if len(entity.properties) > COLUMNS_MAX:
+            found.append((place, f"a table has {COLUMNS_MAX} columns at most"))
+        found += _lengths(place, entity)
+        found += _keys(place, entity)
+    return found + list(_cascades(entities))
+
+
+def _lengths(place: str, entity: Entity) -> Iterator[Problem]:
+    for property in entity.properties:
+        is_text = property.type is PropertyType.String and not property.encrypted
+        if is_text and property.maximum is not None and property.maximum > STRING_MAX:
+            yield (
+                f"{place}.Properties[{property.name}]",
+                f"Maximum of a String is {STRING_MAX} at most; leave it out for longer texts",
+            )
+
+
+def _keys(place: str, entity: Entity) -> Iterator[Problem]:
+    properties = {property.name: property for property in stored_properties(entity)}
+    uniques = [("unique", visible, unique_columns(entity, visible)) for visible in visible_uniques(entity)]
+    indexes = [("an index", columns, columns) for columns in plain_indexes(entity)]
+    for kind, named, columns in (*uniques, *indexes):
+        if len(columns) > KEY_COLUMNS_MAX:
+            yield place, f"{kind} on {', '.join(named)}: {KEY_COLUMNS_MAX} properties at most"
+            continue
+        endless = next((name for name in columns if _bytes(properties[name]) is None), None)
+        if endless is not None:
+            yield (
+                f"{place}.Properties[{endless}]",
+                f"{kind} on {', '.join(named)} needs a Maximum for {endless}, and one that is not encrypted",
+            )
+            continue
+        size = sum(_bytes(properties[name]) or 0 for name in columns)
+        if size > KEY_BYTES_MAX:
+            yield (
+                f"{place}.Properties[{named[0]}]",
+                f"{kind} on {', '.join(named)} takes {size} bytes, {KEY_BYTES_MAX} at most (2 for each character)",
+            )
+
+
+def _bytes(property: Property) -> int | None:
+    """The most a value takes in a key; None: without limit."""
+    if property.type is not PropertyType.String:
+        return _BYTES[property.type]
+    return None if property.encrypted or property.maximum is None else 2 * int(property.maximum)
+
+
+def _cascades(entities: Sequence[Entity]) -> Iterator[Problem]:
+    """Error 1785: from any table only one path of cascading references may lead to another, and none back to itself.
+
+    SetNull counts as well, and whether rows could ever meet does not matter.
+    """
+    references: dict[str, list[tuple[str, ForeignKey]]] = {}
+    for entity in entities:
+        for key in foreign_keys(entity):
+            if key.on_delete is not OnDelete.NoAction:
+                references.setdefault(key.entity.lower(), []).append((entity.name, key))
+    told: set[tuple[str, str]] = set()
+    for entity in entities:
+        reached = {entity.name.lower()}
+        waiting = [entity.name.lower()]
+        while waiting:
+            for name, key in references.get(waiting.pop(), ()):
+                if name.lower() not in reached:
+                    reached.add(name.lower())
+                    waiting.append(name.lower())
+                elif (name, key.property) not in told:
+                    told.add((name, key.property))
+                    sentence = (
+                        f"deleting a record of {entity.name} would reach {name} on more than one path of Cascade and "
+                        "SetNull, or lead back to itself; use NoAction for one of the references"
+                    )
+                    yield f"Entities[{name}].Properties[{key.property}]", sentence

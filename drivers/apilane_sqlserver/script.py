@@ -1,0 +1,150 @@
+"""Custom SQL on a connection that is otherwise the house's own: as the user ``apilane_script`` while it runs.
+
+Inside a transaction that the caller has begun and will end. ``sp_executesql`` gives the script a scope of its own, so
+that its settings, variables and temporary tables end with it; values travel as its parameters.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from sys import getsizeof
+from threading import Timer
+from time import monotonic
+from typing import Any, Final, Protocol
+
+from apilane.model.privileges import ROWS_MAX
+from apilane.sql.statement import Value
+from apilane.storage.errors import StatementTimeout, StorageError, ValueTooLong
+from apilane.storage.protocol import Result, ResultSet, ScriptStep
+from apilane_sqlserver.binding import type_of
+from apilane_sqlserver.guard import placeholder, problems_of, writes
+from apilane_sqlserver.privileges import SCRIPT_USER
+from apilane_sqlserver.values import plain
+
+__all__ = ["batch", "run_script"]
+
+RESULT_MAX_BYTES: Final = 100_000_000
+"""In memory, so that a script cannot take the process with it."""
+ROWS_AT_ONCE: Final = 2000
+
+_NULL_TYPE: Final = "NVARCHAR(4000)"
+"""Converts to whatever it is compared with; a number would make the other side convert."""
+BECOME: Final = f"EXECUTE AS USER = N'{SCRIPT_USER}' WITH COOKIE INTO @cookie"
+WHO: Final = "SELECT USER_NAME()"
+
+
+class ScriptConnection(Protocol):
+    """What a script needs of its connection."""
+
+    usable: bool
+
+    def run(self, cursor: Any, text: str, parameters: Sequence[Value]) -> None:
+        """Execute a text with typed parameters."""
+        ...
+
+    def stop(self) -> None:
+        """Stop what is running."""
+        ...
+
+
+class _Notes:
+    """What is known of a script once it was seen."""
+
+    __slots__ = ("refusals", "writes")
+
+    def __init__(self, step: ScriptStep) -> None:
+        self.refusals = problems_of(step.script)
+        self.writes = writes(step.script)
+
+
+def batch(step: ScriptStep) -> tuple[str, tuple[Value, ...]]:
+    """The batch to execute and the values of its marks; nulls are left to binding."""
+    names = sorted(step.script.names)
+    text = step.script.text(step.values, placeholder)
+    declared = ", ".join(f"@v_{name} {_declared(step.values[name])}" for name in names)
+    assigned = "".join(f", @v_{name} = ?" for name in names)
+    call = f"EXECUTE sys.sp_executesql ?, ?{assigned}" if names else "EXECUTE sys.sp_executesql ?"
+    return (
+        f"DECLARE @cookie VARBINARY(8000); {BECOME}; {call}; REVERT WITH COOKIE = @cookie",
+        (text, declared, *(step.values[name] for name in names)) if names else (text,),
+    )
+
+
+def _declared(value: Value) -> str:
+    return _NULL_TYPE if value is None else type_of(value).sql
+
+
+def run_script(cursor: Any, connection: ScriptConnection, step: ScriptStep, timeout_s: float) -> Result:
+    """Every result of a script. Raises StorageError for what is refused or takes too long, and pyodbc's errors.
+
+    After a failure the connection stays ``usable`` only when it is the house's own again.
+    """
+    notes = step.script.notes
+    if not isinstance(notes, _Notes):
+        notes = step.script.notes = _Notes(step)
+    if notes.refusals:
+        raise StorageError(notes.refusals[0])
+    text, values = batch(step)
+    deadline = monotonic() + timeout_s
+    watch = Timer(timeout_s, connection.stop)
+    watch.daemon = True
+    watch.start()
+    try:
+        connection.run(cursor, text, values)
+        sets, counted = _results(cursor, deadline)
+    except BaseException as error:
+        watch.cancel()
+        connection.usable = connection.usable and _is_own_again(cursor)
+        if monotonic() >= deadline and not isinstance(error, StorageError):
+            raise StatementTimeout("The statement took longer than its time limit.") from error
+        raise
+    finally:
+        watch.cancel()
+    return Result(matched=counted or int(notes.writes), sets=sets)
+
+
+def _results(cursor: Any, deadline: float) -> tuple[list[ResultSet], int]:
+    """Results up to the limits, and the rows that statements without one changed."""
+    sets: list[ResultSet] = []
+    counted, left, size = 0, ROWS_MAX, RESULT_MAX_BYTES
+    while True:
+        if cursor.description is None:
+            counted += max(cursor.rowcount, 0)
+        else:
+            rows: list[tuple[Any, ...]] = []
+            while some := cursor.fetchmany(ROWS_AT_ONCE):
+                if monotonic() > deadline:
+                    raise StatementTimeout("The statement took longer than its time limit.")
+                kept = [tuple(map(plain, row)) for row in some[: left - len(rows)]]
+                size -= sum(getsizeof(value) for row in kept for value in row)
+                if size < 0:
+                    raise ValueTooLong(f"The results are larger than {RESULT_MAX_BYTES} bytes.")
+                rows += kept
+            left -= len(rows)
+            sets.append(ResultSet(_names(cursor.description), _booleans(cursor.description), rows))
+        if not cursor.nextset():
+            return sets, counted
+
+
+def _names(description: Any) -> tuple[str, ...]:
+    """Columns without a name are Column1, Column2 ... in their order."""
+    names: list[str] = []
+    unnamed = 0
+    for column in description:
+        if not column[0]:
+            unnamed += 1
+        names.append(column[0] or f"Column{unnamed}")
+    return tuple(names)
+
+
+def _booleans(description: Any) -> tuple[int, ...]:
+    return tuple(position for position, column in enumerate(description) if column[1] is bool)
+
+
+def _is_own_again(cursor: Any) -> bool:
+    """A batch that fails ends with its context put back; to be sure, ask."""
+    try:
+        cursor.execute(WHO)
+        return bool(cursor.fetchone()[0] != SCRIPT_USER)
+    except Exception:  # then the connection is of no use either way
+        return False

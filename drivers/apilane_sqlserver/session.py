@@ -1,0 +1,213 @@
+"""One database: connections of its pool, each used by a thread of the driver for as long as a read or a unit takes.
+
+A whole unit is one hop to a thread and back. A read on a connection that turns out to be lost is run once more on a new
+one, and so is a unit that was not about to commit: nothing of it has happened.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Callable, Generator, Iterator, Sequence
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Final, TypeVar
+
+from apilane.sql.statement import Statement, Value
+from apilane.storage.errors import ConnectionLost, Deadlock
+from apilane.storage.pool import Pool
+from apilane.storage.protocol import Finding, Result, Row, ScriptStep, Step, Unit, UnitWithScripts
+from apilane.storage.units import drive
+from apilane_sqlserver.address import SQLServerAddress
+from apilane_sqlserver.connection import Connection
+from apilane_sqlserver.diagnosis import diagnose
+
+if TYPE_CHECKING:
+    from apilane_sqlserver.driver import SQLServerDriver
+
+__all__ = ["SQLServerSession"]
+
+T = TypeVar("T")
+
+ATTEMPTS: Final = 10
+"""How often a unit is begun that keeps ending as the victim of a deadlock."""
+BATCH_ROWS: Final = 500
+
+TAKE_LOCK: Final = (
+    "DECLARE @result INT; "
+    "EXECUTE @result = sys.sp_getapplock @Resource = ?, @LockMode = N'Exclusive', @LockOwner = N'Session', "
+    "@LockTimeout = 0; SELECT @result"
+)
+"""0 or 1: granted. It belongs to the connection and ends with it."""
+
+
+class SQLServerSession:
+    """See ``apilane.storage.protocol.Session``. Belongs to one event loop; after ``close`` it opens again when used."""
+
+    def __init__(self, driver: SQLServerDriver, address: SQLServerAddress) -> None:
+        self.address = address
+        self._driver = driver
+        self._pool: Pool[Connection] = Pool(driver.group, self._open, self._close)
+        self._stopping: set[asyncio.Future[None]] = set()
+
+    async def fetch(self, statement: Statement, parameters: Sequence[Value] = ()) -> Sequence[Row]:
+        """Rows of a read."""
+        try:
+            return await self._with(lambda connection: connection.fetch(statement, parameters))
+        except ConnectionLost:
+            return await self._with(lambda connection: connection.fetch(statement, parameters))
+
+    async def stream(self, statement: Statement, parameters: Sequence[Value] = ()) -> AsyncIterator[Sequence[Row]]:
+        """Rows in batches of 500; keeps a connection until exhausted or closed."""
+        connection = await self._pool.acquire()
+        caller = connection.prepare()
+        batches = connection.batches(statement, parameters, BATCH_ROWS)
+        reading: asyncio.Future[list[Row] | None] = self._driver.in_thread(_next, batches)
+        try:
+            while rows := await asyncio.shield(reading):
+                yield rows
+                reading = self._driver.in_thread(_next, batches)
+        finally:
+            if not reading.done():  # whoever reads went away
+                connection.abandon()
+                await self._driver.in_thread(connection.stop, caller)
+                await asyncio.wait([reading])
+            await asyncio.shield(self._driver.in_thread(batches.close))
+            self._pool.release(connection, broken=not connection.usable)
+
+    async def run(self, make_unit: Callable[[], UnitWithScripts[T]], *, single: bool = False, alone: bool = False) -> T:
+        """``single`` units commit with their only write, without BEGIN and COMMIT. ``alone`` makes no difference."""
+        work = _single if single else _in_transaction
+        for attempt in range(ATTEMPTS - 1):
+            try:
+                return await self._with(lambda connection: work(connection, make_unit))
+            except Deadlock:
+                await asyncio.sleep(random.uniform(0, 0.002) * 2**attempt)
+            except _NothingHappenedError:
+                if attempt:
+                    raise
+        return await self._with(lambda connection: work(connection, make_unit))
+
+    async def run_script(self, step: ScriptStep) -> Result:
+        """Its only statement, and begun anew where nothing of it can have happened."""
+
+        def unit() -> Generator[ScriptStep, Result, Result]:
+            return (yield step)
+
+        return await self.run(unit, alone=True)
+
+    async def alter(self, make_unit: Callable[[], Unit[T]]) -> T:
+        """One transaction, for as long as it takes."""
+        return await self._with(lambda connection: _altering(connection, make_unit))
+
+    async def change_mark(self) -> Value:
+        """None: SQL Server tells nobody without rights on the whole server when a database changes."""
+        return None
+
+    @asynccontextmanager
+    async def exclusive(self, name: str) -> AsyncIterator[bool]:
+        """An application lock, held by a connection of its own beside the pool."""
+        connection = await self._open()
+        try:
+            ((result,),) = await self._driver.in_thread(connection.query, TAKE_LOCK, (name,))
+            yield result >= 0
+        finally:
+            await asyncio.shield(self._close(connection))
+
+    async def diagnose(self) -> Sequence[Finding]:
+        """Version, isolation, rights."""
+        try:
+            return await self._with(diagnose)
+        except ConnectionLost:
+            return await self._with(diagnose)
+
+    async def close(self) -> None:
+        await self._pool.close()
+
+    def forget(self) -> object:
+        """After a fork: begin anew; what the parent opened is handed out."""
+        inherited = self._pool
+        self._pool = Pool(self._driver.group, self._open, self._close)
+        return inherited
+
+    async def _open(self) -> Connection:
+        return await self._driver.open(self.address)
+
+    async def _close(self, connection: Connection) -> None:
+        await self._driver.in_thread(connection.close)
+
+    async def _with(self, work: Callable[[Connection], T]) -> T:
+        """Run ``work`` with a connection in a thread; a caller who goes away stops it."""
+        connection = await self._pool.acquire()
+        caller = connection.prepare()
+        running = self._driver.in_thread(work, connection)
+
+        def release(done: asyncio.Future[T]) -> None:
+            if not done.cancelled():
+                done.exception()  # told to the caller; one who went away needs no warning
+            self._pool.release(connection, broken=not connection.usable)
+
+        running.add_done_callback(release)
+        try:
+            return await asyncio.shield(running)
+        except asyncio.CancelledError:
+            connection.abandon()
+            stopping = self._driver.in_thread(connection.stop, caller)
+            self._stopping.add(stopping)
+            stopping.add_done_callback(self._stopping.discard)
+            raise
+
+
+class _NothingHappenedError(ConnectionLost):
+    """The connection was lost before anything could have been stored."""
+
+
+def _next(batches: Iterator[list[Row]]) -> list[Row] | None:
+    return next(batches, None)
+
+
+def _single(connection: Connection, make_unit: Callable[[], UnitWithScripts[T]]) -> T:
+    """Reads may be repeated; the write is sent once, as the server may have stored it before the connection broke."""
+
+    def execute(step: Step | ScriptStep) -> Result:
+        try:
+            return connection.execute(step)
+        except ConnectionLost as error:
+            if isinstance(step, Step) and not step.statement.writes:
+                raise _NothingHappenedError(str(error)) from error
+            raise
+
+    return drive(make_unit(), execute)
+
+
+def _in_transaction(connection: Connection, make_unit: Callable[[], UnitWithScripts[T]]) -> T:
+    failed: list[Exception] = []
+
+    def execute(step: Step | ScriptStep) -> Result:
+        """After a failure the transaction is over: nothing may follow, which would be stored by itself."""
+        if failed:
+            raise failed[0]
+        try:
+            return connection.execute(step)
+        except Exception as error:
+            failed.append(error)
+            raise
+
+    try:
+        connection.begin()
+        try:
+            value = drive(make_unit(), execute)
+            if failed:
+                raise failed[0]
+        except BaseException:
+            if connection.usable:
+                connection.rollback()
+            raise
+    except ConnectionLost as error:
+        raise _NothingHappenedError(str(error)) from error
+    connection.commit()
+    return value
+
+
+def _altering(connection: Connection, make_unit: Callable[[], Unit[T]]) -> T:
+    with connection.unlimited():
+        return _in_transaction(connection, make_unit)

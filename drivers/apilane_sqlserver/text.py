@@ -1,0 +1,153 @@
+"""Conditions on text: letter case folds, accents count, blanks count, nothing is a wildcard (B-Q3). Pure.
+
+Columns have a linguistic collation, whose comparison is too generous: ``ß`` equals ``ss`` and blanks at the end do not
+count. So a condition has two halves: one by the column's collation, which an index answers and which finds all that
+match and some more, and one letter by letter (``Latin1_General_100_BIN2``), which decides. Where the first half could
+miss something it is left out.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any, Final
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.mssql import NVARCHAR
+
+from apilane.model.text import fold, utf16_length
+from apilane.sql.statement import Value
+
+__all__ = ["BINARY", "LINGUISTIC", "PARAMETER_UNITS", "operand", "predicate"]
+
+LINGUISTIC: Final = "Latin1_General_100_CI_AS_SC"
+"""Of String columns: case-insensitive, accent-sensitive, characters beyond the BMP are one."""
+BINARY: Final = "Latin1_General_100_BIN2"
+"""For exact comparisons; positions and lengths are in UTF-16 units."""
+
+PARAMETER_UNITS: Final = 4000
+"""UTF-16 units of the longest NVARCHAR that is not MAX; CHARINDEX takes no longer text to look for."""
+
+_UPPER: Final = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+_LOWER: Final = "abcdefghijklmnopqrstuvwxyz"
+_WORD: Final = re.compile(r"[0-9a-z]+")
+_SIGMA: Final = frozenset("ςσΣ")
+"""Final sigma is the same letter here; whether a collation thinks so too nobody documents."""
+_AFTER: Final = {"9": "a", "z": "α"}
+"""In every Windows sort order digits come before Latin letters and these before Greek ones."""
+
+
+def operand(operator: str, value: str) -> tuple[str, tuple[Value, ...]]:
+    """``(variant, parameters)`` of a value; see ``apilane.sql.dialect.Dialect.text_operand``.
+
+    Variants: ``any`` and ``none`` for '', ``ascii`` (folded here, only A to Z fold in the column), ``folded`` (the
+    server folds both sides), with ``index`` and ``range`` where an index gives the candidates, and ``long`` for a text
+    to look for that is longer than CHARINDEX takes.
+    """
+    if not value and operator not in {"equal", "notequal"}:
+        return "none" if operator == "notcontains" else "any", ()
+    variant = "ascii" if value.isascii() else "folded"
+    if value.isascii():
+        value = fold(value)
+    length = utf16_length(value)
+    match operator:
+        case "equal" if _SIGMA.isdisjoint(value):
+            return f"{variant} index", (value,)
+        case "startswith":
+            word = _WORD.match(value)
+            if word is None:
+                return variant, (length, value)
+            return f"{variant} range", (word[0], _after(word[0]), length, value)
+        case "endswith":
+            return variant, (length, value)
+        case "contains" | "notcontains" if length > PARAMETER_UNITS:
+            return f"{variant} long", (value[: PARAMETER_UNITS // 2], length, value)
+        case _:
+            return variant, (value,)
+
+
+def predicate(
+    operator: str, variant: str, column: sa.ColumnElement[str], binds: Sequence[sa.BindParameter[Any]]
+) -> sa.ColumnElement[bool]:
+    """The condition for a variant of ``operand``; rows where the column is null never match."""
+    if variant == "any":
+        return column.is_not(None)
+    if variant == "none":
+        return sa.and_(column.is_not(None), sa.false())
+    is_ascii = variant.startswith("ascii")
+    folded = _folded_ascii(column) if is_ascii else _folded(column)
+    wanted: Any = binds[-1] if is_ascii else _folded(binds[-1])
+    match operator:
+        case "equal":
+            candidates = [column == binds[0]] if variant.endswith("index") and _is_linguistic(column) else []
+            return sa.and_(*candidates, folded == wanted, _bytes(column) == _bytes(binds[0]))
+        case "notequal":
+            return sa.or_(folded != wanted, _bytes(column) != _bytes(binds[0]))
+        case "startswith":
+            return sa.and_(*_range(variant, column, binds), *_end(sa.func.left, column, folded, binds, wanted))
+        case "endswith":
+            return sa.and_(*_end(sa.func.right, column, folded, binds, wanted))
+        case "contains":
+            return _contains(variant, folded, binds, wanted)
+        case "notcontains":
+            return sa.not_(_contains(variant, folded, binds, wanted)).self_group()
+    raise ValueError(f"no text operator: {operator}")
+
+
+def _after(word: str) -> str:
+    """What sorts after every text that begins with ``word``, one or more of 0-9 and a-z."""
+    last = word[-1]
+    return word[:-1] + (_AFTER.get(last) or chr(ord(last) + 1))
+
+
+def _folded_ascii(text: sa.ColumnElement[str]) -> sa.ColumnElement[str]:
+    """A to Z only: no other letter may become one of them, as LOWER makes k of the Kelvin sign."""
+    return sa.func.translate(
+        sa.collate(text, BINARY), sa.literal_column(f"N'{_UPPER}'"), sa.literal_column(f"N'{_LOWER}'"), type_=NVARCHAR()
+    )
+
+
+def _folded(text: sa.ColumnElement[str]) -> sa.ColumnElement[str]:
+    """By the server's own tables, on both sides, so that a text always equals itself; final sigma is sigma."""
+    lower = sa.func.lower(sa.collate(text, BINARY), type_=NVARCHAR())
+    return sa.func.replace(lower, _letter("ς"), _letter("σ"), type_=NVARCHAR())
+
+
+def _letter(letter: str) -> sa.ColumnElement[str]:
+    return sa.literal_column(f"NCHAR({ord(letter)})", type_=NVARCHAR())
+
+
+def _bytes(text: sa.ColumnElement[str]) -> sa.ColumnElement[int]:
+    """Comparing pads the shorter text with blanks, and LEN does not count those at the end."""
+    return sa.func.datalength(text, type_=sa.BigInteger())
+
+
+def _range(
+    variant: str, column: sa.ColumnElement[str], binds: Sequence[sa.BindParameter[Any]]
+) -> list[sa.ColumnElement[bool]]:
+    in_order = variant.endswith("range") and _is_linguistic(column)
+    return [column >= binds[0], column < binds[1]] if in_order else []
+
+
+def _is_linguistic(column: sa.ColumnElement[str]) -> bool:
+    """Columns of the other collation tell capitals from small letters."""
+    return getattr(column.type, "collation", None) == LINGUISTIC
+
+
+def _end(
+    cut: Any, column: sa.ColumnElement[str], folded: sa.ColumnElement[str], binds: Sequence[Any], wanted: Any
+) -> list[sa.ColumnElement[bool]]:
+    return [cut(folded, _number(binds[-2]), type_=NVARCHAR()) == wanted, _bytes(column) >= _bytes(binds[-1])]
+
+
+def _contains(variant: str, folded: sa.ColumnElement[str], binds: Sequence[Any], wanted: Any) -> sa.ColumnElement[bool]:
+    if not variant.endswith("long"):
+        return sa.func.charindex(wanted, folded, type_=sa.BigInteger()) > sa.literal_column("0")
+    head = binds[0] if variant.startswith("ascii") else _folded(binds[0])
+    place = sa.func.charindex(head, folded, type_=sa.BigInteger())
+    found = sa.func.substring(folded, place, _number(binds[1]), type_=NVARCHAR())
+    return sa.and_(place > sa.literal_column("0"), found == wanted)
+
+
+def _number(bind: sa.BindParameter[Any]) -> sa.ColumnElement[Any]:
+    return sa.type_coerce(bind, sa.BigInteger())

@@ -1,0 +1,54 @@
+"""Values of custom SQL as Python's own: what pyodbc does not know, and what JSON has no form for.
+
+Tables of the house hold texts, numbers, booleans and nulls only; these come as they are.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable
+from datetime import date, datetime, time, timedelta, timezone
+from decimal import Decimal
+from typing import Any, Final
+from uuid import UUID
+
+__all__ = ["convert_results", "plain"]
+
+_DATETIMEOFFSET: Final = -155
+_UDT: Final = -151
+"""Types of SQL Server that ODBC does not know (msodbcsql.h)."""
+
+
+def convert_results(connection: Any) -> None:
+    """Teach a pyodbc connection the types that it refuses to read."""
+    connection.add_output_converter(_DATETIMEOFFSET, _with_offset)
+    connection.add_output_converter(_UDT, bytes)
+
+
+def _with_offset(raw: bytes) -> datetime | str:
+    """``SQL_SS_TIMESTAMPOFFSET_STRUCT``: year to second, nanoseconds, hours and minutes of the offset."""
+    if len(raw) != struct.calcsize("<6hI2h"):
+        return raw.decode("utf-16-le", "replace")
+    year, month, day, hour, minute, second, nanoseconds, hours, minutes = struct.unpack("<6hI2h", raw)
+    offset = timezone(timedelta(hours=hours, minutes=minutes))
+    return datetime(year, month, day, hour, minute, second, nanoseconds // 1000, offset)
+
+
+def _decimal(value: Decimal) -> int | Decimal:
+    whole = int(value)
+    return whole if whole == value else value.normalize()
+
+
+_PLAIN: Final[dict[type, Callable[[Any], Any]]] = {
+    Decimal: _decimal,
+    datetime: datetime.isoformat,
+    date: date.isoformat,
+    time: time.isoformat,
+    UUID: str,
+}
+
+
+def plain(value: Any) -> Any:
+    """A text, number, boolean, bytes or null: dates as ISO 8601, decimals without needless places."""
+    convert = _PLAIN.get(type(value))
+    return value if convert is None else convert(value)

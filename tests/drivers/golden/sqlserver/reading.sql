@@ -1,0 +1,53 @@
+-- one record
+-- @P1 BIGINT = 1
+SELECT [Things].[ID], [Things].[Name], [Things].[Note], [Things].[Code], [Things].[Kind], [Things].[Grade], [Things].[Count], [Things].[Price], [Things].[Exact], [Things].[Active], [Things].[Made], [Things].[Maker], [Things].[Sponsor], [Things].[Whole]
+FROM [Things]
+WHERE [Things].[ID] = ?;
+
+-- page in the default order
+-- @P1 BIGINT = 1
+-- @P2 BIGINT = 1
+SELECT [Things].[ID], [Things].[Name], [Things].[Note], [Things].[Code], [Things].[Kind], [Things].[Grade], [Things].[Count], [Things].[Price], [Things].[Exact], [Things].[Active], [Things].[Made], [Things].[Maker], [Things].[Sponsor], [Things].[Whole]
+FROM [Things] ORDER BY [Things].[ID] ASC
+ OFFSET ? ROWS
+ FETCH FIRST ? ROWS ONLY;
+
+-- page by two keys
+-- @P1 BIGINT = 1
+-- @P2 BIGINT = 1
+SELECT [Things].[ID]
+FROM [Things] ORDER BY [Things].[Name] DESC, [Things].[Made] ASC, [Things].[ID] ASC
+ OFFSET ? ROWS
+ FETCH FIRST ? ROWS ONLY;
+
+-- page by a key twice and ID
+-- @P1 BIGINT = 1
+-- @P2 BIGINT = 1
+SELECT [Things].[ID]
+FROM [Things] ORDER BY [Things].[Name] ASC, [Things].[ID] ASC
+ OFFSET ? ROWS
+ FETCH FIRST ? ROWS ONLY;
+
+-- page of one's own
+-- @P1 BIGINT = 1
+-- @P2 BIGINT = 1
+-- @P3 BIGINT = 1
+SELECT [Things].[ID]
+FROM [Things]
+WHERE [Things].[Sponsor] = ? AND [Things].[Maker] IS NULL ORDER BY [Things].[ID] ASC
+ OFFSET ? ROWS
+ FETCH FIRST ? ROWS ONLY;
+
+-- ordered, not paged
+SELECT [Things].[ID]
+FROM [Things] ORDER BY [Things].[Count] ASC, [Things].[ID] ASC;
+
+-- count
+SELECT count(*) AS count_1
+FROM [Things];
+
+-- count of one's own
+-- @P1 BIGINT = 1
+SELECT count(*) AS count_1
+FROM [Things]
+WHERE [Things].[Sponsor] = ?;

@@ -1,0 +1,373 @@
+"""Every kind of statement and change of tables that the product issues, built by its own functions for SQL Server.
+
+Pure: by file and title, the text with the values that a call might bring. ``test_sqlserver_golden`` compares them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from decimal import Decimal
+from typing import Any, NamedTuple
+
+import msgspec
+import sqlalchemy as sa
+
+from apilane.control.statements import ControlStatements
+from apilane.control.tables import CONTROL_TABLES
+from apilane.model.definition import (
+    Direction,
+    Entity,
+    ForeignKey,
+    Index,
+    OnDelete,
+    Property,
+    PropertyType,
+    SortKey,
+    Unique,
+)
+from apilane.model.filter import Group, Leaf, Logic, Node, Operator
+from apilane.model.migration import Migration, Renames
+from apilane.model.system import HELPER_TABLES, custom_entity, system_entities
+from apilane.services import housekeeping
+from apilane.sql import fitting, write
+from apilane.sql.filter import bind_filter
+from apilane.sql.script import read_script
+from apilane.sql.select import ReadShape, count_records, select_records
+from apilane.sql.statement import Statement, Value
+from apilane.sql.tables import table_of
+from apilane.storage.protocol import ScriptStep
+from apilane.testing.conformance.tables import ENTITIES, MAKERS, PARTS, THINGS
+from apilane_sqlserver import connection, diagnosis, script, session
+from apilane_sqlserver.dialect import SQLServerDialect
+
+__all__ = ["Case", "files"]
+
+DIALECT = SQLServerDialect()
+TABLE = table_of(THINGS, DIALECT)
+_SAMPLES: dict[type[Any], Value] = {
+    sa.String: "text", sa.Boolean: True, sa.Integer: 1, sa.Numeric: Decimal("12.5"), sa.BigInteger: 1,
+}  # fmt: skip
+_TEXTS = {"hash", "token", "fold", "wanted", "name", "old", "new", "emailfold"}
+
+
+class Case(NamedTuple):
+    """``text`` with the values of its marks, in order."""
+
+    title: str
+    text: str
+    values: tuple[Value, ...] = ()
+
+
+def files() -> dict[str, list[Case]]:
+    """Cases by the name of their file."""
+    return {
+        "records": list(_records()),
+        "reading": list(_reading()),
+        "filters": list(_filters()),
+        "fitting": list(_fitting()),
+        "control": list(_control()),
+        "accounts": list(_accounts()),
+        "migrations": list(_migrations()),
+        "driver": list(_driver()),
+    }
+
+
+def _sampled(title: str, statement: Statement, table: sa.Table = TABLE) -> Case:
+    columns = {"".join(column.name).lower(): column for column in table.columns}
+    return Case(title, statement.text, tuple(_sample(name, columns) for name in statement.order))
+
+
+def _sample(name: str, columns: dict[str, sa.Column[Any]]) -> Value:
+    plain = name.lower().removeprefix("new_")
+    if plain in columns and name.lower() != "id":
+        type = columns[plain].type
+        return next(value for kind, value in _SAMPLES.items() if isinstance(type, kind))
+    return "text" if name.lower() in _TEXTS else False if name == "reset_flag" else 1
+
+
+def _records() -> Iterator[Case]:
+    yield _sampled("insert", write.insert_row(TABLE, ("Name", "Count", "Price", "Active", "Made"), DIALECT))
+    yield _sampled("insert with its own ID", write.insert_row(TABLE, ("ID", "Name"), DIALECT))
+    yield _sampled("insert of defaults", write.insert_row(TABLE, (), DIALECT))
+    yield Case("insert with a null", write.insert_row(TABLE, ("Name", "Note"), DIALECT).text, ("text", None))
+    own = (("Sponsor", "owner"), ("Maker", None))
+    yield _sampled("update one", write.update_row(TABLE, ("Name", "Price"), own, None, DIALECT))
+    yield _sampled("update one, its flag goes", write.update_row(TABLE, ("Code",), (), ("Active", "Code"), DIALECT))
+    yield _sampled("update some", write.update_where(TABLE, ("Count",), own, DIALECT))
+    yield _sampled("read before writing", write.select_by_ids(TABLE, ("ID", "Name"), 3, own, DIALECT))
+    yield _sampled("read some", write.select_where(TABLE, ("ID",), own, DIALECT))
+    yield _sampled("delete by IDs", write.delete_by_ids(TABLE, 3, DIALECT))
+    yield _sampled("delete some", write.delete_where(TABLE, own, DIALECT))
+    yield _sampled("is there one", write.first_id_where(TABLE, (("Maker", "id"),), DIALECT))
+
+
+def _reading() -> Iterator[Case]:
+    columns = tuple(property.name for property in THINGS.properties)
+    shapes = {
+        "one record": ReadShape(columns, (("ID", "id"),)),
+        "page in the default order": ReadShape(columns, paged=True),
+        "page by two keys": ReadShape(("ID",), order=(SortKey("Name", Direction.DESC), SortKey("Made")), paged=True),
+        "page by a key twice and ID": ReadShape(
+            ("ID",), order=(SortKey("Name"), SortKey("Name"), SortKey("ID")), paged=True
+        ),
+        "page of one's own": ReadShape(("ID",), (("Sponsor", "owner"), ("Maker", None)), paged=True),
+        "ordered, not paged": ReadShape(("ID",), order=(SortKey("Count"),)),
+    }
+    for title, shape in shapes.items():
+        yield _sampled(title, select_records(THINGS, TABLE, shape, DIALECT))
+    yield _sampled("count", count_records(THINGS, TABLE, (), None, DIALECT))
+    yield _sampled("count of one's own", count_records(THINGS, TABLE, (("Sponsor", "owner"),), None, DIALECT))
+
+
+_TEXT_VALUES = ("cup", "Émile", "ΣΊΣΥΦΟΣ", "@[_%", "", "x" * 4001)
+
+
+def _leaf(name: str, operator: Operator, value: Any) -> Leaf:
+    property = THINGS.property(name)
+    if property is None:
+        raise ValueError(name)
+    return Leaf(property, operator, value)
+
+
+def _filters() -> Iterator[Case]:
+    texts = (
+        Operator.EQUAL,
+        Operator.NOTEQUAL,
+        Operator.STARTSWITH,
+        Operator.ENDSWITH,
+        Operator.CONTAINS,
+        Operator.NOTCONTAINS,
+    )
+    for operator in texts:
+        for value in _TEXT_VALUES:
+            shown = ascii(value) if len(value) < 100 else f"{len(value)} letters"
+            yield _filter(f"Code {operator} {shown}", _leaf("Code", operator, value))
+    ordering = (Operator.GREATER, Operator.GREATEROREQUAL, Operator.LESS, Operator.LESSOREQUAL)
+    for operator in ordering:
+        yield _filter(f"Code {operator} text", _leaf("Code", operator, "m"))
+    for operator in (Operator.EQUAL, Operator.NOTEQUAL, *ordering):
+        yield _filter(f"Count {operator} 2", _leaf("Count", operator, 2))
+        yield _filter(f"Price {operator} 2.5", _leaf("Price", operator, Decimal("2.5")))
+        yield _filter(f"Made {operator} date", _leaf("Made", operator, 4_102_444_800_000))
+    for operator in (Operator.CONTAINS, Operator.NOTCONTAINS):
+        yield _filter(f"Count {operator} list", _leaf("Count", operator, (1, 2, 3)))
+        yield _filter(f"Count {operator} no list", _leaf("Count", operator, ()))
+        yield _filter(f"Code {operator} list", _leaf("Code", operator, ("a", "É")))
+    for operator in (Operator.EQUAL, Operator.NOTEQUAL):
+        yield _filter(f"Note {operator} null", _leaf("Note", operator, None))
+        yield _filter(f"Active {operator} true", _leaf("Active", operator, True))
+        yield _filter(f"Active {operator} false", _leaf("Active", operator, False))
+    some = Group(Logic.OR, (_leaf("Count", Operator.EQUAL, 1), _leaf("Code", Operator.EQUAL, "a")))
+    yield _filter("groups", Group(Logic.AND, (some, _leaf("Active", Operator.EQUAL, True))))
+    many = Group(Logic.OR, tuple(_leaf("Count", Operator.GREATER, n) for n in range(65)))
+    yield _filter("more conditions than are joined in one go", many)
+
+
+def _filter(title: str, node: Node) -> Case:
+    shape, values = bind_filter(node, DIALECT)
+    statement = count_records(THINGS, TABLE, (), shape, DIALECT)
+    return Case(title, statement.text, statement.parameters({f"f{at}": value for at, value in enumerate(values)}))
+
+
+def _fitting() -> Iterator[Case]:
+    name, price, maker = TABLE.c["Name"], TABLE.c["Price"], TABLE.c["Maker"]
+    makers = table_of(MAKERS, DIALECT)
+    yield _sampled("count all", fitting.count_where(TABLE, None, DIALECT))
+    yield _sampled("count nulls", fitting.count_where(TABLE, name.is_(None), DIALECT))
+    yield _sampled("too long", fitting.values_after(TABLE, "Name", fitting.is_longer(name, DIALECT), DIALECT))
+    yield _sampled("too many decimals", fitting.count_where(TABLE, fitting.has_more_decimals(price), DIALECT))
+    yield _sampled("leads nowhere", fitting.ids_where(TABLE, fitting.leads_nowhere(maker, makers), DIALECT))
+    yield _sampled("leads to a new table", fitting.ids_where(TABLE, fitting.leads_nowhere(maker, None), DIALECT))
+    yield _sampled(
+        "leads nowhere in itself", fitting.count_where(TABLE, fitting.leads_nowhere(TABLE.c["Whole"], TABLE), DIALECT)
+    )
+    yield _sampled("count duplicates", fitting.count_duplicates(TABLE, ("Kind", "Grade"), DIALECT))
+    yield _sampled("first of each group", fitting.duplicate_firsts(TABLE, ("Kind", "Grade"), DIALECT))
+    yield _sampled("those that are equal", fitting.equal_ids(TABLE, ("Kind", "Grade"), DIALECT))
+
+
+def _control() -> Iterator[Case]:
+    statements = ControlStatements(DIALECT)
+    columns = {
+        "".join(column.name).lower(): column
+        for entity in CONTROL_TABLES
+        for column in table_of(entity, DIALECT).columns
+    }
+    for name, statement in sorted(vars(statements).items()):
+        if isinstance(statement, Statement):
+            yield Case(name, statement.text, tuple(_sample(parameter, columns) for parameter in statement.order))
+    for number, text in enumerate(DIALECT.migrate(Migration((), CONTROL_TABLES)), 1):
+        yield Case(f"tables {number}", text)
+
+
+def users_property(name: str) -> Property:
+    """A property of Users."""
+    users = next(entity for entity in system_entities() if entity.name == "Users")
+    return next(property for property in users.properties if property.name == name)
+
+
+def _accounts() -> Iterator[Case]:
+    """Sign-in, tokens, history and housekeeping."""
+    entities = {entity.name: entity for entity in (*system_entities(), *HELPER_TABLES)}
+    users, tokens = table_of(entities["Users"], DIALECT), table_of(entities["AuthTokens"], DIALECT)
+    history = table_of(entities["H_Entity_Change_Tracking"], DIALECT)
+    mail = table_of(entities["H_Auth_Password_Reset_Tokens"], DIALECT)
+    row = ("Email", "H_Email_Fold", "Username", "H_Username_Fold", "Password", "Created", "EmailConfirmed")
+    yield _sampled("register", write.insert_row(users, row, DIALECT), users)
+    sign_in = (("H_Email_Fold", "wanted"),)
+    yield _sampled("sign in", write.select_where(users, ("ID", "Password"), sign_in, DIALECT), users)
+    yield _sampled("last login", write.update_where(users, ("LastLogin",), (("ID", "id"),), DIALECT), users)
+    yield _sampled("password, held", write.select_by_ids(users, ("Password",), 1, (), DIALECT), users)
+    token = ("Token", "Owner", "Created", "H_Token_Hash")
+    yield _sampled("token", write.insert_row(tokens, token, DIALECT), tokens)
+    yield _sampled("token by hash", write.select_where(tokens, ("ID",), (("H_Token_Hash", "hash"),), DIALECT), tokens)
+    yield _sampled("sign out", write.delete_where(tokens, (("ID", "id"),), DIALECT), tokens)
+    email = Leaf(users_property("Email"), Operator.EQUAL, "ann@example.com")
+    shape, values = bind_filter(email, DIALECT)
+    found = count_records(entities["Users"], users, (), shape, DIALECT)
+    yield Case("filter by e-mail", found.text, found.parameters({"f0": values[0]}))
+    yield _sampled("mail token by hash", write.select_where(mail, ("Owner",), (("Token", "hash"),), DIALECT), mail)
+    snapshot = ("Entity", "RecordID", "Owner", "Data", "Created")
+    yield _sampled("history", write.insert_row(history, snapshot, DIALECT), history)
+    yield _sampled("expired ones", housekeeping.first_older(tokens, dialect=DIALECT), tokens)
+    yield _sampled("sweep", housekeeping.delete_older(tokens, dialect=DIALECT), tokens)
+    yield _sampled(
+        "table version", write.select_where(table_of(entities["H_Schema"], DIALECT), ("Version",), (), DIALECT)
+    )
+
+
+# Changes of tables.
+
+
+def _changed(entity: Entity, name: str, **values: Any) -> Entity:
+    properties = (msgspec.structs.replace(p, **values) if p.name == name else p for p in entity.properties)
+    return msgspec.structs.replace(entity, properties=tuple(properties))
+
+
+def _with(entity: Entity, *properties: Property, **more: Any) -> Entity:
+    return msgspec.structs.replace(entity, properties=(*entity.properties, *properties), **more)
+
+
+def _migrations() -> Iterator[Case]:
+    thing = Property(name="Thing", type=PropertyType.Number, decimal_places=0)
+    new = (
+        Property(name="Text"),
+        Property(name="Need", required=True, maximum=50),
+        Property(name="Amount", type=PropertyType.Number, decimal_places=2, required=True),
+        Property(name="Flag", type=PropertyType.Boolean, required=True),
+        Property(name="Due", type=PropertyType.Date),
+        Property(name="Secret", encrypted=True, maximum=20),
+    )
+    renamed = msgspec.structs.replace(MAKERS, name="Producers")
+    keys = {"Maker": "Producers", "Sponsor": "Producers"}
+    constraints = tuple(
+        msgspec.structs.replace(c, entity=keys.get(c.property, c.entity)) if isinstance(c, ForeignKey) else c
+        for c in THINGS.constraints
+    )
+    referring = msgspec.structs.replace(THINGS, constraints=constraints)
+    name = msgspec.structs.replace(MAKERS.properties[1], name="Title")
+    titled = Entity(
+        name="Makers", properties=(MAKERS.properties[0], name), constraints=(Unique(properties=("Title",)),)
+    )
+    named = _with(MAKERS, constraints=(Unique(properties=("Name",)),))
+    left, right = Property(name="Left", maximum=50), Property(name="Right", maximum=50, required=True)
+    pairs = Entity(name="Pairs", properties=(MAKERS.properties[0], left, right))
+    swapped = Entity(
+        name="Pairs",
+        properties=(
+            MAKERS.properties[0],
+            msgspec.structs.replace(right, name="Left"),
+            msgspec.structs.replace(left, name="Right"),
+        ),
+    )
+    seconds = msgspec.structs.replace(pairs, name="Seconds")
+    long = Entity(
+        name="E" * 90,
+        properties=(MAKERS.properties[0], Property(name="P" * 60, maximum=10), Property(name="Q" * 60, required=True)),
+        constraints=(Unique(properties=("P" * 60,)),),
+    )
+    gone = msgspec.structs.replace(PARTS, constraints=(ForeignKey(property="Thing", entity="Things"),))
+    users = next(entity for entity in system_entities() if entity.name == "Users")
+    cases: dict[str, Migration] = {
+        "the first tables": Migration((), (*system_entities(), *HELPER_TABLES)),
+        "new tables": Migration((), (MAKERS, THINGS, PARTS)),
+        "nothing": Migration(ENTITIES, ENTITIES),
+        "new properties": Migration((MAKERS,), (_with(MAKERS, *new),)),
+        "properties go": Migration((_with(MAKERS, *new),), (MAKERS,)),
+        "a property of Users": Migration((users,), (_with(users, Property(name="Nick", maximum=40)),)),
+        "a table goes": Migration((MAKERS, THINGS, PARTS), (MAKERS, THINGS)),
+        "tables that refer to each other go": Migration((MAKERS, THINGS, PARTS), ()),
+        "a reference comes": Migration(
+            (MAKERS, _with(MAKERS, thing, name="Others")),
+            (MAKERS, _with(MAKERS, thing, name="Others", constraints=(ForeignKey(property="Thing", entity="Makers"),))),
+        ),
+        "another delete logic": Migration((MAKERS, THINGS, PARTS), (MAKERS, THINGS, gone)),
+        "set null": Migration(
+            (MAKERS, THINGS, PARTS),
+            (
+                MAKERS,
+                THINGS,
+                _changed(
+                    msgspec.structs.replace(
+                        PARTS,
+                        constraints=(ForeignKey(property="Thing", entity="Things", on_delete=OnDelete.SetNull),),
+                    ),
+                    "Thing",
+                    required=False,
+                ),
+            ),
+        ),
+        "optional": Migration((MAKERS,), (_changed(MAKERS, "Name", required=False),)),
+        "required": Migration((_changed(named, "Name", required=False),), (named,)),
+        "longer": Migration((named,), (_changed(named, "Name", maximum=200),)),
+        "no maximum": Migration((MAKERS,), (_changed(MAKERS, "Name", maximum=None),)),
+        "more decimals": Migration((MAKERS, THINGS), (MAKERS, _changed(THINGS, "Price", decimal_places=3))),
+        "a unique constraint comes": Migration((MAKERS,), (named,)),
+        "a unique constraint goes": Migration((named,), (MAKERS,)),
+        "an index comes": Migration((MAKERS,), (_with(MAKERS, indexes=(Index(("Name",)),)),)),
+        "an entity is renamed": Migration(
+            (MAKERS, THINGS), (renamed, referring), Renames(entities={"Producers": "Makers"})
+        ),
+        "a property is renamed": Migration((named,), (titled,), Renames(properties={("Makers", "Title"): "Name"})),
+        "a property changes its case": Migration(
+            (MAKERS,),
+            (Entity(name="Makers", properties=(MAKERS.properties[0], msgspec.structs.replace(name, name="NAME"))),),
+            Renames(properties={("Makers", "NAME"): "Name"}),
+        ),
+        "properties swap their names": Migration(
+            (pairs,), (swapped,), Renames(properties={("Pairs", "Left"): "Right", ("Pairs", "Right"): "Left"})
+        ),
+        "entities swap their names": Migration(
+            (pairs, seconds), (pairs, seconds), Renames(entities={"Pairs": "Seconds", "Seconds": "Pairs"})
+        ),
+        "names that are too long": Migration((), (long,)),
+        "an entity as the product makes it": Migration(
+            (), (custom_entity("Orders", (Property(name="Title", maximum=100),), differentiation_entity=None),)
+        ),
+    }
+    for title, migration in cases.items():
+        texts = DIALECT.migrate(migration)
+        if not texts:
+            yield Case(f"{title}: no statement", "")
+        for number, text in enumerate(texts, 1):
+            yield Case(f"{title} {number}", text)
+
+
+def _driver() -> Iterator[Case]:
+    """What the driver says itself."""
+    for name in ("SETTINGS", "BEGIN", "COMMIT", "ROLLBACK"):
+        yield Case(name.lower(), getattr(connection, name))
+    yield Case("columns of an index", connection.COLUMNS_OF_INDEX, ("[dbo].[Things]", "UNIQUE_Things_Code"))
+    yield Case("columns of a reference", connection.COLUMNS_OF_REFERENCE, ("FOREIGN_KEY_Things_Maker_Makers",))
+    yield Case("lock", session.TAKE_LOCK, ("changes",))
+    yield Case("diagnosis", diagnosis.LOOK)
+    yield Case("who am I", script.WHO)
+    scripts = {
+        "script": ("SELECT 1 AS [One]", {}),
+        "script with marks": (
+            "SELECT * FROM [Things] WHERE [ID] = {ID} AND [Name] = {Name} AND {Nothing} IS NULL; SELECT '{ID}'",
+            {"ID": 5, "Name": "o'x", "Nothing": None},
+        ),
+    }
+    for title, (text, values) in scripts.items():
+        yield Case(title, *script.batch(ScriptStep(read_script(text, DIALECT), values)))
