@@ -59,7 +59,7 @@ test: install lint tools  ## Check and test everything, the HTTP tests with seve
 	done
 
 tools:  # What tests and the README's walk call; the servers are run by the tests themselves, and not as root
-	@$(MAKE) --no-print-directory packages PACKAGES="curl strace mariadb-server postgresql"
+	@$(MAKE) --no-print-directory packages PACKAGES="curl strace mariadb-server postgresql tdsodbc unixodbc"
 
 test-slow: install tools  ## The tests that take minutes: a million records, hundreds of kills, all HTTP tests on every driver
 	$(BIN)/pytest -m slow -n 2 $(DRIVERS)

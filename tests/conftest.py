@@ -7,7 +7,14 @@ from pathlib import Path
 
 import pytest
 
+pytest_plugins = ["apilane.testing.plugin"]
+
 ROOT = Path(__file__).parent.parent
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """The options."""
+    parser.addoption("--update-golden", action="store_true", help="write the golden files anew instead of comparing")
 
 
 @pytest.fixture(scope="session")

@@ -80,6 +80,7 @@ async def apply_plan(
             secrets = msgspec.structs.replace(stored.secrets if stored else Secrets.new(), **plan.secrets)
             if stored and stored.definition == plan.after and stored.secrets == secrets:
                 return stored
+            await _refuse_other_database(stored, plan.after, secrets, drivers, settings)
             change = _Change(plan, secrets, stored.version if stored else 0, actor)
             return await change.carry_out(store, drivers, settings, report)
         except StorageError as error:
@@ -155,6 +156,26 @@ def _refuse_lost_database(stored: StoredApplication | None, drivers: Mapping[str
         raise ConfigurationError(
             f"The database {path} of application {_title(stored.definition)} is missing. Restore it from a backup; "
             "nothing was changed."
+        )
+
+
+async def _refuse_other_database(
+    stored: StoredApplication | None,
+    after: ApplicationDefinition,
+    secrets: Secrets,
+    drivers: Mapping[str, Driver],
+    settings: Settings,
+) -> None:
+    """A new connection string leads to the same tables, or to a copy of them."""
+    if stored is None or secrets.connection_string == stored.secrets.connection_string:
+        return
+    tables = ApplicationTables(drivers[after.storage_provider], application_address(settings, after, secrets))
+    found = await tables.version()
+    if not 0 < found <= stored.version:
+        state = f"its tables at version {found}, newer than {stored.version}" if found else "none of its tables"
+        raise ConfigurationError(
+            f"The new ConnectionString of application {_title(after)} leads to a database with {state}. Copy the "
+            "database there first; nothing was changed."
         )
 
 

@@ -73,11 +73,12 @@ def referencing_properties(
     if features.names_foreign_keys or not features.reads_after_failure:
         return error
     referring = []
-    for other in entity.application.entities.values():
-        for constraint in other.entity.constraints:
+    entities = entity.application.entities
+    for other in entity.application.definition.entities:
+        for constraint in other.constraints:
             if not isinstance(constraint, ForeignKey) or constraint.entity.lower() != entity.name.lower():
                 continue
-            probe = other.statement(first_id_where, ((constraint.property, "id"),))
+            probe = entities[other.name.lower()].statement(first_id_where, ((constraint.property, "id"),))
             result = yield Step(probe, (record_id,))
             if result.rows[0][0] is not None and constraint.on_delete == "NoAction":
                 referring.append(constraint.property)

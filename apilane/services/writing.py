@@ -41,6 +41,8 @@ PASSWORDS_MAX = 10
 """Passwords of one body; each costs the hash of a sign-in."""
 TURN_S = 0.005
 """How long a body is worked on before other requests get their turn."""
+TURNS_MAX = 16
+"""How often records that refer to each other are tried again."""
 MAX_ID = 2**63 - 1
 
 
@@ -291,7 +293,9 @@ def delete_steps(
     """Within a unit: delete records within reach, snapshots first; the IDs that went, ascending."""
     columns = snapshot_columns(entity) if entity.entity.change_tracking else ("ID",)
     gone: list[int] = []
-    for chunk in _padded(ids):
+    stuck: list[int] = []
+    failure: ForeignKeyViolation | None = None
+    for chunk in reversed(list(_padded(ids))):  # records mostly refer to older ones
         select = entity.statement(select_by_ids, columns, len(chunk), reach.restrictions)
         named = {f"id{position}": value for position, value in enumerate(chunk)}
         rows = (yield Step(select, select.parameters({**named, **reach.values}))).rows
@@ -300,17 +304,45 @@ def delete_steps(
                 yield from snapshot(entity, columns, row, user_id)
         found = [row[0] for row in rows]
         for part in _padded(found):
-            statement = entity.statement(delete_by_ids, len(part))
             try:
-                yield Step(statement, part)
+                yield Step(entity.statement(delete_by_ids, len(part)), part)
             except ForeignKeyViolation as error:
-                for identifier in dict.fromkeys(part):
-                    named_error = yield from referencing_properties(entity, identifier, error)
-                    if named_error.columns:
-                        raise named_error from error
-                raise
+                if not entity.application.driver.features.reads_after_failure:
+                    raise
+                stuck += dict.fromkeys(part)
+                failure = error
         gone += found
-    return gone
+    if failure is not None:
+        yield from _delete_in_turn(entity, stuck, failure)
+    return sorted(gone)
+
+
+def _delete_in_turn(
+    entity: EntityRuntime, ids: Sequence[int], failure: ForeignKeyViolation
+) -> Generator[Step, Result, None]:
+    """Delete records that may refer to each other: one by one, there and back again, while some more go each time.
+
+    InnoDB looks at references row by row, and elsewhere those of another statement count.
+    """
+    statement = entity.statement(delete_by_ids, 1)
+    for _ in range(TURNS_MAX):
+        left = []
+        for identifier in reversed(ids):
+            try:
+                yield Step(statement, (identifier,))
+            except ForeignKeyViolation as error:
+                left.append(identifier)
+                failure = error
+        if not left:
+            return
+        if len(left) == len(ids):
+            break
+        ids = left
+    for identifier in ids:
+        named_error = yield from referencing_properties(entity, identifier, failure)
+        if named_error.columns:
+            raise named_error from failure
+    raise failure
 
 
 async def delete(entity: EntityRuntime, actor: Actor, access: Access, ids: str | None) -> list[int]:

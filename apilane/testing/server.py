@@ -10,18 +10,20 @@ import asyncio
 import fcntl
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, ClassVar, Protocol, Self, TypeVar
 from urllib.error import HTTPError, URLError
 from urllib.request import ProxyHandler, build_opener
 
 import apsw
+import sqlalchemy as sa
 
 from apilane.control.store import ControlStore
 from apilane.dispatch import Hooks, freeze
@@ -30,8 +32,11 @@ from apilane.services.applying import apply_plan
 from apilane.services.capabilities import capabilities_of
 from apilane.services.planning import plan_files
 from apilane.settings import ENVIRONMENT_PREFIX, Settings, load_settings
+from apilane.sql.dialect import Dialect
+from apilane.sql.statement import Statement, compile_statement
+from apilane.storage.protocol import Result, Row, Step
 
-__all__ = ["CHEAP_PASSWORDS", "PATIENT", "Server", "free_port"]
+__all__ = ["CHEAP_PASSWORDS", "PATIENT", "Place", "Server", "free_port"]
 
 T = TypeVar("T")
 
@@ -53,25 +58,48 @@ def free_port() -> int:
         return port
 
 
+class Place(Protocol):
+    """Where applications and control stores of tests live, when that is not in SQLite files of the data folder."""
+
+    def settings(self, data_dir: Path) -> Mapping[str, object]:
+        """Settings that put the control store of a data folder there, always the same one."""
+        ...
+
+    def manifest(self, data_dir: Path, manifest: Mapping[str, Any] | str) -> Mapping[str, Any] | str:
+        """The manifest of an application that lives there; again the same database for the same application."""
+        ...
+
+
 class Server:
     """``apilane serve`` on ``data_dir``, running inside ``with``. ``settings``: by name, as for ``load_settings``.
 
     What the server prints is kept in ``log``, a file beside the data folder.
     """
 
+    place: ClassVar[Place | None] = None
+    """For every server of a test run; None: SQLite."""
+
     def __init__(self, data_dir: Path, workers: int = 1, settings: Mapping[str, object] | None = None) -> None:
         self.data_dir = data_dir
         self.log = data_dir.with_name(f"{data_dir.name}.log")
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
-        chosen = {**(settings or {}), "data_dir": data_dir, "port": self.port, "workers": workers, "role": "api"}
+        placed = {} if self.place is None else self.place.settings(data_dir)
+        chosen = {
+            **placed,
+            **(settings or {}),
+            "data_dir": data_dir,
+            "port": self.port,
+            "workers": workers,
+            "role": "api",
+        }
         chosen.setdefault("admin_email", "admin@example.com")
         chosen.setdefault("admin_password", "Adm1n-password")
-        self._environ = {
+        self.environ = {
             **{name: value for name, value in os.environ.items() if not name.startswith(ENVIRONMENT_PREFIX)},
             **{ENVIRONMENT_PREFIX + name.upper(): str(value) for name, value in chosen.items()},
         }
-        self.settings: Settings = load_settings(environ=self._environ)
+        self.settings: Settings = load_settings(environ=self.environ)
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
@@ -88,7 +116,7 @@ class Server:
         command = [str(Path(sys.executable).with_name("apilane")), "serve"]
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                command, env=self._environ, stdout=log, stderr=log, stdin=subprocess.DEVNULL
+                command, env=self.environ, stdout=log, stderr=log, stdin=subprocess.DEVNULL
             )
         deadline = time.monotonic() + START_TIMEOUT_S
         while self._status("/health/liveness") != 200:
@@ -137,6 +165,7 @@ class Server:
 
     def apply(self, manifest: Mapping[str, Any] | str) -> str:
         """Create or change one application and return its token, once the server serves it as described."""
+        manifest = self.placed(manifest)
         if isinstance(manifest, str):
             file = ("manifest.yaml", manifest.encode())
         else:
@@ -150,6 +179,10 @@ class Server:
         token = self.with_store(work)
         self.settle(token)
         return token
+
+    def placed(self, manifest: Mapping[str, Any] | str) -> Mapping[str, Any] | str:
+        """The manifest with the database that ``place`` has for its application."""
+        return manifest if self.place is None else self.place.manifest(self.data_dir, manifest)
 
     def with_store(self, work: Callable[[ControlStore, Hooks], Awaitable[T]]) -> T:
         """Run ``work`` on the control store of the data folder, from this process."""
@@ -180,8 +213,14 @@ class Server:
         return self.data_dir / "apps" / token / "data.db"
 
     def sql(self, token: str, statement: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
-        """Run SQL on an application's SQLite file, as another program would that respects the writers' lock."""
+        """Run SQL on an application's database, as another program would: identifiers in ``"``, parameters ``?``."""
         path = self.database(token)
+        if not path.exists():
+            return self.with_store(lambda store, hooks: _run_sql(store, hooks, token, statement, parameters))
+        return self._sqlite(path, statement, parameters)
+
+    def _sqlite(self, path: Path, statement: str, parameters: Sequence[Any]) -> list[tuple[Any, ...]]:
+        """Respects the writers' lock."""
         descriptor = os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX)
@@ -193,3 +232,33 @@ class Server:
                 connection.close()
         finally:
             os.close(descriptor)
+
+
+async def _run_sql(
+    store: ControlStore, hooks: Hooks, token: str, text: str, parameters: Sequence[Any]
+) -> list[tuple[Any, ...]]:
+    """Through the driver of the application's provider."""
+    stored = await store.application(token)
+    assert stored is not None, f"there is no application {token}"
+    driver = hooks.drivers[stored.definition.storage_provider]
+    session = driver.session(stored.secrets.connection_string or "")
+    statement = _neutral(text, driver.dialect)
+    bound = statement.parameters({f"p{i}": value for i, value in enumerate(parameters)})
+
+    def unit() -> Generator[Step, Result, Sequence[Row]]:
+        return (yield Step(statement, bound)).rows
+
+    if not statement.writes:
+        rows = await session.fetch(statement, bound)
+    else:
+        rows = await (session.alter(unit) if text.startswith("ALTER") else session.run(unit, single=True))
+    return [tuple(row) for row in rows]
+
+
+def _neutral(text: str, dialect: Dialect) -> Statement:
+    """A statement in the words of the dialect; ``text`` as for ``Server.sql``."""
+    quote = dialect.sqlalchemy.identifier_preparer.quote_identifier
+    pieces = re.sub(r'"(\w+)"', lambda name: quote(name[1]), text).replace(":", r"\:").split("?")
+    marked = "".join(f"{piece}:p{i}" for i, piece in enumerate(pieces[:-1])) + pieces[-1]
+    writes = not text.lstrip().upper().startswith("SELECT")
+    return compile_statement(sa.text(marked), dialect.sqlalchemy, writes=writes)

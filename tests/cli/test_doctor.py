@@ -77,6 +77,17 @@ def test_a_wrong_key_is_named(instance: Path) -> None:
     assert "master key" in text
 
 
+def test_a_manifest_whose_variable_is_missing(tmp_path: Path) -> None:
+    """A database whose address is not known cannot be looked at, which is said and is no success."""
+    manifest = json.loads(SHOP.read_text())
+    manifest["Application"] |= {"StorageProvider": "PostgreSQL", "ConnectionString": "${NOWHERE_DATABASE}"}
+    file = tmp_path / "shop.json"
+    file.write_text(json.dumps(manifest))
+    code, text = apilane("doctor", file, "--data-dir", tmp_path / "data")
+    assert code == 1
+    assert "the environment variable NOWHERE_DATABASE is not set" in text
+
+
 def test_the_database_of_a_manifest(tmp_path: Path) -> None:
     """A manifest's connection string is tried before it is applied; what fails is named without the password."""
     manifest = json.loads(SHOP.read_text())

@@ -27,10 +27,6 @@ def fresh_address(server_url: ServerUrl) -> Iterator[Callable[[], str]]:
 
 
 class TestMySQL(DriverConformance):
-    known = {
-        "test_rows_that_refer_to_each_other_go_together": "InnoDB checks references row by row, not at the statement's end"
-    }
-
     @pytest.fixture(scope="class")
     @classmethod
     def driver_case(cls, fresh_address: Callable[[], str]) -> DriverCase:

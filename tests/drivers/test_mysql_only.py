@@ -16,7 +16,7 @@ from apilane.model.migration import Migration
 from apilane.sql.script import read_script
 from apilane.sql.statement import Statement
 from apilane.storage.errors import ConnectionRefused, StatementTimeout, StorageError, Unavailable
-from apilane.storage.protocol import Result, Step
+from apilane.storage.protocol import Result, ScriptStep, Step
 from apilane.testing.conformance.tables import ENTITIES, key
 from apilane.testing.plugin import ServerUrl
 from apilane_mysql import MySQLDriver
@@ -242,6 +242,17 @@ def test_what_it_cannot_store_is_named() -> None:
         "REPLACE INTO Users (ID) VALUES (1)",
         "INSERT INTO Things (ID) VALUES (1) ON DUPLICATE KEY UPDATE Name = (SELECT COUNT(*) FROM mysql.user)",
         "REVOKE ALL ON *.* FROM x",
+        "SELECT TIMESTAMPDIFF(`DAY, NOW(), NOW()), SLEEP(2), TIMESTAMPDIFF(DAY`, NOW(), NOW())",
+        "SELECT EXTRACT(`DAY FROM NOW()), (SELECT Host FROM mysql.user), EXTRACT(DAY` FROM NOW())",
+        "SELECT CAST('a' AS CHAR CHARACTER SET `utf8mb4), SLEEP(2), (1`)",
+        "SELECT * FROM Things USE INDEX FOR `JOIN (a), (SELECT SLEEP(2)) x` (`PRIMARY`)",
+        "UPDATE Things a JOIN (H_Schema s) ON 1 = 1 SET s.Version = 9",
+        "UPDATE Things a JOIN Things b JOIN H_Schema s ON 1 = 1 ON 1 = 1 SET s.Version = 9",
+        "DELETE s FROM Things a JOIN Things b JOIN H_Schema s ON 1 = 1 ON 1 = 1",
+        "UPDATE Users SET Ema\u0130l = 'x'",
+        "SELECT STRING_TO_ARRAY(1)",
+        "SELECT CURRENT_USER",
+        "SELECT ?",
     ],
 )
 @pytest.mark.better("B-Q11")
@@ -250,6 +261,26 @@ def test_custom_sql_is_refused(sql: str) -> None:
     with pytest.raises(StorageError):
         judge(sql, {"users": ("ID", "Password")})
     assert MySQLDriver().dialect.script_problems(read_script(sql, MySQLDriver().dialect), ())
+
+
+def test_names_that_hold_sql_are_judged_as_sql() -> None:
+    """What the parser would write without its quotes is masked like everything else."""
+    sql = "SELECT EXTRACT(`DAY FROM NOW()), (SELECT Password FROM Users), EXTRACT(DAY` FROM NOW())"
+    (judged,) = judge(sql, {"users": ("ID", "Password")})
+    assert "(SELECT `ID`, NULL AS `Password` FROM `USERS`)" in judged.text
+
+
+def test_unknown_parameters_are_refused(address: str) -> None:
+    """A parameter in a notation that is not ours is told, whatever it is called."""
+
+    async def scenario() -> None:
+        driver = MySQLDriver()
+        for sql in ("SELECT :v_Unknown", "SELECT 1 LIMIT :v_Unknown"):
+            with pytest.raises(StorageError, match=r"\{Name\}"):
+                await driver.session(address).run_script(ScriptStep(read_script(sql, driver.dialect), {}))
+        await driver.close()
+
+    asyncio.run(scenario())
 
 
 def test_executable_comments_do_not_run() -> None:

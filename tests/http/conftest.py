@@ -14,7 +14,9 @@ import pytest
 
 from apilane.services.owner_sign_in import owner_token
 from apilane.testing.client import Client
+from apilane.testing.plugin import ServerUrl
 from apilane.testing.server import CHEAP_PASSWORDS, PATIENT, Server
+from tests.http.places import ServerPlace
 
 DATA = Path(__file__).parents[1] / "data"
 
@@ -30,8 +32,29 @@ def http() -> Iterator[httpx.Client]:
         yield client
 
 
+PROVIDER = os.environ.get("APILANE_TEST_PROVIDER", "sqlite").lower()
+"""Where every application and control store lives: sqlite, mysql, postgresql, sqlserver."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip what is about SQLite elsewhere."""
+    for item in items if PROVIDER != "sqlite" else []:
+        marker = item.get_closest_marker("sqlite_only")
+        if marker is not None:
+            item.add_marker(pytest.mark.skip(reason=f"only on SQLite: {marker.args[0]}"))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def everything_lives_there(server_url: ServerUrl) -> Iterator[None]:
+    """The provider's server, for every ``Server`` of the run."""
+    if PROVIDER != "sqlite":
+        Server.place = ServerPlace(PROVIDER, server_url(PROVIDER))
+    yield
+    Server.place = None
+
+
 @pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def server(everything_lives_there: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """``apilane serve``; it looks for changed applications often, to save tests' time.
 
     ``APILANE_TEST_WORKERS`` says with how many workers: behaviour must be the same with one and with several.

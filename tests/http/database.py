@@ -72,7 +72,7 @@ class Database:
         rows = []
         for user in users:
             email = f"{user['Username']}@example.com"
-            secrets = {"Email": email, "Password": "none", "EmailConfirmed": 0}
+            secrets = {"Email": email, "Password": "none", "EmailConfirmed": False}
             folds = {"H_Email_Fold": fold(email), "H_Username_Fold": fold(user["Username"])}
             rows.append({**user, **secrets, **folds})
         self.insert("Users", rows)
@@ -101,7 +101,7 @@ class Database:
 
     def snapshots(self) -> dict[tuple[str, int], int]:
         """How many snapshots the change tracking keeps, by entity and record."""
-        table = self.application.history_table
+        table = self.application.helpers["H_Entity_Change_Tracking"].table
         entity, record = table.c["Entity"], table.c["RecordID"]
         counted = sa.select(entity, record, sa.func.count()).group_by(entity, record)
         statement = compile_statement(counted, self.application.dialect.sqlalchemy)

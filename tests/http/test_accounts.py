@@ -323,13 +323,13 @@ def test_mail_tokens_end_with_the_address(server: Server, new_application: Any, 
     rule = {"Entity": "Users", "Role": "AUTHENTICATED", "Action": "put", "Properties": ["Email", "Password"]}
     client = new_application({**shop_manifest, "Security": [*shop_manifest["Security"], rule]})
     user = client.signed_in("moving")
-    server.sql(client.token, "UPDATE Users SET EmailConfirmed = 1 WHERE ID = 1")
+    server.sql(client.token, 'UPDATE "Users" SET "EmailConfirmed" = ? WHERE "ID" = 1', (True,))
     for table in ("H_Auth_Email_Confirmation_Tokens", "H_Auth_Password_Reset_Tokens"):
-        server.sql(client.token, f"INSERT INTO {table} (Owner, Token, Created) VALUES (1, 'mailed', 1)")
+        server.sql(client.token, f'INSERT INTO "{table}" ("Owner", "Token", "Created") VALUES (1, \'mailed\', 1)')
     assert user.change("Users", {"ID": 1, "Email": "elsewhere@example.com"}) == 1
     assert user.get("Account/UserData").json()["User"]["EmailConfirmed"] is False
     for table in ("H_Auth_Email_Confirmation_Tokens", "H_Auth_Password_Reset_Tokens"):
-        assert server.sql(client.token, f"SELECT COUNT(*) FROM {table}") == [(0,)]
+        assert server.sql(client.token, f'SELECT COUNT(*) FROM "{table}"') == [(0,)]
     changes = [{"ID": 1, "Password": "Passw0rd-again"}] * 11
     error = error_of(user.put("Data/Put", changes, entity="Users"))
     assert (error.code, error.message) == ("ERROR", "At most 10 passwords in one call")

@@ -277,7 +277,7 @@ def test_email_changed_by_put_is_unconfirmed(office: Client, database: Database)
     """A new e-mail address is not the confirmed one (B-S5)."""
     janitor = user_with(office, database, "janitor", "janitor")
     id = office.register("person")
-    database.update("Users", id, EmailConfirmed=1)
+    database.update("Users", id, EmailConfirmed=True)
     assert janitor.change("Users", {"ID": id, "Email": "elsewhere@example.com"}) == 1
     row = database.rows("Users", [id])[id]
     assert (row["Email"], row["EmailConfirmed"]) == ("elsewhere@example.com", 0)

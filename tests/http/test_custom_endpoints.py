@@ -16,6 +16,8 @@ from apilane.model.plan import ManifestErrors
 from apilane.testing.client import Client, WireError, error_of
 from apilane.testing.server import CHEAP_PASSWORDS, Server
 
+pytestmark = pytest.mark.sqlite_only("its endpoints are written in the SQL of SQLite")
+
 ENDLESS = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT i FROM n"
 TYPES = {"N": "Number", "B": "Boolean", "D": "Date", "S": "String"}
 
@@ -161,8 +163,8 @@ def test_owner_differentiation(api: Client, server: Server) -> None:
     """{Owner_Differentiation} is the user's value, or null (B-D11)."""
     user = api.signed_in("tenant")
     assert _run(api, "Tenant", Owner_Differentiation=5) == _run(user, "Tenant") == [[{"tenant": None}]]
-    server.sql(api.token, "INSERT INTO Company (ID, Created) VALUES (3, 1)")
-    server.sql(api.token, "UPDATE Users SET Company_ID = 3 WHERE Username = 'tenant'")
+    server.sql(api.token, 'INSERT INTO "Company" ("ID", "Created") VALUES (3, 1)')
+    server.sql(api.token, 'UPDATE "Users" SET "Company_ID" = 3 WHERE "Username" = ?', ("tenant",))
     time.sleep(1.1)  # as long as an identity is trusted
     assert _run(user, "Tenant", Owner_Differentiation=5) == [[{"tenant": 3}]]
 

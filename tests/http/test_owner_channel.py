@@ -33,7 +33,7 @@ MANIFEST: dict[str, Any] = {
             "Differentiation": True,
             "ChangeTracking": True,
             "Properties": [
-                {"Name": "Text"},
+                {"Name": "Text", "Maximum": 100},
                 {"Name": "Amount", "Type": "Number"},
                 {"Name": "Supplier", "Encrypted": True},
             ],
@@ -458,6 +458,7 @@ def _owner_of(server: Server, http: httpx.Client) -> Client:
     return Client(http, server.url, server.apply(MANIFEST)).as_owner(token)
 
 
+@pytest.mark.sqlite_only("it alters the file of the control store")
 def test_nothing_unaudited(own_server: Server, http: httpx.Client) -> None:
     """A write that cannot be put on record is not done; reading goes on."""
     owner = _owner_of(own_server, http)

@@ -15,10 +15,13 @@ import httpx
 import pytest
 
 from apilane.testing.client import Client, WireError, error_of
+from tests.http.conftest import PROVIDER
 
 CALLS: list[dict[str, Any]] = json.loads((Path(__file__).parents[1] / "data" / "calls.json").read_text())
 
 VOLATILE = {"Created", "LastLogin", "AuthToken", "AuthTokenID", "Source"}
+AFTER_A_FAILURE = {"custom endpoint"}
+"""Calls that show the ID of a record which came after a failed insert: database servers use an ID up for that."""
 GUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 LATER = {
@@ -101,14 +104,14 @@ def _filled(text: str, values: dict[str, str]) -> str:
     return text
 
 
-def _blurred(value: Any, key: str = "") -> Any:
+def _blurred(value: Any, key: str = "", volatile: set[str] = VOLATILE) -> Any:
     """``value`` with what is volatile replaced by its type, so that two answers can be compared."""
-    if key in VOLATILE or (isinstance(value, str) and GUID.fullmatch(value)):
+    if key in volatile or (isinstance(value, str) and GUID.fullmatch(value)):
         return type(value).__name__
     if isinstance(value, dict):
-        return {name: _blurred(inner, name) for name, inner in value.items()}
+        return {name: _blurred(inner, name, volatile) for name, inner in value.items()}
     if isinstance(value, list):
-        return [_blurred(inner) for inner in value]
+        return [_blurred(inner, "", volatile) for inner in value]
     if key == "Supplier" and value == "":
         value = None  # B-D14
     # 1 == True and 1 == 1.0 in Python, but not on the wire; only Price has decimals.
@@ -135,7 +138,9 @@ def test_recorded(answers: dict[str, httpx.Response], call: dict[str, Any]) -> N
     """Status, content type and JSON are those of 8.7, except where a Better line says otherwise."""
     response = answers[call["title"]]
     status, kind, body = _expected(call)
-    assert (response.status_code, _blurred(response.json())) == (status, _blurred(body))
+    gaps = {"ID"} if call["title"] in AFTER_A_FAILURE and PROVIDER != "sqlite" else set()
+    volatile = VOLATILE | gaps
+    assert (response.status_code, _blurred(response.json(), "", volatile)) == (status, _blurred(body, "", volatile))
     assert response.headers["content-type"] == kind
 
 

@@ -121,6 +121,7 @@ def test_head(lab: Client) -> None:
     assert lab.get("Data/Get", entity="Values").status_code == 200
 
 
+@pytest.mark.sqlite_only("it breaks the file of the control store")
 def test_not_ready(tmp_path: Path, http: httpx.Client) -> None:
     """Without its control store the server is alive and not ready."""
     with Server(tmp_path / "data", settings=CHEAP_PASSWORDS) as server:
@@ -133,6 +134,7 @@ def test_not_ready(tmp_path: Path, http: httpx.Client) -> None:
         assert http.get(f"{server.url}/health/liveness").status_code == 200
 
 
+@pytest.mark.sqlite_only("it deletes the file of a database")
 def test_lost_database(tmp_path: Path, http: httpx.Client, shop_manifest: dict[str, Any]) -> None:
     """A database that is gone is not replaced by an empty one: calls and ``apply`` say so, and the file stays away."""
     folder = tmp_path / "data"

@@ -187,7 +187,7 @@ def test_email_by_put(server: Server, staffed: Client) -> None:
     """A new e-mail is no longer confirmed and logs in; the same e-mail stays confirmed."""
     user = staffed.signed_in("mailer")
     id = _id(user)
-    server.sql(staffed.token, 'UPDATE "Users" SET "EmailConfirmed" = 1 WHERE "ID" = ?', (id,))
+    server.sql(staffed.token, 'UPDATE "Users" SET "EmailConfirmed" = ? WHERE "ID" = ?', (True, id))
     assert user.change("Users", {"ID": id, "Email": "mailer@example.com"}) == 1
     assert user.record("Users", id)["EmailConfirmed"] is True
     assert user.change("Users", {"ID": id, "Email": "New@example.com"}) == 1
@@ -250,19 +250,19 @@ def test_expired_tokens_are_swept(tmp_path: Path, http: httpx.Client, shop_manif
         client = Client(http, running.url, running.apply(shop_manifest))
         client.register("sweeping")
         old, kept = client.login("sweeping"), client.login("sweeping")
-        running.sql(client.token, "UPDATE AuthTokens SET Created = 0 WHERE ID = 1")
+        running.sql(client.token, 'UPDATE "AuthTokens" SET "Created" = 0 WHERE "ID" = 1')
         for table in ("H_Auth_Email_Confirmation_Tokens", "H_Auth_Password_Reset_Tokens"):
-            running.sql(client.token, f"INSERT INTO {table} (Owner, Token, Created) VALUES (1, 'old', 0)")
-            running.sql(
-                client.token,
-                f"INSERT INTO {table} (Owner, Token, Created) VALUES (1, 'new', {int(time.time() * 1000)})",
-            )
+            for token, created in (("old", 0), ("new", int(time.time() * 1000))):
+                values = (1, token, created)
+                running.sql(
+                    client.token, f'INSERT INTO "{table}" ("Owner", "Token", "Created") VALUES (?, ?, ?)', values
+                )
         deadline = time.monotonic() + 10
-        while running.sql(client.token, "SELECT ID FROM AuthTokens") != [(2,)] and time.monotonic() < deadline:
+        while running.sql(client.token, 'SELECT "ID" FROM "AuthTokens"') != [(2,)] and time.monotonic() < deadline:
             time.sleep(0.05)
-        assert running.sql(client.token, "SELECT ID FROM AuthTokens") == [(2,)]
+        assert running.sql(client.token, 'SELECT "ID" FROM "AuthTokens"') == [(2,)]
         for table in ("H_Auth_Email_Confirmation_Tokens", "H_Auth_Password_Reset_Tokens"):
-            assert running.sql(client.token, f"SELECT Token FROM {table}") == [("new",)]
+            assert running.sql(client.token, f'SELECT "Token" FROM "{table}"') == [("new",)]
         time.sleep(1.1)
         assert client.as_user(old).is_anonymous()
         assert not client.as_user(kept).is_anonymous()

@@ -171,7 +171,9 @@ def test_apply(pair: Server, client: Client, shop_manifest: dict[str, Any], fres
         if rule.get("Entity") == "Notes" and "Properties" in rule:
             rule["Properties"].append("Colour")
     started = time.monotonic()
-    applied = multiprocessing.get_context("spawn").Process(target=_apply, args=(pair.settings.data_dir, manifest))
+    applied = multiprocessing.get_context("spawn").Process(
+        target=_apply, args=(pair.data_dir, pair.environ, pair.placed(manifest))
+    )
     applied.start()
     while applied.is_alive():
         assert len(user.records("Notes")) == 1
@@ -182,12 +184,12 @@ def test_apply(pair: Server, client: Client, shop_manifest: dict[str, Any], fres
     assert user.add("Notes", {"Text": "y", "Colour": "red"}) == [2]
 
 
-def _apply(data_dir: Path, manifest: dict[str, Any]) -> None:
+def _apply(data_dir: Path, environ: dict[str, str], manifest: dict[str, Any]) -> None:
     """In a process of its own: what ``apilane apply`` does."""
     file = data_dir.with_name("changing.json")
     file.write_text(json.dumps(manifest))
     command = [str(Path(sys.executable).with_name("apilane")), "apply", str(file), "--data-dir", str(data_dir)]
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, env=environ)
 
 
 def test_offline(pair: Server, client: Client, shop_manifest: dict[str, Any], fresh: httpx.Client) -> None:

@@ -7,6 +7,8 @@ A driver's test file needs this and nothing more::
         def driver_case(self, tmp_path):
             return DriverCase(make_driver=MyDriver, fresh_address=lambda: ...)
 
+With ``scope="class"``, as a class method, tests follow each other in one database: quicker where tables are dear.
+
 Known gaps go into ``known``: test name -> reason; they are strict, so a gap that closes is noticed.
 """
 
@@ -24,12 +26,16 @@ pytest.register_assert_rewrite(
         f"{__name__}.{module}"
         for module in (
             "concurrency",
+            "connections",
             "constraints",
+            "exclusion",
             "features",
             "filters",
             "hostile",
             "migrations",
             "records",
+            "scripts",
+            "secrets",
             "types",
             "units",
         )
@@ -38,19 +44,37 @@ pytest.register_assert_rewrite(
 
 from apilane.testing.conformance.case import Database, DriverCase, open_database  # noqa: E402
 from apilane.testing.conformance.concurrency import Concurrency  # noqa: E402
+from apilane.testing.conformance.connections import Connections  # noqa: E402
 from apilane.testing.conformance.constraints import Constraints  # noqa: E402
+from apilane.testing.conformance.exclusion import Exclusion  # noqa: E402
 from apilane.testing.conformance.features import FlagsProven  # noqa: E402
 from apilane.testing.conformance.filters import Filters  # noqa: E402
 from apilane.testing.conformance.hostile import Hostile  # noqa: E402
 from apilane.testing.conformance.migrations import Migrations  # noqa: E402
 from apilane.testing.conformance.records import Records  # noqa: E402
+from apilane.testing.conformance.scripts import Scripts  # noqa: E402
+from apilane.testing.conformance.secrets import Secrets  # noqa: E402
 from apilane.testing.conformance.types import Types  # noqa: E402
 from apilane.testing.conformance.units import Units  # noqa: E402
 
 __all__ = ["Database", "DriverCase", "DriverConformance"]
 
 
-class DriverConformance(Records, Types, Filters, Constraints, Units, Concurrency, Migrations, Hostile, FlagsProven):
+class DriverConformance(
+    Connections,
+    Records,
+    Types,
+    Filters,
+    Constraints,
+    Units,
+    Concurrency,
+    Exclusion,
+    Scripts,
+    Secrets,
+    Migrations,
+    Hostile,
+    FlagsProven,
+):
     """Every test of the suite; subclasses override ``driver_case`` and may fill ``known``."""
 
     known: ClassVar[dict[str, str]] = {}
@@ -60,13 +84,23 @@ class DriverConformance(Records, Types, Filters, Constraints, Units, Concurrency
         """The driver under test."""
         raise NotImplementedError("override the fixture driver_case")
 
+    @pytest.fixture(scope="class")
+    @classmethod
+    def emptied(cls) -> dict[int, tuple[DriverCase, str]]:
+        """By case, the database that a test has left as it found it: making tables is most of what a test costs."""
+        return {}
+
     @pytest.fixture
-    def db(self, driver_case: DriverCase) -> Iterator[Database]:
-        """A fresh database with the suite's tables."""
+    def db(self, driver_case: DriverCase, emptied: dict[int, tuple[DriverCase, str]]) -> Iterator[Database]:
+        """A database with the suite's tables, all empty: a fresh one, or where the case lives longer that of a test."""
         with asyncio.Runner() as runner:
-            database = open_database(driver_case, runner)
+            _, address = emptied.pop(id(driver_case), (driver_case, None))
+            database = open_database(driver_case, runner, address)
             try:
                 yield database
+                if not database.altered:
+                    database.empty()
+                    emptied[id(driver_case)] = (driver_case, database.address)
             finally:
                 database.close()
 

@@ -6,10 +6,12 @@ Synchronous outside: every call runs on one event loop kept for the test, so tha
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Generator, Sequence
+import re
+from collections.abc import Callable, Coroutine, Generator, Mapping, Sequence
 from decimal import Decimal
 from typing import Any, TypeVar
 
+import pytest
 import sqlalchemy as sa
 from msgspec import Struct
 
@@ -17,11 +19,12 @@ from apilane.model.definition import Entity, SortKey
 from apilane.model.filter import Leaf, Node, Operator
 from apilane.model.migration import Migration
 from apilane.sql.filter import bind_filter
+from apilane.sql.script import read_script
 from apilane.sql.select import ReadShape, select_records
-from apilane.sql.statement import Statement, Value
+from apilane.sql.statement import Statement, Value, compile_statement
 from apilane.sql.tables import table_of
-from apilane.sql.write import delete_by_ids, insert_row, select_where, update_row
-from apilane.storage.protocol import Driver, Result, Session, Step, Unit
+from apilane.sql.write import delete_by_ids, insert_row, select_where, update_row, update_where
+from apilane.storage.protocol import Driver, Result, ResultSet, ScriptStep, Session, Step, Unit
 from apilane.testing.conformance.tables import ENTITIES, THINGS
 
 __all__ = ["Database", "DriverCase"]
@@ -36,15 +39,26 @@ class DriverCase(Struct, frozen=True):
     """A driver of its own for each test; it is closed at the end."""
     fresh_address: Callable[[], str]
     """The address of an empty database that nobody else uses."""
+    make_impatient_driver: Callable[[], Driver] | None = None
+    """A driver whose statements may take one second; without it time limits are not tested."""
+    end_connections: Callable[[str], None] | None = None
+    """Ends every connection to the database at an address, as its server's restart does; blocks until they are gone."""
+    broken_addresses: Callable[[str], Mapping[str, str]] | None = None
+    """From an address to broken forms of it, by what a message must name; without it URLs are broken by the suite."""
+    raising_sql: str | None = None
+    """SQL that raises the text ``Out of stock; sorry`` the way authors of scripts do (B-E5)."""
 
 
 class Database:
     """A fresh database with the suite's tables, its driver and an event loop."""
 
-    def __init__(self, case: DriverCase, runner: asyncio.Runner) -> None:
+    def __init__(self, case: DriverCase, runner: asyncio.Runner, address: str | None = None) -> None:
         self._runner = runner
+        self.case = case
         self.driver = case.make_driver()
-        self.address = case.fresh_address()
+        self.address = address or case.fresh_address()
+        self.altered = False
+        """Whether tables may differ from those of the suite."""
         self.session: Session = self.driver.session(self.address)
         self.dialect = self.driver.dialect
         self.entities: tuple[Entity, ...] = ()
@@ -56,8 +70,20 @@ class Database:
     def migrate(self, entities: tuple[Entity, ...], **renames: Any) -> None:
         """Turn the tables there are into those of ``entities``."""
         ddl = self.dialect.migrate(Migration(self.entities, entities, **renames))
-        self.wait(self.session.alter(lambda: _steps([Step(Statement(text, writes=True)) for text in ddl])))
+        self.alter(*(Step(Statement(text, writes=True)) for text in ddl))
         self.entities = entities
+
+    def alter(self, *steps: Step) -> None:
+        """Schema statements."""
+        self.altered = True
+        self.wait(self.session.alter(lambda: _steps(steps)))
+
+    def empty(self) -> None:
+        """Delete every row; the next test may have this database."""
+        free = update_where(self.table(THINGS), ("Whole",), (), self.dialect)
+        deletes = [sa.delete(self.table(entity)) for entity in reversed(self.entities)]
+        compiled = [compile_statement(each, self.dialect.sqlalchemy, writes=True) for each in deletes]
+        self.write(Step(free, free.parameters({"new_Whole": None})), *map(Step, compiled))
 
     def close(self) -> None:
         self.wait(self.driver.close())
@@ -104,6 +130,18 @@ class Database:
             raise AssertionError("an insert gave no id")
         return result.inserted_id
 
+    def script(self, text: str, **values: Value) -> ScriptStep:
+        """A script with identifiers in brackets: ``SELECT [ID] FROM [Things]``. Skips where there are none."""
+        if not self.driver.features.scripts:
+            pytest.skip("this driver runs no scripts")
+        quote = self.dialect.sqlalchemy.identifier_preparer.quote_identifier
+        quoted = re.sub(r"\[(\w+)\]", lambda name: quote(name[1]), text)
+        return ScriptStep(read_script(quoted, self.dialect), values)
+
+    def run_script(self, text: str, **values: Value) -> Sequence[ResultSet]:
+        """The results of a script in a transaction of its own."""
+        return self.wait(self.session.run_script(self.script(text, **values))).sets
+
     def rows(self, *columns: str, entity: Entity = THINGS, order: Sequence[SortKey] = ()) -> list[tuple[Any, ...]]:
         """Every row, decoded, by the keys of ``order`` and ``ID``."""
         shape = ReadShape(columns, order=tuple(order) or (SortKey("ID"),))
@@ -143,8 +181,11 @@ def _steps(steps: Sequence[Step]) -> Generator[Step, Result, list[Result]]:
     return results
 
 
-def open_database(case: DriverCase, runner: asyncio.Runner) -> Database:
-    """A fresh database with the suite's tables."""
-    database = Database(case, runner)
-    database.migrate(ENTITIES)
+def open_database(case: DriverCase, runner: asyncio.Runner, emptied: str | None = None) -> Database:
+    """A database with the suite's tables: a fresh one, or the one at ``emptied``."""
+    database = Database(case, runner, emptied)
+    if emptied is None:
+        database.migrate(ENTITIES)
+    database.entities = ENTITIES
+    database.altered = False
     return database

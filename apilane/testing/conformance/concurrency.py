@@ -8,6 +8,7 @@ from functools import partial
 
 from apilane.storage.protocol import Result, Step
 from apilane.testing.conformance.case import Database
+from apilane.testing.conformance.tables import MAKERS
 
 __all__ = ["Concurrency"]
 
@@ -43,6 +44,34 @@ class Concurrency:
         db.insert(Name="x")
         other = db.driver.session(db.address)
         assert len(db.wait(other.fetch(db.reading("ID").statement))) == 1
+
+    def test_more_callers_than_connections(self, db: Database) -> None:
+        """However many read and write at once, everybody is served."""
+        read = db.reading("ID").statement
+
+        async def scenario() -> None:
+            reads = (db.session.fetch(read) for _ in range(150))
+            writes = (db.session.run(lambda: _insert(db)) for _ in range(150))
+            await asyncio.gather(*reads, *writes)
+
+        db.wait(scenario())
+        assert len(db.rows("ID")) == 150
+
+    def test_cancelled_reads(self, db: Database) -> None:
+        """Readers who leave take nothing along: whoever comes afterwards gets his own rows."""
+        db.write(*(db.inserting(Count=n) for n in range(300)))
+        read, other = db.reading("Count").statement, db.reading("ID", entity=MAKERS).statement
+
+        async def scenario() -> list[int]:
+            for turn in range(40):
+                tasks = [asyncio.ensure_future(db.session.fetch(read)) for _ in range(3)]
+                await asyncio.sleep(0 if turn % 3 else 0.0005)
+                for task in tasks:
+                    task.cancel()
+                await asyncio.gather(*tasks, return_exceptions=True)
+            return [len(await db.session.fetch(statement)) for statement in (other, read) * 20]
+
+        assert db.wait(scenario()) == [0, 300] * 20
 
     def test_cancelled_callers(self, db: Database) -> None:
         """A cancelled caller's unit happened whole or not at all; everybody else's is untouched."""

@@ -6,9 +6,11 @@ import pytest
 
 from apilane.model.text import fold
 from apilane.sql.statement import Value
+from apilane.sql.write import delete_by_ids
 from apilane.storage.errors import ForeignKeyViolation, MissingObject, NotNullViolation, UniqueViolation
+from apilane.storage.protocol import Step
 from apilane.testing.conformance.case import Database
-from apilane.testing.conformance.tables import MAKERS, PARTS, USERS
+from apilane.testing.conformance.tables import MAKERS, PARTS, THINGS, USERS
 
 __all__ = ["Constraints"]
 
@@ -110,6 +112,20 @@ class Constraints:
         with pytest.raises(ForeignKeyViolation):
             db.write(db.deleting(whole))
         db.write(db.deleting(part), db.deleting(whole))
+
+    def test_rows_that_refer_to_each_other_go_together(self, db: Database) -> None:
+        """One statement deletes a row and those that refer to it, or, where each row counts by itself, none of them."""
+        whole = db.insert()
+        part = db.insert(Whole=whole)
+        statement = delete_by_ids(db.table(THINGS), 2, db.dialect)
+        try:
+            (result,) = db.write(Step(statement, statement.parameters({"id0": whole, "id1": part})), single=True)
+        except ForeignKeyViolation:
+            assert db.driver.features.reads_after_failure  # services then delete them in turn
+            assert db.rows("ID") == [(whole,), (part,)]
+        else:
+            assert result.matched == 2
+            assert db.rows("ID") == []
 
     def test_unknown_table(self, db: Database) -> None:
         """A table that is not there is a MissingObject, for reads and in units."""

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
+from apilane.sql.script import read_script
 from apilane.sql.statement import Statement
-from apilane.storage.errors import ForeignKeyViolation, NotNullViolation, StorageError, Unavailable
-from apilane.storage.protocol import Driver, Result, Session, Step
+from apilane.storage.errors import ForeignKeyViolation, NotNullViolation, StorageError, Unavailable, Unsupported
+from apilane.storage.protocol import Driver, Result, ScriptStep, Session, Step
 from apilane.testing.conformance.case import Database
 from apilane.testing.conformance.tables import MAKERS
 
@@ -20,12 +21,17 @@ __all__ = ["FlagsProven"]
 class FlagsProven:
     """See the module."""
 
-    def test_shapes(self, db: Database) -> None:
+    def test_shapes(self, db: Database, record_property: Callable[[str, object], None]) -> None:
         """Driver and session have every method of the protocol, and the driver says who it is."""
         assert isinstance(db.driver, Driver)
         assert isinstance(db.session, Session)
         assert db.driver.name
         assert db.driver.version
+        record_property("driver", db.driver.name)
+        record_property("version", db.driver.version)
+        record_property(
+            "features", {name: getattr(db.driver.features, name) for name in db.driver.features.__struct_fields__}
+        )
 
     def test_embedded(self, db: Database) -> None:
         """``embedded``: the address is a path; a missing folder is Unavailable and named."""
@@ -51,12 +57,8 @@ class FlagsProven:
         """``transactional_ddl``: of a failing migration nothing stays; otherwise its first statement does."""
         create, *_ = [text for text in _new_table(db) if text.startswith("CREATE TABLE")]
 
-        def unit() -> Generator[Step, Result, None]:
-            yield Step(Statement(create, writes=True))
-            yield db.inserting(Name=None)
-
         with pytest.raises(NotNullViolation):
-            db.wait(db.session.alter(unit))
+            db.alter(Step(Statement(create, writes=True)), db.inserting(Name=None))
         stayed = True
         try:
             db.rows("ID", entity=_RETURNS)
@@ -78,6 +80,16 @@ class FlagsProven:
             return -1
 
         assert db.unit(unit) == 1
+
+    def test_scripts(self, db: Database) -> None:
+        """``scripts``: custom SQL runs; otherwise it is Unsupported."""
+        step = ScriptStep(read_script("SELECT 1 AS one", db.dialect), {})
+        if db.driver.features.scripts:
+            ((row,),) = (each.rows for each in db.wait(db.session.run_script(step)).sets)
+            assert tuple(row) == (1,)
+            return
+        with pytest.raises(Unsupported):
+            db.wait(db.session.run_script(step))
 
     def test_names_foreign_keys(self, db: Database) -> None:
         """``names_foreign_keys``: the violation carries the column; otherwise none."""

@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 
 from apilane.model.definition import Entity, Property, PropertyType, Unique
+from apilane.sql.statement import Statement
 from apilane.storage.errors import StorageError, UniqueViolation
+from apilane.storage.protocol import Step
 from apilane.testing.conformance.case import Database
 from apilane.testing.conformance.tables import ENTITIES, key
 
@@ -64,6 +66,17 @@ class Hostile:
         assert db.rows("Note")[0] == (value,)
         for operator in ("equal", "startswith", "endswith", "contains"):
             assert db.found("Note", operator, value) == [id]
+
+    def test_foreign_tables(self, db: Database) -> None:
+        """Tables of somebody else in the database stay as they are, whatever happens to ours."""
+        quote = db.dialect.sqlalchemy.identifier_preparer.quote_identifier
+        create = f"CREATE TABLE {quote('Strange table')} ({quote('a b')} INTEGER)"
+        insert = f"INSERT INTO {quote('Strange table')} VALUES (7)"
+
+        db.alter(Step(Statement(create, writes=True)), Step(Statement(insert, writes=True)))
+        db.migrate(ENTITIES[:-1])
+        read = Statement(f"SELECT * FROM {quote('Strange table')}")
+        assert [tuple(row) for row in db.wait(db.session.fetch(read))] == [(7,)]
 
     def test_half_a_surrogate_pair(self, db: Database) -> None:
         """Text that is no Unicode is refused or kept, and the database goes on."""

@@ -126,7 +126,7 @@ class Migrations:
 
     def test_removed_property_and_entity(self, db: Database) -> None:
         """What is removed is gone, the rest stays."""
-        makers = _makers(Property(name="Text"), indexes=(Index(("Text",)),))
+        makers = _makers(Property(name="Text", maximum=50), indexes=(Index(("Text",)),))
         db.migrate((*_OTHERS, makers))
         id = db.insert(makers, Name="m", Text="t")
         without = tuple(entity for entity in _OTHERS if entity.name != "Parts")

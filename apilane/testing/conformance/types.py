@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
+import msgspec
 import pytest
 
-from apilane.storage.errors import NumberOutOfRange
+from apilane.storage.errors import NumberOutOfRange, UniqueViolation, ValueTooLong
 from apilane.testing.conformance.case import Database
 from apilane.testing.conformance.tables import THINGS
 
@@ -48,6 +51,69 @@ class Types:
         """Text comes back letter for letter: blanks, long, beyond the BMP, not normalised."""
         db.insert(Note=value)
         assert db.rows("Note") == [(value,)]
+
+    @pytest.mark.parametrize("value", ["a" * 50, "é" * 50, "日" * 50, "😀" * 25, " " * 50, "e\u0301" * 25])
+    def test_longest_text(self, db: Database, value: str) -> None:
+        """A String with a maximum holds that many characters of any kind; those beyond the BMP may count twice."""
+        db.insert(Code=value)
+        assert db.rows("Code") == [(value,)]
+        assert len(db.found("Code", "equal", value)) == 1
+
+    @pytest.mark.parametrize("value", ["a" * 51, "é" * 51, "😀" * 51])
+    def test_longer_text(self, db: Database, value: str) -> None:
+        """A text that is longer than its column is refused, or kept whole; it is never cut."""
+        try:
+            db.insert(Code=value)
+        except ValueTooLong:
+            assert db.rows("ID") == []
+        else:
+            assert db.rows("Code") == [(value,)]
+
+    def test_empty_text_is_not_null(self, db: Database) -> None:
+        """The empty text is a value: it is found as one, counts as one where values are unique, and passes required."""
+        empty, null = db.insert(Name="", Code=""), db.insert(Name="", Code=None)
+        assert db.rows("Name", "Code") == [("", ""), ("", None)]
+        assert db.found("Code", "equal", "") == [empty]
+        assert db.found("Code", "equal", None) == [null]
+        with pytest.raises(UniqueViolation):
+            db.insert(Code="")
+
+    @pytest.mark.parametrize("made", [-62135596800000, -1, 2**31, 2**31 * 1000, 4102444800000, 253402300799999])
+    def test_dates_of_every_century(self, db: Database, made: int) -> None:
+        """Dates are counted in ms of any year, also before 1970, after 2038 and after 2106."""
+        id = db.insert(Made=made)
+        db.insert(Made=made + 1)
+        assert db.found("Made", "lessorequal", made) == [id]
+        assert db.rows("Made") == [(made,), (made + 1,)]
+
+    @pytest.mark.parametrize(
+        ("text", "shown"), [("12.50", "12.5"), ("3.00", "3"), ("0.00", "0"), ("-0.10", "-0.1"), ("100", "100")]
+    )
+    def test_decimals_are_written_alike(self, db: Database, text: str, shown: str) -> None:
+        """Zeros at the end are not shown, whatever a column keeps; 100 stays 100."""
+        db.insert(Price=db.number(text))
+        ((price,),) = db.rows("Price")
+        assert msgspec.json.encode(price).decode().strip('"') in {shown, f"{shown}.0"}
+        if db.driver.features.exact_decimals:
+            assert str(price) == shown
+
+    def test_decimals_beyond_the_column(self, db: Database) -> None:
+        """A number with more digits than its column has is refused as out of range, or kept."""
+        try:
+            db.insert(Price=db.number("1e17"))
+        except NumberOutOfRange:
+            assert db.rows("ID") == []
+        else:
+            assert float(db.rows("Price")[0][0]) == 1e17
+
+    def test_exact_decimals_in_filters(self, db: Database) -> None:
+        """Numbers with decimals are found by their value, in comparisons and in lists."""
+        ids = [db.insert(Price=db.number(text)) for text in ("0.1", "0.10", "2", "12345.67", "-3.5")]
+        for value, found in (("0.1", ids[:2]), ("2.00", ids[2:3]), ("12345.67", ids[3:4])):
+            assert db.found("Price", "equal", Decimal(value)) == found
+        assert db.found("Price", "less", Decimal("0.1")) == ids[4:]
+        assert db.found("Price", "greater", 2) == ids[3:4]
+        assert db.found("Price", "contains", (Decimal("0.1"), 2, Decimal("-3.50"))) == [*ids[:3], ids[4]]
 
     def test_nulls(self, db: Database) -> None:
         """Every column that is not required holds null."""

@@ -8,9 +8,11 @@ from functools import partial
 
 import pytest
 
+from apilane.sql.write import select_by_ids, update_where
 from apilane.storage.errors import NotNullViolation, StorageError, UniqueViolation
 from apilane.storage.protocol import Result, Step
 from apilane.testing.conformance.case import Database
+from apilane.testing.conformance.tables import THINGS
 
 __all__ = ["Units"]
 
@@ -55,7 +57,7 @@ class Units:
         """An error the unit raises itself reaches the caller as it is, and nothing of the unit stays."""
 
         def unit() -> Steps:
-            yield db.inserting(Name="x")
+            yield db.reading("ID") if single else db.inserting(Name="x")
             raise _OwnError
 
         with pytest.raises(_OwnError):
@@ -106,6 +108,8 @@ class Units:
         """Among many units that commit together only the failing ones fail."""
 
         def unit(n: int) -> Generator[Step, Result, int]:
+            if single and n % 5 == 1:
+                raise _OwnError
             yield db.inserting(Name=None if n % 5 == 0 else "x", Count=n)
             if n % 5 == 1:
                 raise _OwnError
@@ -121,6 +125,79 @@ class Units:
         fine = [n for n in range(100) if n % 5 > 1]
         assert [answers[n] for n in fine] == fine
         assert sorted(row[0] for row in db.rows("Count")) == fine
+
+    def test_rows_read_by_id_are_kept_from_others(self, db: Database) -> None:
+        """A unit that read rows by ID and changes them loses no other unit's change."""
+        id = db.insert(Count=0)
+        read = select_by_ids(db.table(THINGS), ("Count",), 1, (), db.dialect)
+
+        def unit() -> Generator[Step, Result, None]:
+            ((count,),) = (yield Step(read, (id,))).rows
+            yield db.updating(id, Count=count + 1)
+
+        async def scenario() -> None:
+            await asyncio.gather(*(db.session.run(unit) for _ in range(40)))
+
+        db.wait(scenario())
+        assert db.rows("Count") == [(40,)]
+
+    def test_two_machines_lose_nothing(self, db: Database) -> None:
+        """The same with units of two processes, here two drivers: nobody fails because the other one writes."""
+        id = db.insert(Count=0)
+        other = db.case.make_driver()
+        read = select_by_ids(db.table(THINGS), ("Count",), 1, (), db.dialect)
+
+        def unit() -> Generator[Step, Result, None]:
+            ((count,),) = (yield Step(read, (id,))).rows
+            yield db.updating(id, Count=count + 1)
+            yield db.inserting()
+
+        async def scenario() -> None:
+            sessions = (db.session, other.session(db.address))
+            await asyncio.gather(*(sessions[n % 2].run(unit) for n in range(30)))
+            await other.close()
+
+        db.wait(scenario())
+        assert db.rows("Count")[0] == (30,)
+        assert len(db.rows("ID")) == 31
+
+    def test_deadlocks_are_run_again(self, db: Database) -> None:
+        """Units that lock the same rows in opposite orders all succeed: the victims run again from their start."""
+        first, second = db.insert(Count=0), db.insert(Count=0)
+        begun = 0
+
+        def unit(ids: tuple[int, int]) -> Generator[Step, Result, None]:
+            nonlocal begun
+            begun += 1
+            for id in ids:
+                statement = update_where(db.table(THINGS), ("Grade",), (("ID", "id"),), db.dialect)
+                yield Step(statement, statement.parameters({"new_Grade": begun, "id": id}))
+
+        async def scenario() -> None:
+            orders = [(first, second), (second, first)] * 4
+            await asyncio.gather(*(db.session.run(partial(unit, order)) for order in orders))
+
+        db.wait(scenario())
+        assert begun >= 8
+        grades = {row[0] for row in db.rows("Grade")}
+        assert len(grades) == 1  # the last unit set both rows
+
+    def test_races_of_several_values(self, db: Database) -> None:
+        """Of units that insert the same unique values in opposite orders one wins; the others are told of the value."""
+
+        def unit(codes: list[str]) -> Generator[Step, Result, None]:
+            for code in codes:
+                yield db.inserting(Code=code)
+
+        async def scenario() -> list[object]:
+            runs = [["a", "b"], ["b", "a"]] * 5
+            units = (db.session.run(partial(unit, codes)) for codes in runs)
+            return await asyncio.gather(*units, return_exceptions=True)
+
+        answers = db.wait(scenario())
+        assert answers.count(None) == 1, answers
+        assert sum(isinstance(answer, UniqueViolation) for answer in answers) == 9, answers
+        assert sorted(row[0] for row in db.rows("Code")) == ["a", "b"]
 
     def test_one_of_a_race_wins(self, db: Database) -> None:
         """Of many callers with one unique value exactly one succeeds."""

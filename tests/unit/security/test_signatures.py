@@ -11,6 +11,7 @@ from apilane.security.signatures import (
     check_signature_headers,
     sign,
     signature_bytes,
+    signing_key,
     verifies,
 )
 
@@ -52,9 +53,9 @@ def test_vectors(method: str, target: bytes, body: bytes, length: int, signature
     headers = SignatureHeaders(42, TIME, signature)
     given = signature_bytes(signature)
     assert given is not None
-    assert verifies(TOKEN, given, headers, method=method, raw_target=target, body=body)
-    assert not verifies(TOKEN, given, headers, method=method, raw_target=target, body=body + b" ")
-    assert not verifies(TOKEN.upper(), given, headers, method=method, raw_target=target, body=body)
+    assert verifies(signing_key(TOKEN), given, headers, method=method, raw_target=target, body=body)
+    assert not verifies(signing_key(TOKEN), given, headers, method=method, raw_target=target, body=body + b" ")
+    assert not verifies(signing_key(TOKEN.upper()), given, headers, method=method, raw_target=target, body=body)
 
 
 @pytest.mark.parametrize("signed", [b"/api/Account/UserData", b"/api/Account/UserData?"])
@@ -64,7 +65,8 @@ def test_bare_question_mark(signed: bytes, seen: bytes) -> None:
     signature = sign(TOKEN, canonical_text(42, "GET", signed, TIME, b""))
     given = signature_bytes(signature)
     assert given is not None
-    assert verifies(TOKEN, given, SignatureHeaders(42, TIME, signature), method="GET", raw_target=seen, body=b"")
+    headers = SignatureHeaders(42, TIME, signature)
+    assert verifies(signing_key(TOKEN), given, headers, method="GET", raw_target=seen, body=b"")
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,360 @@
+"""What the fuzz calls are aimed at: two applications in this process, with marked values in every place of interest.
+
+A marked value tells where it came from, so that an answer which holds one can be judged by who asked. Fuzz calls never
+carry these marks; the mark that they do carry (``requests.MARK``) must stay out of statement texts.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, NamedTuple, Self
+
+import apsw
+
+from apilane.app import create_app, create_instance
+from apilane.services.applying import apply_plan
+from apilane.services.capabilities import capabilities_of
+from apilane.services.owner_sign_in import owner_token
+from apilane.services.planning import plan_files
+from apilane.settings import Settings
+from apilane.testing.server import CHEAP_PASSWORDS, PATIENT
+
+__all__ = ["HIDDEN", "PASSWORD", "A", "Answer", "B", "World", "manifests", "visible_marks"]
+
+A = "aaaaaaaa-1111-4111-8111-aaaaaaaaaaaa"
+B = "bbbbbbbb-2222-4222-8222-bbbbbbbbbbbb"
+PASSWORD = "MkPassword-of-everybody"
+TENANTS = {"ann": 1, "bob": 1, "cid": 2, "eve": 2, "dot": None}
+"""Users of application A and their companies; bob is an editor, eve is the one whose account is changed."""
+MARKS = {1: "MkTenantOne", 2: "MkTenantTwo", None: "MkTenantNone"}
+HIDDEN, EDITORIAL, SECRET, LOCKED, OTHER = "MkHidden", "MkEditorial", "MkSecretPlain", "MkLocked", "MkOther"
+ALL_MARKS = (*MARKS.values(), HIDDEN, EDITORIAL, SECRET, LOCKED, OTHER, *(f"MkDiary-{name}" for name in TENANTS))
+TRACED = ("apilane", "asyncio")
+"""Loggers whose errors are failures of the run."""
+
+
+def _rules(entity: str, role: str, actions: str, properties: Any = "*", record: str = "All") -> list[dict[str, Any]]:
+    return [
+        {"Entity": entity, "Role": role, "Action": action, "Record": record}
+        | ({} if action == "delete" else {"Properties": properties})
+        for action in actions.split()
+    ]
+
+
+ORDER_PROPERTIES = ["Text", "Amount", "Price", "Done", "Moment", "Code"]
+ENDPOINTS = {
+    "Echo": "SELECT {A} a, {S} s, {N} n, {D} d, {F} f",
+    "Mine": "SELECT Mark, Text FROM Diary WHERE Owner = {Owner}",
+    "Ours": "SELECT ID, Mark, Text FROM Orders WHERE Company_ID IS {Owner_Differentiation} AND Text <> {S}; SELECT 1",
+    "Insert": "INSERT INTO Public (Created, Text) VALUES ({A}, {S})",
+    "Failing": "UPDATE Public SET Text = {S}; INSERT INTO Orders (ID, Created) VALUES (1, 1)",
+    "Raising": "CREATE TEMP TRIGGER t BEFORE UPDATE ON Public BEGIN SELECT RAISE(ABORT, 'Sold out'); END;"
+    "UPDATE Public SET Text = {S}",
+    "Closed": f"SELECT '{LOCKED}' a",
+    "Passwords": "SELECT * FROM Users; SELECT * FROM AuthTokens",
+}
+
+
+def manifests(first: str = A, second: str = B) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The application under fire and the other one, under these tokens."""
+    columns = [
+        {"Name": "Text", "Maximum": 200},
+        {"Name": "Amount", "Type": "Number", "Maximum": 1000000000},
+        {"Name": "Price", "Type": "Number", "DecimalPlaces": 2},
+        {"Name": "Done", "Type": "Boolean"},
+        {"Name": "Moment", "Type": "Date"},
+        {"Name": "Code", "ValidationRegex": "^[A-Z]{3}$"},
+    ]
+    orders = [
+        *columns,
+        {"Name": "Mark"},
+        {"Name": "Hidden"},
+        {"Name": "Editorial"},
+        {"Name": "Secret", "Encrypted": True},
+    ]
+    types = {"S": "String", "N": "Number", "D": "Date", "F": "Boolean"}
+    one = {
+        "Apilane": 1,
+        "Application": {"Name": "Under fire", "Token": first, "DifferentiationEntity": "Company"},
+        "Entities": [
+            {"Name": "Company", "Properties": [{"Name": "Title"}]},
+            {
+                "Name": "Orders",
+                "Differentiation": True,
+                "ChangeTracking": True,
+                "DefaultOrder": [{"Property": "Hidden", "Direction": "DESC"}],
+                "Properties": orders,
+                "Constraints": [{"Type": "Unique", "Properties": ["Code", "Amount"]}],
+            },
+            {
+                "Name": "Lines",
+                "Properties": [{"Name": "OrderID", "Type": "Number"}, {"Name": "Text"}],
+                "Constraints": [{"Type": "ForeignKey", "Property": "OrderID", "Entity": "Orders"}],
+            },
+            {"Name": "Diary", "Properties": [{"Name": "Text"}, {"Name": "Mark"}]},
+            {"Name": "Locked", "Properties": [{"Name": "Text"}]},
+            {"Name": "Public", "Properties": columns},
+            {"Name": "Users", "Properties": [{"Name": "Firstname", "Maximum": 50}]},
+        ],
+        "Security": [
+            *_rules("Orders", "ANONYMOUS", "get", ["Text", "Mark"]),
+            *_rules("Orders", "AUTHENTICATED", "get", [*ORDER_PROPERTIES, "Mark"]),
+            *_rules("Orders", "AUTHENTICATED", "post put delete", ORDER_PROPERTIES),
+            *_rules("Orders", "editor", "get", ["Editorial", "Secret"]),
+            *_rules("Lines", "AUTHENTICATED", "get post put"),
+            *_rules("Diary", "AUTHENTICATED", "get", ["Text", "Mark"], "Owned"),
+            *_rules("Diary", "AUTHENTICATED", "post put delete", ["Text"], "Owned"),
+            *_rules("Public", "ANONYMOUS", "get post put delete"),
+            *_rules("Users", "AUTHENTICATED", "get", ["Username", "Email", "Roles"]),
+            *_rules("Users", "AUTHENTICATED", "put", ["Firstname"], "Owned"),
+            *_rules("AuthTokens", "AUTHENTICATED", "get", "*", "Owned"),
+            {"Schema": True, "Role": "AUTHENTICATED"},
+            *({"CustomEndpoint": name, "Role": "ANONYMOUS"} for name in ENDPOINTS if name != "Closed"),
+        ],
+        "CustomEndpoints": [
+            {"Name": name, "Query": text}
+            | ({"Parameters": {key: types[key] for key in types if f"{{{key}}}" in text}} if "{S}" in text else {})
+            for name, text in ENDPOINTS.items()
+        ],
+    }
+    other = {
+        "Apilane": 1,
+        "Application": {"Name": "The other", "Token": second},
+        "Entities": [{"Name": "Public", "Properties": [{"Name": "Text"}]}],
+        "Security": _rules("Public", "ANONYMOUS", "get") + _rules("Users", "AUTHENTICATED", "get", ["Username"]),
+        "Collaborators": ["stranger@example.com"],
+    }
+    return one, other
+
+
+def visible_marks(caller: str, *, certain: bool) -> frozenset[str]:
+    """Marks of application A that may stand in an answer to ``caller``.
+
+    ``certain``: the call carries the caller's own credential as it should be; otherwise it may count as anonymous.
+    """
+    if caller == "owner":
+        return frozenset(ALL_MARKS) - {OTHER}
+    marks = set()
+    if caller in TENANTS:
+        marks |= {MARKS[TENANTS[caller]], f"MkDiary-{caller}"}
+        if caller == "bob":
+            marks |= {EDITORIAL + "-1", SECRET + "-1"}
+    if caller not in TENANTS or not certain:
+        marks.add(MARKS[None])
+    return frozenset(marks)
+
+
+class Answer(NamedTuple):
+    """What came back; ``headers`` by lower-case name."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+
+class _Errors(logging.Handler):
+    """Everything that was logged as an error."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.ERROR)
+        self.lines: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.lines.append(logging.Formatter("%(name)s %(message)s").format(record))
+
+
+class World:
+    """The applications, running inside ``with``. ``texts``: every distinct statement that any connection was given."""
+
+    def __init__(self, folder: Path) -> None:
+        self.settings = Settings(
+            data_dir=folder,
+            admin_email="admin@example.com",
+            admin_password="Adm1n-password",
+            counters_size_mib=8,
+            **{**CHEAP_PASSWORDS, **PATIENT},  # type: ignore[arg-type]
+        )
+        self.texts: set[str] = set()
+        self.credentials: dict[str, tuple[str, int]] = {}
+        self._errors = _Errors()
+        self._new_users = 0
+
+    def __enter__(self) -> Self:
+        apsw.connection_hooks.append(self._watch)
+        for name in TRACED:
+            logging.getLogger(name).addHandler(self._errors)
+        self.runner = asyncio.Runner()
+        self.runner.run(self._prepare())
+        self._app = create_app(self.settings)
+        self._seed()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.runner.run(self._app.close())
+        self.runner.close()
+        for name in TRACED:
+            logging.getLogger(name).removeHandler(self._errors)
+        apsw.connection_hooks.remove(self._watch)
+
+    def _watch(self, connection: apsw.Connection) -> None:
+        def seen(_cursor: apsw.Cursor, text: str, _bindings: object) -> bool:
+            self.texts.add(text)
+            return True
+
+        connection.exec_trace = seen
+
+    async def _prepare(self) -> None:
+        instance = create_instance(self.settings)
+        await instance.open()
+        try:
+            for manifest in manifests():
+                (plan,) = await plan_files(
+                    [("manifest.json", json.dumps(manifest).encode())],
+                    store=instance.store,
+                    capabilities=capabilities_of(instance.hooks),
+                )
+                await apply_plan(
+                    plan, store=instance.store, drivers=instance.drivers, settings=self.settings, actor="tests"
+                )
+            for caller, email in (("owner", "admin@example.com"), ("stranger", "stranger@example.com")):
+                self.credentials[caller] = (await owner_token(instance.store, email, None), 0)
+        finally:
+            await instance.close()
+
+    def database(self, token: str = A) -> Path:
+        """The file of an application's database."""
+        return self.settings.data_dir / "apps" / token / "data.db"
+
+    def sql(self, text: str, *parameters: Any, token: str = A) -> list[tuple[Any, ...]]:
+        """SQL beside the server, on a connection that nobody watches."""
+        with_hooks, apsw.connection_hooks[:] = list(apsw.connection_hooks), []
+        try:
+            connection = apsw.Connection(str(self.database(token)))
+        finally:
+            apsw.connection_hooks[:] = with_hooks
+        try:
+            connection.set_busy_timeout(5000)
+            return list(connection.execute(text, parameters))
+        finally:
+            connection.close()
+
+    def call(
+        self,
+        method: str,
+        target: bytes,
+        headers: list[tuple[bytes, bytes]],
+        body: tuple[bytes, ...] = (),
+        *,
+        breaks_off: bool = False,
+    ) -> Answer:
+        """One call as an HTTP server hands it on; ``breaks_off``: the client goes away before its body is whole."""
+        return self.runner.run(self._call(method, target, headers, body, breaks_off=breaks_off))
+
+    async def _call(
+        self,
+        method: str,
+        target: bytes,
+        headers: list[tuple[bytes, bytes]],
+        body: tuple[bytes, ...] = (),
+        *,
+        breaks_off: bool = False,
+    ) -> Answer:
+        from urllib.parse import unquote
+
+        path, _, query = target.partition(b"?")
+        scope = {
+            "type": "http",
+            "asgi": {"version": "3.0", "spec_version": "2.3"},
+            "http_version": "1.1",
+            "method": method,
+            "scheme": "http",
+            "path": unquote(path.decode("latin-1"), errors="replace"),
+            "raw_path": path,
+            "query_string": query,
+            "root_path": "",
+            "headers": headers,
+            "client": ("127.0.0.1", 50000),
+            "server": ("127.0.0.1", 5001),
+        }
+        waiting = [{"type": "http.request", "body": part, "more_body": True} for part in body]
+        if breaks_off:
+            waiting.append({"type": "http.disconnect"})
+        else:
+            waiting.append({"type": "http.request", "body": b"", "more_body": False})
+        waiting.reverse()
+        sent: list[Mapping[str, Any]] = []
+
+        async def receive() -> dict[str, Any]:
+            return waiting.pop() if waiting else {"type": "http.disconnect"}
+
+        async def send(message: Mapping[str, Any]) -> None:
+            sent.append(message)
+
+        await self._app(scope, receive, send)
+        start, *parts = sent
+        answered = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in start["headers"]}
+        return Answer(start["status"], answered, b"".join(part.get("body", b"") for part in parts))
+
+    def errors(self) -> list[str]:
+        """What was logged as an error since the last look."""
+        lines, self._errors.lines = self._errors.lines, []
+        return lines
+
+    def post(self, path: str, document: Any, token: str = A) -> Any:
+        """A call that must succeed."""
+        headers = [(b"x-application-token", token.encode()), (b"content-type", b"application/json")]
+        answer = self.call("POST", f"/api/{path}".encode(), headers, (json.dumps(document).encode(),))
+        assert answer.status == 200, answer
+        return json.loads(answer.body)
+
+    def sign_up(self, caller: str, token: str = A) -> None:
+        """A new user behind a caller's name, with its company and its diary."""
+        self._new_users += 1
+        name = f"user{self._new_users}"
+        id = self.post(
+            "Account/Register", {"Username": name, "Email": f"{name}@example.com", "Password": PASSWORD}, token
+        )
+        if token == A:
+            roles = "editor" if caller == "bob" else None
+            self.sql('UPDATE "Users" SET "Company_ID" = ?, "Roles" = ? WHERE "ID" = ?', TENANTS[caller], roles, id)
+            diary = 'INSERT INTO "Diary" ("Owner", "Created", "Text", "Mark") VALUES (?, 1, ?, ?)'
+            self.sql(diary, id, "kept", f"MkDiary-{caller}")
+        answer = self.post("Account/Login", {"Username": name, "Password": PASSWORD}, token)
+        self.credentials[caller] = (answer["AuthToken"], answer["AuthTokenID"])
+
+    def _seed(self) -> None:
+        for id in (1, 2):
+            self.sql('INSERT INTO "Company" ("ID", "Created", "Title") VALUES (?, 1, ?)', id, MARKS[id])
+        for caller in TENANTS:
+            self.sign_up(caller)
+        self.sign_up("foreign", B)
+        self.credentials["nobody"] = ("3f2504e0-4f89-41d3-9a0c-0305e82c3301", 999_999)
+        for number, (company, mark) in enumerate((*MARKS.items(), *MARKS.items()), 1):
+            self._seed_order(number, company, mark)
+        self.sql('INSERT INTO "Locked" ("Created", "Text") VALUES (1, ?)', LOCKED)
+        self.sql('INSERT INTO "Public" ("Created", "Text") VALUES (1, ?)', OTHER, token=B)
+        self.errors()
+
+    def _seed_order(self, id: int, company: int | None, mark: str) -> None:
+        """An order that callers can neither delete (a line refers to it) nor rid of its marks (no rule lets them)."""
+        document = {"Text": f"order {id}", "Secret": f"{SECRET}-{company}"}
+        headers = [
+            (b"x-application-token", A.encode()),
+            (b"content-type", b"application/json"),
+            (b"x-client-id", b"portal"),
+            (b"authorization", b"Bearer " + self.credentials["owner"][0].encode()),
+        ]
+        answer = self.call("POST", b"/api/Data/Post?entity=Orders", headers, (json.dumps(document).encode(),))
+        (created,) = json.loads(answer.body)
+        marks = (company, mark, HIDDEN, f"{EDITORIAL}-{company}", created)
+        self.sql(
+            'UPDATE "Orders" SET "Company_ID" = ?, "Mark" = ?, "Hidden" = ?, "Editorial" = ? WHERE "ID" = ?', *marks
+        )
+        self.sql('INSERT INTO "Lines" ("Created", "OrderID", "Text") VALUES (1, ?, ?)', created, "kept")

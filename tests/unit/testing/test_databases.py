@@ -1,0 +1,136 @@
+"""Servers for tests: found, shared by the processes of a run, and gone with the last of them."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+
+from apilane.testing.databases import NoServerError, SharedServers
+from apilane.testing.databases.local import LocalServer
+
+KIND = "postgresql"
+"""The kind that starts quickest."""
+
+ASK = """
+import sys
+from pathlib import Path
+from apilane.testing.databases import SharedServers
+servers = SharedServers(Path(sys.argv[1]), {})
+print(servers.url(sys.argv[2]), flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.fixture(autouse=True)
+def _installed(server_url: Callable[[str], str]) -> None:
+    """Skip where no such server can be had."""
+    server_url(KIND)
+
+
+def asking(folder: Path) -> subprocess.Popen[str]:
+    """A process that asks for a server and needs it until its input ends."""
+    command = [sys.executable, "-c", ASK, str(folder), KIND]
+    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+
+def answers(url: str) -> bool:
+    """Whether somebody listens there."""
+    place = urlsplit(url)
+    try:
+        socket.create_connection((place.hostname or "", place.port or 0), timeout=5).close()
+    except ConnectionRefusedError:
+        return False
+    return True
+
+
+def ends(url: str) -> bool:
+    """Whether nobody listens there soon."""
+    deadline = time.monotonic() + 20
+    while answers(url) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return not answers(url)
+
+
+def test_one_server_for_all_processes_of_a_run(tmp_path: Path) -> None:
+    """Processes of one run get one server, which outlives its starter and ends with the last, even killed."""
+    first, second = asking(tmp_path), asking(tmp_path)
+    assert first.stdout is not None
+    assert second.stdout is not None
+    url = first.stdout.readline()
+    assert url.startswith("postgresql://")
+    assert second.stdout.readline() == url
+    first.communicate("")
+    time.sleep(0.3)
+    assert answers(url)
+    second.send_signal(signal.SIGKILL)
+    second.communicate()
+    assert ends(url)
+    with SharedServers(tmp_path, {}) as servers:
+        assert answers(servers.url(KIND))  # whoever comes later gets another one
+
+
+def test_named_servers_come_first(tmp_path: Path) -> None:
+    """APILANE_TEST_<KIND>_URL is believed, and nothing is started."""
+    url = "postgresql://someone:secret@db.example:5432/"
+    with SharedServers(tmp_path, {"APILANE_TEST_POSTGRESQL_URL": url}) as servers:
+        assert servers.url(KIND) == url
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_no_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where there is none the reason names each way that was tried."""
+    monkeypatch.setenv("DOCKER_HOST", "tcp://127.0.0.1:1")
+    with SharedServers(tmp_path, {}) as servers, pytest.raises(NoServerError) as caught:
+        servers.url("sqlserver")
+    assert str(caught.value) == (
+        "no sqlserver server: APILANE_TEST_SQLSERVER_URL is not set; no Docker engine answers; "
+        "SQL Server is not started from binaries"
+    )
+
+
+@pytest.mark.parametrize("kind", ["mysql", "postgresql"])
+def test_local_servers(kind: str) -> None:
+    """A server of this machine never runs as root, and stops, starts, hangs and goes on when it is told to."""
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            running = LocalServer(kind, Path(folder))
+        except NoServerError as error:
+            pytest.skip(str(error))
+        with running as server:
+            assert answers(server.url)
+            assert Path(folder, "data").stat().st_uid != 0
+            server.freeze()
+            server.thaw()
+            for end in (server.stop, server.kill):
+                end()
+                assert not answers(server.url)
+                server.start()
+                assert answers(server.url)
+        assert not answers(server.url)
+
+
+def test_required_drivers(tmp_path: Path) -> None:
+    """A test whose server is missing is skipped with the reason, and fails where the driver is required."""
+    (tmp_path / "conftest.py").write_text('pytest_plugins = ["apilane.testing.plugin"]')
+    (tmp_path / "test_it.py").write_text("def test_it(server_url):\n    server_url('sqlserver')\n")
+    environ = {**os.environ, "DOCKER_HOST": "tcp://127.0.0.1:1"}
+    environ.pop("APILANE_TEST_SQLSERVER_URL", None)
+
+    def run(*options: str) -> str:
+        command = [sys.executable, "-m", "pytest", "-rs", "-p", "no:cacheprovider", *options, str(tmp_path)]
+        return subprocess.run(command, env=environ, cwd=tmp_path, capture_output=True, text=True, check=False).stdout
+
+    assert "1 skipped" in run()
+    assert "1 skipped" in run("--require-drivers=sqlite,mysql")
+    assert "1 failed" in run("--require-drivers=sqlite,sqlserver")
+    assert "APILANE_TEST_SQLSERVER_URL is not set" in run("--require-drivers=sqlserver")
