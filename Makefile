@@ -51,9 +51,8 @@ DRIVERS := --require-drivers=sqlite,mysql,postgresql
 # The HTTP tests that meet a database most, for a short run on each server provider.
 PORTABLE := $(addprefix tests/http/test_,$(addsuffix .py,recorded_calls get write values history tenants sessions authorization_rules))
 
-test: install lint tools  ## Check and test everything, the HTTP tests with several workers and on every driver too
+test: install lint tools  ## Check and test everything; of the HTTP tests a part on every driver too
 	$(BIN)/pytest -n 2 $(DRIVERS)
-	APILANE_TEST_WORKERS=4 $(BIN)/pytest -n 2 tests/http
 	for provider in mysql postgresql; do \
 	  APILANE_TEST_PROVIDER=$$provider APILANE_TEST_WORKERS=2 $(BIN)/pytest -n 2 $(DRIVERS) $(PORTABLE); \
 	done
@@ -61,8 +60,9 @@ test: install lint tools  ## Check and test everything, the HTTP tests with seve
 tools:  # What tests and the README's walk call; the servers are run by the tests themselves, and not as root
 	@$(MAKE) --no-print-directory packages PACKAGES="curl strace mariadb-server postgresql tdsodbc unixodbc"
 
-test-slow: install tools  ## The tests that take minutes: a million records, hundreds of kills, all HTTP tests on every driver
+test-slow: install tools  ## The tests that take minutes: a million records, hundreds of kills, all HTTP tests with four workers and on every driver
 	$(BIN)/pytest -m slow -n 2 $(DRIVERS)
+	APILANE_TEST_WORKERS=4 $(BIN)/pytest -n 2 tests/http
 	for provider in mysql postgresql; do \
 	  APILANE_TEST_PROVIDER=$$provider $(BIN)/pytest -n 2 $(DRIVERS) tests/http; \
 	done

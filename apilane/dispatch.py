@@ -127,8 +127,8 @@ def _collect(plugins: PluginSet, hook: str, kind: type, **arguments: Any) -> lis
 
 
 def _check_item(plugin: str, hook: str, item: object, kind: type) -> None:
-    if inspect.isclass(item) or not isinstance(item, kind):
-        missing = [name for name in _members(kind) if not hasattr(item, name)]
+    missing = [name for name in _members(kind) if not _has(item, name)]
+    if inspect.isclass(item) or missing:
         lacks = f" (it lacks {', '.join(missing)})" if missing else ""
         raise PluginError(
             plugin, f"returned a list with {_kind_of(item)}; expected {kind.__name__} objects{lacks}.", hook=hook
@@ -136,6 +136,15 @@ def _check_item(plugin: str, hook: str, item: object, kind: type) -> None:
     for name, method in vars(kind).items():
         if inspect.iscoroutinefunction(method) and not inspect.iscoroutinefunction(getattr(item, name)):
             raise PluginError(plugin, f"{_kind_of(item)}.{name} must be written with 'async def'.", hook=hook)
+
+
+def _has(item: object, name: str) -> bool:
+    """Without asking for the value: drivers import their dialect when it is needed."""
+    try:
+        inspect.getattr_static(item, name)
+    except AttributeError:
+        return False
+    return True
 
 
 def _members(kind: type) -> list[str]:

@@ -13,8 +13,8 @@ import sys
 import traceback
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import partial
-from importlib.metadata import EntryPoint, entry_points
+from functools import lru_cache, partial
+from importlib.metadata import Distribution, EntryPoint, entry_points
 from pathlib import Path
 from types import FunctionType, ModuleType
 from typing import Any, NamedTuple
@@ -100,8 +100,9 @@ def load_plugins(settings: Settings, extra: Sequence[object] = ()) -> PluginSet:
 
 
 def _selected(settings: Settings, extra: Sequence[object]) -> Iterator[_Found]:
-    drivers = {point.name for point in entry_points(group=DRIVERS_GROUP)}
-    points = [*entry_points(group=DRIVERS_GROUP), *entry_points(group=PLUGINS_GROUP)]
+    installed = entry_points()  # once: it reads a file of every installed package
+    drivers = {point.name for point in installed.select(group=DRIVERS_GROUP)}
+    points = [*installed.select(group=DRIVERS_GROUP), *installed.select(group=PLUGINS_GROUP)]
     found = [_from_entry_point(point) for point in sorted(points, key=lambda point: point.name)]
     found += _from_folder(settings.plugins_dir) if settings.plugins_dir else []
     if settings.plugins is not None:
@@ -122,9 +123,14 @@ def _refuse_unknown(setting: str, names: Sequence[str], known: Sequence[str]) ->
 
 
 def _from_entry_point(point: EntryPoint) -> _Found:
-    distribution = point.dist
-    source, version = (distribution.name, distribution.version) if distribution else (point.value, "")
+    source, version = _name_and_version(point.dist) if point.dist else (point.value, "")
     return _Found(point.name, version, source, point.load)
+
+
+@lru_cache(32)  # packages bring several, and each look parses all metadata
+def _name_and_version(distribution: Distribution) -> tuple[str, str]:
+    metadata = distribution.metadata
+    return metadata["Name"], metadata["Version"]
 
 
 def _from_folder(folder: Path) -> list[_Found]:

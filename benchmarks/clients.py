@@ -6,6 +6,7 @@ The same library as the product's driver with its own statements, and nothing el
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Sequence
 from typing import Any, Protocol
 
@@ -137,8 +138,13 @@ class Pyodbc:
 
     async def insert(self, text: str, parameters: Sequence[Any]) -> int:
         def work() -> int:
-            cursor = self._connection.execute(text, parameters)
-            return int(cursor.fetchone()[0]) if cursor.description else 0
+            marks = iter("NULL" if value is None else "?" for value in parameters)  # it would ask for a null's type
+            whole = re.sub(r"\?", lambda _: next(marks), text)
+            cursor = self._connection.execute(whole, [value for value in parameters if value is not None])
+            while cursor.description is None:  # counts of rows come before the ID
+                if not cursor.nextset():
+                    return 0
+            return int(cursor.fetchone()[0])
 
         return await asyncio.to_thread(work)
 

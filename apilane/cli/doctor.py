@@ -18,6 +18,7 @@ from apilane.model.plan import read_manifests
 from apilane.plugins import load_plugins
 from apilane.services.diagnosis import Look, examine, look_at_database
 from apilane.settings import Settings
+from apilane.storage.protocol import Finding
 
 __all__ = ["doctor"]
 
@@ -63,9 +64,14 @@ async def _named(files: Sequence[Path], hooks: Hooks) -> AsyncIterator[Look]:
             raise ConfigurationError(f"{file} cannot be read: {error.strerror or error}.") from None
         for manifest in read_manifests(content, filename=str(file), environ=os.environ):
             application = manifest.document.get("Application")
-            address = application.read("ConnectionString") if application is not None else None
-            if application is None or not isinstance(address, str):
+            node = application.get("ConnectionString") if application is not None else None
+            if application is None or node is None or not node.value:
                 continue
             place = f"{file}: {manifest.name or manifest.token}"
+            address = node.value
+            if not isinstance(address, str):
+                text = f"the environment variable {node.reference} is not set"
+                yield Look(place, Finding(text, "Set it for this command.", serious=True))
+                continue
             async for look in look_at_database(place, application.read("StorageProvider"), address, hooks.drivers):
                 yield look

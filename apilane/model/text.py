@@ -12,16 +12,23 @@ __all__ = ["fold", "trim", "utf16_length"]
 _WHITE_SPACE = "".join(chr(code) for code in range(0x3001) if chr(code).isspace() and code not in range(0x1C, 0x20))
 
 
-# Where the lower case is one letter on the same side of ASCII. No letter above U+1EFFF has case. Every start-up pays
-# 26 ms for this loop; with a function for each letter 42 ms.
-_LETTERS = [chr(code) for code in range(0x1F000)]
-_FOLD = {
-    ord(letter): ord(lower)
-    for letter, lower in zip(_LETTERS, map(str.lower, _LETTERS), strict=True)
-    if letter != lower and len(lower) == 1 and (letter.isascii() or not lower.isascii())
-}
-del _LETTERS
-_FOLD[ord("ς")] = ord("σ")  # final sigma is the same letter
+def _fold_table() -> dict[int, int]:
+    """Where the lower case is one letter on the same side of ASCII. No letter above U+1EFFF has case.
+
+    Every start-up pays for this, and less when it looks into the few blocks only that have letters with case.
+    """
+    table: dict[int, int] = {}
+    for start in range(0, 0x1F000, 0x100):
+        letters = "".join(map(chr, range(start, start + 0x100))).replace("İ", "i")  # its lower case is two letters
+        lowered = letters.lower()
+        if lowered != letters:
+            pairs = zip(letters, lowered, strict=True)
+            table |= {ord(one): ord(low) for one, low in pairs if one != low and (one.isascii() or not low.isascii())}
+    table[ord("ς")] = ord("σ")  # final sigma is the same letter
+    return table
+
+
+_FOLD = _fold_table()
 
 
 def fold(text: str) -> str:

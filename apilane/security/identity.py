@@ -6,6 +6,7 @@ what a ``TokenDirectory`` offers to look tokens up.
 
 from __future__ import annotations
 
+from hmac import HMAC
 from typing import Protocol, runtime_checkable
 
 from msgspec import Struct
@@ -53,13 +54,10 @@ class RequestView(Protocol):
 
 
 class Signer(Struct, frozen=True, gc=False):
-    """Who may sign with a token, and the clear token that is the key."""
+    """Who may sign with a token, and the token as a key (``apilane.security.signatures.signing_key``)."""
 
     actor: Actor
-    token: str
-
-    def __repr__(self) -> str:
-        return f"Signer({self.actor!r})"
+    key: HMAC
 
 
 class TokenDirectory(Protocol):

@@ -6,9 +6,11 @@ Who holds which token is a plugin's question; the core only refuses headers that
 from __future__ import annotations
 
 import hmac
+import re
 from binascii import a2b_base64, b2a_base64
 from hashlib import sha256
-from typing import NamedTuple
+
+from msgspec import Struct
 
 from apilane.errors import ApilaneError, Code
 
@@ -20,6 +22,7 @@ __all__ = [
     "check_signature_headers",
     "sign",
     "signature_bytes",
+    "signing_key",
     "verifies",
 ]
 
@@ -29,9 +32,13 @@ SIGNATURE_HEADER = b"x-auth-signature"
 WINDOW_MS = 120_000
 """How far a timestamp may be from the server's clock, both ways."""
 _INT64 = range(-(2**63), 2**63)
+_SAFE_DIGITS = 19
+"""So many may be too many for 64 bits."""
+_is_integer = re.compile(rb"[+-]?[0-9]{1,40}").fullmatch
+_NO_BODY = b2a_base64(sha256().digest(), newline=False)
 
 
-class SignatureHeaders(NamedTuple):
+class SignatureHeaders(Struct, frozen=True, gc=False):
     """The three headers of a signed request, read."""
 
     key_id: int
@@ -41,7 +48,10 @@ class SignatureHeaders(NamedTuple):
 
 def check_signature_headers(headers: dict[bytes, bytes]) -> SignatureHeaders:
     """Read the headers. UNAUTHORIZED when key id or timestamp is blank, or no 64-bit integer."""
-    key_id, timestamp = headers.get(KEY_ID_HEADER, b"").strip(), headers.get(TIMESTAMP_HEADER, b"").strip()
+    key_id, timestamp = headers.get(KEY_ID_HEADER, b""), headers.get(TIMESTAMP_HEADER, b"")
+    if key_id.isdigit() and timestamp.isdigit() and len(key_id) < _SAFE_DIGITS and len(timestamp) < _SAFE_DIGITS:
+        return SignatureHeaders(int(key_id), int(timestamp), headers[SIGNATURE_HEADER].strip())
+    key_id, timestamp = key_id.strip(), timestamp.strip()
     if not key_id or not timestamp:
         raise ApilaneError(Code.UNAUTHORIZED, "Incomplete signed-request headers")
     numbers = _integer(key_id), _integer(timestamp)
@@ -51,8 +61,7 @@ def check_signature_headers(headers: dict[bytes, bytes]) -> SignatureHeaders:
 
 
 def _integer(text: bytes) -> int | None:
-    digits = text[1:] if text[:1] in b"+-" else text
-    if not digits.isdigit() or len(digits) > 40:
+    if not _is_integer(text):
         return None
     value = int(text)
     return value if value in _INT64 else None
@@ -60,7 +69,7 @@ def _integer(text: bytes) -> int | None:
 
 def canonical_text(key_id: int, method: str, raw_target: bytes, timestamp_ms: int, body: bytes) -> bytes:
     """What is signed: five lines, the body as the base64 of its SHA-256."""
-    digest = b2a_base64(sha256(body).digest(), newline=False)
+    digest = b2a_base64(sha256(body).digest(), newline=False) if body else _NO_BODY
     return b"%d\n%s\n%s\n%d\n%s" % (key_id, method.upper().encode(), raw_target, timestamp_ms, digest)
 
 
@@ -77,20 +86,27 @@ def signature_bytes(text: bytes) -> bytes | None:
         return None
 
 
+def signing_key(token: str) -> hmac.HMAC:
+    """A token's text as a key for ``verifies``, to be kept: making it anew takes 5 of 60 us of a signed read."""
+    return hmac.new(token.encode(), digestmod="sha256")
+
+
 def verifies(
-    token: str, given: bytes, headers: SignatureHeaders, *, method: str, raw_target: bytes, body: bytes
+    key: hmac.HMAC, given: bytes, headers: SignatureHeaders, *, method: str, raw_target: bytes, body: bytes
 ) -> bool:
-    """Whether ``given`` is the token's signature of a request, compared in constant time.
+    """Whether ``given`` is the key's signature of a request, compared in constant time.
 
     A bare ``?`` at the end may be lost before it reaches a server, so an empty query is tried with and without it.
     """
-    targets = [raw_target]
-    if raw_target.endswith(b"?"):
-        targets.append(raw_target[:-1])
-    elif b"?" not in raw_target:
-        targets.append(raw_target + b"?")
-    valid = False
-    for target in targets:
-        text = canonical_text(headers.key_id, method, target, headers.timestamp_ms, body)
-        valid |= hmac.compare_digest(hmac.digest(token.encode(), text, "sha256"), given)
-    return valid
+    if _is_signature(key, given, canonical_text(headers.key_id, method, raw_target, headers.timestamp_ms, body)):
+        return True
+    if b"?" in raw_target[:-1]:
+        return False
+    other = raw_target[:-1] if raw_target.endswith(b"?") else raw_target + b"?"
+    return _is_signature(key, given, canonical_text(headers.key_id, method, other, headers.timestamp_ms, body))
+
+
+def _is_signature(key: hmac.HMAC, given: bytes, text: bytes) -> bool:
+    signing = key.copy()
+    signing.update(text)
+    return hmac.compare_digest(signing.digest(), given)

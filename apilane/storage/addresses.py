@@ -14,7 +14,9 @@ from msgspec import Struct
 
 from apilane.storage.errors import ConnectionRefused
 
-__all__ = ["ServerAddress", "parse_address"]
+__all__ = ["ServerAddress", "connect_timeout_s", "parse_address"]
+
+CONNECT_TIMEOUT_S: Final = 10.0
 
 _KEYS: Final = {
     "server": "host",
@@ -90,6 +92,17 @@ def parse_address(
             listed = ", ".join(sorted(known)) or "none"
             raise _unreadable(provider, f"the option {name[:40]!r} is unknown (known: {listed})", schemes)
     return ServerAddress(host=host, port=int(port), database=database, user=user, password=password, options=options)
+
+
+def connect_timeout_s(address: ServerAddress) -> float:
+    """How long opening a connection may take; 10 s where nothing is said. Raises ConnectionRefused."""
+    names = ("connecttimeout", "connectiontimeout", "timeout")
+    text = next((address.options[name] for name in names if address.options.get(name)), "")
+    if not text:
+        return CONNECT_TIMEOUT_S
+    if not text.isascii() or not text.isdecimal() or not 0 < int(text) <= 3600:
+        raise ConnectionRefused("The connection string has a connect timeout that is no number of seconds up to 3600.")
+    return float(text)
 
 
 def _plain(key: str) -> str:

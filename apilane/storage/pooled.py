@@ -91,6 +91,7 @@ class PooledSession:
     """
 
     def __init__(self, group: PoolGroup, connect: Callable[[], Awaitable[ServerConnection]]) -> None:
+        self._open = connect
         self.pool: Pool[ServerConnection] = Pool(group, connect, _disconnect)
 
     async def fetch(self, statement: Statement, parameters: Sequence[Value] = ()) -> Sequence[Row]:
@@ -159,6 +160,12 @@ class PooledSession:
 
     async def close(self) -> None:
         await self.pool.close()
+
+    def forget(self, group: PoolGroup) -> object:
+        """After a fork: begin anew. What the parent opened must be neither used nor closed here: it is handed out."""
+        inherited = self.pool
+        self.pool = Pool(group, self._open, _disconnect)
+        return inherited
 
 
 def _single(connection: ServerConnection) -> Callable[[Step | ScriptStep], Awaitable[Result]]:

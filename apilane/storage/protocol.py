@@ -175,10 +175,17 @@ class Driver(Protocol):
 
     name: str
     """The ``StorageProvider`` of manifests: SQLite, MySQL ..."""
-    version: str
-    """Of the client library and what it carries, for people: ``apsw 3.54.1 (SQLite 3.54.1)``."""
-    dialect: Dialect
     features: Features
+
+    @property
+    def version(self) -> str:
+        """Of the client library and what it carries, for people: ``apsw 3.54.1 (SQLite 3.54.1)``."""
+        ...
+
+    @property
+    def dialect(self) -> Dialect:
+        """The SQL of its databases; a driver may make it when it is first asked for."""
+        ...
 
     def session(self, address: str, *, options: Mapping[str, Any] | None = None) -> Session:
         """A handle on the database at ``address``: a path for an embedded provider, else a connection string.

@@ -255,10 +255,24 @@ async def _run_sql(
     return [tuple(row) for row in rows]
 
 
+def _t_sql(text: str) -> str:
+    """IDs of one's own and renamed columns, which SQL Server has other words for."""
+    text = re.sub(
+        r"^(INSERT INTO (\[\w+\]) \(\[ID\].*)$", r"SET IDENTITY_INSERT \2 ON; \1; SET IDENTITY_INSERT \2 OFF", text
+    )
+    return re.sub(
+        r"^ALTER TABLE (\[\w+\]) RENAME COLUMN (\[\w+\]) TO \[(\w+)\]$",
+        r"EXECUTE sys.sp_rename N'\1.\2', N'\3', N'COLUMN'",
+        text,
+    )
+
+
 def _neutral(text: str, dialect: Dialect) -> Statement:
     """A statement in the words of the dialect; ``text`` as for ``Server.sql``."""
     quote = dialect.sqlalchemy.identifier_preparer.quote_identifier
     pieces = re.sub(r'"(\w+)"', lambda name: quote(name[1]), text).replace(":", r"\:").split("?")
     marked = "".join(f"{piece}:p{i}" for i, piece in enumerate(pieces[:-1])) + pieces[-1]
+    if dialect.name == "SQLServer":
+        marked = _t_sql(marked)
     writes = not text.lstrip().upper().startswith("SELECT")
     return compile_statement(sa.text(marked), dialect.sqlalchemy, writes=writes)

@@ -38,6 +38,7 @@ MODULES = (
     "apilane.storage.errors",
     "apilane.storage.pool",
     "apilane.storage.pooled",
+    "apilane.storage.pooled_driver",
     "apilane.storage.protocol",
     "apilane.storage.units",
     "apilane.testing.client",

@@ -5,10 +5,10 @@ from __future__ import annotations
 import ssl
 from typing import Final
 
-from apilane.storage.addresses import ServerAddress, parse_address
+from apilane.storage.addresses import ServerAddress, connect_timeout_s, parse_address
 from apilane.storage.errors import ConnectionRefused
 
-__all__ = ["connect_timeout_s", "read_address", "tls_context", "tls_mode"]
+__all__ = ["read_address", "tls_context", "tls_mode"]
 
 _MODES: Final = ("disabled", "preferred", "required", "verify-ca", "verify-identity")
 _ALIASES: Final = {"none": "disabled", "disable": "disabled", "prefer": "preferred", "require": "required"} | {
@@ -23,7 +23,6 @@ _FILES: Final = {
 }
 _WITHOUT_EFFECT: Final = ("allowpublickeyretrieval", "allowuservariables", "charset", "pooling", "persistsecurityinfo")
 """Of strings that other clients use too; what they ask for is as it is here."""
-_CONNECT_TIMEOUT_S: Final = 10.0
 
 
 def read_address(text: str) -> ServerAddress:
@@ -71,13 +70,3 @@ def tls_context(address: ServerAddress) -> ssl.SSLContext | None:
     context.check_hostname = mode == "verify-identity"
     context.verify_mode = ssl.CERT_REQUIRED if verified else ssl.CERT_NONE
     return context
-
-
-def connect_timeout_s(address: ServerAddress) -> float:
-    """How long opening a connection may take."""
-    text = address.options.get("connecttimeout") or address.options.get("connectiontimeout")
-    if not text:
-        return _CONNECT_TIMEOUT_S
-    if not text.isascii() or not text.isdecimal() or not 0 < int(text) <= 3600:
-        raise ConnectionRefused("The connection string has a connect-timeout that is no number of seconds.")
-    return float(text)

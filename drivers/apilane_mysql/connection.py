@@ -21,11 +21,18 @@ from asyncmy.constants import CLIENT
 from asyncmy.cursors import SSCursor
 
 from apilane.sql.statement import Statement, Value
-from apilane.storage.addresses import ServerAddress
-from apilane.storage.errors import ConnectionLost, ConnectionRefused, Deadlock, StatementTimeout, StorageError
+from apilane.storage.addresses import ServerAddress, connect_timeout_s
+from apilane.storage.errors import (
+    ConnectionLost,
+    ConnectionRefused,
+    Deadlock,
+    StatementTimeout,
+    StorageError,
+    Unavailable,
+)
 from apilane.storage.pooled import NothingHappened
 from apilane.storage.protocol import Result, Row, ScriptStep, Step
-from apilane_mysql.address import connect_timeout_s, tls_context, tls_mode
+from apilane_mysql.address import tls_context, tls_mode
 from apilane_mysql.errors import DUPLICATE_NUMBERS, connect_failure, duplicate_key, is_lost, translate
 
 __all__ = ["Keys", "MySQLConnection", "connect"]
@@ -312,7 +319,7 @@ class MySQLConnection:
     async def failure(self, error: Exception) -> StorageError:
         """What to raise for what the client raised."""
         if self._expired:
-            return StatementTimeout(f"The statement took longer than its time limit of {self._timeout_s:g} s.")
+            return await self._too_late()
         if not is_lost(error) and not self.raw._stream_broken:  # noqa: SLF001
             self._expires_at = NEVER  # the server has answered
         else:
@@ -324,6 +331,18 @@ class MySQLConnection:
         failure = translate(error, self.address.place, self._keys)
         self._undone = isinstance(failure, Deadlock)
         return failure
+
+    async def _too_late(self) -> StorageError:
+        """Whether the statement or the server has not come to an end: only one that answers can end the statement."""
+        too_long = StatementTimeout(f"The statement took longer than its time limit of {self._timeout_s:g} s.")
+        try:
+            await self._end_at_server()
+        except (TimeoutError, ConnectionRefused):
+            return Unavailable(f"The server of {self.address.place} did not answer within {self._timeout_s:g} s.")
+        except Exception:  # it answered: the statement has ended just now, say
+            return too_long
+        self._expires_at = NEVER
+        return too_long
 
     async def _learn_keys(self, error: Exception) -> None:
         _, key = duplicate_key(error)

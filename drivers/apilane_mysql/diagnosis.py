@@ -26,8 +26,9 @@ async def diagnose(connection: MySQLConnection, limit: int) -> list[Finding]:
     async def ask(text: str) -> Sequence[Sequence[object]]:
         return await connection.fetch(Statement(text), ())
 
-    ((version, engine_text, most, packet, default_charset),) = await ask(
-        "SELECT VERSION(), @@default_storage_engine, @@max_connections, @@max_allowed_packet, @@character_set_database"
+    ((version, engine_text, most, packet, default_charset, flush),) = await ask(
+        "SELECT VERSION(), @@default_storage_engine, @@max_connections, @@max_allowed_packet, "
+        "@@character_set_database, @@innodb_flush_log_at_trx_commit"
     )
     findings = [
         _version(str(version)),
@@ -39,6 +40,9 @@ async def diagnose(connection: MySQLConnection, limit: int) -> list[Finding]:
     findings.append(_connections(int(str(most)), limit))
     if int(str(packet)) < 16 * 2**20:
         findings.append(Finding(f"max_allowed_packet is {packet} bytes", "Raise it to 64M, or large records fail."))
+    if int(str(flush)) != 1:
+        text = f"innodb_flush_log_at_trx_commit is {flush}: a crash may lose what was stored in the last second"
+        findings.append(Finding(text, "Set it to 1."))
     findings += _rights([str(row[0]) for row in await ask("SHOW GRANTS")], connection.address.database)
     findings += _foreign_tables([str(row[0]) for row in await ask("SHOW TABLES")])
     return findings

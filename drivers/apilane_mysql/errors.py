@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import ssl
 from typing import Any, Final
 
 from apilane.model.system import HIDDEN_COLUMNS
@@ -208,6 +209,11 @@ def connect_failure(error: BaseException, address: ServerAddress, timeout_s: flo
             f"The server {place} did not answer within {timeout_s:.0f} s. Check host and port in the ConnectionString."
         )
     cause: Any = error.__cause__ or error
+    if isinstance(cause, ssl.SSLError):
+        return ConnectionRefused(
+            f"The server {place} and this client do not agree on TLS: {cause}. Check ssl-mode, ssl-ca and the "
+            "host's name in the ConnectionString."
+        )
     if number in {2002, 2003, 2005} or isinstance(error, OSError):
         why = getattr(cause, "strerror", None) or str(cause) or text
         return ConnectionRefused(

@@ -1,8 +1,11 @@
 """What of custom SQL may run: statements are parsed, judged, and written anew, so that what runs is what was judged.
 
-Only SELECT, INSERT, REPLACE, UPDATE, DELETE and SIGNAL pass, on tables of the application's own database, with
-functions that are known to be harmless. Where a table with secrets is read, a query takes its place that has null for
-them. Nothing that ends the transaction, changes the session or outlives the script passes. Pure; needs no server.
+Only SELECT, TABLE, INSERT, UPDATE, DELETE and SIGNAL pass, on tables of the application's own database, with functions
+that are known to be harmless. Where a table with secrets is read, a query takes its place that has null for them.
+Nothing that ends the transaction, changes the session or outlives the script passes. Pure; needs no server.
+
+The parser puts some names into its text unquoted (units, character sets, kinds of hints), whatever they hold. So what
+it wrote is parsed once more, and that is what is judged; it must be written in the same way again.
 """
 
 from __future__ import annotations
@@ -10,11 +13,10 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import sqlglot
 from sqlglot import exp
-from sqlglot.errors import SqlglotError
 
 from apilane.model.privileges import may_delete, may_insert, may_update, reads_as_null
 from apilane.model.system import HELPER_TABLES, system_entities
@@ -47,6 +49,10 @@ _PLACE: Final = re.compile(
 _SIGNAL: Final = re.compile(
     r"SIGNAL\s+SQLSTATE\s+(?:VALUE\s+)?'\w{5}'(?:\s+SET\s+MESSAGE_TEXT\s*=\s*'(?:[^'\\]|'')*')?", re.IGNORECASE
 )
+_CALL: Final = re.compile(r"([A-Za-z_]\w*)\s?\(")
+_LIKE_CALLS: Final = frozenset({"all", "any", "cast", "exists", "match", "schema"})
+_TAKEN_FOR_ASCII: Final = "\u0130\u212a"
+"""Letters that MySQL takes for I and K in names; of all of Unicode only these, and in MariaDB none."""
 _REFUSED: Final[dict[type[exp.Expression], str]] = {
     exp.Command: "this kind of statement",
     exp.Into: "SELECT INTO",
@@ -94,20 +100,36 @@ def _refuse(what: str) -> StorageError:
 def _judged(text: str, columns: Columns) -> Judged | None:
     if _SIGNAL.fullmatch(text.strip()):
         return Judged(text.strip().replace("%", "%%"), (), None)
-    try:
-        parsed = [each for each in sqlglot.parse(text, read="mysql") if each is not None]
-    except (SqlglotError, RecursionError) as error:
-        raise StorageError(f"The SQL cannot be read: {_first_line(error)}") from error
-    if not parsed:
+    first = _parsed(text)
+    if first is None:
         return None
-    root = parsed[0]
-    if len(parsed) > 1 or not isinstance(root, _ROOTS):
-        raise _refuse(text.strip().split(None, 1)[0][:30].upper() if text.strip() else "nothing")
+    written = _written(first)
+    root = _parsed(written)
+    if root is None or _written(root) != written:
+        raise _refuse("what can be read in two ways")
     _check_nodes(root)
     targets = _check_writes(root)
     _mask(root, targets, columns)
     limit = _take_limit(root) if not isinstance(root, (exp.Insert, exp.Update, exp.Delete)) else None
-    return Judged(*_bound(root.sql(dialect="mysql", comments=False)), limit)
+    return Judged(*_bound(_written(root)), limit)
+
+
+def _parsed(text: str) -> Any:
+    """The tree of one statement; None for nothing."""
+    try:
+        parsed = [each for each in sqlglot.parse(text, read="mysql") if each is not None]
+    except Exception as error:  # the parser's own, and TypeError and the like for what it did not think of
+        raise StorageError(f"The SQL cannot be read: {_first_line(error)}") from error
+    if len(parsed) > 1 or (parsed and not isinstance(parsed[0], _ROOTS)):
+        raise _refuse(text.strip().split(None, 1)[0][:30].upper() if text.strip() else "nothing")
+    return parsed[0] if parsed else None
+
+
+def _written(root: exp.Expr) -> str:
+    try:
+        return root.sql(dialect="mysql", comments=False)
+    except Exception as error:  # as above
+        raise StorageError(f"The SQL cannot be written: {_first_line(error)}") from error
 
 
 def _first_line(error: BaseException) -> str:
@@ -130,10 +152,23 @@ def _check_nodes(root: exp.Expression) -> None:
             name = str(node.this if isinstance(node.this, str) else node.name).lower()
             if name not in HARMLESS:
                 raise _refuse(f"the function {name}")
+        elif isinstance(node, exp.Func):
+            _check_known(node)
+        elif isinstance(node, exp.Identifier) and any(letter in node.name for letter in _TAKEN_FOR_ASCII):
+            raise _refuse(f"the name {node.name[:50]!r}")
+        elif isinstance(node, exp.Placeholder) and not node.args.get("this"):
+            raise _refuse("a ? (callers' parameters are written {Name})")
         elif isinstance(node, exp.Dot):
             raise _refuse(f"using {node.sql(dialect='mysql')[:50]}")
         elif isinstance(node, exp.Column) and node.args.get("db"):
             raise _refuse(f"using {node.sql(dialect='mysql')}")
+
+
+def _check_known(node: exp.Func) -> None:
+    """The parser knows functions of many databases by name, which here may be somebody's own."""
+    called = _CALL.match(_written(node))
+    if called is not None and called[1].lower() not in HARMLESS and called[1].lower() not in _LIKE_CALLS:
+        raise _refuse(f"the function {called[1].lower()}")
 
 
 # Writes.
@@ -197,21 +232,19 @@ def _check_delete(root: exp.Delete) -> set[int]:
 
 
 def _named_tables(root: exp.Update | exp.Delete) -> list[exp.Table]:
-    """What stands where rows are changed: the table and those joined to it, without subqueries."""
-    found: list[exp.Table] = []
-    first = root.this
+    """What stands where rows are changed: the table first, and those joined to it in brackets or not; no subqueries."""
     from_ = root.args.get("from") or root.args.get("from_")
-    places = [first, *(first.args.get("joins") or [] if first is not None else []), *(root.args.get("joins") or [])]
-    if from_ is not None:
-        places += [from_.this, *(from_.this.args.get("joins") or [])]
     if root.args.get("using"):
         raise _refuse("USING")
+    places = [root.this, *(root.args.get("joins") or []), *([from_.this] if from_ is not None else [])]
+    found: list[exp.Table] = []
     for place in places:
         table = place.this if isinstance(place, exp.Join) else place
-        if isinstance(table, exp.Table):
-            found.append(table)
-        elif table is not None and not isinstance(table, exp.Subquery):
+        if table is not None and not isinstance(table, (exp.Table, exp.Subquery)):
             raise _refuse(f"changing {table.sql(dialect='mysql')[:50]}")
+        if table is not None:
+            inner = place.walk(bfs=False, prune=lambda node: isinstance(node, (exp.Select, exp.SetOperation)))
+            found += [node for node in inner if isinstance(node, exp.Table)]
     return found
 
 

@@ -43,6 +43,9 @@ async def run_script(connection: MySQLConnection, step: ScriptStep) -> Result:
     sets: list[ResultSet] = []
     matched = 0
     for statement in statements:
+        asked = {*statement.names, statement.limit if isinstance(statement.limit, str) else LIMIT}
+        if not values.keys() >= asked - {LIMIT}:
+            raise StorageError("Callers' parameters are written {Name}, not :Name.")
         parameters = [budget.limit(statement, values) if name == LIMIT else values[name] for name in statement.names]
         budget.rows = []
         cursor = await connection.rows_of(statement.text, parameters, budget.take, until)

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from hashlib import blake2b
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from apilane.sql.statement import Statement, Value
 from apilane.storage.addresses import ServerAddress
-from apilane.storage.errors import ConnectionRefused
-from apilane.storage.pool import Pool
-from apilane.storage.pooled import PooledSession, ServerConnection
+from apilane.storage.errors import ConnectionRefused, Unavailable
+from apilane.storage.pooled import PooledSession
 from apilane.storage.protocol import Finding, Unit
 from apilane_mysql.progress import SchemaChange
 
@@ -23,6 +22,8 @@ __all__ = ["MySQLSession"]
 
 T = TypeVar("T")
 
+ALTER_WAIT_S: Final = 60
+_LOCK: Final = Statement("SELECT GET_LOCK(%s, %s)")
 INSTALL: Final = "pip install apilane[mysql]"
 
 
@@ -50,11 +51,15 @@ class MySQLSession(PooledSession):
     async def alter(self, make_unit: Callable[[], Unit[T]]) -> T:
         """Run a unit of schema statements, each of which commits; see ``progress`` for what stops half-way.
 
-        On a connection of its own, whose statements may take as long as they like.
+        On a connection of its own, whose statements may take as long as they like. Another change of the same database
+        is waited for: both would write down what they have done in one table.
         """
         connection = await self._connect()
         connection.let_take_long(yes=True)
         try:
+            rows = await connection.fetch(_LOCK, (self._lock("/alter"), ALTER_WAIT_S))
+            if rows[0][0] != 1:
+                raise Unavailable(f"Somebody else has been changing the tables of {self.address.place} for too long.")
             return await SchemaChange(connection).run(make_unit)
         finally:
             self._keys.clear()
@@ -67,13 +72,16 @@ class MySQLSession(PooledSession):
     @asynccontextmanager
     async def exclusive(self, name: str) -> AsyncIterator[bool]:
         """A lock of the server under a name that belongs to the database, on a connection of its own."""
-        key = blake2b(f"{self.address.database}/{name}".encode(), digest_size=24, person=b"apilane").hexdigest()
         connection = await self._connect()
         try:
-            rows = await connection.fetch(Statement("SELECT GET_LOCK(%s, 0)"), (f"apilane-{key}",))
+            rows = await connection.fetch(_LOCK, (self._lock(name), 0))
             yield rows[0][0] == 1
         finally:
             await connection.close()
+
+    def _lock(self, name: str) -> str:
+        key = blake2b(f"{self.address.database}/{name}".encode(), digest_size=24, person=b"apilane").hexdigest()
+        return f"apilane-{key}"
 
     async def diagnose(self) -> Sequence[Finding]:
         """Version, character set, rights, TLS, tables that are not ours, and connections."""
@@ -84,13 +92,3 @@ class MySQLSession(PooledSession):
             return await diagnose(connection, self._driver.group.limit)
         finally:
             await connection.close()
-
-    def forget(self) -> object:
-        """After a fork: begin anew. What the parent opened must be neither used nor closed here: it is handed out."""
-        inherited = self.pool
-        self.pool: Pool[ServerConnection] = Pool(self._driver.group, self._connect, _close)
-        return inherited
-
-
-async def _close(connection: Any) -> None:
-    await connection.close()

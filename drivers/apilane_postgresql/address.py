@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Final
 from urllib.parse import urlencode
 
-from apilane.storage.addresses import ServerAddress, parse_address
+from apilane.storage.addresses import ServerAddress, connect_timeout_s, parse_address
 from apilane.storage.errors import ConnectionRefused
 
-__all__ = ["connect_timeout_s", "read_address", "search_path", "tls_url"]
+__all__ = ["read_address", "search_path", "tls_url"]
 
 _TLS_FILES: Final = {
     "sslrootcert": "sslrootcert",
@@ -18,7 +18,6 @@ _TLS_FILES: Final = {
     "sslkey": "sslkey",
 }
 _MODES: Final = ("disable", "prefer", "require", "verify-ca", "verify-full")
-_CONNECT_TIMEOUT_S: Final = 10.0
 
 
 def read_address(text: str) -> ServerAddress:
@@ -43,16 +42,6 @@ def tls_url(address: ServerAddress) -> str:
         raise ConnectionRefused(f"The connection string has sslmode={given[:20]}; it may be {', '.join(_MODES)}.")
     files = {_TLS_FILES[key]: value for key, value in address.options.items() if key in _TLS_FILES}
     return "postgresql:///?" + urlencode({"sslmode": mode} | files)
-
-
-def connect_timeout_s(address: ServerAddress) -> float:
-    """How long opening a connection may take."""
-    text = address.options.get("connecttimeout") or address.options.get("timeout")
-    if not text:
-        return _CONNECT_TIMEOUT_S
-    if not text.isascii() or not text.isdecimal() or int(text) == 0:
-        raise ConnectionRefused("The connection string has a connect timeout that is no number of seconds.")
-    return float(text)
 
 
 def search_path(address: ServerAddress) -> str | None:

@@ -16,11 +16,11 @@ from typing import Any, Final
 import asyncpg
 
 from apilane.sql.statement import Statement, Value
-from apilane.storage.addresses import ServerAddress
+from apilane.storage.addresses import ServerAddress, connect_timeout_s
 from apilane.storage.errors import ConnectionLost, StatementTimeout, StorageError
 from apilane.storage.pooled import NothingHappened
 from apilane.storage.protocol import Result, Row, ScriptStep, Step
-from apilane_postgresql.address import connect_timeout_s, search_path, tls_url
+from apilane_postgresql.address import search_path, tls_url
 from apilane_postgresql.errors import FAILURES, connect_failure, is_lost, translate
 from apilane_postgresql.script import run_script, writes
 

@@ -23,7 +23,9 @@ SELECT current_setting('server_version'), current_setting('server_version_num'):
   (SELECT rolsuper FROM pg_catalog.pg_roles WHERE rolname = current_user),
   coalesce((SELECT ssl FROM pg_catalog.pg_stat_ssl WHERE pid = pg_backend_pid()), false),
   pg_is_in_recovery(),
-  current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int""")
+  current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int,
+  array_to_string(ARRAY(SELECT name FROM unnest(ARRAY['fsync', 'synchronous_commit']) name
+    WHERE current_setting(name) = 'off'), ' and ')""")
 
 _FOREIGN: Final = Statement("""
 SELECT c.relname::text FROM pg_catalog.pg_class c
@@ -35,7 +37,7 @@ ORDER BY 1 LIMIT 5""")
 
 async def diagnose(connection: PostgreSQLConnection, address: ServerAddress, limit: int) -> list[Finding]:
     """Version, encoding, rights, TLS, tables that nobody here made, and connections against the server's limit."""
-    ((version, number, encoding, schema, creates, superuser, tls, standby, allowed),) = await connection.fetch(
+    ((version, number, encoding, schema, creates, superuser, tls, standby, allowed, hasty),) = await connection.fetch(
         _LOOK, ()
     )
     findings = [
@@ -63,6 +65,9 @@ async def diagnose(connection: PostgreSQLConnection, address: ServerAddress, lim
             "" if tls or local else "Set sslmode=verify-full and sslrootcert in the connection string.",
         )
     )
+    if hasty:
+        text = f"{hasty} off at the server: a crash may lose what was stored lately"
+        findings.append(Finding(text, "Set to on."))
     foreign = [str(row[0]) for row in await connection.fetch(_FOREIGN, ())]
     if foreign:
         advice = "Use a database of its own; an entity of the same name would fail."

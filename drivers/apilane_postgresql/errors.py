@@ -173,9 +173,13 @@ def connect_failure(error: BaseException, address: ServerAddress, timeout_s: flo
     if isinstance(error, TimeoutError):
         return ConnectionRefused(f"{server} did not answer within {timeout_s:.0f} s; look at Host and Port.")
     if isinstance(error, ssl.SSLError) or "SSL" in str(error):
-        return ConnectionRefused(f"{server} and this client do not agree on TLS: {error}; look at sslmode.")
-    if isinstance(error, FileNotFoundError):
-        return ConnectionRefused("A file named by sslrootcert, sslcert or sslkey cannot be read.")
+        return ConnectionRefused(
+            f"{server} and this client do not agree on TLS: {error}; look at sslmode, sslrootcert and Host."
+        )
+    if isinstance(error, (FileNotFoundError, asyncpg.ClientConfigurationError)):
+        return ConnectionRefused(
+            "A file named by sslrootcert, sslcert or sslkey cannot be read; verify-ca and verify-full need sslrootcert."
+        )
     if isinstance(error, asyncpg.PostgresError):
         return _refused_by_server(error, server, address, limit)
     if isinstance(error, (OSError, asyncpg.InterfaceError)):

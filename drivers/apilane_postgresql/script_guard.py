@@ -72,6 +72,8 @@ SECRET_TABLES: Final = frozenset(
         *(table.name for table in HELPER_TABLES if table.property("Token") is not None),
     }
 )
+_ACCOUNTS: Final = frozenset({"current_role", "current_user", "session_user", "system_user", "user"})
+"""Tell the server's accounts, without a bracket; columns of these names are written in quotes or behind a dot."""
 _FIRST: Final = frozenset({"select", "values", "table", "insert", "update", "delete", "with"})
 _WRITES: Final = frozenset({"insert", "update", "delete", "share"})
 
@@ -232,8 +234,11 @@ def check(text: str) -> Checked:
         after = words[at + 1] if at + 1 < len(words) else _NOTHING
         if word.is_sign("&") and at and words[at - 1].is_keyword("u") and after.kind in {"text", "quoted"}:
             raise _refused("text with U& before it")
-        if word.is_name and word.text.lower().startswith("pg_"):
+        if word.is_name and word.text.lower().startswith(("pg_", "regrole")):
             raise _refused(f"the name {word.text}")
+        before = words[at - 1] if at else _NOTHING
+        if word.is_keyword(*_ACCOUNTS) and not before.is_sign(".") and not before.is_keyword("as"):
+            raise _refused(word.text)
     first = next((word for word in words if not word.is_sign("(")), _NOTHING)
     if not first.is_keyword(*_FIRST):
         raise _refused(first.text.upper() or "nothing")
@@ -360,7 +365,8 @@ def _next_assignment(words: Sequence[Word], at: int) -> tuple[int, bool]:
 def _check_target(words: Sequence[Word], place: int, table: str, alias: str, columns: Collection[str]) -> None:
     """Refuse whatever could read a secret of the table that is written: no expression stands between here."""
     names = {table, alias, "old", "new"} - {""}  # the last two in RETURNING, since PostgreSQL 18
-    own = {place} | {n for n in range(place + 1, min(place + 4, len(words))) if alias and words[n].text == alias}
+    given = (n for n in range(place + 1, min(place + 4, len(words))) if words[n].text == alias)
+    own = {place, next(given, place)}
     returning = False
     for at, word in enumerate(words):
         after = words[at + 1] if at + 1 < len(words) else _NOTHING

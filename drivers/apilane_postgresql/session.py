@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Generator, Sequence
 from contextlib import asynccontextmanager
 from hashlib import blake2b
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from apilane.sql.statement import Statement, Value
 from apilane.storage.addresses import ServerAddress
 from apilane.storage.errors import ConnectionRefused
-from apilane.storage.pool import Pool
-from apilane.storage.pooled import PooledSession, ServerConnection
+from apilane.storage.pooled import PooledSession
 from apilane.storage.protocol import Finding, Result, Step, Unit
 
 if TYPE_CHECKING:
@@ -85,13 +84,3 @@ class PostgreSQLSession(PooledSession):
             return await diagnose(connection, self.address, self._driver.group.limit)
         finally:
             await connection.close()
-
-    def forget(self) -> object:
-        """After a fork: begin anew. What the parent opened must be neither used nor closed here: it is handed out."""
-        inherited = self.pool
-        self.pool: Pool[ServerConnection] = Pool(self._driver.group, self._connect, _close)
-        return inherited
-
-
-async def _close(connection: Any) -> None:
-    await connection.close()

@@ -82,7 +82,7 @@ class SQLiteDriver:
 
     def in_thread(self, function: Callable[..., T], *arguments: object) -> Future[T]:
         """Run off the loop, in the threads that all sessions share."""
-        return get_running_loop().run_in_executor(self._pool(), function, *arguments)
+        return _in_thread(self._pool(), function, arguments)
 
     def in_script_thread(self, function: Callable[..., T], *arguments: object) -> Future[T]:
         """Run custom SQL off the loop, where it keeps no other read waiting and yields the processor to them."""
@@ -90,7 +90,7 @@ class SQLiteDriver:
             self._script_threads = ThreadPoolExecutor(
                 SCRIPT_THREADS, thread_name_prefix="sqlite-script", initializer=_yield_processor
             )
-        return get_running_loop().run_in_executor(self._script_threads, function, *arguments)
+        return _in_thread(self._script_threads, function, arguments)
 
     def opened(self, session: SQLiteSession) -> None:
         """Count it, and close the least recently used ones beyond the limit, never one with work in flight."""
@@ -119,6 +119,34 @@ class SQLiteDriver:
         self._inherited += [self._threads, self._script_threads]
         self._open.clear()
         self._threads = self._script_threads = None
+
+
+def _in_thread(threads: ThreadPoolExecutor, function: Callable[..., T], arguments: tuple[object, ...]) -> Future[T]:
+    """``loop.run_in_executor`` without its chain of two futures, which is 15 % of a call of custom SQL."""
+    loop = get_running_loop()
+    future: Future[T] = loop.create_future()
+
+    def work() -> None:
+        if future.cancelled():
+            return
+        try:
+            result = function(*arguments)
+        except BaseException as error:  # whatever it is, it is for whoever waits
+            loop.call_soon_threadsafe(_settle, future, None, error)
+        else:
+            loop.call_soon_threadsafe(_settle, future, result, None)
+
+    threads.submit(work)
+    return future
+
+
+def _settle(future: Future[Any], result: object, error: BaseException | None) -> None:
+    if future.done():  # cancelled meanwhile
+        return
+    if error is None:
+        future.set_result(result)
+    else:
+        future.set_exception(error)
 
 
 def _yield_processor() -> None:

@@ -141,7 +141,8 @@ class SQLiteSession:
             await self._open()
         self._deadline.at = monotonic()
         try:
-            await asyncio.wait_for(self._scripts.acquire(), WAIT_LIMIT_S)
+            async with asyncio.timeout(WAIT_LIMIT_S):
+                await self._scripts.acquire()
         except TimeoutError:
             text = f"The scripts of {self.path} were busy for {WAIT_LIMIT_S:.0f} s."
             raise Unavailable(text) from None

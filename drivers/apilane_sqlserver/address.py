@@ -81,6 +81,7 @@ class SQLServerAddress(Struct, frozen=True, kw_only=True):
     driver: str = ""
     """The ODBC driver by name or path; '' for the best that is installed."""
     connect_timeout_s: int = 15
+    multi_subnet: bool = False
 
     @property
     def place(self) -> str:
@@ -109,6 +110,7 @@ def read_address(text: str) -> SQLServerAddress:
         authentication=_authentication(options),
         driver=options.get("driver", ""),
         connect_timeout_s=_seconds(options),
+        multi_subnet=_flag(options, "multisubnetfailover"),
     )
 
 

@@ -113,6 +113,9 @@ def _literal(value: Value) -> str:
         return "NULL"
     if isinstance(value, str):
         text = value.replace("'", "''")
-        return "N'" + text.replace("\\\r\n", "\\' + N'\r\n").replace("\\\n", "\\' + N'\n") + "'"
+        pieces = "N'" + text.replace("\\\r\n", "\\' + N'\r\n").replace("\\\n", "\\' + N'\n") + "'"
+        if len(pieces) > PARAMETER_UNITS // 2 and "' + N'" in pieces:  # joining short ones would cut at 4,000
+            return f"(CAST(N'' AS NVARCHAR(MAX)) + {pieces})"
+        return pieces
     type = type_of(value)
     return f"{value:f}" if isinstance(value, Decimal) else f"CAST({int(value)} AS {type.sql})"

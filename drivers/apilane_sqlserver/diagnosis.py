@@ -20,10 +20,12 @@ LOOK: Final = (
     "SELECT CAST(SERVERPROPERTY(N'ProductVersion') AS NVARCHAR(128)), "
     "CAST(SERVERPROPERTY(N'Edition') AS NVARCHAR(128)), "
     "CAST(SERVERPROPERTY(N'EngineEdition') AS INT), d.name, d.is_read_committed_snapshot_on, d.is_read_only, "
-    "d.user_access_desc, SCHEMA_NAME(), HAS_PERMS_BY_NAME(DB_NAME(), N'DATABASE', N'CREATE TABLE'), "
-    "HAS_PERMS_BY_NAME(DB_NAME(), N'DATABASE', N'ALTER ANY USER') "
-    "FROM sys.databases AS d WHERE d.database_id = DB_ID()"
+    "d.user_access_desc, SCHEMA_NAME(), "
+    "HAS_PERMS_BY_NAME(QUOTENAME(DB_NAME()), N'DATABASE', N'CREATE TABLE'), "
+    "HAS_PERMS_BY_NAME(QUOTENAME(DB_NAME()), N'DATABASE', N'CONTROL') "
+    "FROM sys.databases AS d WHERE d.name = DB_NAME()"
 )
+"""By name: in Azure DB_ID need not be the number that sys.databases has."""
 
 
 def diagnose(connection: Connection) -> list[Finding]:
@@ -62,7 +64,7 @@ def diagnose(connection: Connection) -> list[Finding]:
         findings.append(
             Finding(
                 "The login may not make users, so custom endpoints are refused",
-                "Make it a member of db_owner in this database and apply the application again.",
+                "Make it a member of db_owner in this database before an application is first applied to it.",
             )
         )
     return findings

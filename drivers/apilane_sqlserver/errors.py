@@ -177,8 +177,8 @@ def translate(  # one case for each kind
         return Unsupported(f"SQL Server allows one cascade path to a table: {failure.text}")
     if number in _IMPERSONATION:
         return Unsupported(
-            f"Custom SQL runs as the user apilane_script, which {place} does not have or its login may not be: make "
-            "the login a member of db_owner and apply the application again."
+            f"Custom SQL runs as the user apilane_script, which {place} does not have or its login may not be: the "
+            "login must be a member of db_owner already when an application is applied for the first time."
         )
     if number in _DENIED:
         return StorageError(f"Custom SQL may not do this: {failure.text}")
@@ -194,7 +194,6 @@ def translate(  # one case for each kind
 
 
 _REFUSALS: Final = {
-    "18456": "refuses the user name or the password",
     "18452": "refuses the login, which is from an untrusted domain",
     "18470": "refuses the login, which is disabled",
     "18486": "refuses the login, which is locked out",
@@ -207,7 +206,9 @@ _REFUSALS: Final = {
     "40532": "refuses the login",
     "40615": "refuses this machine's address; add it to the server's firewall rules (Azure)",
     "40613": "has the database unavailable at the moment (Azure)",
+    "18456": "refuses the user name or the password",
 }
+"""The first that is told counts: 924 comes with 4060, and both with 18456."""
 _CERTIFICATE: Final = re.compile(r"certificate verify failed|self.signed|SSL Provider", re.IGNORECASE)
 
 

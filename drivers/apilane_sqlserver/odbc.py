@@ -150,14 +150,16 @@ def _microsoft(address: SQLServerAddress) -> dict[str, str]:
     host = server.host if "\\" in server.host else f"{server.host},{server.port}"
     pairs = {"Server": f"tcp:{host}", "Encrypt": address.encrypt}
     pairs["TrustServerCertificate"] = "yes" if address.trust_certificate else "no"
+    pairs["ConnectRetryCount"] = "0"  # a lost connection is replaced here, with all its settings
     for key, name in (
         ("hostnameincertificate", "HostnameInCertificate"),
         ("servercertificate", "ServerCertificate"),
         ("applicationintent", "ApplicationIntent"),
-        ("multisubnetfailover", "MultiSubnetFailover"),
     ):
         if key in options:
             pairs[name] = options[key]
+    if address.multi_subnet:
+        pairs["MultiSubnetFailover"] = "Yes"
     if address.authentication == "integrated":
         pairs["Trusted_Connection"] = "yes"
     elif address.authentication and address.authentication != ACCESS_TOKEN:

@@ -23,8 +23,7 @@ _EXISTS: Final = f"DATABASE_PRINCIPAL_ID({literal(SCRIPT_USER)}) IS NOT NULL"
 
 _MAKE_USER: Final = (
     f"IF DATABASE_PRINCIPAL_ID({literal(SCRIPT_USER)}) IS NULL "
-    "AND HAS_PERMS_BY_NAME(DB_NAME(), N'DATABASE', N'ALTER ANY USER') = 1 "
-    "AND HAS_PERMS_BY_NAME(DB_NAME(), N'DATABASE', N'CREATE SCHEMA') = 1 "
+    "AND HAS_PERMS_BY_NAME(QUOTENAME(DB_NAME()), N'DATABASE', N'CONTROL') = 1 "
     f"CREATE USER {_USER} WITHOUT LOGIN WITH DEFAULT_SCHEMA = {_USER}"
 )
 _MAKE_SCHEMA: Final = (
@@ -54,7 +53,8 @@ def _granted(entity: Entity) -> Iterator[str]:
     name = f"{_USER}.{quoted(entity.name)}" if columns else f"[dbo].{quoted(entity.name)}"
     if columns:
         shown = ", ".join(_shown(entity.name, column) for column in columns)
-        view = f"CREATE OR ALTER VIEW {name} AS SELECT {shown} FROM [dbo].{quoted(entity.name)}"  # noqa: S608  # names, quoted
+        view = f"CREATE VIEW {name} AS SELECT {shown} FROM [dbo].{quoted(entity.name)}"  # noqa: S608  # names, quoted
+        yield f"DROP VIEW IF EXISTS {name}"  # rights on columns go by their position: those of before must not stay
         yield f"IF {_EXISTS} EXECUTE ({literal(view)})"
     rights = ["SELECT"]
     rights += ["INSERT"] if may_insert(entity.name) else []

@@ -40,10 +40,11 @@ def drop_database(address: str) -> None:
 
 
 def end_connections(address: str) -> None:
-    """End every connection to the database at ``address``."""
+    """End every connection to the database at ``address``. What was committed stays, delayed durability or not."""
     name = quoted(urlsplit(address).path.lstrip("/"))
     _at_server(
         address,
+        f"EXECUTE {name}.sys.sp_flush_log",
         f"ALTER DATABASE {name} SET OFFLINE WITH ROLLBACK IMMEDIATE",
         f"ALTER DATABASE {name} SET ONLINE",
     )

@@ -1,7 +1,8 @@
 """Custom SQL on a connection that is otherwise the house's own: as the user ``apilane_script`` while it runs.
 
 Inside a transaction that the caller has begun and will end. ``sp_executesql`` gives the script a scope of its own, so
-that its settings, variables and temporary tables end with it; values travel as its parameters.
+that its settings, variables and temporary tables end with it, and REVERT cannot leave it; values travel as its
+parameters. A cookie for REVERT is for ad hoc batches only (error 15590), and calls with parameters are none.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ ROWS_AT_ONCE: Final = 2000
 
 _NULL_TYPE: Final = "NVARCHAR(4000)"
 """Converts to whatever it is compared with; a number would make the other side convert."""
-BECOME: Final = f"EXECUTE AS USER = N'{SCRIPT_USER}' WITH COOKIE INTO @cookie"
+BECOME: Final = f"EXECUTE AS USER = N'{SCRIPT_USER}'"
 WHO: Final = "SELECT USER_NAME()"
 
 
@@ -65,7 +66,7 @@ def batch(step: ScriptStep) -> tuple[str, tuple[Value, ...]]:
     assigned = "".join(f", @v_{name} = ?" for name in names)
     call = f"EXECUTE sys.sp_executesql ?, ?{assigned}" if names else "EXECUTE sys.sp_executesql ?"
     return (
-        f"DECLARE @cookie VARBINARY(8000); {BECOME}; {call}; REVERT WITH COOKIE = @cookie",
+        f"{BECOME}; {call}; REVERT",
         (text, declared, *(step.values[name] for name in names)) if names else (text,),
     )
 

@@ -9,11 +9,11 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import AsyncIterator, Callable, Generator, Iterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from apilane.sql.statement import Statement, Value
-from apilane.storage.errors import ConnectionLost, Deadlock
+from apilane.storage.errors import ConnectionLost, Deadlock, StorageError
 from apilane.storage.pool import Pool
 from apilane.storage.protocol import Finding, Result, Row, ScriptStep, Step, Unit, UnitWithScripts
 from apilane.storage.units import drive
@@ -38,6 +38,8 @@ TAKE_LOCK: Final = (
     "@LockTimeout = 0; SELECT @result"
 )
 """0 or 1: granted. It belongs to the connection and ends with it."""
+FREE_LOCK: Final = "EXECUTE sys.sp_releaseapplock @Resource = ?, @LockOwner = N'Session'"
+"""Before the connection is closed: the server takes its time to notice that."""
 
 
 class SQLServerSession:
@@ -50,10 +52,10 @@ class SQLServerSession:
         self._stopping: set[asyncio.Future[None]] = set()
 
     async def fetch(self, statement: Statement, parameters: Sequence[Value] = ()) -> Sequence[Row]:
-        """Rows of a read."""
+        """Rows of a read. Where readers wait for writers it may be the victim of a deadlock: it is run once more."""
         try:
             return await self._with(lambda connection: connection.fetch(statement, parameters))
-        except ConnectionLost:
+        except (ConnectionLost, Deadlock):
             return await self._with(lambda connection: connection.fetch(statement, parameters))
 
     async def stream(self, statement: Statement, parameters: Sequence[Value] = ()) -> AsyncIterator[Sequence[Row]]:
@@ -107,11 +109,13 @@ class SQLServerSession:
     async def exclusive(self, name: str) -> AsyncIterator[bool]:
         """An application lock, held by a connection of its own beside the pool."""
         connection = await self._open()
+        is_mine = False
         try:
             ((result,),) = await self._driver.in_thread(connection.query, TAKE_LOCK, (name,))
-            yield result >= 0
+            is_mine = result >= 0
+            yield is_mine
         finally:
-            await asyncio.shield(self._close(connection))
+            await asyncio.shield(self._driver.in_thread(_leave, connection, name if is_mine else None))
 
     async def diagnose(self) -> Sequence[Finding]:
         """Version, isolation, rights."""
@@ -143,7 +147,9 @@ class SQLServerSession:
 
         def release(done: asyncio.Future[T]) -> None:
             if not done.cancelled():
-                done.exception()  # told to the caller; one who went away needs no warning
+                error = done.exception()  # told to the caller; one who went away needs no warning
+                if isinstance(error, ConnectionLost):
+                    self._pool.drop_idle()
             self._pool.release(connection, broken=not connection.usable)
 
         running.add_done_callback(release)
@@ -159,6 +165,13 @@ class SQLServerSession:
 
 class _NothingHappenedError(ConnectionLost):
     """The connection was lost before anything could have been stored."""
+
+
+def _leave(connection: Connection, lock: str | None) -> None:
+    if lock is not None:
+        with suppress(StorageError):  # it ends with the connection as well
+            connection.query(FREE_LOCK, (lock,))
+    connection.close()
 
 
 def _next(batches: Iterator[list[Row]]) -> list[Row] | None:

@@ -37,7 +37,7 @@ class SignatureAuthenticator:
             return None
         body = await request.body()
         target = request.raw_target
-        if not verifies(signer.token, given, headers, method=request.method, raw_target=target, body=body):
+        if not verifies(signer.key, given, headers, method=request.method, raw_target=target, body=body):
             return None
         if request.method != "GET":
             # The decoded bytes, because base64 text has more than one spelling.

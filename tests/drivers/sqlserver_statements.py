@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from decimal import Decimal
+from itertools import count
 from typing import Any, NamedTuple
 
 import msgspec
@@ -28,14 +29,15 @@ from apilane.model.definition import (
 from apilane.model.filter import Group, Leaf, Logic, Node, Operator
 from apilane.model.migration import Migration, Renames
 from apilane.model.system import HELPER_TABLES, custom_entity, system_entities
-from apilane.services import housekeeping
+from apilane.runtime import identities
+from apilane.services import history_names, housekeeping, tables
 from apilane.sql import fitting, write
 from apilane.sql.filter import bind_filter
 from apilane.sql.script import read_script
 from apilane.sql.select import ReadShape, count_records, select_records
 from apilane.sql.statement import Statement, Value
 from apilane.sql.tables import table_of
-from apilane.storage.protocol import ScriptStep
+from apilane.storage.protocol import Result, ScriptStep
 from apilane.testing.conformance.tables import ENTITIES, MAKERS, PARTS, THINGS
 from apilane_sqlserver import connection, diagnosis, script, session
 from apilane_sqlserver.dialect import SQLServerDialect
@@ -67,6 +69,7 @@ def files() -> dict[str, list[Case]]:
         "fitting": list(_fitting()),
         "control": list(_control()),
         "accounts": list(_accounts()),
+        "upkeep": list(_upkeep()),
         "migrations": list(_migrations()),
         "driver": list(_driver()),
     }
@@ -236,6 +239,28 @@ def _accounts() -> Iterator[Case]:
     )
 
 
+def _upkeep() -> Iterator[Case]:
+    """Tokens with their users, the tables' version and first rows, the history under new names."""
+    tokens = table_of(next(entity for entity in system_entities() if entity.name == "AuthTokens"), DIALECT)
+    for title, statement in identities._statements(DIALECT, None)._asdict().items():
+        case = _sampled(f"identity {title.replace('_', ' ')}", statement, tokens)
+        yield case._replace(values=(7,)) if title == "by_id" else case
+    steps = [*tables._first_rows(DIALECT, 1), tables._version_row(DIALECT, 2)]
+    yield from (Case(f"version {at}", each.statement.text, tuple(each.parameters)) for at, each in enumerate(steps, 1))
+    name = msgspec.structs.replace(MAKERS.properties[1], name="Title")
+    after = Entity(name="Producers", properties=(MAKERS.properties[0], name))
+    renames = Renames(entities={"Producers": "Makers"}, properties={("Producers", "Title"): "Name"})
+    unit = history_names.rename_history(Migration((MAKERS,), (after,), renames), DIALECT)
+    pages = [Result(rows=[(7, "Makers", '{"Name":"x"}')])]
+    step = next(unit)
+    for at in count(1):
+        yield Case(f"history {at}", step.statement.text, tuple(step.parameters))
+        try:
+            step = unit.send(pages.pop() if pages else Result())
+        except StopIteration:
+            return
+
+
 # Changes of tables.
 
 
@@ -360,6 +385,7 @@ def _driver() -> Iterator[Case]:
     yield Case("columns of an index", connection.COLUMNS_OF_INDEX, ("[dbo].[Things]", "UNIQUE_Things_Code"))
     yield Case("columns of a reference", connection.COLUMNS_OF_REFERENCE, ("FOREIGN_KEY_Things_Maker_Makers",))
     yield Case("lock", session.TAKE_LOCK, ("changes",))
+    yield Case("unlock", session.FREE_LOCK, ("changes",))
     yield Case("diagnosis", diagnosis.LOOK)
     yield Case("who am I", script.WHO)
     scripts = {

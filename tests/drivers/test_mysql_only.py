@@ -15,7 +15,13 @@ from apilane.model.definition import Entity, Property, Unique
 from apilane.model.migration import Migration
 from apilane.sql.script import read_script
 from apilane.sql.statement import Statement
-from apilane.storage.errors import ConnectionRefused, StatementTimeout, StorageError, Unavailable
+from apilane.storage.errors import (
+    ConnectionRefused,
+    StatementTimeout,
+    StorageError,
+    Unavailable,
+    UniqueViolation,
+)
 from apilane.storage.protocol import Result, ScriptStep, Step
 from apilane.testing.conformance.tables import ENTITIES, key
 from apilane.testing.plugin import ServerUrl
@@ -82,6 +88,26 @@ def test_user_without_rights_to_change_tables(address: str, limited: Callable[[s
 
     asyncio.run(scenario())
     assert administer(address, f"SHOW TABLES FROM {address.rpartition('/')[2]}") == []
+
+
+def test_two_changes_at_once(address: str) -> None:
+    """Two processes that make the same tables come one after the other: one makes them, one finds them there."""
+
+    async def scenario() -> None:
+        drivers = [MySQLDriver(), MySQLDriver()]
+        texts = drivers[0].dialect.migrate(Migration((), ENTITIES))
+        changes = [driver.session(address).alter(_unit(*texts)) for driver in drivers]
+        (failure,) = (end for end in await asyncio.gather(*changes, return_exceptions=True) if end is not None)
+        assert isinstance(failure, StorageError)
+        assert "already exists" in str(failure)
+        assert not isinstance(failure, UniqueViolation)
+        for driver in drivers:
+            await driver.close()
+
+    asyncio.run(scenario())
+    database = address.rpartition("/")[2]
+    assert administer(address, f"SELECT COUNT(*) FROM {database}.H_Schema_Progress") == [(0,)]
+    assert len(administer(address, f"SHOW TABLES FROM {database}")) == len(ENTITIES) + 1
 
 
 def test_connection_limit_of_the_server(limited: Callable[..., str]) -> None:

@@ -30,8 +30,8 @@ FILES = statements.files()
 CASES = [(name, case) for name, cases in FILES.items() for case in cases if case.text]
 
 UNKNOWN_TO_SQLGLOT = [
-    (r"EXECUTE AS USER = N'apilane_script' WITH COOKIE INTO @cookie; ", ""),
-    (r"REVERT WITH COOKIE = @cookie$", ""),
+    (r"EXECUTE AS USER = N'apilane_script'; ", ""),
+    (r"; REVERT$", ""),
     (r"OUTPUT INSERTED\.\[ID\] INTO @inserted DEFAULT VALUES", "DEFAULT VALUES"),
 ]
 """What its grammar lacks, and what stands for it there (EXECUTE AS, REVERT and OUTPUT in the T-SQL reference)."""

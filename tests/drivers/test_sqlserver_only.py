@@ -24,6 +24,7 @@ from apilane_sqlserver.address import read_address
 from apilane_sqlserver.binding import bind, type_of
 from apilane_sqlserver.diagnosis import diagnose
 from apilane_sqlserver.dialect import SQLServerDialect
+from apilane_sqlserver.errors import refused
 from apilane_sqlserver.odbc import choose_driver, connection_string, token_attributes
 
 BASE = "Server=db;Database=shop;User Id=ann;Password=s3cr3t"
@@ -39,29 +40,34 @@ DIALECT = SQLServerDialect()
     [
         (
             "Server=tcp:db.x.com,1444;Database=shop;User Id=ann;Password=p;Encrypt=True;TrustServerCertificate=True",
-            "Server={tcp:db.x.com,1444};Encrypt=yes;TrustServerCertificate=yes;Database=shop;UID=ann;PWD=p;",
+            "Server={tcp:db.x.com,1444};Encrypt=yes;TrustServerCertificate=yes;ConnectRetryCount=0;Database=shop;UID=ann;PWD=p;",
         ),
         (
             "Data Source=db;Initial Catalog=shop;UID=ann;PWD='a;b}c';MultipleActiveResultSets=True",
-            "Server={tcp:db,1433};Encrypt=yes;TrustServerCertificate=no;Database=shop;UID=ann;PWD={a;b}}c};",
+            "Server={tcp:db,1433};Encrypt=yes;TrustServerCertificate=no;ConnectRetryCount=0;Database=shop;UID=ann;PWD={a;b}}c};",
         ),
         (
             "sqlserver://ann:p%40ss@db:1500/shop?Encrypt=no",
-            "Server={tcp:db,1500};Encrypt=no;TrustServerCertificate=no;Database=shop;UID=ann;PWD={p@ss};",
+            "Server={tcp:db,1500};Encrypt=no;TrustServerCertificate=no;ConnectRetryCount=0;Database=shop;UID=ann;PWD={p@ss};",
         ),
         (
             "mssql://ann:p@db/shop?Encrypt=strict&HostNameInCertificate=db.example.com",
-            ("Server={tcp:db,1433};Encrypt=strict;TrustServerCertificate=no;HostnameInCertificate=db.example.com;"
+            ("Server={tcp:db,1433};Encrypt=strict;TrustServerCertificate=no;ConnectRetryCount=0;HostnameInCertificate=db.example.com;"
             "Database=shop;UID=ann;PWD=p;"),
         ),
         (
             r"Server=.\SQLEXPRESS;Database=shop;Integrated Security=SSPI",
-            (r"Server=tcp:localhost\SQLEXPRESS;Encrypt=yes;TrustServerCertificate=no;Trusted_Connection=yes;"
+            (r"Server=tcp:localhost\SQLEXPRESS;Encrypt=yes;TrustServerCertificate=no;ConnectRetryCount=0;Trusted_Connection=yes;"
             "Database=shop;"),
         ),
         (
+            "Server=db;Database=shop;User Id=ann;Password=p;MultiSubnetFailover=True",
+            ("Server={tcp:db,1433};Encrypt=yes;TrustServerCertificate=no;ConnectRetryCount=0;MultiSubnetFailover=Yes;"
+            "Database=shop;UID=ann;PWD=p;"),
+        ),
+        (
             "Server=db;Database=shop;Authentication=Active Directory Managed Identity",
-            ("Server={tcp:db,1433};Encrypt=yes;TrustServerCertificate=no;"
+            ("Server={tcp:db,1433};Encrypt=yes;TrustServerCertificate=no;ConnectRetryCount=0;"
             "Authentication=ActiveDirectoryManagedIdentity;Database=shop;"),
         ),
     ],
@@ -194,6 +200,26 @@ def test_registering_is_light() -> None:
     assert run.stdout.strip() == "[]"
 
 
+LOGIN = "[28000] [Microsoft][ODBC Driver 18 for SQL Server][SQL Server]Login failed for user 'sa'. (18456)"
+NO_DATABASE = '[28000] [Microsoft][ODBC Driver 18 for SQL Server][SQL Server]Cannot open database "x" requested. (4060)'
+SINGLE = "[28000] [Microsoft][ODBC Driver 18 for SQL Server][SQL Server]Database 'x' is already open. (924)"
+
+
+@pytest.mark.parametrize(
+    ("records", "told"),
+    [
+        ((LOGIN,), "user name or the password"),
+        ((LOGIN, NO_DATABASE, LOGIN, NO_DATABASE), "cannot open the database"),
+        ((LOGIN, NO_DATABASE, SINGLE), "single-user mode, and"),
+    ],
+)
+def test_the_reason_of_a_refused_login(records: tuple[str, ...], told: str) -> None:
+    """A database that cannot be opened is told so, though the server says beside it that the login failed."""
+    first, *others = records
+    error = Exception("28000", "; ".join([f"{first} (SQLDriverConnect)", *others]))
+    assert told in str(refused(error, "sa@db:1433/x"))
+
+
 # Binding.
 
 
@@ -203,6 +229,13 @@ def test_too_many_parameters_stand_in_the_text() -> None:
     bound = bind("SELECT " + ", ".join("?" * len(values)), values)
     assert bound.values == ()
     assert bound.text.startswith("SELECT N'o''x\\' + N'\ny', CAST(5 AS BIGINT), CAST(1 AS BIT), 1.50, NULL, N'o''x")
+
+
+def test_a_long_text_in_the_text_is_whole() -> None:
+    """Short texts that are joined would be cut at 4,000 characters, so the first one has no limit."""
+    values = [("x" * 3000 + "\\\n") * 2, *["y"] * 2000]
+    text = bind(", ".join("?" * len(values)), values).text
+    assert text.startswith("(CAST(N'' AS NVARCHAR(MAX)) + N'xxx")
 
 
 @pytest.mark.parametrize(

@@ -170,6 +170,7 @@ def test_set_null(shop: Client) -> None:
 
 
 @pytest.mark.better("B-D8")
+@pytest.mark.skipif(PROVIDER == "sqlserver", reason="a table cannot cascade to itself there (error 1785)")
 def test_changed_delete_rule(server: Server, new_application: Any, lab_manifest: dict[str, Any]) -> None:
     """A foreign key whose delete rule alone changes follows the new one."""
     lab: Client = new_application(lab_manifest)
@@ -182,6 +183,18 @@ def test_changed_delete_rule(server: Server, new_application: Any, lab_manifest:
     server.apply({**changed, "Application": {**changed["Application"], "Token": lab.token}})
     assert lab.delete("Data/Delete", entity="Strict", ids=parent).json() == [parent]
     assert error_of(lab.get("Data/GetByID", entity="Strict", id=child)).code == "NOT_FOUND"
+
+
+def test_records_that_refer_to_each_other_go_together(lab: Client) -> None:
+    """One call deletes records and those that refer to them, however many and in whatever order they were made."""
+    chain = lab.add("Strict", {"Label": "first of chain"})
+    for number in range(1, 100):
+        chain += lab.add("Strict", {"Label": f"link {number}", "Parent": chain[-1]})
+    few = lab.add("Strict", *({"Label": f"few {number}"} for number in range(5)))
+    for one, next_one in itertools.pairwise(few):
+        lab.change("Strict", {"ID": one, "Parent": next_one})
+    for ids in (chain, few):
+        assert lab.delete("Data/Delete", entity="Strict", ids=",".join(map(str, ids))).json() == ids
 
 
 @pytest.mark.better("B-W7")
@@ -198,19 +211,6 @@ def test_ids_of_64_bits(server: Server, lab: Client) -> None:
     assert lab.record("Strict", next_id)["Parent"] == id
     for each in (next_id, id):
         assert lab.delete("Data/Delete", entity="Strict", ids=each).json() == [each]
-
-
-@pytest.mark.better("B-W7")
-def test_records_that_refer_to_each_other_go_together(lab: Client) -> None:
-    """One call deletes records and those that refer to them, however many and in whatever order they were made."""
-    chain = lab.add("Strict", {"Label": "first of chain"})
-    for number in range(1, 100):
-        chain += lab.add("Strict", {"Label": f"link {number}", "Parent": chain[-1]})
-    few = lab.add("Strict", *({"Label": f"few {number}"} for number in range(5)))
-    for one, next_one in itertools.pairwise(few):
-        lab.change("Strict", {"ID": one, "Parent": next_one})
-    for ids in (chain, few):
-        assert lab.delete("Data/Delete", entity="Strict", ids=",".join(map(str, ids))).json() == ids
 
 
 def test_ids_are_never_reused(lab: Client) -> None:

@@ -13,9 +13,9 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Any, Final, NamedTuple, Self
 
 from apilane.testing.databases import NoServerError
@@ -54,13 +54,18 @@ class _Binary(NamedTuple):
 class LocalServer:
     """A server of ``kind`` in ``folder``, running inside ``with``, and stopped and started again by its methods.
 
+    ``options``: more words of its command line. ``files``: by name, put into ``folder`` for it alone to read.
     Raises NoServerError when no binary is found or it does not start. ``log`` is what it has printed.
     """
 
-    def __init__(self, kind: str, folder: Path) -> None:
+    def __init__(
+        self, kind: str, folder: Path, *, options: Sequence[str] = (), files: Mapping[str, str] = MappingProxyType({})
+    ) -> None:
         self._binary = _found(kind)
         self._user = _unprivileged(self._binary.users)
         self._folder = folder
+        self._options = options
+        self._files = {folder / name: content for name, content in files.items()}
         self.log = folder / "log"
         self.port = free_port()
         self._place = _Place(folder / "data", folder / "socket", folder / "secrets", self.port)
@@ -70,8 +75,11 @@ class LocalServer:
     def __enter__(self) -> Self:
         self._place.secrets.write_text(self._binary.secrets)
         self._place.data.mkdir(mode=0o700)
+        for path, content in self._files.items():
+            path.write_text(content)
+            path.chmod(0o600)
         if self._user is not None:
-            for path in (self._folder, self._place.data, self._place.secrets):
+            for path in (self._folder, self._place.data, self._place.secrets, *self._files):
                 os.chown(path, self._user.pw_uid, self._user.pw_gid)
         with self.log.open("ab") as log:
             if self._start_process(self._binary.initialise(self._place), log).wait(START_TIMEOUT_S) != 0:
@@ -90,7 +98,7 @@ class LocalServer:
         """Start, and wait until connections are accepted."""
         printed = self.log.stat().st_size
         with self.log.open("ab") as log:
-            self._process = self._start_process(self._binary.serve(self._place), log)
+            self._process = self._start_process([*self._binary.serve(self._place), *self._options], log)
         deadline = time.monotonic() + START_TIMEOUT_S
         while self._binary.ready.encode() not in self.log.read_bytes()[printed:]:
             if self._process.poll() is not None or time.monotonic() > deadline:

@@ -23,19 +23,23 @@ SELECT OBJECT_NAME(k.parent_object_id), c.name FROM sys.foreign_keys AS f JOIN s
 -- @P1 NVARCHAR(4000) = 'changes'
 DECLARE @result INT; EXECUTE @result = sys.sp_getapplock @Resource = ?, @LockMode = N'Exclusive', @LockOwner = N'Session', @LockTimeout = 0; SELECT @result;
 
+-- unlock
+-- @P1 NVARCHAR(4000) = 'changes'
+EXECUTE sys.sp_releaseapplock @Resource = ?, @LockOwner = N'Session';
+
 -- diagnosis
-SELECT CAST(SERVERPROPERTY(N'ProductVersion') AS NVARCHAR(128)), CAST(SERVERPROPERTY(N'Edition') AS NVARCHAR(128)), CAST(SERVERPROPERTY(N'EngineEdition') AS INT), d.name, d.is_read_committed_snapshot_on, d.is_read_only, d.user_access_desc, SCHEMA_NAME(), HAS_PERMS_BY_NAME(DB_NAME(), N'DATABASE', N'CREATE TABLE'), HAS_PERMS_BY_NAME(DB_NAME(), N'DATABASE', N'ALTER ANY USER') FROM sys.databases AS d WHERE d.database_id = DB_ID();
+SELECT CAST(SERVERPROPERTY(N'ProductVersion') AS NVARCHAR(128)), CAST(SERVERPROPERTY(N'Edition') AS NVARCHAR(128)), CAST(SERVERPROPERTY(N'EngineEdition') AS INT), d.name, d.is_read_committed_snapshot_on, d.is_read_only, d.user_access_desc, SCHEMA_NAME(), HAS_PERMS_BY_NAME(QUOTENAME(DB_NAME()), N'DATABASE', N'CREATE TABLE'), HAS_PERMS_BY_NAME(QUOTENAME(DB_NAME()), N'DATABASE', N'CONTROL') FROM sys.databases AS d WHERE d.name = DB_NAME();
 
 -- who am I
 SELECT USER_NAME();
 
 -- script
 -- @P1 NVARCHAR(4000) = 'SELECT 1 AS [One]'
-DECLARE @cookie VARBINARY(8000); EXECUTE AS USER = N'apilane_script' WITH COOKIE INTO @cookie; EXECUTE sys.sp_executesql ?; REVERT WITH COOKIE = @cookie;
+EXECUTE AS USER = N'apilane_script'; EXECUTE sys.sp_executesql ?; REVERT;
 
 -- script with marks
 -- @P1 NVARCHAR(4000) = "SELECT * FROM [Things] WHERE [ID] =  @v_ID  AND [Name] =  @v_Name  AND  @v_Nothing  IS NULL; SELECT '5'"
 -- @P2 NVARCHAR(4000) = '@v_ID BIGINT, @v_Name NVARCHAR(4000), @v_Nothing NVARCHAR(4000)'
 -- @P3 BIGINT = 5
 -- @P4 NVARCHAR(4000) = "o'x"
-DECLARE @cookie VARBINARY(8000); EXECUTE AS USER = N'apilane_script' WITH COOKIE INTO @cookie; EXECUTE sys.sp_executesql ?, ?, @v_ID = ?, @v_Name = ?, @v_Nothing = NULL; REVERT WITH COOKIE = @cookie;
+EXECUTE AS USER = N'apilane_script'; EXECUTE sys.sp_executesql ?, ?, @v_ID = ?, @v_Name = ?, @v_Nothing = NULL; REVERT;

@@ -119,48 +119,60 @@ ALTER TABLE [H_Auth_Email_Confirmation_Tokens] WITH CHECK ADD CONSTRAINT [FOREIG
 ALTER TABLE [H_Auth_Password_Reset_Tokens] WITH CHECK ADD CONSTRAINT [FOREIGN_KEY_H_Auth_Password_Reset_Tokens_Owner_Users] FOREIGN KEY ([Owner]) REFERENCES [Users] ([ID]) ON DELETE CASCADE;
 
 -- the first tables 24
-IF DATABASE_PRINCIPAL_ID(N'apilane_script') IS NULL AND HAS_PERMS_BY_NAME(DB_NAME(), N'DATABASE', N'ALTER ANY USER') = 1 AND HAS_PERMS_BY_NAME(DB_NAME(), N'DATABASE', N'CREATE SCHEMA') = 1 CREATE USER [apilane_script] WITHOUT LOGIN WITH DEFAULT_SCHEMA = [apilane_script];
+IF DATABASE_PRINCIPAL_ID(N'apilane_script') IS NULL AND HAS_PERMS_BY_NAME(QUOTENAME(DB_NAME()), N'DATABASE', N'CONTROL') = 1 CREATE USER [apilane_script] WITHOUT LOGIN WITH DEFAULT_SCHEMA = [apilane_script];
 
 -- the first tables 25
 IF DATABASE_PRINCIPAL_ID(N'apilane_script') IS NOT NULL AND SCHEMA_ID(N'apilane_script') IS NULL EXECUTE (N'CREATE SCHEMA [apilane_script] AUTHORIZATION [dbo]');
 
 -- the first tables 26
-IF DATABASE_PRINCIPAL_ID(N'apilane_script') IS NOT NULL EXECUTE (N'CREATE OR ALTER VIEW [apilane_script].[Users] AS SELECT [ID], [Email], [Username], [Created], [LastLogin], [EmailConfirmed], CAST(NULL AS NVARCHAR(400)) AS [Password], [Roles], [H_Email_Fold], [H_Username_Fold] FROM [dbo].[Users]');
+DROP VIEW IF EXISTS [apilane_script].[Users];
 
 -- the first tables 27
-IF DATABASE_PRINCIPAL_ID(N'apilane_script') IS NOT NULL GRANT SELECT, DELETE ON [apilane_script].[Users] TO [apilane_script];
+IF DATABASE_PRINCIPAL_ID(N'apilane_script') IS NOT NULL EXECUTE (N'CREATE VIEW [apilane_script].[Users] AS SELECT [ID], [Email], [Username], [Created], [LastLogin], [EmailConfirmed], CAST(NULL AS NVARCHAR(400)) AS [Password], [Roles], [H_Email_Fold], [H_Username_Fold] FROM [dbo].[Users]');
 
 -- the first tables 28
-IF DATABASE_PRINCIPAL_ID(N'apilane_script') IS NOT NULL GRANT UPDATE ([Created], [LastLogin], [EmailConfirmed], [Roles]) ON [apilane_script].[Users] TO [apilane_script];
+IF DATABASE_PRINCIPAL_ID(N'apilane_script') IS NOT NULL GRANT SELECT, DELETE ON [apilane_script].[Users] TO [apilane_script];
 
 -- the first tables 29
-IF DATABASE_PRINCIPAL_ID(N'apilane_script') IS NOT NULL EXECUTE (N'CREATE OR ALTER VIEW [apilane_script].[AuthTokens] AS SELECT [ID], CAST(NULL AS NVARCHAR(400)) AS [Token], [Owner], [Created], CAST(NULL AS NVARCHAR(400)) AS [H_Token_Hash] FROM [dbo].[AuthTokens]');
+IF DATABASE_PRINCIPAL_ID(N'apilane_script') IS NOT NULL GRANT UPDATE ([Created], [LastLogin], [EmailConfirmed], [Roles]) ON [apilane_script].[Users] TO [apilane_script];
 
 -- the first tables 30
-IF DATABASE_PRINCIPAL_ID(N'apilane_script') IS NOT NULL GRANT SELECT, DELETE ON [apilane_script].[AuthTokens] TO [apilane_script];
+DROP VIEW IF EXISTS [apilane_script].[AuthTokens];
 
 -- the first tables 31
-IF DATABASE_PRINCIPAL_ID(N'apilane_script') IS NOT NULL GRANT SELECT, INSERT, DELETE, UPDATE ON [dbo].[Files] TO [apilane_script];
+IF DATABASE_PRINCIPAL_ID(N'apilane_script') IS NOT NULL EXECUTE (N'CREATE VIEW [apilane_script].[AuthTokens] AS SELECT [ID], CAST(NULL AS NVARCHAR(400)) AS [Token], [Owner], [Created], CAST(NULL AS NVARCHAR(400)) AS [H_Token_Hash] FROM [dbo].[AuthTokens]');
 
 -- the first tables 32
-IF DATABASE_PRINCIPAL_ID(N'apilane_script') IS NOT NULL GRANT SELECT ON [dbo].[H_Entity_Change_Tracking] TO [apilane_script];
+IF DATABASE_PRINCIPAL_ID(N'apilane_script') IS NOT NULL GRANT SELECT, DELETE ON [apilane_script].[AuthTokens] TO [apilane_script];
 
 -- the first tables 33
-IF DATABASE_PRINCIPAL_ID(N'apilane_script') IS NOT NULL EXECUTE (N'CREATE OR ALTER VIEW [apilane_script].[H_Auth_Email_Confirmation_Tokens] AS SELECT [ID], [Owner], CAST(NULL AS NVARCHAR(400)) AS [Token], [Created] FROM [dbo].[H_Auth_Email_Confirmation_Tokens]');
+IF DATABASE_PRINCIPAL_ID(N'apilane_script') IS NOT NULL GRANT SELECT, INSERT, DELETE, UPDATE ON [dbo].[Files] TO [apilane_script];
 
 -- the first tables 34
-IF DATABASE_PRINCIPAL_ID(N'apilane_script') IS NOT NULL GRANT SELECT, DELETE ON [apilane_script].[H_Auth_Email_Confirmation_Tokens] TO [apilane_script];
+IF DATABASE_PRINCIPAL_ID(N'apilane_script') IS NOT NULL GRANT SELECT ON [dbo].[H_Entity_Change_Tracking] TO [apilane_script];
 
 -- the first tables 35
-IF DATABASE_PRINCIPAL_ID(N'apilane_script') IS NOT NULL EXECUTE (N'CREATE OR ALTER VIEW [apilane_script].[H_Auth_Password_Reset_Tokens] AS SELECT [ID], [Owner], CAST(NULL AS NVARCHAR(400)) AS [Token], [Created] FROM [dbo].[H_Auth_Password_Reset_Tokens]');
+DROP VIEW IF EXISTS [apilane_script].[H_Auth_Email_Confirmation_Tokens];
 
 -- the first tables 36
-IF DATABASE_PRINCIPAL_ID(N'apilane_script') IS NOT NULL GRANT SELECT, DELETE ON [apilane_script].[H_Auth_Password_Reset_Tokens] TO [apilane_script];
+IF DATABASE_PRINCIPAL_ID(N'apilane_script') IS NOT NULL EXECUTE (N'CREATE VIEW [apilane_script].[H_Auth_Email_Confirmation_Tokens] AS SELECT [ID], [Owner], CAST(NULL AS NVARCHAR(400)) AS [Token], [Created] FROM [dbo].[H_Auth_Email_Confirmation_Tokens]');
 
 -- the first tables 37
-IF DATABASE_PRINCIPAL_ID(N'apilane_script') IS NOT NULL GRANT SELECT ON [dbo].[H_Email_Templates] TO [apilane_script];
+IF DATABASE_PRINCIPAL_ID(N'apilane_script') IS NOT NULL GRANT SELECT, DELETE ON [apilane_script].[H_Auth_Email_Confirmation_Tokens] TO [apilane_script];
 
 -- the first tables 38
+DROP VIEW IF EXISTS [apilane_script].[H_Auth_Password_Reset_Tokens];
+
+-- the first tables 39
+IF DATABASE_PRINCIPAL_ID(N'apilane_script') IS NOT NULL EXECUTE (N'CREATE VIEW [apilane_script].[H_Auth_Password_Reset_Tokens] AS SELECT [ID], [Owner], CAST(NULL AS NVARCHAR(400)) AS [Token], [Created] FROM [dbo].[H_Auth_Password_Reset_Tokens]');
+
+-- the first tables 40
+IF DATABASE_PRINCIPAL_ID(N'apilane_script') IS NOT NULL GRANT SELECT, DELETE ON [apilane_script].[H_Auth_Password_Reset_Tokens] TO [apilane_script];
+
+-- the first tables 41
+IF DATABASE_PRINCIPAL_ID(N'apilane_script') IS NOT NULL GRANT SELECT ON [dbo].[H_Email_Templates] TO [apilane_script];
+
+-- the first tables 42
 IF DATABASE_PRINCIPAL_ID(N'apilane_script') IS NOT NULL GRANT SELECT ON [dbo].[H_Schema] TO [apilane_script];
 
 -- new tables 1
@@ -230,7 +242,7 @@ ALTER TABLE [Things] WITH CHECK ADD CONSTRAINT [FOREIGN_KEY_Things_Whole_Things]
 ALTER TABLE [Parts] WITH CHECK ADD CONSTRAINT [FOREIGN_KEY_Parts_Thing_Things] FOREIGN KEY ([Thing]) REFERENCES [Things] ([ID]) ON DELETE CASCADE;
 
 -- new tables 16
-IF DATABASE_PRINCIPAL_ID(N'apilane_script') IS NULL AND HAS_PERMS_BY_NAME(DB_NAME(), N'DATABASE', N'ALTER ANY USER') = 1 AND HAS_PERMS_BY_NAME(DB_NAME(), N'DATABASE', N'CREATE SCHEMA') = 1 CREATE USER [apilane_script] WITHOUT LOGIN WITH DEFAULT_SCHEMA = [apilane_script];
+IF DATABASE_PRINCIPAL_ID(N'apilane_script') IS NULL AND HAS_PERMS_BY_NAME(QUOTENAME(DB_NAME()), N'DATABASE', N'CONTROL') = 1 CREATE USER [apilane_script] WITHOUT LOGIN WITH DEFAULT_SCHEMA = [apilane_script];
 
 -- new tables 17
 IF DATABASE_PRINCIPAL_ID(N'apilane_script') IS NOT NULL AND SCHEMA_ID(N'apilane_script') IS NULL EXECUTE (N'CREATE SCHEMA [apilane_script] AUTHORIZATION [dbo]');
@@ -295,18 +307,21 @@ ALTER TABLE [Makers] DROP COLUMN [Secret];
 ALTER TABLE [Users] ADD [Nick] NVARCHAR(40) COLLATE Latin1_General_100_CI_AS_SC NULL;
 
 -- a property of Users 2
-IF DATABASE_PRINCIPAL_ID(N'apilane_script') IS NULL AND HAS_PERMS_BY_NAME(DB_NAME(), N'DATABASE', N'ALTER ANY USER') = 1 AND HAS_PERMS_BY_NAME(DB_NAME(), N'DATABASE', N'CREATE SCHEMA') = 1 CREATE USER [apilane_script] WITHOUT LOGIN WITH DEFAULT_SCHEMA = [apilane_script];
+IF DATABASE_PRINCIPAL_ID(N'apilane_script') IS NULL AND HAS_PERMS_BY_NAME(QUOTENAME(DB_NAME()), N'DATABASE', N'CONTROL') = 1 CREATE USER [apilane_script] WITHOUT LOGIN WITH DEFAULT_SCHEMA = [apilane_script];
 
 -- a property of Users 3
 IF DATABASE_PRINCIPAL_ID(N'apilane_script') IS NOT NULL AND SCHEMA_ID(N'apilane_script') IS NULL EXECUTE (N'CREATE SCHEMA [apilane_script] AUTHORIZATION [dbo]');
 
 -- a property of Users 4
-IF DATABASE_PRINCIPAL_ID(N'apilane_script') IS NOT NULL EXECUTE (N'CREATE OR ALTER VIEW [apilane_script].[Users] AS SELECT [ID], [Email], [Username], [Created], [LastLogin], [EmailConfirmed], CAST(NULL AS NVARCHAR(400)) AS [Password], [Roles], [Nick], [H_Email_Fold], [H_Username_Fold] FROM [dbo].[Users]');
+DROP VIEW IF EXISTS [apilane_script].[Users];
 
 -- a property of Users 5
-IF DATABASE_PRINCIPAL_ID(N'apilane_script') IS NOT NULL GRANT SELECT, DELETE ON [apilane_script].[Users] TO [apilane_script];
+IF DATABASE_PRINCIPAL_ID(N'apilane_script') IS NOT NULL EXECUTE (N'CREATE VIEW [apilane_script].[Users] AS SELECT [ID], [Email], [Username], [Created], [LastLogin], [EmailConfirmed], CAST(NULL AS NVARCHAR(400)) AS [Password], [Roles], [Nick], [H_Email_Fold], [H_Username_Fold] FROM [dbo].[Users]');
 
 -- a property of Users 6
+IF DATABASE_PRINCIPAL_ID(N'apilane_script') IS NOT NULL GRANT SELECT, DELETE ON [apilane_script].[Users] TO [apilane_script];
+
+-- a property of Users 7
 IF DATABASE_PRINCIPAL_ID(N'apilane_script') IS NOT NULL GRANT UPDATE ([Created], [LastLogin], [EmailConfirmed], [Roles], [Nick]) ON [apilane_script].[Users] TO [apilane_script];
 
 -- a table goes 1
@@ -521,7 +536,7 @@ CREATE TABLE [EEEEEEEEEEEEEEEEEEEEEEEEEEEEEEEEEEEEEEEEEEEEEEEEEEEEEEEEEEEEEEEEEE
 CREATE UNIQUE INDEX [UNIQUE_EEEEEEEEEEEEEEEEEEEEEEEEEEEEEEEEEEEEEEEEEEEEEEEEEEEEEEEEEEEEEEEEEEEEEEEEEEEEEEEEEEEEEEEEEE_PPPPPPPPPPPPPPPPPPPPP_e6b77833] ON [EEEEEEEEEEEEEEEEEEEEEEEEEEEEEEEEEEEEEEEEEEEEEEEEEEEEEEEEEEEEEEEEEEEEEEEEEEEEEEEEEEEEEEEEEE] ([PPPPPPPPPPPPPPPPPPPPPPPPPPPPPPPPPPPPPPPPPPPPPPPPPPPPPPPPPPPP]) WHERE [PPPPPPPPPPPPPPPPPPPPPPPPPPPPPPPPPPPPPPPPPPPPPPPPPPPPPPPPPPPP] IS NOT NULL;
 
 -- names that are too long 3
-IF DATABASE_PRINCIPAL_ID(N'apilane_script') IS NULL AND HAS_PERMS_BY_NAME(DB_NAME(), N'DATABASE', N'ALTER ANY USER') = 1 AND HAS_PERMS_BY_NAME(DB_NAME(), N'DATABASE', N'CREATE SCHEMA') = 1 CREATE USER [apilane_script] WITHOUT LOGIN WITH DEFAULT_SCHEMA = [apilane_script];
+IF DATABASE_PRINCIPAL_ID(N'apilane_script') IS NULL AND HAS_PERMS_BY_NAME(QUOTENAME(DB_NAME()), N'DATABASE', N'CONTROL') = 1 CREATE USER [apilane_script] WITHOUT LOGIN WITH DEFAULT_SCHEMA = [apilane_script];
 
 -- names that are too long 4
 IF DATABASE_PRINCIPAL_ID(N'apilane_script') IS NOT NULL AND SCHEMA_ID(N'apilane_script') IS NULL EXECUTE (N'CREATE SCHEMA [apilane_script] AUTHORIZATION [dbo]');
@@ -544,7 +559,7 @@ CREATE INDEX [INDEX_Orders_Owner] ON [Orders] ([Owner]);
 ALTER TABLE [Orders] WITH CHECK ADD CONSTRAINT [FOREIGN_KEY_Orders_Owner_Users] FOREIGN KEY ([Owner]) REFERENCES [Users] ([ID]) ON DELETE NO ACTION;
 
 -- an entity as the product makes it 4
-IF DATABASE_PRINCIPAL_ID(N'apilane_script') IS NULL AND HAS_PERMS_BY_NAME(DB_NAME(), N'DATABASE', N'ALTER ANY USER') = 1 AND HAS_PERMS_BY_NAME(DB_NAME(), N'DATABASE', N'CREATE SCHEMA') = 1 CREATE USER [apilane_script] WITHOUT LOGIN WITH DEFAULT_SCHEMA = [apilane_script];
+IF DATABASE_PRINCIPAL_ID(N'apilane_script') IS NULL AND HAS_PERMS_BY_NAME(QUOTENAME(DB_NAME()), N'DATABASE', N'CONTROL') = 1 CREATE USER [apilane_script] WITHOUT LOGIN WITH DEFAULT_SCHEMA = [apilane_script];
 
 -- an entity as the product makes it 5
 IF DATABASE_PRINCIPAL_ID(N'apilane_script') IS NOT NULL AND SCHEMA_ID(N'apilane_script') IS NULL EXECUTE (N'CREATE SCHEMA [apilane_script] AUTHORIZATION [dbo]');
