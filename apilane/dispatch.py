@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Sequence
+from types import FunctionType
 from typing import Any, NamedTuple
 
 import pluggy
@@ -148,8 +149,8 @@ def _has(item: object, name: str) -> bool:
 
 
 def _members(kind: type) -> list[str]:
-    methods = [name for name, value in vars(kind).items() if inspect.isfunction(value) and not name.startswith("_")]
-    return [*inspect.get_annotations(kind), *methods]
+    members = [name for name, value in vars(kind).items() if isinstance(value, (FunctionType, property))]
+    return [*inspect.get_annotations(kind), *(name for name in members if not name.startswith("_"))]
 
 
 def _kind_of(item: object) -> str:

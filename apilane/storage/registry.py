@@ -34,7 +34,7 @@ class Drivers(Mapping[str, Driver]):
             installed = ", ".join(self) or "none"
             raise UnknownDriverError(
                 f"No driver for the storage provider {name!r} is installed (installed: {installed}). "
-                f"Install the package that brings it, for example 'pip install apilane[{name.lower()}]', and restart."
+                "Install the package that brings it and restart; 'apilane drivers' lists what is there."
             ) from None
 
     def __iter__(self) -> Iterator[str]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 from apilane.model.system import HELPER_TABLES
 from apilane.sql.statement import Statement
 from apilane.storage.protocol import Finding
+from apilane_mysql.progress import PROGRESS_TABLE
 
 if TYPE_CHECKING:
     from apilane_mysql.connection import MySQLConnection
@@ -44,7 +45,11 @@ async def diagnose(connection: MySQLConnection, limit: int) -> list[Finding]:
         text = f"innodb_flush_log_at_trx_commit is {flush}: a crash may lose what was stored in the last second"
         findings.append(Finding(text, "Set it to 1."))
     findings += _rights([str(row[0]) for row in await ask("SHOW GRANTS")], connection.address.database)
-    findings += _foreign_tables([str(row[0]) for row in await ask("SHOW TABLES")])
+    tables = [str(row[0]) for row in await ask("SHOW TABLES")]
+    findings += _foreign_tables(tables)
+    if PROGRESS_TABLE in tables and (await ask(f"SELECT COUNT(*) FROM `{PROGRESS_TABLE}`"))[0][0]:  # noqa: S608
+        text = "A change of the tables stopped half-way"
+        findings.append(Finding(text, "Apply the definition again that was being applied.", serious=True))
     return findings
 
 

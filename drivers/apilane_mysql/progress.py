@@ -22,23 +22,23 @@ from apilane.storage.protocol import Result, ScriptStep, Step, Unit
 if TYPE_CHECKING:
     from apilane_mysql.connection import MySQLConnection
 
-__all__ = ["SchemaChange"]
+__all__ = ["PROGRESS_TABLE", "SchemaChange"]
 
 T = TypeVar("T")
 
-_TABLE: Final = "H_Schema_Progress"
+PROGRESS_TABLE: Final = "H_Schema_Progress"
 _CREATE: Final = (
-    f"CREATE TABLE IF NOT EXISTS `{_TABLE}` (`ID` BIGINT NOT NULL PRIMARY KEY, "
+    f"CREATE TABLE IF NOT EXISTS `{PROGRESS_TABLE}` (`ID` BIGINT NOT NULL PRIMARY KEY, "
     "`Statement` LONGTEXT CHARACTER SET utf8mb4 NOT NULL, `Done` BOOL NOT NULL) ENGINE=InnoDB"
 )
-_READ: Final = Statement(f"SELECT `ID`, `Statement`, `Done` FROM `{_TABLE}` ORDER BY `ID`")  # noqa: S608
+_READ: Final = Statement(f"SELECT `ID`, `Statement`, `Done` FROM `{PROGRESS_TABLE}` ORDER BY `ID`")  # noqa: S608
 _BEGUN: Final = Statement(
-    f"INSERT INTO `{_TABLE}` (`ID`, `Statement`, `Done`) VALUES (%s, %s, 0)",  # noqa: S608
+    f"INSERT INTO `{PROGRESS_TABLE}` (`ID`, `Statement`, `Done`) VALUES (%s, %s, 0)",  # noqa: S608
     writes=True,
 )
-_DONE: Final = Statement(f"UPDATE `{_TABLE}` SET `Done` = 1 WHERE `ID` = %s", writes=True)  # noqa: S608
-_REMOVE: Final = Statement(f"DELETE FROM `{_TABLE}` WHERE `ID` = %s", writes=True)  # noqa: S608
-_CLEAR: Final = Statement(f"DELETE FROM `{_TABLE}`", writes=True)  # noqa: S608
+_DONE: Final = Statement(f"UPDATE `{PROGRESS_TABLE}` SET `Done` = 1 WHERE `ID` = %s", writes=True)  # noqa: S608
+_REMOVE: Final = Statement(f"DELETE FROM `{PROGRESS_TABLE}` WHERE `ID` = %s", writes=True)  # noqa: S608
+_CLEAR: Final = Statement(f"DELETE FROM `{PROGRESS_TABLE}`", writes=True)  # noqa: S608
 
 _SCHEMA: Final = re.compile(r"\s*(CREATE|ALTER|DROP|RENAME)\b", re.IGNORECASE)
 _ALREADY: Final = frozenset({1050, 1051, 1054, 1060, 1061, 1072, 1091, 1146, 1176, 1826, 3822})

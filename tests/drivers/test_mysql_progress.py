@@ -9,6 +9,9 @@ import pytest
 
 from apilane.model.definition import Entity, ForeignKey, Index, Property, PropertyType, Unique
 from apilane.model.migration import Migration, Renames
+from apilane.security.encryption import Cipher
+from apilane.services.fitting import Survey
+from apilane.services.tables import ApplicationTables
 from apilane.sql.statement import Statement
 from apilane.storage.errors import ConnectionLost, StorageError
 from apilane.storage.protocol import Result, Step
@@ -83,6 +86,10 @@ class Tables:
                 f"{references} ORDER BY 1",
             ),
         ]
+
+    def serious(self) -> str:
+        """What doctor finds that will not work."""
+        return " ".join(each.text for each in self._runner.run(self.session.diagnose()) if each.serious)
 
     def close(self) -> None:
         self._runner.run(self.driver.close())
@@ -182,7 +189,9 @@ def test_losses_must_be_completed(make_tables: Callable[[], Tables], monkeypatch
             tables.change(Migration(BEFORE, AFTER, RENAMES))
     with pytest.raises(StorageError, match="Apply that definition again to complete it"):
         tables.change(Migration(BEFORE, ADDED))
+    assert "stopped half-way" in tables.serious()
     tables.change(Migration(BEFORE, AFTER, RENAMES))
+    assert tables.serious() == ""
 
 
 def test_refused_statement_leaves_nothing_to_undo(make_tables: Callable[[], Tables]) -> None:
@@ -196,3 +205,19 @@ def test_refused_statement_leaves_nothing_to_undo(make_tables: Callable[[], Tabl
         tables.change(Migration(BEFORE, (unique, *others)))
     tables.change(Migration(BEFORE, ADDED))
     assert tables.state()
+
+
+def test_a_change_that_stopped_can_be_looked_at(make_tables: Callable[[], Tables]) -> None:
+    """What ``apply`` shows beforehand does not stand in the way of completing a change that dropped something."""
+    tables = make_tables()
+    before = (Entity(name="Makers", properties=(key(), Property(name="Missing"))),)
+    after = (Entity(name="Makers", properties=(key(),)),)
+
+    async def survey() -> Survey:
+        application = ApplicationTables(MySQLDriver(), tables.address)
+        try:
+            return await application.survey(Migration(before, after), Cipher(bytes(32)))
+        finally:
+            await application.close()
+
+    assert asyncio.run(survey()) == Survey({}, ())

@@ -47,6 +47,9 @@ class Mounted:
         return []
 
 
+DRIVERS = ["mysql", "postgresql", "sqlite", "sqlserver"]
+
+
 def test_installed_plugins_and_drivers_are_loaded_by_default() -> None:
     """With no settings every entry point is loaded, sorted by name."""
     names = [plugin.name for plugin in load_plugins(Settings()).describe()]
@@ -57,14 +60,14 @@ def test_installed_plugins_and_drivers_are_loaded_by_default() -> None:
 def test_empty_plugins_setting_leaves_the_drivers(install: Install) -> None:
     """``plugins=()`` loads no plugin, and every driver."""
     install("extra", PLUGIN)
-    assert [plugin.name for plugin in load_plugins(Settings(plugins=())).describe()] == ["sqlite"]
+    assert [plugin.name for plugin in load_plugins(Settings(plugins=())).describe()] == DRIVERS
 
 
 def test_named_plugins_are_the_only_ones(install: Install) -> None:
     """An explicit set loads exactly these plugins beside the drivers."""
     install("one", PLUGIN)
     install("two", PLUGIN)
-    assert [plugin.name for plugin in load_plugins(Settings(plugins=("two",))).describe()] == ["sqlite", "two"]
+    assert [plugin.name for plugin in load_plugins(Settings(plugins=("two",))).describe()] == [*DRIVERS, "two"]
 
 
 def test_a_stranger_is_described(install: Install) -> None:

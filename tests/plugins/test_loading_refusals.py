@@ -91,7 +91,7 @@ REFUSED = {
     "one object": (DRIVER.format(before="", answer="object()"), r"returned object; expected a list of Driver objects"),
     "wrong items": (
         DRIVER.format(before="class Half:\n    name = 'Half'\n    version = ''", answer="[Half()]"),
-        r"returned a list with Half; expected Driver objects \(it lacks dialect, features, session, close\)",
+        r"returned a list with Half; expected Driver objects \(it lacks features, dialect, session, close\)",
     ),
     "class for an object": (
         AUTHENTICATOR.format(colour="async def", answer="A"),
