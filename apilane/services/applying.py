@@ -79,6 +79,7 @@ async def apply_plan(
             _refuse_lost_database(stored, drivers, settings)
             secrets = msgspec.structs.replace(stored.secrets if stored else Secrets.new(), **plan.secrets)
             if stored and stored.definition == plan.after and stored.secrets == secrets:
+                await _refuse_half_done(stored, drivers, settings)
                 return stored
             await _refuse_other_database(stored, plan.after, secrets, drivers, settings)
             change = _Change(plan, secrets, stored.version if stored else 0, actor)
@@ -157,6 +158,17 @@ def _refuse_lost_database(stored: StoredApplication | None, drivers: Mapping[str
             f"The database {path} of application {_title(stored.definition)} is missing. Restore it from a backup; "
             "nothing was changed."
         )
+
+
+async def _refuse_half_done(stored: StoredApplication, drivers: Mapping[str, Driver], settings: Settings) -> None:
+    """Where schema statements commit by themselves the tables may be between two definitions; that is not all well."""
+    driver = drivers[stored.definition.storage_provider]
+    if driver.features.transactional_ddl:
+        return
+    session = driver.session(application_address(settings, stored.definition, stored.secrets))
+    for finding in await session.diagnose():
+        if finding.serious:
+            raise ConfigurationError(f"Application {_title(stored.definition)}: {finding.text}. {finding.advice}")
 
 
 async def _refuse_other_database(
