@@ -70,7 +70,8 @@ def claim_data_dir(data_dir: Path, role: str) -> Iterator[None]:
         if not os.access(data_dir, os.R_OK | os.W_OK | os.X_OK):
             reason = errno.EROFS if os.statvfs(data_dir).f_flag & os.ST_RDONLY else errno.EACCES
             raise OSError(reason, os.strerror(reason))
-        lock = (data_dir / f"{role}.lock").open("a+", encoding="utf-8")
+        flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
+        lock = os.fdopen(os.open(data_dir / f"{role}.lock", flags, 0o600), "a+", encoding="utf-8")
     except OSError as error:
         raise _unusable(data_dir, error) from error
     with lock:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import fcntl
 import os
+import stat
+from contextlib import suppress
 from time import monotonic
 from typing import Final
 
@@ -52,7 +54,7 @@ class FileLock:
     """An exclusive lock among processes, on a file beside the database. Waiters are served in turn (``flock``)."""
 
     def __init__(self, path: str) -> None:
-        self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
 
     def acquire(self) -> None:
         """Wait as long as it takes; the thread holds no GIL meanwhile."""
@@ -75,8 +77,12 @@ def open_connection(
 ) -> apsw.Connection:
     """A connection to the database at ``path``, which is created when missing (its folder is not).
 
+    A new one is readable by its owner only; the files that SQLite makes beside it take after it.
+
     Raises apsw.Error or OSError. Statements past ``deadline`` are interrupted.
     """
+    with suppress(OSError):  # is there already; or SQLite says what is wrong
+        os.mknod(path, 0o600 | stat.S_IFREG)  # not open(): closing a database's file drops this process's locks on it
     connection = apsw.Connection(
         path, flags=apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE, statementcachesize=STATEMENTS_KEPT
     )

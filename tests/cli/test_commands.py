@@ -63,7 +63,8 @@ def test_plugins_lists_what_is_loaded(run: Run, tmp_path: Path) -> None:
 def test_hooks_lists_policy_and_order(run: Run) -> None:
     """Each hook with how answers combine, what an error does and who is asked."""
     lines = [line.split() for line in run("hooks").stdout.splitlines()]
-    assert ["apilane_register_drivers", "collect", "raise", "sqlite"] in lines
+    drivers = ["mysql,", "postgresql,", "sqlite,", "sqlserver"]
+    assert ["apilane_register_drivers", "collect", "raise", *drivers] in lines
 
 
 def test_drivers_lists_versions_and_features(run: Run) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime
+import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterator
 from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
@@ -95,15 +96,21 @@ def kind(request: pytest.FixtureRequest) -> Kind:
 
 
 @pytest.fixture
-def started(request: pytest.FixtureRequest, kind: Kind, tmp_path: Path) -> Iterator[Started]:
+def folder() -> Iterator[Path]:
+    """A folder that the server's user may enter, unlike pytest's own."""
+    with tempfile.TemporaryDirectory(prefix="apilane-server-") as made:
+        Path(made).chmod(0o755)
+        yield Path(made)
+
+
+@pytest.fixture
+def started(kind: Kind, folder: Path) -> Iterator[Started]:
     """Starts a server of the kind; skips where this machine has none."""
     name = next(name for name, each in KINDS.items() if each is kind)
-    for folder in (tmp_path, *tmp_path.parents[:2]):
-        folder.chmod(0o755)  # it runs as another user
     with ExitStack() as running:
 
         def start(**arguments: Any) -> LocalServer:
-            place = tmp_path / "server"
+            place = folder / "server"
             place.mkdir()
             try:
                 return running.enter_context(LocalServer(name, place, **arguments))
@@ -229,13 +236,13 @@ def test_server_hangs_under_load(kind: Kind, started: Started) -> None:
     asyncio.run(scenario())
 
 
-def test_certificates(kind: Kind, started: Started, tmp_path: Path) -> None:
+def test_certificates(kind: Kind, started: Started, folder: Path) -> None:
     """The full mode takes a certificate of the authority for the host's name, and refuses another host or authority."""
     ours, certificate, key = _authority_and_certificate()
     other, _, _ = _authority_and_certificate()
     for name, text in (("ours.pem", ours), ("other.pem", other)):
-        (tmp_path / name).write_text(text)
-    server = started(options=kind.tls(tmp_path / "server"), files={"cert": certificate, "key": key})
+        (folder / name).write_text(text)
+    server = started(options=kind.tls(folder / "server"), files={"cert": certificate, "key": key})
 
     async def scenario() -> None:
         driver = kind.driver()
@@ -244,7 +251,7 @@ def test_certificates(kind: Kind, started: Started, tmp_path: Path) -> None:
         by_name = urlunsplit(url._replace(netloc=url.netloc.replace("127.0.0.1", "localhost")))
 
         async def look(address: str, mode: str, authority: str) -> str:
-            options = f"?{kind.mode}={mode}&{kind.authority}={tmp_path}/{authority}"
+            options = f"?{kind.mode}={mode}&{kind.authority}={folder}/{authority}"
             return " ".join(finding.text for finding in await driver.session(address + options).diagnose())
 
         assert "not encrypted" not in await look(by_name, kind.verified, "ours.pem")

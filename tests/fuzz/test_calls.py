@@ -70,10 +70,6 @@ def _run(world: World, number: int, count: int) -> None:
     fire()
     good = sum(times for (_, status), times in seen.items() if status < 300)
     print(f"{seen.total()} calls, {good} of them 2xx, {len(world.texts)} statements")
-    if os.environ.get("FUZZ_SHOW"):
-        for key, n in sorted(seen.items()):
-            if n > 3:
-                print(key, n)
     assert seen.total() >= count
     assert good > count / 8, "most calls are refused at the door: the generator no longer fits the product"
     check_texts(world.texts)

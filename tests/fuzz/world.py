@@ -309,10 +309,15 @@ class World:
 
     def post(self, path: str, document: Any, token: str = A) -> Any:
         """A call that must succeed."""
-        headers = [(b"x-application-token", token.encode()), (b"content-type", b"application/json")]
-        answer = self.call("POST", f"/api/{path}".encode(), headers, (json.dumps(document).encode(),))
+        headers = [(b"x-application-token", token.encode())]
+        answer = self._send(f"/api/{path}", headers, document)
         assert answer.status == 200, answer
         return json.loads(answer.body)
+
+    def _send(self, target: str, headers: list[tuple[bytes, bytes]], document: Any) -> Answer:
+        body = json.dumps(document).encode()
+        sent = [*headers, (b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+        return self.call("POST", target.encode(), sent, (body,))
 
     def sign_up(self, caller: str, token: str = A) -> None:
         """A new user behind a caller's name, with its company and its diary."""
@@ -347,11 +352,10 @@ class World:
         document = {"Text": f"order {id}", "Secret": f"{SECRET}-{company}"}
         headers = [
             (b"x-application-token", A.encode()),
-            (b"content-type", b"application/json"),
             (b"x-client-id", b"portal"),
             (b"authorization", b"Bearer " + self.credentials["owner"][0].encode()),
         ]
-        answer = self.call("POST", b"/api/Data/Post?entity=Orders", headers, (json.dumps(document).encode(),))
+        answer = self._send("/api/Data/Post?entity=Orders", headers, document)
         (created,) = json.loads(answer.body)
         marks = (company, mark, HIDDEN, f"{EDITORIAL}-{company}", created)
         self.sql(
