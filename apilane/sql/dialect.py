@@ -86,7 +86,7 @@ class Dialect:
         return sa.func.octet_length(column)
 
     def locked(self, select: sa.Select[Any]) -> sa.Select[Any]:
-        """A read within a unit whose rows nobody may change until the unit ends; where one writes at a time, as it is."""
+        """A read within a unit whose rows nobody may change until it ends; as it is where one writes at a time."""
         return select.with_for_update()
 
     def insert_row(self, table: sa.Table, columns: Sequence[str]) -> Statement:

@@ -14,11 +14,12 @@ from urllib.parse import quote, quote_from_bytes, quote_plus
 from hypothesis import strategies as st
 
 from apilane.security.signatures import canonical_text, sign
+from tests.fuzz.forms import forms
+from tests.fuzz.headers import MARK, header_lines
 from tests.fuzz.world import ENDPOINTS, PASSWORD, A, B
 
 __all__ = ["MARK", "NUMBER", "Call", "Rendered", "calls", "rendered"]
 
-MARK = "Zq7x"
 NUMBER = "990099"
 CALLERS = ("ann", "bob", "cid", "dot", "eve") * 3 + ("owner", "owner", "anonymous", "foreign", "nobody", "stranger")
 SAFE = "/:;,~!$()*'-._@ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
@@ -198,7 +199,10 @@ FITTING: tuple[tuple[tuple[str, ...], tuple[Any, ...], st.SearchStrategy[Any]], 
 SOUND = st.one_of(
     *(
         st.builds(lambda name, operator, value: {"Property": name, "Operator": operator, "Value": value}, *parts)
-        for parts in ((one_of(names), one_of(operators), values) for names, operators, values in FITTING)
+        for parts in (
+            (one_of(names), one_of(operators), values)
+            for names, operators, values in (FITTING[0], FITTING[0], *FITTING)
+        )
     )
 )
 
@@ -248,9 +252,11 @@ records = st.dictionaries(names | texts, values, max_size=5)
 bodies = records | st.lists(records | scalars, max_size=3) | scalars
 
 
-def _query(**chosen: st.SearchStrategy[str]) -> st.SearchStrategy[tuple[tuple[str, str], ...]]:
-    """The parameters named, each there or not; ``entity`` and ``id`` always are."""
-    always = {name: chosen.pop(name) for name in ("entity", "id") if name in chosen}
+def _query(
+    needed: str = "entity id", **chosen: st.SearchStrategy[str]
+) -> st.SearchStrategy[tuple[tuple[str, str], ...]]:
+    """The parameters ``chosen``, each there or not; those named in ``needed`` always are."""
+    always = {name: chosen.pop(name) for name in needed.split() if name in chosen}
     return st.fixed_dictionaries(always, optional=chosen).map(lambda found: tuple(found.items()))
 
 
@@ -306,6 +312,24 @@ PARAMETERS = st.lists(
 TRIED = one_of(
     ("SELECT {A} a", "DELETE FROM Public", "SELECT Password FROM Users", "SELEC", "PRAGMA writable_schema=1", "")
 )
+SOUND_FILTERS = SOUND | st.builds(
+    lambda logic, items: {"Logic": logic, "Filters": items},
+    one_of(("AND", "OR", 1)),
+    st.lists(SOUND, min_size=1, max_size=4),
+)
+COMMON = one_of(("Orders", "Public"))
+PAGE = one_of(("1", "2", "5", "0", NUMBER))
+SOUND_READS = (
+    Kind(
+        "GET",
+        "/api/Data/Get",
+        _query("entity filter", entity=COMMON, filter=SOUND_FILTERS.map(_as_json), getTotal=booleans),
+    ),
+    Kind(
+        "GET", "/api/Data/Get", _query("entity filter sort", entity=COMMON, filter=SOUND.map(_as_json), sort=sort_texts)
+    ),
+    Kind("GET", "/api/Data/Get", _query("entity sort", entity=COMMON, sort=sort_texts, pageIndex=PAGE, pageSize=PAGE)),
+)
 KINDS = (
     Kind(
         "GET",
@@ -320,13 +344,13 @@ KINDS = (
             getTotal=booleans,
         ),
     ),
-    Kind("GET", "/api/Data/Get", _query(entity=one_of(("Orders", "Public")), filter=SOUND.map(_as_json))),
+    *SOUND_READS,
     Kind("GET", "/api/Data/GetByID", _query(entity=ENTITY, id=one_of(IDS), properties=lists_of_names)),
     Kind("GET", "/api/Data/GetHistoryByID", _query(entity=ENTITY, id=one_of(IDS), pageSize=pages, pageIndex=pages)),
     Kind("POST", "/api/Data/Post", _query(entity=ENTITY), WRITTEN),
-    Kind("POST", "/api/Data/Post", _query(entity=one_of(("Orders", "Public"))), SOUND_ORDER),
+    Kind("POST", "/api/Data/Post", _query(entity=COMMON), SOUND_ORDER),
     Kind("PUT", "/api/Data/Put", _query(entity=ENTITY), WRITTEN),
-    Kind("PUT", "/api/Data/Put", _query(entity=one_of(("Orders", "Public"))), SOUND_ORDER),
+    Kind("PUT", "/api/Data/Put", _query(entity=COMMON), SOUND_ORDER),
     Kind("DELETE", "/api/Data/Delete", _query(entity=ENTITY, ids=lists_of_ids)),
     Kind("GET", "/api/Data/Schema", _query(entity=ENTITY)),
     Kind("POST", "/api/Account/Login", _query(), SIGN_IN),
@@ -366,24 +390,6 @@ TYPES = ("application/json",) * 16 + (
 )
 METHODS = ("GET", "POST", "PUT", "DELETE", "OPTIONS", "HEAD", "PATCH", "TRACE", "get", MARK)
 STYLES = ("quote",) * 6 + ("plus", "everything", "raw", "twice", "broken")
-MULTIPART = b'--x\r\nContent-Disposition: form-data; name="FileUpload"; filename="a.txt"\r\n\r\nZq7x\r\n--x--\r\n'
-HEADERS = (
-    ("x-forwarded-for", "1.2.3.4, ::1%, \xe9"),
-    ("x-client-id", "portal"),
-    ("x-client-id", MARK),
-    ("x-auth-keyid", "1"),
-    ("x-auth-signature", "AAAA"),
-    ("authorization", f"Bearer {MARK}"),
-    ("x-application-token", B),
-    ("origin", f"http://{MARK}"),
-    ("access-control-request-headers", f"{MARK}, b"),
-    ("content-type", "text/plain"),
-    ("content-length", "5"),
-    ("content-length", "99999999999999999999999999"),
-    ("transfer-encoding", "chunked"),
-    ("host", f"{MARK}.example.com/?#"),
-    ("cookie", "a=b"),
-)
 
 
 @st.composite
@@ -462,17 +468,17 @@ def _other_body(draw: st.DrawFn, call: Call) -> Call:
         b"[" * 101 + b"]" * 101,
         b"",
         b"null",
-        MULTIPART,
     )
     return call._replace(body=draw(one_of(forms)), content_type=call.content_type or "application/json")
 
 
-def _multipart(_draw: st.DrawFn, call: Call) -> Call:
-    return call._replace(body=MULTIPART, content_type="multipart/form-data; boundary=x")
+def _multipart(draw: st.DrawFn, call: Call) -> Call:
+    content_type, body = draw(forms)
+    return call._replace(body=body, content_type=draw(one_of((content_type, content_type, call.content_type))))
 
 
 def _more_headers(draw: st.DrawFn, call: Call) -> Call:
-    return call._replace(headers=(*call.headers, draw(one_of(HEADERS))))
+    return call._replace(headers=(*call.headers, *draw(st.lists(header_lines, min_size=1, max_size=3))))
 
 
 def _in_parts(draw: st.DrawFn, call: Call) -> Call:

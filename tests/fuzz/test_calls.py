@@ -20,7 +20,7 @@ from tests.fuzz.world import A, B, World
 
 SEED = int(os.environ.get("APILANE_TEST_FUZZ_SEED", "5"))
 SHARDS = 4
-AT_ONCE = 12
+AT_ONCE = 4
 """Calls of one example."""
 UNSETTLING = ("/logout", "/renewauthtoken", "/changepassword")
 
@@ -43,6 +43,8 @@ def _try(world: World, call: Call, seen: Counter[tuple[str, int]]) -> None:
     check_answer(call, sent, answer, [] if unsettled else [token for token, _ in world.credentials.values()])
     if unsettled and call.caller in world.credentials and call.caller not in ("owner", "stranger", "nobody"):
         world.sign_up(call.caller, B if call.caller == "foreign" else A)
+    if call.caller == "owner" and call.method in ("PUT", "DELETE"):
+        world.settle()
 
 
 def _run(world: World, number: int, count: int) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from urllib.parse import unquote_to_bytes
 
 from apilane.errors import Code
 from tests.fuzz.requests import MARK, NUMBER, Call, Rendered
@@ -52,7 +53,7 @@ def _check_error(answer: Answer, text: str) -> None:
 def _check_marks(call: Call, sent: Rendered, text: str) -> None:
     found = {word for word in re.findall(r"Mk[A-Za-z]+(?:-\w+)?", text) if word.startswith(ALL_MARKS)}
     if OTHER in found:
-        everything = sent.target + b" ".join(value for _, value in sent.headers)
+        everything = unquote_to_bytes(sent.target) + b" ".join(value for _, value in sent.headers)
         assert B.encode() in everything, f"a value of the other application in {text}"
         found.discard(OTHER)
     foreign = found - visible_marks(call.caller, certain=sent.certain)

@@ -32,6 +32,8 @@ PASSWORD = "MkPassword-of-everybody"
 TENANTS = {"ann": 1, "bob": 1, "cid": 2, "eve": 2, "dot": None}
 """Users of application A and their companies; bob is an editor, eve is the one whose account is changed."""
 MARKS = {1: "MkTenantOne", 2: "MkTenantTwo", None: "MkTenantNone"}
+PLACES = (*MARKS, *MARKS)
+"""Companies of the marked orders."""
 HIDDEN, EDITORIAL, SECRET, LOCKED, OTHER = "MkHidden", "MkEditorial", "MkSecretPlain", "MkLocked", "MkOther"
 ALL_MARKS = (*MARKS.values(), HIDDEN, EDITORIAL, SECRET, LOCKED, OTHER, *(f"MkDiary-{name}" for name in TENANTS))
 TRACED = ("apilane", "asyncio")
@@ -183,6 +185,8 @@ class World:
         self.credentials: dict[str, tuple[str, int]] = {}
         self._errors = _Errors()
         self._new_users = 0
+        self._users: dict[str, int] = {}
+        self._orders: list[int] = []
 
     def __enter__(self) -> Self:
         apsw.connection_hooks.append(self._watch)
@@ -331,6 +335,7 @@ class World:
             self.sql('UPDATE "Users" SET "Company_ID" = ?, "Roles" = ? WHERE "ID" = ?', TENANTS[caller], roles, id)
             diary = 'INSERT INTO "Diary" ("Owner", "Created", "Text", "Mark") VALUES (?, 1, ?, ?)'
             self.sql(diary, id, "kept", f"MkDiary-{caller}")
+            self._users[caller] = id
         answer = self.post("Account/Login", {"Username": name, "Password": PASSWORD}, token)
         self.credentials[caller] = (answer["AuthToken"], answer["AuthTokenID"])
 
@@ -341,24 +346,43 @@ class World:
             self.sign_up(caller)
         self.sign_up("foreign", B)
         self.credentials["nobody"] = ("3f2504e0-4f89-41d3-9a0c-0305e82c3301", 999_999)
-        for number, (company, mark) in enumerate((*MARKS.items(), *MARKS.items()), 1):
-            self._seed_order(number, company, mark)
+        self._orders = [self._add_order(company) for company in PLACES]
+        self._mark_orders()
         self.sql('INSERT INTO "Locked" ("Created", "Text") VALUES (1, ?)', LOCKED)
         self.sql('INSERT INTO "Public" ("Created", "Text") VALUES (1, ?)', OTHER, token=B)
         self.errors()
 
-    def _seed_order(self, id: int, company: int | None, mark: str) -> None:
+    def _add_order(self, company: int | None) -> int:
         """An order that callers can neither delete (a line refers to it) nor rid of its marks (no rule lets them)."""
-        document = {"Text": f"order {id}", "Secret": f"{SECRET}-{company}"}
         headers = [
             (b"x-application-token", A.encode()),
             (b"x-client-id", b"portal"),
             (b"authorization", b"Bearer " + self.credentials["owner"][0].encode()),
         ]
-        answer = self._send("/api/Data/Post?entity=Orders", headers, document)
-        (created,) = json.loads(answer.body)
-        marks = (company, mark, HIDDEN, f"{EDITORIAL}-{company}", created)
-        self.sql(
-            'UPDATE "Orders" SET "Company_ID" = ?, "Mark" = ?, "Hidden" = ?, "Editorial" = ? WHERE "ID" = ?', *marks
-        )
-        self.sql('INSERT INTO "Lines" ("Created", "OrderID", "Text") VALUES (1, ?, ?)', created, "kept")
+        answer = self._send("/api/Data/Post?entity=Orders", headers, {"Text": "any", "Secret": f"{SECRET}-{company}"})
+        (id,) = json.loads(answer.body)
+        self.sql('INSERT INTO "Lines" ("Created", "OrderID", "Text") VALUES (1, ?, ?)', id, "kept")
+        return int(id)
+
+    def _mark_orders(self) -> None:
+        for id, company in zip(self._orders, PLACES, strict=True):
+            self.sql(
+                'UPDATE "Orders" SET "Company_ID" = ?, "Mark" = ?, "Hidden" = ?, "Editorial" = ? WHERE "ID" = ?',
+                *(company, MARKS[company], HIDDEN, f"{EDITORIAL}-{company}", id),
+            )
+
+    def settle(self) -> None:
+        """Make good what an owner may do and what marks could not tell apart: move records and users, delete them."""
+        present = {id for (id,) in self.sql('SELECT "ID" FROM "Orders"')}
+        self._orders = [
+            id if id in present else self._add_order(company) for id, company in zip(self._orders, PLACES, strict=True)
+        ]
+        self._mark_orders()
+        users = {
+            (id, company, roles) for id, company, roles in self.sql('SELECT "ID", "Company_ID", "Roles" FROM "Users"')
+        }
+        tokens = {id for (id,) in self.sql('SELECT "ID" FROM "AuthTokens"')}
+        for caller, id in list(self._users.items()):
+            expected = (id, TENANTS[caller], "editor" if caller == "bob" else None)
+            if expected not in users or self.credentials[caller][1] not in tokens:
+                self.sign_up(caller)

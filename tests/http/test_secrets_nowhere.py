@@ -252,17 +252,21 @@ def _commands(life: Life, client: Client, folder: Path) -> None:
     assert client.token in life.command("apply", manifest, "--yes")
     text = life.command("export", client.token)
     assert "_MAIL_PASSWORD}" in text, text
-    elsewhere = {"Name": "Elsewhere", "StorageProvider": "PostgreSQL", "ConnectionString": "${NOWHERE_DATABASE}"}
-    manifest.write_text(json.dumps({**MANIFEST, "Application": elsewhere}))
-    for address in (
-        f"postgresql://shop:{DATABASE}@127.0.0.1:1/shop",
-        f"Host=127.0.0.1;Port=1;Username=shop;Password={DATABASE};Database=shop",
-        f"postgresql://shop:{DATABASE}@[/shop",
-        f"nonsense://{DATABASE}",
-    ):
-        for arguments in (("apply", manifest, "--yes"), ("apply", manifest, "--dry-run"), ("doctor", manifest)):
-            life.command(*arguments, environ={"NOWHERE_DATABASE": address})
-        life.command("doctor", environ={"APILANE_CONTROL_URL": address, "APILANE_CONTROL_PROVIDER": "PostgreSQL"})
+    addresses = {
+        "NOWHERE_1": f"postgresql://shop:{DATABASE}@127.0.0.1:1/shop",
+        "NOWHERE_2": f"Host=127.0.0.1;Port=1;Username=shop;Password={DATABASE};Database=shop",
+        "NOWHERE_3": f"postgresql://shop:{DATABASE}@[/shop",
+        "NOWHERE_4": f"nonsense://{DATABASE}",
+    }
+    files = [folder / f"{name}.json" for name in addresses]
+    for file in files:
+        elsewhere = {"Name": file.stem, "StorageProvider": "PostgreSQL", "ConnectionString": f"${{{file.stem}}}"}
+        file.write_text(json.dumps({**MANIFEST, "Application": elsewhere}))
+        life.command("apply", file, "--yes", environ=addresses)
+    assert "FAIL" in life.command("doctor", *files, environ=addresses)
+    for name in ("NOWHERE_1", "NOWHERE_3"):
+        control = {"APILANE_CONTROL_URL": addresses[name], "APILANE_CONTROL_PROVIDER": "PostgreSQL"}
+        life.command("doctor", environ=control)
     life.command("doctor", environ={"APILANE_MASTER_KEY": MISPLACED})
     life.command("doctor", environ={"APILANE_ARGON2_TIME_COST": "x", "APILANE_ADMIN_PASSWORD": WRONG})
     examined = life.command("doctor")

@@ -22,7 +22,7 @@ __all__ = ["Connection", "Crowd", "Served", "descriptors", "resident_mib", "work
 def descriptors(wanted: int) -> Iterator[None]:
     """Room for that many open files in this process."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if hard not in (resource.RLIM_INFINITY,) and hard < wanted:
+    if hard != resource.RLIM_INFINITY and hard < wanted:
         wanted = hard
     resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, wanted), hard))
     try:

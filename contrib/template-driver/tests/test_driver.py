@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from apilane_template_driver import TemplateDriver
 
 from apilane.testing.conformance import DriverCase, DriverConformance
+from apilane_template_driver import TemplateDriver
 
 
 class TestTemplateDriver(DriverConformance):
