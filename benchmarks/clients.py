@@ -125,12 +125,13 @@ class Pyodbc:
 
     @classmethod
     async def connect(cls, url: URL) -> Pyodbc:
-        import pyodbc  # type: ignore[import-not-found, unused-ignore]
+        from apilane_sqlserver.address import read_address
+        from apilane_sqlserver.odbc import choose_driver, connection_string, load_pyodbc, packaged_library
 
-        place = f"SERVER={url.host},{url.port or 1433};DATABASE={url.database};UID={url.username};PWD={url.password}"
-        driver = next(name for name in reversed(pyodbc.drivers()) if "SQL Server" in name)
-        text = f"DRIVER={{{driver}}};{place};TrustServerCertificate=yes"
-        return cls(await asyncio.to_thread(pyodbc.connect, text, autocommit=True))
+        pyodbc = load_pyodbc()
+        address = read_address(url.render_as_string(hide_password=False))
+        driver = choose_driver(address.driver, pyodbc.drivers(), packaged_library())
+        return cls(await asyncio.to_thread(pyodbc.connect, connection_string(address, driver), autocommit=True))
 
     async def rows(self, text: str, parameters: Sequence[Any]) -> Rows:
         found: Rows = await asyncio.to_thread(lambda: self._connection.execute(text, parameters).fetchall())
