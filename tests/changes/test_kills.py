@@ -105,7 +105,7 @@ def check(shop: Workshop) -> str:
     return name
 
 
-@pytest.mark.parametrize("rounds", [pytest.param(30, id="30"), pytest.param(200, marks=pytest.mark.slow, id="200")])
+@pytest.mark.parametrize("rounds", [pytest.param(12, id="12"), pytest.param(200, marks=pytest.mark.slow, id="200")])
 def test_killed_at_any_moment(tmp_path: Path, shop: Workshop, spawner: Spawner, rounds: int) -> None:
     """After ``kill -9`` at a random moment the next open finds the change whole or undone, and a second apply works."""
     shop.apply(FORMS["Items"][1])
