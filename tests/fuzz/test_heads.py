@@ -30,7 +30,7 @@ MANIFEST: dict[str, Any] = {
         {"Entity": "Notes", "Role": "ANONYMOUS", "Action": "post", "Properties": "*"},
     ],
 }
-SALVO, SALVOS = 40, 12
+SALVO = 40
 SILENCE_S = 0.4
 """How long a connection is listened to: many of these requests leave the server waiting for the rest."""
 ERROR_KEYS = {"Code", "Message", "Property", "Entity"}
@@ -133,11 +133,21 @@ def _check(answer: bytes, seen: Counter[int]) -> None:
 
 def test_heads(server: Server) -> None:
     """Whatever stands in a head or frames a body: an answer below 500 or none, and the server goes on."""
+    _run(server, 12)
+
+
+@pytest.mark.slow
+def test_many_heads(server: Server) -> None:
+    """The same holds for 4,000 requests."""
+    _run(server, 100)
+
+
+def _run(server: Server, salvos: int) -> None:
     seen: Counter[int] = Counter()
 
     @seed(5)
     @settings(
-        max_examples=SALVOS,
+        max_examples=salvos,
         database=None,
         deadline=None,
         phases=[Phase.generate],
@@ -156,7 +166,7 @@ def test_heads(server: Server) -> None:
                 raise
 
     fire()
-    print(f"{SALVO * SALVOS} requests: {dict(sorted(seen.items()))}")
+    print(f"{SALVO * salvos} requests: {dict(sorted(seen.items()))}")
     assert seen[200] > SALVO
     assert seen[400] > SALVO
     sound = b"GET /api/Data/Get?entity=Notes HTTP/1.1\r\nHost: x\r\nx-application-token: " + TOKEN.encode()
