@@ -17,7 +17,7 @@ from apilane.storage.errors import ConnectionLost, Deadlock
 from apilane.storage.pool import Pool, PoolGroup
 from apilane.storage.protocol import Result, Row, ScriptStep, Step, Unit, UnitWithScripts
 
-__all__ = ["NothingHappened", "PooledSession", "ServerConnection", "drive"]
+__all__ = ["NothingHappened", "PooledSession", "ServerConnection", "drive", "in_transaction", "repeated"]
 
 T = TypeVar("T")
 
@@ -115,7 +115,7 @@ class PooledSession:
 
     async def run(self, make_unit: Callable[[], UnitWithScripts[T]], *, single: bool = False, alone: bool = False) -> T:
         """``single`` units commit with their only write, without BEGIN and COMMIT. ``alone`` makes no difference."""
-        return await self._repeated(lambda connection: _run(connection, make_unit, single=single))
+        return await repeated(lambda: self._with(lambda connection: _run(connection, make_unit, single=single)))
 
     async def alter(self, make_unit: Callable[[], Unit[T]]) -> T:
         """Run once: where schema statements commit by themselves, half of it may have happened."""
@@ -123,19 +123,9 @@ class PooledSession:
             return await _run(connection, make_unit)
 
     async def run_script(self, step: ScriptStep) -> Result:
-        return await self._repeated(lambda connection: connection.run_script(step))
+        return await repeated(lambda: self._with(lambda connection: connection.run_script(step)))
 
-    async def _repeated(self, work: Callable[[ServerConnection], Awaitable[T]]) -> T:
-        """Again after a deadlock, and once more when the connection broke before anything could have been stored."""
-        for attempt in range(ATTEMPTS - 1):
-            try:
-                async with self._connection() as connection:
-                    return await work(connection)
-            except Deadlock:
-                await asyncio.sleep(random.uniform(0, 0.002) * 2**attempt)
-            except NothingHappened:
-                if attempt:
-                    raise
+    async def _with(self, work: Callable[[ServerConnection], Awaitable[T]]) -> T:
         async with self._connection() as connection:
             return await work(connection)
 
@@ -168,6 +158,37 @@ class PooledSession:
         return inherited
 
 
+async def repeated(work: Callable[[], Awaitable[T]]) -> T:
+    """Again after a deadlock, and once more when the connection broke before anything could have been stored."""
+    for attempt in range(ATTEMPTS - 1):
+        try:
+            return await work()
+        except Deadlock:
+            await asyncio.sleep(random.uniform(0, 0.002) * 2**attempt)
+        except NothingHappened:
+            if attempt:
+                raise
+    return await work()
+
+
+async def in_transaction(
+    connection: ServerConnection, begin: Callable[[], Awaitable[None]], work: Callable[[], Awaitable[T]]
+) -> T:
+    """Begin, work and commit, or undo it all. NothingHappened when the connection is lost before the commit is sent."""
+    try:
+        await begin()
+        try:
+            value = await work()
+        except BaseException:
+            if connection.usable:
+                await asyncio.shield(connection.rollback())
+            raise
+    except ConnectionLost as error:
+        raise NothingHappened(str(error)) from error
+    await connection.commit()
+    return value
+
+
 def _single(connection: ServerConnection) -> Callable[[Step | ScriptStep], Awaitable[Result]]:
     """Reads may be repeated; the write is sent once, as the server may have stored it before the connection broke."""
 
@@ -185,18 +206,7 @@ def _single(connection: ServerConnection) -> Callable[[Step | ScriptStep], Await
 async def _run(connection: ServerConnection, make_unit: Callable[[], UnitWithScripts[T]], *, single: bool = False) -> T:
     if single:
         return await drive(make_unit(), _single(connection))
-    try:
-        await connection.begin()
-        try:
-            value = await drive(make_unit(), connection.execute)
-        except BaseException:
-            if connection.usable:
-                await asyncio.shield(connection.rollback())
-            raise
-    except ConnectionLost as error:
-        raise NothingHappened(str(error)) from error
-    await connection.commit()
-    return value
+    return await in_transaction(connection, connection.begin, lambda: drive(make_unit(), connection.execute))
 
 
 async def _disconnect(connection: ServerConnection) -> None:

@@ -30,7 +30,7 @@ from apilane.storage.errors import (
     StorageError,
     Unavailable,
 )
-from apilane.storage.pooled import NothingHappened
+from apilane.storage.pooled import in_transaction
 from apilane.storage.protocol import Result, Row, ScriptStep, Step
 from apilane_mysql.address import tls_context, tls_mode
 from apilane_mysql.errors import DUPLICATE_NUMBERS, connect_failure, duplicate_key, is_lost, translate
@@ -251,18 +251,7 @@ class MySQLConnection:
         return Result((), cursor.rowcount, inserted)
 
     async def run_script(self, step: ScriptStep) -> Result:
-        try:
-            await self.begin()
-            try:
-                result = await self.execute(step)
-            except BaseException:
-                if self.usable:
-                    await asyncio.shield(self.rollback())
-                raise
-        except ConnectionLost as error:
-            raise NothingHappened(str(error)) from error
-        await self.commit()
-        return result
+        return await in_transaction(self, self.begin, lambda: self.execute(step))
 
     def script_deadline(self) -> float:
         """When a script that begins now must have ended."""

@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 
 from apilane.model.definition import Entity, OnDelete, Property, PropertyType
 from apilane.model.migration import Migration
-from apilane.sql.ddl import bounded_name, foreign_keys, plain_indexes, unique_columns, visible_uniques
+from apilane.sql.ddl import bounded_name, foreign_keys, name_sources, plain_indexes, unique_columns, visible_uniques
 from apilane.sql.tables import stored_properties
 from apilane_mysql.limits import key_prefixes, text_length
 
@@ -68,7 +68,7 @@ def migrate(migration: Migration) -> list[str]:
     """Statements that turn the tables of ``migration.before`` into those of ``migration.after``."""
     before = {table.name.lower(): table for table in _tables(migration.before)}
     after = _tables(migration.after)
-    sources = _sources((table.name for table in after), before, migration.renames.entities)
+    sources = name_sources((table.name for table in after), before, migration.renames.entities)
     kept = [(before[sources[table.name]], table) for table in after if table.name in sources]
     new_names = {old.name: new.name for old, new in kept}
     created = [table for table in after if table.name not in sources]
@@ -168,19 +168,6 @@ class _Plan(NamedTuple):
     reference_additions: list[str]
 
 
-def _sources(names: Iterable[str], before: Container[str], renamed: Mapping[str, str]) -> dict[str, str]:
-    """Where each of ``names`` comes from, in lower case; what ``before`` (lower case) does not have is left out.
-
-    A name whose old bearer was renamed to another is a new one.
-    """
-    names = list(names)
-    given_away = {renamed[name].lower() for name in names if name in renamed}
-    sources = {
-        name: renamed.get(name, name).lower() for name in names if name in renamed or name.lower() not in given_away
-    }
-    return {name: source for name, source in sources.items() if source in before}
-
-
 def _renamed_columns(migration: Migration, table: str) -> dict[str, str]:
     return {column: old for (entity, column), old in migration.renames.properties.items() if entity == table}
 
@@ -189,7 +176,7 @@ def _plan(old: _Table, new: _Table, tables: Mapping[str, str], renamed: Mapping[
     """``tables``: new names by old; ``renamed``: old names of columns by new."""
     present = {column.name.lower(): column for column in old.columns}
     sources = {
-        name: present[source] for name, source in _sources((c.name for c in new.columns), present, renamed).items()
+        name: present[source] for name, source in name_sources((c.name for c in new.columns), present, renamed).items()
     }
     new_names = {column.name: name for name, column in sources.items()}
     definitions = {column.name: column.definition for column in new.columns}

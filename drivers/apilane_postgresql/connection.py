@@ -17,8 +17,8 @@ import asyncpg
 
 from apilane.sql.statement import Statement, Value
 from apilane.storage.addresses import ServerAddress, connect_timeout_s
-from apilane.storage.errors import ConnectionLost, StatementTimeout, StorageError
-from apilane.storage.pooled import NothingHappened
+from apilane.storage.errors import StatementTimeout, StorageError
+from apilane.storage.pooled import in_transaction
 from apilane.storage.protocol import Result, Row, ScriptStep, Step
 from apilane_postgresql.address import search_path, tls_url
 from apilane_postgresql.errors import FAILURES, connect_failure, is_lost, translate
@@ -172,18 +172,8 @@ class PostgreSQLConnection:
 
     async def run_script(self, step: ScriptStep) -> Result:
         """READ ONLY for the server too when no statement of the script writes."""
-        try:
-            await self._begin("BEGIN" if writes(step.script) else "BEGIN READ ONLY")
-            try:
-                result = await self.execute(step)
-            except BaseException:
-                if self.usable:
-                    await asyncio.shield(self.rollback())
-                raise
-        except ConnectionLost as error:
-            raise NothingHappened(str(error)) from error
-        await self.commit()
-        return result
+        begin = "BEGIN" if writes(step.script) else "BEGIN READ ONLY"
+        return await in_transaction(self, lambda: self._begin(begin), lambda: self.execute(step))
 
     async def begin(self) -> None:
         await self._begin("BEGIN")

@@ -6,13 +6,13 @@ foreign keys unchecked until the end.
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from apilane.model.definition import Entity, OnDelete, Property, PropertyType
 from apilane.model.migration import Migration, Renames
 from apilane.model.system import HIDDEN_COLUMNS
-from apilane.sql.ddl import bounded_name, foreign_keys, plain_indexes, unique_columns, visible_uniques
+from apilane.sql.ddl import bounded_name, foreign_keys, name_sources, plain_indexes, unique_columns, visible_uniques
 from apilane.sql.tables import stored_properties
 
 __all__ = ["BACKUP_SUFFIX", "migrate"]
@@ -52,7 +52,7 @@ def migrate(migration: Migration) -> list[str]:
     """Statements that turn the tables of ``migration.before`` into those of ``migration.after``."""
     before = {table.name.lower(): table for table in _tables(migration.before)}
     after = _tables(migration.after)
-    sources = _sources((table.name for table in after), before, migration.renames.entities)
+    sources = name_sources((table.name for table in after), before, migration.renames.entities)
     kept = [(before[sources[table.name]], table) for table in after if table.name in sources]
     created = [table for table in after if table.name not in sources]
     new_names = {old.name: new.name for old, new in kept}
@@ -140,19 +140,6 @@ class _Plan(NamedTuple):
     index_creations: list[str]
 
 
-def _sources(names: Iterable[str], before: Container[str], renamed: Mapping[str, str]) -> dict[str, str]:
-    """Where each of ``names`` comes from, in lower case; what ``before`` (lower case) does not have is left out.
-
-    A name whose old bearer was renamed to another is a new one.
-    """
-    names = list(names)
-    given_away = {renamed[name].lower() for name in names if name in renamed}
-    sources = {
-        name: renamed.get(name, name).lower() for name in names if name in renamed or name.lower() not in given_away
-    }
-    return {name: source for name, source in sources.items() if source in before}
-
-
 def _translated(old: _Table, new_name: str, tables: Mapping[str, str], columns: Mapping[str, str]) -> _Table:
     """The old table in new names (``columns``: new by old), so that what remains is change. Without what goes."""
 
@@ -175,7 +162,7 @@ def _plan(original: _Table, new: _Table, tables: Mapping[str, str], renames: Ren
     """``original``: as the table stands in the file; ``tables``: new names by old."""
     present = {c.name.lower(): c.name for c in original.columns}
     renamed_here = {column: old for (table, column), old in renames.properties.items() if table == new.name}
-    sources = _sources((c.name for c in new.columns), present, renamed_here)
+    sources = name_sources((c.name for c in new.columns), present, renamed_here)
     copies = {name: present[source] for name, source in sources.items()}
     renamed = {name: source for name, source in copies.items() if name != source}
     old = _translated(original, new.name, tables, {source: name for name, source in copies.items()})

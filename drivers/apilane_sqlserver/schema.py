@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 
 from apilane.model.definition import Entity, OnDelete, Property, PropertyType
 from apilane.model.migration import Migration, Renames
-from apilane.sql.ddl import bounded_name, foreign_keys, plain_indexes, unique_columns, visible_uniques
+from apilane.sql.ddl import bounded_name, foreign_keys, name_sources, plain_indexes, unique_columns, visible_uniques
 from apilane.sql.tables import stored_properties
 from apilane_sqlserver.naming import NAME_MAX, literal, quoted
 from apilane_sqlserver.privileges import grants
@@ -73,7 +73,7 @@ def migrate(migration: Migration) -> list[str]:
     """Statements that turn the tables of ``migration.before`` into those of ``migration.after``."""
     before = {table.name.lower(): table for table in _tables(migration.before)}
     after = _tables(migration.after)
-    sources = _sources((table.name for table in after), before, migration.renames.entities)
+    sources = name_sources((table.name for table in after), before, migration.renames.entities)
     kept = [(before[sources[table.name]], table) for table in after if table.name in sources]
     created = [table for table in after if table.name not in sources]
     new_names = {old.name: new.name for old, new in kept}
@@ -170,19 +170,6 @@ def _indexes(entity: Entity, columns: Iterable[_Column]) -> Iterator[_Index]:
 # From the old to the new one.
 
 
-def _sources(names: Iterable[str], before: Container[str], renamed: Mapping[str, str]) -> dict[str, str]:
-    """Where each of ``names`` comes from, in lower case; what ``before`` (lower case) does not have is left out.
-
-    A name whose old bearer was renamed to another is a new one.
-    """
-    names = list(names)
-    given_away = {renamed[name].lower() for name in names if name in renamed}
-    sources = {
-        name: renamed.get(name, name).lower() for name in names if name in renamed or name.lower() not in given_away
-    }
-    return {name: source for name, source in sources.items() if source in before}
-
-
 class _Plan:
     """One table that stays, and what becomes of it. ``tables``: new names by old."""
 
@@ -191,7 +178,7 @@ class _Plan:
         self.new = new
         present = {column.name.lower(): column for column in old.columns}
         renamed = {name: source for (table, name), source in renames.properties.items() if table == new.name}
-        sources = _sources((column.name for column in new.columns), present, renamed)
+        sources = name_sources((column.name for column in new.columns), present, renamed)
         self.kept = [(present[sources[column.name]], column) for column in new.columns if column.name in sources]
         self.names = {was.name: now.name for was, now in self.kept}
         self.altered = [(was, now) for was, now in self.kept if (was.type, was.required) != (now.type, now.required)]

@@ -7,7 +7,6 @@ one, and so is a unit that was not about to commit: nothing of it has happened.
 from __future__ import annotations
 
 import asyncio
-import random
 from collections.abc import AsyncIterator, Callable, Generator, Iterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Final, TypeVar
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 from apilane.sql.statement import Statement, Value
 from apilane.storage.errors import ConnectionLost, Deadlock, StorageError
 from apilane.storage.pool import Pool
+from apilane.storage.pooled import NothingHappened, repeated
 from apilane.storage.protocol import Finding, Result, Row, ScriptStep, Step, Unit, UnitWithScripts
 from apilane.storage.units import drive
 from apilane_sqlserver.address import SQLServerAddress
@@ -28,8 +28,6 @@ __all__ = ["SQLServerSession"]
 
 T = TypeVar("T")
 
-ATTEMPTS: Final = 10
-"""How often a unit is begun that keeps ending as the victim of a deadlock."""
 BATCH_ROWS: Final = 500
 
 TAKE_LOCK: Final = (
@@ -79,15 +77,7 @@ class SQLServerSession:
     async def run(self, make_unit: Callable[[], UnitWithScripts[T]], *, single: bool = False, alone: bool = False) -> T:
         """``single`` units commit with their only write, without BEGIN and COMMIT. ``alone`` makes no difference."""
         work = _single if single else _in_transaction
-        for attempt in range(ATTEMPTS - 1):
-            try:
-                return await self._with(lambda connection: work(connection, make_unit))
-            except Deadlock:
-                await asyncio.sleep(random.uniform(0, 0.002) * 2**attempt)
-            except _NothingHappenedError:
-                if attempt:
-                    raise
-        return await self._with(lambda connection: work(connection, make_unit))
+        return await repeated(lambda: self._with(lambda connection: work(connection, make_unit)))
 
     async def run_script(self, step: ScriptStep) -> Result:
         """Its only statement, and begun anew where nothing of it can have happened."""
@@ -163,10 +153,6 @@ class SQLServerSession:
             raise
 
 
-class _NothingHappenedError(ConnectionLost):
-    """The connection was lost before anything could have been stored."""
-
-
 def _leave(connection: Connection, lock: str | None) -> None:
     if lock is not None:
         with suppress(StorageError):  # it ends with the connection as well
@@ -186,7 +172,7 @@ def _single(connection: Connection, make_unit: Callable[[], UnitWithScripts[T]])
             return connection.execute(step)
         except ConnectionLost as error:
             if isinstance(step, Step) and not step.statement.writes:
-                raise _NothingHappenedError(str(error)) from error
+                raise NothingHappened(str(error)) from error
             raise
 
     return drive(make_unit(), execute)
@@ -216,7 +202,7 @@ def _in_transaction(connection: Connection, make_unit: Callable[[], UnitWithScri
                 connection.rollback()
             raise
     except ConnectionLost as error:
-        raise _NothingHappenedError(str(error)) from error
+        raise NothingHappened(str(error)) from error
     connection.commit()
     return value
 
