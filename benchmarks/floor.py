@@ -1,6 +1,6 @@
 """The floor on SQLite: the least a server must do for the same answers, and the plain ASGI function that answers them.
 
-The product's own SQL text, record encoder and pragmas, and no checks at all: no token, no rule, no limit.
+The product's own SQL text, record encoder and connection settings, and no checks at all: no token, no rule, no limit.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ from apilane.sql.filter import bind_filter
 from apilane.sql.select import ReadShape
 from apilane.sql.statement import Statement
 from apilane.sql.write import insert_row, select_where, update_row
+from apilane_sqlite.connection import OPEN_FLAGS
 from benchmarks.subject import ENDPOINT_QUERY, FILTER, LEAST_PAGES, PROPERTIES, PUT_PROPERTIES
 
 GROUP = 32
@@ -76,8 +77,9 @@ class Floor:
         self.endpoint_sql = ENDPOINT_QUERY.replace("{BookID}", "?")
         self.passwords = Passwords()
         path = runtime.session.path  # type: ignore[attr-defined]
-        self.reader, self.writer = apsw.Connection(path), apsw.Connection(path)
+        self.reader, self.writer = (apsw.Connection(path, flags=OPEN_FLAGS) for _ in range(2))
         for connection in (self.reader, self.writer):
+            connection.config(apsw.SQLITE_DBCONFIG_ENABLE_QPSG, 1)
             for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
                 connection.execute(f"PRAGMA {pragma}").fetchall()
         self.decode = msgspec.json.Decoder().decode

@@ -14,6 +14,7 @@ from typing import Any
 from apilane.control.store import ControlStore, StoredApplication
 from apilane.errors import ApilaneError, Code, unauthorized
 from apilane.model.definition import Action, Entity, Property, PropertyType, RateLimit, RuleKind, SortKey
+from apilane.model.filter import parse_filter
 from apilane.model.gates import Gates
 from apilane.model.sort import parse_properties, parse_sort
 from apilane.model.system import HELPER_TABLES
@@ -24,7 +25,7 @@ from apilane.runtime.records import RecordMaker, record_maker
 from apilane.security.encryption import Cipher
 from apilane.security.identity import Actor
 from apilane.sql.dialect import Dialect
-from apilane.sql.filter import FilterShape
+from apilane.sql.filter import FilterShape, bind_filter
 from apilane.sql.select import ReadShape, count_records, select_records
 from apilane.sql.statement import Statement, Value
 from apilane.sql.tables import table_of
@@ -40,6 +41,10 @@ PLANS_KEPT = 1024
 TEXTS_KEPT = 256
 """Texts of ``sort`` and ``properties`` kept per entity: clients send the same few."""
 
+TEXT_LENGTH_KEPT = 500
+"""Characters of a filter that is kept with its values."""
+
+BoundFilter = tuple[FilterShape | None, tuple[Value, ...]]
 ValueReader = Callable[[object], Value]
 ValueStore = Callable[[Any], Value]
 
@@ -106,6 +111,7 @@ class EntityRuntime:
         self.statement = lru_cache(SHAPES_KEPT)(self._statement)
         self.select = lru_cache(TEXTS_KEPT)(parse_properties)
         self.sort = lru_cache(TEXTS_KEPT)(self._sort)
+        self._short_filter = lru_cache(TEXTS_KEPT)(self._filter)
 
     def _read(self, shape: ReadShape) -> Statement:
         return select_records(self.entity, self.table, shape, self.application.dialect)
@@ -118,6 +124,18 @@ class EntityRuntime:
 
     def _sort(self, text: str | None, readable: frozenset[str]) -> tuple[SortKey, ...] | None:
         return parse_sort(text, self.entity, readable)
+
+    def _filter(self, text: str, readable: frozenset[str]) -> BoundFilter:
+        node = parse_filter(text, self.entity, readable)
+        return (None, ()) if node is None else bind_filter(node, self.dialect)
+
+    def filter(self, text: str, readable: frozenset[str]) -> BoundFilter:
+        """The shape of a ``filter`` parameter and its values; ``(None, ())`` when it sets no condition.
+
+        Raises what ``parse_filter`` does. Lists on a screen send the same texts again and again: found again they cost
+        0.5 us and not the 6 us of reading them; one that is new costs 0.5 us more.
+        """
+        return (self._short_filter if len(text) <= TEXT_LENGTH_KEPT else self._filter)(text, readable)
 
     def _by_id(self, columns: tuple[str, ...], restrictions: tuple[Restriction, ...]) -> tuple[Statement, RecordMaker]:
         shape = ReadShape(columns, (("ID", "id"), *restrictions), None, (), False)

@@ -12,11 +12,10 @@ from msgspec import Struct
 
 from apilane.errors import ApilaneError, Code
 from apilane.model.definition import SortKey
-from apilane.model.filter import parse_filter
 from apilane.runtime.access import Access
 from apilane.runtime.application import EntityRuntime
 from apilane.security.identity import Actor
-from apilane.sql.filter import FilterShape, LeafShape, bind_filter
+from apilane.sql.filter import FilterShape, LeafShape
 from apilane.sql.select import ReadShape
 
 __all__ = ["Page", "PageQuery", "get_by_id", "get_page"]
@@ -85,13 +84,12 @@ def _conditions(shape: FilterShape) -> int:
 
 async def get_page(entity: EntityRuntime, actor: Actor, access: Access, query: PageQuery) -> Page:
     """One page of the records that match, in a stable order; with the total when asked for."""
-    node = parse_filter(query.filter, entity.entity, access.readable) if query.filter else None
+    shape, bound = entity.filter(query.filter, access.readable) if query.filter else (None, ())
     order = _order(entity, entity.sort(query.sort, access.readable))
     columns = access.properties if not query.properties else entity.select(query.properties, access.properties)
     reach = access.records(actor)
     if reach is None:
         return Page((), 0 if query.get_total else None)
-    shape, bound = bind_filter(node, entity.dialect) if node is not None else (None, ())
     values = dict(reach.values)
     for position, value in enumerate(bound):
         values[f"f{position}"] = value

@@ -25,6 +25,8 @@ PROGRESS_STEPS: Final = 100_000
 OPENING_TIMEOUT_MS: Final = 10_000
 STATEMENTS_KEPT: Final = 512
 
+OPEN_FLAGS: Final = apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE | apsw.SQLITE_OPEN_NOMUTEX
+
 
 class Deadline:
     """When a statement must end, by ``time.monotonic``; SQLite asks now and then whether it has passed.
@@ -83,14 +85,13 @@ def open_connection(
     """
     with suppress(OSError):  # is there already; or SQLite says what is wrong
         os.mknod(path, 0o600 | stat.S_IFREG)  # not open(): closing a database's file drops this process's locks on it
-    connection = apsw.Connection(
-        path, flags=apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE, statementcachesize=STATEMENTS_KEPT
-    )
+    connection = apsw.Connection(path, flags=OPEN_FLAGS, statementcachesize=STATEMENTS_KEPT)
     try:
         connection.set_busy_timeout(OPENING_TIMEOUT_MS)
         # An unknown "name" is an error, not a text.
         connection.config(apsw.SQLITE_DBCONFIG_DQS_DML, 0)
         connection.config(apsw.SQLITE_DBCONFIG_DQS_DDL, 0)
+        connection.config(apsw.SQLITE_DBCONFIG_ENABLE_QPSG, 1)
         connection.create_scalar_function(FOLD_FUNCTION, _fold, 1, deterministic=True)
         _ensure_wal(connection, path)
         connection.execute("PRAGMA foreign_keys = ON; PRAGMA synchronous = FULL;")
