@@ -13,7 +13,7 @@ from msgspec import Struct
 from apilane.errors import ApilaneError, Code
 from apilane.model.definition import SortKey
 from apilane.runtime.access import Access
-from apilane.runtime.application import EntityRuntime
+from apilane.runtime.application import BoundFilter, EntityRuntime
 from apilane.security.identity import Actor
 from apilane.sql.filter import FilterShape, LeafShape
 from apilane.sql.select import ReadShape
@@ -82,17 +82,18 @@ def _conditions(shape: FilterShape) -> int:
     return 1 if isinstance(shape, LeafShape) else sum(map(_conditions, shape.items))
 
 
+_NO_FILTER: BoundFilter = (None, {})
+
+
 async def get_page(entity: EntityRuntime, actor: Actor, access: Access, query: PageQuery) -> Page:
     """One page of the records that match, in a stable order; with the total when asked for."""
-    shape, bound = entity.filter(query.filter, access.readable) if query.filter else (None, ())
+    shape, bound = entity.filter(query.filter, access.readable) if query.filter else _NO_FILTER
     order = _order(entity, entity.sort(query.sort, access.readable))
     columns = access.properties if not query.properties else entity.select(query.properties, access.properties)
     reach = access.records(actor)
     if reach is None:
         return Page((), 0 if query.get_total else None)
-    values = dict(reach.values)
-    for position, value in enumerate(bound):
-        values[f"f{position}"] = value
+    values = {**reach.values, **bound}
     read = ReadShape(columns, reach.restrictions, shape, order, True)
     is_long = len(bound) > CONDITIONS_AT_ONCE_MAX and _is_long(shape, len(bound))
     total = None

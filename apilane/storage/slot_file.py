@@ -35,7 +35,7 @@ BUCKET_BYTES = NAMES_BYTES + WAYS * SLOT_BYTES
 HORIZON_MS = 24 * 60 * 60 * 1000
 """The longest time ahead a slot may expire. What lies beyond was written under a clock that was wrong, and is free."""
 
-MAGIC = b"apilane1"
+MAGIC = b"apilane2"
 HEADER = struct.Struct("@8sQ16s")
 """Layout, size of the file, key of the names."""
 HEADER_BYTES = 4096
@@ -46,9 +46,9 @@ OPENING = PARTS
 EXPIRY = struct.Struct("@q")
 EXPIRIES = struct.Struct("@" + f"q{BODY_BYTES}x" * WAYS)
 _NOTHING = bytes(SLOT_BYTES)
-_NAMES = 1 << (8 * NAME_BYTES)
-_STEP = 0x9E3779B97F4A7C15F39CC0605CEDC835 * PARTS
-"""Spreads the names derived from one over the buckets of its part, and leaves the part as it is."""
+_REST = 1 << (8 * (NAME_BYTES - 1))
+_STEP = 0x3779B97F4A7C15F39CC0605CEDC835
+"""Odd, so that the names derived from one are spread over all buckets of its part."""
 
 
 class NoRoom(Exception):
@@ -75,34 +75,39 @@ class SlotFile:
         self.memory = mmap.mmap(self._file, size)
         self._digest = blake2b(digest_size=NAME_BYTES, key=secret)
 
-    def name(self, key: bytes) -> int:
-        """The name of a key: its keyed hash, which nobody outside can aim at a place in the file."""
+    def name(self, key: bytes) -> bytes:
+        """The name of a key: its keyed hash, which nobody outside can aim at a place in the file.
+
+        Its first byte says in which part it is, the next eight in which bucket of the part.
+        """
         digest = self._digest.copy()
         digest.update(key)
-        return int.from_bytes(digest.digest(), "little")
+        return digest.digest()
 
-    def derived(self, name: int, number: int) -> int:
+    def derived(self, name: bytes, number: int) -> bytes:
         """The name of slot ``number`` beside the one of ``name``, in the same part."""
-        return (name + (number + 1) * _STEP) % _NAMES
+        rest = (int.from_bytes(name[1:], "little") + (number + 1) * _STEP) % _REST
+        return name[:1] + rest.to_bytes(NAME_BYTES - 1, "little")
 
-    def lock(self, name: int) -> None:
+    def lock(self, name: bytes) -> None:
         """Keep the other processes out of the part of ``name``. Waits until they have left it."""
-        lockf(self._file, LOCK_EX, 1, name % PARTS)
+        lockf(self._file, LOCK_EX, 1, name[0] % PARTS)
 
-    def unlock(self, name: int) -> None:
+    def unlock(self, name: bytes) -> None:
         """Let the others in again."""
-        lockf(self._file, LOCK_UN, 1, name % PARTS)
+        lockf(self._file, LOCK_UN, 1, name[0] % PARTS)
 
-    def _bucket(self, name: int) -> int:
-        return HEADER_BYTES + (name % PARTS * self._buckets + name // PARTS % self._buckets) * BUCKET_BYTES
+    def _bucket(self, name: bytes) -> int:
+        bucket = name[0] % PARTS * self._buckets + int.from_bytes(name[1:9], "little") % self._buckets
+        return HEADER_BYTES + bucket * BUCKET_BYTES
 
-    def find(self, name: int) -> int | None:
+    def find(self, name: bytes) -> int | None:
         """The slot of a name, expired or not; None when it has none."""
         bucket = self._bucket(name)
-        found = self.memory.find(name.to_bytes(NAME_BYTES, "little"), bucket, bucket + NAMES_BYTES)
+        found = self.memory.find(name, bucket, bucket + NAMES_BYTES)
         return None if found < 0 else bucket + NAMES_BYTES + (found - bucket) // NAME_BYTES * SLOT_BYTES
 
-    def claim(self, name: int, now_ms: int) -> int:
+    def claim(self, name: bytes, now_ms: int) -> int:
         """A free slot for a name that has none, empty and expired until its user sets the expiry. Raises NoRoom."""
         bucket = self._bucket(name)
         expiries = EXPIRIES.unpack_from(self.memory, bucket + NAMES_BYTES)
@@ -111,7 +116,7 @@ class SlotFile:
         # Expired before it is renamed: whoever is killed in between leaves a free slot.
         self.memory[slot : slot + SLOT_BYTES] = _NOTHING
         at = bucket + way * NAME_BYTES
-        self.memory[at : at + NAME_BYTES] = name.to_bytes(NAME_BYTES, "little")
+        self.memory[at : at + NAME_BYTES] = name
         return slot
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from binascii import a2b_qp
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from functools import lru_cache
 from typing import Any
 from urllib.parse import unquote_to_bytes
@@ -47,28 +47,25 @@ def _decode(text: bytes) -> str:
     return text.decode("utf-8", "replace")
 
 
-_decode_again = lru_cache(512)(_decode)
-"""For what clients send again and again, a list's filter and order: 0.2 us instead of 1 to 2 us."""
-_LENGTH_KEPT = 500
-
-
 @lru_cache(512)  # calls name the same few parameters: 0.1 us instead of 0.6 us each
 def _decode_lower(name: bytes) -> str:
     return _decode(name).lower()
 
 
-def parse_query(raw: bytes, decode_name: Callable[[bytes], str] = _decode_lower) -> dict[str, str]:
+def parse_query(raw: bytes, decode_name: Callable[[bytes], str] = _decode_lower) -> Mapping[str, str]:
     """Query parameters by name, in lower case by default; of a repeated one the first value counts."""
     parameters: dict[str, str] = {}
     for pair in raw.split(b"&"):
         name, _, value = pair.partition(b"=")
         key = decode_name(name)
         if key and key not in parameters:
-            if b"%" in value or b"+" in value:
-                parameters[key] = (_decode_again if len(value) <= _LENGTH_KEPT else _decode)(value)
-            else:
-                parameters[key] = value.decode("utf-8", "replace")
+            parameters[key] = _decode(value) if b"%" in value or b"+" in value else value.decode("utf-8", "replace")
     return parameters
+
+
+_parse_again = lru_cache(512)(parse_query)
+"""Clients ask for the same list again and again, and its escapes take 3 to 7 us to undo; finding it takes 0.2 us."""
+_LENGTH_KEPT = 500
 
 
 _is_host = re.compile(r"[A-Za-z0-9.-]+(:[0-9]+)?|\[[0-9A-Fa-f:.]+\](:[0-9]+)?").fullmatch
@@ -104,7 +101,10 @@ class Call:
         self.method: str = scope["method"]
         self.headers: dict[bytes, bytes] = dict(scope["headers"])
         query: bytes = scope["query_string"]
-        self.query: dict[str, str] = parse_query(query) if query else {}
+        if b"%" in query and len(query) <= _LENGTH_KEPT:
+            self.query: Mapping[str, str] = _parse_again(query)
+        else:
+            self.query = parse_query(query) if query else {}
         self.signature: SignatureHeaders | None = None
         self.actor: Actor = ANONYMOUS
         self.is_counted = False
@@ -125,7 +125,7 @@ class Call:
         path: str = self._scope["path"]
         return path.rstrip("/").rpartition("/")[2]
 
-    def typed_query(self) -> dict[str, str]:
+    def typed_query(self) -> Mapping[str, str]:
         """Query parameters by name as typed, for those whose letter case counts."""
         return parse_query(self._scope["query_string"], _decode)
 
