@@ -5,6 +5,7 @@ One reader is compiled per property. Required is left to the database, encryptio
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from decimal import ROUND_DOWN, Context, Decimal
 from typing import NoReturn
@@ -12,7 +13,7 @@ from typing import NoReturn
 from apilane.errors import ApilaneError, Code
 from apilane.model.dates import parse_date
 from apilane.model.definition import Property, PropertyType
-from apilane.model.json import json_text
+from apilane.model.json import JsonNumber, json_text
 from apilane.model.numbers import parse_number
 from apilane.model.patterns import compile_pattern
 from apilane.model.text import trim, utf16_length
@@ -79,9 +80,12 @@ def _string_reader(entity_name: str, property: Property) -> Reader:
         if value is None:
             return None
         text = trim(value if type(value) is str else json_text(value))
-        if not is_storable_text(text):
+        if text.isascii() and "\0" not in text:  # most texts are: this is half of what the reader takes
+            length = len(text)
+        elif is_storable_text(text):
+            length = utf16_length(text)
+        else:
             refuse("Invalid text")
-        length = utf16_length(text)
         if length < minimum:
             refuse(f"Minimum {minimum} characters")
         if maximum is not None and length > maximum:
@@ -99,6 +103,8 @@ def _number_reader(entity_name: str, property: Property, exact_decimals: bool) -
     places = property.decimal_places or 0
     convert: Callable[[Decimal], StoredValue] = int if not places else (Decimal if exact_decimals else float)
     digits = _MAX_DIGITS if exact_decimals or not places else _FLOAT_DIGITS
+    # Has no more digits than there is room for: nothing to cut, which takes 1 us.
+    fits = re.compile(rf"-?[0-9]{{1,{digits - places}}}\.[0-9]{{1,{max(places, 1)}}}").fullmatch
 
     def read(value: object) -> StoredValue:
         if value is None:
@@ -112,6 +118,8 @@ def _number_reader(entity_name: str, property: Property, exact_decimals: bool) -
             refuse(f"Maximum allowed value {maximum}")
         if not places and type(number) is int and -_MAX_PLAIN <= number <= _MAX_PLAIN:
             return number  # most numbers are small integers
+        if places and type(value) is JsonNumber and type(number) is Decimal and fits(value.text):
+            return convert(number)
         stored = _truncated(Decimal(number), places, digits)
         if stored is None:
             refuse("Invalid number")

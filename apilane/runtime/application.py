@@ -99,10 +99,8 @@ class EntityRuntime:
             p.name: value_reader(entity.name, p, exact_decimals=application.driver.features.exact_decimals)
             for p in entity.properties
         }
-        self.inputs: dict[str, tuple[str, ValueReader, ValueStore | None]] = {
-            p.name: (p.name.lower(), self.readers[p.name], self._store(p)) for p in entity.properties
-        }
-        """By property: its key in a body in lower case, how its value is read, and how it is stored unless as read."""
+        self.stores: dict[str, ValueStore | None] = {p.name: self._store(p) for p in entity.properties}
+        """By property: how a value is stored unless as it was read."""
         # functools.lru_cache around closures: bounded, and a hit costs one C call.
         self.read = Shapes(self._read)
         self.count = Shapes(self._count)
@@ -156,7 +154,7 @@ class EntityRuntime:
 
     def encode(self, property: Property, value: Value) -> Value:
         """A portable value as it is stored."""
-        store = self.inputs[property.name][2]
+        store = self.stores[property.name]
         return value if store is None or value is None else store(value)
 
 

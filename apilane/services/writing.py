@@ -79,9 +79,12 @@ async def _each(body: object, entity: EntityRuntime, read: Callable[[Mapping[str
     return made
 
 
-def _by_lower_name(record: Mapping[str, object]) -> dict[str, object]:
-    """Body keys ignoring letter case (B-W1); of two that differ only in case the last one counts."""
-    return {key.lower(): value for key, value in record.items()}
+def _by_name(record: Mapping[str, object], entity: EntityRuntime) -> Mapping[str, object]:
+    """Body keys in schema spelling, whatever their letter case (B-W1); of two that differ in it the last one counts."""
+    if record.keys() <= entity.readers.keys():  # nearly every caller spells them so
+        return record
+    properties = entity.properties
+    return {properties[key].name if (key := typed.lower()) in properties else key: v for typed, v in record.items()}
 
 
 def _check_writable(entity: EntityRuntime, action: Action) -> None:
@@ -115,17 +118,18 @@ def insert_steps(
 def _new_row(
     entity: EntityRuntime, access: Access, actor: Actor, record: Mapping[str, object], now: int
 ) -> dict[str, Value]:
-    given = _by_lower_name(record)
+    given = _by_name(record, entity)
     row: dict[str, Value] = {"Created": now}
     if entity.entity.property("Owner") is not None:
         row["Owner"] = actor.user_id
     if access.tenant_column is not None:
         row[access.tenant_column] = actor.tenant
-    inputs = entity.inputs
+    readers, stores = entity.readers, entity.stores
     for name in access.properties:
-        key, read, store = inputs[name]
-        value = read(given.get(key))
-        row[name] = value if store is None or value is None else store(value)
+        value = given.get(name)
+        if value is not None and (value := readers[name](value)) is not None and (store := stores[name]) is not None:
+            value = store(value)
+        row[name] = value
     return row
 
 
@@ -169,21 +173,19 @@ def record_id(value: object) -> int:
 
 
 def _change(entity: EntityRuntime, access: Access, record: Mapping[str, object]) -> Change:
-    given = _by_lower_name(record)
-    inputs = entity.inputs
-    present = [name for name in access.properties if inputs[name][0] in given]
+    given = _by_name(record, entity)
+    present = [name for name in access.properties if name in given]
     if not present:
         raise ApilaneError(Code.NO_PROPERTIES_PROVIDED, entity=entity.name)
-    identifier = record_id(given.get("id"))
+    identifier = record_id(given.get("ID"))
     if not identifier:
         raise ApilaneError(Code.NO_ID_PROVIDED, entity=entity.name)
     values: dict[str, Value] = {}
     for name in present:
-        key, read, _ = inputs[name]
-        values[name] = read(given[key])
+        values[name] = entity.readers[name](given[name])
     if not is_users(entity):  # else encoded by ``_complete_users``
         for name, value in values.items():
-            store = inputs[name][2]
+            store = entity.stores[name]
             if store is not None and value is not None:
                 values[name] = store(value)
     return Change(identifier, values)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import Any
 
 from apilane.errors import ApilaneError, Code
 from apilane.settings import Settings
+from apilane.web.patience import Patience
 
 __all__ = ["Bodies", "BodyTooLarge", "BrokenBody", "NoRoomForBody", "Receive"]
 
@@ -41,11 +41,11 @@ class Bodies:
     A body that arrives in one message, as nearly all do, is not counted.
     """
 
-    __slots__ = ("_arriving_max_bytes", "_max_bytes", "_timeout_s", "arriving_bytes")
+    __slots__ = ("_arriving_max_bytes", "_max_bytes", "_patience", "arriving_bytes")
 
     def __init__(self, settings: Settings) -> None:
         self._max_bytes = settings.json_body_max_bytes
-        self._timeout_s = settings.body_timeout_s
+        self._patience = Patience(settings.body_timeout_s)
         self._arriving_max_bytes = settings.bodies_max_bytes
         self.arriving_bytes = 0
 
@@ -55,7 +55,7 @@ class Bodies:
         if declared.isdigit() and int(declared[:20]) > self._max_bytes:
             raise BodyTooLarge
         try:
-            async with asyncio.timeout(self._timeout_s):
+            with self._patience:
                 message = await receive()
                 if message["type"] == "http.request" and not message.get("more_body"):
                     body: bytes = message.get("body", b"")

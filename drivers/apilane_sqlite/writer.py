@@ -7,7 +7,6 @@ fast: 32 callers share one fsync instead of paying for 32.
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from copy import copy
@@ -31,7 +30,7 @@ WAIT_LIMIT_S: Final = 20.0
 class WriteRequest:
     """One unit on its way. ``claim`` is taken once: by the thread that begins the unit, or by who gives it up."""
 
-    __slots__ = ("alone", "alters", "answered", "claim", "expires_at", "future", "loop", "make_unit", "single")
+    __slots__ = ("alone", "alters", "claim", "expires_at", "future", "loop", "make_unit", "single")
 
     def __init__(
         self,
@@ -49,7 +48,6 @@ class WriteRequest:
         self.future: asyncio.Future[Any] = self.loop.create_future()
         self.claim = Lock()
         self.expires_at = monotonic() + WAIT_LIMIT_S
-        self.answered = False
 
     def begin(self) -> bool:
         """Claim the request; False when its caller has gone or was told that it took too long."""
@@ -65,7 +63,8 @@ class Writer:
         self._queue: SimpleQueue[WriteRequest | None] = SimpleQueue()
         self._lock = Lock()
         self._thread: Thread | None = None
-        self._waiting: deque[WriteRequest] = deque()
+        self._waiting: dict[WriteRequest, None] = {}
+        """Accepted and not done with, in order. Nothing longer: full collections would go through all of it."""
         self._watch: tuple[asyncio.AbstractEventLoop, asyncio.TimerHandle] | None = None
         self._held: WriteRequest | None = None
         self._taken: list[WriteRequest] = []
@@ -73,12 +72,10 @@ class Writer:
     @property
     def busy(self) -> bool:
         """Whether anything was accepted and is not done with."""
-        while self._waiting and self._waiting[0].answered:
-            self._waiting.popleft()
         return bool(self._waiting)
 
     def submit(self, request: WriteRequest) -> None:
-        self._waiting.append(request)
+        self._waiting[request] = None
         with self._lock:
             self._queue.put(request)
             if self._thread is None:
@@ -112,7 +109,7 @@ class Writer:
             return
         now = monotonic()
         next_at = now + 1.0
-        for request in self._waiting:
+        for request in list(self._waiting):
             if request.expires_at > now:
                 next_at = request.expires_at
                 break
@@ -135,7 +132,7 @@ class Writer:
                 outcomes = self._failed(error)
             answered = {id(outcome.request) for outcome in outcomes}
             skipped = [Outcome(request) for request in self._taken if id(request) not in answered]
-            _answer(outcomes + skipped)
+            self._answer(outcomes + skipped)
         database.close()
 
     def _wait(self) -> bool:
@@ -192,26 +189,24 @@ class Writer:
             request.claim.acquire(blocking=False)
         return [Outcome(request, error=copy(error)) for request in concerned]
 
+    def _answer(self, outcomes: list[Outcome]) -> None:
+        """Wake each event loop once."""
+        by_loop: dict[asyncio.AbstractEventLoop, list[Outcome]] = {}
+        for outcome in outcomes:
+            by_loop.setdefault(outcome.request.loop, []).append(outcome)
+        for loop, batch in by_loop.items():
+            try:
+                loop.call_soon_threadsafe(self._settle, batch)
+            except RuntimeError:  # the loop was closed; nobody is there to hear it
+                for outcome in batch:
+                    self._waiting.pop(outcome.request, None)
 
-def _answer(outcomes: list[Outcome]) -> None:
-    """Wake each event loop once."""
-    by_loop: dict[asyncio.AbstractEventLoop, list[Outcome]] = {}
-    for outcome in outcomes:
-        by_loop.setdefault(outcome.request.loop, []).append(outcome)
-    for loop, batch in by_loop.items():
-        try:
-            loop.call_soon_threadsafe(_settle, batch)
-        except RuntimeError:  # the loop was closed; nobody is there to hear it
-            for outcome in batch:
-                outcome.request.answered = True
-
-
-def _settle(outcomes: list[Outcome]) -> None:
-    for request, value, error in outcomes:
-        request.answered = True
-        if request.future.done():
-            continue
-        if error is None:
-            request.future.set_result(value)
-        else:
-            request.future.set_exception(error)
+    def _settle(self, outcomes: list[Outcome]) -> None:
+        for request, value, error in outcomes:
+            self._waiting.pop(request, None)
+            if request.future.done():
+                continue
+            if error is None:
+                request.future.set_result(value)
+            else:
+                request.future.set_exception(error)
