@@ -121,18 +121,33 @@ _SPREAD = _spread(100)
 CASES = (
     Case(
         "GetByID",
-        ("floor", "litestar", "fastapi", "product", "2 workers", "one of 10,000", "100 of 10,000", "5,000,000 rows"),
+        (
+            "floor",
+            "tuned floor",
+            "litestar",
+            "fastapi",
+            "product",
+            "2 workers",
+            "one of 10,000",
+            "100 of 10,000",
+            "5,000,000 rows",
+            "floor, 5,000,000 rows",
+        ),
         _reads(BY_ID_TARGET, numbered=True),
     ),
     Case("signed GetByID", ("product",), None),
-    Case("page of 20", ("floor", "litestar", "product", "2 workers", "5,000,000 rows"), _reads(PAGE_TARGET)),
-    Case("page with total", ("floor", "litestar", "product"), _reads(TOTAL_TARGET)),
+    Case(
+        "page of 20",
+        ("floor", "tuned floor", "litestar", "product", "2 workers", "5,000,000 rows"),
+        _reads(PAGE_TARGET),
+    ),
+    Case("page with total", ("floor", "tuned floor", "litestar", "product"), _reads(TOTAL_TARGET)),
     Case(
         "Post",
-        ("floor", "litestar", "product", "2 workers"),
+        ("floor", "tuned floor", "litestar", "product", "2 workers"),
         _sends("POST", POST_TARGET, f"[[{json.dumps(book(1))}]]"),
     ),
-    Case("Put", ("floor", "litestar", "product"), _sends("PUT", PUT_TARGET, _PUT_BODY)),
+    Case("Put", ("floor", "tuned floor", "litestar", "product"), _sends("PUT", PUT_TARGET, _PUT_BODY)),
     Case("SQL endpoint", ("floor", "litestar", "product"), _reads(ENDPOINT_TARGET, numbered=True)),
     Case(
         "Login",
@@ -142,7 +157,7 @@ CASES = (
     ),
     Case("GetByID, first calls", ("10,000 of 10,000",), _spread(10_000), 4),
 )
-"""Of the servers all but floor, litestar and fastapi are the product."""
+"""Of the servers all but the floors, litestar and fastapi are the product."""
 
 DRIVER_CASES = ("GetByID", "page of 20", "Post")
 DRIVER_SERVERS = ("floor", "product", "floor, 2 workers", "2 workers")

@@ -1,6 +1,7 @@
 """The floor on SQLite: the least a server must do for the same answers, and the plain ASGI function that answers them.
 
-The product's own SQL text, record encoder and connection settings, and no checks at all: no token, no rule, no limit.
+The product's own SQL text, record encoder and pragmas, and no checks at all: no token, no rule, no limit. The tuned
+floor also opens its connections as the product's driver does, so that the pipeline alone makes the difference.
 """
 
 from __future__ import annotations
@@ -62,9 +63,9 @@ def page_statements(books: EntityRuntime) -> tuple[Statement, Statement]:
 
 
 class Floor:
-    """Statements and connections made once; every call is a method of a few lines."""
+    """Statements and connections made once; every call is a method of a few lines. ``tuned``: see above."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, tuned: bool = False) -> None:
         runtime = load_runtime()
         books, drafts, users, tokens = (runtime.entities[n] for n in ("books", "drafts", "users", "authtokens"))
         self.runtime = runtime
@@ -77,9 +78,11 @@ class Floor:
         self.endpoint_sql = ENDPOINT_QUERY.replace("{BookID}", "?")
         self.passwords = Passwords()
         path = runtime.session.path  # type: ignore[attr-defined]
-        self.reader, self.writer = (apsw.Connection(path, flags=OPEN_FLAGS) for _ in range(2))
+        plain = apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE
+        self.reader, self.writer = (apsw.Connection(path, flags=OPEN_FLAGS if tuned else plain) for _ in range(2))
         for connection in (self.reader, self.writer):
-            connection.config(apsw.SQLITE_DBCONFIG_ENABLE_QPSG, 1)
+            if tuned:
+                connection.config(apsw.SQLITE_DBCONFIG_ENABLE_QPSG, 1)
             for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
                 connection.execute(f"PRAGMA {pragma}").fetchall()
         self.decode = msgspec.json.Decoder().decode
@@ -161,9 +164,9 @@ async def read_body(receive: Receive) -> bytes:
             return body
 
 
-def make_app() -> Any:
+def make_app(*, tuned: bool = False) -> Any:
     """The plain ASGI function."""
-    floor = Floor()
+    floor = Floor(tuned=tuned)
     headers = [(b"content-type", b"application/json; charset=utf-8")]
 
     async def app(scope: Any, receive: Any, send: Any) -> None:

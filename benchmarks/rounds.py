@@ -14,11 +14,11 @@ from pathlib import Path
 from benchmarks.cases import DRIVER_SERVERS, Case, script_of, write_signed
 from benchmarks.clients import PROVIDERS
 from benchmarks.load import Sample, run_load
-from benchmarks.places import Place, copy_place, make_crowd, make_place
+from benchmarks.places import Place, copy_place, make_crowd, make_place, read_through
 from benchmarks.plan import Plan
 from benchmarks.progress import say
 from benchmarks.server import Server
-from benchmarks.subject import BY_ID_TARGET, ENDPOINT_TARGET, PAGE_TARGET, TOTAL_TARGET
+from benchmarks.subject import BY_ID_TARGET, ENDPOINT_TARGET, PAGE_TARGET, ROWS, TOTAL_TARGET
 
 Figures = dict[str, dict[str, list[Sample]]]
 """Samples, one per round, by case and server."""
@@ -26,7 +26,7 @@ Figures = dict[str, dict[str, list[Sample]]]
 APPLICATIONS = 10_000
 ROWS_OF_LARGE = 5_000_000
 
-_KINDS = {"floor": "floor", "litestar": "litestar", "fastapi": "fastapi"}
+_KINDS = ("floor", "tuned floor", "litestar", "fastapi")
 
 
 def make_places(plan: Plan, folder: Path) -> dict[str, Place]:
@@ -40,12 +40,16 @@ def make_places(plan: Plan, folder: Path) -> dict[str, Place]:
     }
     made: dict[str, Place] = {}
     for server in plan.servers:
-        kept = "crowd" if "10,000" in server else server
+        kept = _place_of(server)
         if kept in makers and kept not in made:
             began = time.monotonic()
             made[kept] = makers[kept]()
             say(f"prepared: {kept} ({time.monotonic() - began:.0f} s)")
-    return {server: made.get("crowd" if "10,000" in server else server, base) for server in [*plan.servers, "product"]}
+    return {server: made.get(_place_of(server), base) for server in [*plan.servers, "product"]}
+
+
+def _place_of(server: str) -> str:
+    return "crowd" if "10,000" in server else server.removeprefix("floor, ")
 
 
 @contextlib.contextmanager
@@ -56,8 +60,8 @@ def _running(plan: Plan, places: Mapping[str, Place]) -> Iterator[dict[str, Serv
         shared: dict[Path, Server] = {}
         for name in plan.servers:
             place = places[name]
-            if name in _KINDS:
-                servers[name] = stack.enter_context(Server(_KINDS[name], place))
+            if name in _KINDS or name.startswith("floor"):
+                servers[name] = stack.enter_context(Server(name.partition(",")[0], place))
                 continue
             if place.data_dir not in shared:
                 workers = 2 if name == "2 workers" else 1
@@ -86,6 +90,8 @@ def _measure_one(case: Case, name: str, server: Server, seconds: int, script: Pa
     if case.script is None:
         return _measure_signed(server, seconds, script)
     script.write_text(script_of(case, name, server.place))
+    if server.place.rows > ROWS:
+        read_through(server.place)
     if name == "100 of 10,000":
         for token in server.place.others[:100]:  # loading an application takes 10 ms and more
             server.fetch(f"{BY_ID_TARGET}1", application=token)
@@ -113,7 +119,7 @@ def compare_answers(servers: Mapping[str, Server]) -> None:
     """Servers that are compared must give the same bytes. Raises SystemExit where they do not."""
     if "product" not in servers:
         return
-    for name in ("floor", "litestar"):
+    for name in ("floor", "tuned floor", "litestar"):
         for target in (f"{BY_ID_TARGET}7", PAGE_TARGET, TOTAL_TARGET, f"{ENDPOINT_TARGET}7"):
             if name in servers and (one := servers[name].fetch(target)) != (other := servers["product"].fetch(target)):
                 raise SystemExit(f"{name} and product differ at {target}:\n{one!r}\n{other!r}")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from granian.constants import HTTPModes, Interfaces, Loops
@@ -16,6 +17,7 @@ from benchmarks import database_floor, floor, frameworks
 
 MAKERS: dict[str, Callable[[], Any]] = {
     "floor": floor.make_app,
+    "tuned floor": partial(floor.make_app, tuned=True),
     "database floor": database_floor.make_app,
     "litestar": frameworks.make_litestar_app,
     "fastapi": frameworks.make_fastapi_app,

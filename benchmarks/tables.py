@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from benchmarks.results import Result
 
-COMPARED = ("floor", "litestar", "fastapi", "product")
+COMPARED = ("floor", "tuned floor", "litestar", "fastapi", "product")
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -33,28 +33,29 @@ def requests_table(result: Result) -> str:
             [
                 case,
                 *(_middle(result.values(case, server, "rps"), ",.0f") for server in COMPARED),
-                _middle(result.ratios("rps", product, (case, "floor")), ".2f"),
+                *(_middle(result.ratios("rps", product, (case, floor)), ".2f") for floor in COMPARED[:2]),
                 _middle(result.values(*product, "p50_ms"), ".2f"),
                 _middle(result.values(*product, "p99_ms"), ".2f"),
                 _middle(result.values(*product, "cpu_us"), ".0f"),
             ]
         )
-    head = ["case", "floor /s", "Litestar /s", "FastAPI /s", "product /s", "product / floor", "p50 ms", "p99 ms"]
-    return table([*head, "CPU us"], rows)
+    servers = ["floor /s", "tuned floor /s", "Litestar /s", "FastAPI /s", "product /s"]
+    return table(["case", *servers, "product / floor", "/ tuned floor", "p50 ms", "p99 ms", "CPU us"], rows)
 
 
 def circumstances_table(result: Result) -> str:
-    """The product in other circumstances: what a request costs there, by what it costs alone."""
+    """The product in other circumstances: what a request costs there, by what it costs alone; its floor likewise."""
     rows = []
     for case, servers in result.figures.items():
         for server in servers:
             if server in COMPARED or ":" in case:
                 continue
-            cost = result.ratios("cpu_us", (case, server), (case, "product"))
+            alone = "floor" if server.startswith("floor") else "product"
+            cost = result.ratios("cpu_us", (case, server), (case, alone))
             keys = (("rps", ",.0f"), ("p50_ms", ".2f"), ("p99_ms", ".2f"), ("cpu_us", ".0f"))
             row = [_middle(result.values(case, server, key), form) for key, form in keys]
             rows.append([case, _circumstance(server), *row, _middle(cost, ".2f")])
-    return table(["case", "circumstance", "product /s", "p50 ms", "p99 ms", "CPU us", "CPU / alone"], rows)
+    return table(["case", "circumstance", "requests /s", "p50 ms", "p99 ms", "CPU us", "CPU / alone"], rows)
 
 
 def _circumstance(server: str) -> str:
