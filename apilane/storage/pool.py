@@ -90,17 +90,21 @@ class Pool(Generic[C]):
         """When the connection that is unused for longest came back, by ``time.monotonic``; infinite: there is none."""
         return self._idle[0][1] if self._idle else math.inf
 
-    async def acquire(self) -> C:
-        """A connection, to be given back by ``release``. Unavailable when none came free in time."""
-        if self._idle:
-            self._in_use += 1
-            connection = self._idle.pop()[0]
-            if not self._idle:
-                self._group.idle.discard(self)
-            return connection
-        return await self._acquire_new()
+    def take(self) -> C | None:
+        """An unused connection, to be given back by ``release``; None: there is none."""
+        if not self._idle:
+            return None
+        self._in_use += 1
+        connection = self._idle.pop()[0]
+        if not self._idle:
+            self._group.idle.discard(self)
+        return connection
 
-    async def _acquire_new(self) -> C:
+    async def acquire(self) -> C:
+        """A connection, unused or new, to be given back by ``release``. Unavailable when none came free in time."""
+        connection = self.take()
+        if connection is not None:
+            return connection
         group = self._group
         if group.open >= group.limit and not group.is_awaited and (other := group.longest_idle()) is not None:
             other.drop_oldest()

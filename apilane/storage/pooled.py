@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing
 from typing import Final, Protocol, TypeVar, cast
 
 from apilane.sql.statement import Statement, Value
@@ -95,39 +95,59 @@ class PooledSession:
         self.pool: Pool[ServerConnection] = Pool(group, connect, _disconnect)
 
     async def fetch(self, statement: Statement, parameters: Sequence[Value] = ()) -> Sequence[Row]:
-        connection = await self._acquire()
+        connection = self._take() or await self._acquire()
         try:
             return await connection.fetch(statement, parameters)
         except ConnectionLost:
             self.pool.drop_idle()
         finally:
             self.pool.release(connection, broken=not connection.usable)
-        async with self._connection() as connection:
-            return await connection.fetch(statement, parameters)
+        return await self._with(lambda connection: connection.fetch(statement, parameters))
 
     async def stream(self, statement: Statement, parameters: Sequence[Value] = ()) -> AsyncIterator[Sequence[Row]]:
         """Rows in batches; keeps a connection until exhausted or closed."""
-        async with self._connection() as connection:
+        connection = self._take() or await self._acquire()
+        try:
             generator = cast("AsyncGenerator[Sequence[Row], None]", connection.stream(statement, parameters))
             async with aclosing(generator) as batches:
                 async for rows in batches:
                     yield rows
+        except ConnectionLost:
+            self.pool.drop_idle()
+            raise
+        finally:
+            self.pool.release(connection, broken=not connection.usable)
 
     async def run(self, make_unit: Callable[[], UnitWithScripts[T]], *, single: bool = False, alone: bool = False) -> T:
         """``single`` units commit with their only write, without BEGIN and COMMIT. ``alone`` makes no difference."""
-        return await repeated(lambda: self._with(lambda connection: _run(connection, make_unit, single=single)))
+        if single:
+            return await repeated(lambda: self._with(lambda connection: _run_single(connection, make_unit())))
+        return await repeated(lambda: self._with(lambda connection: _run(connection, make_unit)))
 
     async def alter(self, make_unit: Callable[[], Unit[T]]) -> T:
         """Run once: where schema statements commit by themselves, half of it may have happened."""
-        async with self._connection() as connection:
-            return await _run(connection, make_unit)
+        return await self._with(lambda connection: _run(connection, make_unit))
 
     async def run_script(self, step: ScriptStep) -> Result:
         return await repeated(lambda: self._with(lambda connection: connection.run_script(step)))
 
     async def _with(self, work: Callable[[ServerConnection], Awaitable[T]]) -> T:
-        async with self._connection() as connection:
+        connection = self._take() or await self._acquire()
+        try:
             return await work(connection)
+        except ConnectionLost:
+            self.pool.drop_idle()
+            raise
+        finally:
+            self.pool.release(connection, broken=not connection.usable)
+
+    def _take(self) -> ServerConnection | None:
+        """An unused connection, if it is not known to be lost."""
+        connection = self.pool.take()
+        if connection is None or connection.usable:
+            return connection
+        self.pool.release(connection, broken=True)
+        return None
 
     async def _acquire(self) -> ServerConnection:
         """One that is not known to be lost: a server that restarts says goodbye to the unused ones too."""
@@ -136,17 +156,6 @@ class PooledSession:
             if connection.usable:
                 return connection
             self.pool.release(connection, broken=True)
-
-    @asynccontextmanager
-    async def _connection(self) -> AsyncIterator[ServerConnection]:
-        connection = await self._acquire()
-        try:
-            yield connection
-        except ConnectionLost:
-            self.pool.drop_idle()
-            raise
-        finally:
-            self.pool.release(connection, broken=not connection.usable)
 
     async def close(self) -> None:
         await self.pool.close()
@@ -189,24 +198,25 @@ async def in_transaction(
     return value
 
 
-def _single(connection: ServerConnection) -> Callable[[Step | ScriptStep], Awaitable[Result]]:
-    """Reads may be repeated; the write is sent once, as the server may have stored it before the connection broke."""
+async def _run(connection: ServerConnection, make_unit: Callable[[], UnitWithScripts[T]]) -> T:
+    return await in_transaction(connection, connection.begin, lambda: drive(make_unit(), connection.execute))
+
+
+async def _run_single(connection: ServerConnection, unit: UnitWithScripts[T]) -> T:
+    """Without BEGIN and COMMIT. The write is sent once: it may be stored although the connection broke."""
+    is_sent = False
 
     async def execute(step: Step | ScriptStep) -> Result:
-        try:
-            return await connection.execute(step)
-        except ConnectionLost as error:
-            if isinstance(step, Step) and not step.statement.writes:
-                raise NothingHappened(str(error)) from error
+        nonlocal is_sent
+        is_sent = is_sent or not isinstance(step, Step) or step.statement.writes
+        return await connection.execute(step)
+
+    try:
+        return await drive(unit, execute)
+    except ConnectionLost as error:
+        if is_sent:
             raise
-
-    return execute
-
-
-async def _run(connection: ServerConnection, make_unit: Callable[[], UnitWithScripts[T]], *, single: bool = False) -> T:
-    if single:
-        return await drive(make_unit(), _single(connection))
-    return await in_transaction(connection, connection.begin, lambda: drive(make_unit(), connection.execute))
+        raise NothingHappened(str(error)) from error
 
 
 async def _disconnect(connection: ServerConnection) -> None:
