@@ -6,10 +6,10 @@ ASCII folds to an ASCII one, so a pure ASCII value can be answered by a database
 
 from __future__ import annotations
 
-__all__ = ["fold", "trim", "utf16_length"]
+__all__ = ["WHITE_SPACE", "fold", "trim", "utf16_length"]
 
-# What the wire calls white space: Unicode's, which is Python's without U+001C to U+001F.
-_WHITE_SPACE = "".join(chr(code) for code in range(0x3001) if chr(code).isspace() and code not in range(0x1C, 0x20))
+WHITE_SPACE = "".join(chr(code) for code in range(0x3001) if chr(code).isspace() and code not in range(0x1C, 0x20))
+"""What the wire calls white space: Unicode's, which is Python's without U+001C to U+001F."""
 
 
 def _fold_table() -> dict[int, int]:
@@ -43,4 +43,4 @@ def utf16_length(text: str) -> int:
 
 def trim(text: str) -> str:
     """``text`` without outer white space."""
-    return text.strip(_WHITE_SPACE)
+    return text.strip(WHITE_SPACE)

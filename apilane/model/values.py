@@ -16,7 +16,7 @@ from apilane.model.definition import Property, PropertyType
 from apilane.model.json import JsonNumber, json_text
 from apilane.model.numbers import parse_number
 from apilane.model.patterns import compile_pattern
-from apilane.model.text import trim, utf16_length
+from apilane.model.text import WHITE_SPACE, utf16_length
 
 __all__ = ["Reader", "StoredValue", "is_storable_text", "read_boolean", "value_reader"]
 
@@ -41,7 +41,7 @@ def value_reader(entity_name: str, property: Property, *, exact_decimals: bool) 
     if property.type is PropertyType.Number:
         return _number_reader(entity_name, property, exact_decimals)
     if property.type is PropertyType.Boolean:
-        return lambda value: None if value is None else read_boolean(value)
+        return lambda value: value if value is None or type(value) is bool else read_boolean(value)
     return _date_reader(entity_name, property)
 
 
@@ -79,7 +79,7 @@ def _string_reader(entity_name: str, property: Property) -> Reader:
     def read(value: object) -> StoredValue:
         if value is None:
             return None
-        text = trim(value if type(value) is str else json_text(value))
+        text = (value if type(value) is str else json_text(value)).strip(WHITE_SPACE)
         if text.isascii() and "\0" not in text:  # most texts are: this is half of what the reader takes
             length = len(text)
         elif is_storable_text(text):
@@ -109,7 +109,7 @@ def _number_reader(entity_name: str, property: Property, exact_decimals: bool) -
     def read(value: object) -> StoredValue:
         if value is None:
             return None
-        number = parse_number(value)
+        number = value if type(value) is int else parse_number(value)
         if number is None:
             refuse("Invalid number")
         if minimum is not None and number < minimum:

@@ -120,7 +120,7 @@ def _new_row(
 ) -> dict[str, Value]:
     given = _by_name(record, entity)
     row: dict[str, Value] = {"Created": now}
-    if entity.entity.property("Owner") is not None:
+    if "Owner" in entity.readers:
         row["Owner"] = actor.user_id
     if access.tenant_column is not None:
         row[access.tenant_column] = actor.tenant

@@ -7,7 +7,7 @@ from typing import Any
 
 from apilane.errors import ApilaneError, Code
 from apilane.settings import Settings
-from apilane.web.patience import Patience
+from apilane.storage.patience import Patience
 
 __all__ = ["Bodies", "BodyTooLarge", "BrokenBody", "NoRoomForBody", "Receive"]
 

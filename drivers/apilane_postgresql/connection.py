@@ -18,6 +18,7 @@ import asyncpg
 from apilane.sql.statement import Statement, Value
 from apilane.storage.addresses import ServerAddress, connect_timeout_s
 from apilane.storage.errors import StatementTimeout, StorageError
+from apilane.storage.patience import Patience
 from apilane.storage.pooled import in_transaction
 from apilane.storage.protocol import Result, Row, ScriptStep, Step
 from apilane_postgresql.address import search_path, tls_url
@@ -68,7 +69,6 @@ async def connect(
                 password=address.password or None,
                 database=address.database,
                 timeout=timeout_s,
-                command_timeout=statement_timeout_s + SILENCE_S,
                 statement_cache_size=STATEMENTS_KEPT,
                 max_cached_statement_lifetime=0,
                 server_settings=_session_settings(address, statement_timeout_s),
@@ -105,12 +105,13 @@ def _session_settings(address: ServerAddress, statement_timeout_s: float) -> dic
 class PostgreSQLConnection:
     """See ``apilane.storage.pooled.ServerConnection``."""
 
-    __slots__ = ("_constraints", "_in_transaction", "_statement_timeout_s", "_undone", "raw", "usable")
+    __slots__ = ("_constraints", "_in_transaction", "_patience", "_statement_timeout_s", "_undone", "raw", "usable")
 
     def __init__(self, raw: asyncpg.Connection[Any], statement_timeout_s: float, constraints: Constraints) -> None:
         self.raw = raw
         self.usable = True
         self._statement_timeout_s = statement_timeout_s
+        self._patience = Patience(statement_timeout_s + SILENCE_S)  # not asyncpg's own: a timer for each statement
         self._constraints = constraints
         self._in_transaction = False
         self._undone = False
@@ -124,7 +125,8 @@ class PostgreSQLConnection:
         if Decimal in map(type, parameters):
             text = _with_fractions(text, parameters)
         try:
-            return await self.raw.fetch(text, *parameters)  # type: ignore[no-any-return]
+            with self._patience:
+                return await self.raw.fetch(text, *parameters)  # type: ignore[no-any-return]
         except BaseException as error:  # whatever the state, somebody has to know
             raise await self._failure(error, statement, parameters) from error
 
@@ -132,9 +134,13 @@ class PostgreSQLConnection:
         """Rows in batches, all of one snapshot."""
         await self.begin()
         try:
-            cursor = await self.raw.cursor(statement.text, *parameters)
-            while rows := await cursor.fetch(BATCH_ROWS):
+            with self._patience:
+                cursor = await self.raw.cursor(statement.text, *parameters)
+                rows = await cursor.fetch(BATCH_ROWS)
+            while rows:
                 yield rows
+                with self._patience:
+                    rows = await cursor.fetch(BATCH_ROWS)
         except BaseException as error:
             raise await self._failure(error, statement, parameters) from error
         finally:
@@ -150,12 +156,11 @@ class PostgreSQLConnection:
             statement, parameters = step
             if not statement.writes:
                 return Result(await self.fetch(statement, parameters))
-            if statement.text.startswith("INSERT"):
-                rows = await self.raw.fetch(statement.text, *parameters)
-                return Result((), len(rows), rows[0][0] if rows else None)
-            if not parameters:
-                return Result((), _count(await self.raw.execute(statement.text)))
-            return Result((), _count(await self.raw.execute(statement.text, *parameters)))
+            with self._patience:
+                if statement.text.startswith("INSERT"):
+                    rows = await self.raw.fetch(statement.text, *parameters)
+                    return Result((), len(rows), rows[0][0] if rows else None)
+                return Result((), _count(await self.raw.execute(statement.text, *parameters)))
         except BaseException as error:
             if isinstance(step, ScriptStep):
                 raise await self._failure(error, None, ()) from error
@@ -206,7 +211,8 @@ class PostgreSQLConnection:
 
     async def _control(self, text: str) -> str:
         try:
-            return str(await self.raw.execute(text))
+            with self._patience:
+                return str(await self.raw.execute(text))
         except BaseException as error:
             raise await self._failure(error, None, ()) from error
 
@@ -232,10 +238,11 @@ class PostgreSQLConnection:
         known = self._constraints.get((table, name))
         if known is None:
             try:
-                if self._in_transaction:
-                    self._in_transaction, self._undone = False, True
-                    await self.raw.execute("ROLLBACK")
-                rows = await self.raw.fetch(_COLUMNS_OF_CONSTRAINT, schema, table, name)
+                with self._patience:
+                    if self._in_transaction:
+                        self._in_transaction, self._undone = False, True
+                        await self.raw.execute("ROLLBACK")
+                    rows = await self.raw.fetch(_COLUMNS_OF_CONSTRAINT, schema, table, name)
             except BaseException as second:
                 self.usable = False
                 if not isinstance(second, FAILURES):

@@ -113,7 +113,7 @@ def test_the_page_shows_a_result(repository: Path, monkeypatch: pytest.MonkeyPat
         assert f"## {title}\n" in text
         assert table in text
     assert "`abc1234`" in text
-    assert "| GetByID | 10,000 |  |  | 6,050 | 0.60 |" in text
+    assert "| GetByID | 10,000 |  |  |  | 6,050 | 0.60 |  |" in text
     assert "**missed**" in text
 
 
