@@ -26,6 +26,7 @@ OPENING_TIMEOUT_MS: Final = 10_000
 STATEMENTS_KEPT: Final = 512
 
 OPEN_FLAGS: Final = apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE | apsw.SQLITE_OPEN_NOMUTEX
+"""No mutexes: every connection has one user at a time. They took 4 of the 23 us of a page of 20, for each value two."""
 
 
 class Deadline:
@@ -91,6 +92,7 @@ def open_connection(
         # An unknown "name" is an error, not a text.
         connection.config(apsw.SQLITE_DBCONFIG_DQS_DML, 0)
         connection.config(apsw.SQLITE_DBCONFIG_DQS_DDL, 0)
+        # Plans do not depend on values; else a statement is planned anew for each value, 8 us of the 23 us of a page.
         connection.config(apsw.SQLITE_DBCONFIG_ENABLE_QPSG, 1)
         connection.create_scalar_function(FOLD_FUNCTION, _fold, 1, deterministic=True)
         _ensure_wal(connection, path)

@@ -101,11 +101,12 @@ REQUESTS = {
     "GetByID": Request("GET", "/api/Data/GetByID", "entity=Books&id=7"),
     "signed GetByID": Request("GET", "/api/Data/GetByID", "entity=Books&id=7", signed=True),
     "page": Request("GET", "/api/Data/Get", PAGE),
+    "page, read anew": Request("GET", "/api/Data/Get", PAGE.replace(quote(FILTER), quote(FILTER) + "%20" * 500)),
     "page with total": Request("GET", "/api/Data/Get", PAGE + "&getTotal=true"),
     "Post": Request("POST", "/api/Data/Post", "entity=Books", json.dumps(book(1)).encode()),
     "Put": Request("PUT", "/api/Data/Put", "entity=Books", json.dumps({"ID": 9, **book(2)}).encode()),
 }
-"""What has a budget."""
+"""What has a budget. The page that is read anew has a query too long to be kept, as a new one costs."""
 
 
 class Cost(NamedTuple):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import struct
+import weakref
 from collections.abc import Callable, Generator
 from functools import partial
 from pathlib import Path
@@ -46,6 +47,28 @@ def test_short_reads_run_on_the_loop(db: Database) -> None:
     statement = db.reading("ID").statement
     db.wait(db.session.fetch(statement))
     assert statement.notes == LOOP
+
+
+def test_a_shape_is_planned_once(db: Database) -> None:
+    """A statement that was prepared is not planned again for other values: that takes as long as reading a page."""
+    statement = Statement('SELECT "ID" FROM "Things" WHERE "Count" >= ? ORDER BY "Count" LIMIT ?', ("least", "limit"))
+    planned: list[object] = []
+
+    def watch(*what: object) -> int:
+        planned.append(what)
+        return apsw.SQLITE_OK
+
+    def read(least: int) -> None:
+        db.wait(db.session.fetch(statement, (least, 20 + least)))
+
+    read(0)
+    db.session._connection.authorizer = watch
+    read(1)
+    assert planned  # a new authorizer asks for new plans
+    planned.clear()
+    read(2)
+    read(3)
+    assert not planned
 
 
 def test_long_reads_move_to_the_pool(db: Database) -> None:
@@ -165,6 +188,29 @@ def test_writes_commit_in_groups(db: Database) -> None:
     before = _commits(db.address)
     db.wait(scenario())
     assert 1 <= _commits(db.address) - before <= 40
+
+
+def test_nothing_is_kept_of_writes(db: Database) -> None:
+    """Once a write is answered nothing of it is kept: what it held is free at once, however many follow."""
+    kept: list[weakref.ref[Value]] = []
+
+    class Value:
+        """Something a unit holds."""
+
+    def unit(value: Value) -> Generator[Step, Result, Result]:
+        assert value is not None
+        return (yield Step(Statement("SELECT 1")))
+
+    async def scenario() -> None:
+        for _ in range(5):
+            value = Value()
+            kept.append(weakref.ref(value))
+            await db.session.run(partial(unit, value))
+            del value
+        await asyncio.sleep(0)
+
+    db.wait(scenario())
+    assert [reference() for reference in kept[:-1]] == [None] * 4  # the last one is with the thread until the next
 
 
 def test_a_unit_over_its_time_limit(make_db: MakeDatabase) -> None:

@@ -1,0 +1,93 @@
+"""One timer for many waits: who waits too long is told so, nobody else is disturbed, and nothing is left behind."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from apilane.storage.patience import Patience
+
+LIMIT_S = 0.05
+
+
+async def _wait(patience: Patience, seconds: float) -> str:
+    with patience:
+        await asyncio.sleep(seconds)
+        return "done"
+
+
+def test_long_waits_end() -> None:
+    """Of many waits those beyond the limit end with TimeoutError, the others are let be."""
+
+    async def scenario() -> list[object]:
+        patience = Patience(LIMIT_S)
+        waits = (_wait(patience, seconds) for seconds in (30.0, 0.0, 30.0, LIMIT_S / 5))
+        return list(await asyncio.gather(*waits, return_exceptions=True))
+
+    first, second, third, fourth = asyncio.run(asyncio.wait_for(scenario(), 5.0))
+    assert isinstance(first, TimeoutError)
+    assert isinstance(third, TimeoutError)
+    assert (second, fourth) == ("done", "done")
+
+
+def test_each_wait_has_the_whole_time() -> None:
+    """A task may wait again and again: the limit is that of one wait."""
+
+    async def scenario() -> None:
+        patience = Patience(LIMIT_S * 4)
+        for _ in range(6):
+            await _wait(patience, LIMIT_S)
+
+    asyncio.run(asyncio.wait_for(scenario(), 5.0))
+
+
+def test_a_task_goes_on_after_its_wait_ended() -> None:
+    """After the TimeoutError the task is not cancelled: what it awaits next is not disturbed."""
+
+    async def scenario() -> str:
+        patience = Patience(LIMIT_S)
+        with pytest.raises(TimeoutError):
+            await _wait(patience, 30.0)
+        await asyncio.sleep(LIMIT_S)
+        return await _wait(patience, 0.0)
+
+    assert asyncio.run(asyncio.wait_for(scenario(), 5.0)) == "done"
+
+
+def test_cancelled_by_somebody_else() -> None:
+    """A cancellation is not taken for the time limit, even when both come at once."""
+
+    async def scenario(*, at_once: bool) -> None:
+        patience = Patience(LIMIT_S)
+        task = asyncio.create_task(_wait(patience, 30.0))
+        await asyncio.sleep(0)
+        if at_once:
+            patience._waits[task] = 0.0
+            patience._look(asyncio.get_running_loop())
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert not patience._waits
+        assert not patience._ended
+
+    asyncio.run(scenario(at_once=False))
+    asyncio.run(scenario(at_once=True))
+
+
+def test_the_timer_rests_and_moves() -> None:
+    """Without waits there is no timer, and a new event loop gets one of its own although the old one had one."""
+    patience = Patience(LIMIT_S)
+
+    async def leave_a_timer() -> None:
+        await _wait(patience, 0.0)
+        assert patience._timer is not None
+
+    async def too_long() -> None:
+        with pytest.raises(TimeoutError):
+            await _wait(patience, 30.0)
+        await asyncio.sleep(LIMIT_S)
+        assert patience._timer is None
+
+    asyncio.run(leave_a_timer())
+    asyncio.run(asyncio.wait_for(too_long(), 5.0))
