@@ -7,6 +7,7 @@ is the wire's record.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import starmap
 from typing import Any
 
 import msgspec
@@ -58,10 +59,10 @@ def record_maker(entity: Entity, columns: Sequence[str], dialect: Dialect, ciphe
         if (convert := _converter(entity, properties[column], dialect, cipher)) is not None
     ]
     if not conversions:
-        return lambda rows: [struct(*row) for row in rows]
+        return lambda rows: list(starmap(struct, rows))
 
     def make(rows: Sequence[Row]) -> list[Record]:
-        records = [struct(*row) for row in rows]
+        records = list(starmap(struct, rows))
         for name, convert in conversions:  # afterwards: half of what it takes to change each row first
             for record in records:
                 value = getattr(record, name)

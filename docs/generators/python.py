@@ -36,6 +36,7 @@ MODULES = (
     "apilane.storage.counters",
     "apilane.storage.endpoints",
     "apilane.storage.errors",
+    "apilane.storage.patience",
     "apilane.storage.pool",
     "apilane.storage.pooled",
     "apilane.storage.pooled_driver",

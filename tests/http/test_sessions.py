@@ -251,18 +251,23 @@ def test_expired_tokens_are_swept(tmp_path: Path, http: httpx.Client, shop_manif
         client.register("sweeping")
         old, kept = client.login("sweeping"), client.login("sweeping")
         running.sql(client.token, 'UPDATE "AuthTokens" SET "Created" = 0 WHERE "ID" = 1')
-        for table in ("H_Auth_Email_Confirmation_Tokens", "H_Auth_Password_Reset_Tokens"):
+        mail_tables = ("H_Auth_Email_Confirmation_Tokens", "H_Auth_Password_Reset_Tokens")
+        for table in mail_tables:
             for token, created in (("old", 0), ("new", int(time.time() * 1000))):
                 values = (1, token, created)
                 running.sql(
                     client.token, f'INSERT INTO "{table}" ("Owner", "Token", "Created") VALUES (?, ?, ?)', values
                 )
+
+        def left() -> list[object]:
+            signed_in = running.sql(client.token, 'SELECT "ID" FROM "AuthTokens"')
+            return [signed_in, *(running.sql(client.token, f'SELECT "Token" FROM "{table}"') for table in mail_tables)]
+
+        expected = [[(2,)], [("new",)], [("new",)]]
         deadline = time.monotonic() + 10
-        while running.sql(client.token, 'SELECT "ID" FROM "AuthTokens"') != [(2,)] and time.monotonic() < deadline:
+        while left() != expected and time.monotonic() < deadline:
             time.sleep(0.05)
-        assert running.sql(client.token, 'SELECT "ID" FROM "AuthTokens"') == [(2,)]
-        for table in ("H_Auth_Email_Confirmation_Tokens", "H_Auth_Password_Reset_Tokens"):
-            assert running.sql(client.token, f'SELECT "Token" FROM "{table}"') == [("new",)]
+        assert left() == expected
         time.sleep(1.1)
         assert client.as_user(old).is_anonymous()
         assert not client.as_user(kept).is_anonymous()
