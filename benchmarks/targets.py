@@ -14,6 +14,8 @@ AGAINST_FLOOR = {
     "Post": (0.5, None),
 }
 """Least requests per second by those of the floor, and what is aimed at."""
+DRIVERS = {"GetByID": 0.65, "page of 20": 0.7, "Post": 0.7}
+"""The same on a database server, by a floor with the same client library."""
 SIGNED_LEAST = 0.8
 WORKERS_MOST = 1.15
 FLAT_MOST = 1.1
@@ -54,6 +56,11 @@ def _targets(result: Result) -> Iterator[tuple[str, str, float, float | None, li
     for case in AGAINST_FLOOR:
         pairs = zip(result.values(case, "product", "p99_ms"), result.values(case, "product", "p50_ms"), strict=True)
         yield f"{case}: p99 / p50", "most", TAIL_MOST, None, [p99 / p50 for p99, p50 in pairs if p50]
+    for case in result.figures:
+        driver, _, name = case.partition(": ")
+        if name in DRIVERS:
+            ratios = result.ratios("rps", (case, "product"), (case, "floor"))
+            yield f"{driver}: {name}: / floor", "least", DRIVERS[name], None, ratios
     memory = result.footprint.get("memory_mb", [])
     yield "MB of a worker after 10,000 reads", "most", MEMORY_MOST_MB, None, memory
     yield "seconds from start to first answer", "most", START_MOST_S, None, result.footprint.get("start_s", [])
