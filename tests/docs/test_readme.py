@@ -53,7 +53,11 @@ def read_until_ready(process: subprocess.Popen[str]) -> str:
 def stop(process: subprocess.Popen[str]) -> tuple[int, str]:
     """End the demo as Ctrl-C does; its exit status and last words."""
     process.send_signal(signal.SIGINT)
-    last, _ = process.communicate(timeout=30)
+    try:
+        last, _ = process.communicate(timeout=30)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        raise
     return process.returncode, last
 
 
