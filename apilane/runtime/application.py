@@ -1,7 +1,8 @@
 """One application in memory, at one version: look-ups, access plans and compiled statements.
 
 Built when the application is first called and again after every change of its definition; nothing here is written to.
-All caches are bounded and keyed by shapes and role sets, never by user, address or value.
+All caches are bounded and keyed by shapes and role sets, never by user or address; a few hundred short texts of
+``filter``, ``sort`` and ``properties`` are kept with what they mean.
 """
 
 from __future__ import annotations
@@ -41,8 +42,8 @@ PLANS_KEPT = 1024
 TEXTS_KEPT = 256
 """Texts of ``sort`` and ``properties`` kept per entity: clients send the same few."""
 
-TEXT_LENGTH_KEPT = 500
-"""Characters of a filter that is kept with its values."""
+TEXT_LENGTH_KEPT = 300
+"""Characters of a filter that is kept with its values: at most some 8 KB each, mostly one."""
 
 BoundFilter = tuple[FilterShape | None, Mapping[str, Value]]
 ValueReader = Callable[[object], Value]

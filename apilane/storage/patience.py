@@ -9,57 +9,67 @@ from __future__ import annotations
 import asyncio
 from time import monotonic
 from types import TracebackType
+from typing import NamedTuple
 
 __all__ = ["Patience"]
 
 LOOK_S = 1.0
 
 
+class _Wait(NamedTuple):
+    until: float
+    cancelling: int
+    """Cancellations of the task when the wait began: those are none of ours."""
+    loop: asyncio.AbstractEventLoop
+
+
 class Patience:
     """``with patience:`` around what the running task awaits; TimeoutError when it takes longer than ``timeout_s``.
 
-    One wait of a task at a time. Belongs to one event loop at a time.
+    One wait of a task at a time.
     """
 
     __slots__ = ("_ended", "_timeout_s", "_timer", "_waits")
 
     def __init__(self, timeout_s: float) -> None:
         self._timeout_s = timeout_s
-        self._waits: dict[asyncio.Task[object], float] = {}
+        self._waits: dict[asyncio.Task[object], _Wait] = {}
         self._ended: set[asyncio.Task[object]] = set()
         self._timer: tuple[asyncio.AbstractEventLoop, asyncio.TimerHandle] | None = None
 
     def __enter__(self) -> None:
         task = asyncio.current_task()
         assert task is not None  # noqa: S101  # who awaits is a task
-        self._waits[task] = monotonic() + self._timeout_s
-        if self._timer is None or self._timer[0] is not task.get_loop():
-            self._look_later(task.get_loop())
+        loop = asyncio.get_running_loop()  # not that of the task: some servers' tasks know none
+        self._waits[task] = _Wait(monotonic() + self._timeout_s, task.cancelling(), loop)
+        if self._timer is None or self._timer[0] is not loop:
+            self._look_later(loop)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         task = asyncio.current_task()
         assert task is not None  # noqa: S101
-        self._waits.pop(task, None)
+        wait = self._waits.pop(task, None)
         if task in self._ended:
             self._ended.discard(task)
-            # Ended by somebody else at the same time: then that is what happened, as in asyncio.timeout.
-            if task.uncancel() == 0 and kind is asyncio.CancelledError:
+            # Else somebody else cancelled it too, and that is what happened; as in asyncio.timeout.
+            if wait is not None and task.uncancel() <= wait.cancelling and kind is asyncio.CancelledError:
                 raise TimeoutError from error
 
     def _look_later(self, loop: asyncio.AbstractEventLoop) -> None:
         self._timer = loop, loop.call_later(min(LOOK_S, self._timeout_s / 4), self._look, loop)
 
     def _look(self, loop: asyncio.AbstractEventLoop) -> None:
-        """End the waits that took too long; the oldest comes first. Without any the timer rests."""
+        """End the waits that took too long, and forget those of loops that are gone. Without any the timer rests."""
         self._timer = None
         now = monotonic()
-        for task, until in list(self._waits.items()):
-            if until > now:
-                break
-            del self._waits[task]
-            if not task.done() and task.get_loop() is loop:
+        for task, wait in list(self._waits.items()):
+            if wait.until > now:
+                break  # the oldest come first
+            if wait.loop is not loop:
+                del self._waits[task]
+            elif task not in self._ended:
                 self._ended.add(task)
                 task.cancel()
         if self._waits:

@@ -190,7 +190,7 @@ async def in_transaction(
             value = await work()
         except BaseException:
             if connection.usable:
-                await asyncio.shield(connection.rollback())
+                await connection.rollback()  # cancelled here the connection is of no use: nobody must get it meanwhile
             raise
     except ConnectionLost as error:
         raise NothingHappened(str(error)) from error

@@ -7,8 +7,10 @@ page of 20 (asyncpg 0.32; psycopg 3.3 with C, raw and binary cursors; 32 tasks, 
 from __future__ import annotations
 
 import asyncio
+import math
 import re
-from collections.abc import AsyncIterator, MutableMapping, Sequence
+from collections.abc import AsyncIterator, Iterator, MutableMapping, Sequence
+from contextlib import contextmanager
 from decimal import Decimal
 from time import monotonic
 from typing import Any, Final
@@ -179,6 +181,15 @@ class PostgreSQLConnection:
         """READ ONLY for the server too when no statement of the script writes."""
         begin = "BEGIN" if writes(step.script) else "BEGIN READ ONLY"
         return await in_transaction(self, lambda: self._begin(begin), lambda: self.execute(step))
+
+    @contextmanager
+    def unhurried(self) -> Iterator[None]:
+        """Statements may take as long as they like, as changes of big tables do."""
+        patience, self._patience = self._patience, Patience(math.inf)
+        try:
+            yield
+        finally:
+            self._patience = patience
 
     async def begin(self) -> None:
         await self._begin("BEGIN")

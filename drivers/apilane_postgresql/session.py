@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Generator, Sequence
 from contextlib import asynccontextmanager
 from hashlib import blake2b
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar, cast
 
 from apilane.sql.statement import Statement, Value
 from apilane.storage.addresses import ServerAddress
 from apilane.storage.errors import ConnectionRefused
-from apilane.storage.pooled import PooledSession
+from apilane.storage.pooled import PooledSession, ServerConnection, drive, in_transaction, repeated
 from apilane.storage.protocol import Finding, Result, Step, Unit
 
 if TYPE_CHECKING:
@@ -58,7 +58,11 @@ class PostgreSQLSession(PooledSession):
             yield _BUT_NOT_FOR_LOCKS
             return (yield from make_unit())
 
-        return await self.run(unit)
+        async def work(connection: ServerConnection) -> T:
+            with cast("PostgreSQLConnection", connection).unhurried():
+                return await in_transaction(connection, connection.begin, lambda: drive(unit(), connection.execute))
+
+        return await repeated(lambda: self._with(work))
 
     async def change_mark(self) -> Value:
         """The snapshot's text: it changes when any writing transaction of the server ends, and with nothing else."""

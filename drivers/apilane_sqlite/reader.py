@@ -110,11 +110,14 @@ class Batches:
         self._ticket = Deadline()
         self._connection: apsw.Connection | None = None
         self._cursor: Any = None
+        self._closed = False
         self._lock = Lock()
 
     def next(self) -> Sequence[Row]:
         """The next rows; empty at the end. Each batch has the time limit of a statement."""
         with self._lock:
+            if self._closed:  # by a reader who left before this thread began
+                return ()
             try:
                 if self._connection is None:
                     self._connection = self._readers.take()
@@ -133,6 +136,7 @@ class Batches:
     def close(self) -> None:
         """Wait for the batch under way, then give the connection back."""
         with self._lock:
+            self._closed = True
             if self._cursor is not None:
                 self._cursor.close(True)
             connection, self._connection = self._connection, None

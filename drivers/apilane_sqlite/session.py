@@ -219,6 +219,7 @@ class SQLiteSession:
         self._readers = Readers(self.path, self._driver.statement_timeout_s)
         self._writer = Writer(self.path, self._driver.statement_timeout_s)
         self._scripts = asyncio.Semaphore(SCRIPTS_AT_ONCE)
+        self._pool_turns = asyncio.Semaphore(POOL_READS_AT_ONCE)
         return inherited
 
     async def _open(self) -> None:
@@ -234,7 +235,11 @@ class SQLiteSession:
         try:
             connection = await self._driver.in_thread(
                 lambda: open_connection(
-                    self.path, busy_timeout_ms=0, deadline=self._deadline, progress_steps=LOOP_PROGRESS_STEPS
+                    self.path,
+                    busy_timeout_ms=0,
+                    deadline=self._deadline,
+                    progress_steps=LOOP_PROGRESS_STEPS,
+                    plans_once=True,
                 )
             )
         except (apsw.Error, OSError) as error:

@@ -165,17 +165,20 @@ def _next(batches: Iterator[list[Row]]) -> list[Row] | None:
 
 
 def _single(connection: Connection, make_unit: Callable[[], UnitWithScripts[T]]) -> T:
-    """Reads may be repeated; the write is sent once, as the server may have stored it before the connection broke."""
+    """The write is sent once, as the server may have stored it before the connection broke."""
+    is_sent = False
 
     def execute(step: Step | ScriptStep) -> Result:
-        try:
-            return connection.execute(step)
-        except ConnectionLost as error:
-            if isinstance(step, Step) and not step.statement.writes:
-                raise NothingHappened(str(error)) from error
-            raise
+        nonlocal is_sent
+        is_sent = is_sent or not isinstance(step, Step) or step.statement.writes
+        return connection.execute(step)
 
-    return drive(make_unit(), execute)
+    try:
+        return drive(make_unit(), execute)
+    except ConnectionLost as error:
+        if is_sent:
+            raise
+        raise NothingHappened(str(error)) from error
 
 
 def _in_transaction(connection: Connection, make_unit: Callable[[], UnitWithScripts[T]]) -> T:

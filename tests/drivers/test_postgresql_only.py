@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from decimal import Decimal
 from urllib.parse import urlsplit, urlunsplit
 
@@ -23,6 +23,7 @@ from apilane.storage.errors import (
     Unavailable,
     ValueTooLong,
 )
+from apilane.storage.protocol import Result, Step
 from apilane.testing.conformance import Database, DriverCase
 from apilane.testing.conformance.case import open_database
 from apilane.testing.conformance.tables import ENTITIES, MAKERS, THINGS, key
@@ -343,6 +344,21 @@ def test_statement_time_limit(make_db: MakeDatabase) -> None:
     with pytest.raises(StatementTimeout):
         db.wait(db.session.fetch(Statement("SELECT pg_sleep(5)")))
     assert db.rows("ID") == []
+
+
+def test_changes_take_their_time(make_db: MakeDatabase, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A change of tables may take longer than any statement, here and at the server; afterwards limits hold again."""
+    monkeypatch.setattr("apilane_postgresql.connection.SILENCE_S", 0.1)
+    db = make_db(statement_timeout_s=0.3)
+    sleeping = Step(Statement("SELECT pg_sleep(1.5)", writes=True))
+
+    def unit() -> Generator[Step, Result, str]:
+        yield sleeping
+        return "done"
+
+    assert db.wait(db.session.alter(unit)) == "done"
+    with pytest.raises(StatementTimeout):
+        db.wait(db.session.run(unit))
 
 
 def test_connections_that_end_mid_request(db: Database) -> None:

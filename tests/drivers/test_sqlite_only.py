@@ -18,6 +18,7 @@ from apilane.storage.errors import StatementTimeout
 from apilane.storage.protocol import Result, Step
 from apilane.testing.conformance import Database
 from apilane.testing.conformance.tables import THINGS
+from apilane_sqlite.reader import Batches
 from apilane_sqlite.session import LOOP, POOL
 
 MakeDatabase = Callable[..., Database]
@@ -69,6 +70,27 @@ def test_a_shape_is_planned_once(db: Database) -> None:
     read(2)
     read(3)
     assert not planned
+
+
+def test_custom_sql_finds_beginnings_by_an_index(db: Database) -> None:
+    """LIKE with a parameter is a search in custom SQL: its plan depends on the value."""
+    db.unit(lambda: _one(Step(Statement('CREATE TABLE "L" ("T" TEXT COLLATE NOCASE UNIQUE)', writes=True))))
+    connection = db.session._readers.take()
+    try:
+        plan = connection.execute('EXPLAIN QUERY PLAN SELECT * FROM "L" WHERE "T" LIKE ?', ("ab%",)).fetchall()
+    finally:
+        db.session._readers.give(connection)
+    assert "SEARCH" in str(plan)
+
+
+def test_a_stream_closed_before_it_began(db: Database) -> None:
+    """Who leaves a stream before its first batch was fetched leaves no connection behind, whichever thread is first."""
+    readers = db.session._readers
+    batches = Batches(readers, "SELECT 1", (), 10)
+    batches.cancel()
+    batches.close()
+    assert batches.next() == ()
+    assert readers.busy == 0
 
 
 def test_long_reads_move_to_the_pool(db: Database) -> None:

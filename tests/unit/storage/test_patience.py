@@ -63,7 +63,7 @@ def test_cancelled_by_somebody_else() -> None:
         task = asyncio.create_task(_wait(patience, 30.0))
         await asyncio.sleep(0)
         if at_once:
-            patience._waits[task] = 0.0
+            patience._waits[task] = patience._waits[task]._replace(until=0.0)
             patience._look(asyncio.get_running_loop())
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -73,6 +73,21 @@ def test_cancelled_by_somebody_else() -> None:
 
     asyncio.run(scenario(at_once=False))
     asyncio.run(scenario(at_once=True))
+
+
+def test_cancelled_before() -> None:
+    """A task that was cancelled earlier and goes on has time limits like any other."""
+
+    async def scenario() -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asyncio.sleep(0)
+        with pytest.raises(TimeoutError):
+            await _wait(Patience(LIMIT_S), 30.0)
+
+    asyncio.run(asyncio.wait_for(scenario(), 5.0))
 
 
 def test_the_timer_rests_and_moves() -> None:
