@@ -104,7 +104,7 @@ def _number_reader(entity_name: str, property: Property, exact_decimals: bool) -
     convert: Callable[[Decimal], StoredValue] = int if not places else (Decimal if exact_decimals else float)
     digits = _MAX_DIGITS if exact_decimals or not places else _FLOAT_DIGITS
     # Has no more digits than there is room for: nothing to cut, which takes 1 us.
-    fits = re.compile(rf"-?[0-9]{{1,{digits - places}}}\.[0-9]{{1,{max(places, 1)}}}").fullmatch
+    fits = re.compile(rf"-?[0-9]{{1,{digits - places}}}\.[0-9]{{1,{places}}}").fullmatch if places else None
 
     def read(value: object) -> StoredValue:
         if value is None:
@@ -118,7 +118,7 @@ def _number_reader(entity_name: str, property: Property, exact_decimals: bool) -
             refuse(f"Maximum allowed value {maximum}")
         if not places and type(number) is int and -_MAX_PLAIN <= number <= _MAX_PLAIN:
             return number  # most numbers are small integers
-        if places and type(value) is JsonNumber and type(number) is Decimal and fits(value.text):
+        if fits is not None and type(value) is JsonNumber and type(number) is Decimal and fits(value.text):
             return convert(number)
         stored = _truncated(Decimal(number), places, digits)
         if stored is None:

@@ -94,7 +94,7 @@ class Writer:
         """Finish what was accepted and end the thread."""
         for request in list(self._waiting):
             if request.loop.is_closed():  # it will never hear the answer that was sent to it
-                del self._waiting[request]
+                self._waiting.pop(request, None)
         while self.busy:  # noqa: ASYNC110  # rare, and an event would cost every write
             await asyncio.sleep(0.002)
         if self._watch is not None:
