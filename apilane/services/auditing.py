@@ -34,22 +34,32 @@ def ids_text(ids: Iterable[int]) -> str:
     return "IDs " + (", ".join(f"{first}-{last}" if last > first else f"{first}" for first, last in runs) or "none")
 
 
-async def audited(
+def audited(
     application: ApplicationRuntime,
     actor: Actor,
     write: Callable[[], Awaitable[T]],
     what: Callable[[], str],
     outcome: Callable[[T], str],
-) -> T:
+) -> Awaitable[T]:
     """Run ``write``; on record when ``actor`` is an owner. ``what`` and ``outcome`` make the two lines of the record.
 
     Raises what ``write`` raises, and ``StorageError`` before anything is written when the record cannot be made.
     """
     if actor.owner is None:
-        return await write()
+        return write()  # without another coroutine around it
+    return _recorded(application, actor.owner, write, what, outcome)
+
+
+async def _recorded(
+    application: ApplicationRuntime,
+    owner: str,
+    write: Callable[[], Awaitable[T]],
+    what: Callable[[], str],
+    outcome: Callable[[T], str],
+) -> T:
     store = application.control
     change = what()
-    record = await store.record_write(application.token, application.stored.version, actor.owner, change)
+    record = await store.record_write(application.token, application.stored.version, owner, change)
     try:
         done = await write()
     except Exception as error:

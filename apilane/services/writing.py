@@ -65,8 +65,9 @@ def _records(body: object, entity: EntityRuntime) -> Iterator[dict[str, object]]
 
 async def _each(body: object, entity: EntityRuntime, read: Callable[[Mapping[str, object]], T]) -> list[T]:
     """What ``read`` makes of each record, other requests let in between; ERROR beyond ``RECORDS_MAX``."""
-    if type(body) is dict:
-        return [read(body)]
+    record = body[0] if type(body) is list and len(body) == 1 else body
+    if type(record) is dict:
+        return [read(record)]
     turn_ends = monotonic() + TURN_S
     made: list[T] = []
     for record in _records(body, entity):

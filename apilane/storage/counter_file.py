@@ -19,7 +19,7 @@ import struct
 from pathlib import Path
 
 from apilane.storage.errors import Unavailable
-from apilane.storage.slot_file import EXPIRY, HORIZON_MS, NoRoom, SlotFile
+from apilane.storage.slot_file import EXPIRY, HORIZON_MS, Name, NoRoom, SlotFile
 
 __all__ = ["CounterFile"]
 
@@ -129,7 +129,7 @@ def _too_long(span_ms: int) -> ValueError:
 # Below: the log of one key, under the lock of its part. Functions, as an object for each use cost 0.5 us.
 
 
-def _hit(slots: SlotFile, name: bytes, limit: int, window_ms: int, now_ms: int) -> int | None:
+def _hit(slots: SlotFile, name: Name, limit: int, window_ms: int, now_ms: int) -> int | None:
     memory = slots.memory
     group = 1 if limit <= ENTRIES_MAX else -(-limit // ENTRIES_MAX)
     uses = pages = 0
@@ -167,7 +167,7 @@ def _hit(slots: SlotFile, name: bytes, limit: int, window_ms: int, now_ms: int) 
     return None
 
 
-def _take_back(slots: SlotFile, name: bytes, now_ms: int) -> None:
+def _take_back(slots: SlotFile, name: Name, now_ms: int) -> None:
     slot = slots.find(name)
     if slot is None:
         return
@@ -186,7 +186,7 @@ def _take_back(slots: SlotFile, name: bytes, now_ms: int) -> None:
         TIME.pack_into(slots.memory, slot + RING_AT + place * TIME.size, 0)
 
 
-def _time(slots: SlotFile, name: bytes, slot: int, entry: int, pages: int | None) -> int:
+def _time(slots: SlotFile, name: Name, slot: int, entry: int, pages: int | None) -> int:
     """When an entry was made, ``pages`` None: it is in the ring; 0 when nobody keeps it any more."""
     page, place = divmod(entry, RING)
     if pages is not None:
@@ -203,7 +203,7 @@ def _copy_ring(slots: SlotFile, source: int, target: int) -> None:
     memory[target + RING_AT : target + RING_AT + RING_BYTES] = memory[source + RING_AT : source + RING_AT + RING_BYTES]
 
 
-def _write_page(slots: SlotFile, name: bytes, slot: int, page: int, now_ms: int) -> None:
+def _write_page(slots: SlotFile, name: Name, slot: int, page: int, now_ms: int) -> None:
     """Copy the full ring to its page. Raises NoRoom."""
     page_name = slots.derived(name, page)
     target = slots.find(page_name)
@@ -213,7 +213,7 @@ def _write_page(slots: SlotFile, name: bytes, slot: int, page: int, now_ms: int)
     EXPIRY.pack_into(slots.memory, target, EXPIRY.unpack_from(slots.memory, slot)[0])
 
 
-def _rewind(slots: SlotFile, name: bytes, slot: int, window_ms: int, now_ms: int) -> None:
+def _rewind(slots: SlotFile, name: Name, slot: int, window_ms: int, now_ms: int) -> None:
     """The clock was set back: what seems to happen in the future happened now at the latest."""
     pages = HEAD.unpack_from(slots.memory, slot)[2]
     places = [slot]

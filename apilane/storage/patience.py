@@ -9,18 +9,15 @@ from __future__ import annotations
 import asyncio
 from time import monotonic
 from types import TracebackType
-from typing import NamedTuple
 
 __all__ = ["Patience"]
 
 LOOK_S = 1.0
 
 
-class _Wait(NamedTuple):
-    until: float
-    cancelling: int
-    """Cancellations of the task when the wait began: those are none of ours."""
-    loop: asyncio.AbstractEventLoop
+Wait = tuple[float, int, asyncio.AbstractEventLoop]
+"""Until when; cancellations of the task when it began, which are none of ours; in which loop. A plain tuple, as a named
+one takes 0.3 us."""
 
 
 class Patience:
@@ -33,7 +30,7 @@ class Patience:
 
     def __init__(self, timeout_s: float) -> None:
         self._timeout_s = timeout_s
-        self._waits: dict[asyncio.Task[object], _Wait] = {}
+        self._waits: dict[asyncio.Task[object], Wait] = {}
         self._ended: set[asyncio.Task[object]] = set()
         self._timer: tuple[asyncio.AbstractEventLoop, asyncio.TimerHandle] | None = None
 
@@ -41,7 +38,7 @@ class Patience:
         task = asyncio.current_task()
         assert task is not None  # noqa: S101  # who awaits is a task
         loop = asyncio.get_running_loop()  # not that of the task: some servers' tasks know none
-        self._waits[task] = _Wait(monotonic() + self._timeout_s, task.cancelling(), loop)
+        self._waits[task] = (monotonic() + self._timeout_s, task.cancelling(), loop)
         if self._timer is None or self._timer[0] is not loop:
             self._look_later(loop)
 
@@ -54,7 +51,7 @@ class Patience:
         if task in self._ended:
             self._ended.discard(task)
             # Else somebody else cancelled it too, and that is what happened; as in asyncio.timeout.
-            if wait is not None and task.uncancel() <= wait.cancelling and kind is asyncio.CancelledError:
+            if wait is not None and task.uncancel() <= wait[1] and kind is asyncio.CancelledError:
                 raise TimeoutError from error
 
     def _look_later(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -64,10 +61,10 @@ class Patience:
         """End the waits that took too long, and forget those of loops that are gone. Without any the timer rests."""
         self._timer = None
         now = monotonic()
-        for task, wait in list(self._waits.items()):
-            if wait.until > now:
+        for task, (until, _, own_loop) in list(self._waits.items()):
+            if until > now:
                 break  # the oldest come first
-            if wait.loop is not loop:
+            if own_loop is not loop:
                 del self._waits[task]
             elif task not in self._ended:
                 self._ended.add(task)

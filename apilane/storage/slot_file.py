@@ -17,10 +17,12 @@ import os
 import struct
 import weakref
 from fcntl import LOCK_EX, LOCK_UN, lockf
+from functools import lru_cache, partial
 from hashlib import blake2b
 from pathlib import Path
+from typing import NamedTuple
 
-__all__ = ["BODY_BYTES", "HORIZON_MS", "NoRoom", "SlotFile"]
+__all__ = ["BODY_BYTES", "HORIZON_MS", "Name", "NoRoom", "SlotFile"]
 
 PARTS = 64
 """With four busy processes about one use in a hundred meets another one in its part."""
@@ -32,6 +34,7 @@ BODY_BYTES = SLOT_BYTES - 8
 """What a slot has room for beside its expiry."""
 BUCKET_BYTES = NAMES_BYTES + WAYS * SLOT_BYTES
 """8192: first the names together, which makes finding one a search in memory, then the slots."""
+NAMES_KEPT = 4096
 HORIZON_MS = 24 * 60 * 60 * 1000
 """The longest time ahead a slot may expire. What lies beyond was written under a clock that was wrong, and is free."""
 
@@ -59,6 +62,16 @@ class NoRoom(Exception):
         self.wait_ms = wait_ms
 
 
+class Name(NamedTuple):
+    """The name of a key: its keyed hash, which nobody outside can aim at a place in the file; and where it belongs."""
+
+    digest: bytes
+    part: int
+    """The first byte of the digest says which."""
+    bucket: int
+    """Its offset in the file; the next eight bytes say which of the part."""
+
+
 class SlotFile:
     """The file at ``path``, opened or made: ``size_mib`` MiB of slots of 128 bytes.
 
@@ -73,51 +86,52 @@ class SlotFile:
         self._file, secret = _opened(path, size)
         self.close = weakref.finalize(self, os.close, self._file)
         self.memory = mmap.mmap(self._file, size)
-        self._digest = blake2b(digest_size=NAME_BYTES, key=secret)
+        digest = blake2b(digest_size=NAME_BYTES, key=secret)
+        self.name = lru_cache(NAMES_KEPT)(partial(_name, digest, self._buckets))
+        """The ``Name`` of a key. Callers come back: it takes 0.1 us then, and 1.5 us the first time."""
 
-    def name(self, key: bytes) -> bytes:
-        """The name of a key: its keyed hash, which nobody outside can aim at a place in the file.
-
-        Its first byte says in which part it is, the next eight in which bucket of the part.
-        """
-        digest = self._digest.copy()
-        digest.update(key)
-        return digest.digest()
-
-    def derived(self, name: bytes, number: int) -> bytes:
+    def derived(self, name: Name, number: int) -> Name:
         """The name of slot ``number`` beside the one of ``name``, in the same part."""
-        rest = (int.from_bytes(name[1:], "little") + (number + 1) * _STEP) % _REST
-        return name[:1] + rest.to_bytes(NAME_BYTES - 1, "little")
+        rest = (int.from_bytes(name.digest[1:], "little") + (number + 1) * _STEP) % _REST
+        return _placed(name.digest[:1] + rest.to_bytes(NAME_BYTES - 1, "little"), self._buckets)
 
-    def lock(self, name: bytes) -> None:
+    def lock(self, name: Name) -> None:
         """Keep the other processes out of the part of ``name``. Waits until they have left it."""
-        lockf(self._file, LOCK_EX, 1, name[0] % PARTS)
+        lockf(self._file, LOCK_EX, 1, name.part)
 
-    def unlock(self, name: bytes) -> None:
+    def unlock(self, name: Name) -> None:
         """Let the others in again."""
-        lockf(self._file, LOCK_UN, 1, name[0] % PARTS)
+        lockf(self._file, LOCK_UN, 1, name.part)
 
-    def _bucket(self, name: bytes) -> int:
-        bucket = name[0] % PARTS * self._buckets + int.from_bytes(name[1:9], "little") % self._buckets
-        return HEADER_BYTES + bucket * BUCKET_BYTES
-
-    def find(self, name: bytes) -> int | None:
+    def find(self, name: Name) -> int | None:
         """The slot of a name, expired or not; None when it has none."""
-        bucket = self._bucket(name)
-        found = self.memory.find(name, bucket, bucket + NAMES_BYTES)
+        digest, _, bucket = name
+        found = self.memory.find(digest, bucket, bucket + NAMES_BYTES)
         return None if found < 0 else bucket + NAMES_BYTES + (found - bucket) // NAME_BYTES * SLOT_BYTES
 
-    def claim(self, name: bytes, now_ms: int) -> int:
+    def claim(self, name: Name, now_ms: int) -> int:
         """A free slot for a name that has none, empty and expired until its user sets the expiry. Raises NoRoom."""
-        bucket = self._bucket(name)
+        bucket = name.bucket
         expiries = EXPIRIES.unpack_from(self.memory, bucket + NAMES_BYTES)
         way = _free(expiries, now_ms)
         slot = bucket + NAMES_BYTES + way * SLOT_BYTES
         # Expired before it is renamed: whoever is killed in between leaves a free slot.
         self.memory[slot : slot + SLOT_BYTES] = _NOTHING
         at = bucket + way * NAME_BYTES
-        self.memory[at : at + NAME_BYTES] = name
+        self.memory[at : at + NAME_BYTES] = name.digest
         return slot
+
+
+def _name(keyed: blake2b, buckets: int, key: bytes) -> Name:
+    digest = keyed.copy()
+    digest.update(key)
+    return _placed(digest.digest(), buckets)
+
+
+def _placed(digest: bytes, buckets: int) -> Name:
+    part = digest[0] % PARTS
+    bucket = part * buckets + int.from_bytes(digest[1:9], "little") % buckets
+    return Name(digest, part, HEADER_BYTES + bucket * BUCKET_BYTES)
 
 
 def _free(expiries: tuple[int, ...], now_ms: int) -> int:

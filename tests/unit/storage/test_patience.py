@@ -63,7 +63,7 @@ def test_cancelled_by_somebody_else() -> None:
         task = asyncio.create_task(_wait(patience, 30.0))
         await asyncio.sleep(0)
         if at_once:
-            patience._waits[task] = patience._waits[task]._replace(until=0.0)
+            patience._waits[task] = (0.0, *patience._waits[task][1:])
             patience._look(asyncio.get_running_loop())
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
