@@ -27,7 +27,7 @@ from apilane.security.encryption import Cipher
 from apilane.security.identity import Actor
 from apilane.sql.dialect import Dialect
 from apilane.sql.filter import FilterShape, bind_filter
-from apilane.sql.select import ReadShape, count_records, select_records
+from apilane.sql.select import BY_ID, ReadShape, count_records, select_records
 from apilane.sql.statement import Statement, Value
 from apilane.sql.tables import table_of
 from apilane.sql.write import Restriction
@@ -140,7 +140,7 @@ class EntityRuntime:
         return (self._short_filter if len(text) <= TEXT_LENGTH_KEPT else self._filter)(text, readable)
 
     def _by_id(self, columns: tuple[str, ...], restrictions: tuple[Restriction, ...]) -> tuple[Statement, RecordMaker]:
-        shape = ReadShape(columns, (("ID", "id"), *restrictions), None, (), False)
+        shape = ReadShape(columns, (BY_ID, *restrictions), None, (), False)
         return self._read(shape), self._maker(columns)
 
     def _statement(self, build: Callable[..., Statement], *arguments: Any) -> Statement:

@@ -12,7 +12,10 @@ from apilane.sql.filter import FilterShape, filter_predicate
 from apilane.sql.statement import Statement, compile_statement
 from apilane.sql.write import Restriction, restrict
 
-__all__ = ["ReadShape", "count_records", "select_records"]
+__all__ = ["BY_ID", "ReadShape", "count_records", "select_records"]
+
+
+BY_ID: Restriction = ("ID", "id")
 
 
 class ReadShape(NamedTuple):
@@ -39,7 +42,7 @@ def select_records(entity: Entity, table: sa.Table, shape: ReadShape, dialect: D
         select = dialect.page(
             select, sa.bindparam("limit", type_=sa.Integer()), sa.bindparam("offset", type_=sa.Integer())
         )
-    return compile_statement(select, dialect.sqlalchemy)
+    return compile_statement(select, dialect.sqlalchemy, of_one_row=BY_ID in shape.restrictions)
 
 
 def count_records(

@@ -22,19 +22,24 @@ Value = str | int | float | bool | bytes | None | Any
 class Statement:
     """Constant SQL text; ``order`` names the parameter of each position.
 
-    A name may stand at several positions. ``writes`` tells a driver whether it may run on a reader. A driver may
-    keep what it learns about a shape (prepared handle, "too slow for the loop") in ``notes``.
+    A name may stand at several positions. ``writes`` tells a driver whether it may run on a reader. ``of_one_row``: it
+    reads the row of an ID, or inserts a row whose ID the database makes, so that a driver may run those of several
+    callers together. A driver may keep what it learns about a shape (prepared handle, "too slow for the loop") in
+    ``notes``.
     """
 
-    __slots__ = ("notes", "order", "parameters", "text", "writes")
+    __slots__ = ("notes", "of_one_row", "order", "parameters", "text", "writes")
 
     parameters: Callable[[Mapping[str, Value]], tuple[Value, ...]]
     """Values by name, put in the order of the text. KeyError when one is missing."""
 
-    def __init__(self, text: str, order: tuple[str, ...] = (), *, writes: bool = False) -> None:
+    def __init__(
+        self, text: str, order: tuple[str, ...] = (), *, writes: bool = False, of_one_row: bool = False
+    ) -> None:
         self.text = text
         self.order = order
         self.writes = writes
+        self.of_one_row = of_one_row
         self.notes: Any = None
         self.parameters = _picker(order)
 
@@ -51,7 +56,9 @@ def _picker(order: tuple[str, ...]) -> Callable[[Mapping[str, Value]], tuple[Val
     return lambda values: (values[name],)
 
 
-def compile_statement(element: ClauseElement, dialect: SQLAlchemyDialect, *, writes: bool = False) -> Statement:
+def compile_statement(
+    element: ClauseElement, dialect: SQLAlchemyDialect, *, writes: bool = False, of_one_row: bool = False
+) -> Statement:
     """Compile a SQLAlchemy construct whose every value is a named ``bindparam`` without a value.
 
     Raises ValueError when the construct carries a literal value: nothing may be baked into a text.
@@ -61,4 +68,4 @@ def compile_statement(element: ClauseElement, dialect: SQLAlchemyDialect, *, wri
     if baked:
         raise ValueError(f"values baked into a statement: {sorted(baked)}")
     order = tuple(compiled.positiontup or ()) if compiled.positional else tuple(compiled.params)
-    return Statement(str(compiled), order, writes=writes)
+    return Statement(str(compiled), order, writes=writes, of_one_row=of_one_row)

@@ -81,7 +81,8 @@ class Pool(Generic[C]):
         self._disconnect = disconnect
         self._idle: list[tuple[C, float]] = []
         self._waiters: deque[asyncio.Future[object]] = deque()
-        self._in_use = 0
+        self.in_use = 0
+        """Connections given out and not yet given back."""
         self._sweep: asyncio.TimerHandle | None = None
         self._closing: set[asyncio.Task[None]] = set()
 
@@ -94,7 +95,7 @@ class Pool(Generic[C]):
         """An unused connection, to be given back by ``release``; None: there is none."""
         if not self._idle:
             return None
-        self._in_use += 1
+        self.in_use += 1
         connection = self._idle.pop()[0]
         if not self._idle:
             self._group.idle.discard(self)
@@ -113,13 +114,13 @@ class Pool(Generic[C]):
         else:
             given = await self._wait()
             if given is not _PERMIT:
-                self._in_use += 1
+                self.in_use += 1
                 return given  # type: ignore[return-value]  # whoever releases puts a connection of this pool there
-        self._in_use += 1
+        self.in_use += 1
         try:
             return await self._connect()
         except BaseException:
-            self._in_use -= 1
+            self.in_use -= 1
             group.freed()
             raise
 
@@ -148,7 +149,7 @@ class Pool(Generic[C]):
         if given is _PERMIT:
             self._group.freed()
         else:
-            self._in_use += 1
+            self.in_use += 1
             self.release(given)  # type: ignore[arg-type]
 
     def serve(self, given: object) -> None:
@@ -163,7 +164,7 @@ class Pool(Generic[C]):
 
     def release(self, connection: C, *, broken: bool = False) -> None:
         """Give a connection back; ``broken``: it is closed."""
-        self._in_use -= 1
+        self.in_use -= 1
         if broken:
             self._drop(connection)
             return
@@ -211,7 +212,7 @@ class Pool(Generic[C]):
 
     async def close(self) -> None:
         """Wait for what is in use, then close everything. The pool may be used again."""
-        while self._in_use or self._waiters:  # noqa: ASYNC110  # rare, and an event would cost every read
+        while self.in_use or self._waiters:  # noqa: ASYNC110  # rare, and an event would cost every read
             await asyncio.sleep(0.002)
         if self._sweep is not None:
             self._sweep.cancel()

@@ -10,19 +10,32 @@ import asyncio
 import random
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import aclosing
-from typing import Final, Protocol, TypeVar, cast
+from typing import ClassVar, Final, Protocol, TypeVar, cast
 
 from apilane.sql.statement import Statement, Value
-from apilane.storage.errors import ConnectionLost, Deadlock
+from apilane.storage.errors import ConnectionLost, Deadlock, StorageError
 from apilane.storage.pool import Pool, PoolGroup
 from apilane.storage.protocol import Result, Row, ScriptStep, Step, Unit, UnitWithScripts
+from apilane.storage.shared_trips import SharedTrips
 
-__all__ = ["NothingHappened", "PooledSession", "ServerConnection", "drive", "in_transaction", "repeated"]
+__all__ = [
+    "NothingHappened",
+    "PooledSession",
+    "ServerConnection",
+    "SharesInserts",
+    "SharesReads",
+    "drive",
+    "in_transaction",
+    "repeated",
+]
 
 T = TypeVar("T")
 
 ATTEMPTS: Final = 10
 """How often a unit is begun that keeps ending as the victim of a deadlock."""
+
+SHARED_MAX: Final = 256 * 1024
+"""Characters of a trip's rows: a server takes so many bytes at a time, and long rows gain nothing by company."""
 
 
 class ServerConnection(Protocol):
@@ -62,6 +75,24 @@ class ServerConnection(Protocol):
         ...
 
 
+class SharesReads(Protocol):
+    """A connection where ``PooledSession.shares_reads``."""
+
+    async def fetch_each(self, statement: Statement, callers: Sequence[Sequence[Value]]) -> Sequence[Row]:
+        """The rows that a statement ``of_one_row`` finds for the parameters of each caller, in their order, in one
+        trip; those it finds nothing for are left out."""
+        ...
+
+
+class SharesInserts(Protocol):
+    """A connection where ``PooledSession.shares_inserts``."""
+
+    async def insert_each(self, statement: Statement, callers: Sequence[Sequence[Value]]) -> Sequence[int]:
+        """The new IDs of the rows that a statement ``of_one_row`` inserts for the parameters of each caller, in their
+        order, in one trip: all or none, and none where it raises and the connection is still usable."""
+        ...
+
+
 class NothingHappened(ConnectionLost):
     """The connection was lost before anything could have been stored: the work may be begun again."""
 
@@ -87,14 +118,30 @@ class PooledSession:
     """See ``apilane.storage.protocol.Session``; a driver adds ``exclusive``, ``change_mark`` and ``diagnose``.
 
     A read on a connection that turns out to be lost is run once more on a new one, and so is a unit that was not
-    about to commit: nothing of it has happened.
+    about to commit: nothing of it has happened. While a connection is in use, callers of the same statement
+    ``of_one_row`` share a trip (``SharedTrips``), which is as slow as its slowest; what fails there each of them runs
+    without the others.
     """
+
+    shares_reads: ClassVar[bool] = False
+    """Whether connections are ``SharesReads``."""
+    shares_inserts: ClassVar[bool] = False
+    """Whether connections are ``SharesInserts``."""
 
     def __init__(self, group: PoolGroup, connect: Callable[[], Awaitable[ServerConnection]]) -> None:
         self._open = connect
-        self.pool: Pool[ServerConnection] = Pool(group, connect, _disconnect)
+        self._begin_anew(group)
+
+    def _begin_anew(self, group: PoolGroup) -> None:
+        self.pool: Pool[ServerConnection] = Pool(group, self._open, _disconnect)
+        self._reads: SharedTrips[Row] = SharedTrips(self._fetch_each)
+        self._inserts: SharedTrips[int] = SharedTrips(self._insert_each)
 
     async def fetch(self, statement: Statement, parameters: Sequence[Value] = ()) -> Sequence[Row]:
+        if statement.of_one_row and self.pool.in_use and self.shares_reads:
+            row = await self._reads.join(statement, parameters)
+            if row is not None:
+                return (row,)
         connection = self._take() or await self._acquire()
         try:
             return await connection.fetch(statement, parameters)
@@ -121,6 +168,10 @@ class PooledSession:
     async def run(self, make_unit: Callable[[], UnitWithScripts[T]], *, single: bool = False, alone: bool = False) -> T:
         """``single`` units commit with their only write, without BEGIN and COMMIT. ``alone`` makes no difference."""
         if single:
+            if self.pool.in_use and self.shares_inserts:
+                shared = await self._run_shared(make_unit())
+                if shared:
+                    return shared[0]
             return await repeated(lambda: self._with(lambda connection: _run_single(connection, make_unit())))
         return await repeated(lambda: self._with(lambda connection: _run(connection, make_unit)))
 
@@ -130,6 +181,46 @@ class PooledSession:
 
     async def run_script(self, step: ScriptStep) -> Result:
         return await repeated(lambda: self._with(lambda connection: connection.run_script(step)))
+
+    async def _run_shared(self, unit: UnitWithScripts[T]) -> tuple[T] | None:
+        """The value of a unit that does nothing but insert a row; None when it was not run."""
+        try:
+            step = unit.send(None)  # type: ignore[arg-type]  # how a generator starts
+            if not isinstance(step, Step) or not (step.statement.of_one_row and step.statement.writes):
+                return None
+            new_id = await self._inserts.join(step.statement, step.parameters)
+            if new_id is None:
+                return None
+            unit.send(Result((), 1, new_id))
+        except StopIteration as end:
+            return (end.value,)
+        finally:
+            unit.close()
+        raise RuntimeError("a single unit went on after its write")
+
+    async def _fetch_each(self, statement: Statement, callers: Sequence[Sequence[Value]]) -> Sequence[Row] | None:
+        connection = self._take() or await self._acquire()
+        try:
+            rows = await cast("SharesReads", connection).fetch_each(statement, callers)
+        except StorageError:
+            return None
+        finally:
+            self.pool.release(connection, broken=not connection.usable)
+        return rows if len(rows) == len(callers) else None  # else nobody can tell whose row is missing
+
+    async def _insert_each(self, statement: Statement, callers: Sequence[Sequence[Value]]) -> Sequence[int] | None:
+        if sum([len(value) for parameters in callers for value in parameters if type(value) is str]) > SHARED_MAX:
+            return None
+        connection = self._take() or await self._acquire()
+        try:
+            return await cast("SharesInserts", connection).insert_each(statement, callers)
+        except StorageError:
+            if connection.usable:  # and has undone all of it
+                return None
+            self.pool.drop_idle()
+            raise
+        finally:
+            self.pool.release(connection, broken=not connection.usable)
 
     async def _with(self, work: Callable[[ServerConnection], Awaitable[T]]) -> T:
         connection = self._take() or await self._acquire()
@@ -158,12 +249,14 @@ class PooledSession:
             self.pool.release(connection, broken=True)
 
     async def close(self) -> None:
+        await self._reads.close()
+        await self._inserts.close()
         await self.pool.close()
 
     def forget(self, group: PoolGroup) -> object:
         """After a fork: begin anew. What the parent opened must be neither used nor closed here: it is handed out."""
-        inherited = self.pool
-        self.pool = Pool(group, self._open, _disconnect)
+        inherited = self.pool, self._reads, self._inserts
+        self._begin_anew(group)
         return inherited
 
 

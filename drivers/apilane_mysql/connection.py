@@ -105,13 +105,23 @@ async def connect(address: ServerAddress, *, statement_timeout_s: float, limit: 
                 await raw.query(text)
             await raw._execute_command(_COM_SET_OPTION, _MULTI_STATEMENTS_OFF)  # noqa: SLF001  # has no other name
             await raw.read_packet()
+            id_step = await _id_step(raw)
     except Exception as error:  # the client raises its own, the system's, and those of ssl
         raw.close()
         raise connect_failure(error, address, timeout_s, limit) from error
     except BaseException:
         raw.close()
         raise
-    return MySQLConnection(raw, address, statement_timeout_s, keys)
+    return MySQLConnection(raw, address, statement_timeout_s, keys, id_step)
+
+
+async def _id_step(raw: Any) -> int | None:
+    """How far apart the IDs of the rows of one INSERT are. None where the statement can give them (MariaDB)."""
+    if "mariadb" in raw.server_version.lower():
+        return None
+    cursor = raw.cursor()
+    await cursor.execute("SELECT @@SESSION.auto_increment_increment")
+    return int((await cursor.fetchone())[0])
 
 
 def _follow_greeting(raw: Any, *, mandatory: bool) -> None:
@@ -138,6 +148,8 @@ class MySQLConnection:
     __slots__ = (
         "_expired",
         "_expires_at",
+        "_id_step",
+        "_in_transaction",
         "_keys",
         "_loop",
         "_sound",
@@ -148,12 +160,16 @@ class MySQLConnection:
         "raw",
     )
 
-    def __init__(self, raw: Any, address: ServerAddress, statement_timeout_s: float, keys: Keys) -> None:
+    def __init__(
+        self, raw: Any, address: ServerAddress, statement_timeout_s: float, keys: Keys, id_step: int | None
+    ) -> None:
         self.raw = raw
+        self._id_step = id_step
         self.address = address
         self._keys = keys
         self._timeout_s = statement_timeout_s
         self._sound = True
+        self._in_transaction = False
         self._undone = False
         self._expired = False
         self._expires_at = NEVER
@@ -250,6 +266,15 @@ class MySQLConnection:
         inserted = _signed(cursor.lastrowid) if statement.text.startswith("INSERT") else None
         return Result((), cursor.rowcount, inserted)
 
+    async def insert_each(self, statement: Statement, callers: Sequence[Sequence[Value]]) -> Sequence[int]:
+        """One statement with a row for each: the server numbers them in their order."""
+        values = [value for parameters in callers for value in parameters]
+        insert = _with_rows(statement, len(callers), returning=self._id_step is None)
+        if self._id_step is None:
+            return sorted([row[0] for row in await self.fetch(insert, values)])
+        first = (await self.execute(Step(insert, values))).new_id
+        return range(first, first + len(callers) * self._id_step, self._id_step)
+
     async def run_script(self, step: ScriptStep) -> Result:
         return await in_transaction(self, self.begin, lambda: self.execute(step))
 
@@ -284,15 +309,17 @@ class MySQLConnection:
         return cursor
 
     async def begin(self) -> None:
-        self._undone = False
+        self._in_transaction, self._undone = True, False
         await self._command(self.raw.begin)
 
     async def commit(self) -> None:
         await self._command(self.raw.commit)
+        self._in_transaction = False
 
     async def rollback(self) -> None:
         self._undone = False
         await self._command(self.raw.rollback)
+        self._in_transaction = False
 
     async def _command(self, command: Callable[[], Any]) -> None:
         self._expires_at = self._loop.time() + self._timeout_s
@@ -318,7 +345,7 @@ class MySQLConnection:
         if error.args and error.args[0] in DUPLICATE_NUMBERS and self.usable:
             await self._learn_keys(error)
         failure = translate(error, self.address.place, self._keys)
-        self._undone = isinstance(failure, Deadlock)
+        self._undone = self._in_transaction and isinstance(failure, Deadlock)
         return failure
 
     async def _too_late(self) -> StorageError:
@@ -371,3 +398,15 @@ class MySQLConnection:
 def _signed(number: int) -> int:
     """An ID that a row brought may be negative."""
     return number - 2**64 if number >= 2**63 else number
+
+
+def _with_rows(statement: Statement, count: int, *, returning: bool) -> Statement:
+    """The INSERT of one row for ``count`` of them; with their IDs as its rows where they are ``returning``."""
+    if statement.notes is None:
+        statement.notes = {}
+    known: Statement | None = statement.notes.get((count, returning))
+    if known is None:
+        head, values, row = statement.text.rpartition(" VALUES ")
+        text = head + values + ", ".join([row] * count) + (" RETURNING `ID`" if returning else "")
+        known = statement.notes[count, returning] = Statement(text, writes=True)
+    return known

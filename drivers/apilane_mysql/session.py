@@ -30,6 +30,8 @@ INSTALL: Final = "pip install apilane[mysql]"
 class MySQLSession(PooledSession):
     """See ``apilane.storage.protocol.Session``. Belongs to one event loop; after ``close`` it opens again when used."""
 
+    shares_inserts = True
+
     def __init__(self, driver: MySQLDriver, address: ServerAddress) -> None:
         self.address = address
         self._driver = driver

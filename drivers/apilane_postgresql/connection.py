@@ -132,6 +132,17 @@ class PostgreSQLConnection:
         except BaseException as error:  # whatever the state, somebody has to know
             raise await self._failure(error, statement, parameters) from error
 
+    async def fetch_each(self, statement: Statement, callers: Sequence[Sequence[Value]]) -> Sequence[Row]:
+        """In one implicit transaction."""
+        try:
+            with self._patience:
+                return await self.raw.fetchmany(statement.text, callers)  # type: ignore[no-any-return]
+        except BaseException as error:
+            raise await self._failure(error, statement, ()) from error
+
+    async def insert_each(self, statement: Statement, callers: Sequence[Sequence[Value]]) -> Sequence[int]:
+        return [row[0] for row in await self.fetch_each(statement, callers)]
+
     async def stream(self, statement: Statement, parameters: Sequence[Value]) -> AsyncIterator[Sequence[Row]]:
         """Rows in batches, all of one snapshot."""
         await self.begin()

@@ -115,9 +115,10 @@ class PostgreSQLDialect(Dialect):
         """Returns the ID; one that was given moves the sequence past it, which never goes back."""
         values: dict[str, sa.BindParameter[Any]] = {column: sa.bindparam(column) for column in columns}
         insert = sa.insert(table).values(values) if columns else sa.insert(table).values()
-        statement = compile_statement(insert.returning(table.c["ID"]), self.sqlalchemy, writes=True)
+        insert = insert.returning(table.c["ID"])
         if "ID" not in columns:
-            return statement
+            return compile_statement(insert, self.sqlalchemy, writes=True, of_one_row=True)
+        statement = compile_statement(insert, self.sqlalchemy, writes=True)
         sequence = schema.moved_sequence(str(table.name))
         return Statement(f"{statement.text}, {sequence}", statement.order, writes=True)
 

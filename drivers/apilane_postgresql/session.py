@@ -31,6 +31,9 @@ _BUT_NOT_FOR_LOCKS: Final = Step(Statement("SET LOCAL lock_timeout = '20s'", wri
 class PostgreSQLSession(PooledSession):
     """See ``apilane.storage.protocol.Session``. Belongs to one event loop; after ``close`` it opens again when used."""
 
+    shares_reads = True
+    shares_inserts = True
+
     def __init__(self, driver: PostgreSQLDriver, address: ServerAddress) -> None:
         self.address = address
         self._driver = driver

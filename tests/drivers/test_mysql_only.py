@@ -110,6 +110,38 @@ def test_two_changes_at_once(address: str) -> None:
     assert len(administer(address, f"SHOW TABLES FROM {database}")) == len(ENTITIES) + 1
 
 
+def test_deadlock_of_lone_inserts(address: str) -> None:
+    """A lone insert that is the victim of a deadlock is begun again, and its connection serves whoever comes next.
+
+    Two wait for the same key while a third one gives it up: each then waits for the other.
+    """
+
+    async def scenario() -> None:
+        driver = MySQLDriver()
+        session = driver.session(address)
+        await session.alter(_unit("CREATE TABLE Codes (ID BIGINT AUTO_INCREMENT PRIMARY KEY, Code INT UNIQUE)"))
+        holder = (await session._connect()).raw
+        for code in range(10):
+            await holder.begin()
+            await holder.query(f"INSERT INTO Codes (Code) VALUES ({code})")
+            text = f"INSERT INTO Codes (Code) VALUES ({code})"
+            both = [asyncio.ensure_future(session.run(_unit(text), single=True)) for _ in range(2)]
+            await asyncio.sleep(0.05)
+            await holder.rollback()
+            answers = await asyncio.gather(*both, return_exceptions=True)
+            assert sorted(type(answer).__name__ for answer in answers) == ["NoneType", "UniqueViolation"]
+        holder.close()
+        connections = [await session.pool.acquire() for _ in range(2)]
+        for code, connection in enumerate(connections, 10):
+            await connection.execute(Step(Statement(f"INSERT INTO Codes (Code) VALUES ({code})", writes=True)))
+            session.pool.release(connection)
+        rows = await session.fetch(Statement("SELECT Code FROM Codes ORDER BY Code"))
+        assert [row[0] for row in rows] == list(range(12))
+        await driver.close()
+
+    asyncio.run(scenario())
+
+
 def test_connection_limit_of_the_server(limited: Callable[..., str]) -> None:
     """At the limit of the server further callers are told so with the setting's name, and served once it is over."""
     single = limited("ALL", "WITH MAX_USER_CONNECTIONS 1")

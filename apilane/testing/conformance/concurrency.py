@@ -6,9 +6,11 @@ import asyncio
 from collections.abc import Generator
 from functools import partial
 
+from apilane.sql.select import BY_ID, ReadShape, select_records
+from apilane.storage.errors import NotNullViolation, UniqueViolation
 from apilane.storage.protocol import Result, Step
 from apilane.testing.conformance.case import Database
-from apilane.testing.conformance.tables import MAKERS
+from apilane.testing.conformance.tables import MAKERS, THINGS
 
 __all__ = ["Concurrency"]
 
@@ -44,6 +46,71 @@ class Concurrency:
         db.insert(Name="x")
         other = db.driver.session(db.address)
         assert len(db.wait(other.fetch(db.reading("ID").statement))) == 1
+
+    def test_same_read_by_many(self, db: Database) -> None:
+        """Many who read by ID at the same time get their own row each, or none where it is not theirs or not there."""
+        ids = [db.insert(Count=n % 3, Name=f"thing {n}") for n in range(30)]
+        shape = ReadShape(("Name", "ID"), (BY_ID, ("Count", "count")))
+        read = select_records(THINGS, db.table(THINGS), shape, db.dialect)
+        asked = [(id, count) for count in range(3) for id in (*ids, 0, *ids[::-1])]
+
+        async def scenario() -> list[list[tuple[object, ...]]]:
+            reads = [db.session.fetch(read, read.parameters({"id": id, "count": count})) for id, count in asked]
+            return [[tuple(row) for row in rows] for rows in await asyncio.gather(*reads)]
+
+        expected = [[(f"thing {ids.index(id)}", id)] if id and ids.index(id) % 3 == n else [] for id, n in asked]
+        assert db.wait(scenario()) == expected
+
+    def test_same_insert_by_many(self, db: Database) -> None:
+        """Of many rows inserted at the same time each caller gets the ID of his own; whose row is refused is told why,
+        and nobody else notices."""
+        insert = db.inserting(Code="", Count=0).statement
+
+        def unit(n: int) -> Generator[Step, Result, int]:
+            values = {"Name": None if n % 10 == 3 else f"thing {n}", "Code": f"code {n // 2 if n % 10 == 5 else n}"}
+            return (yield Step(insert, insert.parameters({**values, "Count": n}))).new_id
+
+        async def scenario() -> list[int | BaseException]:
+            await db.session.run(partial(unit, 0), single=True)
+            runs = (db.session.run(partial(unit, n), single=True) for n in range(1, 100))
+            return await asyncio.gather(*runs, return_exceptions=True)
+
+        told = db.wait(scenario())
+        stored = dict(db.rows("Count", "ID"))
+        for n, answer in enumerate(told, 1):
+            if n % 10 == 3:
+                assert isinstance(answer, NotNullViolation)
+            elif isinstance(answer, BaseException):  # one of the two with this code, whoever was first
+                assert isinstance(answer, UniqueViolation)
+                assert n not in stored
+            else:
+                assert stored.pop(n) == answer
+        assert list(stored) == [0]
+        refused = [n for n, answer in enumerate(told, 1) if isinstance(answer, UniqueViolation)]
+        assert len(refused) == 10  # codes 2, 7, 12 ... are asked for twice
+
+    def test_same_insert_by_callers_who_leave(self, db: Database) -> None:
+        """Callers who leave take nothing of the others along: who stays has his row, and each row is one caller's."""
+        insert = db.inserting(Count=0, Grade=0).statement
+
+        def unit(n: int) -> Generator[Step, Result, int]:
+            return (yield Step(insert, insert.parameters({"Name": "x", "Count": n, "Grade": n}))).new_id
+
+        async def scenario() -> dict[int, int]:
+            tasks = [asyncio.ensure_future(db.session.run(partial(unit, n), single=True)) for n in range(80)]
+            for turn, task in enumerate(tasks):
+                if turn % 7 == 0:
+                    await asyncio.sleep(0 if turn % 2 else 0.0005)
+                if turn % 3 == 0:
+                    task.cancel()
+            answers = await asyncio.gather(*tasks, return_exceptions=True)
+            return {n: answer for n, answer in enumerate(answers) if isinstance(answer, int)}
+
+        told = db.wait(scenario())
+        assert {n for n in range(80) if n % 3} <= told.keys()
+        rows = db.rows("Count", "ID", "Grade")
+        assert all(count == grade for count, _, grade in rows)
+        assert {count: id for count, id, _ in rows}.items() >= told.items()
 
     def test_more_callers_than_connections(self, db: Database) -> None:
         """However many read and write at once, everybody is served."""

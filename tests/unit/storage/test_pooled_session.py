@@ -10,11 +10,12 @@ import pytest
 from apilane.sql.statement import Statement, Value
 from apilane.storage.errors import ConnectionLost, UniqueViolation
 from apilane.storage.pool import PoolGroup
-from apilane.storage.pooled import PooledSession
+from apilane.storage.pooled import SHARED_MAX, PooledSession
 from apilane.storage.protocol import Result, Row, ScriptStep, Step
 
 READ = Step(Statement("SELECT 1"))
 WRITE = Step(Statement("INSERT", writes=True))
+INSERT_ONE = Statement("INSERT one", writes=True, of_one_row=True)
 
 
 class Connection:
@@ -23,6 +24,7 @@ class Connection:
     def __init__(self, fails: Sequence[Exception | None] = ()) -> None:
         self.usable = True
         self.ran: list[str] = []
+        self.together: list[int] = []
         self.fails = list(fails)
         self.is_rolling_back = False
 
@@ -39,6 +41,11 @@ class Connection:
         if failure is not None:
             raise failure
         return Result((), 1, 1)
+
+    async def insert_each(self, statement: Statement, callers: Sequence[Sequence[Value]]) -> Sequence[int]:
+        self.together.append(len(callers))
+        await self.execute(Step(statement))
+        return range(100, 100 + len(callers))
 
     async def begin(self) -> None:
         """Nothing to do."""
@@ -120,5 +127,89 @@ def test_a_sent_write_is_not_repeated(fails: list[Exception | None]) -> None:
         with pytest.raises(ConnectionLost):
             await server.session.run(lambda: _unit(READ, WRITE, READ), single=True)
         assert [ran.count("INSERT") for ran in server.ran] == [1]
+
+    asyncio.run(scenario())
+
+
+class Sharing(PooledSession):
+    """A session whose connections insert for several callers."""
+
+    shares_inserts = True
+
+
+def _insert(number: int, text: str = "") -> Generator[Step, Result, int]:
+    return (yield Step(INSERT_ONE, (number, text))).new_id
+
+
+async def _insert_in_company(server: Server, text: str = "") -> list[int | BaseException]:
+    """Two inserts while another connection is in use."""
+    server.session = Sharing(PoolGroup(3), server._connect)  # type: ignore[arg-type]
+    held = await server.session.pool.acquire()
+    try:
+        runs = (server.session.run(lambda n=n: _insert(n, text), single=True) for n in range(2))  # type: ignore[misc]
+        return await asyncio.gather(*runs, return_exceptions=True)
+    finally:
+        server.session.pool.release(held)
+
+
+def test_inserts_in_company() -> None:
+    """While connections are in use inserts of the same statement are sent together; a lone caller's goes at once."""
+
+    async def scenario() -> None:
+        server = Server()
+        assert await _insert_in_company(server) == [100, 101]
+        assert server.connections[1].together == [2]
+        assert await server.session.run(lambda: _insert(0), single=True) == 1
+        assert [connection.together for connection in server.connections] == [[], [2]]
+
+    asyncio.run(scenario())
+
+
+def test_refused_in_company() -> None:
+    """What the server refuses together is sent again one by one, for nothing of it was stored."""
+
+    async def scenario() -> None:
+        server = Server()
+        connect = server._connect
+
+        async def refusing() -> Connection:
+            connection = await connect()
+            connection.fails = [UniqueViolation("twice")] if len(server.connections) == 2 else []
+            return connection
+
+        server._connect = refusing  # type: ignore[method-assign]
+        assert await _insert_in_company(server) == [1, 1]
+        assert server.connections[1].together == [2]
+
+    asyncio.run(scenario())
+
+
+def test_lost_in_company() -> None:
+    """Inserts that were sent when the connection broke are not sent again: their callers hear of it."""
+
+    async def scenario() -> None:
+        server = Server()
+        connect = server._connect
+
+        async def losing() -> Connection:
+            connection = await connect()
+            connection.fails = [ConnectionLost("gone")] if len(server.connections) == 2 else []
+            return connection
+
+        server._connect = losing  # type: ignore[method-assign]
+        answers = await _insert_in_company(server)
+        assert [type(answer) for answer in answers] == [ConnectionLost, ConnectionLost]
+        assert sum(len(ran) for ran in server.ran) == 1
+
+    asyncio.run(scenario())
+
+
+def test_long_rows_go_alone() -> None:
+    """Rows with long texts are not sent together: a server takes so many bytes at a time."""
+
+    async def scenario() -> None:
+        server = Server()
+        assert await _insert_in_company(server, "x" * SHARED_MAX) == [1, 1]
+        assert all(connection.together == [] for connection in server.connections)
 
     asyncio.run(scenario())

@@ -1,0 +1,137 @@
+"""Trips shared by callers of one statement: who goes along, and who is told what."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+import pytest
+
+from apilane.sql.statement import Statement, Value
+from apilane.storage.errors import ConnectionLost
+from apilane.storage.shared_trips import MOST, SharedTrips
+
+ONE, OTHER = Statement("SELECT 1"), Statement("SELECT 2")
+
+
+class Trips:
+    """Answers with ten times the parameter; ``fails``: what the trips raise; ``gate``: what they wait for."""
+
+    def __init__(self, fails: Exception | None = None) -> None:
+        self.made: list[tuple[Statement, list[Value]]] = []
+        self.gate = asyncio.Event()
+        self.gate.set()
+        self.nothing_done = False
+        self._fails = fails
+        self.shared: SharedTrips[int] = SharedTrips(self._run)
+
+    async def _run(self, statement: Statement, callers: Sequence[Sequence[Value]]) -> list[int] | None:
+        self.made.append((statement, [parameters[0] for parameters in callers]))
+        await self.gate.wait()
+        if self._fails is not None:
+            raise self._fails
+        return None if self.nothing_done else [10 * parameters[0] for parameters in callers]
+
+    async def ask(self, number: int, statement: Statement = ONE) -> int | None:
+        return await self.shared.join(statement, (number,))
+
+
+def test_callers_of_one_turn_share_a_trip() -> None:
+    """Callers of the same statement in one turn of the loop make one trip, and each gets what is his."""
+
+    async def scenario() -> None:
+        trips = Trips()
+        assert await asyncio.gather(*(trips.ask(n) for n in range(5))) == [0, 10, 20, 30, 40]
+        assert trips.made == [(ONE, [0, 1, 2, 3, 4])]
+        assert await trips.ask(7) == 70
+        assert trips.made[1:] == [(ONE, [7])]
+
+    asyncio.run(scenario())
+
+
+def test_other_statements_have_trips_of_their_own() -> None:
+    """What is asked for at the same time by another statement is not mixed in."""
+
+    async def scenario() -> None:
+        trips = Trips()
+        asked = (trips.ask(n, ONE if n % 2 else OTHER) for n in range(4))
+        assert await asyncio.gather(*asked) == [0, 10, 20, 30]
+        assert sorted(numbers for _, numbers in trips.made) == [[0, 2], [1, 3]]
+
+    asyncio.run(scenario())
+
+
+def test_a_trip_has_so_many_callers() -> None:
+    """Beyond ``MOST`` callers the next ones take the next trip; nobody waits for the first to come back."""
+
+    async def scenario() -> None:
+        trips = Trips()
+        trips.gate.clear()
+        answers = asyncio.gather(*(trips.ask(n) for n in range(2 * MOST + 1)))
+        for _ in range(5):
+            await asyncio.sleep(0)
+        assert [len(numbers) for _, numbers in trips.made] == [MOST, MOST, 1]
+        trips.gate.set()
+        assert await answers == [10 * n for n in range(2 * MOST + 1)]
+
+    asyncio.run(scenario())
+
+
+def test_callers_who_leave() -> None:
+    """Who leaves before the trip is not taken along; who leaves during it disturbs nobody."""
+
+    async def scenario() -> None:
+        trips = Trips()
+        trips.gate.clear()
+        early, late, stays = (asyncio.ensure_future(trips.ask(n)) for n in (1, 2, 3))
+        await asyncio.sleep(0)  # they have asked, and the trip has not begun
+        early.cancel()
+        for _ in range(3):
+            await asyncio.sleep(0)
+        assert trips.made == [(ONE, [2, 3])]
+        late.cancel()
+        await asyncio.sleep(0)
+        trips.gate.set()
+        assert await stays == 30
+        for left in (early, late):
+            with pytest.raises(asyncio.CancelledError):
+                await left
+
+    asyncio.run(scenario())
+
+
+def test_nothing_was_done() -> None:
+    """Where a trip did nothing, each caller is told so and can go without company."""
+
+    async def scenario() -> None:
+        trips = Trips()
+        trips.nothing_done = True
+        assert await asyncio.gather(trips.ask(1), trips.ask(2)) == [None, None]
+
+    asyncio.run(scenario())
+
+
+def test_a_failed_trip() -> None:
+    """What a trip raises all its callers get, each an exception of his own."""
+
+    async def scenario() -> None:
+        trips = Trips(ConnectionLost("gone"))
+        first, second = await asyncio.gather(trips.ask(1), trips.ask(2), return_exceptions=True)
+        assert isinstance(first, ConnectionLost)
+        assert isinstance(second, ConnectionLost)
+        assert first is not second
+
+    asyncio.run(scenario())
+
+
+def test_close_waits_for_trips() -> None:
+    """Closing waits for what is about to leave and for what is under way."""
+
+    async def scenario() -> None:
+        trips = Trips()
+        asked = asyncio.ensure_future(trips.ask(1))
+        await asyncio.sleep(0)
+        await trips.shared.close()
+        assert await asked == 10
+
+    asyncio.run(asyncio.wait_for(scenario(), 5.0))
