@@ -117,6 +117,14 @@ class Settings(Struct, frozen=True, kw_only=True):
         Count, _help("Registrations from one address that are let through in an hour; see trusted_proxies.")
     ] = 60
     open_databases: Annotated[Count, _help("Application databases a worker keeps open.")] = 200
+    sqlite_mmap_mib: Annotated[
+        int,
+        Meta(ge=0),
+        _help(
+            "MiB of each SQLite database that short reads find in memory without copying; 0: none, and a disk that "
+            "cannot be read is an error of its application and no crash of the worker."
+        ),
+    ] = 1024
     database_connections: Annotated[
         Count, _help("Connections to database servers, to each kind of server, that all workers together keep open.")
     ] = 40

@@ -83,6 +83,7 @@ class Floor:
         for connection in (self.reader, self.writer):
             if tuned:
                 connection.config(apsw.SQLITE_DBCONFIG_ENABLE_QPSG, 1)
+                connection.pragma("mmap_size", 2**30)
             for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
                 connection.execute(f"PRAGMA {pragma}").fetchall()
         self.decode = msgspec.json.Decoder().decode

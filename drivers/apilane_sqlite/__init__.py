@@ -22,5 +22,9 @@ __all__ = ["SQLiteDialect", "SQLiteDriver", "apilane_register_drivers"]
 def apilane_register_drivers(settings: Settings) -> Sequence[SQLiteDriver]:
     """The SQLite driver, under the settings' limits."""
     return [
-        SQLiteDriver(open_databases=settings.open_databases, statement_timeout_s=settings.statement_timeout_s),
+        SQLiteDriver(
+            open_databases=settings.open_databases,
+            statement_timeout_s=settings.statement_timeout_s,
+            mmap_mib=settings.sqlite_mmap_mib,
+        ),
     ]

@@ -77,6 +77,7 @@ def open_connection(
     deadline: Deadline,
     progress_steps: int = PROGRESS_STEPS,
     plans_once: bool = False,
+    mmap_mib: int = 0,
     writes: bool = False,
 ) -> apsw.Connection:
     """A connection to the database at ``path``, which is created when missing (its folder is not).
@@ -84,7 +85,9 @@ def open_connection(
     A new one is readable by its owner only; the files that SQLite makes beside it take after it.
 
     Raises apsw.Error or OSError. Statements past ``deadline`` are interrupted. ``plans_once``: plans do not depend on
-    values.
+    values. ``mmap_mib``: so much of the file is read in place. Copying its pages drives everything else out of the
+    processor's cache: of five million rows one took a request 1.1 to 1.25 times as long as of a thousand, and 0.95 to
+    1.05 times without copies.
     """
     with suppress(OSError):  # is there already; or SQLite says what is wrong
         os.mknod(path, 0o600 | stat.S_IFREG)  # not open(): closing a database's file drops this process's locks on it
@@ -100,6 +103,7 @@ def open_connection(
         connection.create_scalar_function(FOLD_FUNCTION, _fold, 1, deterministic=True)
         _ensure_wal(connection, path)
         connection.execute("PRAGMA foreign_keys = ON; PRAGMA synchronous = FULL;")
+        connection.pragma("mmap_size", mmap_mib * 2**20)
         if not writes:
             connection.execute("PRAGMA query_only = ON")
         connection.set_busy_timeout(busy_timeout_ms)

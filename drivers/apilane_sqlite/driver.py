@@ -37,7 +37,7 @@ class SQLiteDriver:
 
     ``open_databases``: how many keep connections; beyond, the least recently used idle one is closed. Every open
     database takes 3 file descriptors, 3 more while it is written. ``reader_threads``: for all databases together.
-    ``statement_timeout_s``: for each read in the pool and each unit.
+    ``statement_timeout_s``: for each read in the pool and each unit. ``mmap_mib``: of each file, for reads on the loop.
     """
 
     name = "SQLite"
@@ -45,10 +45,16 @@ class SQLiteDriver:
     features = FEATURES
 
     def __init__(
-        self, *, open_databases: int = 200, statement_timeout_s: float = 20.0, reader_threads: int = 4
+        self,
+        *,
+        open_databases: int = 200,
+        statement_timeout_s: float = 20.0,
+        reader_threads: int = 4,
+        mmap_mib: int = 1024,
     ) -> None:
         self.dialect = SQLiteDialect()
         self.statement_timeout_s = statement_timeout_s
+        self.mmap_mib = mmap_mib
         self._open_databases = max(open_databases, 1)
         self._reader_threads = reader_threads
         self._sessions: weakref.WeakValueDictionary[str, SQLiteSession] = weakref.WeakValueDictionary()

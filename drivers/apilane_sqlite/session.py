@@ -240,6 +240,7 @@ class SQLiteSession:
                     deadline=self._deadline,
                     progress_steps=LOOP_PROGRESS_STEPS,
                     plans_once=True,
+                    mmap_mib=self._driver.mmap_mib,
                 )
             )
         except (apsw.Error, OSError) as error:

@@ -18,6 +18,7 @@ from apilane.storage.errors import StatementTimeout
 from apilane.storage.protocol import Result, Step
 from apilane.testing.conformance import Database
 from apilane.testing.conformance.tables import THINGS
+from apilane_sqlite.driver import SQLiteDriver
 from apilane_sqlite.reader import Batches
 from apilane_sqlite.session import LOOP, POOL
 
@@ -177,6 +178,29 @@ def test_indexes_are_used(db: Database, property: str, operator: str, value: obj
 def test_pragmas_of_the_writer(db: Database) -> None:
     """Writes are synced at each commit, logged ahead, and references are checked."""
     assert [_pragma(db, name) for name in ("synchronous", "journal_mode", "foreign_keys")] == [2, "wal", 1]
+
+
+@pytest.mark.parametrize(("mmap_mib", "mapped"), [(1, 2**20), (0, 0)])
+def test_reads_in_place(tmp_path: Path, mmap_mib: int, mapped: int) -> None:
+    """Reads on the loop take so much of the file in place; what others write and cut off the file meanwhile is seen."""
+
+    async def scenario() -> None:
+        driver = SQLiteDriver(mmap_mib=mmap_mib)
+        session = driver.session(str(tmp_path / "data.db"))
+        rows = Statement("SELECT count(*), sum(length(t)), max(rowid) FROM x WHERE t > ''")
+        other = apsw.Connection(str(tmp_path / "data.db"))
+        other.execute("PRAGMA journal_mode = WAL; CREATE TABLE x (t)").fetchall()
+        assert await session.fetch(Statement("PRAGMA mmap_size")) == [(mapped,)]
+        for size in (10, 2000, 5, 3000):
+            other.execute("DELETE FROM x; VACUUM").fetchall()
+            with other:
+                other.executemany("INSERT INTO x VALUES (?)", (["x" * 1000] for _ in range(size)))
+            other.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+            assert await session.fetch(rows) == [(size, size * 1000, size)]
+        other.close()
+        await driver.close()
+
+    asyncio.run(scenario())
 
 
 def test_foreign_keys_are_on_after_a_migration(db: Database) -> None:
