@@ -121,8 +121,8 @@ class Settings(Struct, frozen=True, kw_only=True):
         int,
         Meta(ge=0),
         _help(
-            "MiB of each SQLite database that short reads find in memory without copying; 0: none, and a disk that "
-            "cannot be read is an error of its application and no crash of the worker."
+            "MiB of each large SQLite database that short reads find in memory without copying; 0: none, and a disk "
+            "that cannot be read is an error of its application and no crash of the worker."
         ),
     ] = 1024
     database_connections: Annotated[

@@ -31,7 +31,7 @@ from apilane.sql.filter import bind_filter
 from apilane.sql.select import ReadShape
 from apilane.sql.statement import Statement
 from apilane.sql.write import insert_row, select_where, update_row
-from apilane_sqlite.connection import OPEN_FLAGS
+from apilane_sqlite.connection import OPEN_FLAGS, read_in_place
 from benchmarks.subject import ENDPOINT_QUERY, FILTER, LEAST_PAGES, PROPERTIES, PUT_PROPERTIES
 
 GROUP = 32
@@ -83,7 +83,7 @@ class Floor:
         for connection in (self.reader, self.writer):
             if tuned:
                 connection.config(apsw.SQLITE_DBCONFIG_ENABLE_QPSG, 1)
-                connection.pragma("mmap_size", 2**30)
+                read_in_place(connection, path, runtime.session._driver.mmap_mib)  # type: ignore[attr-defined]  # noqa: SLF001
             for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
                 connection.execute(f"PRAGMA {pragma}").fetchall()
         self.decode = msgspec.json.Decoder().decode

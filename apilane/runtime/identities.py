@@ -58,7 +58,7 @@ class _Statements(NamedTuple):
 
 @lru_cache(64)  # the same tables in every application; compiling took 3 of the 10 ms that loading one cost
 def _statements(dialect: Dialect, tenant: str | None) -> _Statements:
-    """``tenant``: the differentiation entity. Texts to be copied, as drivers take notes of each application's own."""
+    """``tenant``: the differentiation entity."""
     entities = {entity.name: entity for entity in system_entities(tenant)}
     tokens, users = table_of(entities["AuthTokens"], dialect), table_of(entities["Users"], dialect)
     found = [*(tokens.c[name] for name in ("ID", "Created", "Token")), *(users.c[name] for name in ("ID", "Roles"))]
@@ -93,8 +93,7 @@ class Identities:
         self._by_token: Trusted[str, Actor] = Trusted(IDENTITIES_KEPT)
         self._by_id: Trusted[int, Signer] = Trusted(IDENTITIES_KEPT)
         self._life_ms = application.definition.auth_token_expire_minutes * 60_000
-        known = _statements(application.dialect, application.definition.differentiation_entity)
-        self._statements = _Statements(*(Statement(each.text, each.order, writes=each.writes) for each in known))
+        self._statements = _statements(application.dialect, application.definition.differentiation_entity)
 
     async def find(self, token: str) -> Actor | None:
         """The user a canonical token stands for; None when unknown or expired."""

@@ -32,16 +32,20 @@ def _hide(value: Value) -> None:
     return None
 
 
-def _converter(entity: Entity, property: Property, dialect: Dialect, cipher: Cipher) -> Callable[[Any], Value] | None:
+def _converter(
+    entity: Entity, property: Property, dialect: Dialect, cipher: Cipher | None
+) -> Callable[[Any], Value] | None:
     if is_secret(entity, property):
         return _hide
     if property.encrypted:
+        if cipher is None:
+            raise ValueError(f"{entity.name}.{property.name} is encrypted, and there is no key")
         return cipher.decrypt
     return dialect.decoder(property)
 
 
-def record_maker(entity: Entity, columns: Sequence[str], dialect: Dialect, cipher: Cipher) -> RecordMaker:
-    """The function from rows of ``columns`` to records; build once per shape.
+def record_maker(entity: Entity, columns: Sequence[str], dialect: Dialect, cipher: Cipher | None) -> RecordMaker:
+    """The function from rows of ``columns`` to records; build once per shape. ``cipher`` is for encrypted properties.
 
     Values that are null stay null. Fields are named by position because property names may be Python keywords.
     """

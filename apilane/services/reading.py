@@ -13,7 +13,8 @@ from msgspec import Struct
 from apilane.errors import ApilaneError, Code
 from apilane.model.definition import SortKey
 from apilane.runtime.access import Access
-from apilane.runtime.application import BoundFilter, EntityRuntime
+from apilane.runtime.application import EntityRuntime
+from apilane.runtime.compiled import BoundFilter
 from apilane.security.identity import Actor
 from apilane.sql.filter import FilterShape, LeafShape
 from apilane.sql.select import ReadShape

@@ -24,8 +24,8 @@ class Statement:
 
     A name may stand at several positions. ``writes`` tells a driver whether it may run on a reader. ``of_one_row``: it
     reads the row of an ID, or inserts a row whose ID the database makes, so that a driver may run those of several
-    callers together. A driver may keep what it learns about a shape (prepared handle, "too slow for the loop") in
-    ``notes``.
+    callers together. A driver may keep what it learns about a shape in ``notes``; nothing about data, as applications
+    share statements.
     """
 
     __slots__ = ("notes", "of_one_row", "order", "parameters", "text", "writes")

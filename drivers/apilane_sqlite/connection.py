@@ -6,6 +6,7 @@ import fcntl
 import os
 import stat
 from contextlib import suppress
+from pathlib import Path
 from time import monotonic
 from typing import Final
 
@@ -14,7 +15,7 @@ import apsw
 from apilane.model.text import fold
 from apilane_sqlite.dialect import FOLD_FUNCTION
 
-__all__ = ["Deadline", "FileLock", "open_connection"]
+__all__ = ["PAGE_CACHE_BYTES", "Deadline", "FileLock", "open_connection", "read_in_place"]
 
 LOOP_PROGRESS_STEPS: Final = 1000
 """SQLite instructions between two looks at the clock: some 15 us."""
@@ -23,7 +24,11 @@ PROGRESS_STEPS: Final = 100_000
 """The same where limits are seconds: each look needs the GIL, which a busy loop gives back late."""
 
 OPENING_TIMEOUT_MS: Final = 10_000
-STATEMENTS_KEPT: Final = 512
+STATEMENTS_KEPT: Final = 64
+"""Of a connection. apsw looks for each statement through half of what it keeps: among 512 one row takes 0.4 us
+more, and again as much where a hundred applications take turns."""
+PAGE_CACHE_BYTES: Final = 2_000_000
+"""What a connection keeps of its file, by default."""
 
 OPEN_FLAGS: Final = apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE | apsw.SQLITE_OPEN_NOMUTEX
 """No mutexes: every connection has one user at a time. They took 4 of the 23 us of a page of 20, for each value two."""
@@ -77,7 +82,6 @@ def open_connection(
     deadline: Deadline,
     progress_steps: int = PROGRESS_STEPS,
     plans_once: bool = False,
-    mmap_mib: int = 0,
     writes: bool = False,
 ) -> apsw.Connection:
     """A connection to the database at ``path``, which is created when missing (its folder is not).
@@ -85,9 +89,7 @@ def open_connection(
     A new one is readable by its owner only; the files that SQLite makes beside it take after it.
 
     Raises apsw.Error or OSError. Statements past ``deadline`` are interrupted. ``plans_once``: plans do not depend on
-    values. ``mmap_mib``: so much of the file is read in place. Copying its pages drives everything else out of the
-    processor's cache: of five million rows one took a request 1.1 to 1.25 times as long as of a thousand, and 0.95 to
-    1.05 times without copies.
+    values.
     """
     with suppress(OSError):  # is there already; or SQLite says what is wrong
         os.mknod(path, 0o600 | stat.S_IFREG)  # not open(): closing a database's file drops this process's locks on it
@@ -103,7 +105,6 @@ def open_connection(
         connection.create_scalar_function(FOLD_FUNCTION, _fold, 1, deterministic=True)
         _ensure_wal(connection, path)
         connection.execute("PRAGMA foreign_keys = ON; PRAGMA synchronous = FULL;")
-        connection.pragma("mmap_size", mmap_mib * 2**20)
         if not writes:
             connection.execute("PRAGMA query_only = ON")
         connection.set_busy_timeout(busy_timeout_ms)
@@ -112,6 +113,18 @@ def open_connection(
         connection.close()
         raise
     return connection
+
+
+def read_in_place(connection: apsw.Connection, path: str, mmap_mib: int) -> None:
+    """Have so much of the file read where the system holds it, if it is large. To be called again as it grows.
+
+    Copying pages drives everything else out of the processor's cache: of five million rows one took a request 1.1 to
+    1.25 times as long as one of a thousand, and 0.95 to 1.05 times without copies. The pages of a small file are copied
+    once and stay; in place each read looks at them anew, some 5 % of a request.
+    """
+    with suppress(FileNotFoundError):  # deleted meanwhile
+        if mmap_mib and Path(path).stat().st_size > PAGE_CACHE_BYTES:
+            connection.pragma("mmap_size", mmap_mib * 2**20)
 
 
 def _ensure_wal(connection: apsw.Connection, path: str) -> None:

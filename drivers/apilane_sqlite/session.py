@@ -18,7 +18,7 @@ import apsw
 from apilane.sql.statement import Statement, Value
 from apilane.storage.errors import Unavailable
 from apilane.storage.protocol import Finding, Result, Row, ScriptStep, Unit, UnitWithScripts
-from apilane_sqlite.connection import LOOP_PROGRESS_STEPS, Deadline, open_connection
+from apilane_sqlite.connection import LOOP_PROGRESS_STEPS, Deadline, open_connection, read_in_place
 from apilane_sqlite.diagnosis import diagnose
 from apilane_sqlite.errors import FAILURES, is_busy, translate
 from apilane_sqlite.name_lock import name_lock
@@ -43,12 +43,13 @@ SCRIPTS_AT_ONCE: Final = 2
 
 LOOP: Final = "loop"
 POOL: Final = "pool"
-"""What ``Statement.notes`` says once a shape was seen: where it runs. Who builds a statement may say POOL at once.
+"""What ``Statement.notes`` says once a shape was seen: where it runs. Who builds a statement may say POOL at once."""
 
-A number is the time until which a shape that took too long runs in the pool. Not for good: what took long may have been
-the machine, or the values of that one call."""
-
+WRITES_BETWEEN_LOOKS: Final = 1024
+"""At the size of the file, which may have grown beyond what a connection keeps of it."""
 POOL_S: Final = 10.0
+"""How long a shape that took too long runs in the pool. Not for good: what took long may have been the machine, or the
+values of that one call."""
 
 # Walks the pages of a b-tree without a single instruction in which SQLite would look at the clock.
 _COUNTS_ALL: Final = re.compile(r'\s*SELECT\s+count\(\*\)[\w\s]*\sFROM\s+("[^"]+"|\w+)\s*', re.IGNORECASE)
@@ -65,6 +66,9 @@ class SQLiteSession:
         self._deadline = Deadline(0.0, patience=LOOP_PATIENCE)
         self._opening: asyncio.Task[None] | None = None
         self._openings = 0
+        self._writes = 0
+        self._slow: dict[Statement, float] = {}
+        """Until when shapes that took too long run in the pool, by ``time.monotonic``."""
         self._readers = Readers(path, driver.statement_timeout_s)
         self._writer = Writer(path, driver.statement_timeout_s)
         self._scripts = asyncio.Semaphore(SCRIPTS_AT_ONCE)
@@ -72,21 +76,38 @@ class SQLiteSession:
 
     async def fetch(self, statement: Statement, parameters: Sequence[Value] = ()) -> Sequence[Row]:
         """Rows of a read; on the loop if it is short, in the pool for some seconds once it was not."""
-        if statement.notes is LOOP and (execute := self._execute) is not None:
+        execute = self._execute
+        if statement.notes is LOOP and execute is not None and not (self._slow and self._is_slow(statement)):
             self._deadline.at = monotonic() + LOOP_LIMIT_S
             try:
                 return execute(statement.text, parameters).fetchall()  # type: ignore[no-any-return]
             except apsw.InterruptError:
-                statement.notes = self._deadline.at + POOL_S
+                self._note_slow(statement)
             except FAILURES as error:
                 if not is_busy(error):
                     raise translate(error, self.path) from error
             return await self._fetch_in_pool(statement, parameters)
-        if statement.notes == POOL or (isinstance(statement.notes, float) and monotonic() < statement.notes):
+        if statement.notes is None:
+            statement.notes = POOL if _COUNTS_ALL.fullmatch(statement.text) else LOOP
+        if statement.notes == POOL or self._is_slow(statement):
             return await self._fetch_in_pool(statement, parameters)
-        statement.notes = POOL if _COUNTS_ALL.fullmatch(statement.text) else LOOP
         await self._open()
         return await self.fetch(statement, parameters)
+
+    def _is_slow(self, statement: Statement) -> bool:
+        """Whether it took too long lately, with what is in this database."""
+        until = self._slow.get(statement)
+        if until is None:
+            return False
+        if monotonic() < until:
+            return True
+        del self._slow[statement]
+        return False
+
+    def _note_slow(self, statement: Statement) -> None:
+        now = monotonic()
+        self._slow = {known: until for known, until in self._slow.items() if until > now}
+        self._slow[statement] = now + POOL_S
 
     async def _fetch_in_pool(self, statement: Statement, parameters: Sequence[Value]) -> Sequence[Row]:
         if self._execute is None:
@@ -160,6 +181,9 @@ class SQLiteSession:
             await self._open()
         self._deadline.at = monotonic()
         self._writer.submit(request)
+        self._writes += 1
+        if self._writes % WRITES_BETWEEN_LOOKS == 0 and self._connection is not None:
+            read_in_place(self._connection, self.path, self._driver.mmap_mib)
         return await request.future
 
     async def change_mark(self) -> Value:
@@ -240,9 +264,9 @@ class SQLiteSession:
                     deadline=self._deadline,
                     progress_steps=LOOP_PROGRESS_STEPS,
                     plans_once=True,
-                    mmap_mib=self._driver.mmap_mib,
                 )
             )
+            read_in_place(connection, self.path, self._driver.mmap_mib)
         except (apsw.Error, OSError) as error:
             raise translate(error, self.path) from error
         self._openings += 1

@@ -5,36 +5,40 @@ from __future__ import annotations
 from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 
-from apilane.model.definition import ApplicationDefinition
+from apilane.model.definition import ApplicationDefinition, IPPolicy
 from apilane.model.gates import AddressCheck
 
 __all__ = ["IPPolicyCheck"]
 
 
 class IPPolicyCheck:
-    """An ``AvailabilityCheck``; it keeps nothing, all its state is in the closures it prepares."""
+    """An ``AvailabilityCheck``; all its state is in the closures it prepares."""
 
     enforces = frozenset({"IPPolicy"})
 
     def prepare(self, definition: ApplicationDefinition) -> AddressCheck | None:
         """The check for one version of an application; None when its list is empty and admits everybody."""
         policy = definition.ip_policy
-        if policy is None or not policy.addresses:
-            return None
-        networks = [network for text in policy.addresses if (network := parse_range(text)) is not None]
-        ranges = [(n.version, int(n.network_address), int(n.netmask)) for n in networks]
-        admits_listed = policy.logic == "Allow"
+        return None if policy is None or not policy.addresses else _check(policy)
 
-        def check(client: str) -> str | None:
-            version, number = _read(client)
-            is_listed = False
-            for range_version, first, mask in ranges:  # whole numbers: a tenth of what `address in network` takes
-                if number & mask == first and version == range_version:
-                    is_listed = True
-                    break
-            return None if is_listed == admits_listed else f"Not allowed access from this IP '{client}'"
 
-        return check
+@lru_cache(256)
+def _check(policy: IPPolicy) -> AddressCheck:
+    """Applications with the same policy share its check."""
+    networks = [network for text in policy.addresses if (network := parse_range(text)) is not None]
+    ranges = [(n.version, int(n.network_address), int(n.netmask)) for n in networks]
+    admits_listed = policy.logic == "Allow"
+
+    def check(client: str) -> str | None:
+        version, number = _read(client)
+        is_listed = False
+        for range_version, first, mask in ranges:  # whole numbers: a tenth of what `address in network` takes
+            if number & mask == first and version == range_version:
+                is_listed = True
+                break
+        return None if is_listed == admits_listed else f"Not allowed access from this IP '{client}'"
+
+    return check
 
 
 @lru_cache(1024)

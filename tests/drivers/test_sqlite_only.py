@@ -18,6 +18,7 @@ from apilane.storage.errors import StatementTimeout
 from apilane.storage.protocol import Result, Step
 from apilane.testing.conformance import Database
 from apilane.testing.conformance.tables import THINGS
+from apilane_sqlite.connection import PAGE_CACHE_BYTES
 from apilane_sqlite.driver import SQLiteDriver
 from apilane_sqlite.reader import Batches
 from apilane_sqlite.session import LOOP, POOL
@@ -115,7 +116,20 @@ def test_long_reads_move_to_the_pool(db: Database) -> None:
         return sorted(gaps)[-3]
 
     assert db.wait(scenario()) < 0.1
-    assert statement.notes > monotonic()
+    assert statement in db.session._slow  # type: ignore[attr-defined]
+
+
+def test_slow_in_one_database_is_not_slow_in_another(make_db: MakeDatabase) -> None:
+    """Applications share statements: that one's data make it slow moves nobody else's read to the pool."""
+    full, other = make_db(), make_db()
+    full.write(*(full.inserting(Count=n) for n in range(2000)))
+    text = 'SELECT count(*) FROM "Things" a, "Things" b WHERE a."Count" > b."ID"'
+    statement = Statement(text)
+    for db in (full, other):
+        db.wait(db.session.fetch(statement))
+    assert statement in full.session._slow  # type: ignore[attr-defined]
+    assert statement not in other.session._slow  # type: ignore[attr-defined]
+    assert statement.notes == LOOP
 
 
 def test_unconditional_counts_go_to_the_pool(db: Database) -> None:
@@ -181,8 +195,8 @@ def test_pragmas_of_the_writer(db: Database) -> None:
 
 
 @pytest.mark.parametrize(("mmap_mib", "mapped"), [(1, 2**20), (0, 0)])
-def test_reads_in_place(tmp_path: Path, mmap_mib: int, mapped: int) -> None:
-    """Reads on the loop take so much of the file in place; what others write and cut off the file meanwhile is seen."""
+def test_large_files_are_read_in_place(tmp_path: Path, mmap_mib: int, mapped: int) -> None:
+    """Reads on the loop take so much of a large file in place; what others write and cut off meanwhile is seen."""
 
     async def scenario() -> None:
         driver = SQLiteDriver(mmap_mib=mmap_mib)
@@ -190,8 +204,10 @@ def test_reads_in_place(tmp_path: Path, mmap_mib: int, mapped: int) -> None:
         rows = Statement("SELECT count(*), sum(length(t)), max(rowid) FROM x WHERE t > ''")
         other = apsw.Connection(str(tmp_path / "data.db"))
         other.execute("PRAGMA journal_mode = WAL; CREATE TABLE x (t)").fetchall()
+        other.execute("INSERT INTO x VALUES (zeroblob(?))", (PAGE_CACHE_BYTES,))
+        other.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
         assert await session.fetch(Statement("PRAGMA mmap_size")) == [(mapped,)]
-        for size in (10, 2000, 5, 3000):
+        for size in (10, 4000, 5, 6000):
             other.execute("DELETE FROM x; VACUUM").fetchall()
             with other:
                 other.executemany("INSERT INTO x VALUES (?)", (["x" * 1000] for _ in range(size)))
@@ -201,6 +217,28 @@ def test_reads_in_place(tmp_path: Path, mmap_mib: int, mapped: int) -> None:
         await driver.close()
 
     asyncio.run(scenario())
+
+
+def test_files_that_grow_large(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A small file is not read in place, and is when its own writes have made it large."""
+    monkeypatch.setattr("apilane_sqlite.session.WRITES_BETWEEN_LOOKS", 4)
+
+    def unit(text: str) -> Generator[Step, Result, None]:
+        yield Step(Statement(text, writes=True))
+
+    async def scenario() -> list[int]:
+        driver = SQLiteDriver(mmap_mib=1)
+        session = driver.session(str(tmp_path / "data.db"))
+        await session.alter(lambda: unit("CREATE TABLE x (t)"))
+        seen = []
+        for _ in range(4):
+            for _ in range(4):
+                await session.run(lambda: unit(f"INSERT INTO x VALUES (zeroblob({PAGE_CACHE_BYTES}))"))
+            seen.append((await session.fetch(Statement("PRAGMA mmap_size")))[0][0])
+        await driver.close()
+        return seen
+
+    assert sorted(set(asyncio.run(scenario()))) == [0, 2**20]
 
 
 def test_foreign_keys_are_on_after_a_migration(db: Database) -> None:

@@ -1,0 +1,222 @@
+"""What is compiled of definitions: statements, readers and makers of entities, and access plans of rules.
+
+Nothing in here belongs to an application: those whose entities or rules are equal share it, which makes thousands of
+copies of one application cheap to hold and to serve. What depends on an application's key is not shared.
+
+All caches are bounded and keyed by shapes and role sets, never by user or address; a few hundred short texts of
+``filter``, ``sort`` and ``properties`` are kept with what they mean.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+from typing import Any
+from weakref import WeakValueDictionary
+
+from msgspec.structs import replace
+
+from apilane.model.definition import (
+    Action,
+    ApplicationDefinition,
+    Entity,
+    Property,
+    PropertyType,
+    RateLimit,
+    Rule,
+    RuleKind,
+    SortKey,
+)
+from apilane.model.filter import parse_filter
+from apilane.model.sort import parse_properties, parse_sort
+from apilane.model.values import value_reader
+from apilane.runtime.access import Access, access_of, effective_limit, effective_rules, owner_access
+from apilane.runtime.records import RecordMaker, record_maker
+from apilane.security.encryption import Cipher
+from apilane.sql.filter import FilterShape, bind_filter
+from apilane.sql.select import BY_ID, ReadShape, count_records, select_records
+from apilane.sql.statement import Statement, Value
+from apilane.sql.tables import table_of
+from apilane.sql.write import Restriction
+from apilane.storage.protocol import Driver
+
+__all__ = ["AccessPlans", "BoundFilter", "Compilations", "CompiledEntity"]
+
+SHAPES_KEPT = 256
+"""Statement shapes kept per entity and kind; mostly a kilobyte each, 17 KB for a filter of 500 conditions."""
+PLANS_KEPT = 1024
+TEXTS_KEPT = 256
+"""Texts of ``sort`` and ``properties`` kept per entity: clients send the same few."""
+
+TEXT_LENGTH_KEPT = 300
+"""Characters of a filter that is kept with its values: at most some 8 KB each, mostly one."""
+
+BoundFilter = tuple[FilterShape | None, Mapping[str, Value]]
+ValueReader = Callable[[object], Value]
+ValueStore = Callable[[Any], Value]
+
+
+class Shapes:
+    """Statements by shape, built when first asked for; of ``SHAPES_KEPT`` the oldest is given up first."""
+
+    __slots__ = ("_build", "_kept")
+
+    def __init__(self, build: Callable[..., Statement]) -> None:
+        self._build = build
+        self._kept: dict[tuple[object, ...], Statement] = {}
+
+    def __call__(self, *shape: Any) -> Statement:
+        """The statement of a shape."""
+        return self._kept.get(shape) or self._keep(shape, self._build(*shape))
+
+    async def beside(self, *shape: Any) -> Statement:
+        """The same for a shape that takes long to compile: in a thread, not on the event loop."""
+        return self._kept.get(shape) or self._keep(shape, await asyncio.to_thread(self._build, *shape))
+
+    def _keep(self, shape: tuple[object, ...], statement: Statement) -> Statement:
+        if len(self._kept) >= SHAPES_KEPT:
+            del self._kept[next(iter(self._kept))]
+        self._kept[shape] = statement
+        return statement
+
+
+class CompiledEntity:
+    """One entity on one provider: its table and everything compiled for it.
+
+    ``cipher``: of the application that has it for itself; an entity without encrypted properties needs none.
+    """
+
+    def __init__(self, entity: Entity, driver: Driver, cipher: Cipher | None = None) -> None:
+        self.entity = entity
+        self.key = entity.name.lower()
+        self.dialect = driver.dialect
+        self._cipher = cipher
+        self.table = table_of(entity, driver.dialect)
+        self.properties: dict[str, Property] = {p.name.lower(): p for p in entity.properties}
+        self.readers: dict[str, ValueReader] = {
+            p.name: value_reader(entity.name, p, exact_decimals=driver.features.exact_decimals)
+            for p in entity.properties
+        }
+        self.stores: dict[str, ValueStore | None] = {p.name: self._store(p) for p in entity.properties}
+        """By property: how a value is stored unless as it was read."""
+        # functools.lru_cache around closures: bounded, and a hit costs one C call.
+        self.read = Shapes(self._read)
+        self.count = Shapes(self._count)
+        self.maker = lru_cache(SHAPES_KEPT)(self._maker)
+        self.by_id = lru_cache(SHAPES_KEPT)(self._by_id)
+        self.statement = lru_cache(SHAPES_KEPT)(self._statement)
+        self.select = lru_cache(TEXTS_KEPT)(parse_properties)
+        self.sort = lru_cache(TEXTS_KEPT)(self._sort)
+        self._short_filter = lru_cache(TEXTS_KEPT)(self._filter)
+
+    def _read(self, shape: ReadShape) -> Statement:
+        return select_records(self.entity, self.table, shape, self.dialect)
+
+    def _count(self, restrictions: tuple[Restriction, ...], filter: FilterShape | None) -> Statement:
+        return count_records(self.entity, self.table, restrictions, filter, self.dialect)
+
+    def _maker(self, columns: tuple[str, ...]) -> RecordMaker:
+        return record_maker(self.entity, columns, self.dialect, self._cipher)
+
+    def _sort(self, text: str | None, readable: frozenset[str]) -> tuple[SortKey, ...] | None:
+        return parse_sort(text, self.entity, readable)
+
+    def _filter(self, text: str, readable: frozenset[str]) -> BoundFilter:
+        node = parse_filter(text, self.entity, readable)
+        if node is None:
+            return None, {}
+        shape, values = bind_filter(node, self.dialect)
+        return shape, {f"f{position}": value for position, value in enumerate(values)}
+
+    def filter(self, text: str, readable: frozenset[str]) -> BoundFilter:
+        """The shape of a ``filter`` parameter and its values by name; None and none when it sets no condition.
+
+        Raises what ``parse_filter`` does. Lists on a screen send the same texts again and again: found again they cost
+        0.5 us and not the 6 us of reading them; one that is new costs 0.5 us more.
+        """
+        return (self._short_filter if len(text) <= TEXT_LENGTH_KEPT else self._filter)(text, readable)
+
+    def _by_id(self, columns: tuple[str, ...], restrictions: tuple[Restriction, ...]) -> tuple[Statement, RecordMaker]:
+        shape = ReadShape(columns, (BY_ID, *restrictions), None, (), False)
+        return self._read(shape), self._maker(columns)
+
+    def _statement(self, build: Callable[..., Statement], *arguments: Any) -> Statement:
+        return build(self.table, *arguments, dialect=self.dialect)
+
+    def _store(self, property: Property) -> ValueStore | None:
+        """Booleans for the client library, encrypted text."""
+        if property.encrypted:
+            if self._cipher is None:
+                raise ValueError(f"{self.entity.name}.{property.name} is encrypted, and there is no key")
+            encrypt = self._cipher.encrypt
+            return lambda value: encrypt(str(value))
+        return self.dialect.encode_boolean if property.type is PropertyType.Boolean else None
+
+
+class AccessPlans:
+    """What sets of roles may do, compiled when it is first asked for. ``definition``: of entities and rules alone."""
+
+    def __init__(self, definition: ApplicationDefinition) -> None:
+        self.definition = definition
+        self.plan = lru_cache(PLANS_KEPT)(self._plan)
+        self.owner_plan = lru_cache(PLANS_KEPT)(self._owner_plan)
+        self.permit = lru_cache(PLANS_KEPT)(self._permit)
+
+    def _plan(self, entity: str, action: Action, authenticated: bool, roles: frozenset[str]) -> Access | None:
+        """The plan for an entity; None: no rule grants the action."""
+        definition = self.definition
+        return access_of(definition, self._entity(entity), action, authenticated=authenticated, roles=roles)
+
+    def _owner_plan(self, entity: str, action: Action) -> Access:
+        return owner_access(self.definition, self._entity(entity), action)
+
+    def _permit(
+        self, kind: RuleKind, name: str, authenticated: bool, roles: frozenset[str]
+    ) -> tuple[RateLimit | None] | None:
+        """The limit on a Schema or endpoint call; None: no rule grants it."""
+        rules = self.definition.rules
+        found = effective_rules(rules, kind, name, Action.get, authenticated=authenticated, roles=roles)
+        return (effective_limit(found),) if found else None
+
+    def _entity(self, name: str) -> Entity:
+        found = self.definition.entity(name)
+        if found is None:
+            raise KeyError(name)
+        return found
+
+
+class Compilations:
+    """What is compiled now, kept as long as an application uses it."""
+
+    def __init__(self) -> None:
+        self._entities: WeakValueDictionary[tuple[str, Entity], CompiledEntity] = WeakValueDictionary()
+        self._plans: WeakValueDictionary[tuple[tuple[Entity, ...], tuple[Rule, ...], str | None], AccessPlans] = (
+            WeakValueDictionary()
+        )
+
+    def entity(self, entity: Entity, driver: Driver, cipher: Cipher) -> CompiledEntity:
+        """That of an entity for the application with ``cipher``."""
+        if any(p.encrypted for p in entity.properties):
+            return CompiledEntity(entity, driver, cipher)
+        key = driver.name, entity
+        compiled = self._entities.get(key)
+        if compiled is None:
+            compiled = self._entities[key] = CompiledEntity(entity, driver)
+        return compiled
+
+    def plans(self, definition: ApplicationDefinition) -> AccessPlans:
+        """Those of a definition: they follow from its entities, its rules and its separation of tenants."""
+        entities, rules, tenant = key = definition.entities, definition.rules, definition.differentiation_entity
+        plans = self._plans.get(key)
+        if plans is None:
+            alone = ApplicationDefinition(
+                token="", name="", entities=entities, rules=rules, differentiation_entity=tenant
+            )
+            plans = self._plans[key] = AccessPlans(alone)
+        return plans
+
+    def share(self, definition: ApplicationDefinition) -> ApplicationDefinition:
+        """The same definition with the entities and rules that are in memory already."""
+        known = self.plans(definition).definition
+        return replace(definition, entities=known.entities, rules=known.rules)

@@ -1,0 +1,72 @@
+"""Applications with equal definitions share what is compiled of them, and nothing else."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from apilane.testing.client import Client, WireError, error_of
+
+MANIFEST: dict[str, Any] = {
+    "Apilane": 1,
+    "Application": {"Name": "Twin"},
+    "Entities": [
+        {"Name": "Notes", "Properties": [{"Name": "Text", "Maximum": 100}, {"Name": "Stars", "Type": "Number"}]},
+        {"Name": "Letters", "Properties": [{"Name": "Text", "Encrypted": True}]},
+    ],
+    "Security": [
+        {"Entity": entity, "Role": "ANONYMOUS", "Action": action, "Properties": "*"}
+        for entity in ("Notes", "Letters")
+        for action in ("get", "post", "put")
+    ],
+}
+NewClient = Callable[..., Client]
+
+
+@pytest.fixture(scope="module")
+def twins(new_application: NewClient) -> tuple[Client, Client]:
+    """Two applications of one manifest."""
+    return new_application(MANIFEST), new_application(MANIFEST)
+
+
+def test_records_are_apart(twins: tuple[Client, Client]) -> None:
+    """The same calls in turns read and write each application's own records, encrypted ones by its own key."""
+    for n in range(5):
+        for name, client in zip("ab", twins, strict=True):
+            assert client.add("Notes", {"Text": f"{name}{n}", "Stars": n}) == [n + 1]
+            assert client.add("Letters", {"Text": f"{name}{n}"}) == [n + 1]
+    for n in range(5):
+        for name, client in zip("ab", twins, strict=True):
+            assert client.record("Notes", n + 1)["Text"] == f"{name}{n}"
+            assert client.record("Letters", n + 1)["Text"] == f"{name}{n}"
+            assert client.change("Notes", {"ID": n + 1, "Stars": 9}) == 1
+            filter = {"Property": "Text", "Operator": "equal", "Value": f"a{n}"}
+            assert len(client.records("Notes", filter=filter)) == (name == "a")
+
+
+def test_rules_are_apart(new_application: NewClient, twins: tuple[Client, Client]) -> None:
+    """An application with the same entities and other rules goes by its own."""
+    strict = copy.deepcopy(MANIFEST)
+    strict["Security"] = [{"Entity": "Notes", "Role": "ANONYMOUS", "Action": "get", "Properties": ["Stars"]}]
+    client = new_application(strict)
+    refused = client.post("Data/Post", {"Text": "x"}, entity="Notes")
+    assert error_of(refused) == WireError("UNAUTHORIZED", "Unauthorized", None, "Notes")
+    assert twins[0].add("Notes", {"Text": "x"})
+    assert error_of(client.get("Data/GetByID", entity="Letters", id=1)).code == "UNAUTHORIZED"
+    assert twins[1].record("Letters", 1)["Text"] == "b0"
+
+
+def test_one_changes(new_application: NewClient, twins: tuple[Client, Client]) -> None:
+    """When one of them gets another definition, the other one keeps its own."""
+    changed = copy.deepcopy(MANIFEST)
+    changed["Entities"][0]["Properties"].append({"Name": "Colour", "Maximum": 20})
+    changed["Entities"][0]["Properties"][0]["Maximum"] = 5
+    first, second = twins
+    new_application(changed, Token=first.token)
+    assert first.add("Notes", {"Text": "short", "Colour": "red"})
+    assert error_of(first.post("Data/Post", {"Text": "too long"}, entity="Notes")).code == "VALIDATION"
+    (id,) = second.add("Notes", {"Text": "too long for the other", "Colour": "red"})
+    assert "Colour" not in second.record("Notes", id)
