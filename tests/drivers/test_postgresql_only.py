@@ -21,6 +21,7 @@ from apilane.storage.errors import (
     StatementTimeout,
     StorageError,
     Unavailable,
+    UniqueViolation,
     ValueTooLong,
 )
 from apilane.storage.protocol import Result, Step
@@ -196,21 +197,25 @@ def test_violated_limits_name_their_column(db: Database) -> None:
 
 
 def test_explicit_ids_beside_generated_ones(db: Database) -> None:
-    """Explicit IDs near and far move the sequence past them while others draw from it; it never goes back."""
+    """Explicit IDs near and far move the sequence past them while others draw from it; it never goes back, and whoever
+    draws gets an ID. An explicit one may be taken by then."""
 
     def unit(step: object) -> object:
         yield step
 
-    async def scenario() -> None:
+    async def scenario() -> list[object]:
         steps = [db.inserting(MAKERS, Name="g") for _ in range(60)]
         steps += [db.inserting(MAKERS, Name="e", ID=1000 + n * 7) for n in range(20)]
-        await asyncio.gather(*(db.session.run(lambda step=step: unit(step), single=True) for step in steps))
+        runs = (db.session.run(lambda step=step: unit(step), single=True) for step in steps)
+        return await asyncio.gather(*runs, return_exceptions=True)
 
     db.insert(MAKERS, ID=900, Name="near")
     assert db.insert(MAKERS, Name="next") == 901
     db.insert(MAKERS, ID=5, Name="before")
     assert db.insert(MAKERS, Name="next") == 902
-    db.wait(scenario())
+    answers = db.wait(scenario())
+    assert answers[:60] == [None] * 60
+    assert {type(answer) for answer in answers[60:]} <= {type(None), UniqueViolation}
     assert db.insert(MAKERS, Name="last") > 1000 + 19 * 7
     db.insert(MAKERS, ID=10**12, Name="far")
     assert db.insert(MAKERS, Name="beyond") == 10**12 + 1
