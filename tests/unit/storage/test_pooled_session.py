@@ -67,15 +67,16 @@ class Connection:
 
 
 class Server:
-    """Makes connections; the first one ``fails``."""
+    """Makes connections; the first one ``fails``, or the one with the number ``failing``."""
 
-    def __init__(self, fails: Sequence[Exception | None] = ()) -> None:
+    def __init__(self, fails: Sequence[Exception | None] = (), *, failing: int = 0) -> None:
         self.connections: list[Connection] = []
         self._fails = fails
+        self._failing = failing
         self.session = PooledSession(PoolGroup(1), self._connect)  # type: ignore[arg-type]
 
     async def _connect(self) -> Connection:
-        self.connections.append(Connection(() if self.connections else self._fails))
+        self.connections.append(Connection(self._fails if len(self.connections) == self._failing else ()))
         return self.connections[-1]
 
     @property
@@ -169,15 +170,7 @@ def test_refused_in_company() -> None:
     """What the server refuses together is sent again one by one, for nothing of it was stored."""
 
     async def scenario() -> None:
-        server = Server()
-        connect = server._connect
-
-        async def refusing() -> Connection:
-            connection = await connect()
-            connection.fails = [UniqueViolation("twice")] if len(server.connections) == 2 else []
-            return connection
-
-        server._connect = refusing  # type: ignore[method-assign]
+        server = Server([UniqueViolation("twice")], failing=1)
         assert await _insert_in_company(server) == [1, 1]
         assert server.connections[1].together == [2]
 
@@ -188,15 +181,7 @@ def test_lost_in_company() -> None:
     """Inserts that were sent when the connection broke are not sent again: their callers hear of it."""
 
     async def scenario() -> None:
-        server = Server()
-        connect = server._connect
-
-        async def losing() -> Connection:
-            connection = await connect()
-            connection.fails = [ConnectionLost("gone")] if len(server.connections) == 2 else []
-            return connection
-
-        server._connect = losing  # type: ignore[method-assign]
+        server = Server([ConnectionLost("gone")], failing=1)
         answers = await _insert_in_company(server)
         assert [type(answer) for answer in answers] == [ConnectionLost, ConnectionLost]
         assert sum(len(ran) for ran in server.ran) == 1
