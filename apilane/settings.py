@@ -122,7 +122,8 @@ class Settings(Struct, frozen=True, kw_only=True):
         Meta(ge=0),
         _help(
             "MiB of each large SQLite database that short reads find in memory without copying; 0: none, and a disk "
-            "that cannot be read is an error of its application and no crash of the worker."
+            "that cannot be read, or a file overwritten in place, is an error of its application and no crash of the "
+            "worker. Put another file in its place by renaming."
         ),
     ] = 1024
     database_connections: Annotated[

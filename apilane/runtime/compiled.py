@@ -43,10 +43,10 @@ from apilane.storage.protocol import Driver
 
 __all__ = ["AccessPlans", "BoundFilter", "Compilations", "CompiledEntity"]
 
-SHAPES_KEPT = 256
+SHAPES_KEPT = 512
 """Statement shapes kept per entity and kind; mostly a kilobyte each, 17 KB for a filter of 500 conditions."""
 PLANS_KEPT = 1024
-TEXTS_KEPT = 256
+TEXTS_KEPT = 512
 """Texts of ``sort`` and ``properties`` kept per entity: clients send the same few."""
 
 TEXT_LENGTH_KEPT = 300

@@ -105,7 +105,7 @@ class CounterFile:
         if until_ms - now_ms >= HORIZON_MS:
             raise _too_long(until_ms - now_ms)
         slots = self._slots or self._open()
-        name = slots.name(MEMORY + key)
+        name = slots.new_name(MEMORY + key)
         slots.lock(name)
         try:
             slot = slots.find(name)

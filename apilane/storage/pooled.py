@@ -13,7 +13,7 @@ from contextlib import aclosing
 from typing import ClassVar, Final, Protocol, TypeVar, cast
 
 from apilane.sql.statement import Statement, Value
-from apilane.storage.errors import ConnectionLost, Deadlock, StorageError
+from apilane.storage.errors import ConnectionLost, Deadlock, StatementTimeout, StorageError, Unavailable
 from apilane.storage.pool import Pool, PoolGroup
 from apilane.storage.protocol import Result, Row, ScriptStep, Step, Unit, UnitWithScripts
 from apilane.storage.shared_trips import SharedTrips
@@ -202,7 +202,9 @@ class PooledSession:
         connection = self._take() or await self._acquire()
         try:
             rows = await cast("SharesReads", connection).fetch_each(statement, callers)
-        except StorageError:
+        except StorageError as error:
+            if isinstance(error, (StatementTimeout, Unavailable)) and not isinstance(error, ConnectionLost):
+                raise  # one by one it would take as long again
             return None
         finally:
             self.pool.release(connection, broken=not connection.usable)

@@ -65,10 +65,12 @@ class SharedTrips(Generic[R]):
     async def _travel(self, statement: Statement, callers: Sequence[_Caller[R]]) -> None:
         try:
             results = await self._run(statement, [caller.parameters for caller in callers])
+            if results is not None and len(results) != len(callers):
+                raise RuntimeError(f"{len(results)} results for {len(callers)} callers of {statement}")
         except BaseException as error:
             for caller in callers:
                 if not caller.answer.done():
-                    caller.answer.set_exception(copy(error))
+                    caller.answer.set_exception(_copied(error))
             if not isinstance(error, Exception):
                 raise
             return
@@ -80,4 +82,12 @@ class SharedTrips(Generic[R]):
         """Wait for the trips that are under way or about to be."""
         while self._forming or self._under_way:
             await asyncio.sleep(0)
-            await asyncio.gather(*self._under_way, return_exceptions=True)
+            if self._under_way:
+                await asyncio.wait(self._under_way)  # who gives up waiting cancels none of them
+
+
+def _copied(error: BaseException) -> BaseException:
+    try:
+        return copy(error)
+    except Exception:  # made by more than its arguments
+        return error

@@ -87,8 +87,10 @@ class SlotFile:
         self.close = weakref.finalize(self, os.close, self._file)
         self.memory = mmap.mmap(self._file, size)
         digest = blake2b(digest_size=NAME_BYTES, key=secret)
-        self.name = lru_cache(NAMES_KEPT)(partial(_name, digest, self._buckets))
-        """The ``Name`` of a key. Callers come back: it takes 0.1 us then, and 1.5 us the first time."""
+        self.new_name = partial(_name, digest, self._buckets)
+        """The ``Name`` of a key that is used once."""
+        self.name = lru_cache(NAMES_KEPT)(self.new_name)
+        """That of a key that comes back: it takes 0.1 us then, and 1.5 us the first time."""
 
     def derived(self, name: Name, number: int) -> Name:
         """The name of slot ``number`` beside the one of ``name``, in the same part."""

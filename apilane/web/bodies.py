@@ -11,6 +11,9 @@ from apilane.storage.patience import Patience
 
 __all__ = ["Bodies", "BodyTooLarge", "BrokenBody", "NoRoomForBody", "Receive"]
 
+LENGTH_DIGITS_MAX = 20
+"""Python is slow with numbers of any length."""
+
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 
 
@@ -56,11 +59,10 @@ class Bodies:
         for which a request waits 40 us.
         """
         declared = headers.get(b"content-length", b"")
-        length = int(declared[:20]) if declared.isdigit() else None
-        if length is not None and length > self._max_bytes:
+        if declared.isdigit() and int(declared[:LENGTH_DIGITS_MAX]) > self._max_bytes:
             raise BodyTooLarge
-        if b"transfer-encoding" in headers:
-            length = None  # then the length says nothing (RFC 9112, 6.3)
+        is_known = declared.isdigit() and len(declared) <= LENGTH_DIGITS_MAX and b"transfer-encoding" not in headers
+        length = int(declared) if is_known else None  # beside chunks it says nothing (RFC 9112, 6.3)
         try:
             with self._patience:
                 message = await receive()

@@ -29,6 +29,7 @@ from apilane.storage.errors import (
     StatementTimeout,
     StorageError,
     Unavailable,
+    Unsupported,
 )
 from apilane.storage.pooled import in_transaction
 from apilane.storage.protocol import Result, Row, ScriptStep, Step
@@ -116,12 +117,14 @@ async def connect(address: ServerAddress, *, statement_timeout_s: float, limit: 
 
 
 async def _id_step(raw: Any) -> int | None:
-    """How far apart the IDs of the rows of one INSERT are. None where the statement can give them (MariaDB)."""
+    """How far apart the IDs of the rows of one INSERT are. None where the statement can give them (MariaDB); 0: in a
+    Galera cluster that changes when machines come and go."""
     if "mariadb" in raw.server_version.lower():
         return None
     cursor = raw.cursor()
-    await cursor.execute("SELECT @@SESSION.auto_increment_increment")
-    return int((await cursor.fetchone())[0])
+    await cursor.execute("SHOW SESSION VARIABLES WHERE Variable_name IN ('auto_increment_increment', 'wsrep_on')")
+    found = dict(await cursor.fetchall())
+    return 0 if found.get("wsrep_on") == "ON" else int(found["auto_increment_increment"])
 
 
 def _follow_greeting(raw: Any, *, mandatory: bool) -> None:
@@ -272,8 +275,11 @@ class MySQLConnection:
         insert = _with_rows(statement, len(callers), returning=self._id_step is None)
         if self._id_step is None:
             return sorted([row[0] for row in await self.fetch(insert, values)])
-        first = (await self.execute(Step(insert, values))).new_id
-        return range(first, first + len(callers) * self._id_step, self._id_step)
+        if self._id_step == 0:
+            raise Unsupported("Only the cluster knows how far apart IDs are.")
+        result = await self.execute(Step(insert, values))
+        first, step = result.new_id, self._id_step
+        return range(first, first + result.matched * step, step)
 
     async def run_script(self, step: ScriptStep) -> Result:
         return await in_transaction(self, self.begin, lambda: self.execute(step))
@@ -313,8 +319,15 @@ class MySQLConnection:
         await self._command(self.raw.begin)
 
     async def commit(self) -> None:
-        await self._command(self.raw.commit)
         self._in_transaction = False
+        if self._undone:
+            self._undone = False
+            raise Deadlock("The transaction was undone.")
+        try:
+            await self._command(self.raw.commit)
+        except BaseException:
+            self._sound = False  # whether its transaction is over nobody knows
+            raise
 
     async def rollback(self) -> None:
         self._undone = False

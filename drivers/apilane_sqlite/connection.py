@@ -122,7 +122,7 @@ def read_in_place(connection: apsw.Connection, path: str, mmap_mib: int) -> None
     1.25 times as long as one of a thousand, and 0.95 to 1.05 times without copies. The pages of a small file are copied
     once and stay; in place each read looks at them anew, some 5 % of a request.
     """
-    with suppress(FileNotFoundError):  # deleted meanwhile
+    with suppress(OSError, apsw.Error):  # then as before, by copies
         if mmap_mib and Path(path).stat().st_size > PAGE_CACHE_BYTES:
             connection.pragma("mmap_size", mmap_mib * 2**20)
 

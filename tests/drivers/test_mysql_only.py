@@ -10,6 +10,7 @@ from urllib.parse import urlsplit, urlunsplit
 from uuid import uuid4
 
 import pytest
+from asyncmy.errors import OperationalError
 
 from apilane.model.definition import Entity, Property, Unique
 from apilane.model.migration import Migration
@@ -17,6 +18,7 @@ from apilane.sql.script import read_script
 from apilane.sql.statement import Statement
 from apilane.storage.errors import (
     ConnectionRefused,
+    Deadlock,
     StatementTimeout,
     StorageError,
     Unavailable,
@@ -137,6 +139,27 @@ def test_deadlock_of_lone_inserts(address: str) -> None:
             session.pool.release(connection)
         rows = await session.fetch(Statement("SELECT Code FROM Codes ORDER BY Code"))
         assert [row[0] for row in rows] == list(range(12))
+        await driver.close()
+
+    asyncio.run(scenario())
+
+
+def test_commit_that_fails(address: str) -> None:
+    """A connection whose COMMIT failed, as in a cluster that finds a conflict then, is not used again."""
+
+    async def scenario() -> None:
+        driver = MySQLDriver()
+        connection = await driver.session(address)._connect()
+
+        async def conflict() -> None:
+            raise OperationalError(1213, "Deadlock found when trying to get lock")
+
+        await connection.begin()
+        connection.raw.commit = conflict
+        with pytest.raises(Deadlock):
+            await connection.commit()
+        assert not connection.usable
+        await connection.close()
         await driver.close()
 
     asyncio.run(scenario())

@@ -181,6 +181,15 @@ def test_allowed(db: Database, sql: str) -> None:
     db.run_script(sql)
 
 
+def test_numbers_within_rows_and_lists(db: Database) -> None:
+    """Numbers with decimals are read wherever they stand: within a row, a list, a whole record of a table."""
+    (result,) = db.run_script("SELECT ROW(1, 1.50) AS pair, ARRAY[1.5, 2.0] AS list, t AS whole FROM [Things] t")
+    pair, numbers, whole = result.rows[0]
+    assert "1.5" in str(pair)
+    assert [float(number) for number in numbers] == [1.5, 2.0]
+    assert "'Name': 'a'" in str(whole)
+
+
 def test_refused_before_it_is_applied(db: Database) -> None:
     """What is refused on sight is told to apply, without a database."""
     script = read_script('SELECT {A}; DROP TABLE "Things"; SELECT pg_sleep({A})', db.dialect)

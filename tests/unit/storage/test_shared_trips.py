@@ -15,13 +15,17 @@ ONE, OTHER = Statement("SELECT 1"), Statement("SELECT 2")
 
 
 class Trips:
-    """Answers with ten times the parameter; ``fails``: what the trips raise; ``gate``: what they wait for."""
+    """Answers with ten times the parameter; ``fails``: what the trips raise; ``gate``: what they wait for.
+
+    ``missing``: answers that are left out.
+    """
 
     def __init__(self, fails: Exception | None = None) -> None:
         self.made: list[tuple[Statement, list[Value]]] = []
         self.gate = asyncio.Event()
         self.gate.set()
         self.nothing_done = False
+        self.missing = 0
         self._fails = fails
         self.shared: SharedTrips[int] = SharedTrips(self._run)
 
@@ -30,7 +34,8 @@ class Trips:
         await self.gate.wait()
         if self._fails is not None:
             raise self._fails
-        return None if self.nothing_done else [10 * parameters[0] for parameters in callers]
+        answers = [10 * parameters[0] for parameters in callers]
+        return None if self.nothing_done else answers[self.missing :]
 
     async def ask(self, number: int, statement: Statement = ONE) -> int | None:
         return await self.shared.join(statement, (number,))
@@ -122,6 +127,26 @@ def test_a_failed_trip() -> None:
         assert first is not second
 
     asyncio.run(scenario())
+
+
+class Stubborn(Exception):
+    """Cannot be copied by its arguments."""
+
+    def __init__(self, one: int, two: int) -> None:
+        super().__init__(one + two)
+
+
+@pytest.mark.parametrize(("fails", "missing"), [(Stubborn(1, 2), 0), (None, 1)])
+def test_everybody_is_answered(fails: Exception | None, missing: int) -> None:
+    """Whatever a trip raises, and when answers are missing: every caller hears of it, and none gets another's."""
+
+    async def scenario() -> None:
+        trips = Trips(fails)
+        trips.missing = missing
+        answers = await asyncio.gather(*(trips.ask(n) for n in range(3)), return_exceptions=True)
+        assert [type(answer) for answer in answers] == [Stubborn if fails else RuntimeError] * 3
+
+    asyncio.run(asyncio.wait_for(scenario(), 5.0))
 
 
 def test_close_waits_for_trips() -> None:

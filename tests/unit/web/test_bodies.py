@@ -42,7 +42,10 @@ def test_declared_length(parts: tuple[bytes, ...]) -> None:
     assert _read({b"content-length": b"5"}, *map(_part, parts)) == (b"12345", len(parts))
 
 
-@pytest.mark.parametrize("headers", [{}, {b"content-length": b"2", b"transfer-encoding": b"chunked"}])
+@pytest.mark.parametrize(
+    "headers",
+    [{}, {b"content-length": b"2", b"transfer-encoding": b"chunked"}, {b"content-length": b"0" * 20 + b"2"}],
+)
 def test_undeclared_length(headers: dict[bytes, bytes]) -> None:
     """Without a length, or where chunks make it meaningless, a body ends when the server says so."""
     assert _read(headers, _part(b"12"), _part(b"345"), _part(b"", more=False)) == (b"12345", 3)
