@@ -34,7 +34,7 @@ class Change(NamedTuple):
 
 
 def _figures(result: Result) -> Iterator[tuple[str, str, list[float], bool]]:
-    """Case, figure, values of the rounds, and whether more is better."""
+    """Case, figure, values of the turns, and whether more is better."""
     for case, servers in result.figures.items():
         for server in servers:
             if server.startswith("floor") or server in {"litestar", "fastapi"}:

@@ -18,7 +18,7 @@ import msgspec
 FOLDER = Path(__file__).resolve().parent / "results"
 FORMAT = 2
 NOISE_UNKNOWN = 0.15
-"""Of a figure measured once: what one second of one round is worth."""
+"""Of a figure measured once: what one turn is worth."""
 NOISE_LEAST = 0.01
 
 PACKAGES = (
@@ -51,7 +51,7 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Result(msgspec.Struct, frozen=True, kw_only=True):
-    """One run. ``figures``: samples, one per round, by case and server; see ``benchmarks.load.Sample``.
+    """One run. ``figures``: samples, one per turn, by case and server; see ``benchmarks.load.Sample``.
 
     ``footprint``: ``start_s`` and ``memory_mb``, each a list.
     """
@@ -67,16 +67,16 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     targets: list[Verdict]
 
     def values(self, case: str, server: str, key: str) -> list[float]:
-        """One figure per round; none when it was not measured."""
+        """One figure per turn; none when it was not measured."""
         return [sample[key] for sample in self.figures.get(case, {}).get(server, [])]
 
     def ratios(self, key: str, one: tuple[str, str], other: tuple[str, str]) -> list[float]:
-        """One (case, server) by the other, round by round; both were measured within seconds of each other."""
+        """One (case, server) by the other, turn by turn; both were measured within seconds of each other."""
         return [a / b for a, b in zip(self.values(*one, key), self.values(*other, key), strict=False) if b]
 
 
 def noise(values: list[float]) -> float:
-    """Standard error of the median, as a part of it: 1.25 s / sqrt(n) of n rounds with standard deviation s."""
+    """Standard error of the median, as a part of it: 1.25 s / sqrt(n) of n turns with standard deviation s."""
     middle = statistics.median(values)
     if len(values) < 2 or not middle:
         return NOISE_UNKNOWN

@@ -1,12 +1,13 @@
 """The measuring itself: all servers run side by side and answer each case in turn, round after round.
 
-Servers that wait cost nothing, so what is compared is measured within seconds of each other; each round starts every
-server anew.
+Servers that wait cost nothing, so what is compared is measured in turns of one second, one after the other; each round
+starts every server anew.
 """
 
 from __future__ import annotations
 
 import contextlib
+import statistics
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -21,7 +22,7 @@ from benchmarks.server import Server
 from benchmarks.subject import BY_ID_TARGET, ENDPOINT_TARGET, PAGE_TARGET, ROWS, TOTAL_TARGET
 
 Figures = dict[str, dict[str, list[Sample]]]
-"""Samples, one per round, by case and server."""
+"""Samples, one per turn, by case and server."""
 
 APPLICATIONS = 10_000
 ROWS_OF_LARGE = 5_000_000
@@ -78,41 +79,47 @@ def measure(plan: Plan, places: Mapping[str, Place], folder: Path) -> Figures:
             if number == 0:
                 compare_answers(servers)
             for case in plan.cases:
-                for name in case.servers:
-                    if name in plan.skipped:
-                        continue
-                    sample = _measure_one(case, name, servers[name], plan.seconds, folder / "case.lua")
-                    _record(figures, case.name, name, sample, f"round {number + 1}/{plan.rounds}")
+                found = {name: servers[name] for name in case.servers if name in servers}
+                measured = _measure_case(case, found, plan.seconds, folder)
+                _record(figures, case.name, measured, f"round {number + 1}/{plan.rounds}")
     return figures
 
 
-def _measure_one(case: Case, name: str, server: Server, seconds: int, script: Path) -> Sample:
-    if case.script is None:
-        return _measure_signed(server, seconds, script)
-    script.write_text(script_of(case, name, server.place))
+def _measure_case(case: Case, servers: Mapping[str, Server], turns: int, folder: Path) -> dict[str, list[Sample]]:
+    """A second for each server to warm up, then turns of one second each."""
+    scripts = {name: folder / f"case-{place}.lua" for place, name in enumerate(servers)}
+    for name, server in servers.items():
+        _warm(case, name, server, scripts[name])
+    samples: dict[str, list[Sample]] = {name: [] for name in servers}
+    for _ in range(turns):
+        for name, server in servers.items():
+            if case.is_signed(name):
+                write_signed(server.place, scripts[name])
+            samples[name].append(run_load(server, scripts[name], 1, case.connections))
+    return samples
+
+
+def _warm(case: Case, name: str, server: Server, script: Path) -> None:
+    """Statements and caches."""
+    if case.is_signed(name):
+        write_signed(server.place, script)
+    else:
+        script.write_text(script_of(case, name, server.place))
     if server.place.rows > ROWS:
         read_through(server.place)
     if name == "100 of 10,000":
-        for token in server.place.others[:100]:  # loading an application takes 10 ms and more
+        for token in server.place.others[:100]:  # loading an application takes some ms
             server.fetch(f"{BY_ID_TARGET}1", application=token)
-    run_load(server, script, 1, case.connections)  # warm: statements, caches
-    return run_load(server, script, seconds, case.connections)
+    run_load(server, script, 1, case.connections)
 
 
-def _measure_signed(server: Server, seconds: int, script: Path) -> Sample:
-    """Signed requests, each sent once; how many are needed is known from a first second with too many."""
-    write_signed(server.place, script, 60_000)
-    rate = run_load(server, script, 1)["rps"]
-    write_signed(server.place, script, int(rate * (seconds + 1) * 1.5) + 5000)
-    return run_load(server, script, seconds)
-
-
-def _record(figures: Figures, case: str, server: str, sample: Sample, round_text: str) -> None:
-    figures.setdefault(case, {}).setdefault(server, []).append(sample)
-    say(
-        f"{round_text}  {case:22} {server:18} {sample['rps']:8.0f}/s  p50 {sample['p50_ms']:7.2f} ms  "
-        f"p99 {sample['p99_ms']:7.2f} ms  {sample['cpu_us']:7.1f} us CPU"
-    )
+def _record(figures: Figures, case: str, measured: dict[str, list[Sample]], round_text: str) -> None:
+    for name, samples in measured.items():
+        figures.setdefault(case, {}).setdefault(name, []).extend(samples)
+        rps, p50, p99, cpu = (
+            statistics.median(sample[key] for sample in samples) for key in ("rps", "p50_ms", "p99_ms", "cpu_us")
+        )
+        say(f"{round_text}  {case:22} {name:18} {rps:8.0f}/s  p50 {p50:7.2f} ms  p99 {p99:7.2f} ms  {cpu:7.1f} us CPU")
 
 
 def compare_answers(servers: Mapping[str, Server]) -> None:
@@ -146,7 +153,6 @@ def measure_drivers(plan: Plan, folder: Path) -> Figures:
                     server = Server(kind, where, workers=workers, environment=environment)
                     servers[name] = stack.enter_context(server)
                 for case in cases:
-                    for name, server in servers.items():
-                        sample = _measure_one(case, name, server, plan.seconds, folder / "case.lua")
-                        _record(figures, f"{driver}: {case.name}", name, sample, f"round {number + 1}/{plan.rounds}")
+                    measured = _measure_case(case, servers, plan.seconds, folder)
+                    _record(figures, f"{driver}: {case.name}", measured, f"round {number + 1}/{plan.rounds}")
     return figures

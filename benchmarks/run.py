@@ -39,8 +39,10 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
         epilog=f"Cases: {listed}. Needs wrk, and fastapi for its case: pip install -e '.[bench]'.",
     )
     parser.add_argument("--quick", action="store_true", help="1 round of 1 second: a look of some 2 minutes, no result")
-    parser.add_argument("--rounds", type=int, default=5, metavar="N", help="turns of all servers (5)")
-    parser.add_argument("--seconds", type=int, default=4, metavar="N", help="length of each load (4)")
+    parser.add_argument("--rounds", type=int, default=5, metavar="N", help="how often all servers are started (5)")
+    parser.add_argument(
+        "--seconds", type=int, default=4, metavar="N", help="load of each server in a round, in turns of 1 s (4)"
+    )
     parser.add_argument(
         "--only",
         action="append",

@@ -97,7 +97,7 @@ def circumstances_text(result: Result) -> str:
     return (
         f"{result.date[:10]}, commit `{result.commit}`; {machine['cpu']}, {machine['cores']} cores, "
         f"{machine['memory_gib']:g} GiB, {machine['kernel']}, load {machine['load']:g} before the run; "
-        f"Python {machine['python']}; {packages}. {method['rounds']} rounds of {method['seconds']} s, "
+        f"Python {machine['python']}; {packages}. {method['rounds']} rounds of {method['seconds']} turns of 1 s, "
         f"{method['connections']} connections.\n"
     )
 

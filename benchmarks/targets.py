@@ -1,10 +1,11 @@
-"""The targets: what a change must not spoil. Ratios of one run, medians over its rounds."""
+"""The targets: what a change must not spoil. Ratios of one run, medians over its turns."""
 
 from __future__ import annotations
 
 import statistics
 from collections.abc import Iterator
 
+from benchmarks.cases import SIGNED
 from benchmarks.results import Result, Verdict
 
 AGAINST_FLOOR = {
@@ -41,11 +42,10 @@ def judge(result: Result) -> list[Verdict]:
 
 
 def _targets(result: Result) -> Iterator[tuple[str, str, float, float | None, list[float]]]:
-    """Name, kind, limit, aim and the values of each round."""
+    """Name, kind, limit, aim and the values of each turn."""
     for case, (limit, aim) in AGAINST_FLOOR.items():
         yield f"{case}: / floor", "least", limit, aim, result.ratios("rps", (case, "product"), (case, "floor"))
-    bearer = ("GetByID", "product")
-    signed = result.ratios("rps", ("signed GetByID", "product"), bearer)
+    signed = result.ratios("rps", (SIGNED, "product"), (SIGNED, "bearer token"))
     yield "signed GetByID: / GetByID by bearer token", "least", SIGNED_LEAST, None, signed
     for case in ("GetByID", "page of 20", "Post"):
         cost = result.ratios("cpu_us", (case, "2 workers"), (case, "product"))

@@ -6,9 +6,9 @@ what a ``TokenDirectory`` offers to look tokens up.
 
 from __future__ import annotations
 
-from hmac import HMAC
 from typing import Protocol, runtime_checkable
 
+from cryptography.hazmat.primitives.hmac import HMAC
 from msgspec import Struct
 
 from apilane.security.signatures import SignatureHeaders

@@ -115,8 +115,9 @@ class Call:
     @property
     def raw_target(self) -> bytes:
         """Path and query exactly as on the request line."""
-        path: bytes = self._scope.get("raw_path") or self._scope["path"].encode()
-        query: bytes = self._scope["query_string"]
+        scope = self._scope
+        path: bytes = scope.get("raw_path") or scope["path"].encode()
+        query: bytes = scope["query_string"]
         return path + b"?" + query if query else path
 
     @property
@@ -173,16 +174,17 @@ class Call:
     async def body(self) -> bytes:
         """The raw body, read once. ``ApilaneError`` when it is over a limit or does not arrive (``Bodies``)."""
         if self._body is None:
-            self._body = await self._bodies.read(self.headers, self._receive) if self._has_body() else b""
+            headers = self.headers
+            # In HTTP/1 a header announces a body (RFC 9112, 6.3); to ask the server and its clock takes 12 us.
+            if b"content-length" in headers or b"transfer-encoding" in headers or not self._is_http_1():
+                self._body = await self._bodies.read(headers, self._receive)
+            else:
+                self._body = b""
         return self._body
 
-    def _has_body(self) -> bool:
-        """In HTTP/1 a header announces it (RFC 9112, 6.3); asking the server and its clock costs a signed GET 12 us."""
-        headers = self.headers
-        if b"content-length" in headers or b"transfer-encoding" in headers:
-            return True
+    def _is_http_1(self) -> bool:
         version: str = self._scope.get("http_version", "")
-        return not version.startswith("1")
+        return version.startswith("1")
 
     async def json(self) -> object | None:
         """The decoded body; None when it is missing, empty, ``null`` or not JSON (wire-api.md section 1.1)."""
