@@ -62,6 +62,8 @@ class EntityRuntime:
         "statement",
         "stores",
         "table",
+        "writers",
+        "writers_of",
     )
 
     def __init__(self, application: ApplicationRuntime, compiled: CompiledEntity) -> None:
@@ -76,6 +78,8 @@ class EntityRuntime:
         self.properties = compiled.properties
         self.readers = compiled.readers
         self.stores = compiled.stores
+        self.writers = compiled.writers
+        self.writers_of = compiled.writers_of
         self.read = compiled.read
         self.count = compiled.count
         self.maker = compiled.maker

@@ -100,6 +100,11 @@ class CompiledEntity:
         }
         self.stores: dict[str, ValueStore | None] = {p.name: self._store(p) for p in entity.properties}
         """By property: how a value is stored unless as it was read."""
+        self.writers: dict[str, ValueReader] = {
+            name: _stored(read, self.stores[name]) for name, read in self.readers.items()
+        }
+        """By property: what a caller sent in, what is stored out."""
+        self.writers_of = lru_cache(SHAPES_KEPT)(self._writers_of)
         # functools.lru_cache around closures: bounded, and a hit costs one C call.
         self.read = Shapes(self._read)
         self.count = Shapes(self._count)
@@ -115,6 +120,9 @@ class CompiledEntity:
 
     def _count(self, restrictions: tuple[Restriction, ...], filter: FilterShape | None) -> Statement:
         return count_records(self.entity, self.table, restrictions, filter, self.dialect)
+
+    def _writers_of(self, names: tuple[str, ...]) -> tuple[tuple[str, ValueReader], ...]:
+        return tuple((name, self.writers[name]) for name in names)
 
     def _maker(self, columns: tuple[str, ...]) -> RecordMaker:
         return record_maker(self.entity, columns, self.dialect, self._cipher)
@@ -152,6 +160,12 @@ class CompiledEntity:
             encrypt = self._cipher.encrypt
             return lambda value: encrypt(str(value))
         return self.dialect.encode_boolean if property.type is PropertyType.Boolean else None
+
+
+def _stored(read: ValueReader, store: ValueStore | None) -> ValueReader:
+    if store is None:
+        return read
+    return lambda sent: None if (value := read(sent)) is None else store(value)
 
 
 class AccessPlans:

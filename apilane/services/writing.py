@@ -125,12 +125,9 @@ def _new_row(
         row["Owner"] = actor.user_id
     if access.tenant_column is not None:
         row[access.tenant_column] = actor.tenant
-    readers, stores = entity.readers, entity.stores
-    for name in access.properties:
+    for name, write in entity.writers_of(access.properties):
         value = given.get(name)
-        if value is not None and (value := readers[name](value)) is not None and (store := stores[name]) is not None:
-            value = store(value)
-        row[name] = value
+        row[name] = value if value is None else write(value)
     return row
 
 
@@ -181,15 +178,8 @@ def _change(entity: EntityRuntime, access: Access, record: Mapping[str, object])
     identifier = record_id(given.get("ID"))
     if not identifier:
         raise ApilaneError(Code.NO_ID_PROVIDED, entity=entity.name)
-    values: dict[str, Value] = {}
-    for name in present:
-        values[name] = entity.readers[name](given[name])
-    if not is_users(entity):  # else encoded by ``_complete_users``
-        for name, value in values.items():
-            store = entity.stores[name]
-            if store is not None and value is not None:
-                values[name] = store(value)
-    return Change(identifier, values)
+    write = entity.readers if is_users(entity) else entity.writers  # the former are encoded by ``_complete_users``
+    return Change(identifier, {name: write[name](given[name]) for name in present})
 
 
 async def _complete_users(entity: EntityRuntime, changes: Sequence[Change], passwords: Passwords) -> list[Change]:

@@ -82,23 +82,23 @@ class CounterFile:
             raise _too_long(window_ms)
         slots = self._slots or self._open()
         name = slots.name(LOG + key)
-        slots.lock(name)
+        slots.lock(name.part)
         try:
             return _hit(slots, name, limit, window_ms, now_ms)
         except NoRoom as full:
             return full.wait_ms
         finally:
-            slots.unlock(name)
+            slots.unlock(name.part)
 
     async def take_back(self, key: bytes, *, now_ms: int) -> None:
         """Remove the newest entry of a key, if there is one."""
         slots = self._slots or self._open()
         name = slots.name(LOG + key)
-        slots.lock(name)
+        slots.lock(name.part)
         try:
             _take_back(slots, name, now_ms)
         finally:
-            slots.unlock(name)
+            slots.unlock(name.part)
 
     async def remember(self, key: bytes, *, until_ms: int, now_ms: int) -> bool:
         """Keep ``key`` until then; False when it is kept already, or when there is no room for it."""
@@ -106,7 +106,7 @@ class CounterFile:
             raise _too_long(until_ms - now_ms)
         slots = self._slots or self._open()
         name = slots.new_name(MEMORY + key)
-        slots.lock(name)
+        slots.lock(name.part)
         try:
             slot = slots.find(name)
             if slot is None:
@@ -119,7 +119,7 @@ class CounterFile:
         else:
             return True
         finally:
-            slots.unlock(name)
+            slots.unlock(name.part)
 
 
 def _too_long(span_ms: int) -> ValueError:

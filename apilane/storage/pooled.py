@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from contextlib import aclosing
-from typing import ClassVar, Final, Protocol, TypeVar, cast
+from typing import Any, ClassVar, Final, Protocol, TypeVar, cast
 
 from apilane.sql.statement import Statement, Value
 from apilane.storage.errors import ConnectionLost, Deadlock, StatementTimeout, StorageError, Unavailable
@@ -165,15 +165,15 @@ class PooledSession:
         finally:
             self.pool.release(connection, broken=not connection.usable)
 
-    async def run(self, make_unit: Callable[[], UnitWithScripts[T]], *, single: bool = False, alone: bool = False) -> T:
+    def run(
+        self, make_unit: Callable[[], UnitWithScripts[T]], *, single: bool = False, alone: bool = False
+    ) -> Coroutine[Any, Any, T]:
         """``single`` units commit with their only write, without BEGIN and COMMIT. ``alone`` makes no difference."""
-        if single:
-            if self.pool.in_use and self.shares_inserts:
-                shared = await self._run_shared(make_unit())
-                if shared:
-                    return shared[0]
-            return await repeated(lambda: self._with(lambda connection: _run_single(connection, make_unit())))
-        return await repeated(lambda: self._with(lambda connection: _run(connection, make_unit)))
+        if not single:
+            return repeated(lambda: self._with(lambda connection: _run(connection, make_unit)))
+        if self.shares_inserts and self.pool.in_use:
+            return self._run_shared(make_unit)
+        return self._run_single(make_unit)
 
     async def alter(self, make_unit: Callable[[], Unit[T]]) -> T:
         """Run once: where schema statements commit by themselves, half of it may have happened."""
@@ -182,21 +182,24 @@ class PooledSession:
     async def run_script(self, step: ScriptStep) -> Result:
         return await repeated(lambda: self._with(lambda connection: connection.run_script(step)))
 
-    async def _run_shared(self, unit: UnitWithScripts[T]) -> tuple[T] | None:
-        """The value of a unit that does nothing but insert a row; None when it was not run."""
+    async def _run_shared(self, make_unit: Callable[[], UnitWithScripts[T]]) -> T:
+        """In company if all the unit does is to insert a row."""
+        unit = make_unit()
         try:
-            step = unit.send(None)  # type: ignore[arg-type]  # how a generator starts
-            if not isinstance(step, Step) or not (step.statement.of_one_row and step.statement.writes):
-                return None
-            new_id = await self._inserts.join(step.statement, step.parameters)
-            if new_id is None:
-                return None
-            unit.send(Result((), 1, new_id))
+            step = next(unit)
+            if isinstance(step, Step) and step.statement.of_one_row and step.statement.writes:
+                new_id = await self._inserts.join(step.statement, step.parameters)
+                if new_id is not None:
+                    unit.send(Result((), 1, new_id))
+                    raise RuntimeError("a single unit went on after its write")
         except StopIteration as end:
-            return (end.value,)
+            return end.value  # type: ignore[no-any-return]
         finally:
             unit.close()
-        raise RuntimeError("a single unit went on after its write")
+        return await self._run_single(make_unit)
+
+    def _run_single(self, make_unit: Callable[[], UnitWithScripts[T]]) -> Coroutine[Any, Any, T]:
+        return repeated(lambda: self._with(lambda connection: _run_single(connection, make_unit())))
 
     async def _fetch_each(self, statement: Statement, callers: Sequence[Sequence[Value]]) -> Sequence[Row] | None:
         connection = self._take() or await self._acquire()

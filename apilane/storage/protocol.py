@@ -35,7 +35,7 @@ Row = tuple[Any, ...]
 T = TypeVar("T")
 
 
-class Step(NamedTuple):
+class Step(Struct, frozen=True, gc=False):
     """One statement of a unit with its parameters in the order of the text."""
 
     statement: Statement
@@ -61,7 +61,7 @@ class ResultSet(NamedTuple):
     rows: Sequence[Row]
 
 
-class Result(NamedTuple):
+class Result(Struct, frozen=True, gc=False):
     """What a step gave. ``matched``: rows matched by an update or delete, changed or not.
 
     ``sets``: of a script, in order; statements without columns add none.

@@ -86,6 +86,10 @@ class SlotFile:
         self._file, secret = _opened(path, size)
         self.close = weakref.finalize(self, os.close, self._file)
         self.memory = mmap.mmap(self._file, size)
+        self.lock = partial(lockf, self._file, LOCK_EX, 1)
+        """``lock(part)`` keeps the other processes out of a part. Waits until they have left it."""
+        self.unlock = partial(lockf, self._file, LOCK_UN, 1)
+        """Let the others in again."""
         digest = blake2b(digest_size=NAME_BYTES, key=secret)
         self.new_name = partial(_name, digest, self._buckets)
         """The ``Name`` of a key that is used once."""
@@ -96,14 +100,6 @@ class SlotFile:
         """The name of slot ``number`` beside the one of ``name``, in the same part."""
         rest = (int.from_bytes(name.digest[1:], "little") + (number + 1) * _STEP) % _REST
         return _placed(name.digest[:1] + rest.to_bytes(NAME_BYTES - 1, "little"), self._buckets)
-
-    def lock(self, name: Name) -> None:
-        """Keep the other processes out of the part of ``name``. Waits until they have left it."""
-        lockf(self._file, LOCK_EX, 1, name.part)
-
-    def unlock(self, name: Name) -> None:
-        """Let the others in again."""
-        lockf(self._file, LOCK_UN, 1, name.part)
 
     def find(self, name: Name) -> int | None:
         """The slot of a name, expired or not; None when it has none."""

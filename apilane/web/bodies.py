@@ -59,10 +59,12 @@ class Bodies:
         for which a request waits 40 us.
         """
         declared = headers.get(b"content-length", b"")
-        if declared.isdigit() and int(declared[:LENGTH_DIGITS_MAX]) > self._max_bytes:
-            raise BodyTooLarge
-        is_known = declared.isdigit() and len(declared) <= LENGTH_DIGITS_MAX and b"transfer-encoding" not in headers
-        length = int(declared) if is_known else None  # beside chunks it says nothing (RFC 9112, 6.3)
+        length = int(declared[:LENGTH_DIGITS_MAX]) if declared.isdigit() else None
+        if length is not None:
+            if length > self._max_bytes:
+                raise BodyTooLarge
+            if len(declared) > LENGTH_DIGITS_MAX or b"transfer-encoding" in headers:
+                length = None  # cut off; or beside chunks, where it says nothing (RFC 9112, 6.3)
         try:
             with self._patience:
                 message = await receive()

@@ -239,7 +239,10 @@ def _unexpected(error: Exception, call: Call, scope: Scope) -> ApilaneError:
 
 def check_content_type(call: Call) -> None:
     """A body that does not call itself JSON is not read (HTTP 415); no body at all is the action's matter."""
-    sent = call.headers.get(b"content-type", b"").decode("latin-1").partition(";")[0].strip().lower()
+    header = call.headers.get(b"content-type", b"")
+    if header == b"application/json":
+        return
+    sent = header.decode("latin-1").partition(";")[0].strip().lower()
     if sent in JSON_TYPES or (sent.startswith("application/") and sent.endswith("+json")):
         return
     has_body = call.headers.get(b"content-length", b"0") != b"0" or b"transfer-encoding" in call.headers

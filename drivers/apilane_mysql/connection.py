@@ -252,7 +252,7 @@ class MySQLConnection:
             from apilane_mysql.script import run_script  # the parser takes its time to import
 
             return await run_script(self, step)
-        statement, parameters = step
+        statement, parameters = step.statement, step.parameters
         self._expires_at = self._loop.time() + self._timeout_s
         try:
             cursor = self.raw.cursor()

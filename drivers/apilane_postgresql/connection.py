@@ -166,7 +166,7 @@ class PostgreSQLConnection:
         try:
             if isinstance(step, ScriptStep):
                 return await self._run_script_in_time(step)
-            statement, parameters = step
+            statement, parameters = step.statement, step.parameters
             if not statement.writes:
                 return Result(await self.fetch(statement, parameters))
             with self._patience:

@@ -242,7 +242,7 @@ class WritingConnection:
 def _execute(connection: apsw.Connection, step: Step | ScriptStep) -> Result:
     if isinstance(step, ScriptStep):
         return run_script(connection, step)
-    statement, parameters = step
+    statement, parameters = step.statement, step.parameters
     rows = connection.execute(statement.text, parameters).fetchall()
     if not statement.writes:
         return Result(rows)

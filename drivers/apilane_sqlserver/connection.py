@@ -165,7 +165,7 @@ class Connection:
         if isinstance(step, ScriptStep):
             with self._cursor() as cursor:
                 return run_script(cursor, self, step, self._statement_timeout_s)
-        statement, parameters = step
+        statement, parameters = step.statement, step.parameters
         with self._cursor() as cursor:
             self.run(cursor, statement.text, parameters)
             rows = _last_rows(cursor)
