@@ -34,7 +34,7 @@ WINDOW_MS = 120_000
 """How far a timestamp may be from the server's clock, both ways."""
 _INT64 = range(-(2**63), 2**63)
 _SAFE_DIGITS = 19
-"""So many may be too many for 64 bits."""
+"""Of two numbers: neither is too large for 64 bits."""
 _is_integer = re.compile(rb"[+-]?[0-9]{1,40}").fullmatch
 _NO_BODY = b2a_base64(sha256().digest(), newline=False)
 
@@ -50,7 +50,8 @@ class SignatureHeaders(Struct, frozen=True, gc=False):
 def check_signature_headers(headers: dict[bytes, bytes]) -> SignatureHeaders:
     """Read the headers. UNAUTHORIZED when key id or timestamp is blank, or no 64-bit integer."""
     key_id, timestamp = headers.get(KEY_ID_HEADER, b""), headers.get(TIMESTAMP_HEADER, b"")
-    if key_id.isdigit() and timestamp.isdigit() and len(key_id) < _SAFE_DIGITS and len(timestamp) < _SAFE_DIGITS:
+    digits = key_id + timestamp
+    if digits.isdigit() and len(digits) <= _SAFE_DIGITS and key_id and timestamp:
         return SignatureHeaders(int(key_id), int(timestamp), headers[SIGNATURE_HEADER].strip())
     key_id, timestamp = key_id.strip(), timestamp.strip()
     if not key_id or not timestamp:

@@ -176,15 +176,11 @@ class Call:
         if self._body is None:
             headers = self.headers
             # In HTTP/1 a header announces a body (RFC 9112, 6.3); to ask the server and its clock takes 12 us.
-            if b"content-length" in headers or b"transfer-encoding" in headers or not self._is_http_1():
+            if b"content-length" in headers or b"transfer-encoding" in headers or self._scope["http_version"] >= "2":
                 self._body = await self._bodies.read(headers, self._receive)
             else:
                 self._body = b""
         return self._body
-
-    def _is_http_1(self) -> bool:
-        version: str = self._scope.get("http_version", "")
-        return version.startswith("1")
 
     async def json(self) -> object | None:
         """The decoded body; None when it is missing, empty, ``null`` or not JSON (wire-api.md section 1.1)."""

@@ -164,7 +164,7 @@ class Front:
     async def _admit(self, call: Call, route: Route) -> None:
         """Everything between the request line and the action."""
         is_signed = SIGNATURE_HEADER in call.headers
-        if is_signed and call.headers.get(b"content-type", b"").lower().startswith(b"multipart/"):
+        if is_signed and b"content-type" in call.headers and _is_multipart(call):
             raise ApilaneError(Code.UNAUTHORIZED, NOT_SIGNABLE)
         if route.is_data and call.query.get("entity", "").lower() == "files":
             raise ApilaneError(Code.ERROR, USE_FILES)
@@ -235,6 +235,10 @@ def _unexpected(error: Exception, call: Call, scope: Scope) -> ApilaneError:
     log.error("unexpected failure %s in %s %s", reference, scope["method"], scope["path"], exc_info=error)
     told = None if call.actor.owner is None else f"{str(error) or type(error).__name__} (reference {reference})"
     return ApilaneError(Code.ERROR, told, entity=call.entity_name)
+
+
+def _is_multipart(call: Call) -> bool:
+    return call.headers[b"content-type"].lower().startswith(b"multipart/")
 
 
 def check_content_type(call: Call) -> None:
