@@ -131,11 +131,12 @@ def _number_reader(entity_name: str, property: Property, exact_decimals: bool) -
     if not places:
         return lambda value: value if type(value) is int and least <= value <= most else read_any(value)
     fits = re.compile(rf"-?[0-9]{{1,{digits - places}}}\.[0-9]{{1,{places}}}").fullmatch
+    lowest, highest = Decimal(least), Decimal(most)
 
     def read(value: object) -> StoredValue:
         if type(value) is JsonNumber and fits(value.text):
             number = Decimal(value.text)
-            if number and least <= number <= most:  # 0 might have a sign
+            if number and lowest <= number <= highest:  # 0 might have a sign
                 return number if exact_decimals else float(number)
         return read_any(value)
 
