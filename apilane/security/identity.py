@@ -48,6 +48,11 @@ class RequestView(Protocol):
         """Path and query exactly as on the request line."""
         ...
 
+    @property
+    def has_body(self) -> bool:
+        """Whether there may be a body to read."""
+        ...
+
     async def body(self) -> bytes:
         """The raw body; read once, kept for the action."""
         ...

@@ -171,15 +171,16 @@ class Call:
         """A boolean parameter: ``true`` in any letter case; everything else is false."""
         return self.query.get(name, "").strip().lower() == "true"
 
+    @property
+    def has_body(self) -> bool:
+        """In HTTP/1 a header announces a body (RFC 9112, 6.3); to ask the server and its clock takes 12 us."""
+        headers = self.headers
+        return b"content-length" in headers or b"transfer-encoding" in headers or self._scope["http_version"] >= "2"
+
     async def body(self) -> bytes:
         """The raw body, read once. ``ApilaneError`` when it is over a limit or does not arrive (``Bodies``)."""
         if self._body is None:
-            headers = self.headers
-            # In HTTP/1 a header announces a body (RFC 9112, 6.3); to ask the server and its clock takes 12 us.
-            if b"content-length" in headers or b"transfer-encoding" in headers or self._scope["http_version"] >= "2":
-                self._body = await self._bodies.read(headers, self._receive)
-            else:
-                self._body = b""
+            self._body = await self._bodies.read(self.headers, self._receive) if self.has_body else b""
         return self._body
 
     async def json(self) -> object | None:

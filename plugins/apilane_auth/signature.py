@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import time
+from time import time_ns
 
 from apilane.security.identity import Actor, ApplicationView, RequestView
 from apilane.security.signatures import WINDOW_MS, verifies
@@ -28,13 +28,14 @@ class SignatureAuthenticator:
         headers = request.signature
         if headers is None:
             return None
-        now_ms = time.time_ns() // 1_000_000
+        now_ms = time_ns() // 1_000_000
         if abs(now_ms - headers.timestamp_ms) > WINDOW_MS:
             return None
         signer = await application.tokens.find_signer(headers.key_id)
         if signer is None:
             return None
-        if not verifies(signer.key, headers, request.method, request.raw_target, await request.body()):
+        body = await request.body() if request.has_body else b""
+        if not verifies(signer.key, headers, request.method, request.raw_target, body):
             return None
         if request.method != "GET":
             key = b"signature\0%s\0%d\0%s" % (application.token.encode(), headers.key_id, headers.signature)

@@ -169,9 +169,10 @@ class Units:
         def unit(ids: tuple[int, int]) -> Generator[Step, Result, None]:
             nonlocal begun
             begun += 1
+            mark = begun
             for id in ids:
                 statement = update_where(db.table(THINGS), ("Grade",), (("ID", "id"),), db.dialect)
-                yield Step(statement, statement.parameters({"new_Grade": begun, "id": id}))
+                yield Step(statement, statement.parameters({"new_Grade": mark, "id": id}))
 
         async def scenario() -> None:
             orders = [(first, second), (second, first)] * 4
