@@ -28,7 +28,7 @@ ABOUT = {
     "application of 1,000 rows. The floor with 5,000,000 rows shows what such a table costs anybody: its pages\n"
     "lie all over a gigabyte of memory.\n",
     "Drivers": "Each beside a plain ASGI function with the same client library and statement.\n",
-    "Targets": "Ratios of one run, medians over its rounds.\n",
+    "Targets": "Ratios of one run, medians over its turns.\n",
 }
 
 
