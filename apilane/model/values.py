@@ -137,7 +137,7 @@ def _number_reader(entity_name: str, property: Property, exact_decimals: bool) -
         if type(value) is JsonNumber and fits(value.text):
             number = Decimal(value.text)
             if number and lowest <= number <= highest:  # 0 might have a sign
-                return number if exact_decimals else float(number)
+                return convert(number)
         return read_any(value)
 
     return read

@@ -104,8 +104,8 @@ class CompiledEntity:
             name: _stored(read, self.stores[name]) for name, read in self.readers.items()
         }
         """By property: what a caller sent in, what is stored out."""
-        self.writers_of = lru_cache(SHAPES_KEPT)(self._writers_of)
         # functools.lru_cache around closures: bounded, and a hit costs one C call.
+        self.writers_of = lru_cache(SHAPES_KEPT)(self._writers_of)
         self.read = Shapes(self._read)
         self.count = Shapes(self._count)
         self.maker = lru_cache(SHAPES_KEPT)(self._maker)

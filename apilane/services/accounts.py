@@ -81,7 +81,7 @@ async def update_own(application: ApplicationRuntime, actor: Actor, body: Mappin
     users = application.users
     given = {key.lower(): value for key, value in body.items()}
     values = {
-        p.name: users.encode(p, users.readers[p.name](given[p.name.lower()]))
+        p.name: users.writers[p.name](given[p.name.lower()])
         for p in users.entity.properties
         if not p.is_system and p.name.lower() in given
     }

@@ -34,7 +34,7 @@ class SignatureAuthenticator:
         signer = await application.tokens.find_signer(headers.key_id)
         if signer is None:
             return None
-        body = await request.body() if request.has_body else b""
+        body = await request.body() if request.has_body else b""  # most have none, and asking costs a coroutine
         if not verifies(signer.key, headers, request.method, request.raw_target, body):
             return None
         if request.method != "GET":
