@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from apilane.app import create_app
     from apilane.errors import ApilaneError, Code, ConfigurationError
     from apilane.hookspecs import hookimpl
-    from apilane.security.identity import Actor
+    from apilane.plugin.identity import Actor
     from apilane.settings import Settings, load_settings
 
 __all__ = [
@@ -29,7 +29,7 @@ __all__ = [
 ]
 
 _HOMES = {
-    "Actor": "apilane.security.identity",
+    "Actor": "apilane.plugin.identity",
     "ApilaneError": "apilane.errors",
     "Code": "apilane.errors",
     "ConfigurationError": "apilane.errors",

@@ -14,17 +14,31 @@ from typing import Any, NamedTuple
 import pluggy
 from msgspec import Struct
 
-from apilane.model.gates import AvailabilityCheck, Gates, Limiter, Throttle
+from apilane.plugin.counters import Counters
+from apilane.plugin.endpoints import EndpointKind
+from apilane.plugin.gates import AvailabilityCheck, Limiter, Throttle
+from apilane.plugin.identity import Authenticator
 from apilane.plugins import HOOKS, PluginError, PluginSet
-from apilane.security.identity import Authenticator
 from apilane.settings import Settings
 from apilane.storage.counter_file import CounterFile
-from apilane.storage.counters import Counters
-from apilane.storage.endpoints import EndpointKind
 from apilane.storage.protocol import Driver
 from apilane.storage.registry import Drivers
 
-__all__ = ["HookOrder", "Hooks", "freeze", "hook_order"]
+__all__ = ["Gates", "HookOrder", "Hooks", "freeze", "hook_order"]
+
+
+class Gates(Struct, frozen=True):
+    """The gates of an instance, in the order of asking."""
+
+    availability_checks: tuple[AvailabilityCheck, ...] = ()
+    limiters: tuple[Limiter, ...] = ()
+    throttles: tuple[Throttle, ...] = ()
+
+    @property
+    def enforced(self) -> frozenset[str]:
+        """Parts of a definition that some gate enforces."""
+        by_checks = (check.enforces for check in self.availability_checks)
+        return frozenset().union(*by_checks, *(limiter.enforces for limiter in self.limiters))
 
 
 class Hooks(Struct, frozen=True, kw_only=True):

@@ -13,11 +13,11 @@ import pluggy
 from msgspec import Struct
 
 if TYPE_CHECKING:
-    from apilane.model.gates import AvailabilityCheck, Limiter, Throttle
-    from apilane.security.identity import Authenticator
+    from apilane.plugin.counters import Counters
+    from apilane.plugin.endpoints import EndpointKind
+    from apilane.plugin.gates import AvailabilityCheck, Limiter, Throttle
+    from apilane.plugin.identity import Authenticator
     from apilane.settings import Settings
-    from apilane.storage.counters import Counters
-    from apilane.storage.endpoints import EndpointKind
     from apilane.storage.protocol import Driver
 
 __all__ = [

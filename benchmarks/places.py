@@ -21,9 +21,9 @@ from apilane.control.folders import application_folder, make_application_folder
 from apilane.control.store import ControlStore, StoredApplication
 from apilane.model.definition import Action
 from apilane.model.json import decode_json
+from apilane.plugin.identity import Actor
 from apilane.runtime.application import ApplicationRuntime
 from apilane.runtime.instance import Instance
-from apilane.security.identity import Actor
 from apilane.security.tokens import new_token
 from apilane.services import accounts, sessions, writing
 from apilane.services.applying import apply_plan

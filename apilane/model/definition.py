@@ -244,6 +244,8 @@ class ApplicationDefinition(Struct, frozen=True, kw_only=True, rename="pascal", 
     email_templates: tuple[EmailTemplate, ...] = ()
     collaborators: tuple[str, ...] = ()
     plugins: dict[str, Any] = {}
+    enforced: tuple[str, ...] = ()
+    """Sections of ``plugins`` that need a loaded plugin (``apilane.model.enforcement``), such as ``Plugins.mfa``."""
 
     def entity(self, name: str) -> Entity | None:
         """The entity of that name, ignoring letter case."""

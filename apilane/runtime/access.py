@@ -1,7 +1,7 @@
-"""Access plans: what a set of roles may do with one entity or endpoint, compiled once from the rules.
+"""Access plans: what a caller may do with one entity or endpoint, compiled once from rules and scopes.
 
-Source: ``spec/security.md`` sections 2 and 3. A plan is found by (authenticated, roles, name, action) and says which
-properties, which restriction on records, which limits; it is never keyed by a user or an address.
+Source: security.md sections 2 and 3. A plan is found by (kind of caller, roles, scopes, name, action), never by a user
+or an address. All callers with the same roles and scopes share it.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from msgspec import Struct
 
 from apilane.model.definition import Action, ApplicationDefinition, Entity, RateLimit, RecordScope, Rule, RuleKind
-from apilane.security.identity import Actor
+from apilane.plugin.identity import Actor
 from apilane.sql.statement import Value
 from apilane.sql.write import Restriction
 
@@ -19,12 +19,14 @@ __all__ = [
     "ANONYMOUS_ROLE",
     "AUTHENTICATED_ROLE",
     "WINDOWS_S",
-    "Access",
-    "RecordFilter",
+    "AccessPlan",
+    "Reach",
+    "Scopes",
     "access_of",
     "effective_limit",
     "effective_rules",
-    "owner_access",
+    "in_scope",
+    "operator_access",
 ]
 
 ANONYMOUS_ROLE = "ANONYMOUS"
@@ -32,23 +34,32 @@ AUTHENTICATED_ROLE = "AUTHENTICATED"
 WINDOWS_S = {"Second": 1, "Minute": 60, "Hour": 3600}
 """Seconds in a rate limit's unit."""
 
-
-class RecordFilter(Struct, frozen=True):
-    """Which records an actor may touch: restrictions to bind with ``values``. Nothing at all is ``None`` instead."""
-
-    restrictions: tuple[Restriction, ...] = ()
-    values: dict[str, Value] = {}
+Scopes = frozenset[str] | None
+"""Of a credential (``in_scope``); None: it is not limited."""
 
 
-EVERYTHING = RecordFilter()
+class Reach(Struct, frozen=True, kw_only=True):
+    """What an actor can touch with one action: which records, and which properties of them.
+
+    A caller who reaches no record at all has None instead.
+    """
+
+    predicate: tuple[Restriction, ...] = ()
+    """Conditions on records, all of which must hold; the shape that statements are compiled for."""
+    properties: tuple[str, ...] = ()
+    """Schema names in schema order: what a get shows, what a post or put may write."""
+    parameters: dict[str, Value] = {}
+    """Values of the predicate's parameters."""
 
 
-class Access(Struct, frozen=True, kw_only=True):
+class AccessPlan(Struct, frozen=True, kw_only=True):
     """What the effective rules grant. ``properties`` are schema names in schema order, with ``ID`` for a get."""
 
     properties: tuple[str, ...]
     readable: frozenset[str]
     """``properties`` in lower case, for filter and sort."""
+    everything: Reach
+    """The reach of a caller without restrictions, made once."""
     owned_column: str | None = None
     """Column that must hold ``owned_by`` of the actor; None: every record."""
     owned_by: str = "user"
@@ -56,27 +67,44 @@ class Access(Struct, frozen=True, kw_only=True):
     tenant_column: str | None = None
     """The differentiation column; None: no separation."""
     limit: RateLimit | None = None
-    """How often the caller may do it; None: as often as they like."""
+    """How often the caller may do it; None: without limit."""
 
-    def records(self, actor: Actor) -> RecordFilter | None:
+    def reach(self, actor: Actor) -> Reach | None:
         """The records within reach of ``actor``; None when there are none at all."""
-        restrictions: list[Restriction] = []
-        values: dict[str, Value] = {}
+        if self.owned_column is None and self.tenant_column is None:
+            return self.everything
+        predicate: list[Restriction] = []
+        parameters: dict[str, Value] = {}
         if self.owned_column is not None:
             owner = actor.user_id if self.owned_by == "user" else actor.tenant
             if actor.user_id is None or owner is None:
-                return None  # B-S3: Owned without somebody who could own
-            restrictions.append((self.owned_column, "owner"))
-            values["owner"] = owner
+                return None  # B-S3: Owned, and the caller can own nothing
+            predicate.append((self.owned_column, "owner"))
+            parameters["owner"] = owner
         if self.tenant_column is not None:
             if actor.tenant is None:
-                restrictions.append((self.tenant_column, None))
+                predicate.append((self.tenant_column, None))
             else:
-                restrictions.append((self.tenant_column, "tenant"))
-                values["tenant"] = actor.tenant
-        if not restrictions:
-            return EVERYTHING
-        return RecordFilter(tuple(restrictions), values)
+                predicate.append((self.tenant_column, "tenant"))
+                parameters["tenant"] = actor.tenant
+        return Reach(predicate=tuple(predicate), properties=self.properties, parameters=parameters)
+
+
+def in_scope(scopes: Scopes, kind: RuleKind, name: str, action: Action) -> bool:
+    """Whether a credential's scopes cover something.
+
+    A scope is ``Entity:action``, ``Custom/Endpoint`` or ``Schema`` in any letter case; ``*`` stands for every entity,
+    action or endpoint. None covers everything, an empty set nothing.
+    """
+    if scopes is None:
+        return True
+    held = {scope.lower() for scope in scopes}
+    name = name.lower()
+    if kind is RuleKind.Schema:
+        return "schema" in held
+    if kind is RuleKind.CustomEndpoint:
+        return not held.isdisjoint({f"custom/{name}", "custom/*"})
+    return not held.isdisjoint({f"{name}:{action.value}", f"{name}:*", f"*:{action.value}", "*:*"})
 
 
 def effective_rules(
@@ -116,13 +144,19 @@ def effective_limit(rules: Iterable[Rule]) -> RateLimit | None:
 
 
 def access_of(
-    definition: ApplicationDefinition, entity: Entity, action: Action, *, authenticated: bool, roles: frozenset[str]
-) -> Access | None:
-    """The plan for an entity and an action; None when no rule grants it."""
+    definition: ApplicationDefinition,
+    entity: Entity,
+    action: Action,
+    *,
+    authenticated: bool,
+    roles: frozenset[str],
+    scopes: Scopes = None,
+) -> AccessPlan | None:
+    """The plan for an entity and an action; None when no rule grants it or the scopes do not cover it."""
     rules = effective_rules(
         definition.rules, RuleKind.Entity, entity.name, action, authenticated=authenticated, roles=roles
     )
-    if not rules:
+    if not rules or not in_scope(scopes, RuleKind.Entity, entity.name, action):
         return None
     granted = {name.lower() for rule in rules for name in rule.properties}
     if action is Action.get:
@@ -134,9 +168,10 @@ def access_of(
     # Owned wins when scopes are mixed (B-S1); it means nothing for post.
     if action is not Action.post and any(rule.record is RecordScope.Owned for rule in rules):
         owned_column, owned_by = _owned(definition, entity)
-    return Access(
+    return AccessPlan(
         properties=properties,
         readable=frozenset(name.lower() for name in properties),
+        everything=Reach(properties=properties),
         owned_column=owned_column,
         owned_by=owned_by,
         tenant_column=_tenant_column(definition, entity),
@@ -144,17 +179,18 @@ def access_of(
     )
 
 
-def owner_access(definition: ApplicationDefinition, entity: Entity, action: Action) -> Access:
-    """An owner's plan: every property that clients can have to do with, every record, no limit.
+def operator_access(definition: ApplicationDefinition, entity: Entity, action: Action) -> AccessPlan:
+    """An operator's plan: every property that clients may use, every record, no limit.
 
-    Unlike anybody else an owner may write the differentiation property (B-D11).
+    Only an operator may write the differentiation property (B-D11).
     """
     names = {p.name.lower() for p in entity.properties}
     if action is not Action.get:
         tenant = _tenant_column(definition, entity)
         names = {*writable_names(entity), *([tenant.lower()] if tenant else [])}
     properties = tuple(p.name for p in entity.properties if p.name.lower() in names)
-    return Access(properties=properties, readable=frozenset(name.lower() for name in properties))
+    readable = frozenset(name.lower() for name in properties)
+    return AccessPlan(properties=properties, readable=readable, everything=Reach(properties=properties))
 
 
 def _tenant_column(definition: ApplicationDefinition, entity: Entity) -> str | None:

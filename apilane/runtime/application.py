@@ -7,36 +7,31 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cached_property, lru_cache
+from typing import TypeVar
+
+from msgspec import Struct
 
 from apilane.control.store import ControlStore, StoredApplication
+from apilane.dispatch import Gates
 from apilane.errors import ApilaneError, Code, unauthorized
 from apilane.model.definition import Action, Entity, Property, RateLimit, RuleKind
-from apilane.model.gates import Gates
+from apilane.model.enforcement import needs_enforcing
 from apilane.model.system import HELPER_TABLES
-from apilane.runtime.access import Access
+from apilane.plugin.endpoints import EndpointAction, EndpointKind
+from apilane.plugin.identity import Actor
+from apilane.runtime.access import AccessPlan
 from apilane.runtime.compiled import Compilations, CompiledEntity
 from apilane.runtime.identities import Identities
 from apilane.security.encryption import Cipher
-from apilane.security.identity import Actor
 from apilane.sql.dialect import Dialect
 from apilane.sql.statement import Value
-from apilane.storage.endpoints import EndpointAction, EndpointKind
 from apilane.storage.protocol import Driver, Session
 
-__all__ = ["ApplicationRuntime", "EntityRuntime", "enforcement_needs"]
+__all__ = ["ApplicationRuntime", "EntityRuntime"]
+
+S = TypeVar("S", bound=Struct)
 
 ENDPOINTS_KEPT = 256
-
-
-def enforcement_needs(stored: StoredApplication) -> frozenset[str]:
-    """What this application asks plugins to enforce (B-S13): ``IPPolicy``, ``RateLimit``."""
-    definition = stored.definition
-    needs = set()
-    if definition.ip_policy is not None and definition.ip_policy.addresses:
-        needs.add("IPPolicy")
-    if any(rule.rate_limit is not None for rule in definition.rules):
-        needs.add("RateLimit")
-    return frozenset(needs)
 
 
 class EntityRuntime:
@@ -143,9 +138,7 @@ class ApplicationRuntime:
         self.online = stored.definition.online
         self.is_used = True
         """Called since room was last looked for."""
-        self.needs = enforcement_needs(stored) - gates.enforced
-        checks = (check.prepare(stored.definition) for check in gates.availability_checks)
-        self.address_checks = tuple(check for check in checks if check is not None)
+        self.needs = needs_enforcing(stored.definition) - gates.enforced
         self.limiters = gates.limiters
         self.throttles = gates.throttles
         self.entities = EntityRuntimes(self, {e.name.lower(): e for e in stored.definition.entities})
@@ -155,7 +148,9 @@ class ApplicationRuntime:
         self.helpers = EntityRuntimes(self, {e.name: e for e in HELPER_TABLES})
         self.tokens = Identities(self)
         plans = self._plans = compilations.plans(stored.definition)
-        self._plan, self._owner_plan, self._permit = plans.plan, plans.owner_plan, plans.permit
+        self._plan, self._operator_plan, self._permit = plans.plan, plans.operator_plan, plans.permit
+        checks = (check.prepare(self) for check in gates.availability_checks)
+        self.checks = tuple(check for check in checks if check is not None)
 
     @cached_property
     def users(self) -> EntityRuntime:
@@ -173,6 +168,10 @@ class ApplicationRuntime:
         kind = self.endpoint_kinds.get(endpoint.kind.lower())
         return kind.compile(endpoint, self) if kind is not None else None
 
+    def options(self, kind: type[S]) -> S:
+        """The section of a plugin, as the Struct that it registered; LookupError for any other Struct."""
+        raise LookupError(f"{kind.__name__} is not the Struct of a plugin's section")
+
     def records_changed(self) -> None:
         """Forget what is kept of users and tokens: somebody wrote records around the Data calls."""
         self.tokens.forget()
@@ -185,20 +184,20 @@ class ApplicationRuntime:
             told = f"Entity {typed} does not exist" if typed else None
             raise ApilaneError(Code.ERROR, told, entity=None if typed else "") from None
 
-    def access(self, entity: EntityRuntime, action: Action, actor: Actor) -> Access:
+    def access(self, entity: EntityRuntime, action: Action, actor: Actor) -> AccessPlan:
         """The caller's plan for an entity; UNAUTHORIZED when no rule grants the action."""
-        if actor.owner is not None:
-            return self._owner_plan(entity.key, action)
-        plan = self._plan(entity.key, action, actor.user_id is not None, actor.roles)
+        if actor.kind == "operator":
+            return self._operator_plan(entity.key, action)
+        plan = self._plan(entity.key, action, actor.kind != "anonymous", actor.roles, actor.scopes)
         if plan is None:
             raise unauthorized(entity.name)
         return plan
 
     def permit(self, kind: RuleKind, name: str, actor: Actor) -> RateLimit | None:
         """The caller's limit on a Schema or endpoint call; UNAUTHORIZED when no rule grants it. ``name``: canonical."""
-        if actor.owner is not None:
+        if actor.kind == "operator":
             return None
-        permit = self._permit(kind, name, actor.user_id is not None, actor.roles)
+        permit = self._permit(kind, name, actor.kind != "anonymous", actor.roles, actor.scopes)
         if permit is None:
             raise unauthorized(name)
         return permit[0]

@@ -15,12 +15,12 @@ from time import monotonic
 from msgspec.structs import replace
 
 from apilane.control.store import ControlStore, StoredApplication
-from apilane.model.gates import Gates
+from apilane.dispatch import Gates
+from apilane.plugin.endpoints import EndpointKind
 from apilane.runtime.application import ApplicationRuntime
 from apilane.runtime.compiled import Compilations
 from apilane.security.tokens import canonical_guid
 from apilane.sql.statement import Value
-from apilane.storage.endpoints import EndpointKind
 from apilane.storage.errors import Unavailable
 from apilane.storage.protocol import Driver, Session
 from apilane.storage.registry import Drivers

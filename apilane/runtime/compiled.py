@@ -31,7 +31,15 @@ from apilane.model.definition import (
 from apilane.model.filter import parse_filter
 from apilane.model.sort import parse_properties, parse_sort
 from apilane.model.values import value_reader
-from apilane.runtime.access import Access, access_of, effective_limit, effective_rules, owner_access
+from apilane.runtime.access import (
+    AccessPlan,
+    Scopes,
+    access_of,
+    effective_limit,
+    effective_rules,
+    in_scope,
+    operator_access,
+)
 from apilane.runtime.records import RecordMaker, record_maker
 from apilane.security.encryption import Cipher
 from apilane.sql.filter import FilterShape, bind_filter
@@ -174,24 +182,27 @@ class AccessPlans:
     def __init__(self, definition: ApplicationDefinition) -> None:
         self.definition = definition
         self.plan = lru_cache(PLANS_KEPT)(self._plan)
-        self.owner_plan = lru_cache(PLANS_KEPT)(self._owner_plan)
+        self.operator_plan = lru_cache(PLANS_KEPT)(self._operator_plan)
         self.permit = lru_cache(PLANS_KEPT)(self._permit)
 
-    def _plan(self, entity: str, action: Action, authenticated: bool, roles: frozenset[str]) -> Access | None:
+    def _plan(
+        self, entity: str, action: Action, authenticated: bool, roles: frozenset[str], scopes: Scopes
+    ) -> AccessPlan | None:
         """The plan for an entity; None: no rule grants the action."""
-        definition = self.definition
-        return access_of(definition, self._entity(entity), action, authenticated=authenticated, roles=roles)
+        return access_of(
+            self.definition, self._entity(entity), action, authenticated=authenticated, roles=roles, scopes=scopes
+        )
 
-    def _owner_plan(self, entity: str, action: Action) -> Access:
-        return owner_access(self.definition, self._entity(entity), action)
+    def _operator_plan(self, entity: str, action: Action) -> AccessPlan:
+        return operator_access(self.definition, self._entity(entity), action)
 
     def _permit(
-        self, kind: RuleKind, name: str, authenticated: bool, roles: frozenset[str]
+        self, kind: RuleKind, name: str, authenticated: bool, roles: frozenset[str], scopes: Scopes
     ) -> tuple[RateLimit | None] | None:
         """The limit on a Schema or endpoint call; None: no rule grants it."""
         rules = self.definition.rules
         found = effective_rules(rules, kind, name, Action.get, authenticated=authenticated, roles=roles)
-        return (effective_limit(found),) if found else None
+        return (effective_limit(found),) if found and in_scope(scopes, kind, name, Action.get) else None
 
     def _entity(self, name: str) -> Entity:
         found = self.definition.entity(name)

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import sqlalchemy as sa
 
 from apilane.model.system import system_entities
+from apilane.plugin.identity import Actor, Signer
 from apilane.runtime.trust import Trusted
-from apilane.security.identity import Actor, Signer
 from apilane.security.signatures import signing_key
 from apilane.security.tokens import token_hash
 from apilane.sql.dialect import Dialect
@@ -134,10 +134,12 @@ class Identities:
             await self._write(self._statements.slide, {"id": token_id, "now": now})
             created = now
         actor = Actor(
+            kind="user",
             user_id=user_id,
             roles=split_roles(roles),
             tenant=tenant[0] if tenant else None,
-            credential_id=token_id,
+            session_id=token_id,
+            credential=f"session {token_id}",
         )
         return _Found(actor, stored, (created + self._life_ms - now) / 1000)
 

@@ -10,10 +10,10 @@ from apilane.errors import ApilaneError, Code, unauthorized
 from apilane.model.addresses import is_email
 from apilane.model.definition import Rule
 from apilane.model.text import trim, utf16_length
+from apilane.plugin.identity import Actor
 from apilane.runtime.access import ANONYMOUS_ROLE, AUTHENTICATED_ROLE
 from apilane.runtime.application import ApplicationRuntime
 from apilane.runtime.identities import now_ms
-from apilane.security.identity import Actor
 from apilane.security.passwords import Passwords
 from apilane.services.attempts import Attempts
 from apilane.services.users import (
@@ -113,7 +113,7 @@ async def change_password(
     current, new = trim(current), trim(new)
     if not current:
         raise ApilaneError(Code.REQUIRED, property="currentPassword")
-    user_id, token_id = actor.user_id, actor.credential_id
+    user_id, session_id = actor.user_id, actor.session_id
     select = application.users.statement(select_where, ("Password",), (("ID", "id"),))
     account = f"user {user_id}"
     await attempts.begin("login", account)
@@ -131,7 +131,7 @@ async def change_password(
 
     def unit() -> Generator[Step, Result, None]:
         yield from update_user(application, user_id, {"Password": hashed}, tracked=False)
-        yield from revoke_tokens(application, user_id, keep=token_id)
+        yield from revoke_tokens(application, user_id, keep=session_id)
 
     await application.session.run(unit)
     application.tokens.forget()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from msgspec import Struct
 
 from apilane.errors import RateLimitedError
-from apilane.model.gates import SignInEvent, Throttle
+from apilane.plugin.gates import SignInEvent, Throttle
 
 __all__ = ["Attempts"]
 

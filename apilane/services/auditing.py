@@ -12,8 +12,8 @@ from collections.abc import Awaitable, Callable, Iterable
 from typing import TypeVar
 
 from apilane.errors import ApilaneError
+from apilane.plugin.identity import Actor
 from apilane.runtime.application import ApplicationRuntime
-from apilane.security.identity import Actor
 from apilane.storage.errors import StorageError
 
 __all__ = ["audited", "ids_text"]
@@ -45,9 +45,9 @@ def audited(
 
     Raises what ``write`` raises, and ``StorageError`` before anything is written when the record cannot be made.
     """
-    if actor.owner is None:
+    if actor.kind != "operator":
         return write()  # without another coroutine around it
-    return _recorded(application, actor.owner, write, what, outcome)
+    return _recorded(application, actor.credential or "", write, what, outcome)
 
 
 async def _recorded(

@@ -8,9 +8,9 @@ from msgspec.structs import replace
 
 from apilane.errors import ApilaneError, Code
 from apilane.model.definition import Endpoint
+from apilane.plugin.endpoints import EndpointAction, ResultSets
+from apilane.plugin.identity import Actor
 from apilane.runtime.application import ApplicationRuntime
-from apilane.security.identity import Actor
-from apilane.storage.endpoints import EndpointAction, ResultSets
 
 __all__ = ["action_of", "find_endpoint", "try_out"]
 

@@ -12,10 +12,10 @@ from msgspec import Struct
 
 from apilane.errors import ApilaneError, Code
 from apilane.model.definition import SortKey
-from apilane.runtime.access import Access
+from apilane.plugin.identity import Actor
+from apilane.runtime.access import AccessPlan
 from apilane.runtime.application import EntityRuntime
 from apilane.runtime.compiled import BoundFilter
-from apilane.security.identity import Actor
 from apilane.sql.filter import FilterShape, LeafShape
 from apilane.sql.select import ReadShape
 
@@ -54,15 +54,15 @@ class Page(Struct, frozen=True):
 
 
 async def get_by_id(
-    entity: EntityRuntime, actor: Actor, access: Access, record_id: int, properties: str | None
+    entity: EntityRuntime, actor: Actor, access: AccessPlan, record_id: int, properties: str | None
 ) -> Struct:
     """The record with that ID; NOT_FOUND when it does not exist or is out of the caller's reach."""
     columns = access.properties if not properties else entity.select(properties, access.properties)
-    reach = access.records(actor)
+    reach = access.reach(actor)
     if reach is None:
         raise ApilaneError(Code.NOT_FOUND, "Record not found")
-    statement, make = entity.by_id(columns, reach.restrictions)
-    values = {"id": record_id, **reach.values} if reach.values else {"id": record_id}
+    statement, make = entity.by_id(columns, reach.predicate)
+    values = {"id": record_id, **reach.parameters} if reach.parameters else {"id": record_id}
     rows = await entity.session.fetch(statement, statement.parameters(values))
     if not rows:
         raise ApilaneError(Code.NOT_FOUND, "Record not found")
@@ -86,20 +86,20 @@ def _conditions(shape: FilterShape) -> int:
 _NO_FILTER: BoundFilter = (None, {})
 
 
-async def get_page(entity: EntityRuntime, actor: Actor, access: Access, query: PageQuery) -> Page:
+async def get_page(entity: EntityRuntime, actor: Actor, access: AccessPlan, query: PageQuery) -> Page:
     """One page of the records that match, in a stable order; with the total when asked for."""
     shape, bound = entity.filter(query.filter, access.readable) if query.filter else _NO_FILTER
     order = _order(entity, entity.sort(query.sort, access.readable))
     columns = access.properties if not query.properties else entity.select(query.properties, access.properties)
-    reach = access.records(actor)
+    reach = access.reach(actor)
     if reach is None:
         return Page((), 0 if query.get_total else None)
-    values = {**reach.values, **bound}
-    read = ReadShape(columns, reach.restrictions, shape, order, True)
+    values = {**reach.parameters, **bound}
+    read = ReadShape(columns, reach.predicate, shape, order, True)
     is_long = len(bound) > CONDITIONS_AT_ONCE_MAX and _is_long(shape, len(bound))
     total = None
     if query.get_total:
-        counted = reach.restrictions, shape
+        counted = reach.predicate, shape
         count = await entity.count.beside(*counted) if is_long else entity.count(*counted)
         total = (await entity.session.fetch(count, count.parameters(values)))[0][0]
     values["limit"], values["offset"] = query.window()

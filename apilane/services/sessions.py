@@ -13,9 +13,9 @@ from msgspec import Struct
 from apilane.errors import ApilaneError, Code, unauthorized
 from apilane.model.addresses import is_email
 from apilane.model.text import fold, trim
+from apilane.plugin.identity import Actor
 from apilane.runtime.application import ApplicationRuntime
 from apilane.runtime.identities import now_ms
-from apilane.security.identity import Actor
 from apilane.security.passwords import Passwords
 from apilane.security.tokens import new_token, token_hash
 from apilane.services.attempts import Attempts
@@ -140,9 +140,9 @@ async def log_in(
 
 async def renew(application: ApplicationRuntime, actor: Actor) -> tuple[str, int]:
     """Replace the token the caller came with; ``(token, its ID)``. UNAUTHORIZED without a user."""
-    if actor.user_id is None:
+    if actor.session_id is None or actor.user_id is None:
         raise unauthorized()
-    user_id, old = actor.user_id, actor.credential_id
+    user_id, old = actor.user_id, actor.session_id
     token = new_token()
     delete = application.auth_tokens.statement(delete_where, (("ID", "id"),))
 
@@ -160,12 +160,12 @@ async def renew(application: ApplicationRuntime, actor: Actor) -> tuple[str, int
 async def log_out(application: ApplicationRuntime, actor: Actor, *, everywhere: bool) -> int:
     """End the session of the caller's token (1, even without one), or every session of the user (how many)."""
     if not everywhere:
-        if actor.credential_id is not None:
+        if actor.session_id is not None:
             delete = application.auth_tokens.statement(delete_where, (("ID", "id"),))
-            await run_single(application, delete, {"id": actor.credential_id})
+            await run_single(application, delete, {"id": actor.session_id})
             application.tokens.forget()
         return 1
-    if actor.user_id is None:
+    if actor.kind != "user" or actor.user_id is None:
         raise unauthorized()
     user_id = actor.user_id
     gone = await application.session.run(lambda: revoke_tokens(application, user_id))

@@ -16,10 +16,10 @@ from apilane.errors import ApilaneError, Code
 from apilane.model.definition import Action
 from apilane.model.json import MalformedJson, decode_json
 from apilane.model.numbers import parse_number
-from apilane.runtime.access import Access, RecordFilter
+from apilane.plugin.identity import Actor
+from apilane.runtime.access import AccessPlan, Reach
 from apilane.runtime.application import EntityRuntime
 from apilane.runtime.identities import now_ms
-from apilane.security.identity import Actor
 from apilane.security.passwords import Passwords
 from apilane.services.auditing import audited, ids_text
 from apilane.services.failures import broken_reference, referencing_properties
@@ -117,7 +117,7 @@ def insert_steps(
 
 
 def _new_row(
-    entity: EntityRuntime, access: Access, actor: Actor, record: Mapping[str, object], now: int
+    entity: EntityRuntime, access: AccessPlan, actor: Actor, record: Mapping[str, object], now: int
 ) -> dict[str, Value]:
     given = _by_name(record, entity)
     row: dict[str, Value] = {"Created": now}
@@ -131,7 +131,7 @@ def _new_row(
     return row
 
 
-async def post(entity: EntityRuntime, actor: Actor, access: Access, body: object | None) -> list[int]:
+async def post(entity: EntityRuntime, actor: Actor, access: AccessPlan, body: object | None) -> list[int]:
     """Store one record or several, all or none; their IDs in the order of the body. ``body`` None: there was none."""
     if body is None:
         raise ApilaneError(Code.EMPTY_BODY, entity=entity.name)
@@ -170,7 +170,7 @@ def record_id(value: object) -> int:
     return int(number) if number == int(number) else 0
 
 
-def _change(entity: EntityRuntime, access: Access, record: Mapping[str, object]) -> Change:
+def _change(entity: EntityRuntime, access: AccessPlan, record: Mapping[str, object]) -> Change:
     given = _by_name(record, entity)
     present = [name for name in access.properties if name in given]
     if not present:
@@ -196,7 +196,7 @@ async def _complete_users(entity: EntityRuntime, changes: Sequence[Change], pass
 
 
 def update_steps(
-    entity: EntityRuntime, changes: Sequence[Change], reach: RecordFilter, user_id: int | None
+    entity: EntityRuntime, changes: Sequence[Change], reach: Reach, user_id: int | None
 ) -> Generator[Step, Result, int]:
     """Within a unit: apply changes to records within reach, snapshots first; how many records matched."""
     is_tracked = entity.entity.change_tracking
@@ -204,8 +204,8 @@ def update_steps(
     matched = 0
     for change in changes:
         if is_tracked:
-            select = entity.statement(select_by_ids, columns, 1, reach.restrictions)
-            rows = (yield Step(select, select.parameters({"id0": change.id, **reach.values}))).rows
+            select = entity.statement(select_by_ids, columns, 1, reach.predicate)
+            rows = (yield Step(select, select.parameters({"id0": change.id, **reach.parameters}))).rows
             if not rows:
                 continue
             yield from snapshot(entity, columns, rows[0], user_id)
@@ -213,14 +213,14 @@ def update_steps(
     return matched
 
 
-def _update_one(entity: EntityRuntime, change: Change, reach: RecordFilter) -> Generator[Step, Result, int]:
+def _update_one(entity: EntityRuntime, change: Change, reach: Reach) -> Generator[Step, Result, int]:
     values: dict[str, Value] = {f"new_{name}": value for name, value in change.values.items()}
-    values.update(reach.values, id=change.id)
+    values.update(reach.parameters, id=change.id)
     reset = None
     if is_users(entity) and "Email" in change.values:
         reset = ("EmailConfirmed", "Email")
         values["reset_flag"] = entity.application.dialect.encode_boolean(False)
-    update = entity.statement(update_row, tuple(change.values), reach.restrictions, reset)
+    update = entity.statement(update_row, tuple(change.values), reach.predicate, reset)
     try:
         result = yield Step(update, update.parameters(values))
     except ForeignKeyViolation as error:
@@ -239,13 +239,15 @@ def _changes_text(entity: EntityRuntime, changes: Sequence[Change]) -> str:
     return f"{names} of {ids_text(change.id for change in changes)}"
 
 
-async def put(entity: EntityRuntime, actor: Actor, access: Access, body: object | None, passwords: Passwords) -> int:
+async def put(
+    entity: EntityRuntime, actor: Actor, access: AccessPlan, body: object | None, passwords: Passwords
+) -> int:
     """Update one record or several, all or none; how many matched. Records out of reach count 0."""
     if body is None:
         raise ApilaneError(Code.EMPTY_BODY, entity=entity.name)
     _check_writable(entity, Action.put)
     changes = await _each(body, entity, lambda record: _change(entity, access, record))
-    reach = access.records(actor)
+    reach = access.reach(actor)
     if reach is None or not changes:
         return 0
     if is_users(entity):
@@ -281,7 +283,7 @@ def _padded(ids: Sequence[int]) -> Iterator[tuple[int, ...]]:
 
 
 def delete_steps(
-    entity: EntityRuntime, ids: Sequence[int], reach: RecordFilter, user_id: int | None
+    entity: EntityRuntime, ids: Sequence[int], reach: Reach, user_id: int | None
 ) -> Generator[Step, Result, list[int]]:
     """Within a unit: delete records within reach, snapshots first; the IDs that went, ascending."""
     columns = snapshot_columns(entity) if entity.entity.change_tracking else ("ID",)
@@ -289,9 +291,9 @@ def delete_steps(
     stuck: list[int] = []
     failure: ForeignKeyViolation | None = None
     for chunk in reversed(list(_padded(ids))):  # records mostly refer to older ones
-        select = entity.statement(select_by_ids, columns, len(chunk), reach.restrictions)
+        select = entity.statement(select_by_ids, columns, len(chunk), reach.predicate)
         named = {f"id{position}": value for position, value in enumerate(chunk)}
-        rows = (yield Step(select, select.parameters({**named, **reach.values}))).rows
+        rows = (yield Step(select, select.parameters({**named, **reach.parameters}))).rows
         if entity.entity.change_tracking:
             for row in rows:
                 yield from snapshot(entity, columns, row, user_id)
@@ -338,13 +340,13 @@ def _delete_in_turn(
     raise failure
 
 
-async def delete(entity: EntityRuntime, actor: Actor, access: Access, ids: str | None) -> list[int]:
+async def delete(entity: EntityRuntime, actor: Actor, access: AccessPlan, ids: str | None) -> list[int]:
     """Delete the records of a comma list that are within reach, all or none; their IDs, ascending."""
     _check_writable(entity, Action.delete)
     wanted = parse_ids(ids)
     if not wanted:
         raise ApilaneError(Code.NO_RECORDS_FOUND_TO_DELETE, entity=entity.name)
-    reach = access.records(actor)
+    reach = access.reach(actor)
     if reach is None:
         return []
     gone = await audited(

@@ -8,10 +8,10 @@ from typing import Any
 from msgspec import Struct
 
 from apilane.errors import ApilaneError, Code, unauthorized
+from apilane.plugin.identity import Actor
 from apilane.runtime.application import ApplicationRuntime
 from apilane.runtime.instance import Instance
 from apilane.runtime.records import encode
-from apilane.security.identity import Actor
 from apilane.security.networks import network_of
 from apilane.security.tokens import canonical_guid
 from apilane.services import accounts, sessions
@@ -65,7 +65,7 @@ def _security(application: ApplicationRuntime, actor: Actor) -> list[dict[str, A
 
 
 def _attempts(call: Call) -> Attempts:
-    throttles = call.application.throttles if call.actor.owner is None and not call.is_counted else ()
+    throttles = call.application.throttles if call.actor.kind != "operator" and not call.is_counted else ()
     return Attempts(throttles, call.application.token, network_of(call.client_address))
 
 

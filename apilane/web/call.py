@@ -12,8 +12,8 @@ from urllib.parse import unquote_to_bytes
 from apilane.errors import RateLimitedError
 from apilane.model.definition import RateLimit
 from apilane.model.json import MalformedJson, decode_json
+from apilane.plugin.identity import ANONYMOUS, Actor
 from apilane.runtime.application import ApplicationRuntime
-from apilane.security.identity import ANONYMOUS, Actor
 from apilane.security.networks import network_of
 from apilane.security.signatures import SignatureHeaders
 from apilane.web.bodies import Bodies, Receive

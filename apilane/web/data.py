@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from apilane.model.definition import Action, RuleKind
-from apilane.runtime.access import Access
+from apilane.runtime.access import AccessPlan
 from apilane.runtime.application import EntityRuntime
 from apilane.runtime.instance import Instance
 from apilane.runtime.records import encode
@@ -18,7 +18,7 @@ from apilane.web.reply import Reply
 __all__ = ["data_routes"]
 
 
-async def _granted(call: Call, action: Action) -> tuple[EntityRuntime, Access]:
+async def _granted(call: Call, action: Action) -> tuple[EntityRuntime, AccessPlan]:
     """The entity a call names and the caller's plan for it, the use counted; what every Data call begins with."""
     entity = call.application.entity(call.query.get("entity", ""))
     call.entity_name = entity.name

@@ -12,9 +12,9 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from apilane.errors import ApilaneError, Code, unauthorized
+from apilane.plugin.identity import ANONYMOUS, Actor
 from apilane.runtime.instance import Instance
 from apilane.runtime.owners import owns
-from apilane.security.identity import ANONYMOUS, Actor
 from apilane.security.signatures import SIGNATURE_HEADER, check_signature_headers
 from apilane.security.tokens import bearer_token
 from apilane.services.failures import wire_error
@@ -184,14 +184,14 @@ class Front:
             call.signature = check_signature_headers(call.headers)
         if b"x-client-id" in call.headers:
             call.actor = await self._owner(call)
-            if call.actor.owner is not None:
+            if call.actor.kind == "operator":
                 return
         if not application.online:
             raise ApilaneError(Code.SERVICE_UNAVAILABLE, "Application offline.")
         if application.needs:  # B-S13: what nobody enforces closes the application
             raise ApilaneError(Code.SERVICE_UNAVAILABLE)
-        for check in application.address_checks:
-            refusal = check(call.client_address)
+        for check in application.checks:
+            refusal = check(call)
             if refusal is not None:
                 raise ApilaneError(Code.SERVICE_UNAVAILABLE, refusal)
         for authenticator in self._signed if is_signed else self._unsigned:
@@ -215,7 +215,7 @@ class Front:
             token = bearer_token(header)
             user = await self._instance.owners.find(token) if token else None
             if user is not None and owns(user, call.application.definition):
-                return Actor(owner=user.email)
+                return Actor(kind="operator", credential=user.email)
         return call.actor
 
 
@@ -233,7 +233,7 @@ def _unexpected(error: Exception, call: Call, scope: Scope) -> ApilaneError:
     """Nobody but an owner reads what went wrong; the reference finds it in the log (B-E3)."""
     reference = secrets.token_hex(4)
     log.error("unexpected failure %s in %s %s", reference, scope["method"], scope["path"], exc_info=error)
-    told = None if call.actor.owner is None else f"{str(error) or type(error).__name__} (reference {reference})"
+    told = None if call.actor.kind != "operator" else f"{str(error) or type(error).__name__} (reference {reference})"
     return ApilaneError(Code.ERROR, told, entity=call.entity_name)
 
 

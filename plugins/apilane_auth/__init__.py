@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from apilane.hookspecs import hookimpl
-from apilane.security.identity import Authenticator
-from apilane.storage.counters import Counters
+from apilane.plugin.counters import Counters
+from apilane.plugin.identity import Authenticator
 from apilane_auth.bearer import BearerAuthenticator
 from apilane_auth.signature import SignatureAuthenticator
 

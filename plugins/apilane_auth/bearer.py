@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from apilane.security.identity import Actor, ApplicationView, RequestView
+from apilane.plugin.identity import Actor, ApplicationView, RequestView
 from apilane.security.tokens import bearer_token
 
 __all__ = ["BearerAuthenticator"]

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from time import time_ns
 
-from apilane.security.identity import Actor, ApplicationView, RequestView
+from apilane.plugin.counters import Counters
+from apilane.plugin.identity import Actor, ApplicationView, RequestView
 from apilane.security.signatures import WINDOW_MS, verifies
-from apilane.storage.counters import Counters
 
 __all__ = ["SignatureAuthenticator"]
 

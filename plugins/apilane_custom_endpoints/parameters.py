@@ -14,7 +14,7 @@ from apilane.errors import unauthorized
 from apilane.model.dates import parse_date
 from apilane.model.numbers import parse_number
 from apilane.model.text import trim
-from apilane.security.identity import Actor
+from apilane.plugin.identity import Actor
 from apilane.sql.dialect import Dialect
 from apilane.sql.statement import Value
 
@@ -67,7 +67,7 @@ def server_values(names: frozenset[str], actor: Actor, endpoint: str) -> dict[st
     """Values of the marks that callers cannot supply. UNAUTHORIZED for an anonymous caller where ``{Owner}`` stands."""
     values: dict[str, Value] = {}
     if OWNER in names:
-        if actor.user_id is None and actor.owner is None:
+        if actor.kind == "anonymous":
             raise unauthorized(endpoint)
         values[OWNER] = actor.user_id
     if OWNER_DIFFERENTIATION in names:

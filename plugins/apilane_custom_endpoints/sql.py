@@ -9,11 +9,11 @@ from typing import Any, NoReturn
 from apilane.errors import ApilaneError, Code
 from apilane.model.definition import ApplicationDefinition, Endpoint
 from apilane.model.system import HELPER_TABLES, HIDDEN_COLUMNS
-from apilane.security.identity import Actor
+from apilane.plugin.endpoints import ResultSets
+from apilane.plugin.identity import Actor, ApplicationView
 from apilane.sql.dialect import Dialect
 from apilane.sql.script import Script, read_script
 from apilane.sql.statement import Value
-from apilane.storage.endpoints import EndpointApplication, ResultSets
 from apilane.storage.errors import MissingObject, Raised, StorageError, Unavailable
 from apilane.storage.protocol import Result, ResultSet, ScriptStep
 from apilane_custom_endpoints.parameters import RESERVED, Reader, readers, server_values
@@ -25,7 +25,7 @@ ROWS_AT_ONCE = 500
 
 
 class SqlKind:
-    """See ``apilane.storage.endpoints.EndpointKind``."""
+    """See ``apilane.plugin.endpoints.EndpointKind``."""
 
     name = "sql"
 
@@ -47,15 +47,15 @@ class SqlKind:
             problems += dialect.script_problems(script, (*definition.entities, *HELPER_TABLES))
         return problems
 
-    def compile(self, endpoint: Endpoint, application: EndpointApplication) -> SqlAction:
+    def compile(self, endpoint: Endpoint, application: ApplicationView) -> SqlAction:
         """The endpoint with its marks found."""
         return SqlAction(endpoint, application)
 
 
 class SqlAction:
-    """See ``apilane.storage.endpoints.EndpointAction``."""
+    """See ``apilane.plugin.endpoints.EndpointAction``."""
 
-    def __init__(self, endpoint: Endpoint, application: EndpointApplication) -> None:
+    def __init__(self, endpoint: Endpoint, application: ApplicationView) -> None:
         self._endpoint = endpoint
         self._application = application
         self._script: Script = read_script(endpoint.query, application.dialect)
@@ -87,7 +87,7 @@ class SqlAction:
 
     def refuse(self, error: StorageError, actor: Actor) -> NoReturn:
         """Raise what the caller may know of a failure (B-E5): owners all of it, others what its author raised."""
-        if isinstance(error, Raised) or (actor.owner is not None and not isinstance(error, Unavailable)):
+        if isinstance(error, Raised) or (actor.kind == "operator" and not isinstance(error, Unavailable)):
             raise ApilaneError(Code.ERROR, str(error)) from error
         if isinstance(error, (Unavailable, MissingObject)):  # the latter: the definition may have changed
             raise error

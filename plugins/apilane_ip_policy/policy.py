@@ -5,8 +5,9 @@ from __future__ import annotations
 from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 
-from apilane.model.definition import ApplicationDefinition, IPPolicy
-from apilane.model.gates import AddressCheck
+from apilane.model.definition import IPPolicy
+from apilane.plugin.gates import RequestCheck
+from apilane.plugin.identity import ApplicationView, RequestView
 
 __all__ = ["IPPolicyCheck"]
 
@@ -20,21 +21,21 @@ class IPPolicyCheck:
 
     enforces = frozenset({"IPPolicy"})
 
-    def prepare(self, definition: ApplicationDefinition) -> AddressCheck | None:
+    def prepare(self, application: ApplicationView) -> RequestCheck | None:
         """The check for one version of an application; None when its list is empty and admits everybody."""
-        policy = definition.ip_policy
+        policy = application.definition.ip_policy
         return None if policy is None or not policy.addresses else _check(policy)
 
 
 @lru_cache(256)
-def _check(policy: IPPolicy) -> AddressCheck:
+def _check(policy: IPPolicy) -> RequestCheck:
     """Applications with the same policy share its check."""
     networks = [network for text in policy.addresses if (network := parse_range(text)) is not None]
     ranges = [(n.version, int(n.network_address), int(n.netmask)) for n in networks]
     admits_listed = policy.logic == "Allow"
 
     @lru_cache(ANSWERS_KEPT)
-    def check(client: str) -> str | None:
+    def answer(client: str) -> str | None:
         address = ip_address(client)  # canonical text, IPv4-mapped ones as IPv4
         version, number = address.version, int(address)
         is_listed = False
@@ -43,6 +44,9 @@ def _check(policy: IPPolicy) -> AddressCheck:
                 is_listed = True
                 break
         return None if is_listed == admits_listed else f"Not allowed access from this IP '{client}'"
+
+    def check(request: RequestView) -> str | None:
+        return answer(request.client_address)
 
     return check
 

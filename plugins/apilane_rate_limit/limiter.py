@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 
 from apilane.model.definition import RateLimit
-from apilane.storage.counters import Counters
+from apilane.plugin.counters import Counters
 
 __all__ = ["RateLimiter"]
 

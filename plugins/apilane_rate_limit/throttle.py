@@ -10,9 +10,9 @@ import time
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from apilane.model.gates import SignInEvent
+from apilane.plugin.counters import Counters
+from apilane.plugin.gates import SignInEvent
 from apilane.settings import Settings
-from apilane.storage.counters import Counters
 
 __all__ = ["SignInThrottle"]
 

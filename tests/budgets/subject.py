@@ -168,8 +168,8 @@ class Subject:
         assert application is not None
         actor = await application.tokens.find(self._token)
         assert actor is not None
-        assert actor.credential_id is not None
-        self._key_id = actor.credential_id
+        assert actor.session_id is not None
+        self._key_id = actor.session_id
         rows = json.dumps([book(number) for number in range(ROWS)]).encode()
         await self._value(Request("POST", "/api/Data/Post", "entity=Books", rows))
 

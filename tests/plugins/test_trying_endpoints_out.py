@@ -13,8 +13,8 @@ import pytest
 from apilane.app import create_instance
 from apilane.errors import ApilaneError
 from apilane.model.definition import Endpoint
+from apilane.plugin.identity import Actor
 from apilane.runtime.application import ApplicationRuntime
-from apilane.security.identity import Actor
 from apilane.services.applying import apply_plan
 from apilane.services.capabilities import capabilities_of
 from apilane.services.endpoints import try_out
@@ -22,7 +22,7 @@ from apilane.services.planning import plan_files
 from apilane.settings import Settings
 from apilane.sql.statement import Statement
 
-OWNER = Actor(owner="dev@example.com")
+OWNER = Actor(kind="operator", credential="dev@example.com")
 MANIFEST = {
     "Apilane": 1,
     "Application": {"Name": "Trials"},

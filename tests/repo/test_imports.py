@@ -9,16 +9,16 @@ from pathlib import Path
 
 import pytest
 
-ORDER = ["model", "sql", "storage", "control", "runtime", "services", "web", "app", "asgi", "server", "cli"]
+ORDER = ["model", "sql", "storage", "plugin", "control", "runtime", "services", "web", "app", "asgi", "server", "cli"]
 """A room imports itself and rooms to its left."""
 
 SERVES_ALL = {
     "errors": set(),
     "settings": {"errors"},
     "security": {"errors", "settings"},
-    "hookspecs": {"errors", "settings", "security", "storage", "model"},
+    "hookspecs": {"errors", "settings", "security", "storage", "model", "plugin"},
     "plugins": {"errors", "settings", "hookspecs"},
-    "dispatch": {"errors", "settings", "security", "hookspecs", "plugins", "storage", "sql", "model"},
+    "dispatch": {"errors", "settings", "security", "hookspecs", "plugins", "storage", "sql", "model", "plugin"},
 }
 """Rooms that every other may import, with what they themselves may import."""
 

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 
 from apilane.errors import ApilaneError, Code
 from apilane.model.definition import ApplicationDefinition, Endpoint
-from apilane.security.identity import Actor
+from apilane.plugin.endpoints import ResultSets
+from apilane.plugin.identity import Actor, ApplicationView
 from apilane.sql.dialect import Dialect
-from apilane.storage.endpoints import EndpointApplication, ResultSets
 
 __all__ = ["TextAction", "TextKind"]
 
@@ -27,7 +27,7 @@ class TextKind:
         rest = MARK.sub("", endpoint.query)
         return [f"there is a '{brace}' that belongs to no mark" for brace in "{}" if brace in rest]
 
-    def compile(self, endpoint: Endpoint, application: EndpointApplication) -> TextAction:
+    def compile(self, endpoint: Endpoint, application: ApplicationView) -> TextAction:
         """Runs once for each version of an application; ``application`` has its definition and its database."""
         return TextAction(endpoint)
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import UTC, datetime, time
 
-from apilane.model.definition import ApplicationDefinition
-from apilane.model.gates import AddressCheck
+from apilane.plugin.gates import RequestCheck
+from apilane.plugin.identity import ApplicationView, RequestView
 
 __all__ = ["MaintenanceWindow"]
 
@@ -29,17 +29,18 @@ class MaintenanceWindow:
         self._begin, self._end = _times(window)
         self._now = now
 
-    def prepare(self, definition: ApplicationDefinition) -> AddressCheck | None:
+    def prepare(self, application: ApplicationView) -> RequestCheck | None:
         """The check for one version of an application. What can be worked out once belongs here, not in ``check``."""
         message = f"Maintenance until {self._end:%H:%M} UTC"
 
-        def check(client: str) -> str | None:
+        def check(request: RequestView) -> str | None:
             """The message of the refusal; None admits. Runs for every request, so it does no I/O."""
-            return message if self._is_closed(self._now().time()) else None
+            return message if self.is_closed(self._now().time()) else None
 
         return check
 
-    def _is_closed(self, moment: time) -> bool:
+    def is_closed(self, moment: time) -> bool:
+        """Whether that time of day lies in the window."""
         if self._begin <= self._end:
             return self._begin <= moment < self._end
         return moment >= self._begin or moment < self._end

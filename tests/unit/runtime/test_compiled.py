@@ -66,8 +66,8 @@ def test_equal_rules_share_plans() -> None:
     ]
     assert len({id(plans) for plans in (first, *others)}) == 4
     roles = frozenset({"reader"})
-    assert first.plan("books", Action.get, True, roles) is None
-    assert others[0].plan("books", Action.get, True, roles) is not None
+    assert first.plan("books", Action.get, True, roles, None) is None
+    assert others[0].plan("books", Action.get, True, roles, None) is not None
 
 
 def test_shared_definitions() -> None:

@@ -1,7 +1,6 @@
-"""Custom endpoints: what a plugin that brings a kind of them must offer (``apilane_register_endpoint_kinds``).
+"""Kinds of custom endpoints: what a plugin that brings one offers (``apilane_register_endpoint_kinds``).
 
-The core stores definitions, checks access and limits and writes the answer; what the text of an endpoint means is its
-kind's business. Source: ``spec/query-language.md`` section 8.
+The core stores definitions and checks access and limits; the kind gives the text of an endpoint its meaning.
 """
 
 from __future__ import annotations
@@ -10,26 +9,13 @@ from collections.abc import Mapping, Sequence
 from typing import Protocol, runtime_checkable
 
 from apilane.model.definition import ApplicationDefinition, Endpoint
-from apilane.security.identity import Actor
+from apilane.plugin.identity import Actor, ApplicationView
 from apilane.sql.dialect import Dialect
-from apilane.storage.protocol import Session
 
-__all__ = ["EndpointAction", "EndpointApplication", "EndpointKind", "ResultSets"]
+__all__ = ["EndpointAction", "EndpointKind", "ResultSets"]
 
 ResultSets = Sequence[Sequence[Mapping[str, object]]]
 """Results in order, each a list of rows by column; values are what JSON knows, bytes, dates and decimals."""
-
-
-class EndpointApplication(Protocol):
-    """What a kind may use of the application whose endpoint it runs."""
-
-    definition: ApplicationDefinition
-    dialect: Dialect
-    session: Session
-
-    def records_changed(self) -> None:
-        """Tell that records were written around the Data calls: nothing kept of users and tokens counts any more."""
-        ...
 
 
 class EndpointAction(Protocol):
@@ -49,12 +35,12 @@ class EndpointKind(Protocol):
     """One kind of endpoint."""
 
     name: str
-    """``Kind`` of the endpoints in manifests, whatever its case."""
+    """``Kind`` of the endpoints in manifests, in any letter case."""
 
     def check(self, endpoint: Endpoint, definition: ApplicationDefinition, dialect: Dialect) -> list[str]:
         """What is wrong with an endpoint of ``definition``, one sentence each, for ``apply`` to refuse. No I/O."""
         ...
 
-    def compile(self, endpoint: Endpoint, application: EndpointApplication) -> EndpointAction:
+    def compile(self, endpoint: Endpoint, application: ApplicationView) -> EndpointAction:
         """The endpoint ready to run; called once for each version of an application, with its first call."""
         ...

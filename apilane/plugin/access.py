@@ -1,0 +1,63 @@
+"""What a wire call or a page asks of its caller. Every route declares one of these; a route without one is refused.
+
+The core checks the declaration in one place (``apilane.web.admission``), after the gates and before the action: access
+first, then one use counted against the caller's rate limit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Literal
+
+from msgspec import Struct
+
+from apilane.model.definition import Action
+
+__all__ = ["Access", "Account", "Data", "Endpoint", "Open", "Operator", "PerOperation", "Schema"]
+
+
+class Data(Struct, frozen=True):
+    """A rule for ``action`` on an entity: ``entity``, or the one that the query parameter ``entity`` names.
+
+    The action of the route receives the entity and the caller's plan.
+    """
+
+    action: Action
+    entity: str | None = None
+
+
+class Endpoint(Struct, frozen=True):
+    """A rule for the custom endpoint that the last part of the path names. The action receives the endpoint."""
+
+
+class Schema(Struct, frozen=True):
+    """A rule for the schema."""
+
+
+class Account(Struct, frozen=True, kw_only=True):
+    """A call about the caller's own account; no rule is consulted.
+
+    ``user``: the caller must be a signed-in user. ``programs``: a program that acts for a user will do. ``body``: a
+    check of the decoded body that comes before that of the user (errors.md section 3.3).
+    """
+
+    user: bool = False
+    programs: bool = False
+    body: Callable[[object], None] | None = None
+
+
+class PerOperation(Struct, frozen=True):
+    """The action asks for access, and counts a use, for each operation of the body: ``call.grant``."""
+
+
+class Operator(Struct, frozen=True):
+    """A portal user on the owner channel. ``of``: of the application that the request names, or of the instance."""
+
+    of: Literal["application", "instance"] = "application"
+
+
+class Open(Struct, frozen=True):
+    """Every caller who passes the gates of the application; on a page, everybody."""
+
+
+Access = Data | Endpoint | Schema | Account | PerOperation | Operator | Open

@@ -1,0 +1,42 @@
+"""Answers of wire calls: bytes, a file, or chunks as they come."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+from msgspec import Struct
+
+__all__ = ["EXPOSED_HEADERS", "JSON", "PLAIN", "FileBody", "Header", "Reply"]
+
+Header = tuple[bytes, bytes]
+EXPOSED_HEADERS = "x-auth-token-id, retry-after, content-disposition"
+"""What scripts of other origins may read of an answer."""
+CORS: tuple[Header, ...] = (
+    (b"access-control-allow-origin", b"*"),
+    (b"access-control-expose-headers", EXPOSED_HEADERS.encode()),
+)
+PLAIN = CORS
+"""Common headers of an answer without a body, or with a content type among its own headers."""
+JSON = (*CORS, (b"content-type", b"application/json; charset=utf-8"))
+"""Common headers of an answer in JSON."""
+
+
+class FileBody(Struct, frozen=True):
+    """A part of a file as the body of an answer. ``length`` None: up to the end of the file. In bytes."""
+
+    path: Path
+    offset: int = 0
+    length: int | None = None
+
+
+class Reply(Struct, gc=False):
+    """An answer. ``headers`` come after ``common``, which is CORS and the content type.
+
+    A ``body`` of chunks is closed when the client leaves. When a later chunk fails, the connection ends.
+    """
+
+    body: bytes | FileBody | AsyncIterator[bytes]
+    status: int = 200
+    headers: tuple[Header, ...] = ()
+    common: tuple[Header, ...] = JSON
