@@ -13,10 +13,10 @@ from apilane.runtime.instance import Instance
 from apilane.services.applying import application_address, recover_all
 from apilane.services.housekeeping import sweep
 from apilane.settings import Settings
-from apilane.web.account import account_routes
-from apilane.web.custom import custom_routes
-from apilane.web.data import data_routes
+from apilane.web.account import account_calls
+from apilane.web.data import data_calls
 from apilane.web.front import Front
+from apilane.web.routes import CORE, RegisteredCall, Routes
 from apilane.web.service import PATHS, service_app
 
 __all__ = ["create_app", "create_instance", "initialise"]
@@ -41,8 +41,14 @@ def create_app(settings: Settings | None = None, plugins: Sequence[object] = ())
     from apilane.settings import load_settings
 
     instance = create_instance(settings or load_settings(), plugins)
-    routes = {**data_routes(instance), **account_routes(instance), **custom_routes(instance)}
-    return Front(instance, routes, service_app(instance), PATHS)
+    return Front(instance, routes_of(instance), service_app(instance), PATHS)
+
+
+def routes_of(instance: Instance) -> Routes:
+    """The wire calls of the core and of every plugin."""
+    core = [*data_calls(instance.passwords), *account_calls(instance.passwords, instance.settings.portal_url)]
+    brought = ((instance.hooks.plugin_of(call), call) for call in instance.hooks.calls)
+    return Routes([RegisteredCall(CORE, call) for call in core] + [RegisteredCall(*each) for each in brought])
 
 
 async def initialise(settings: Settings) -> list[str]:

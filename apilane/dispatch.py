@@ -7,24 +7,26 @@ neither, then ``trylast``; within each, plugin order.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from types import FunctionType
 from typing import Any, NamedTuple
 
 import pluggy
 from msgspec import Struct
 
+from apilane.plugin.calls import WireCall
 from apilane.plugin.counters import Counters
 from apilane.plugin.endpoints import EndpointKind
 from apilane.plugin.gates import AvailabilityCheck, Limiter, Throttle
 from apilane.plugin.identity import Authenticator
+from apilane.plugin.pages import Page
+from apilane.plugin.tables import HelperTable
 from apilane.plugins import HOOKS, PluginError, PluginSet
 from apilane.settings import Settings
-from apilane.storage.counter_file import CounterFile
 from apilane.storage.protocol import Driver
 from apilane.storage.registry import Drivers
 
-__all__ = ["Gates", "HookOrder", "Hooks", "freeze", "hook_order"]
+__all__ = ["Gates", "HookOrder", "Hooks", "Registered", "commands_of", "freeze", "hook_order"]
 
 
 class Gates(Struct, frozen=True):
@@ -41,45 +43,98 @@ class Gates(Struct, frozen=True):
         return frozenset().union(*by_checks, *(limiter.enforces for limiter in self.limiters))
 
 
+class Registered(NamedTuple):
+    """An object with the plugin and the hook that brought it."""
+
+    plugin: str
+    hook: str
+    item: Any
+
+
 class Hooks(Struct, frozen=True, kw_only=True):
     """What the plugins registered, one attribute for each ``apilane_register_*`` hook, in the order of asking."""
 
     drivers: Drivers
-    authenticators: tuple[Authenticator, ...]
-    availability_checks: tuple[AvailabilityCheck, ...]
-    limiters: tuple[Limiter, ...]
-    throttles: tuple[Throttle, ...]
-    endpoint_kinds: tuple[EndpointKind, ...]
+    authenticators: tuple[Authenticator, ...] = ()
+    availability_checks: tuple[AvailabilityCheck, ...] = ()
+    limiters: tuple[Limiter, ...] = ()
+    throttles: tuple[Throttle, ...] = ()
+    endpoint_kinds: tuple[EndpointKind, ...] = ()
+    calls: tuple[WireCall, ...] = ()
+    pages: tuple[Page, ...] = ()
+    tables: tuple[HelperTable, ...] = ()
+    registered: tuple[Registered, ...] = ()
+    """Every object with its plugin."""
 
     @property
     def gates(self) -> Gates:
         """What stands between a caller and an application."""
         return Gates(self.availability_checks, self.limiters, self.throttles)
 
+    def plugin_of(self, item: object) -> str:
+        """The name of the plugin that registered an object."""
+        return next(each.plugin for each in self.registered if each.item is item)
 
-def freeze(plugins: PluginSet, settings: Settings, counters: Counters | None = None) -> Hooks:
-    """Ask every plugin once and check what it answers. ``counters`` None: the file in the data folder.
+    def blamed(self, error: BaseException) -> str:
+        """``plugin 'x', hook y`` of the registered object in which a failure happened, for the log; else nothing."""
+        found = ""
+        frame_of = error.__traceback__
+        while frame_of is not None:
+            subject = frame_of.tb_frame.f_locals.get("self")
+            module = frame_of.tb_frame.f_globals.get("__name__", "").partition(".")[0]
+            for each in self.registered:
+                if each.item is subject or type(each.item).__module__.partition(".")[0] == module != "apilane":
+                    found = f"plugin {each.plugin!r}, hook {each.hook}"
+                    break
+            frame_of = frame_of.tb_next
+        return found
 
-    Raises ``PluginError`` naming plugin and hook when one fails, answers with something else, or brings a driver or
-    endpoint kind of a name that another plugin has brought.
+
+def freeze(plugins: PluginSet, settings: Settings) -> Hooks:
+    """Ask every plugin once and check what it answers.
+
+    Raises ``PluginError`` naming plugin and hook when one fails, answers with something else, or brings an object of a
+    name that another plugin has brought.
     """
-    counters = counters or CounterFile(settings.data_dir / "counters", size_mib=settings.counters_size_mib)
-    drivers = _collect(plugins, "apilane_register_drivers", Driver, settings=settings)
-    _refuse_same_names(drivers, "apilane_register_drivers", "driver")
-    kinds = _collect(plugins, "apilane_register_endpoint_kinds", EndpointKind, settings=settings)
-    _refuse_same_names(kinds, "apilane_register_endpoint_kinds", "kind of endpoints")
+    registered: list[Registered] = []
+    arguments: dict[str, Any] = {"settings": settings}
 
-    def items(hook: str, kind: type) -> tuple[Any, ...]:
-        return tuple(one.item for one in _collect(plugins, hook, kind, settings=settings, counters=counters))
+    def collect(hook: str, kind: type) -> tuple[Any, ...]:
+        found = _collect(plugins, f"apilane_register_{hook}", kind, arguments)
+        if hook in _NAMED:
+            _refuse_same_names(found, _NAMED[hook])
+        registered.extend(found)
+        return tuple(each.item for each in found)
 
+    drivers = Drivers(collect("drivers", Driver))
+    counters = collect("counters", Counters)
+    if counters:
+        arguments["counters"] = counters[0]
     return Hooks(
-        drivers=Drivers(one.item for one in drivers),
-        authenticators=items("apilane_register_authenticators", Authenticator),
-        availability_checks=items("apilane_register_availability_checks", AvailabilityCheck),
-        limiters=items("apilane_register_limiters", Limiter),
-        throttles=items("apilane_register_throttles", Throttle),
-        endpoint_kinds=tuple(one.item for one in kinds),
+        drivers=drivers,
+        authenticators=collect("authenticators", Authenticator),
+        availability_checks=collect("availability_checks", AvailabilityCheck),
+        limiters=collect("limiters", Limiter),
+        throttles=collect("throttles", Throttle),
+        endpoint_kinds=collect("endpoint_kinds", EndpointKind),
+        calls=collect("calls", WireCall),
+        pages=collect("routes", Page),
+        tables=collect("tables", HelperTable),
+        registered=tuple(registered),
     )
+
+
+def commands_of(plugins: PluginSet) -> list[Registered]:
+    """The commands that plugins bring; asked for by the command line alone."""
+    import click
+
+    found = _collect(plugins, "apilane_register_commands", click.Command, {})
+    _refuse_same_names(found, "command")
+    return found
+
+
+_NAMED = {"drivers": "driver", "endpoint_kinds": "kind of endpoints", "tables": "table"}
+"""Hooks whose objects are found by name, with what the objects are called."""
 
 
 class HookOrder(NamedTuple):
@@ -104,11 +159,6 @@ def hook_order(plugins: PluginSet) -> list[HookOrder]:
     ]
 
 
-class _Registered(NamedTuple):
-    plugin: str
-    item: Any
-
-
 def _implementations(plugins: PluginSet, hook: str) -> list[pluggy.HookImpl]:
     places = {plugin.name: place for place, plugin in enumerate(plugins.plugins)}
     wanted = {name: place for place, name in enumerate(plugins.order)}
@@ -121,12 +171,15 @@ def _implementations(plugins: PluginSet, hook: str) -> list[pluggy.HookImpl]:
     return sorted(getattr(plugins.manager.hook, hook).get_hookimpls(), key=position)
 
 
-def _collect(plugins: PluginSet, hook: str, kind: type, **arguments: Any) -> list[_Registered]:
-    """The joined answers of a ``collect`` hook, each item checked to be a ``kind`` (a runtime-checkable protocol)."""
+def _collect(plugins: PluginSet, hook: str, kind: type, arguments: Mapping[str, Any]) -> list[Registered]:
+    """The joined answers of a hook, each item checked to be a ``kind``: a runtime-checkable protocol or a class."""
     collected = []
     for implementation in _implementations(plugins, hook):
         plugin, function = implementation.plugin_name, implementation.function
         wanted = inspect.signature(function).parameters
+        if "counters" in wanted and "counters" not in arguments:
+            what = "needs counters, and no loaded plugin brings them; enable the plugin counter_file."
+            raise PluginError(plugin, what, hook=hook)
         try:
             answer = function(**{name: value for name, value in arguments.items() if name in wanted})
         except Exception as error:
@@ -137,11 +190,17 @@ def _collect(plugins: PluginSet, hook: str, kind: type, **arguments: Any) -> lis
             )
         for item in answer:
             _check_item(plugin, hook, item, kind)
-        collected += [_Registered(plugin, item) for item in answer]
+        collected += [Registered(plugin, hook, item) for item in answer]
     return collected
 
 
 def _check_item(plugin: str, hook: str, item: object, kind: type) -> None:
+    if not getattr(kind, "_is_protocol", False):
+        if isinstance(item, kind):
+            return
+        raise PluginError(
+            plugin, f"returned a list with {_kind_of(item)}; expected {kind.__name__} objects.", hook=hook
+        )
     missing = [name for name in _members(kind) if not _has(item, name)]
     if inspect.isclass(item) or missing:
         lacks = f" (it lacks {', '.join(missing)})" if missing else ""
@@ -171,10 +230,10 @@ def _kind_of(item: object) -> str:
     return f"the class {item.__name__}" if isinstance(item, type) else type(item).__name__
 
 
-def _refuse_same_names(registered: Sequence[_Registered], hook: str, what: str) -> None:
+def _refuse_same_names(registered: Sequence[Registered], what: str) -> None:
     brought_by: dict[str, str] = {}
-    for plugin, item in registered:
-        name = item.name.lower()
+    for plugin, hook, item in registered:
+        name = str(item.name).lower()
         if name in brought_by:
             raise PluginError(
                 plugin,

@@ -1,7 +1,8 @@
-"""Every hook and nothing else: its signature, when it fires, how answers combine, what an error does.
+"""Every hook and nothing else: its signature, when it fires, how answers combine, what a failure does.
 
 ``apilane_register_*`` hooks run once, at start-up, as plain functions, and return typed objects that the core keeps and
-calls later; pluggy is never called in a request. The table in ``docs/reference/hooks.md`` is generated from this file.
+calls later; pluggy is never called in a request. A hook that fails stops start-up and names its plugin. The table in
+``docs/reference/hooks.md`` is generated from this file.
 """
 
 from __future__ import annotations
@@ -13,20 +14,32 @@ import pluggy
 from msgspec import Struct
 
 if TYPE_CHECKING:
+    import click
+
+    from apilane.plugin.calls import WireCall
     from apilane.plugin.counters import Counters
     from apilane.plugin.endpoints import EndpointKind
     from apilane.plugin.gates import AvailabilityCheck, Limiter, Throttle
     from apilane.plugin.identity import Authenticator
+    from apilane.plugin.pages import Page
+    from apilane.plugin.tables import HelperTable
     from apilane.settings import Settings
     from apilane.storage.protocol import Driver
 
 __all__ = [
+    "Combine",
     "HookPolicy",
+    "OnError",
     "apilane_register_authenticators",
     "apilane_register_availability_checks",
+    "apilane_register_calls",
+    "apilane_register_commands",
+    "apilane_register_counters",
     "apilane_register_drivers",
     "apilane_register_endpoint_kinds",
     "apilane_register_limiters",
+    "apilane_register_routes",
+    "apilane_register_tables",
     "apilane_register_throttles",
     "hookimpl",
     "hookspec",
@@ -40,20 +53,31 @@ hookimpl = pluggy.HookimplMarker(PROJECT)
 _pluggy_spec = pluggy.HookspecMarker(PROJECT)
 F = TypeVar("F", bound=Callable[..., object])
 
+Combine = Literal["named", "first", "any", "single"]
+"""How the objects of all plugins work together, in plugin order.
+
+``named``: each is found by its name, and two of one name stop start-up. ``first``: they are asked in turn, and the
+first that answers decides. ``any``: they are asked in turn, and any refusal wins. ``single``: the first object serves.
+"""
+
+OnError = Literal["deny", "fail", "close"]
+"""What a failure of an object does later.
+
+``deny``: the request is refused. ``fail``: the call, page or command that used the object ends with an error.
+``close``: the application answers SERVICE_UNAVAILABLE until the object succeeds.
+"""
+
 
 class HookPolicy(Struct, frozen=True):
-    """How answers combine and what an error does; ``added`` is the release that brought the hook."""
+    """How objects combine and what a failure of one does; ``added`` is the release that brought the hook."""
 
-    combine: Literal["collect"]
-    on_error: Literal["raise"]
+    combine: Combine
+    on_error: OnError
     added: str
 
 
-def hookspec(*, combine: Literal["collect"], on_error: Literal["raise"], added: str) -> Callable[[F], F]:
-    """Declare a hook.
-
-    ``collect``: the lists of all plugins, joined in plugin order. ``raise``: start-up stops and names the plugin.
-    """
+def hookspec(*, combine: Combine, on_error: OnError, added: str) -> Callable[[F], F]:
+    """Declare a hook with its policy."""
 
     def mark(function: F) -> F:
         function.apilane_policy = HookPolicy(combine, on_error, added)  # type: ignore[attr-defined]
@@ -62,59 +86,98 @@ def hookspec(*, combine: Literal["collect"], on_error: Literal["raise"], added: 
     return mark
 
 
-@hookspec(combine="collect", on_error="raise", added="0.1")
+@hookspec(combine="named", on_error="fail", added="0.1")
 def apilane_register_drivers(settings: Settings) -> Sequence[Driver]:
     """Storage drivers, found by the ``StorageProvider`` names they carry.
 
-    Fires first, before any database is opened. Two drivers of one name stop start-up.
+    Fires before any database is opened.
     """
     raise NotImplementedError
 
 
-@hookspec(combine="collect", on_error="raise", added="0.1")
+@hookspec(combine="single", on_error="deny", added="0.2")
+def apilane_register_counters(settings: Settings) -> Sequence[Counters]:
+    """Where rate limits, throttles and used signatures are counted: one store for all workers.
+
+    Hooks with the argument ``counters`` get it. Without a store a plugin that asks for it stops start-up.
+    """
+    raise NotImplementedError
+
+
+@hookspec(combine="first", on_error="deny", added="0.1")
 def apilane_register_authenticators(settings: Settings, counters: Counters) -> Sequence[Authenticator]:
     """Objects that identify the caller of a request from its headers, raw target and body.
 
-    Asked in plugin order; the first that answers with an actor, or refuses, decides. Nobody answering means anonymous.
-    An authenticator that fails refuses the request.
+    The first that answers with an actor, or refuses, decides. When none answers, the caller is anonymous.
     """
     raise NotImplementedError
 
 
-@hookspec(combine="collect", on_error="raise", added="0.1")
+@hookspec(combine="any", on_error="deny", added="0.1")
 def apilane_register_availability_checks(settings: Settings) -> Sequence[AvailabilityCheck]:
-    """Objects that decide by client address whether a caller may reach an application.
+    """Objects that decide whether a request may reach an application, before the caller is identified.
 
-    All are asked, after the online check and before the caller is identified; any refusal wins. A check that fails
-    refuses the request.
+    They run after the online check. They see the request with its client address, and the application.
     """
     raise NotImplementedError
 
 
-@hookspec(combine="collect", on_error="raise", added="0.1")
+@hookspec(combine="any", on_error="deny", added="0.1")
 def apilane_register_limiters(settings: Settings, counters: Counters) -> Sequence[Limiter]:
     """Objects that count the uses of an action against the rate limit of the caller's effective rules.
 
-    Asked in plugin order once the caller is known, before access is judged; the first that does not admit decides. A
-    limiter that fails refuses the request.
+    They are asked in turn after access was granted; the first that does not admit decides.
     """
     raise NotImplementedError
 
 
-@hookspec(combine="collect", on_error="raise", added="0.1")
+@hookspec(combine="any", on_error="deny", added="0.1")
 def apilane_register_throttles(settings: Settings, counters: Counters) -> Sequence[Throttle]:
     """Objects that slow down repeated failed sign-ins and registrations.
 
-    Asked in plugin order before a password is looked at; the first that does not admit decides.
+    They are asked in turn before a password is looked at; the first that does not admit decides.
     """
     raise NotImplementedError
 
 
-@hookspec(combine="collect", on_error="raise", added="0.1")
+@hookspec(combine="named", on_error="fail", added="0.1")
 def apilane_register_endpoint_kinds(settings: Settings) -> Sequence[EndpointKind]:
     """Kinds of custom endpoints, found by the ``Kind`` names they carry.
 
-    A kind checks its endpoints when a definition is applied and runs them when they are called. Two kinds of one name
-    stop start-up. Endpoints whose kind nobody brings are kept, and their calls answer 404.
+    A kind checks its endpoints when a definition is applied and runs them when they are called. Endpoints of a kind
+    that no plugin brings are kept, and their calls answer 404.
+    """
+    raise NotImplementedError
+
+
+@hookspec(combine="named", on_error="fail", added="0.2")
+def apilane_register_calls(settings: Settings) -> Sequence[WireCall]:
+    """Calls of the wire: path, method, what they ask of the caller, and the action.
+
+    They pass the same admission as the core's calls. Two calls of one path and method stop start-up.
+    """
+    raise NotImplementedError
+
+
+@hookspec(combine="named", on_error="fail", added="0.2")
+def apilane_register_routes(settings: Settings) -> Sequence[Page]:
+    """Pages outside of ``/api/``: Litestar handlers, each with what it asks of the caller."""
+    raise NotImplementedError
+
+
+@hookspec(combine="named", on_error="fail", added="0.2")
+def apilane_register_commands() -> Sequence[click.Command]:
+    """Commands of the command line, found by their names.
+
+    Fires when the command line looks for a command that the core does not have, or lists all commands.
+    """
+    raise NotImplementedError
+
+
+@hookspec(combine="named", on_error="close", added="0.2")
+def apilane_register_tables(settings: Settings) -> Sequence[HelperTable]:
+    """Helper tables that the core keeps in the database of each application.
+
+    They are made, and migrated to a new version, when an application opens, under its change lock.
     """
     raise NotImplementedError

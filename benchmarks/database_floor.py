@@ -8,8 +8,8 @@ from typing import Any
 
 import msgspec
 
+from apilane.model.json import encode_json
 from apilane.runtime.identities import now_ms
-from apilane.runtime.records import encode
 from apilane.sql.write import insert_row
 from benchmarks.clients import Pool, client_of
 from benchmarks.floor import load_runtime, page_statements, read_body
@@ -29,10 +29,10 @@ def make_app() -> Any:
     headers = [(b"content-type", b"application/json; charset=utf-8")]
 
     async def get_by_id(record_id: int) -> bytes:
-        return encode(make(await pool.rows(by_id.text, (record_id,)))[0])
+        return encode_json(make(await pool.rows(by_id.text, (record_id,)))[0])
 
     async def get_page() -> bytes:
-        return b'{"Data":' + encode(make(await pool.rows(page.text, page.parameters(window)))) + b"}"
+        return b'{"Data":' + encode_json(make(await pool.rows(page.text, page.parameters(window)))) + b"}"
 
     async def post(body: bytes) -> bytes:
         record = decode(body)

@@ -19,10 +19,10 @@ import msgspec
 from apilane.app import create_instance
 from apilane.model.definition import SortKey
 from apilane.model.filter import parse_filter
+from apilane.model.json import encode_json
 from apilane.model.text import fold
 from apilane.runtime.application import ApplicationRuntime, EntityRuntime
 from apilane.runtime.identities import now_ms
-from apilane.runtime.records import encode
 from apilane.security.passwords import Passwords
 from apilane.security.tokens import new_token, token_hash
 from apilane.services.users import FOLDS
@@ -90,21 +90,21 @@ class Floor:
         self.waiting: list[tuple[str, tuple[Any, ...], asyncio.Future[int]]] = []
 
     def get_by_id(self, record_id: int) -> bytes:
-        return encode(self.make(self.reader.execute(self.by_id.text, (record_id,)).fetchall())[0])
+        return encode_json(self.make(self.reader.execute(self.by_id.text, (record_id,)).fetchall())[0])
 
     def get_page(self) -> bytes:
         rows = self.reader.execute(self.page.text, (LEAST_PAGES, 20, 0)).fetchall()
-        return b'{"Data":' + encode(self.make(rows)) + b"}"
+        return b'{"Data":' + encode_json(self.make(rows)) + b"}"
 
     def get_page_with_total(self) -> bytes:
         total: Any = self.reader.execute(self.count.text, (LEAST_PAGES,)).fetchall()[0][0]
         rows = self.reader.execute(self.page.text, (LEAST_PAGES, 20, 0)).fetchall()
-        return b'{"Total":%d,"Data":' % total + encode(self.make(rows)) + b"}"
+        return b'{"Total":%d,"Data":' % total + encode_json(self.make(rows)) + b"}"
 
     def run_endpoint(self, book_id: int) -> bytes:
         cursor = self.reader.execute(self.endpoint_sql, (book_id,))
         names = [column[0] for column in cursor.description]
-        return encode([[dict(zip(names, row, strict=True)) for row in cursor.fetchall()]])
+        return encode_json([[dict(zip(names, row, strict=True)) for row in cursor.fetchall()]])
 
     async def post(self, body: bytes) -> bytes:
         record = self.decode(body)

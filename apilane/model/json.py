@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import msgspec
 
-__all__ = ["MAX_DEPTH", "JsonNumber", "MalformedJson", "decode_json", "json_text"]
+__all__ = ["MAX_DEPTH", "JsonNumber", "MalformedJson", "decode_json", "encode_json", "json_text"]
 
 MAX_DEPTH = 100
 """Arrays and objects inside one another."""
@@ -23,6 +23,9 @@ class JsonNumber(msgspec.Struct, frozen=True, gc=False):
 
     text: str
 
+
+encode_json = msgspec.json.Encoder(decimal_format="number").encode
+"""The one encoder of answers: UTF-8 JSON, decimals as numbers."""
 
 _decode = msgspec.json.Decoder(float_hook=JsonNumber).decode
 _encode = msgspec.json.Encoder().encode

@@ -1,1 +1,103 @@
-"""The plugin API."""
+"""The plugin API: everything that a plugin imports. What stands in ``__all__`` is stable, nothing else is.
+
+A plugin is a module with functions named like hooks and marked with ``hookimpl``; ``apilane.hookspecs`` says what each
+hook is for. Authors of storage drivers import ``apilane.plugin.storage`` too, tests ``apilane.testing``.
+"""
+
+from __future__ import annotations
+
+from apilane.errors import ApilaneError, Code, ConfigurationError, RateLimitedError, unauthorized
+from apilane.hookspecs import hookimpl
+from apilane.model.definition import (
+    Action,
+    ApplicationDefinition,
+    Endpoint,
+    Entity,
+    ForeignKey,
+    Index,
+    IPPolicy,
+    Property,
+    PropertyType,
+    RateLimit,
+    Rule,
+    Unique,
+)
+from apilane.model.json import decode_json, encode_json
+from apilane.plugin.access import Access, Account, CustomEndpoint, Data, Open, Operator, PerOperation, Schema
+from apilane.plugin.calls import CallView, WireCall, Write
+from apilane.plugin.commands import CommandContext
+from apilane.plugin.counters import Counters
+from apilane.plugin.endpoints import EndpointAction, EndpointKind, ResultSets
+from apilane.plugin.gates import AvailabilityCheck, Limiter, RequestCheck, SignInEvent, Throttle
+from apilane.plugin.identity import (
+    ANONYMOUS,
+    Actor,
+    ActorKind,
+    ApplicationView,
+    Authenticator,
+    RequestView,
+    Signer,
+    TokenDirectory,
+)
+from apilane.plugin.pages import Page
+from apilane.plugin.replies import FileBody, Reply
+from apilane.plugin.tables import HelperTable, column
+from apilane.settings import Settings
+
+__all__ = [
+    "ANONYMOUS",
+    "Access",
+    "Account",
+    "Action",
+    "Actor",
+    "ActorKind",
+    "ApilaneError",
+    "ApplicationDefinition",
+    "ApplicationView",
+    "Authenticator",
+    "AvailabilityCheck",
+    "CallView",
+    "Code",
+    "CommandContext",
+    "ConfigurationError",
+    "Counters",
+    "CustomEndpoint",
+    "Data",
+    "Endpoint",
+    "EndpointAction",
+    "EndpointKind",
+    "Entity",
+    "FileBody",
+    "ForeignKey",
+    "HelperTable",
+    "IPPolicy",
+    "Index",
+    "Limiter",
+    "Open",
+    "Operator",
+    "Page",
+    "PerOperation",
+    "Property",
+    "PropertyType",
+    "RateLimit",
+    "RateLimitedError",
+    "Reply",
+    "RequestCheck",
+    "RequestView",
+    "ResultSets",
+    "Rule",
+    "Schema",
+    "Settings",
+    "SignInEvent",
+    "Signer",
+    "Throttle",
+    "TokenDirectory",
+    "Unique",
+    "WireCall",
+    "Write",
+    "column",
+    "decode_json",
+    "encode_json",
+    "hookimpl",
+    "unauthorized",
+]

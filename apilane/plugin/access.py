@@ -7,13 +7,13 @@ first, then one use counted against the caller's rate limit.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal
+from typing import Any, Literal
 
 from msgspec import Struct
 
 from apilane.model.definition import Action
 
-__all__ = ["Access", "Account", "Data", "Endpoint", "Open", "Operator", "PerOperation", "Schema"]
+__all__ = ["Access", "Account", "CustomEndpoint", "Data", "Open", "Operator", "PerOperation", "Schema"]
 
 
 class Data(Struct, frozen=True):
@@ -26,7 +26,7 @@ class Data(Struct, frozen=True):
     entity: str | None = None
 
 
-class Endpoint(Struct, frozen=True):
+class CustomEndpoint(Struct, frozen=True):
     """A rule for the custom endpoint that the last part of the path names. The action receives the endpoint."""
 
 
@@ -43,7 +43,7 @@ class Account(Struct, frozen=True, kw_only=True):
 
     user: bool = False
     programs: bool = False
-    body: Callable[[object], None] | None = None
+    body: Callable[[Any], object] | None = None
 
 
 class PerOperation(Struct, frozen=True):
@@ -60,4 +60,4 @@ class Open(Struct, frozen=True):
     """Every caller who passes the gates of the application; on a page, everybody."""
 
 
-Access = Data | Endpoint | Schema | Account | PerOperation | Operator | Open
+Access = Data | CustomEndpoint | Schema | Account | PerOperation | Operator | Open

@@ -8,6 +8,7 @@ from typing import Any, Generic, Literal, Protocol, TypeVar
 from msgspec import Struct
 
 from apilane.model.definition import Endpoint
+from apilane.model.json import encode_json
 from apilane.plugin.access import Access
 from apilane.plugin.endpoints import EndpointAction
 from apilane.plugin.identity import Actor, ApplicationView, RequestView
@@ -30,7 +31,7 @@ class CallView(RequestView, Protocol):
     query: Mapping[str, str]
     """Query parameters by name in lower case."""
     endpoint: tuple[Endpoint, EndpointAction]
-    """Of a route that declares ``Endpoint``: its definition, and what runs it."""
+    """Of a route that declares ``CustomEndpoint``: its definition, and what runs it."""
 
     @property
     def last_part(self) -> str:
@@ -50,17 +51,31 @@ class CallView(RequestView, Protocol):
         ...
 
 
-class Write(Struct, Generic[T], kw_only=True, gc=False):
+def _encoded(result: object) -> Reply:
+    return Reply(encode_json(result))
+
+
+class Write(Struct, Generic[T], kw_only=True):
     """A change that was checked and has not begun; the core runs it, for an operator with a record in the audit.
 
     The record exists before ``run`` is called: its first line is ``what``, and ``outcome`` adds the second one. Neither
-    may hold a value of a record.
+    may hold a value of a record. ``what`` None: there is nothing to do, so nothing goes on record. ``reply`` makes the
+    answer of the result; by default it is the result's JSON.
     """
 
     run: Callable[[], Awaitable[T]]
-    what: Callable[[], str]
+    what: Callable[[], str] | None
     outcome: Callable[[T], str]
-    reply: Callable[[T], Reply] = Reply  # type: ignore[assignment]  # most results are the body
+    reply: Callable[[T], Reply] = _encoded
+
+    @classmethod
+    def nothing(cls, result: T) -> Write[T]:
+        """No change at all, with its result."""
+
+        async def run() -> T:
+            return result
+
+        return cls(run=run, what=None, outcome=str)
 
 
 CallAction = Callable[[Any], Awaitable["Reply | Write[Any]"]]

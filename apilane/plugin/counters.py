@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 __all__ = ["Counters"]
 
 
+@runtime_checkable
 class Counters(Protocol):
     """A sliding log per key, exact among the processes that share the store. Keys are any bytes; they are hashed.
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Literal, Protocol, TypeVar, runtime_checkable
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Literal, Protocol, TypeVar, runtime_checkable
 
 from cryptography.hazmat.primitives.hmac import HMAC
 from msgspec import Struct
@@ -22,6 +23,9 @@ __all__ = [
     "Signer",
     "TokenDirectory",
 ]
+
+if TYPE_CHECKING:
+    from apilane.plugin.endpoints import EndpointKind
 
 S = TypeVar("S", bound=Struct)
 
@@ -108,6 +112,8 @@ class ApplicationView(Protocol):
     definition: ApplicationDefinition
     dialect: Dialect
     session: Session
+    endpoint_kinds: Mapping[str, EndpointKind]
+    """Every loaded kind of custom endpoints, by its name in lower case."""
 
     @property
     def tokens(self) -> TokenDirectory:

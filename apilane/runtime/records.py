@@ -19,13 +19,10 @@ from apilane.sql.dialect import Dialect
 from apilane.sql.statement import Value
 from apilane.storage.protocol import Row
 
-__all__ = ["RecordMaker", "encode", "record_maker"]
+__all__ = ["RecordMaker", "record_maker"]
 
 Record = msgspec.Struct
 RecordMaker = Callable[[Sequence[Row]], list[Record]]
-
-encode = msgspec.json.Encoder(decimal_format="number").encode
-"""The one encoder of answers: UTF-8 JSON."""
 
 
 def _hide(value: Value) -> None:

@@ -7,8 +7,8 @@ from collections.abc import Generator, Mapping
 from msgspec import Struct
 
 from apilane.errors import ApilaneError, Code, unauthorized
-from apilane.model.addresses import is_email
 from apilane.model.definition import Rule
+from apilane.model.email_addresses import is_email
 from apilane.model.text import trim, utf16_length
 from apilane.plugin.identity import Actor
 from apilane.runtime.access import ANONYMOUS_ROLE, AUTHENTICATED_ROLE
@@ -74,10 +74,8 @@ async def register(
     return await application.session.run(unit, single=True)
 
 
-async def update_own(application: ApplicationRuntime, actor: Actor, body: Mapping[str, object]) -> Struct:
-    """Write the caller's own non-system properties; the fresh user. Keys naming anything else are ignored."""
-    if actor.user_id is None:
-        raise unauthorized()
+async def update_own(application: ApplicationRuntime, user_id: int, body: Mapping[str, object]) -> Struct:
+    """Write a user's own non-system properties; the fresh user. Keys naming anything else are ignored."""
     users = application.users
     given = {key.lower(): value for key, value in body.items()}
     values = {
@@ -87,7 +85,6 @@ async def update_own(application: ApplicationRuntime, actor: Actor, body: Mappin
     }
     if not values:
         raise ApilaneError(Code.NO_PROPERTIES_PROVIDED, entity="Users")
-    user_id = actor.user_id
     await application.session.run(lambda: update_user(application, user_id, values, tracked=True))
     return await user_record(application, user_id)
 

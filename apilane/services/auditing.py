@@ -1,4 +1,4 @@
-"""Owners' writes to an application's data on record: who, when, what, and what came of it.
+"""Operators' writes to an application's data on record: who, when, what, and what came of it.
 
 The record is in the control store before the write begins, so a write that cannot be recorded does not happen; what
 came of it is added afterwards. A record without an outcome is of a write during which the server died. No values are
@@ -8,15 +8,17 @@ recorded: names of entities and properties, IDs and counts.
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Iterable
 from typing import TypeVar
 
+from apilane.control.store import ControlStore
 from apilane.errors import ApilaneError
+from apilane.plugin.calls import Write
 from apilane.plugin.identity import Actor
 from apilane.runtime.application import ApplicationRuntime
 from apilane.storage.errors import StorageError
 
-__all__ = ["audited", "ids_text"]
+__all__ = ["ids_text", "recorded"]
 
 T = TypeVar("T")
 
@@ -34,45 +36,29 @@ def ids_text(ids: Iterable[int]) -> str:
     return "IDs " + (", ".join(f"{first}-{last}" if last > first else f"{first}" for first, last in runs) or "none")
 
 
-def audited(
-    application: ApplicationRuntime,
-    actor: Actor,
-    write: Callable[[], Awaitable[T]],
-    what: Callable[[], str],
-    outcome: Callable[[T], str],
-) -> Awaitable[T]:
-    """Run ``write``; on record when ``actor`` is an owner. ``what`` and ``outcome`` make the two lines of the record.
+async def recorded(store: ControlStore, application: ApplicationRuntime, operator: Actor, write: Write[T]) -> T:
+    """Run a write of an operator, on record from before it begins.
 
-    Raises what ``write`` raises, and ``StorageError`` before anything is written when the record cannot be made.
+    Raises what the write raises, and ``StorageError`` before anything is written when the record cannot be made.
     """
-    if actor.kind != "operator":
-        return write()  # without another coroutine around it
-    return _recorded(application, actor.credential or "", write, what, outcome)
-
-
-async def _recorded(
-    application: ApplicationRuntime,
-    owner: str,
-    write: Callable[[], Awaitable[T]],
-    what: Callable[[], str],
-    outcome: Callable[[T], str],
-) -> T:
-    store = application.control
-    change = what()
-    record = await store.record_write(application.token, application.stored.version, owner, change)
+    if write.what is None:
+        return await write.run()
+    change = write.what()
+    name = operator.credential or ""
+    record = await store.record_write(application.token, application.stored.version, name, change)
     try:
-        done = await write()
+        done = await write.run()
     except Exception as error:
         refusal = error.code.value if isinstance(error, ApilaneError) else type(error).__name__
-        await _add_outcome(application, record, change, f"failed: {refusal}")
+        await _add_outcome(store, record, change, f"failed: {refusal}")
         raise
-    await _add_outcome(application, record, change, outcome(done))
+    await _add_outcome(store, record, change, write.outcome(done))
     return done
 
 
-async def _add_outcome(application: ApplicationRuntime, record: int, change: str, outcome: str) -> None:
-    """What is done is done: that it cannot be noted must not turn into a failure of the write."""
+async def _add_outcome(store: ControlStore, record: int, change: str, outcome: str) -> None:
+    """The write is done: a failure to note its outcome must not become a failure of the write."""
     try:
-        await application.control.complete_record(record, (change, outcome))
+        await store.complete_record(record, (change, outcome))
     except StorageError:
-        log.exception("audit record %d of application %s has no outcome: %s", record, application.token, outcome)
+        log.exception("audit record %d has no outcome: %s", record, outcome)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from apilane.model.definition import Entity, Property, PropertyType
+from apilane.model.json import encode_json
 from apilane.runtime.application import ApplicationRuntime
-from apilane.runtime.records import encode
 
 __all__ = ["schema_document"]
 
@@ -40,7 +40,7 @@ def _entity(entity: Entity) -> dict[str, Any]:
 def schema_document(application: ApplicationRuntime) -> bytes:
     """The schema as JSON, for a caller whom a Schema rule lets see it. Keys that are null are left out."""
     definition = application.definition
-    return encode(
+    return encode_json(
         {
             "AuthTokenExpireMinutes": definition.auth_token_expire_minutes,
             "AllowLoginUnconfirmedEmail": definition.allow_login_unconfirmed_email,

@@ -11,7 +11,7 @@ from collections.abc import Generator
 from msgspec import Struct
 
 from apilane.errors import ApilaneError, Code, unauthorized
-from apilane.model.addresses import is_email
+from apilane.model.email_addresses import is_email
 from apilane.model.text import fold, trim
 from apilane.plugin.identity import Actor
 from apilane.runtime.application import ApplicationRuntime

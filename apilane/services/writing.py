@@ -1,12 +1,13 @@
 """Data Post, Put and Delete (wire-api.md sections 4.4 to 4.6): checks in the order of errors.md section 3.2, one unit.
 
-Array bodies are one transaction (B-W6). Units are built from ``*_steps`` generators so that transactions can join them.
+Each call checks everything and gives a ``Write``, which the caller runs. Array bodies are one transaction (B-W6). Units
+are built from ``*_steps`` generators so that transactions can join them.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Generator, Iterator, Mapping, Sequence
 from time import monotonic
 from typing import TypeVar
 
@@ -16,12 +17,13 @@ from apilane.errors import ApilaneError, Code
 from apilane.model.definition import Action
 from apilane.model.json import MalformedJson, decode_json
 from apilane.model.numbers import parse_number
+from apilane.plugin.calls import Write
 from apilane.plugin.identity import Actor
 from apilane.runtime.access import AccessPlan, Reach
 from apilane.runtime.application import EntityRuntime
 from apilane.runtime.identities import now_ms
 from apilane.security.passwords import Passwords
-from apilane.services.auditing import audited, ids_text
+from apilane.services.auditing import ids_text
 from apilane.services.failures import broken_reference, referencing_properties
 from apilane.services.history import snapshot, snapshot_columns
 from apilane.services.users import complete_user_values, encode_user_value, is_users, revoke_mail_tokens, revoke_tokens
@@ -99,6 +101,19 @@ def _check_writable(entity: EntityRuntime, action: Action) -> None:
         raise ApilaneError(Code.ERROR, "Not allowed", entity=entity.name)
 
 
+def _forgetting(entity: EntityRuntime, run: Callable[[], Awaitable[T]]) -> Callable[[], Awaitable[T]]:
+    """``run``; after a write to Users what is kept of identities is dropped."""
+    if not is_users(entity):
+        return run
+
+    async def run_and_forget() -> T:
+        done = await run()
+        entity.application.tokens.forget()
+        return done
+
+    return run_and_forget
+
+
 # --- Post ---------------------------------------------------------------------------------------------------------
 
 
@@ -131,8 +146,8 @@ def _new_row(
     return row
 
 
-async def post(entity: EntityRuntime, actor: Actor, access: AccessPlan, body: object | None) -> list[int]:
-    """Store one record or several, all or none; their IDs in the order of the body. ``body`` None: there was none."""
+async def post(entity: EntityRuntime, actor: Actor, access: AccessPlan, body: object | None) -> Write[list[int]]:
+    """Storing one record or several, all or none; their IDs in the order of the body. ``body`` None: there was none."""
     if body is None:
         raise ApilaneError(Code.EMPTY_BODY, entity=entity.name)
     _check_writable(entity, Action.post)
@@ -141,14 +156,12 @@ async def post(entity: EntityRuntime, actor: Actor, access: AccessPlan, body: ob
     now = now_ms()
     rows = await _each(body, entity, lambda record: _new_row(entity, access, actor, record, now))
     if not rows:
-        return []
+        return Write.nothing([])
     statement = entity.statement(insert_row, tuple(rows[0]))
-    return await audited(
-        entity.application,
-        actor,
-        lambda: entity.session.run(lambda: insert_steps(entity, statement, rows), single=len(rows) == 1),
-        lambda: f"Data/Post {entity.name}: {len(rows)} to create",
-        ids_text,
+    return Write(
+        run=lambda: entity.session.run(lambda: insert_steps(entity, statement, rows), single=len(rows) == 1),
+        what=lambda: f"Data/Post {entity.name}: {len(rows)} to create",
+        outcome=ids_text,
     )
 
 
@@ -241,28 +254,26 @@ def _changes_text(entity: EntityRuntime, changes: Sequence[Change]) -> str:
 
 async def put(
     entity: EntityRuntime, actor: Actor, access: AccessPlan, body: object | None, passwords: Passwords
-) -> int:
-    """Update one record or several, all or none; how many matched. Records out of reach count 0."""
+) -> Write[int]:
+    """Updating one record or several, all or none; how many matched. Records out of reach count 0."""
     if body is None:
         raise ApilaneError(Code.EMPTY_BODY, entity=entity.name)
     _check_writable(entity, Action.put)
     changes = await _each(body, entity, lambda record: _change(entity, access, record))
     reach = access.reach(actor)
     if reach is None or not changes:
-        return 0
+        return Write.nothing(0)
     if is_users(entity):
         changes = await _complete_users(entity, changes, passwords)
     single = len(changes) == 1 and not entity.entity.change_tracking and not is_users(entity)
-    matched = await audited(
-        entity.application,
-        actor,
-        lambda: entity.session.run(lambda: update_steps(entity, changes, reach, actor.user_id), single=single),
-        lambda: f"Data/Put {entity.name}: {_changes_text(entity, changes)}",
-        lambda matched: f"{matched} matched",
+    return Write(
+        run=_forgetting(
+            entity,
+            lambda: entity.session.run(lambda: update_steps(entity, changes, reach, actor.user_id), single=single),
+        ),
+        what=lambda: f"Data/Put {entity.name}: {_changes_text(entity, changes)}",
+        outcome=lambda matched: f"{matched} matched",
     )
-    if is_users(entity):
-        entity.application.tokens.forget()
-    return matched
 
 
 # --- Delete -------------------------------------------------------------------------------------------------------
@@ -340,22 +351,17 @@ def _delete_in_turn(
     raise failure
 
 
-async def delete(entity: EntityRuntime, actor: Actor, access: AccessPlan, ids: str | None) -> list[int]:
-    """Delete the records of a comma list that are within reach, all or none; their IDs, ascending."""
+async def delete(entity: EntityRuntime, actor: Actor, access: AccessPlan, ids: str | None) -> Write[list[int]]:
+    """Deleting the records of a comma list that are within reach, all or none; their IDs, ascending."""
     _check_writable(entity, Action.delete)
     wanted = parse_ids(ids)
     if not wanted:
         raise ApilaneError(Code.NO_RECORDS_FOUND_TO_DELETE, entity=entity.name)
     reach = access.reach(actor)
     if reach is None:
-        return []
-    gone = await audited(
-        entity.application,
-        actor,
-        lambda: entity.session.run(lambda: delete_steps(entity, wanted, reach, actor.user_id)),
-        lambda: f"Data/Delete {entity.name}: {ids_text(wanted)}",
-        ids_text,
+        return Write.nothing([])
+    return Write(
+        run=_forgetting(entity, lambda: entity.session.run(lambda: delete_steps(entity, wanted, reach, actor.user_id))),
+        what=lambda: f"Data/Delete {entity.name}: {ids_text(wanted)}",
+        outcome=ids_text,
     )
-    if is_users(entity):
-        entity.application.tokens.forget()
-    return gone

@@ -1,28 +1,28 @@
-"""The Account calls on the wire (wire-api.md section 3): from a call to a service and back to bytes."""
+"""The Account calls on the wire (wire-api.md section 3): from an admitted call to a service and back to bytes."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from msgspec import Struct
 
-from apilane.errors import ApilaneError, Code, unauthorized
+from apilane.errors import ApilaneError, Code
+from apilane.model.json import encode_json
+from apilane.plugin.access import Account
+from apilane.plugin.calls import WireCall, Write
 from apilane.plugin.identity import Actor
+from apilane.plugin.replies import PLAIN, Reply
 from apilane.runtime.application import ApplicationRuntime
-from apilane.runtime.instance import Instance
-from apilane.runtime.records import encode
 from apilane.security.networks import network_of
+from apilane.security.passwords import Passwords
 from apilane.security.tokens import canonical_guid
 from apilane.services import accounts, sessions
 from apilane.services.attempts import Attempts
-from apilane.services.auditing import audited, ids_text
+from apilane.services.auditing import ids_text
 from apilane.services.confirmation import confirm_email
 from apilane.web.call import Call
-from apilane.web.front import Route
-from apilane.web.reply import NO_CONTENT, Reply
 
-__all__ = ["account_routes"]
+__all__ = ["account_calls"]
 
 NO_STORE = (b"cache-control", b"no-store")
 
@@ -51,6 +51,17 @@ def _texts(body: dict[str, Any], *names: str) -> list[str]:
     return [value or "" for value in values]
 
 
+def _is_object(body: object | None) -> None:
+    """Update looks at its body before it looks at the user."""
+    if not isinstance(body, dict):
+        raise ApilaneError(Code.ERROR)
+
+
+def _passwords_of(body: object | None) -> list[str]:
+    """The current and the new password; ChangePassword looks at them before it looks at the user."""
+    return _texts(_typed_body(body), "password", "newpassword")
+
+
 def _security(application: ApplicationRuntime, actor: Actor) -> list[dict[str, Any]]:
     return [
         {
@@ -69,23 +80,25 @@ def _attempts(call: Call) -> Attempts:
     return Attempts(throttles, call.application.token, network_of(call.client_address))
 
 
+def _user_id(call: Call) -> int:
+    """Of a call whose declaration asks for a user."""
+    assert call.actor.user_id is not None  # noqa: S101 - admission saw to it
+    return call.actor.user_id
+
+
 async def user_data(call: Call) -> Reply:
-    if call.actor.user_id is None:
-        raise unauthorized()
-    user = await accounts.user_record(call.application, call.actor.user_id)
-    return Reply(encode({"User": user, "Security": _security(call.application, call.actor)}))
+    user = await accounts.user_record(call.application, _user_id(call))
+    return Reply(encode_json({"User": user, "Security": _security(call.application, call.actor)}))
 
 
 async def update(call: Call) -> Reply:
-    body = await call.json()
-    if not isinstance(body, dict):
-        raise ApilaneError(Code.ERROR)
-    return Reply(encode(await accounts.update_own(call.application, call.actor, body)))
+    body: Any = await call.json()
+    return Reply(encode_json(await accounts.update_own(call.application, _user_id(call), body)))
 
 
 async def renew(call: Call) -> Reply:
     token, token_id = await sessions.renew(call.application, call.actor)
-    return Reply(encode(token), headers=(NO_STORE, (b"x-auth-token-id", b"%d" % token_id)))
+    return Reply(encode_json(token), headers=(NO_STORE, (b"x-auth-token-id", b"%d" % token_id)))
 
 
 async def log_out(call: Call) -> Reply:
@@ -94,71 +107,93 @@ async def log_out(call: Call) -> Reply:
 
 
 def _redirect(location: str) -> Reply:
-    return Reply(b"", 302, ((b"location", location.encode("utf-8")),), NO_CONTENT)
+    return Reply(b"", 302, ((b"location", location.encode("utf-8")),), PLAIN)
 
 
-def account_routes(instance: Instance) -> Mapping[str, Route]:
-    """The Account calls by path."""
-    passwords = instance.passwords
+def account_calls(passwords: Passwords, portal_url: str) -> list[WireCall]:
+    """The Account calls. ``portal_url``: where a confirmed e-mail leads when the application names no page."""
 
-    async def log_in(call: Call) -> Reply:
+    async def log_in(call: Call) -> Write[sessions.SignIn]:
         body = _typed_body(await call.json())
         email, username, password = _texts(body, "email", "username", "password")
         credentials = sessions.Credentials(email=email, username=username, password=password)
-        done = await audited(
-            call.application,
-            call.actor,
-            lambda: sessions.log_in(call.application, credentials, passwords, _attempts(call)),
-            lambda: "Account/Login",
-            lambda done: f"AuthTokens {ids_text([done.token_id])}",
+        return Write(
+            run=lambda: sessions.log_in(call.application, credentials, passwords, _attempts(call)),
+            what=lambda: "Account/Login",
+            outcome=lambda done: f"AuthTokens {ids_text([done.token_id])}",
+            reply=lambda done: Reply(encode_json(_SignIn(done.user, done.token, done.token_id))),
         )
-        return Reply(encode(_SignIn(done.user, done.token, done.token_id)))
 
-    async def register(call: Call) -> Reply:
+    async def register(call: Call) -> Write[int]:
         body = await call.json()
         if body is None:
             raise ApilaneError(Code.EMPTY_BODY)
         if not isinstance(body, dict):
             raise ApilaneError(Code.ERROR)
-        user_id = await audited(
-            call.application,
-            call.actor,
-            lambda: accounts.register(call.application, body, passwords, _attempts(call)),
-            lambda: "Account/Register Users: 1 to create",
-            lambda user_id: ids_text([user_id]),
+        return Write(
+            run=lambda: accounts.register(call.application, body, passwords, _attempts(call)),
+            what=lambda: "Account/Register Users: 1 to create",
+            outcome=lambda user_id: ids_text([user_id]),
         )
-        return Reply(b"%d" % user_id)
 
     async def change_password(call: Call) -> Reply:
-        body = _typed_body(await call.json())
-        current, new = _texts(body, "password", "newpassword")
+        current, new = _passwords_of(await call.json())
         await accounts.change_password(
-            call.application, call.actor, current=current, new=new, passwords=passwords, attempts=_attempts(call)
+            call.application,
+            call.actor,
+            current=current,
+            new=new,
+            passwords=passwords,
+            attempts=_attempts(call),
         )
         return Reply(b"true")
 
-    async def confirm(call: Call) -> Reply:
+    async def confirm(call: Call) -> Write[bool]:
         application = call.application
         token = canonical_guid(call.query.get("token", ""))
-        is_confirmed = await audited(
-            application,
-            call.actor,
-            lambda: confirm_email(application, token),
-            lambda: "Account/Confirm",
-            lambda is_confirmed: "confirmed" if is_confirmed else "unknown or expired token",
-        )
-        if not is_confirmed:
-            return _redirect(f"{call.base_url()}/App/{application.token}/Account/Manage/Error")
         target = application.definition.email_confirmation_redirect_url
-        return _redirect(target or f"{instance.settings.portal_url.rstrip('/')}/Account/AppEmailConfirmed")
+        confirmed = target or f"{portal_url.rstrip('/')}/Account/AppEmailConfirmed"
+        refused = f"{call.base_url()}/App/{application.token}/Account/Manage/Error"
+        return Write(
+            run=lambda: confirm_email(application, token),
+            what=lambda: "Account/Confirm",
+            outcome=lambda is_confirmed: "confirmed" if is_confirmed else "unknown or expired token",
+            reply=lambda is_confirmed: _redirect(confirmed if is_confirmed else refused),
+        )
 
-    return {
-        "/api/account/login": Route(takes_json=True, POST=log_in),
-        "/api/account/register": Route(takes_json=True, entity="Users", POST=register),
-        "/api/account/userdata": Route(GET=user_data),
-        "/api/account/update": Route(takes_json=True, entity="Users", PUT=update),
-        "/api/account/changepassword": Route(takes_json=True, PUT=change_password),
-        "/api/account/renewauthtoken": Route(GET=renew),
-        "/api/account/logout": Route(GET=log_out),
-        "/api/account/confirm": Route(GET=confirm),
-    }
+    everybody, user = Account(), Account(user=True)
+    return [
+        WireCall(path="/api/Account/Login", method="POST", action=log_in, access=everybody, body="json", audited=True),
+        WireCall(
+            path="/api/Account/Register",
+            method="POST",
+            action=register,
+            access=everybody,
+            body="json",
+            audited=True,
+            entity="Users",
+        ),
+        WireCall(
+            path="/api/Account/UserData", method="GET", action=user_data, access=Account(user=True, programs=True)
+        ),
+        WireCall(
+            path="/api/Account/Update",
+            method="PUT",
+            action=update,
+            access=Account(user=True, body=_is_object),
+            body="json",
+            audited=False,  # only users get this far
+            entity="Users",
+        ),
+        WireCall(
+            path="/api/Account/ChangePassword",
+            method="PUT",
+            action=change_password,
+            access=Account(user=True, body=_passwords_of),
+            body="json",
+            audited=False,  # only users get this far
+        ),
+        WireCall(path="/api/Account/RenewAuthToken", method="GET", action=renew, access=user),
+        WireCall(path="/api/Account/Logout", method="GET", action=log_out, access=everybody),
+        WireCall(path="/api/Account/Confirm", method="GET", action=confirm, access=everybody, audited=True),
+    ]

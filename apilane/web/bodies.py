@@ -1,18 +1,22 @@
-"""Request bodies: read whole, under limits of size, of time, and of memory for all that arrive at the same time."""
+"""Request bodies: read whole or as a stream, under limits of size and time; the memory of whole ones is limited too."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, MutableMapping
 from typing import Any
 
 from apilane.errors import ApilaneError, Code
 from apilane.settings import Settings
 from apilane.storage.patience import Patience
 
-__all__ = ["Bodies", "BodyTooLarge", "BrokenBody", "NoRoomForBody", "Receive"]
+__all__ = ["Bodies", "BodyTooLarge", "BrokenBody", "NoRoomForBody", "Receive", "announces_body", "drain"]
 
 LENGTH_DIGITS_MAX = 20
 """Python is slow with numbers of any length."""
+DRAIN_MAX_BYTES = 1_048_576
+DRAIN_TIMEOUT_S = 5.0
+"""How much of a refused body is read, and for how long, so that the client has sent all of it and reads the answer."""
 
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 
@@ -44,10 +48,11 @@ class Bodies:
     A body that arrives in one message, as nearly all do, is not counted.
     """
 
-    __slots__ = ("_arriving_max_bytes", "_max_bytes", "_patience", "arriving_bytes")
+    __slots__ = ("_arriving_max_bytes", "_max_bytes", "_patience", "_timeout_s", "arriving_bytes")
 
     def __init__(self, settings: Settings) -> None:
         self._max_bytes = settings.json_body_max_bytes
+        self._timeout_s = settings.body_timeout_s
         self._patience = Patience(settings.body_timeout_s)
         self._arriving_max_bytes = settings.bodies_max_bytes
         self.arriving_bytes = 0
@@ -97,3 +102,51 @@ class Bodies:
                 message = await receive()
         finally:
             self.arriving_bytes -= len(buffer)
+
+    async def stream(self, headers: Mapping[bytes, bytes], receive: Receive, max_bytes: int) -> AsyncIterator[bytes]:
+        """The body as it arrives; ``body_timeout_s`` is the time of each part. Raises as ``read`` does."""
+        declared = headers.get(b"content-length", b"")
+        if declared.isdigit() and (len(declared) > LENGTH_DIGITS_MAX or int(declared) > max_bytes):
+            raise BodyTooLarge
+        seen = 0
+        more = True
+        while more:
+            try:
+                async with asyncio.timeout(self._timeout_s):
+                    message = await receive()
+            except TimeoutError:
+                raise BrokenBody from None
+            if message["type"] != "http.request":
+                raise BrokenBody
+            part: bytes = message.get("body", b"")
+            more = message.get("more_body", False)
+            seen += len(part)
+            if seen > max_bytes:
+                raise BodyTooLarge
+            if part:
+                yield part
+
+
+def announces_body(headers: Mapping[bytes, bytes]) -> bool:
+    """Whether the request says in HTTP/1 that a body follows (RFC 9112, 6.3)."""
+    return headers.get(b"content-length", b"0") != b"0" or b"transfer-encoding" in headers
+
+
+async def drain(receive: Receive) -> bool:
+    """Read and drop what is left of a body; False when more is left than is worth reading, or the client went away.
+
+    A client that is still sending when the connection closes gets a reset and never reads the answer.
+    """
+    seen = 0
+    try:
+        async with asyncio.timeout(DRAIN_TIMEOUT_S):
+            while seen <= DRAIN_MAX_BYTES:
+                message = await receive()
+                if message["type"] != "http.request":
+                    return False
+                if not message.get("more_body"):
+                    return True
+                seen += len(message.get("body", b""))
+    except TimeoutError:
+        pass
+    return False

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import re
 from binascii import a2b_qp
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, MutableMapping
 from functools import lru_cache
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
-from apilane.errors import RateLimitedError
-from apilane.model.definition import RateLimit
+from apilane.model.definition import Endpoint
 from apilane.model.json import MalformedJson, decode_json
+from apilane.plugin.endpoints import EndpointAction
 from apilane.plugin.identity import ANONYMOUS, Actor
-from apilane.runtime.application import ApplicationRuntime
-from apilane.security.networks import network_of
+from apilane.runtime.access import AccessPlan
+from apilane.runtime.application import ApplicationRuntime, EntityRuntime
 from apilane.security.signatures import SignatureHeaders
 from apilane.web.bodies import Bodies, Receive
 
@@ -72,28 +72,41 @@ _is_host = re.compile(r"[A-Za-z0-9.-]+(:[0-9]+)?|\[[0-9A-Fa-f:.]+\](:[0-9]+)?").
 
 
 class Call:
-    """A request to the wire protocol; satisfies ``RequestView``. ``actor`` is set once the caller is known."""
+    """A request to the wire protocol; a ``CallView`` once it is admitted.
+
+    ``entity`` and ``access`` are there where the route declares ``Data``, ``endpoint`` where it declares ``Endpoint``.
+    """
 
     __slots__ = (
         "_addresses",
         "_bodies",
         "_body",
         "_receive",
-        "_scope",
+        "access",
         "actor",
         "application",
+        "client_address",
+        "endpoint",
+        "entity",
         "entity_name",
         "headers",
         "is_counted",
+        "is_streamed",
         "method",
         "query",
+        "scope",
         "signature",
     )
 
     application: ApplicationRuntime
+    entity: EntityRuntime
+    access: AccessPlan
+    client_address: str
+    """The caller's IP address in canonical form, behind trusted proxies only; found when it is first asked for."""
+    endpoint: tuple[Endpoint, EndpointAction]
 
     def __init__(self, scope: Scope, receive: Receive, bodies: Bodies, addresses: Callable[[Scope], str]) -> None:
-        self._scope = scope
+        self.scope = scope
         self._receive = receive
         self._bodies = bodies
         self._addresses = addresses
@@ -109,13 +122,15 @@ class Call:
         self.actor: Actor = ANONYMOUS
         self.is_counted = False
         """Tried again after its uses were counted."""
+        self.is_streamed = False
+        """The body was asked for as a stream, so the call cannot be tried again."""
         self.entity_name: str | None = None
         """Schema name of the entity at work, for errors that come from the database."""
 
     @property
     def raw_target(self) -> bytes:
         """Path and query exactly as on the request line."""
-        scope = self._scope
+        scope = self.scope
         path: bytes = scope.get("raw_path") or scope["path"].encode()
         query: bytes = scope["query_string"]
         return path + b"?" + query if query else path
@@ -123,34 +138,26 @@ class Call:
     @property
     def last_part(self) -> str:
         """What stands behind the last slash of the path, a trailing one aside."""
-        path: str = self._scope["path"]
+        path: str = self.scope["path"]
         return path.rstrip("/").rpartition("/")[2]
 
     def typed_query(self) -> Mapping[str, str]:
         """Query parameters by name as typed, for those whose letter case counts."""
-        return parse_query(self._scope["query_string"], _decode)
+        return parse_query(self.scope["query_string"], _decode)
 
-    @property
-    def client_address(self) -> str:
-        """The caller's IP address in canonical form, behind trusted proxies only."""
-        return self._addresses(self._scope)
-
-    async def count(self, name: str, action: str, limit: RateLimit) -> None:
-        """Count one use of an action; RATE_LIMIT_EXCEEDED when the caller has used it too often."""
-        if self.is_counted:
-            return
-        caller = network_of(self.client_address) if self.actor.user_id is None else f"user {self.actor.user_id}"
-        for limiter in self.application.limiters:
-            wait_s = await limiter.admit(self.application.token, name, action, caller, limit)
-            if wait_s is not None:
-                raise RateLimitedError(wait_s)
+    def __getattr__(self, name: str) -> str:
+        """Only an attribute without a value comes here: the address, which most calls do not ask for."""
+        if name == "client_address":
+            self.client_address = self._addresses(self.scope)
+            return self.client_address
+        raise AttributeError(name)
 
     def base_url(self) -> str:
         """Scheme and host as the client wrote them."""
         host = self.headers.get(b"host", b"").decode("latin-1")
         if not _is_host(host):
             host = "localhost"
-        return f"{self._scope.get('scheme', 'http')}://{host}"
+        return f"{self.scope.get('scheme', 'http')}://{host}"
 
     def text(self, name: str) -> str | None:
         """A string parameter; blank counts as absent."""
@@ -175,13 +182,23 @@ class Call:
     def has_body(self) -> bool:
         """In HTTP/1 a header announces a body (RFC 9112, 6.3); to ask the server and its clock takes 12 us."""
         headers = self.headers
-        return b"content-length" in headers or b"transfer-encoding" in headers or self._scope["http_version"] >= "2"
+        return b"content-length" in headers or b"transfer-encoding" in headers or self.scope["http_version"] >= "2"
 
     async def body(self) -> bytes:
         """The raw body, read once. ``ApilaneError`` when it is over a limit or does not arrive (``Bodies``)."""
         if self._body is None:
             self._body = await self._bodies.read(self.headers, self._receive) if self.has_body else b""
         return self._body
+
+    def stream(self, max_bytes: int) -> AsyncIterator[bytes]:
+        """The body as it arrives, once. ``ApilaneError`` beyond ``max_bytes``, or when it does not arrive in time."""
+        self.is_streamed = True
+        return self._bodies.stream(self.headers, self._receive, max_bytes)
+
+    @property
+    def is_body_read(self) -> bool:
+        """Whether the body was taken whole; of a stream the server knows."""
+        return self._body is not None
 
     async def json(self) -> object | None:
         """The decoded body; None when it is missing, empty, ``null`` or not JSON (wire-api.md section 1.1)."""

@@ -1,42 +1,27 @@
-"""The Data calls on the wire (wire-api.md section 4): from a call to a service and back to bytes."""
+"""The Data calls on the wire (wire-api.md section 4): from an admitted call to a service and back to bytes."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
-from apilane.model.definition import Action, RuleKind
-from apilane.runtime.access import AccessPlan
-from apilane.runtime.application import EntityRuntime
-from apilane.runtime.instance import Instance
-from apilane.runtime.records import encode
+from apilane.model.definition import Action
+from apilane.model.json import encode_json
+from apilane.plugin.access import Data, Schema
+from apilane.plugin.calls import WireCall, Write
+from apilane.plugin.replies import Reply
+from apilane.security.passwords import Passwords
 from apilane.services import reading, writing
 from apilane.services.schema import schema_document
 from apilane.web.call import INT64, Call
-from apilane.web.front import Route
-from apilane.web.reply import Reply
 
-__all__ = ["data_routes"]
-
-
-async def _granted(call: Call, action: Action) -> tuple[EntityRuntime, AccessPlan]:
-    """The entity a call names and the caller's plan for it, the use counted; what every Data call begins with."""
-    entity = call.application.entity(call.query.get("entity", ""))
-    call.entity_name = entity.name
-    access = call.application.access(entity, action, call.actor)
-    if access.limit is not None:
-        await call.count(entity.name, action, access.limit)
-    return entity, access
+__all__ = ["data_calls"]
 
 
 async def get_by_id(call: Call) -> Reply:
-    entity, access = await _granted(call, Action.get)
     record_id = call.integer("id", 0, INT64)
-    record = await reading.get_by_id(entity, call.actor, access, record_id, call.query.get("properties"))
-    return Reply(encode(record))
+    record = await reading.get_by_id(call.entity, call.actor, call.access, record_id, call.query.get("properties"))
+    return Reply(encode_json(record))
 
 
 async def get_page(call: Call) -> Reply:
-    entity, access = await _granted(call, Action.get)
     asked = call.query.get
     query = reading.PageQuery(
         page_index=call.integer("pageindex", 1),
@@ -46,43 +31,59 @@ async def get_page(call: Call) -> Reply:
         properties=asked("properties"),
         get_total=call.boolean("gettotal"),
     )
-    page = await reading.get_page(entity, call.actor, access, query)
-    records = encode(page.records)
+    page = await reading.get_page(call.entity, call.actor, call.access, query)
+    records = encode_json(page.records)
     if page.total is None:
         return Reply(b'{"Data":' + records + b"}")
     return Reply(b'{"Total":%d,"Data":' % page.total + records + b"}")
 
 
-async def post(call: Call) -> Reply:
-    entity, access = await _granted(call, Action.post)
-    return Reply(encode(await writing.post(entity, call.actor, access, await call.json())))
+async def post(call: Call) -> Write[list[int]]:
+    return await writing.post(call.entity, call.actor, call.access, await call.json())
 
 
-async def delete(call: Call) -> Reply:
-    entity, access = await _granted(call, Action.delete)
-    return Reply(encode(await writing.delete(entity, call.actor, access, call.query.get("ids"))))
+async def delete(call: Call) -> Write[list[int]]:
+    return await writing.delete(call.entity, call.actor, call.access, call.query.get("ids"))
 
 
 async def schema(call: Call) -> Reply:
-    limit = call.application.permit(RuleKind.Schema, "Schema", call.actor)
-    if limit is not None:
-        await call.count("Schema", RuleKind.Schema.value, limit)
     return Reply(schema_document(call.application))
 
 
-def data_routes(instance: Instance) -> Mapping[str, Route]:
-    """The Data calls by path."""
+def data_calls(passwords: Passwords) -> list[WireCall]:
+    """The Data calls."""
 
-    async def put(call: Call) -> Reply:
-        entity, access = await _granted(call, Action.put)
-        matched = await writing.put(entity, call.actor, access, await call.json(), instance.passwords)
-        return Reply(b"%d" % matched)
+    async def put(call: Call) -> Write[int]:
+        return await writing.put(call.entity, call.actor, call.access, await call.json(), passwords)
 
-    return {
-        "/api/data/get": Route(is_data=True, GET=get_page),
-        "/api/data/getbyid": Route(is_data=True, GET=get_by_id),
-        "/api/data/post": Route(is_data=True, takes_json=True, POST=post),
-        "/api/data/put": Route(is_data=True, takes_json=True, PUT=put),
-        "/api/data/delete": Route(is_data=True, DELETE=delete),
-        "/api/data/schema": Route(is_data=True, GET=schema),
-    }
+    return [
+        WireCall(path="/api/Data/Get", method="GET", action=get_page, access=Data(Action.get), refuses_files=True),
+        WireCall(path="/api/Data/GetByID", method="GET", action=get_by_id, access=Data(Action.get), refuses_files=True),
+        WireCall(
+            path="/api/Data/Post",
+            method="POST",
+            action=post,
+            access=Data(Action.post),
+            body="json",
+            audited=True,
+            refuses_files=True,
+        ),
+        WireCall(
+            path="/api/Data/Put",
+            method="PUT",
+            action=put,
+            access=Data(Action.put),
+            body="json",
+            audited=True,
+            refuses_files=True,
+        ),
+        WireCall(
+            path="/api/Data/Delete",
+            method="DELETE",
+            action=delete,
+            access=Data(Action.delete),
+            audited=True,
+            refuses_files=True,
+        ),
+        WireCall(path="/api/Data/Schema", method="GET", action=schema, access=Schema(), refuses_files=True),
+    ]

@@ -1,76 +1,52 @@
-"""The front door: one ASGI function with a dictionary of wire calls; everything else goes to Litestar.
+"""The front of the server: one ASGI function with a table of wire calls; every other path goes to Litestar.
 
-A Litestar handler costs about 25 us over the floor, a mount about 9 us; a wire call pays neither. The order of checks
-is that of ``spec/wire-api.md`` section 2 and ``spec/errors.md`` B-E7, and stands in ``_admit`` from top to bottom.
+A Litestar handler costs about 25 us over the floor, a mount about 9 us; a wire call pays neither.
 """
 
 from __future__ import annotations
 
 import logging
 import secrets
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-from apilane.errors import ApilaneError, Code, unauthorized
-from apilane.plugin.identity import ANONYMOUS, Actor
+from apilane.dispatch import Hooks
+from apilane.errors import ApilaneError, Code
+from apilane.plugin.calls import WireCall, Write
+from apilane.plugin.identity import ANONYMOUS
+from apilane.plugin.replies import Reply
 from apilane.runtime.instance import Instance
-from apilane.runtime.owners import owns
-from apilane.security.signatures import SIGNATURE_HEADER, check_signature_headers
-from apilane.security.tokens import bearer_token
+from apilane.services.auditing import recorded
 from apilane.services.failures import wire_error
 from apilane.storage.errors import MissingObject, StatementTimeout, StorageError, Unavailable
-from apilane.web.addresses import client_addresses
-from apilane.web.bodies import Bodies
+from apilane.web.admission import Admission
+from apilane.web.bodies import Bodies, announces_body, drain
 from apilane.web.call import Call, Receive, Scope, Send
-from apilane.web.reply import Reply, error_reply, preflight, send_reply
+from apilane.web.client_addresses import client_addresses
+from apilane.web.reply import CLOSE, error_reply, preflight, send_reply
+from apilane.web.routes import Methods, Routes
 
-__all__ = ["Action", "Front", "Route", "check_content_type"]
-
-Action = Callable[[Call], Awaitable[Reply]]
-
-NO_TOKEN = "Query parameter 'appToken' or Header 'x-application-token' is required!"  # noqa: S105 -- a message
-USE_FILES = "Use 'Files' controller to access files. Refer to API Documentation for more info."
-NOT_SIGNABLE = "Request signing is not supported for file uploads."
-JSON_TYPES = ("application/json", "text/json")
+__all__ = ["Front"]
 
 log = logging.getLogger("apilane.web")
 
-
-class Route:
-    """One path with an action per HTTP method.
-
-    ``is_data``: refuses the entity Files. ``takes_json``: a body must call itself JSON. ``entity``: the one that
-    unexpected and database failures name.
-    """
-
-    __slots__ = ("actions", "entity", "is_data", "takes_json")
-
-    def __init__(
-        self, *, is_data: bool = False, takes_json: bool = False, entity: str | None = None, **actions: Action
-    ) -> None:
-        self.actions = actions
-        self.entity = entity
-        self.is_data = is_data
-        self.takes_json = takes_json
+_UNKNOWN: Methods = {}
 
 
 class Front:
-    """The ASGI application in front. ``routes``: by lower-case path without trailing slash; one with a trailing slash
-    is for every path with one more part.
+    """The ASGI application in front. ``routes``: the wire calls.
 
     ``behind``: the Litestar application for everything else; its ``paths`` in lower case are matched ignoring case.
     """
 
-    def __init__(self, instance: Instance, routes: Mapping[str, Route], behind: Any, paths: frozenset[str]) -> None:
+    def __init__(self, instance: Instance, routes: Routes, behind: Any, paths: frozenset[str]) -> None:
         self._instance = instance
-        self._routes = routes
+        self.routes = routes
         self._behind = behind
         self._paths = paths
         self._client_address = client_addresses(instance.settings.trusted_proxies)
+        self._admission = Admission(instance, self._client_address)
         self._bodies = Bodies(instance.settings)
-        authenticators = instance.hooks.authenticators
-        self._signed = tuple(a for a in authenticators if a.scheme == "signature")
-        self._unsigned = tuple(a for a in authenticators if a.scheme != "signature")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI entry point."""
@@ -81,9 +57,11 @@ class Front:
             return
         if scope["type"] == "http":
             path = scope["path"].lower()
-            route = self._routes.get(path) or self._find(path, scope)
-            if route is not None:
-                await send_reply(send, await self._answer(route, scope, receive))
+            methods = self.routes.at(path)
+            if methods is None:
+                methods = self._find(path, scope)
+            if methods is not None:
+                await send_reply(send, await self._answer(methods, scope, receive))
                 return
             path = self._below_mount(path, scope)
             if path in self._paths:
@@ -110,11 +88,11 @@ class Front:
             path = path[len(root) :]
         return path.rstrip("/") or "/"
 
-    def _find(self, path: str, scope: Scope) -> Route | None:
-        """A path that is not in the dictionary as it stands: trailing slash, mount point, unknown; None: not ours."""
+    def _find(self, path: str, scope: Scope) -> Methods | None:
+        """A path that is not in the table as it stands: trailing slash, mount point, unknown; None: no wire call."""
         path = self._below_mount(path, scope)
         if path == "/api" or path.startswith("/api/"):
-            return self._routes.get(path) or self._routes.get(path[: path.rfind("/") + 1], _UNKNOWN)
+            return self.routes.below(path) or _UNKNOWN
         return None
 
     async def _lifespan(self, receive: Receive, send: Send) -> None:
@@ -133,136 +111,89 @@ class Front:
                 await send({"type": "lifespan.shutdown.complete"})
                 return
 
-    async def _answer(self, route: Route, scope: Scope, receive: Receive) -> Reply:
+    async def _answer(self, methods: Methods, scope: Scope, receive: Receive) -> Reply:
         """Run one call and turn whatever happens into an answer."""
-        method = scope["method"]
-        action = route.actions.get(method)
-        if action is None:
-            return _refuse_method(route, method, scope)
+        route = methods.get(scope["method"])
+        if route is None:
+            return await _after_body(_refuse_method(methods, scope), dict(scope["headers"]), receive)
         call = Call(scope, receive, self._bodies, self._client_address)
         call.entity_name = route.entity
         try:
             try:
-                await self._admit(call, route)
-                return await action(call)
+                await self._admission.admit(call, route)
+                done = await route.action(call)
+                reply = done if type(done) is Reply else await self._write(call, done)
             except MissingObject:
-                return await self._again(call, route, action)
+                if call.is_streamed:
+                    raise
+                reply = await self._again(call, route)
         except ApilaneError as error:
-            return error_reply(error)
+            reply = error_reply(error)
         except StorageError as error:
-            return error_reply(_storage_reply(error, call, scope))
+            reply = error_reply(_storage_reply(error, call, scope, self._instance.hooks))
         except Exception as error:
-            return error_reply(_unexpected(error, call, scope))
+            reply = error_reply(_unexpected(error, call, scope, self._instance.hooks))
+        headers = call.headers
+        if (b"content-length" in headers or b"transfer-encoding" in headers) and not call.is_body_read:
+            return await _after_body(reply, headers, receive)
+        return reply
 
-    async def _again(self, call: Call, route: Route, action: Action) -> Reply:
-        """Tables differ from the definition in memory: read it anew and try once more, without counting twice."""
+    async def _write(self, call: Call, write: Write[Any] | Reply) -> Reply:
+        """Carry out a change; an operator's goes on record before it begins."""
+        if isinstance(write, Reply):
+            return write
+        if call.actor.kind == "operator":
+            result = await recorded(self._instance.store, call.application, call.actor, write)
+        else:
+            result = await write.run()
+        return write.reply(result)
+
+    async def _again(self, call: Call, route: WireCall) -> Reply:
+        """Tables differ from the definition in memory: read it again and try once more, without counting twice."""
         await self._instance.applications.reload(call.application.token)
         call.is_counted, call.actor = True, ANONYMOUS
-        await self._admit(call, route)
-        return await action(call)
-
-    async def _admit(self, call: Call, route: Route) -> None:
-        """Everything between the request line and the action."""
-        is_signed = SIGNATURE_HEADER in call.headers
-        if is_signed and b"content-type" in call.headers and _is_multipart(call):
-            raise ApilaneError(Code.UNAUTHORIZED, NOT_SIGNABLE)
-        if route.is_data and call.query.get("entity", "").lower() == "files":
-            raise ApilaneError(Code.ERROR, USE_FILES)
-        if route.takes_json:
-            check_content_type(call)
-        header = call.headers.get(b"x-application-token")
-        token = header.decode("latin-1") if header else call.query.get("apptoken")
-        if not token:
-            raise ApilaneError(Code.ERROR, NO_TOKEN)
-        applications = self._instance.applications
-        application = applications.find_live(token) or await applications.find(token)
-        if application is None:
-            raise ApilaneError(Code.ERROR)
-        call.application = application
-        application.is_used = True
-        if is_signed:
-            call.signature = check_signature_headers(call.headers)
-        if b"x-client-id" in call.headers:
-            call.actor = await self._owner(call)
-            if call.actor.kind == "operator":
-                return
-        if not application.online:
-            raise ApilaneError(Code.SERVICE_UNAVAILABLE, "Application offline.")
-        if application.needs:  # B-S13: what nobody enforces closes the application
-            raise ApilaneError(Code.SERVICE_UNAVAILABLE)
-        for check in application.checks:
-            refusal = check(call)
-            if refusal is not None:
-                raise ApilaneError(Code.SERVICE_UNAVAILABLE, refusal)
-        for authenticator in self._signed if is_signed else self._unsigned:
-            try:
-                actor = await authenticator.authenticate(call, application)
-            except (ApilaneError, StorageError):
-                raise
-            except Exception:
-                log.exception("authenticator %r failed; the request is refused", authenticator)
-                raise unauthorized() from None
-            if actor is not None:
-                call.actor = actor
-                return
-        if is_signed:
-            raise unauthorized()
-
-    async def _owner(self, call: Call) -> Actor:
-        """The owner who calls on the portal channel, else the caller as known so far: any other credential is tried."""
-        header = call.headers.get(b"authorization")
-        if header is not None and call.headers[b"x-client-id"].lower() == b"portal":
-            token = bearer_token(header)
-            user = await self._instance.owners.find(token) if token else None
-            if user is not None and owns(user, call.application.definition):
-                return Actor(kind="operator", credential=user.email)
-        return call.actor
+        await self._admission.admit(call, route)
+        done = await route.action(call)
+        return await self._write(call, done)
 
 
-def _storage_reply(error: StorageError, call: Call, scope: Scope) -> ApilaneError:
+async def _after_body(reply: Reply, headers: Mapping[bytes, bytes], receive: Receive) -> Reply:
+    """The answer to a request whose body was not read: it waits for the body, or closes the connection.
+
+    A client that is still sending when the server answers and closes meets a broken pipe instead of the answer.
+    """
+    if announces_body(headers) and not await drain(receive) and CLOSE not in reply.headers:
+        reply.headers = (*reply.headers, CLOSE)
+    return reply
+
+
+def _storage_reply(error: StorageError, call: Call, scope: Scope, hooks: Hooks) -> ApilaneError:
     reply = wire_error(error, call.entity_name)
     if reply.code is Code.ERROR:
-        return _unexpected(error, call, scope)
+        return _unexpected(error, call, scope, hooks)
     # A violated constraint is the caller's business; a database in trouble is the operator's.
     trouble = isinstance(error, (Unavailable, StatementTimeout))
     log.log(logging.WARNING if trouble else logging.DEBUG, "storage refused %s: %s", call.entity_name, error)
     return reply
 
 
-def _unexpected(error: Exception, call: Call, scope: Scope) -> ApilaneError:
-    """Nobody but an owner reads what went wrong; the reference finds it in the log (B-E3)."""
+def _unexpected(error: Exception, call: Call, scope: Scope, hooks: Hooks) -> ApilaneError:
+    """Only an operator reads what went wrong; the reference finds it in the log (B-E3)."""
     reference = secrets.token_hex(4)
-    log.error("unexpected failure %s in %s %s", reference, scope["method"], scope["path"], exc_info=error)
-    told = None if call.actor.kind != "operator" else f"{str(error) or type(error).__name__} (reference {reference})"
+    blamed = hooks.blamed(error)
+    where = f"{scope['method']} {scope['path']}{f', {blamed}' if blamed else ''}"
+    log.error("unexpected failure %s in %s", reference, where, exc_info=error)
+    is_told = call.actor.kind == "operator"
+    told = f"{str(error) or type(error).__name__} (reference {reference})" if is_told else None
     return ApilaneError(Code.ERROR, told, entity=call.entity_name)
 
 
-def _is_multipart(call: Call) -> bool:
-    return call.headers[b"content-type"].lower().startswith(b"multipart/")
-
-
-def check_content_type(call: Call) -> None:
-    """A body that does not call itself JSON is not read (HTTP 415); no body at all is the action's matter."""
-    header = call.headers.get(b"content-type", b"")
-    if header == b"application/json":
-        return
-    sent = header.decode("latin-1").partition(";")[0].strip().lower()
-    if sent in JSON_TYPES or (sent.startswith("application/") and sent.endswith("+json")):
-        return
-    has_body = call.headers.get(b"content-length", b"0") != b"0" or b"transfer-encoding" in call.headers
-    if sent or has_body:
-        raise ApilaneError(Code.ERROR, "Unsupported Media Type: send application/json", status=415)
-
-
-def _refuse_method(route: Route, method: str, scope: Scope) -> Reply:
-    if method == "OPTIONS":
+def _refuse_method(methods: Methods, scope: Scope) -> Reply:
+    if scope["method"] == "OPTIONS":
         return preflight(dict(scope["headers"]).get(b"access-control-request-headers"))
-    if not route.actions:
+    if not methods:
         return error_reply(ApilaneError(Code.NOT_FOUND, status=404))
-    allowed = ", ".join(sorted(route.actions))
+    allowed = ", ".join(sorted(methods))
     reply = error_reply(ApilaneError(Code.ERROR, f"Method not allowed: use {allowed}", status=405))
     reply.headers = ((b"allow", allowed.encode()),)
     return reply
-
-
-_UNKNOWN = Route()

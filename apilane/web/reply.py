@@ -1,44 +1,68 @@
-"""Answers as ASGI messages: prebuilt headers, one body message."""
+"""Answers as ASGI messages: prebuilt headers, and a body of bytes, of a file or of chunks."""
 
 from __future__ import annotations
 
-from msgspec import Struct
+import asyncio
+from collections.abc import AsyncIterator
+from typing import IO
 
 from apilane.errors import ApilaneError, RateLimitedError
+from apilane.plugin.replies import PLAIN, FileBody, Header, Reply
 from apilane.web.bodies import BodyTooLarge, BrokenBody, NoRoomForBody
 from apilane.web.call import Send
 
-__all__ = ["JSON", "NO_CONTENT", "Reply", "error_reply", "send_reply"]
+__all__ = ["CLOSE", "error_reply", "preflight", "send_reply"]
 
-Headers = list[tuple[bytes, bytes]]
-
-CORS = (b"access-control-allow-origin", b"*")
-CORS_EXPOSE = (b"access-control-expose-headers", b"x-auth-token-id, retry-after, content-disposition")
-NO_CONTENT = (CORS, CORS_EXPOSE)
-JSON = (CORS, CORS_EXPOSE, (b"content-type", b"application/json; charset=utf-8"))
-
-
-class Reply(Struct, gc=False):
-    """An answer. ``headers`` come on top of ``common``, which is CORS and the content type."""
-
-    body: bytes
-    status: int = 200
-    headers: tuple[tuple[bytes, bytes], ...] = ()
-    common: tuple[tuple[bytes, bytes], ...] = JSON
+CLOSE: Header = (b"connection", b"close")
+CHUNK_BYTES = 65_536
 
 
 async def send_reply(send: Send, reply: Reply) -> None:
     """Write an answer. Its length is left to the server, as granian adds it anyway: a header of ours takes 2 us."""
-    headers: Headers = [*reply.common, *reply.headers]
+    headers: list[Header] = [*reply.common, *reply.headers]
     await send({"type": "http.response.start", "status": reply.status, "headers": headers})
-    await send({"type": "http.response.body", "body": reply.body})
+    if type(reply.body) is bytes:
+        await send({"type": "http.response.body", "body": reply.body})
+    else:
+        await _send_chunks(send, reply.body)
+
+
+async def _send_chunks(send: Send, body: bytes | FileBody | AsyncIterator[bytes]) -> None:
+    """Chunk by chunk; the source is closed whatever happens on the way."""
+    chunks = _file_chunks(body) if isinstance(body, FileBody) else body
+    assert not isinstance(chunks, bytes)  # noqa: S101 - the caller sent those
+    try:
+        async for chunk in chunks:
+            await send({"type": "http.response.body", "body": chunk, "more_body": True})
+    finally:
+        if (close := getattr(chunks, "aclose", None)) is not None:
+            await close()
+    await send({"type": "http.response.body", "body": b""})
+
+
+async def _file_chunks(body: FileBody) -> AsyncIterator[bytes]:
+    """A part of a file, read beside the event loop."""
+    file: IO[bytes] = await asyncio.to_thread(body.path.open, "rb")
+    try:
+        if body.offset:
+            await asyncio.to_thread(file.seek, body.offset)
+        left = body.length
+        while left is None or left > 0:
+            chunk = await asyncio.to_thread(file.read, CHUNK_BYTES if left is None else min(CHUNK_BYTES, left))
+            if not chunk:
+                return
+            if left is not None:
+                left -= len(chunk)
+            yield chunk
+    finally:
+        await asyncio.to_thread(file.close)
 
 
 def error_reply(error: ApilaneError) -> Reply:
     """The standard body of an error with its status."""
-    headers: tuple[tuple[bytes, bytes], ...] = ()
+    headers: tuple[Header, ...] = ()
     if isinstance(error, (BodyTooLarge, BrokenBody, NoRoomForBody)):
-        headers = ((b"connection", b"close"),)
+        headers = (CLOSE,)
     elif isinstance(error, RateLimitedError):
         headers = ((b"retry-after", b"%d" % error.retry_after_s),)
     return Reply(error.body(), error.status, headers)
@@ -47,11 +71,11 @@ def error_reply(error: ApilaneError) -> Reply:
 def preflight(requested_headers: bytes | None) -> Reply:
     """The answer to a CORS preflight: any origin, method and header, no credentials.
 
-    The asked-for headers are repeated because ``*`` does not cover ``Authorization``.
+    The headers asked for are repeated because ``*`` does not cover ``Authorization``.
     """
-    headers: Headers = [
+    headers = (
         (b"access-control-allow-methods", b"GET, POST, PUT, DELETE, OPTIONS"),
         (b"access-control-allow-headers", requested_headers or b"*"),
         (b"access-control-max-age", b"86400"),
-    ]
-    return Reply(b"", 204, tuple(headers), NO_CONTENT)
+    )
+    return Reply(b"", 204, headers, PLAIN)

@@ -13,8 +13,8 @@ import pytest
 from apilane.dispatch import Hooks, freeze
 from apilane.plugins import HOOKS, PluginError, load_plugins
 from apilane.settings import Settings
-from apilane.storage.counter_file import CounterFile
 from apilane.storage.registry import Drivers, UnknownDriverError
+from apilane_counter_file.counter_file import CounterFile
 
 Write = Callable[..., Settings]
 

@@ -17,10 +17,10 @@ from apilane.plugin.identity import Actor
 from apilane.runtime.application import ApplicationRuntime
 from apilane.services.applying import apply_plan
 from apilane.services.capabilities import capabilities_of
-from apilane.services.endpoints import try_out
 from apilane.services.planning import plan_files
 from apilane.settings import Settings
 from apilane.sql.statement import Statement
+from apilane_custom_endpoints.calls import try_out
 
 OWNER = Actor(kind="operator", credential="dev@example.com")
 MANIFEST = {

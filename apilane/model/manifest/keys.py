@@ -9,7 +9,7 @@ import re
 from ipaddress import ip_network
 from typing import Final
 
-from apilane.model.addresses import is_email
+from apilane.model.email_addresses import is_email
 from apilane.model.manifest.nodes import Node
 from apilane.model.manifest.problems import Problems
 from apilane.model.manifest.shapes import (

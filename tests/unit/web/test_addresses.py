@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from apilane.errors import ConfigurationError
-from apilane.web.addresses import client_addresses
+from apilane.web.client_addresses import client_addresses
 
 PROXIES = ("10.0.0.0/8", "2001:db8::/32")
 

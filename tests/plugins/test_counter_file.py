@@ -17,8 +17,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from apilane.storage.counter_file import ENTRIES_MAX, CounterFile
-from apilane.storage.slot_file import HORIZON_MS
+from apilane_counter_file.counter_file import ENTRIES_MAX, CounterFile
+from apilane_counter_file.slot_file import HORIZON_MS
 
 T = TypeVar("T")
 NOW = 1_760_000_000_000
@@ -231,7 +231,7 @@ def test_a_long_log_in_a_full_file(counters: CounterFile) -> None:
 HAMMER = """
 import sys, time
 from pathlib import Path
-from apilane.storage.counter_file import CounterFile
+from apilane_counter_file.counter_file import CounterFile
 def done(work):
     try:
         work.send(None)

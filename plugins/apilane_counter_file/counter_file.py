@@ -18,8 +18,8 @@ from __future__ import annotations
 import struct
 from pathlib import Path
 
-from apilane.storage.errors import Unavailable
-from apilane.storage.slot_file import EXPIRY, HORIZON_MS, Name, NoRoom, SlotFile
+from apilane.plugin.storage import Unavailable
+from apilane_counter_file.slot_file import EXPIRY, HORIZON_MS, Name, NoRoom, SlotFile
 
 __all__ = ["CounterFile"]
 

@@ -1,0 +1,196 @@
+"""Admission: everything between the request line and the action, for every wire call, in one order.
+
+Shape, application, signature headers, operator, online, gates, identity, access, rate limit (errors.md B-E7, DESIGN of
+the request path in ``docs/explanation/request-path.md``). What a route needs it declares (``apilane.plugin.access``).
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+
+from apilane.errors import ApilaneError, Code, RateLimitedError, unauthorized
+from apilane.model.definition import Action, RateLimit, RuleKind
+from apilane.plugin.access import Access, Account, CustomEndpoint, Data, Operator, Schema
+from apilane.plugin.calls import WireCall
+from apilane.plugin.identity import Actor
+from apilane.runtime.access import AccessPlan
+from apilane.runtime.application import EntityRuntime
+from apilane.runtime.instance import Instance
+from apilane.runtime.owners import owns
+from apilane.security.networks import network_of
+from apilane.security.signatures import SIGNATURE_HEADER, check_signature_headers
+from apilane.security.tokens import bearer_token
+from apilane.services.endpoints import action_of, find_endpoint
+from apilane.storage.errors import StorageError
+from apilane.web.bodies import announces_body
+from apilane.web.call import Call, Scope
+
+__all__ = ["Admission", "count", "grant_entity"]
+
+NO_TOKEN = "Query parameter 'appToken' or Header 'x-application-token' is required!"  # noqa: S105 -- a message
+USE_FILES = "Use 'Files' controller to access files. Refer to API Documentation for more info."
+NOT_SIGNABLE = "Request signing is not supported for file uploads."
+JSON_TYPES = ("application/json", "text/json")
+
+log = logging.getLogger("apilane.web")
+
+
+class Admission:
+    """Admits calls of one instance."""
+
+    def __init__(self, instance: Instance, client_address: Callable[[Scope], str]) -> None:
+        self._instance = instance
+        self._client_address = client_address
+        authenticators = instance.hooks.authenticators
+        self._signed = tuple(a for a in authenticators if a.scheme == "signature")
+        self._unsigned = tuple(a for a in authenticators if a.scheme != "signature")
+
+    async def admit(self, call: Call, route: WireCall) -> None:
+        """Return when the caller may go on; raise ``ApilaneError`` or ``StorageError`` when not.
+
+        One long function: each step of its own would be one more call of every request.
+        """
+        headers, query = call.headers, call.query
+        is_signed = SIGNATURE_HEADER in headers
+        if is_signed and b"content-type" in headers and _is_multipart(headers):
+            raise ApilaneError(Code.UNAUTHORIZED, NOT_SIGNABLE)
+        if route.refuses_files and query.get("entity", "").lower() == "files":
+            raise ApilaneError(Code.ERROR, USE_FILES)
+        if route.body == "json":
+            check_content_type(headers)
+        elif route.body == "multipart" and not _is_multipart(headers):
+            raise ApilaneError(Code.ERROR, "Unsupported Media Type: send multipart/form-data", status=415)
+        header = headers.get(b"x-application-token")
+        token = header.decode("latin-1") if header else query.get("apptoken")
+        if not token:
+            raise ApilaneError(Code.ERROR, NO_TOKEN)
+        applications = self._instance.applications
+        application = applications.find_live(token) or await applications.find(token)
+        if application is None:
+            raise ApilaneError(Code.ERROR)
+        call.application = application
+        application.is_used = True
+        if is_signed:
+            call.signature = check_signature_headers(headers)
+        if b"x-client-id" in headers:
+            call.actor = await self._operator(call)
+        if call.actor.kind != "operator":
+            if not application.online:
+                raise ApilaneError(Code.SERVICE_UNAVAILABLE, "Application offline.")
+            if application.needs:  # B-S13: a part that no plugin enforces closes the application
+                raise ApilaneError(Code.SERVICE_UNAVAILABLE)
+            if application.checks:
+                call.client_address = self._client_address(call.scope)
+                for check in application.checks:
+                    refusal = check(call)
+                    if refusal is not None:
+                        raise ApilaneError(Code.SERVICE_UNAVAILABLE, refusal)
+            for authenticator in self._signed if is_signed else self._unsigned:
+                try:
+                    actor = await authenticator.authenticate(call, application)
+                except (ApilaneError, StorageError):
+                    raise
+                except Exception:
+                    plugin = self._instance.hooks.plugin_of(authenticator)
+                    log.exception("plugin %r, an authenticator failed; the request is refused", plugin)
+                    raise unauthorized() from None
+                if actor is not None:
+                    call.actor = actor
+                    break
+            else:
+                if is_signed:
+                    raise unauthorized()
+        access = route.access
+        if type(access) is Data:
+            name = query.get("entity", "") if access.entity is None else access.entity
+            call.entity, call.access = await grant_entity(call, name, access.action)
+        else:
+            await _grant(call, access)
+
+    async def _operator(self, call: Call) -> Actor:
+        """The operator of the owner channel, else the caller as known so far: any other credential is tried."""
+        header = call.headers.get(b"authorization")
+        if header is not None and call.headers[b"x-client-id"].lower() == b"portal":
+            token = bearer_token(header)
+            user = await self._instance.owners.find(token) if token else None
+            if user is not None and owns(user, call.application.definition):
+                return Actor(kind="operator", credential=user.email)
+        return call.actor
+
+
+async def grant_entity(call: Call, name: str, action: Action) -> tuple[EntityRuntime, AccessPlan]:
+    """The entity of a name as typed and the caller's plan for it, one use counted.
+
+    Raises ERROR for an unknown entity, UNAUTHORIZED without a rule, RATE_LIMIT_EXCEEDED. A call of several operations
+    asks for each of them.
+    """
+    application = call.application
+    entity = application.entity(name)
+    call.entity_name = entity.name
+    access = application.access(entity, action, call.actor)
+    if access.limit is not None:
+        await count(call, entity.name, action, access.limit)
+    return entity, access
+
+
+async def count(call: Call, name: str, action: str, limit: RateLimit) -> None:
+    """Count one use of an action; RATE_LIMIT_EXCEEDED when the caller has used it too often."""
+    if call.is_counted:
+        return
+    actor = call.actor
+    if actor.user_id is not None:
+        caller = f"user {actor.user_id}"
+    elif actor.credential is not None:
+        caller = actor.credential
+    else:
+        caller = network_of(call.client_address)
+    for limiter in call.application.limiters:
+        wait_s = await limiter.admit(call.application.token, name, action, caller, limit)
+        if wait_s is not None:
+            raise RateLimitedError(wait_s)
+
+
+async def _grant(call: Call, access: Access) -> None:
+    """The same for everything but entities."""
+    actor, application = call.actor, call.application
+    match access:
+        case Account():
+            if access.body is not None:
+                access.body(await call.json())
+            kinds = ("user", "program") if access.programs else ("user",)
+            if access.user and (actor.kind not in kinds or actor.user_id is None):
+                raise unauthorized()
+        case CustomEndpoint():
+            endpoint = find_endpoint(application, call.last_part)
+            call.endpoint = endpoint, action_of(application, endpoint)
+            await _permit(call, RuleKind.CustomEndpoint, endpoint.name)
+        case Schema():
+            await _permit(call, RuleKind.Schema, "Schema")
+        case Operator():
+            if actor.kind != "operator":
+                raise unauthorized()
+        case _:  # Open; PerOperation asks in its action
+            pass
+
+
+async def _permit(call: Call, kind: RuleKind, name: str) -> None:
+    limit = call.application.permit(kind, name, call.actor)
+    if limit is not None:
+        await count(call, name, kind.value, limit)
+
+
+def _is_multipart(headers: Mapping[bytes, bytes]) -> bool:
+    return headers.get(b"content-type", b"").lower().startswith(b"multipart/")
+
+
+def check_content_type(headers: Mapping[bytes, bytes]) -> None:
+    """A body that does not call itself JSON is not read (HTTP 415); whether there must be one the action says."""
+    header = headers.get(b"content-type", b"")
+    if header == b"application/json":
+        return
+    sent = header.decode("latin-1").partition(";")[0].strip().lower()
+    if sent in JSON_TYPES or (sent.startswith("application/") and sent.endswith("+json")):
+        return
+    if sent or announces_body(headers):
+        raise ApilaneError(Code.ERROR, "Unsupported Media Type: send application/json", status=415)

@@ -1,0 +1,96 @@
+"""The Custom calls (wire-api.md section 6): ``GET /api/Custom/{name}``, and ``POST`` for operators to try a query."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+
+from msgspec.structs import replace
+
+from apilane.plugin import (
+    Actor,
+    ApilaneError,
+    ApplicationView,
+    CallView,
+    Code,
+    CustomEndpoint,
+    Endpoint,
+    Operator,
+    Reply,
+    ResultSets,
+    WireCall,
+    Write,
+    encode_json,
+)
+
+__all__ = ["custom_calls", "try_out"]
+
+ROWS_AT_ONCE = 500
+"""Rows encoded before other requests get their turn on the event loop: about 1 ms."""
+ID_DIGITS_MAX = 18
+
+
+async def encode_result_sets(sets: ResultSets) -> bytes:
+    """An array of arrays of rows as JSON; other requests are served in between."""
+    encoded = []
+    for rows in sets:
+        parts = []
+        for start in range(0, len(rows), ROWS_AT_ONCE):
+            if start:
+                await asyncio.sleep(0)
+            parts.append(encode_json(rows[start : start + ROWS_AT_ONCE])[1:-1])
+        encoded.append(b"[" + b",".join(parts) + b"]")
+    return b"[" + b",".join(encoded) + b"]"
+
+
+async def run_endpoint(call: CallView) -> Write[tuple[int, bytes]]:
+    """Run the endpoint that admission found; whatever its kind, it may write."""
+    endpoint, action = call.endpoint
+    parameters, actor = call.typed_query(), call.actor
+
+    async def run() -> tuple[int, bytes]:
+        sets = await action.run(parameters, actor)
+        return len(sets), await encode_result_sets(sets)
+
+    return Write(
+        run=run,
+        what=lambda: f"Custom {endpoint.name}",
+        outcome=lambda done: f"result sets: {done[0]}",
+        reply=lambda done: Reply(done[1]),
+    )
+
+
+async def try_query(call: CallView) -> Reply:
+    """Run the query of a body and undo what it writes (query-language.md section 8.4, B-Q9)."""
+    body = await call.json()
+    given = {key.lower(): value for key, value in body.items()} if isinstance(body, dict) else {}
+    query = given.get("query")
+    if not isinstance(query, str) or not query.strip():
+        raise ApilaneError(Code.REQUIRED, property="Query")
+    endpoint = Endpoint(name=call.last_part, query=query)
+    return Reply(await encode_result_sets(await try_out(call.application, endpoint, call.typed_query(), call.actor)))
+
+
+async def try_out(
+    application: ApplicationView, endpoint: Endpoint, parameters: Mapping[str, str], operator: Actor
+) -> ResultSets:
+    """Run the query of an endpoint for an operator and undo whatever it writes.
+
+    ``{Owner}`` takes the value of the parameter ``Owner``. NOT_FOUND with HTTP status 404 for a kind without a plugin.
+    """
+    kind = application.endpoint_kinds.get(endpoint.kind.lower())
+    if kind is None:
+        raise ApilaneError(Code.NOT_FOUND, status=404)
+    text = parameters.get("Owner", "").strip()
+    is_id = text.isascii() and text.isdecimal() and len(text) <= ID_DIGITS_MAX
+    actor = replace(operator, user_id=int(text) if is_id else None)
+    return await kind.compile(endpoint, application).run(parameters, actor, keep=False)
+
+
+def custom_calls() -> list[WireCall]:
+    """Both calls. Trying out is not audited: nothing of it stays."""
+    path = "/api/Custom/"
+    return [
+        WireCall(path=path, method="GET", action=run_endpoint, access=CustomEndpoint(), audited=True),
+        WireCall(path=path, method="POST", action=try_query, access=Operator(), body="json", audited=False),
+    ]
