@@ -21,7 +21,7 @@ from apilane.runtime.application import EntityRuntime
 from apilane.runtime.identities import now_ms
 from apilane.security.identity import Actor
 from apilane.security.passwords import Passwords
-from apilane.services.auditing import audited, ids_text
+from apilane.services.audit_trail import AuditTrail, audited, ids_text
 from apilane.services.failures import broken_reference, referencing_properties
 from apilane.services.history import snapshot, snapshot_columns
 from apilane.services.users import complete_user_values, encode_user_value, is_users, revoke_mail_tokens, revoke_tokens
@@ -131,7 +131,9 @@ def _new_row(
     return row
 
 
-async def post(entity: EntityRuntime, actor: Actor, access: Access, body: object | None) -> list[int]:
+async def post(
+    entity: EntityRuntime, actor: Actor, access: Access, body: object | None, trail: AuditTrail
+) -> list[int]:
     """Store one record or several, all or none; their IDs in the order of the body. ``body`` None: there was none."""
     if body is None:
         raise ApilaneError(Code.EMPTY_BODY, entity=entity.name)
@@ -144,11 +146,12 @@ async def post(entity: EntityRuntime, actor: Actor, access: Access, body: object
         return []
     statement = entity.statement(insert_row, tuple(rows[0]))
     return await audited(
+        trail,
         entity.application,
         actor,
         lambda: entity.session.run(lambda: insert_steps(entity, statement, rows), single=len(rows) == 1),
-        lambda: f"Data/Post {entity.name}: {len(rows)} to create",
-        ids_text,
+        what=lambda: f"Data/Post {entity.name}: {len(rows)} to create",
+        outcome=ids_text,
     )
 
 
@@ -239,7 +242,15 @@ def _changes_text(entity: EntityRuntime, changes: Sequence[Change]) -> str:
     return f"{names} of {ids_text(change.id for change in changes)}"
 
 
-async def put(entity: EntityRuntime, actor: Actor, access: Access, body: object | None, passwords: Passwords) -> int:
+async def put(
+    entity: EntityRuntime,
+    actor: Actor,
+    access: Access,
+    body: object | None,
+    *,
+    passwords: Passwords,
+    trail: AuditTrail,
+) -> int:
     """Update one record or several, all or none; how many matched. Records out of reach count 0."""
     if body is None:
         raise ApilaneError(Code.EMPTY_BODY, entity=entity.name)
@@ -252,11 +263,12 @@ async def put(entity: EntityRuntime, actor: Actor, access: Access, body: object 
         changes = await _complete_users(entity, changes, passwords)
     single = len(changes) == 1 and not entity.entity.change_tracking and not is_users(entity)
     matched = await audited(
+        trail,
         entity.application,
         actor,
         lambda: entity.session.run(lambda: update_steps(entity, changes, reach, actor.user_id), single=single),
-        lambda: f"Data/Put {entity.name}: {_changes_text(entity, changes)}",
-        lambda matched: f"{matched} matched",
+        what=lambda: f"Data/Put {entity.name}: {_changes_text(entity, changes)}",
+        outcome=lambda matched: f"{matched} matched",
     )
     if is_users(entity):
         entity.application.tokens.forget()
@@ -338,7 +350,7 @@ def _delete_in_turn(
     raise failure
 
 
-async def delete(entity: EntityRuntime, actor: Actor, access: Access, ids: str | None) -> list[int]:
+async def delete(entity: EntityRuntime, actor: Actor, access: Access, ids: str | None, trail: AuditTrail) -> list[int]:
     """Delete the records of a comma list that are within reach, all or none; their IDs, ascending."""
     _check_writable(entity, Action.delete)
     wanted = parse_ids(ids)
@@ -348,11 +360,12 @@ async def delete(entity: EntityRuntime, actor: Actor, access: Access, ids: str |
     if reach is None:
         return []
     gone = await audited(
+        trail,
         entity.application,
         actor,
         lambda: entity.session.run(lambda: delete_steps(entity, wanted, reach, actor.user_id)),
-        lambda: f"Data/Delete {entity.name}: {ids_text(wanted)}",
-        ids_text,
+        what=lambda: f"Data/Delete {entity.name}: {ids_text(wanted)}",
+        outcome=ids_text,
     )
     if is_users(entity):
         entity.application.tokens.forget()

@@ -8,15 +8,15 @@ from typing import Any
 from msgspec import Struct
 
 from apilane.errors import ApilaneError, Code, unauthorized
+from apilane.instance import Instance
 from apilane.runtime.application import ApplicationRuntime
-from apilane.runtime.instance import Instance
 from apilane.runtime.records import encode
 from apilane.security.identity import Actor
 from apilane.security.networks import network_of
 from apilane.security.tokens import canonical_guid
 from apilane.services import accounts, sessions
 from apilane.services.attempts import Attempts
-from apilane.services.auditing import audited, ids_text
+from apilane.services.audit_trail import audited, ids_text
 from apilane.services.confirmation import confirm_email
 from apilane.web.call import Call
 from apilane.web.front import Route
@@ -106,11 +106,12 @@ def account_routes(instance: Instance) -> Mapping[str, Route]:
         email, username, password = _texts(body, "email", "username", "password")
         credentials = sessions.Credentials(email=email, username=username, password=password)
         done = await audited(
+            instance.audit_trail,
             call.application,
             call.actor,
             lambda: sessions.log_in(call.application, credentials, passwords, _attempts(call)),
-            lambda: "Account/Login",
-            lambda done: f"AuthTokens {ids_text([done.token_id])}",
+            what=lambda: "Account/Login",
+            outcome=lambda done: f"AuthTokens {ids_text([done.token_id])}",
         )
         return Reply(encode(_SignIn(done.user, done.token, done.token_id)))
 
@@ -121,11 +122,12 @@ def account_routes(instance: Instance) -> Mapping[str, Route]:
         if not isinstance(body, dict):
             raise ApilaneError(Code.ERROR)
         user_id = await audited(
+            instance.audit_trail,
             call.application,
             call.actor,
             lambda: accounts.register(call.application, body, passwords, _attempts(call)),
-            lambda: "Account/Register Users: 1 to create",
-            lambda user_id: ids_text([user_id]),
+            what=lambda: "Account/Register Users: 1 to create",
+            outcome=lambda user_id: ids_text([user_id]),
         )
         return Reply(b"%d" % user_id)
 
@@ -141,11 +143,12 @@ def account_routes(instance: Instance) -> Mapping[str, Route]:
         application = call.application
         token = canonical_guid(call.query.get("token", ""))
         is_confirmed = await audited(
+            instance.audit_trail,
             application,
             call.actor,
             lambda: confirm_email(application, token),
-            lambda: "Account/Confirm",
-            lambda is_confirmed: "confirmed" if is_confirmed else "unknown or expired token",
+            what=lambda: "Account/Confirm",
+            outcome=lambda is_confirmed: "confirmed" if is_confirmed else "unknown or expired token",
         )
         if not is_confirmed:
             return _redirect(f"{call.base_url()}/App/{application.token}/Account/Manage/Error")

@@ -6,10 +6,10 @@ import asyncio
 from collections.abc import Mapping
 
 from apilane.errors import ApilaneError, Code, unauthorized
+from apilane.instance import Instance
 from apilane.model.definition import Endpoint, RuleKind
-from apilane.runtime.instance import Instance
 from apilane.runtime.records import encode
-from apilane.services.auditing import audited
+from apilane.services.audit_trail import audited
 from apilane.services.endpoints import action_of, find_endpoint, try_out
 from apilane.storage.endpoints import ResultSets
 from apilane.web.call import Call
@@ -35,24 +35,6 @@ async def encode_result_sets(sets: ResultSets) -> bytes:
     return b"[" + b",".join(encoded) + b"]"
 
 
-async def run_endpoint(call: Call) -> Reply:
-    application, actor = call.application, call.actor
-    endpoint = find_endpoint(application, call.last_part)
-    action = action_of(application, endpoint)
-    limit = application.permit(RuleKind.CustomEndpoint, endpoint.name, actor)
-    if limit is not None:
-        await call.count(endpoint.name, RuleKind.CustomEndpoint.value, limit)
-    parameters = call.typed_query()
-    sets = await audited(
-        application,
-        actor,
-        lambda: action.run(parameters, actor),
-        lambda: f"Custom {endpoint.name}",
-        lambda done: f"result sets: {len(done)}",
-    )
-    return Reply(await encode_result_sets(sets))
-
-
 async def try_endpoint(call: Call) -> Reply:
     """Run the text of a body for an owner and undo what it writes (query-language.md section 8.4, B-Q9)."""
     if call.actor.owner is None:
@@ -71,4 +53,23 @@ def custom_routes(instance: Instance) -> Mapping[str, Route]:
     """The call of all endpoints; none when no plugin knows what to do with one."""
     if not instance.hooks.endpoint_kinds:
         return {}
+
+    async def run_endpoint(call: Call) -> Reply:
+        application, actor = call.application, call.actor
+        endpoint = find_endpoint(application, call.last_part)
+        action = action_of(application, endpoint)
+        limit = application.permit(RuleKind.CustomEndpoint, endpoint.name, actor)
+        if limit is not None:
+            await call.count(endpoint.name, RuleKind.CustomEndpoint.value, limit)
+        parameters = call.typed_query()
+        sets = await audited(
+            instance.audit_trail,
+            application,
+            actor,
+            lambda: action.run(parameters, actor),
+            what=lambda: f"Custom {endpoint.name}",
+            outcome=lambda done: f"result sets: {len(done)}",
+        )
+        return Reply(await encode_result_sets(sets))
+
     return {"/api/custom/": Route(GET=run_endpoint, POST=try_endpoint)}

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from apilane.instance import Instance
 from apilane.model.definition import Action, RuleKind
 from apilane.runtime.access import Access
 from apilane.runtime.application import EntityRuntime
-from apilane.runtime.instance import Instance
 from apilane.runtime.records import encode
 from apilane.services import reading, writing
 from apilane.services.schema import schema_document
@@ -53,16 +53,6 @@ async def get_page(call: Call) -> Reply:
     return Reply(b'{"Total":%d,"Data":' % page.total + records + b"}")
 
 
-async def post(call: Call) -> Reply:
-    entity, access = await _granted(call, Action.post)
-    return Reply(encode(await writing.post(entity, call.actor, access, await call.json())))
-
-
-async def delete(call: Call) -> Reply:
-    entity, access = await _granted(call, Action.delete)
-    return Reply(encode(await writing.delete(entity, call.actor, access, call.query.get("ids"))))
-
-
 async def schema(call: Call) -> Reply:
     limit = call.application.permit(RuleKind.Schema, "Schema", call.actor)
     if limit is not None:
@@ -73,10 +63,19 @@ async def schema(call: Call) -> Reply:
 def data_routes(instance: Instance) -> Mapping[str, Route]:
     """The Data calls by path."""
 
+    async def post(call: Call) -> Reply:
+        entity, access = await _granted(call, Action.post)
+        return Reply(encode(await writing.post(entity, call.actor, access, await call.json(), instance.audit_trail)))
+
     async def put(call: Call) -> Reply:
         entity, access = await _granted(call, Action.put)
-        matched = await writing.put(entity, call.actor, access, await call.json(), instance.passwords)
-        return Reply(b"%d" % matched)
+        body, passwords, trail = await call.json(), instance.passwords, instance.audit_trail
+        return Reply(b"%d" % await writing.put(entity, call.actor, access, body, passwords=passwords, trail=trail))
+
+    async def delete(call: Call) -> Reply:
+        entity, access = await _granted(call, Action.delete)
+        ids, trail = call.query.get("ids"), instance.audit_trail
+        return Reply(encode(await writing.delete(entity, call.actor, access, ids, trail)))
 
     return {
         "/api/data/get": Route(is_data=True, GET=get_page),

@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from apilane.errors import ApilaneError, Code, unauthorized
-from apilane.runtime.instance import Instance
+from apilane.instance import Instance
 from apilane.runtime.owners import owns
 from apilane.security.identity import ANONYMOUS, Actor
 from apilane.security.signatures import SIGNATURE_HEADER, check_signature_headers
