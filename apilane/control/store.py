@@ -77,7 +77,7 @@ class ControlStore:
         return cls(driver, session, statements, box, admin)
 
     async def close(self) -> None:
-        """Let go of the store's connections."""
+        """Close the store's connections."""
         await self._session.close()
 
     async def ping(self) -> None:
