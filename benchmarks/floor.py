@@ -16,7 +16,7 @@ from typing import Any
 import apsw
 import msgspec
 
-from apilane.app import create_instance
+from apilane.instance import open_instance
 from apilane.model.definition import SortKey
 from apilane.model.filter import parse_filter
 from apilane.model.json import encode_json
@@ -44,10 +44,8 @@ def load_runtime() -> ApplicationRuntime:
     """The application that ``BENCH_DATA_DIR`` and ``BENCH_APP`` name, for its statements and encoders."""
 
     async def find() -> ApplicationRuntime:
-        instance = create_instance(Settings(data_dir=Path(os.environ["BENCH_DATA_DIR"])))
-        await instance.open()
-        runtime = await instance.applications.find(os.environ["BENCH_APP"])
-        await instance.close()
+        async with open_instance(Settings(data_dir=Path(os.environ["BENCH_DATA_DIR"]))) as instance:
+            runtime = await instance.applications.find(os.environ["BENCH_APP"])
         assert runtime is not None
         return runtime
 

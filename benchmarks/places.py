@@ -9,27 +9,23 @@ from __future__ import annotations
 import asyncio
 import json
 import shutil
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 
 import apsw
 import msgspec
 
-from apilane.app import create_instance
 from apilane.control.folders import application_folder, make_application_folder
 from apilane.control.store import ControlStore, StoredApplication
+from apilane.instance import Instance, open_instance
 from apilane.model.definition import Action
 from apilane.model.json import decode_json
 from apilane.plugin.identity import Actor
 from apilane.runtime.application import ApplicationRuntime
-from apilane.runtime.instance import Instance
 from apilane.security.tokens import new_token
 from apilane.services import accounts, sessions, writing
-from apilane.services.applying import apply_plan
 from apilane.services.attempts import Attempts
 from apilane.services.capabilities import capabilities_of
-from apilane.services.planning import plan_files
+from apilane.services.manifest_plans import plan_files
 from apilane.settings import Settings
 from benchmarks.subject import BOOKS_SQL, PASSWORD, ROWS, USERS, book, manifest, user
 
@@ -56,28 +52,18 @@ def settings(data_dir: Path) -> Settings:
     return Settings(data_dir=data_dir, login_account_failures=100_000, login_address_failures=100_000)
 
 
-@asynccontextmanager
-async def _opened(data_dir: Path) -> AsyncIterator[Instance]:
-    instance = create_instance(settings(data_dir))
-    await instance.open()
-    try:
-        yield instance
-    finally:
-        await instance.close()
-
-
 def make_place(data_dir: Path, *, rows: int = ROWS, provider: str = "SQLite", url: str | None = None) -> Place:
     """A new instance with the application, its users and its books. Beyond 1,000 rows SQLite only."""
 
     async def work() -> Place:
-        async with _opened(data_dir) as instance:
+        async with open_instance(settings(data_dir)) as instance:
             application = await _apply(instance, provider, url)
             nobody = Attempts((), application.token, "127.0.0.1")
             for number in range(USERS):
                 await accounts.register(application, user(number), instance.passwords, nobody)
             credentials = sessions.Credentials(email=user(0)["Email"], password=PASSWORD)
             signed_in = await sessions.log_in(application, credentials, instance.passwords, nobody)
-            await _store_books(application, min(rows, ROWS))
+            await _store_books(application, min(rows, ROWS), instance)
             return Place(
                 data_dir=data_dir,
                 application=application.token,
@@ -97,20 +83,18 @@ async def _apply(instance: Instance, provider: str, url: str | None) -> Applicat
     """The application, made the way ``apilane apply`` makes it."""
     file = ("benchmark.json", json.dumps(manifest(provider, url)).encode())
     (plan,) = await plan_files([file], store=instance.store, capabilities=capabilities_of(instance.hooks))
-    made = await apply_plan(
-        plan, store=instance.store, drivers=instance.drivers, settings=instance.settings, actor="benchmark"
-    )
+    made = await instance.changes.apply(plan, actor="benchmark")
     application = await instance.applications.find(made.definition.token)
     assert application is not None
     return application
 
 
-async def _store_books(application: ApplicationRuntime, rows: int) -> None:
+async def _store_books(application: ApplicationRuntime, rows: int, instance: Instance) -> None:
     drafts, books = application.entities["drafts"], application.entities["books"]
     actor = Actor(user_id=1)
     access = application.access(drafts, Action.post, actor)  # books have no rule for it; the properties are the same
     body = json.dumps([book(number) for number in range(1, rows + 1)]).encode()
-    await writing.post(books, actor, access, decode_json(body))
+    await (await writing.post(books, actor, access, decode_json(body))).run()
 
 
 def _database(place: Place) -> Path:
@@ -161,7 +145,7 @@ def make_crowd(place: Place, data_dir: Path, count: int) -> Place:
     small.close()
 
     async def work() -> tuple[str, ...]:
-        async with _opened(data_dir) as instance:
+        async with open_instance(settings(data_dir)) as instance:
             model = await instance.store.application(crowd.application)
             assert model is not None
             tokens = [new_token() for _ in range(count - 1)]
@@ -180,5 +164,5 @@ def make_crowd(place: Place, data_dir: Path, count: int) -> Place:
 async def _publish(store: ControlStore, model: StoredApplication, token: str) -> None:
     """One more application with the definition and the keys of ``model``."""
     definition = msgspec.structs.replace(model.definition, token=token, name=f"Benchmark {token[:8]}")
-    await store.begin(definition, model.secrets, 0, "benchmark")
+    await store.begin(definition, model.secrets, None, "benchmark")
     await store.publish(token)

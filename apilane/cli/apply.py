@@ -15,14 +15,14 @@ import rich_click as click
 from rich.console import Console
 from rich.text import Text
 
-from apilane.cli.instance import Instance, open_instance
+from apilane.cli.instance import command_instance
 from apilane.cli.options import common_options, settings_from
 from apilane.errors import ConfigurationError
+from apilane.instance import Instance
 from apilane.model.plan import ManifestErrors, Plan
-from apilane.services.applying import apply_plan, survey_plan
 from apilane.services.capabilities import capabilities_of
-from apilane.services.fitting import Survey
-from apilane.services.planning import plan_files
+from apilane.services.manifest_plans import plan_files
+from apilane.services.record_survey import Survey
 from apilane.settings import Settings
 
 __all__ = ["apply"]
@@ -55,9 +55,9 @@ async def _apply(files: Sequence[Path], settings: Settings, *, dry_run: bool, ye
     console = Console(stderr=True, soft_wrap=True, highlight=False)
     try:
         contents = [(str(path), _content(path)) for path in files]
-        async with open_instance(settings) as instance:
+        async with command_instance(settings) as instance:
             plans = await plan_files(contents, store=instance.store, capabilities=capabilities_of(instance.hooks))
-            surveys = [await _survey(plan, instance) for plan in plans]
+            surveys = [await instance.changes.survey(plan) for plan in plans]
             _show(plans, surveys, console)
             if any(survey.misfits for survey in surveys):
                 return _refused(plans, surveys, console)
@@ -80,10 +80,6 @@ def _content(path: Path) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise ConfigurationError(f"{path} cannot be read: {error.strerror or error}.") from None
-
-
-async def _survey(plan: Plan, instance: Instance) -> Survey:
-    return await survey_plan(plan, store=instance.store, drivers=instance.hooks.drivers, settings=instance.settings)
 
 
 def _show(plans: Sequence[Plan], surveys: Sequence[Survey], console: Console) -> None:
@@ -137,12 +133,5 @@ async def _carry_out(plans: Sequence[Plan], instance: Instance, console: Console
     for plan in plans:
         if not plan.is_empty or plan.before is not None:  # an unchanged application must still have its database
             with console.status(f"Changing {plan.after.name} ..."):
-                await apply_plan(
-                    plan,
-                    store=instance.store,
-                    drivers=instance.hooks.drivers,
-                    settings=instance.settings,
-                    actor="command line",
-                    report=report,
-                )
+                await instance.changes.apply(plan, actor="command line", report=report)
         click.echo(f"{plan.after.name} {plan.after.token}")

@@ -12,11 +12,10 @@ from typing import Any
 import rich_click as click
 
 from apilane.cli.options import common_options, settings_from
-from apilane.dispatch import Hooks, freeze
 from apilane.errors import ConfigurationError
+from apilane.instance import Instance
+from apilane.instance.diagnosis import Look, examine, look_at_database
 from apilane.model.plan import read_manifests
-from apilane.plugins import load_plugins
-from apilane.services.diagnosis import Look, examine, look_at_database
 from apilane.settings import Settings
 from apilane.storage.protocol import Finding
 
@@ -36,15 +35,14 @@ def doctor(files: tuple[Path, ...], *, config: Path | None, **overrides: Any) ->
 
 
 async def _doctor(files: Sequence[Path], settings: Settings) -> int:
-    hooks = freeze(load_plugins(settings), settings)
+    instance = Instance(settings)
     serious = 0
     try:
-        async for look in _named(files, hooks) if files else examine(settings, hooks.drivers):
+        async for look in _named(files, instance) if files else examine(instance):
             serious += look.finding.serious
             _show(look)
     finally:
-        for driver in hooks.drivers.values():
-            await driver.close()
+        await instance.close()
     return 1 if serious else 0
 
 
@@ -55,7 +53,7 @@ def _show(look: Look) -> None:
     click.echo(f"{level}  {look.place}: {sentence}")
 
 
-async def _named(files: Sequence[Path], hooks: Hooks) -> AsyncIterator[Look]:
+async def _named(files: Sequence[Path], instance: Instance) -> AsyncIterator[Look]:
     """What the databases of manifests tell."""
     for file in files:
         try:
@@ -73,5 +71,5 @@ async def _named(files: Sequence[Path], hooks: Hooks) -> AsyncIterator[Look]:
                 text = f"the environment variable {node.reference} is not set"
                 yield Look(place, Finding(text, "Set it for this command.", serious=True))
                 continue
-            async for look in look_at_database(place, application.read("StorageProvider"), address, hooks.drivers):
+            async for look in look_at_database(place, application.read("StorageProvider"), address, instance.drivers):
                 yield look

@@ -8,13 +8,13 @@ from typing import Literal
 
 import rich_click as click
 
-from apilane.cli.instance import open_instance
+from apilane.cli.instance import command_instance
 from apilane.cli.options import common_options, settings_from
 from apilane.control.store import ControlStore, StoredApplication
 from apilane.errors import ConfigurationError
 from apilane.model.manifest.problems import nearest
 from apilane.model.manifest.write import export_manifest
-from apilane.services.planning import stored_secrets
+from apilane.services.manifest_plans import stored_secrets
 from apilane.settings import Settings
 
 __all__ = ["export"]
@@ -47,7 +47,7 @@ def export(
 
 
 async def _export(name: str, settings: Settings, format: Literal["yaml", "json"]) -> str:
-    async with open_instance(settings) as instance:
+    async with command_instance(settings) as instance:
         stored = await _found(name, instance.store)
         return export_manifest(stored.definition, format, secrets=stored_secrets(stored))
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import rich_click as click
 
-from apilane.cli.instance import open_instance
+from apilane.cli.instance import command_instance
 from apilane.cli.options import common_options, settings_from
 from apilane.services.owner_sign_in import owner_token as new_owner_token
 from apilane.settings import Settings
@@ -49,5 +49,5 @@ def owner_token(email: str, *, expires: int, config: Path | None, **overrides: s
 
 
 async def _token(email: str, settings: Settings, life_ms: int) -> str:
-    async with open_instance(settings) as instance:
+    async with command_instance(settings) as instance:
         return await new_owner_token(instance.store, email, life_ms)

@@ -26,7 +26,7 @@ from apilane.sql.statement import Statement, Value
 from apilane.storage.errors import MissingObject, StorageError
 from apilane.storage.protocol import Result, Session, Step
 
-__all__ = ["Admin", "control_address", "enter", "find_instance", "prepare_data_dir"]
+__all__ = ["Admin", "NoInstance", "control_address", "enter", "prepare_data_dir"]
 
 DEFAULT_ADMIN_EMAIL = "admin@localhost"
 PASSWORD_MINIMUM = 12
@@ -37,6 +37,14 @@ class Admin(NamedTuple):
 
     email: str
     password: str
+
+
+class NoInstance(ConfigurationError):
+    """There is no instance yet where the settings say it is."""
+
+    def __init__(self, settings: Settings) -> None:
+        place = "at control_url" if settings.control_url else f"in {settings.data_dir}"
+        super().__init__(f"There is no instance {place} yet. The first `apilane apply` or `apilane serve` makes it.")
 
 
 def control_address(settings: Settings) -> str:
@@ -60,18 +68,21 @@ def prepare_data_dir(path: Path) -> None:
 
 
 async def enter(
-    session: Session, dialect: Dialect, statements: ControlStatements, settings: Settings
+    session: Session, dialect: Dialect, statements: ControlStatements, settings: Settings, *, create: bool
 ) -> tuple[SecretsBox, Admin | None]:
     """What opens the instance's secrets, and the admin if this call made one with a password nobody knows yet.
 
-    Raises ConfigurationError for a missing or wrong master key and for a control store newer than this program.
+    Raises ConfigurationError for a missing or wrong master key and for a control store newer than this program, and
+    NoInstance where the store is empty and ``create`` is false.
     """
-    row = await find_instance(session, statements)
+    row = await _find_instance(session, statements)
+    if row is None and not create:
+        raise NoInstance(settings)
     box = SecretsBox(load_master_key(settings, create=row is None))
     admin = None
     if row is None:
         admin = await _first_use(session, dialect, statements, settings, box)
-        row = await find_instance(session, statements)
+        row = await _find_instance(session, statements)
         if row is None:
             raise ConfigurationError("The control store has its tables but no instance row. Restore it from a backup.")
     version, check_value = row
@@ -88,7 +99,7 @@ async def enter(
     return box, admin
 
 
-async def find_instance(session: Session, statements: ControlStatements) -> tuple[int, str] | None:
+async def _find_instance(session: Session, statements: ControlStatements) -> tuple[int, str] | None:
     """Schema version and key check of the instance in the store; None where there is none yet."""
     try:
         rows: Sequence[tuple[Any, ...]] = await session.fetch(statements.instance)
@@ -127,7 +138,7 @@ async def _first_use(
         await session.alter(unit)
     except StorageError:
         # Another process was first: its tables are why ours could not be made.
-        if await find_instance(session, statements) is None:
+        if await _find_instance(session, statements) is None:
             raise
         return None
     return admin if settings.admin_password is None else None

@@ -1,10 +1,13 @@
-"""Where an application's files lie under the data folder."""
+"""Where an application's files and its database are."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-__all__ = ["application_folder", "make_application_folder"]
+from apilane.control.secrets import Secrets
+from apilane.storage.protocol import Driver
+
+__all__ = ["application_address", "application_folder", "is_lost", "make_application_folder"]
 
 
 def application_folder(data_dir: Path, token: str) -> Path:
@@ -23,3 +26,15 @@ def make_application_folder(data_dir: Path, token: str) -> bool:
         return False
     (folder / "files").mkdir(mode=0o700)
     return True
+
+
+def application_address(data_dir: Path, token: str, secrets: Secrets) -> str:
+    """What ``Driver.session`` takes: the connection string, else the file of an embedded provider. Makes nothing."""
+    if secrets.connection_string is not None:
+        return secrets.connection_string
+    return str(application_folder(data_dir, token) / "data.db")
+
+
+def is_lost(driver: Driver, address: str) -> bool:
+    """Whether the file of an embedded database is missing. Of a database on a server this is never true."""
+    return driver.features.embedded and not Path(address).exists()

@@ -2,7 +2,7 @@
 
 One more database of the same drivers. A change of an application has two phases, so that its definition here and its
 tables there can be brought together again after a crash: ``begin`` keeps it beside the current one, ``publish`` makes
-it current, ``abandon`` drops it. What lies between is ``apilane.services.applying``.
+it current, ``abandon`` drops it. What lies between is ``apilane.services.definition_changes``.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ from typing import Any
 import msgspec
 
 from apilane.control.changes import abandon_unit, begin_unit, definition_of, pending_row, publish_unit
-from apilane.control.first_use import Admin, control_address, enter, find_instance, prepare_data_dir
+from apilane.control.first_use import Admin, NoInstance, control_address, enter, prepare_data_dir
+from apilane.control.folders import is_lost
 from apilane.control.owner_tokens import OwnerTokens
 from apilane.control.records import ApplicationName, AuditRecord, PendingChange, PortalUser, StoredApplication
 from apilane.control.secrets import Secrets, SecretsBox
@@ -51,17 +52,21 @@ class ControlStore:
         self._box = box
 
     @classmethod
-    async def open(cls, settings: Settings, drivers: Mapping[str, Driver]) -> ControlStore:
+    async def open(cls, settings: Settings, drivers: Mapping[str, Driver], *, create: bool = True) -> ControlStore:
         """Open the instance, making data folder, master key, tables and admin on first use.
 
-        Raises ConfigurationError when the folder, the key or the store cannot be used.
+        Raises ConfigurationError when the folder, the key or the store cannot be used. Without ``create`` nothing is
+        made; NoInstance is raised where there is no instance.
         """
-        prepare_data_dir(settings.data_dir)
-        driver = drivers[settings.control_provider]
-        session = driver.session(control_address(settings))
+        driver, address = drivers[settings.control_provider], control_address(settings)
+        if create:
+            prepare_data_dir(settings.data_dir)
+        elif is_lost(driver, address):
+            raise NoInstance(settings)
+        session = driver.session(address)
         statements = ControlStatements(driver.dialect)
         try:
-            box, admin = await enter(session, driver.dialect, statements, settings)
+            box, admin = await enter(session, driver.dialect, statements, settings, create=create)
         except StorageError as error:
             await session.close()
             place = "at control_url" if settings.control_url else f"in {settings.data_dir}"
@@ -71,18 +76,8 @@ class ControlStore:
             raise
         return cls(driver, session, statements, box, admin)
 
-    @classmethod
-    async def exists(cls, settings: Settings, drivers: Mapping[str, Driver]) -> bool:
-        """Whether there is an instance in the store, which is reachable. Makes nothing. Raises StorageError."""
-        driver = drivers[settings.control_provider]
-        session = driver.session(control_address(settings))
-        try:
-            return await find_instance(session, ControlStatements(driver.dialect)) is not None
-        finally:
-            await session.close()
-
     async def close(self) -> None:
-        """Let go of the store's connections."""
+        """Close the store's connections."""
         await self._session.close()
 
     async def ping(self) -> None:
@@ -152,20 +147,19 @@ class ControlStore:
         self,
         definition: ApplicationDefinition,
         secrets: Secrets,
-        expected_version: int,
+        before: StoredApplication | None,
         actor: str,
         changes: Sequence[str] = (),
     ) -> int:
         """Keep a change as pending and return the version it will have.
 
-        ``expected_version``: of the application the change was made from, 0 for a new one. ``changes``: what it does,
+        ``before``: the application that the change was made from, None for a new one. ``changes``: what it does,
         line by line, for the audit. Raises ConfigurationError when the application has another version by now, or
         another change is pending.
         """
-        token = definition.token
-        current = await self.application(token)
-        hidden = {*secrets.texts(), *(current.secrets.texts() if current else ())}
-        pending = pending_row(current.definition if current else None, definition, changes, hidden)
+        token, expected_version = definition.token, before.version if before else 0
+        hidden = {*secrets.texts(), *(before.secrets.texts() if before else ())}
+        pending = pending_row(before.definition if before else None, definition, changes, hidden)
         pending |= {"version": expected_version + 1, "secrets": self._box.wrap(secrets, token), "actor": actor}
         try:
             await self._session.run(begin_unit(self._statements, pending, expected_version))

@@ -1,4 +1,4 @@
-"""The plan of a manifest: what changes, for people to read and for ``apilane.services.applying`` to carry out. Pure."""
+"""The plan of a manifest: what changes, for people to read and for a service to carry out. Pure."""
 
 from __future__ import annotations
 

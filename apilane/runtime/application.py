@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from msgspec import Struct
 
-from apilane.control.store import ControlStore, StoredApplication
+from apilane.control.records import StoredApplication
 from apilane.dispatch import Gates
 from apilane.errors import ApilaneError, Code, unauthorized
 from apilane.model.definition import Action, Entity, Property, RateLimit, RuleKind
@@ -109,10 +109,7 @@ class EntityRuntimes(dict[str, EntityRuntime]):
 
 
 class ApplicationRuntime:
-    """One application at one version. ``needs``: enforcement it asks for that no plugin provides (B-S13).
-
-    ``control``: where owners' writes are put on record.
-    """
+    """One application at one version. ``needs``: enforcement it asks for that no plugin provides (B-S13)."""
 
     def __init__(
         self,
@@ -122,11 +119,9 @@ class ApplicationRuntime:
         gates: Gates,
         endpoint_kinds: Mapping[str, EndpointKind],
         *,
-        control: ControlStore,
         compilations: Compilations,
     ) -> None:
         self.stored = stored
-        self.control = control
         self.compilations = compilations
         self.definition = stored.definition
         self.token = stored.definition.token

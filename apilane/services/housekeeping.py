@@ -1,7 +1,7 @@
 """Rows whose time is over: expired user tokens and mail tokens (``spec/security.md`` B-S9).
 
-Runs beside the requests, for the applications this process serves. What it leaves is harmless: every use of a token
-looks at its age by itself.
+Runs beside the requests, for the applications this process serves. A row it has not deleted yet is harmless: every
+use of a token checks its age.
 """
 
 from __future__ import annotations

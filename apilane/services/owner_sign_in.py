@@ -1,4 +1,4 @@
-"""Handing an operator the token of a portal user (``apilane owner-token``). Whoever holds the data folder may."""
+"""A new token of a portal user (``apilane owner-token``). Access to the data folder is the only right it needs."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ __all__ = ["owner_token"]
 async def owner_token(store: ControlStore, email: str, life_ms: int | None) -> str:
     """A new owner token of the portal user of that e-mail address, in any letter case.
 
-    Somebody whom an application lists as a collaborator becomes a portal user with this, one without a password.
-    Raises ConfigurationError for everybody else.
+    A collaborator of an application who is no portal user yet becomes one, without a password. Raises
+    ConfigurationError for every other address.
     """
     email = trim(email)
     user = await store.portal_user(email)

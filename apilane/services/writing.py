@@ -23,7 +23,7 @@ from apilane.runtime.access import AccessPlan, Reach
 from apilane.runtime.application import EntityRuntime
 from apilane.runtime.identities import now_ms
 from apilane.security.passwords import Passwords
-from apilane.services.auditing import ids_text
+from apilane.services.audit_trail import ids_text
 from apilane.services.failures import broken_reference, referencing_properties
 from apilane.services.history import snapshot, snapshot_columns
 from apilane.services.users import complete_user_values, encode_user_value, is_users, revoke_mail_tokens, revoke_tokens

@@ -26,11 +26,10 @@ import apsw
 import sqlalchemy as sa
 
 from apilane.control.store import ControlStore
-from apilane.dispatch import Hooks, freeze
-from apilane.plugins import load_plugins
-from apilane.services.applying import apply_plan
+from apilane.dispatch import Hooks
+from apilane.instance import Instance, open_instance
 from apilane.services.capabilities import capabilities_of
-from apilane.services.planning import plan_files
+from apilane.services.manifest_plans import plan_files
 from apilane.settings import ENVIRONMENT_PREFIX, Settings, load_settings
 from apilane.sql.dialect import Dialect
 from apilane.sql.statement import Statement, compile_statement
@@ -171,12 +170,11 @@ class Server:
         else:
             file = ("manifest.json", json.dumps(manifest).encode())
 
-        async def work(store: ControlStore, hooks: Hooks) -> str:
-            (plan,) = await plan_files([file], store=store, capabilities=capabilities_of(hooks))
-            stored = await apply_plan(plan, store=store, drivers=hooks.drivers, settings=self.settings, actor="tests")
-            return stored.definition.token
+        async def work(instance: Instance) -> str:
+            (plan,) = await plan_files([file], store=instance.store, capabilities=capabilities_of(instance.hooks))
+            return (await instance.changes.apply(plan, actor="tests")).definition.token
 
-        token = self.with_store(work)
+        token = self.with_instance(work)
         self.settle(token)
         return token
 
@@ -184,20 +182,18 @@ class Server:
         """The manifest with the database that ``place`` has for its application."""
         return manifest if self.place is None else self.place.manifest(self.data_dir, manifest)
 
-    def with_store(self, work: Callable[[ControlStore, Hooks], Awaitable[T]]) -> T:
-        """Run ``work`` on the control store of the data folder, from this process."""
+    def with_instance(self, work: Callable[[Instance], Awaitable[T]]) -> T:
+        """Run ``work`` on the instance of the data folder, opened in this process."""
 
         async def run() -> T:
-            hooks = freeze(load_plugins(self.settings), self.settings)
-            store = await ControlStore.open(self.settings, hooks.drivers)
-            try:
-                return await work(store, hooks)
-            finally:
-                await store.close()
-                for driver in hooks.drivers.values():
-                    await driver.close()
+            async with open_instance(self.settings) as instance:
+                return await work(instance)
 
         return asyncio.run(run())
+
+    def with_store(self, work: Callable[[ControlStore, Hooks], Awaitable[T]]) -> T:
+        """``with_instance`` for what needs the control store and the plugins alone."""
+        return self.with_instance(lambda instance: work(instance.store, instance.hooks))
 
     def settle(self, token: str) -> None:
         """Wait until the server must have noticed a change of an application."""

@@ -18,7 +18,7 @@ from apilane.security.passwords import Passwords
 from apilane.security.tokens import canonical_guid
 from apilane.services import accounts, sessions
 from apilane.services.attempts import Attempts
-from apilane.services.auditing import ids_text
+from apilane.services.audit_trail import ids_text
 from apilane.services.confirmation import confirm_email
 from apilane.web.call import Call
 

@@ -10,13 +10,13 @@ import logging
 from collections.abc import Callable, Mapping
 
 from apilane.errors import ApilaneError, Code, RateLimitedError, unauthorized
+from apilane.instance import Instance
 from apilane.model.definition import Action, RateLimit, RuleKind
 from apilane.plugin.access import Access, Account, CustomEndpoint, Data, Operator, Schema
 from apilane.plugin.calls import WireCall
 from apilane.plugin.identity import Actor
 from apilane.runtime.access import AccessPlan
 from apilane.runtime.application import EntityRuntime
-from apilane.runtime.instance import Instance
 from apilane.runtime.owners import owns
 from apilane.security.networks import network_of
 from apilane.security.signatures import SIGNATURE_HEADER, check_signature_headers

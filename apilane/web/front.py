@@ -12,11 +12,10 @@ from typing import Any
 
 from apilane.dispatch import Hooks
 from apilane.errors import ApilaneError, Code
+from apilane.instance import Instance
 from apilane.plugin.calls import WireCall, Write
 from apilane.plugin.identity import ANONYMOUS
 from apilane.plugin.replies import Reply
-from apilane.runtime.instance import Instance
-from apilane.services.auditing import recorded
 from apilane.services.failures import wire_error
 from apilane.storage.errors import MissingObject, StatementTimeout, StorageError, Unavailable
 from apilane.web.admission import Admission
@@ -143,7 +142,7 @@ class Front:
         if isinstance(write, Reply):
             return write
         if call.actor.kind == "operator":
-            result = await recorded(self._instance.store, call.application, call.actor, write)
+            result = await self._instance.audit_trail.record(call.application, call.actor, write)
         else:
             result = await write.run()
         return write.reply(result)

@@ -1,4 +1,5 @@
 """The table of wire calls: paths, methods and what each route declares. An incomplete declaration stops start-up."""
+
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping

@@ -12,7 +12,7 @@ from litestar.exceptions import HTTPException
 from litestar.plugins import PluginProtocol
 
 from apilane.errors import ApilaneError, Code
-from apilane.runtime.instance import Instance
+from apilane.instance import Instance
 from apilane.storage.errors import StorageError
 
 __all__ = ["PATHS", "WIRE_VERSION", "service_app"]

@@ -22,7 +22,6 @@ import uvloop
 from apilane.app import create_app
 from apilane.model.plan import plan, read_manifests
 from apilane.security.signatures import canonical_text, sign
-from apilane.services.applying import apply_plan
 from apilane.services.capabilities import capabilities_of
 from apilane.settings import Settings
 from apilane.testing.server import CHEAP_PASSWORDS
@@ -152,12 +151,8 @@ class Subject:
         await self.app._opened(self._ignore)
         instance = self.app._instance
         manifest = read_manifests(json.dumps(MANIFEST), filename="budget.json", environ={})[0]
-        made = await apply_plan(
-            plan(manifest, None, capabilities=capabilities_of(instance.hooks)),
-            store=instance.store,
-            drivers=instance.drivers,
-            settings=self._settings,
-            actor="budget",
+        made = await instance.changes.apply(
+            plan(manifest, None, capabilities=capabilities_of(instance.hooks)), actor="budget"
         )
         self._application = made.definition.token
         user = {"Email": "reader@example.com", "Username": "reader", "Password": "Passw0rd-of-tests"}

@@ -16,13 +16,13 @@ from typing import Any
 import httpx
 import pytest
 
+from apilane.control.folders import application_address
 from apilane.control.store import ControlStore
 from apilane.dispatch import Hooks
 from apilane.security.encryption import Cipher
-from apilane.services.applying import application_address
+from apilane.services.application_tables import ApplicationTables
 from apilane.services.capabilities import capabilities_of
-from apilane.services.planning import plan_files
-from apilane.services.tables import ApplicationTables
+from apilane.services.manifest_plans import plan_files
 from apilane.testing.server import CHEAP_PASSWORDS, Server
 from tests.changes.workshop import entity, manifest
 
@@ -176,9 +176,10 @@ def test_a_change_whose_maker_died(site: Site) -> None:
         (plan,) = await plan_files(files, store=store, capabilities=capabilities_of(hooks))
         (stored,) = await store.find(site.token)
         assert plan.migration is not None
-        version = await store.begin(plan.after, stored.secrets, stored.version, "somebody who died")
+        version = await store.begin(plan.after, stored.secrets, stored, "somebody who died")
         driver = hooks.drivers["SQLite"]
-        tables = ApplicationTables(driver, application_address(site.server.settings, plan.after, stored.secrets))
+        address = application_address(site.server.data_dir, site.token, stored.secrets)
+        tables = ApplicationTables(driver, address)
         cipher = Cipher(stored.secrets.encryption_key)
         ddl = driver.dialect.migrate(plan.migration)
         await tables.change(plan.migration, ddl, version, cipher=cipher, new=False, report=lambda *_: None)

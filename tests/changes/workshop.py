@@ -11,15 +11,13 @@ from typing import Any
 import apsw
 
 from apilane.control.secrets import Secrets
-from apilane.control.store import ControlStore, StoredApplication
-from apilane.dispatch import Hooks, freeze
+from apilane.control.store import StoredApplication
+from apilane.instance import Instance
 from apilane.model.manifest.write import export_manifest
 from apilane.model.plan import Plan
-from apilane.plugins import load_plugins
-from apilane.services.applying import apply_plan, recover_all, survey_plan
 from apilane.services.capabilities import capabilities_of
-from apilane.services.fitting import Survey
-from apilane.services.planning import plan_files
+from apilane.services.manifest_plans import plan_files
+from apilane.services.record_survey import Survey
 from apilane.settings import Settings
 
 
@@ -40,44 +38,31 @@ class Workshop:
         self.settings = Settings(data_dir=data_dir, argon2_time_cost=1, argon2_memory_kib=64)
         self.reports: list[str] = []
         self._runner = runner
-        self._hooks: Hooks = freeze(load_plugins(self.settings), self.settings)
-        self._store: ControlStore = runner.run(ControlStore.open(self.settings, self._hooks.drivers))
+        self._instance = Instance(self.settings)
+        runner.run(self._instance.open(serve=False))
+        self._store = self._instance.store
 
     def close(self) -> None:
-        async def close() -> None:
-            await self._store.close()
-            for driver in self._hooks.drivers.values():
-                await driver.close()
-
-        self._runner.run(close())
+        self._runner.run(self._instance.close())
 
     def plan(self, document: dict[str, Any] | str) -> Plan:
         text = document if isinstance(document, str) else json.dumps(document)
         name = "a.yaml" if isinstance(document, str) else "a.json"
-        capabilities = capabilities_of(self._hooks)
+        capabilities = capabilities_of(self._instance.hooks)
         (plan,) = self._runner.run(plan_files([(name, text.encode())], store=self._store, capabilities=capabilities))
         return plan
 
     def carry_out(self, plan: Plan) -> StoredApplication:
         """What ``apply`` does once nobody has anything against it."""
         return self._runner.run(
-            apply_plan(
-                plan,
-                store=self._store,
-                drivers=self._hooks.drivers,
-                settings=self.settings,
-                actor="tests",
-                report=lambda text, *_: self.reports.append(text),
-            )
+            self._instance.changes.apply(plan, actor="tests", report=lambda text, *_: self.reports.append(text))
         )
 
     def apply(self, document: dict[str, Any] | str) -> StoredApplication:
         return self.carry_out(self.plan(document))
 
     def survey(self, document: dict[str, Any] | str) -> Survey:
-        plan = self.plan(document)
-        tools = {"store": self._store, "drivers": self._hooks.drivers, "settings": self.settings}
-        return self._runner.run(survey_plan(plan, **tools))
+        return self._runner.run(self._instance.changes.survey(self.plan(document)))
 
     @property
     def stored(self) -> StoredApplication:
@@ -89,8 +74,7 @@ class Workshop:
 
     def recover(self) -> None:
         """What the next start does."""
-        tools = {"store": self._store, "drivers": self._hooks.drivers, "settings": self.settings}
-        self._runner.run(recover_all(**tools))
+        self._runner.run(self._instance.changes.recover_all())
 
     def pending(self) -> list[str]:
         return self._runner.run(self._store.pending_tokens())

@@ -11,7 +11,6 @@ from uuid import uuid4
 
 import pytest
 
-from apilane.app import create_instance
 from apilane.client import (
     ApilaneError,
     Call,
@@ -41,6 +40,7 @@ from apilane.client import (
     ValidationFailed,
     ref,
 )
+from apilane.instance import open_instance
 from apilane.services.confirmation import create_confirmation_token
 from apilane.services.owner_sign_in import owner_token
 from apilane.testing.server import Server, free_port
@@ -283,14 +283,10 @@ def _confirmation_token(server: Server, application: str, user_id: int) -> str:
     import asyncio
 
     async def make() -> str:
-        instance = create_instance(server.settings)
-        await instance.open()
-        try:
+        async with open_instance(server.settings) as instance:
             runtime = await instance.applications.find(application)
             assert runtime is not None
             return await create_confirmation_token(runtime, user_id)
-        finally:
-            await instance.close()
 
     return asyncio.run(make())
 

@@ -2,45 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
 
-from apilane.control.store import ControlStore
-from apilane.dispatch import freeze
+from apilane.instance import Instance
+from apilane.instance import open_instance as opened
 from apilane.model.definition import ApplicationDefinition, Entity, Property
 from apilane.model.system import custom_entity, system_entities
-from apilane.plugins import load_plugins
 from apilane.security.tokens import new_token
 from apilane.settings import Settings
-from apilane.storage.protocol import Driver
-
-
-class Instance(NamedTuple):
-    settings: Settings
-    drivers: Mapping[str, Driver]
-    store: ControlStore
-
 
 OpenInstance = Callable[..., AbstractAsyncContextManager[Instance]]
 
 
-@asynccontextmanager
-async def _open(data_dir: Path, **more: Any) -> AsyncIterator[Instance]:
+def _open(data_dir: Path, **more: Any) -> AbstractAsyncContextManager[Instance]:
     settings = Settings(data_dir=data_dir, plugins=(), **{"argon2_time_cost": 1, "argon2_memory_kib": 64, **more})
-    drivers = freeze(load_plugins(settings), settings).drivers
-    try:
-        store = await ControlStore.open(settings, drivers)
-        try:
-            yield Instance(settings, drivers, store)
-        finally:
-            await store.close()
-    finally:
-        for driver in drivers.values():
-            await driver.close()
+    return opened(settings)
 
 
 @pytest.fixture

@@ -14,14 +14,14 @@ import apsw
 import msgspec
 import pytest
 
+from apilane.control.folders import application_address
 from apilane.errors import ConfigurationError
 from apilane.model.definition import ApplicationDefinition, Constraint, Entity, Property, Unique
 from apilane.model.migration import Migration
 from apilane.model.plan import Plan, PlanLine
 from apilane.model.system import HELPER_TABLES, custom_entity
 from apilane.security.encryption import Cipher
-from apilane.services.applying import application_address, apply_plan, recover, recover_all
-from apilane.services.tables import ApplicationTables
+from apilane.services.application_tables import ApplicationTables
 from apilane.sql.statement import Statement
 from apilane.storage.protocol import Step
 
@@ -70,9 +70,7 @@ def with_products(definition: ApplicationDefinition, entity: Entity) -> Applicat
 async def apply(
     instance: Any, before: ApplicationDefinition | None, after: ApplicationDefinition, **secrets: str
 ) -> Any:
-    store, drivers, settings = instance.store, instance.drivers, instance.settings
-    plan = plan_of(before, after, **secrets)
-    return await apply_plan(plan, store=store, drivers=drivers, settings=settings, actor="me@example.com")
+    return await instance.changes.apply(plan_of(before, after, **secrets), actor="me@example.com")
 
 
 def rows(instance: Any, token: str, sql: str) -> list[tuple[Any, ...]]:
@@ -94,7 +92,7 @@ async def change_tables(
     """Only the middle of a change, as a process does that dies before it publishes."""
     driver = instance.drivers["SQLite"]
     stored = await instance.store.pending(after.token)
-    tables = ApplicationTables(driver, application_address(instance.settings, after, stored.secrets))
+    tables = ApplicationTables(driver, application_address(instance.settings.data_dir, after.token, stored.secrets))
     migration = plan_of(before, after).migration
     ddl, cipher = driver.dialect.migrate(migration), Cipher(stored.secrets.encryption_key)
     await tables.change(migration, ddl, to, cipher=cipher, new=before is None, report=lambda *_: None)
@@ -228,12 +226,11 @@ def test_killed_before_the_tables(open_instance, definition, tmp_path: Path) -> 
     async def scenario() -> None:
         async with open_instance(tmp_path) as instance:
             first = await apply(instance, None, shop)
-            await instance.store.begin(wider, first.secrets, 1, "me")
+            await instance.store.begin(wider, first.secrets, first, "me")
         async with open_instance(tmp_path) as instance:
-            await recover_all(store=instance.store, drivers=instance.drivers, settings=instance.settings)
             assert await instance.store.application(shop.token) == first
             assert await instance.store.pending_tokens() == []
-            await instance.store.begin(wider, first.secrets, 1, "me")
+            await instance.store.begin(wider, first.secrets, first, "me")
             assert (await apply(instance, shop, wider)).version == 2
             assert "Note" in columns(instance, shop.token)
 
@@ -248,9 +245,8 @@ def test_new_application_killed_before_its_tables(open_instance, definition, tmp
         from apilane.control.secrets import Secrets
 
         async with open_instance(tmp_path) as instance:
-            await instance.store.begin(shop, Secrets.new(), 0, "me")
-            tools = {"store": instance.store, "drivers": instance.drivers, "settings": instance.settings}
-            assert await recover(shop.token, **tools) is None
+            await instance.store.begin(shop, Secrets.new(), None, "me")
+            assert await instance.changes.recover(shop.token) is None
             assert await instance.store.applications() == []
             assert await instance.store.pending_tokens() == []
             assert (await apply(instance, None, shop)).version == 1
@@ -266,15 +262,13 @@ def test_killed_before_publish(open_instance, definition, tmp_path: Path) -> Non
     async def scenario() -> None:
         async with open_instance(tmp_path) as instance:
             first = await apply(instance, None, shop)
-            await instance.store.begin(wider, first.secrets, 1, "killed@example.com", ["added Note"])
+            await instance.store.begin(wider, first.secrets, first, "killed@example.com", ["added Note"])
             await change_tables(instance, shop, wider, 2)
         async with open_instance(tmp_path) as instance:
-            tools = {"store": instance.store, "drivers": instance.drivers, "settings": instance.settings}
-            recovered = await recover(shop.token, **tools)
+            recovered = await instance.store.application(shop.token)
             assert (recovered.definition, recovered.version) == (wider, 2)
-            assert await instance.store.application(shop.token) == recovered
             assert (await instance.store.audit(shop.token))[0].actor == "killed@example.com"
-            assert await recover(shop.token, **tools) is None
+            assert await instance.changes.recover(shop.token) is None
 
     asyncio.run(scenario())
 
@@ -329,16 +323,15 @@ def test_a_running_apply_is_left_alone(open_instance, definition, tmp_path: Path
     async def scenario() -> None:
         async with open_instance(tmp_path) as instance:
             first = await apply(instance, None, shop)
-            await instance.store.begin(msgspec.structs.replace(shop, online=False), first.secrets, 1, "me")
+            await instance.store.begin(msgspec.structs.replace(shop, online=False), first.secrets, first, "me")
             with start_holder(str(tmp_path), shop.token) as other:
-                tools = {"store": instance.store, "drivers": instance.drivers, "settings": instance.settings}
-                await recover(shop.token, **tools)
+                await instance.changes.recover(shop.token)
                 assert await instance.store.pending_tokens() == [shop.token]
                 with pytest.raises(ConfigurationError, match="Another process"):
                     await apply(instance, shop, shop)
                 other.kill()
                 other.wait()
-            await recover(shop.token, **tools)
+            await instance.changes.recover(shop.token)
             assert await instance.store.pending_tokens() == []
             async with instance.store.change_lock(shop.token) as held:
                 assert held

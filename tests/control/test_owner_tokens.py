@@ -130,7 +130,7 @@ def test_whom_a_token_is_given(open_instance, definition, tmp_path: Path) -> Non
         async with open_instance(tmp_path, **ADMIN) as instance:
             store = instance.store
             shop = definition(collaborators=("Dev@Example.com",))
-            await store.begin(shop, Secrets.new(), 0, "me")
+            await store.begin(shop, Secrets.new(), None, "me")
             await store.publish(shop.token)
             token = await owner_token(store, "dev@example.com", None)
             made = await store.portal_user("DEV@example.com")
@@ -151,7 +151,7 @@ def test_writes_on_record(open_instance, definition, tmp_path: Path) -> None:
     async def scenario() -> None:
         async with open_instance(tmp_path, **ADMIN) as instance:
             store, shop = instance.store, definition()
-            await store.begin(shop, Secrets.new(), 0, "me")
+            await store.begin(shop, Secrets.new(), None, "me")
             await store.publish(shop.token)
             record = await store.record_write(shop.token, 1, "boss@example.com", "Data/Post Products: 2 to create")
             begun, published = await store.audit(shop.token)

@@ -12,6 +12,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from apilane.control.records import StoredApplication
 from apilane.control.secrets import MASK, Secrets, masked
 from apilane.errors import ConfigurationError
 from apilane.model.definition import EmailTemplate, IPPolicy, Mail
@@ -58,7 +59,7 @@ def test_two_phases(open_instance, definition, tmp_path: Path) -> None:
     async def scenario() -> None:
         async with open_instance(tmp_path) as instance:
             store = instance.store
-            assert await store.begin(shop, secrets, 0, "me") == 1
+            assert await store.begin(shop, secrets, None, "me") == 1
             assert await store.application(shop.token) is None
             assert await store.applications() == []
             assert await store.pending_tokens() == [shop.token]
@@ -83,10 +84,10 @@ def test_abandon(open_instance, definition, tmp_path: Path) -> None:
         async with open_instance(tmp_path) as instance:
             store = instance.store
             secrets = Secrets.new()
-            await store.begin(shop, secrets, 0, "me")
-            await store.publish(shop.token)
+            await store.begin(shop, secrets, None, "me")
+            first = await store.publish(shop.token)
             sequence = await store.sequence()
-            await store.begin(changed, secrets, 1, "me")
+            await store.begin(changed, secrets, first, "me")
             await store.abandon(shop.token)
             await store.abandon(shop.token)
             assert (await store.application(shop.token)).definition == shop
@@ -108,15 +109,16 @@ def test_optimistic_versions(open_instance, definition, tmp_path: Path) -> None:
     async def scenario() -> None:
         async with open_instance(tmp_path) as instance:
             store = instance.store
+            gone = StoredApplication(definition=shop, secrets=secrets, version=1)
             with pytest.raises(ConfigurationError, match="somebody else"):
-                await store.begin(shop, secrets, 1, "me")
-            await store.begin(shop, secrets, 0, "me")
+                await store.begin(shop, secrets, gone, "me")
+            await store.begin(shop, secrets, None, "me")
             with pytest.raises(ConfigurationError, match="under way"):
-                await store.begin(shop, secrets, 0, "you")
-            await store.publish(shop.token)
+                await store.begin(shop, secrets, None, "you")
+            first = await store.publish(shop.token)
             with pytest.raises(ConfigurationError, match="somebody else"):
-                await store.begin(shop, secrets, 0, "you")
-            assert await store.begin(shop, secrets, 1, "you") == 2
+                await store.begin(shop, secrets, None, "you")
+            assert await store.begin(shop, secrets, first, "you") == 2
 
     asyncio.run(scenario())
 
@@ -129,7 +131,7 @@ def test_find(open_instance, definition, tmp_path: Path) -> None:
             store = instance.store
             made = [definition("Shop"), definition("Shop"), definition("Other")]
             for each in made:
-                await store.begin(each, Secrets.new(), 0, "me")
+                await store.begin(each, Secrets.new(), None, "me")
                 await store.publish(each.token)
             assert {each.definition.token for each in await store.find("Shop")} == {made[0].token, made[1].token}
             assert await store.find("shop") == []
@@ -147,8 +149,8 @@ def test_changes_since(open_instance, definition, tmp_path: Path) -> None:
             store = instance.store
             start = await store.sequence()
             first, second = definition("First"), definition("Second")
-            for each, version in ((first, 0), (second, 0), (first, 1)):
-                await store.begin(each, Secrets.new(), version, "me")
+            for each in (first, second, first):
+                await store.begin(each, Secrets.new(), await store.application(each.token), "me")
                 await store.publish(each.token)
             sequence, tokens = await store.changes(start)
             assert sequence == await store.sequence() == start + 3
@@ -165,7 +167,7 @@ def test_other_processes_see_a_change(open_instance, definition, tmp_path: Path)
 
     async def publish() -> float:
         async with open_instance(tmp_path) as instance:
-            await instance.store.begin(shop, Secrets.new(), 0, "me")
+            await instance.store.begin(shop, Secrets.new(), None, "me")
             await instance.store.publish(shop.token)
             return time.time()
 
@@ -196,9 +198,10 @@ def test_audit(open_instance, definition, tmp_path: Path) -> None:
         async with open_instance(tmp_path) as instance:
             store = instance.store
             secrets = Secrets.new()
-            await store.begin(shop, secrets, 0, "first@example.com", ["added Application"])
-            await store.publish(shop.token)
-            await store.begin(closed, secrets, 1, "second@example.com", ["changed Application.Online: true -> false"])
+            await store.begin(shop, secrets, None, "first@example.com", ["added Application"])
+            first = await store.publish(shop.token)
+            lines = ["changed Application.Online: true -> false"]
+            await store.begin(closed, secrets, first, "second@example.com", lines)
             await store.publish(shop.token)
             second, first = await store.audit(shop.token)
             assert (first.version, first.actor, first.before) == (1, "first@example.com", None)
@@ -234,9 +237,9 @@ def test_no_secret_is_readable(open_instance, definition, tmp_path: Path) -> Non
     async def scenario() -> None:
         async with open_instance(tmp_path) as instance:
             store = instance.store
-            await store.begin(shop, old, 0, "me", [f"added {old.mail_password}"])
+            await store.begin(shop, old, None, "me", [f"added {old.mail_password}"])
             await store.publish(shop.token)
-            await store.begin(shop, new, 1, "me", lines)
+            await store.begin(shop, new, await store.application(shop.token), "me", lines)
             await store.publish(shop.token)
             records = await store.audit(shop.token)
             assert records[0].changes == (f"changed Application.ConnectionString: {MASK} -> {MASK}", f"to {MASK} now")
@@ -271,7 +274,7 @@ def test_secrets_belong_to_their_application(open_instance, definition, tmp_path
     async def scenario() -> None:
         async with open_instance(tmp_path) as instance:
             for each in (first, second):
-                await instance.store.begin(each, Secrets.new(), 0, "me")
+                await instance.store.begin(each, Secrets.new(), None, "me")
                 await instance.store.publish(each.token)
         import apsw
 

@@ -10,8 +10,8 @@ import pytest
 from apilane.model.definition import Entity, ForeignKey, Index, Property, PropertyType, Unique
 from apilane.model.migration import Migration, Renames
 from apilane.security.encryption import Cipher
-from apilane.services.fitting import Survey
-from apilane.services.tables import ApplicationTables
+from apilane.services.application_tables import ApplicationTables
+from apilane.services.record_survey import Survey
 from apilane.sql.statement import Statement
 from apilane.storage.errors import ConnectionLost, StorageError
 from apilane.storage.protocol import Result, Step

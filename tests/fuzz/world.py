@@ -16,11 +16,11 @@ from typing import Any, NamedTuple, Self
 
 import apsw
 
-from apilane.app import create_app, create_instance
-from apilane.services.applying import apply_plan
+from apilane.app import create_app
+from apilane.instance import open_instance
 from apilane.services.capabilities import capabilities_of
+from apilane.services.manifest_plans import plan_files
 from apilane.services.owner_sign_in import owner_token
-from apilane.services.planning import plan_files
 from apilane.settings import Settings
 from apilane.testing.server import CHEAP_PASSWORDS, PATIENT
 
@@ -215,22 +215,16 @@ class World:
         connection.exec_trace = seen
 
     async def _prepare(self) -> None:
-        instance = create_instance(self.settings)
-        await instance.open()
-        try:
+        async with open_instance(self.settings) as instance:
             for manifest in manifests():
                 (plan,) = await plan_files(
                     [("manifest.json", json.dumps(manifest).encode())],
                     store=instance.store,
                     capabilities=capabilities_of(instance.hooks),
                 )
-                await apply_plan(
-                    plan, store=instance.store, drivers=instance.drivers, settings=self.settings, actor="tests"
-                )
+                await instance.changes.apply(plan, actor="tests")
             for caller, email in (("owner", "admin@example.com"), ("stranger", "stranger@example.com")):
                 self.credentials[caller] = (await owner_token(instance.store, email, None), 0)
-        finally:
-            await instance.close()
 
     def database(self, token: str = A) -> Path:
         """The file of an application's database."""

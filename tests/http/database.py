@@ -12,7 +12,7 @@ from typing import Any, Self, TypeVar
 
 import sqlalchemy as sa
 
-from apilane.app import create_instance
+from apilane.instance import Instance
 from apilane.model.text import fold
 from apilane.runtime.application import ApplicationRuntime
 from apilane.services import accounts
@@ -36,8 +36,8 @@ class Database:
 
     def __enter__(self) -> Self:
         self._runner = asyncio.Runner()
-        self._instance = create_instance(self._settings)
-        self._run(self._instance.open())
+        self._instance = Instance(self._settings)
+        self._run(self._instance.open(serve=False))
         application = self._run(self._instance.applications.find(self._token))
         assert application is not None
         self.application = application

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from apilane.app import create_instance
+from apilane.instance import open_instance
 from apilane.services.confirmation import create_confirmation_token
 from apilane.testing.client import PASSWORD, Client, WireError, error_of
 from apilane.testing.server import Server
@@ -249,14 +249,10 @@ def confirmation_token(server: Server, application: str, user_id: int) -> str:
     """A token as a mail would carry it, made by the service in this process."""
 
     async def make() -> str:
-        instance = create_instance(server.settings)
-        await instance.open()
-        try:
+        async with open_instance(server.settings) as instance:
             runtime = await instance.applications.find(application)
             assert runtime is not None
             return await create_confirmation_token(runtime, user_id)
-        finally:
-            await instance.close()
 
     return asyncio.run(make())
 

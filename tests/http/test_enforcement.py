@@ -40,7 +40,7 @@ def _rewrite(server: Server, token: str, **changes: Any) -> None:
         stored = await store.application(token)
         assert stored is not None
         definition = msgspec.structs.replace(stored.definition, **changes)
-        await store.begin(definition, stored.secrets, stored.version, "tests")
+        await store.begin(definition, stored.secrets, stored, "tests")
         await store.publish(token)
 
     server.with_store(work)

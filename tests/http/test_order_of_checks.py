@@ -43,7 +43,7 @@ def generous(server: Server, lab: Client) -> Client:
             for entity, action in [*named, ("AuthTokens", "post")]
         ]
         definition = msgspec.structs.replace(stored.definition, rules=(*stored.definition.rules, *rules))
-        await store.begin(definition, stored.secrets, stored.version, "tests")
+        await store.begin(definition, stored.secrets, stored, "tests")
         await store.publish(lab.token)
 
     server.with_store(grant)

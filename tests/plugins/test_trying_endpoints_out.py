@@ -10,14 +10,13 @@ from typing import Any
 
 import pytest
 
-from apilane.app import create_instance
 from apilane.errors import ApilaneError
+from apilane.instance import Instance
 from apilane.model.definition import Endpoint
 from apilane.plugin.identity import Actor
 from apilane.runtime.application import ApplicationRuntime
-from apilane.services.applying import apply_plan
 from apilane.services.capabilities import capabilities_of
-from apilane.services.planning import plan_files
+from apilane.services.manifest_plans import plan_files
 from apilane.settings import Settings
 from apilane.sql.statement import Statement
 from apilane_custom_endpoints.calls import try_out
@@ -36,16 +35,14 @@ Wait = Callable[[Coroutine[Any, Any, Any]], Any]
 def opened(tmp_path: Path) -> Iterator[tuple[ApplicationRuntime, Wait]]:
     """An application with a table of notes, and what waits for its coroutines."""
     settings = Settings(data_dir=tmp_path, admin_email="admin@example.com", admin_password="Adm1n-password")
-    instance = create_instance(settings)
+    instance = Instance(settings)
 
     async def make() -> ApplicationRuntime | None:
-        await instance.open()
+        await instance.open(serve=False)
         capabilities = capabilities_of(instance.hooks)
         files = [("trials.json", json.dumps(MANIFEST).encode())]
         (plan,) = await plan_files(files, store=instance.store, capabilities=capabilities)
-        stored = await apply_plan(
-            plan, store=instance.store, drivers=instance.drivers, settings=settings, actor="tests"
-        )
+        stored = await instance.changes.apply(plan, actor="tests")
         return await instance.applications.find(stored.definition.token)
 
     with asyncio.Runner() as runner:

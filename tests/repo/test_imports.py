@@ -9,7 +9,10 @@ from pathlib import Path
 
 import pytest
 
-ORDER = ["model", "sql", "storage", "plugin", "control", "runtime", "services", "web", "app", "asgi", "server", "cli"]
+ORDER = [
+    *("model", "sql", "storage", "plugin", "control", "runtime", "services", "instance"),
+    *("web", "manage", "app", "asgi", "server", "cli"),
+]
 """A room imports itself and rooms to its left."""
 
 SERVES_ALL = {

@@ -81,19 +81,15 @@ async def open_accounts(client: Client, application: str, data_dir: Path) -> Non
 
 
 async def _give_roles(roles: Mapping[int, str | None], application: str, data_dir: Path) -> None:
-    from apilane.app import create_instance
+    from apilane.instance import open_instance
     from apilane.services.accounts import set_roles
     from apilane.settings import load_settings
 
-    instance = create_instance(load_settings({"data_dir": data_dir}))
-    await instance.open()
-    try:
+    async with open_instance(load_settings({"data_dir": data_dir})) as instance:
         runtime = await instance.applications.find(application)
         assert runtime is not None, "the manifest was applied to this data dir"
         for user_id, names in roles.items():
             await set_roles(runtime, user_id, names)
-    finally:
-        await instance.close()
 
 
 def fill_atlas(editor: Client, limit: int | None, progress: Callable[[int, int], None]) -> None:

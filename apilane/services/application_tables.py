@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
 
+from apilane.control.folders import is_lost
 from apilane.model.migration import Migration
 from apilane.model.system import EMAIL_TEMPLATE_SEEDS, HELPER_TABLES
 from apilane.security.encryption import Cipher
-from apilane.services.fitting import RecordsDoNotFit, Survey, survey, survey_by_reads
 from apilane.services.history_names import rename_history
+from apilane.services.record_survey import RecordsDoNotFit, Survey, survey, survey_by_reads
 from apilane.sql.dialect import Dialect
 from apilane.sql.statement import Statement, Value, compile_statement
 from apilane.sql.tables import table_of
@@ -25,7 +25,7 @@ from apilane.storage.errors import (
     UniqueViolation,
     ValueTooLong,
 )
-from apilane.storage.protocol import Driver, Step, Unit
+from apilane.storage.protocol import Driver, Finding, Step, Unit
 
 __all__ = ["ApplicationTables", "Report", "refusal"]
 
@@ -39,18 +39,24 @@ _HELPERS = {entity.name: entity for entity in HELPER_TABLES}
 class ApplicationTables:
     """The database at ``address``. Methods raise ``StorageError``.
 
-    Whoever serves the application in this process may use the same session, so it is not closed when done with.
+    The application may be served in this process over the same session, so the session is not closed after use.
     """
 
     def __init__(self, driver: Driver, address: str) -> None:
+        self.address = address
+        self._driver = driver
         self._dialect = driver.dialect
         self._session = driver.session(address)
         self._transactional = driver.features.transactional_ddl
-        self._file = Path(address) if driver.features.embedded else None
+
+    @property
+    def are_lost(self) -> bool:
+        """Whether the file is missing; a server must be asked instead."""
+        return is_lost(self._driver, self.address)
 
     async def version(self) -> int:
         """Version of the definition that last changed the tables; 0 where there are none."""
-        if self._file is not None and not self._file.exists():
+        if self.are_lost:
             return 0  # asking would make the file
         table = table_of(_HELPERS["H_Schema"], self._dialect)
         try:
@@ -116,8 +122,12 @@ class ApplicationTables:
             counted[name] = int((await self._session.fetch(compile_statement(select, self._dialect.sqlalchemy)))[0][0])
         return counted
 
+    async def diagnose(self) -> Sequence[Finding]:
+        """What the driver finds in the database (``Session.diagnose``)."""
+        return await self._session.diagnose()
+
     async def close(self) -> None:
-        """Let go of the database."""
+        """Close the session."""
         await self._session.close()
 
 

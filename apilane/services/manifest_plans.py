@@ -1,6 +1,6 @@
 """From the texts of manifests to plans against what an instance has: all files are checked before anything is done.
 
-Carrying a plan out is ``apilane.services.applying``.
+Carrying a plan out is ``apilane.services.definition_changes``.
 """
 
 from __future__ import annotations

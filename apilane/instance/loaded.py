@@ -1,6 +1,6 @@
 """The applications this process serves: loaded when first called, replaced within a second of a change anywhere.
 
-Sessions outlive runtimes: a new version of an application goes on using the handle of the old one.
+Sessions outlive runtimes: a new version of an application goes on using the session of the old one.
 """
 
 from __future__ import annotations
@@ -8,24 +8,24 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Iterable
-from pathlib import Path
 from time import monotonic
 
 from msgspec.structs import replace
 
-from apilane.control.store import ControlStore, StoredApplication
-from apilane.dispatch import Gates
-from apilane.plugin.endpoints import EndpointKind
+from apilane.control.folders import application_address, is_lost
+from apilane.control.records import StoredApplication
+from apilane.control.store import ControlStore
+from apilane.dispatch import Hooks
 from apilane.runtime.application import ApplicationRuntime
 from apilane.runtime.compiled import Compilations
 from apilane.security.tokens import canonical_guid
+from apilane.services.definition_changes import DefinitionChanges
+from apilane.settings import Settings
 from apilane.sql.statement import Value
 from apilane.storage.errors import Unavailable
 from apilane.storage.protocol import Driver, Session
-from apilane.storage.registry import Drivers
 
-__all__ = ["Applications"]
+__all__ = ["LoadedApplications"]
 
 APPLICATIONS_KEPT = 1000
 """Runtimes kept in memory; one takes 100 to 250 KB once its entities have been used, the less the more it shares."""
@@ -37,31 +37,18 @@ PUBLISH_WAIT_S = 5.0
 log = logging.getLogger("apilane.applications")
 
 
-class Applications:
-    """Find by token as a caller wrote it.
+class LoadedApplications:
+    """Found by token as a caller wrote it. ``changes`` settles what another process left half-way."""
 
-    ``address`` tells where an application's database is; ``recover`` finishes or undoes changes left half-way.
-    """
-
-    def __init__(
-        self,
-        store: ControlStore,
-        drivers: Drivers,
-        address: Callable[[StoredApplication], str],
-        *,
-        gates: Gates,
-        endpoint_kinds: Iterable[EndpointKind],
-        recover: Callable[[], Awaitable[None]],
-        poll_s: float,
-    ) -> None:
+    def __init__(self, store: ControlStore, hooks: Hooks, changes: DefinitionChanges, settings: Settings) -> None:
         self._store = store
-        self._drivers = drivers
-        self._address = address
-        self._gates = gates
+        self._drivers = hooks.drivers
+        self._gates = hooks.gates
+        self._endpoint_kinds = {kind.name.lower(): kind for kind in hooks.endpoint_kinds}
+        self._changes = changes
+        self._data_dir = settings.data_dir
+        self._poll_s = settings.definition_poll_s
         self._compilations = Compilations()
-        self._endpoint_kinds = {kind.name.lower(): kind for kind in endpoint_kinds}
-        self._recover = recover
-        self._poll_s = poll_s
         self._live: OrderedDict[str, ApplicationRuntime] = OrderedDict()
         self._unknown: dict[str, None] = {}
         self._sessions: dict[tuple[str, str], Session] = {}
@@ -76,14 +63,14 @@ class Applications:
         """The applications loaded now."""
         return tuple(self._live.values())
 
-    async def start(self) -> None:
-        """Remember where the control store stands and watch it from there."""
+    async def follow(self) -> None:
+        """Replace what other processes change from now on, until ``close``."""
         self._mark = await self._store.mark()
         self._sequence = await self._store.sequence()
         self._watching = asyncio.create_task(self._watch(), name="apilane-definitions")
 
     async def close(self) -> None:
-        """Stop watching and let go of every database."""
+        """Stop following and close the session of every database."""
         if self._watching is not None:
             self._watching.cancel()
             await asyncio.gather(self._watching, return_exceptions=True)
@@ -100,12 +87,12 @@ class Applications:
     async def reload(self, token: str) -> ApplicationRuntime | None:
         """Read the definition again, after tables turned out to differ from the one in memory.
 
-        Tables are changed a moment before their definition is published: waits for it, and finishes the change where
-        whoever made it has died in between.
+        Tables are changed a moment before their definition is published. This waits for that, and settles the change
+        when the process that made it has died in between.
         """
         deadline = monotonic() + PUBLISH_WAIT_S
         while token in await self._store.pending_tokens() and monotonic() < deadline:
-            await self._recover()
+            await self._changes.recover_all()
             await asyncio.sleep(0.02)
         self._live.pop(token, None)
         return await self._load(token)
@@ -120,26 +107,19 @@ class Applications:
                 self._unknown[token] = None
             return None
         driver = self._drivers[stored.definition.storage_provider]
-        self._refuse_lost_database(driver, stored)
-        session = self._session(driver, stored)
+        session = await self._session(driver, stored)
         runtime = ApplicationRuntime(
             replace(stored, definition=self._compilations.share(stored.definition)),
             driver,
             session,
             self._gates,
             self._endpoint_kinds,
-            control=self._store,
             compilations=self._compilations,
         )
         if generation == self._generation:  # not replaced while it was being read
             self._live[token] = runtime
             self._make_room()
         return runtime
-
-    def _refuse_lost_database(self, driver: Driver, stored: StoredApplication) -> None:
-        """Opening a file that is gone would make an empty one, and hide the loss."""
-        if driver.features.embedded and not Path(self._address(stored)).exists():
-            raise Unavailable(f"The database {self._address(stored)} is missing; restore it from a backup.")
 
     def _make_room(self) -> None:
         """Drop the longest unused application; used ones get a second chance at the end of the line."""
@@ -149,11 +129,20 @@ class Applications:
                 oldest.is_used = False
                 self._live[token] = oldest
 
-    def _session(self, driver: Driver, stored: StoredApplication) -> Session:
-        key = (driver.name, self._address(stored))
-        session = self._sessions.get(key)
-        if session is None:
-            session = self._sessions[key] = driver.session(key[1])
+    async def _session(self, driver: Driver, stored: StoredApplication) -> Session:
+        """The session of an application's database, the same for all its versions.
+
+        Raises Unavailable for a file that is gone: opening it would make an empty one and hide the loss.
+        """
+        address = application_address(self._data_dir, stored.definition.token, stored.secrets)
+        if is_lost(driver, address):
+            raise Unavailable(f"The database {address} is missing; restore it from a backup.")
+        session = self._sessions.get((driver.name, address))
+        return session or await self._open_database(driver, address)
+
+    async def _open_database(self, driver: Driver, address: str) -> Session:
+        """Runs before this process uses a database for the first time."""
+        session = self._sessions[driver.name, address] = driver.session(address)
         return session
 
     async def _watch(self) -> None:
@@ -161,7 +150,7 @@ class Applications:
             await asyncio.sleep(self._poll_s)
             try:
                 await self.refresh()
-            except Exception:  # whatever it is, a worker that stops watching would serve old definitions for ever
+            except Exception:  # a worker that stops following would serve old definitions for ever
                 log.warning("the control store cannot be asked for changes; trying again", exc_info=True)
 
     async def refresh(self) -> None:

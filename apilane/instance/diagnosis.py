@@ -13,12 +13,11 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from apilane.control.first_use import control_address
+from apilane.control.first_use import NoInstance, control_address
+from apilane.control.folders import application_address, is_lost
 from apilane.control.records import StoredApplication
-from apilane.control.store import ControlStore
 from apilane.errors import ConfigurationError
-from apilane.services.applying import application_address
-from apilane.settings import Settings
+from apilane.instance.instance import Instance
 from apilane.storage.errors import StorageError, Unavailable
 from apilane.storage.protocol import Driver, Finding
 
@@ -35,36 +34,33 @@ class Look(NamedTuple):
     finding: Finding
 
 
-async def examine(settings: Settings, drivers: Mapping[str, Driver]) -> AsyncIterator[Look]:
-    """Everything of an instance, in the order in which it is needed. Ends early where nothing further can be known."""
+async def examine(instance: Instance) -> AsyncIterator[Look]:
+    """Everything of an instance that is not open yet, in the order in which it is needed.
+
+    Ends early where nothing further can be known. Opens the instance for looking, and leaves closing to the caller.
+    """
+    settings = instance.settings
     for finding in _folder(settings.data_dir):
         yield Look(f"data folder {settings.data_dir}", finding)
     place = f"control store ({settings.control_provider})"
     address = control_address(settings)
-    if settings.control_url is None and _is_missing(address):
+    if settings.control_url is None and is_lost(instance.drivers[settings.control_provider], address):
         yield Look(place, Finding("not made yet; the first command on the data folder makes it"))
         return
-    async for look in look_at_database(place, settings.control_provider, address, drivers):
+    async for look in look_at_database(place, settings.control_provider, address, instance.drivers):
         yield look
         if look.finding.serious:
             return
-    if not await ControlStore.exists(settings, drivers):
+    try:
+        await instance.open(create=False, serve=False)
+    except NoInstance:
         yield Look(place, Finding("holds no instance yet; the first command makes it"))
         return
-    try:
-        store = await ControlStore.open(settings, drivers)
     except ConfigurationError as error:
         yield Look(place, Finding(str(error), "Put right what it says.", serious=True))
         return
-    try:
-        async for look in _applications(store, settings, drivers):
-            yield look
-    finally:
-        await store.close()
-
-
-def _is_missing(file: str) -> bool:
-    return not Path(file).exists()
+    async for look in _applications(instance):
+        yield look
 
 
 def _folder(path: Path) -> list[Finding]:
@@ -82,7 +78,8 @@ def _folder(path: Path) -> list[Finding]:
     return findings or [Finding("can be used, by its owner alone")]
 
 
-async def _applications(store: ControlStore, settings: Settings, drivers: Mapping[str, Driver]) -> AsyncIterator[Look]:
+async def _applications(instance: Instance) -> AsyncIterator[Look]:
+    store = instance.store
     pending = set(await store.pending_tokens())
     for named in await store.applications():
         place = f"application {named.name} ({named.token})"
@@ -91,20 +88,18 @@ async def _applications(store: ControlStore, settings: Settings, drivers: Mappin
         stored = await store.application(named.token)
         if stored is None:
             continue  # gone since
-        async for look in _application(place, stored, settings, drivers):
+        async for look in _application(place, stored, instance):
             yield look
 
 
-async def _application(
-    place: str, stored: StoredApplication, settings: Settings, drivers: Mapping[str, Driver]
-) -> AsyncIterator[Look]:
-    definition = stored.definition
-    address = application_address(settings, definition, stored.secrets)
-    driver = drivers.get(definition.storage_provider)
-    if driver is not None and driver.features.embedded and _is_missing(address):
+async def _application(place: str, stored: StoredApplication, instance: Instance) -> AsyncIterator[Look]:
+    provider = stored.definition.storage_provider
+    address = application_address(instance.settings.data_dir, stored.definition.token, stored.secrets)
+    driver = instance.drivers.get(provider)
+    if driver is not None and is_lost(driver, address):
         yield Look(place, Finding(f"{address} is missing", "Restore it from a backup.", serious=True))
         return
-    async for look in look_at_database(place, definition.storage_provider, address, drivers):
+    async for look in look_at_database(place, provider, address, instance.drivers):
         yield look
 
 

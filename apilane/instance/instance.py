@@ -1,0 +1,125 @@
+"""Everything one process holds of an instance: settings, plugins, drivers, control store, loaded applications."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+
+from apilane.control.store import ControlStore
+from apilane.dispatch import freeze
+from apilane.errors import ConfigurationError
+from apilane.instance.loaded import LoadedApplications
+from apilane.plugins import load_plugins
+from apilane.runtime.owners import Owners
+from apilane.security.passwords import Passwords
+from apilane.services.audit_trail import AuditTrail
+from apilane.services.definition_changes import DefinitionChanges
+from apilane.services.housekeeping import sweep
+from apilane.settings import Settings
+
+__all__ = ["Instance", "open_instance"]
+
+log = logging.getLogger("apilane.instance")
+
+
+class Instance:
+    """The instance of ``settings``; ``plugins`` are objects beside the installed ones.
+
+    Making one loads plugins and drivers and opens nothing; it raises ConfigurationError naming what does not fit.
+    ``store``, ``owners``, ``changes``, ``audit_trail`` and ``applications`` exist once it is open.
+    """
+
+    store: ControlStore
+    owners: Owners
+    changes: DefinitionChanges
+    audit_trail: AuditTrail
+    applications: LoadedApplications
+
+    def __init__(self, settings: Settings, plugins: Sequence[object] = ()) -> None:
+        self.settings = settings
+        self.hooks = freeze(load_plugins(settings, plugins), settings)
+        self.drivers = self.hooks.drivers
+        self.passwords = Passwords(
+            settings.argon2_time_cost,
+            settings.argon2_memory_kib,
+            settings.argon2_parallelism,
+            settings.argon2_concurrency,
+        )
+        self.is_open = False
+        self._is_closed = False
+        self._sweeping: asyncio.Task[None] | None = None
+        self._opening = asyncio.Lock()
+
+    async def open(self, *, create: bool = True, serve: bool = True) -> None:
+        """Open the control store; later calls return at once.
+
+        ``create``: the first use makes the instance, and changes that a crash left half-way are settled. Without it
+        nothing is made and nothing is changed; NoInstance is raised where there is no instance.
+        ``serve``: follow changes made by other processes and delete expired rows, until ``close``. Raises
+        ConfigurationError when the instance cannot be used, and StorageError.
+        """
+        async with self._opening:
+            if self.is_open:
+                return
+            if self._is_closed:
+                raise ConfigurationError("This instance was closed; create another application.")
+            store = await ControlStore.open(self.settings, self.drivers, create=create)
+            try:
+                await self._join(store, settle=create, serve=serve)
+            except BaseException:
+                await store.close()
+                raise
+            self.is_open = True
+
+    async def _join(self, store: ControlStore, *, settle: bool, serve: bool) -> None:
+        """Make what works on the opened store."""
+        self.store = store
+        self.owners = Owners(store.owner_tokens)
+        self.audit_trail = AuditTrail(store)
+        self.changes = DefinitionChanges(store, self.drivers, self.settings.data_dir)
+        if settle:
+            await self.changes.recover_all()
+        self.applications = LoadedApplications(store, self.hooks, self.changes, self.settings)
+        if serve:
+            await self.applications.follow()
+            self._sweeping = asyncio.create_task(self._keep_house(), name="apilane-housekeeping")
+
+    async def _keep_house(self) -> None:
+        while True:
+            await asyncio.sleep(self.settings.housekeeping_s)
+            for application in self.applications.live():
+                try:
+                    await sweep(application)
+                except Exception:  # one failure must not end the housekeeping
+                    log.warning("housekeeping failed in application %s", application.token, exc_info=True)
+
+    async def close(self) -> None:
+        """Finish what was accepted and close every database. The instance cannot be opened again."""
+        if self._is_closed:
+            return
+        self._is_closed = True
+        if self.is_open:
+            self.is_open = False
+            if self._sweeping is not None:
+                self._sweeping.cancel()
+                await asyncio.gather(self._sweeping, return_exceptions=True)
+            await self.applications.close()
+            await self.store.close()
+        for driver in self.drivers.values():
+            await driver.close()
+        self.passwords.close()
+
+
+@asynccontextmanager
+async def open_instance(
+    settings: Settings, plugins: Sequence[object] = (), *, create: bool = True, serve: bool = False
+) -> AsyncIterator[Instance]:
+    """The instance of ``settings``, open inside ``async with``. Arguments as for ``Instance`` and ``Instance.open``."""
+    instance = Instance(settings, plugins)
+    try:
+        await instance.open(create=create, serve=serve)
+        yield instance
+    finally:
+        await instance.close()

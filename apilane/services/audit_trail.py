@@ -1,0 +1,69 @@
+"""Operators' writes to an application's data on record: who, when, what, and the outcome.
+
+The record is in the control store before the write begins, so a write that cannot be recorded does not happen; the
+outcome is added afterwards. A record without an outcome is of a write during which the server died. No values are
+recorded: names of entities and properties, IDs and counts.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+from typing import TypeVar
+
+from apilane.control.store import ControlStore
+from apilane.errors import ApilaneError
+from apilane.plugin.calls import Write
+from apilane.plugin.identity import Actor
+from apilane.runtime.application import ApplicationRuntime
+from apilane.storage.errors import StorageError
+
+__all__ = ["AuditTrail", "ids_text"]
+
+T = TypeVar("T")
+
+log = logging.getLogger("apilane.audit")
+
+
+def ids_text(ids: Iterable[int]) -> str:
+    """IDs for people, runs of them joined: ``IDs 1-3, 7``."""
+    runs: list[list[int]] = []
+    for id in sorted(set(ids)):
+        if runs and id == runs[-1][1] + 1:
+            runs[-1][1] = id
+        else:
+            runs.append([id, id])
+    return "IDs " + (", ".join(f"{first}-{last}" if last > first else f"{first}" for first, last in runs) or "none")
+
+
+class AuditTrail:
+    """The records of operators' writes in the control store of an instance."""
+
+    def __init__(self, store: ControlStore) -> None:
+        self._store = store
+
+    async def record(self, application: ApplicationRuntime, operator: Actor, write: Write[T]) -> T:
+        """Run a write between the two halves of its record.
+
+        Raises what the write raises, and StorageError before anything is written when the record cannot be made.
+        """
+        if write.what is None:
+            return await write.run()
+        change = write.what()
+        token, version = application.token, application.stored.version
+        record = await self._store.record_write(token, version, operator.credential or "", change)
+        try:
+            done = await write.run()
+        except Exception as error:
+            refusal = error.code.value if isinstance(error, ApilaneError) else type(error).__name__
+            await self._complete(token, record, change, f"failed: {refusal}")
+            raise
+        await self._complete(token, record, change, write.outcome(done))
+        return done
+
+    async def _complete(self, application: str, record: int, change: str, outcome: str) -> None:
+        """The write is done: that its outcome cannot be noted must not turn it into a failure."""
+        try:
+            await self._store.complete_record(record, (change, outcome))
+        except StorageError:
+            log.exception("audit record %d of application %s has no outcome: %s", record, application, outcome)

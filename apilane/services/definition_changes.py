@@ -1,0 +1,204 @@
+"""Carrying a plan out: the definition in the control store and the tables in the application's database, together.
+
+Begin (control store), tables and their version in one unit (application's database), publish (control store). A process
+that stops half-way leaves a pending change. ``recover`` tells from the version beside the tables whether to publish or
+to abandon it. What the plan is and whether it may lose data is decided before.
+"""
+
+from __future__ import annotations
+
+import logging
+import shutil
+from collections.abc import Mapping
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
+
+import msgspec
+
+from apilane.control.folders import application_address, application_folder, make_application_folder
+from apilane.control.secrets import Secrets
+from apilane.control.store import ControlStore, StoredApplication
+from apilane.errors import ConfigurationError
+from apilane.model.migration import Migration
+from apilane.model.plan import Plan
+from apilane.security.encryption import Cipher
+from apilane.services.application_tables import ApplicationTables, Report, refusal
+from apilane.services.record_survey import Survey
+from apilane.services.workspace import ApplicationWorkspace, title_of
+from apilane.storage.errors import StorageError
+from apilane.storage.protocol import Driver
+
+__all__ = ["DefinitionChanges"]
+
+BIG_TABLE_RECORDS = 10_000
+"""From here on a change takes long enough to tell what it does."""
+
+log = logging.getLogger("apilane.changes")
+
+
+def _silent(text: str, step: int, steps: int) -> None:
+    """Tells nothing."""
+
+
+class DefinitionChanges:
+    """The changes of the applications of one instance."""
+
+    def __init__(self, store: ControlStore, drivers: Mapping[str, Driver], data_dir: Path) -> None:
+        self._store = store
+        self._drivers = drivers
+        self._data_dir = data_dir
+
+    def _workspace(self, token: str) -> AbstractAsyncContextManager[ApplicationWorkspace | None]:
+        return ApplicationWorkspace.locked(token, self._store, self._drivers, self._data_dir)
+
+    async def apply(self, plan: Plan, *, actor: str, report: Report = _silent) -> StoredApplication:
+        """Carry ``plan`` out and return the application as published. A plan that changes nothing does nothing.
+
+        ``actor``: who, for the audit. ``report``: told each step of a long change before it begins, from another
+        thread. Raises ConfigurationError, whose text says what stands in the way and what was done: the application was
+        changed since the plan was made, another change is under way, its records do not fit, or its database refuses.
+        The application then stays on its last whole definition.
+        """
+        after = plan.after
+        async with self._workspace(after.token) as workspace:
+            if workspace is None:
+                raise ConfigurationError(
+                    f"Another process is changing application {title_of(after)}. Apply again when it is done."
+                )
+            try:
+                return await _carry_out(plan, workspace, actor, report)
+            except StorageError as error:
+                raise ConfigurationError(f"Application {title_of(after)} was not changed: {refusal(error)}") from error
+
+    async def survey(self, plan: Plan) -> Survey:
+        """How many records ``plan`` concerns and which do not fit it, as of now; for showing before anything is done.
+
+        Raises ConfigurationError when the application's database cannot be asked.
+        """
+        stored = await self._store.application(plan.after.token)
+        if stored is None or plan.migration is None or not plan.migration.before:
+            return Survey({}, ())
+        address = application_address(self._data_dir, plan.after.token, stored.secrets)
+        tables = ApplicationTables(self._drivers[stored.definition.storage_provider], address)
+        try:
+            return await tables.survey(plan.migration, Cipher(stored.secrets.encryption_key))
+        except StorageError as error:
+            raise ConfigurationError(
+                f"The records of application {title_of(plan.after)} cannot be looked at: {error}"
+            ) from error
+
+    async def recover_all(self) -> None:
+        """``recover`` every application with a pending change; for start-up, and before an application is reloaded."""
+        for token in await self._store.pending_tokens():
+            await self.recover(token)
+
+    async def recover(self, token: str) -> StoredApplication | None:
+        """Bring a change that was left half-way to its end.
+
+        Published, and returned, when the tables reached its version; abandoned otherwise. Left alone while another
+        process is at it or the application's database cannot be asked. None also when nothing was pending.
+        """
+        async with self._workspace(token) as workspace:
+            if workspace is None:
+                return None
+            try:
+                return await workspace.settle()
+            except (StorageError, ConfigurationError):
+                # One application whose database or driver is away must not keep the others from starting.
+                log.warning("the pending change of application %s waits for its database", token, exc_info=True)
+                return None
+
+
+async def _carry_out(plan: Plan, workspace: ApplicationWorkspace, actor: str, report: Report) -> StoredApplication:
+    """Refuse what may not be done, then do the rest."""
+    await workspace.begin()
+    workspace.refuse_another_state(plan.before, plan.after)
+    workspace.refuse_lost_database()
+    stored = workspace.stored
+    secrets = msgspec.structs.replace(stored.secrets if stored else Secrets.new(), **plan.secrets)
+    if stored and stored.definition == plan.after and stored.secrets == secrets:
+        await workspace.refuse_half_done()
+        return stored
+    await workspace.refuse_other_database(plan.after, secrets)
+    return await _Change(plan, secrets, workspace, actor, report).carry_out()
+
+
+async def _told(report: Report, migration: Migration, tables: ApplicationTables) -> Report:
+    """``report``, told of the big tables; ``_silent`` when there is none, as a change of small ones is quick."""
+    sizes = await tables.sizes([old.name for old, new in migration.kept_entities() if old != new])
+    big = [f"{name} holds {records:,} records" for name, records in sizes.items() if records >= BIG_TABLE_RECORDS]
+    for text in big:
+        report(text, 0, 0)
+    return report if big else _silent
+
+
+class _Change:
+    """One plan on its way; nothing is pending when it begins."""
+
+    def __init__(
+        self, plan: Plan, secrets: Secrets, workspace: ApplicationWorkspace, actor: str, report: Report
+    ) -> None:
+        self._plan = plan
+        self._secrets = secrets
+        self._workspace = workspace
+        self._is_new = workspace.stored is None
+        self._tables = workspace.tables_of(plan.after, secrets)
+        self._actor = actor
+        self._report = report
+
+    async def carry_out(self) -> StoredApplication:
+        workspace, migration = self._workspace, self._plan.migration
+        # Before anything is changed: the dialect refuses here what its database cannot do.
+        dialect = workspace.driver_of(self._plan.after).dialect
+        ddl = dialect.migrate(migration) if migration else []
+        made_folder = self._is_new and make_application_folder(workspace.data_dir, workspace.token)
+        try:
+            if migration is not None:  # also without statements: the records may not fit
+                await self._change_tables(migration, ddl)
+            else:
+                await self._begin()
+            return await workspace.store.publish(workspace.token)
+        except StorageError as error:
+            published = await self._after_failure(error)
+            if published is not None:
+                return published
+            if made_folder:
+                await self._tables.close()
+                shutil.rmtree(application_folder(workspace.data_dir, workspace.token), ignore_errors=True)
+            outcome = "made" if self._is_new else "changed, it stays on its last whole definition"
+            raise ConfigurationError(
+                f"Application {title_of(self._plan.after)} was not {outcome}: {refusal(error)}"
+            ) from error
+
+    async def _begin(self) -> int:
+        lines = [str(line) for line in self._plan.lines]
+        return await self._workspace.store.begin(
+            self._plan.after, self._secrets, self._workspace.stored, self._actor, lines
+        )
+
+    async def _change_tables(self, migration: Migration, ddl: list[str]) -> None:
+        found, version = await self._tables.version(), self._workspace.version
+        if found and self._is_new:
+            raise ConfigurationError(
+                f"The database of the new application {title_of(self._plan.after)} already holds the tables of an "
+                "application. Give it an empty database, or restore the control store that knows these tables."
+            )
+        if found > version:
+            raise ConfigurationError(
+                f"The tables of application {title_of(self._plan.after)} are at version {found}, its definition at "
+                f"{version}: the control store is older than the database. Restore the two that belong together."
+            )
+        report = _silent if self._is_new else await _told(self._report, migration, self._tables)
+        version = await self._begin()
+        cipher = Cipher(self._secrets.encryption_key)
+        await self._tables.change(migration, ddl, version, cipher=cipher, new=self._is_new, report=report)
+
+    async def _after_failure(self, error: StorageError) -> StoredApplication | None:
+        """Settle at once: a lost connection may have lost only the answer, the version beside the tables knows."""
+        try:
+            return await self._workspace.settle()
+        except StorageError:
+            raise ConfigurationError(
+                f"The change of application {title_of(self._plan.after)} stopped half-way: {error}. It is completed or "
+                "undone by the next apply or start, as soon as the databases answer."
+            ) from error

@@ -1,0 +1,128 @@
+"""One application under its change lock: what the control store has of it, and the tables in its own database."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from apilane.control.folders import application_address
+from apilane.control.secrets import Secrets
+from apilane.control.store import ControlStore, StoredApplication
+from apilane.errors import ConfigurationError
+from apilane.model.definition import ApplicationDefinition
+from apilane.services.application_tables import ApplicationTables
+from apilane.storage.protocol import Driver
+
+__all__ = ["ApplicationWorkspace", "title_of"]
+
+log = logging.getLogger("apilane.changes")
+
+
+def title_of(definition: ApplicationDefinition) -> str:
+    """Name and token, for messages."""
+    return f"{definition.name} ({definition.token})"
+
+
+class ApplicationWorkspace:
+    """The place of one change. ``locked`` makes it, and the lock is held as long as it is used.
+
+    ``stored``: the application as last published, read once by ``begin``; None when it is new. Methods raise
+    StorageError, and ConfigurationError whose text says what stands in the way.
+    """
+
+    def __init__(self, token: str, store: ControlStore, drivers: Mapping[str, Driver], data_dir: Path) -> None:
+        self.token = token
+        self.store = store
+        self.data_dir = data_dir
+        self.stored: StoredApplication | None = None
+        self._drivers = drivers
+        self._tables: dict[tuple[str, str], ApplicationTables] = {}
+
+    @classmethod
+    @asynccontextmanager
+    async def locked(
+        cls, token: str, store: ControlStore, drivers: Mapping[str, Driver], data_dir: Path
+    ) -> AsyncIterator[ApplicationWorkspace | None]:
+        """The workspace of an application; None while another process has it."""
+        async with store.change_lock(token) as held:
+            yield cls(token, store, drivers, data_dir) if held else None
+
+    @property
+    def version(self) -> int:
+        """Of the stored application; 0 for a new one."""
+        return self.stored.version if self.stored else 0
+
+    def driver_of(self, definition: ApplicationDefinition) -> Driver:
+        """The driver of a definition's provider."""
+        return self._drivers[definition.storage_provider]
+
+    def tables_of(self, definition: ApplicationDefinition, secrets: Secrets) -> ApplicationTables:
+        """The tables of the application with this definition and these secrets, which say where its database is."""
+        driver, address = self.driver_of(definition), application_address(self.data_dir, self.token, secrets)
+        tables = self._tables.get((driver.name, address))
+        if tables is None:
+            tables = self._tables[driver.name, address] = ApplicationTables(driver, address)
+        return tables
+
+    async def begin(self) -> None:
+        """Settle what was left half-way, and read the application."""
+        await self.settle()
+        self.stored = await self.store.application(self.token)
+
+    async def settle(self) -> StoredApplication | None:
+        """Publish the pending change, and return it, when the tables have its version; otherwise abandon it.
+
+        None also when nothing is pending.
+        """
+        pending = await self.store.pending(self.token)
+        if pending is None:
+            return None
+        if await self.tables_of(pending.definition, pending.secrets).version() == pending.version:
+            log.info("application %s: publishing version %d, which its tables have", self.token, pending.version)
+            return await self.store.publish(self.token)
+        log.info("application %s: abandoning version %d, which its tables do not have", self.token, pending.version)
+        await self.store.abandon(self.token)
+        return None
+
+    def refuse_another_state(self, before: ApplicationDefinition | None, after: ApplicationDefinition) -> None:
+        """A plan is made before the lock is taken; it counts only for the definition that it was made from."""
+        if before != (self.stored.definition if self.stored else None):
+            raise ConfigurationError(
+                f"Application {title_of(after)} was changed by somebody else since the plan was made. "
+                "Nothing was changed now; look at the new state and apply again."
+            )
+
+    def refuse_lost_database(self) -> None:
+        """An application that exists has a database; an empty one in its place would hide the loss."""
+        if self.stored is None:
+            return
+        tables = self.tables_of(self.stored.definition, self.stored.secrets)
+        if tables.are_lost:
+            raise ConfigurationError(
+                f"The database {tables.address} of application {title_of(self.stored.definition)} is missing. "
+                "Restore it from a backup; nothing was changed."
+            )
+
+    async def refuse_half_done(self) -> None:
+        """Where every schema statement commits, the tables may be between two definitions."""
+        if self.stored is None or self.driver_of(self.stored.definition).features.transactional_ddl:
+            return
+        for finding in await self.tables_of(self.stored.definition, self.stored.secrets).diagnose():
+            if finding.serious:
+                raise ConfigurationError(
+                    f"Application {title_of(self.stored.definition)}: {finding.text}. {finding.advice}"
+                )
+
+    async def refuse_other_database(self, after: ApplicationDefinition, secrets: Secrets) -> None:
+        """A new connection string must lead to the same tables, or to a copy of them."""
+        if self.stored is None or secrets.connection_string == self.stored.secrets.connection_string:
+            return
+        found = await self.tables_of(after, secrets).version()
+        if not 0 < found <= self.version:
+            state = f"its tables at version {found}, newer than {self.version}" if found else "none of its tables"
+            raise ConfigurationError(
+                f"The new ConnectionString of application {title_of(after)} leads to a database with {state}. Copy the "
+                "database there first; nothing was changed."
+            )

@@ -1,0 +1,90 @@
+"""Opening an instance: what is made, what is settled, and what looking leaves alone."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from apilane.control.first_use import NoInstance
+from apilane.control.secrets import Secrets
+from apilane.errors import ConfigurationError
+from apilane.instance import Instance, open_instance
+from apilane.settings import Settings
+
+
+def settings(data_dir: Path) -> Settings:
+    return Settings(data_dir=data_dir, plugins=(), argon2_time_cost=1, argon2_memory_kib=64)
+
+
+def test_looking_makes_nothing(tmp_path: Path) -> None:
+    """Without ``create`` an instance that does not exist is refused by name, and no file is made."""
+    data_dir = tmp_path / "data"
+
+    async def scenario() -> None:
+        with pytest.raises(NoInstance, match=str(data_dir)):
+            async with open_instance(settings(data_dir), create=False):
+                pass
+
+    asyncio.run(scenario())
+    assert not data_dir.exists()
+
+
+def test_looking_settles_nothing(definition, tmp_path: Path) -> None:
+    """A change left half-way stays as it is when the instance is opened for looking; the next opening settles it."""
+    shop = definition()
+
+    async def scenario() -> None:
+        async with open_instance(settings(tmp_path)) as instance:
+            await instance.store.begin(shop, Secrets.new(), None, "me")
+        async with open_instance(settings(tmp_path), create=False) as instance:
+            assert await instance.store.pending_tokens() == [shop.token]
+        async with open_instance(settings(tmp_path)) as instance:
+            assert await instance.store.pending_tokens() == []
+
+    asyncio.run(scenario())
+
+
+def test_a_failed_opening_can_be_repeated(tmp_path: Path) -> None:
+    """An instance that could not be opened opens once the reason is gone; a closed one does not open again."""
+    key = tmp_path / "master.key"
+
+    async def scenario() -> None:
+        async with open_instance(settings(tmp_path)):
+            pass
+        kept = key.read_bytes()
+        key.unlink()
+        instance = Instance(settings(tmp_path))
+        with pytest.raises(ConfigurationError, match="master"):
+            await instance.open()
+        assert not instance.is_open
+        key.write_bytes(kept)
+        key.chmod(0o600)
+        await instance.open()
+        assert instance.is_open
+        await instance.close()
+        with pytest.raises(ConfigurationError, match="closed"):
+            await instance.open()
+
+    asyncio.run(scenario())
+
+
+def test_applications_without_serving(definition, tmp_path: Path) -> None:
+    """A command finds the applications of the instance at their newest version, and starts no background task."""
+    shop = definition()
+
+    async def scenario() -> None:
+        async with open_instance(settings(tmp_path)) as instance:
+            await instance.store.begin(msgspec.structs.replace(shop, name="First"), Secrets.new(), None, "me")
+            await instance.store.publish(shop.token)
+            folder = tmp_path / "apps" / shop.token
+            folder.mkdir(parents=True)
+            (folder / "data.db").touch()
+            application = await instance.applications.find(shop.token.upper())
+            assert application is not None
+            assert (application.token, application.definition.name) == (shop.token, "First")
+            assert len(asyncio.all_tasks()) == 1
+
+    asyncio.run(scenario())
