@@ -15,7 +15,7 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from apilane.errors import DEFAULT_MESSAGES, ApilaneError, Code
+from apilane.errors import DEFAULT_MESSAGES, ApilaneError
 from apilane.model.definition import Entity, Property, PropertyType
 from apilane.model.filter import Leaf, Operator, parse_filter
 from apilane.security import signatures
@@ -100,8 +100,7 @@ def read(operator: str | int, type_name: str) -> Operator | None:
     condition = {"Property": f"A{type_name}", "Operator": operator, "Value": VALUES[type_name]}
     try:
         node = parse_filter(json.dumps(condition), ENTITY, {f"a{name.lower()}" for name in VALUES})
-    except ApilaneError as error:
-        assert error.code is Code.INVALID_FILTER_PARAMETER
+    except ApilaneError:
         return None
     assert isinstance(node, Leaf)
     return node.operator
