@@ -90,9 +90,7 @@ def declared() -> set[str]:
 # --- operators ------------------------------------------------------------------------------------------------------
 
 VALUES = {"String": "a", "Number": 1, "Date": "2026-03-01", "Boolean": True}
-ENTITY = Entity(
-    name="Things", properties=tuple(Property(name=f"A{name}", type=PropertyType[name]) for name in VALUES)
-)
+ENTITY = Entity(name="Things", properties=tuple(Property(name=f"A{name}", type=PropertyType[name]) for name in VALUES))
 
 
 def read(operator: str | int, type_name: str) -> Operator | None:
