@@ -30,8 +30,12 @@ def test_the_page_shows_what_happens(name: str, tmp_path: Path) -> None:
 
 
 def test_the_tutorial_is_played() -> None:
-    """The pages that teach by commands are among those that are run."""
-    assert {"tutorial/first-application.md", "howto/write-a-plugin.md"} <= set(PLAYED)
+    """The pages that teach by commands, and those of the protocol, are among those that are run."""
+    protocol = {name for name in PAGES if name.startswith("reference/protocol/")}
+    assert len(protocol) == 6
+    assert {"tutorial/first-application.md", "howto/multi-tenancy.md", "howto/write-a-plugin.md", *protocol} <= set(
+        PLAYED
+    )
 
 
 @pytest.mark.parametrize("name", PAGES)
