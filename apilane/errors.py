@@ -18,9 +18,9 @@ class Code(StrEnum):
     """Every code that may appear on the wire, and when; clients know exactly these."""
 
     ERROR = "ERROR"
-    """Whatever has no code of its own; the message says what. Failures that nobody expected tell it to owners only."""
+    """All that has no code of its own, such as wrong credentials of a sign-in; unexpected failures tell owners what."""
     UNAUTHORIZED = "UNAUTHORIZED"
-    """No rule grants the call, a signature does not verify, or the credentials of a sign-in are wrong."""
+    """No rule grants the call, the call needs a user, or a signature does not verify."""
     UNCONFIRMED_EMAIL = "UNCONFIRMED_EMAIL"
     """Login, where the application asks for a confirmed e-mail."""
     REQUIRED = "REQUIRED"

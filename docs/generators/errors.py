@@ -19,9 +19,12 @@ Every answer under `/api/` that is no success is JSON:
 {"Code": "VALIDATION", "Message": "Minimum 4 characters", "Property": "Name", "Entity": "Products"}
 ```
 
-Programs go by `Code`; `Message` is for people. `Property` and `Entity` are names in the spelling of the manifest, or
-null. The HTTP status is the one below, except for 404 (no such path), 405 (wrong method) and 415 (the body is not
-called JSON). A command that fails prints one line that begins with `Error:` and ends with exit code 1.
+Programs compare `Code`; `Message` is for people. `Property` and `Entity` are names in the spelling of the manifest, or
+null. The HTTP status is the one below. Exceptions: 404 for an unknown path, 405 for a wrong method, 415 for a
+body that is not called JSON. Wrong credentials are 400 `ERROR` "Invalid login attempt", not 401.
+
+Which message and which check belong to which situation: [protocol, errors](protocol/errors.md). A command that fails
+prints one line that begins with `Error:` and ends with exit code 1.
 
 """
 

@@ -7,6 +7,8 @@ A code block counts when a comment stands above it::
     <!-- file: NAME -->       a file, made where the commands run
     <!-- below KEY: NAME -->  lines that are added to a file, below the line ``KEY:``
     <!-- from: PATH -->       lines of a file of the repository
+
+``<!-- after: PAGE -->`` stands alone: the examples go on from the end of that page in the same folder.
 """
 
 from __future__ import annotations
@@ -31,6 +33,7 @@ END = "end-of-answer"
 TIMEOUT_S = 120
 
 _block = re.compile(r"<!-- (\w+)(?: ([^:>]+?))?(?:: ([^>]+?))? -->\n```\w+\n(.*?)```\n", re.DOTALL)
+_after = re.compile(r"^<!-- after: (\S+) -->$", re.MULTILINE)
 
 
 class Block(NamedTuple):
@@ -52,6 +55,15 @@ class Command(NamedTuple):
 def blocks(page: str) -> list[Block]:
     """Every marked block of a page in order."""
     return [Block(*(part or "" for part in found.groups())) for found in _block.finditer(page)]
+
+
+def before(path: Path) -> list[Block]:
+    """The blocks of the page that a page goes on from; none when it begins in an empty folder."""
+    found = _after.search(path.read_text(encoding="utf-8"))
+    if found is None:
+        return []
+    earlier = path.parent / found[1]
+    return [*before(earlier), *blocks(earlier.read_text(encoding="utf-8"))]
 
 
 def commands(text: str) -> list[Command]:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from apilane.testing.server import free_port
-from tests.docs.pages import ROOT, Terminal, blocks, play, steady
+from tests.docs.pages import ROOT, Terminal, before, blocks, play, steady
 
 DOCS = ROOT / "docs"
 PAGES = sorted(path.relative_to(DOCS).as_posix() for path in DOCS.rglob("*.md"))
@@ -24,14 +24,18 @@ def test_the_page_shows_what_happens(name: str, tmp_path: Path) -> None:
     folder.mkdir()
     port = str(free_port())
     with Terminal(folder, port, {**offline, "PYTHONPATH": str(site)}) as terminal:
-        for block in blocks((DOCS / name).read_text(encoding="utf-8")):
+        for block in [*before(DOCS / name), *blocks((DOCS / name).read_text(encoding="utf-8"))]:
             for command, printed in play(block, terminal):
                 assert (command.text, steady(printed, port)) == (command.text, steady(command.output))
 
 
 def test_the_tutorial_is_played() -> None:
-    """The pages that teach by commands are among those that are run."""
-    assert {"tutorial/first-application.md", "howto/write-a-plugin.md"} <= set(PLAYED)
+    """The pages that teach by commands, and those of the protocol, are among those that are run."""
+    protocol = {name for name in PAGES if name.startswith("reference/protocol/")}
+    assert len(protocol) == 6
+    assert {"tutorial/first-application.md", "howto/multi-tenancy.md", "howto/write-a-plugin.md", *protocol} <= set(
+        PLAYED
+    )
 
 
 @pytest.mark.parametrize("name", PAGES)
