@@ -51,7 +51,11 @@ class PerOperation(Struct, frozen=True):
 
 
 class Operator(Struct, frozen=True):
-    """A portal user on the owner channel. ``of``: of the application that the request names, or of the instance."""
+    """A portal user on the owner channel.
+
+    ``of``: an operator of the application that the request names, or an admin of the instance; the latter is for pages,
+    needs no application and gives none to the handler.
+    """
 
     of: Literal["application", "instance"] = "application"
 

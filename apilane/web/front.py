@@ -19,9 +19,8 @@ from apilane.plugin.replies import Reply
 from apilane.services.failures import wire_error
 from apilane.storage.errors import MissingObject, StatementTimeout, StorageError, Unavailable
 from apilane.web.admission import Admission
-from apilane.web.bodies import Bodies, announces_body, drain
+from apilane.web.bodies import announces_body, drain
 from apilane.web.call import Call, Receive, Scope, Send
-from apilane.web.client_addresses import client_addresses
 from apilane.web.reply import CLOSE, error_reply, preflight, send_reply
 from apilane.web.routes import Methods, Routes
 
@@ -33,19 +32,21 @@ _UNKNOWN: Methods = {}
 
 
 class Front:
-    """The ASGI application in front. ``routes``: the wire calls.
+    """The ASGI application in front. ``routes``: the wire calls, which pass ``admission``.
 
     ``behind``: the Litestar application for everything else; its ``paths`` in lower case are matched ignoring case.
     """
 
-    def __init__(self, instance: Instance, routes: Routes, behind: Any, paths: frozenset[str]) -> None:
-        self._instance = instance
+    def __init__(
+        self, instance: Instance, admission: Admission, routes: Routes, behind: Any, paths: frozenset[str]
+    ) -> None:
         self.routes = routes
+        self._instance = instance
+        self._admission = admission
         self._behind = behind
         self._paths = paths
-        self._client_address = client_addresses(instance.settings.trusted_proxies)
-        self._admission = Admission(instance, self._client_address)
-        self._bodies = Bodies(instance.settings)
+        self._bodies = admission.bodies
+        self._client_address = admission.client_address
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI entry point."""
