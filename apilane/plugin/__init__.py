@@ -39,7 +39,7 @@ from apilane.plugin.identity import (
     Signer,
     TokenDirectory,
 )
-from apilane.plugin.pages import Page
+from apilane.plugin.pages import Page, PageCall
 from apilane.plugin.replies import FileBody, Reply
 from apilane.plugin.tables import HelperTable, column
 from apilane.settings import Settings
@@ -76,6 +76,7 @@ __all__ = [
     "Open",
     "Operator",
     "Page",
+    "PageCall",
     "PerOperation",
     "Property",
     "PropertyType",

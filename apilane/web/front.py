@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, MutableMapping
 from typing import Any
 
 from apilane.dispatch import Hooks
@@ -66,6 +66,9 @@ class Front:
             path = self._below_mount(path, scope)
             if path in self._paths:
                 scope = {**scope, "path": path, "raw_path": path.encode(), "root_path": ""}
+            if announces_body(dict(scope["headers"])):
+                unread = _UnreadBody(receive, send)
+                receive, send = unread.receive, unread.send
         await self._behind(scope, receive, send)
 
     async def close(self) -> None:
@@ -165,6 +168,25 @@ async def _after_body(reply: Reply, headers: Mapping[bytes, bytes], receive: Rec
     if announces_body(headers) and not await drain(receive) and CLOSE not in reply.headers:
         reply.headers = (*reply.headers, CLOSE)
     return reply
+
+
+class _UnreadBody:
+    """``_after_body`` for what stands behind: messages of a request that announces a body."""
+
+    def __init__(self, receive: Receive, send: Send) -> None:
+        self._receive = receive
+        self._send = send
+        self._is_read = False
+
+    async def receive(self) -> MutableMapping[str, Any]:
+        message = await self._receive()
+        self._is_read = not message.get("more_body", False)
+        return message
+
+    async def send(self, message: MutableMapping[str, Any]) -> None:
+        if message["type"] == "http.response.start" and not self._is_read and not await drain(self._receive):
+            message["headers"] = [*message.get("headers", ()), CLOSE]
+        await self._send(message)
 
 
 def _storage_reply(error: StorageError, call: Call, scope: Scope, hooks: Hooks) -> ApilaneError:

@@ -12,6 +12,7 @@ from litestar.di import Provide
 from litestar.exceptions import HTTPException
 from litestar.handlers import BaseRouteHandler
 from litestar.plugins import PluginProtocol
+from litestar.types import Guard
 
 from apilane.dispatch import Registered
 from apilane.errors import ApilaneError, Code, ConfigurationError
@@ -70,26 +71,25 @@ def _router(registered: Registered, admission: Admission) -> Router:
     return Router(
         "/",
         route_handlers=[page.handler],
-        guards=[_Guard(page.access, admission)],
+        guards=[_guard(page.access, admission)],
         dependencies={"call": Provide(_admitted_call, sync_to_thread=False)},
     )
 
 
-class _Guard:
-    """Admits a request of a page like a wire call."""
+def _guard(access: Access, admission: Admission) -> Guard:
+    """Admits a request of a page like a wire call. A function: Litestar copies guards and all that objects hold."""
+    route = WireCall(path="/api/page", method="GET", action=_unused, access=access, body="stream")
 
-    def __init__(self, access: Access, admission: Admission) -> None:
-        self._admission = admission
-        self._route = WireCall(path="/api/page", method="GET", action=_unused, access=access, body="stream")
-
-    async def __call__(self, connection: ASGIConnection[Any, Any, Any, Any], _handler: BaseRouteHandler) -> None:
+    async def guard(connection: ASGIConnection[Any, Any, Any, Any], _handler: BaseRouteHandler) -> None:
         receive: Any = connection.receive
-        call = Call(connection.scope, receive, self._admission.bodies, self._admission.client_address)  # type: ignore[arg-type]
-        if self._route.access == Operator(of="instance"):
-            await self._admission.admit_admin(call)
+        call = Call(connection.scope, receive, admission.bodies, admission.client_address)  # type: ignore[arg-type]
+        if access == Operator(of="instance"):
+            await admission.admit_admin(call)
         else:
-            await self._admission.admit(call, self._route)
+            await admission.admit(call, route)
         connection.state[CALL_KEY] = call
+
+    return guard
 
 
 async def _unused(_call: object) -> Any:
