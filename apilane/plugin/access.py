@@ -47,7 +47,8 @@ class Account(Struct, frozen=True, kw_only=True):
 
 
 class PerOperation(Struct, frozen=True):
-    """The action asks for access, and counts a use, for each operation of the body: ``call.grant``."""
+    """The action asks for access, and counts a use, for each operation of the body
+    (``apilane.web.admission.grant_entity``); of calls of the core."""
 
 
 class Operator(Struct, frozen=True):
