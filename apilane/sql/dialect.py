@@ -96,7 +96,7 @@ class Dialect:
         """
         values: dict[str, sa.BindParameter[Any]] = {column: sa.bindparam(column) for column in columns}
         insert = sa.insert(table).values(values) if columns else sa.insert(table).values()
-        return compile_statement(insert, self.sqlalchemy, writes=True, of_one_row="ID" not in columns)
+        return compile_statement(insert, self.sqlalchemy, of_one_row="ID" not in columns)
 
     def page(
         self, select: sa.Select[Any], limit: sa.BindParameter[int], offset: sa.BindParameter[int]

@@ -187,7 +187,7 @@ class PooledSession:
         unit = make_unit()
         try:
             step = next(unit)
-            if isinstance(step, Step) and step.statement.of_one_row and step.statement.writes:
+            if isinstance(step, Step) and step.statement.of_one_row and step.statement.kind == "insert":
                 new_id = await self._inserts.join(step.statement, step.parameters)
                 if new_id is not None:
                     unit.send(Result((), 1, new_id))

@@ -25,8 +25,9 @@ from apilane.model.migration import Migration
 from apilane.model.text import fold
 from apilane.sql.dialect import Dialect
 from apilane.sql.script import Script
-from apilane.sql.statement import Value
+from apilane.sql.statement import Statement, Value
 from apilane_mysql import schema
+from apilane_mysql.insert_row import InsertRow
 from apilane_mysql.limits import problems_of
 
 __all__ = ["MySQLDialect"]
@@ -113,6 +114,9 @@ class MySQLDialect(Dialect):
                 return sa.func.locate(_raw(binds[0]), folded) == zero
             case _:
                 raise ValueError(f"no text operator: {operator}")
+
+    def insert_row(self, table: sa.Table, columns: Sequence[str]) -> Statement:
+        return InsertRow.of(super().insert_row(table, columns))
 
     def migrate(self, migration: Migration) -> list[str]:
         return schema.migrate(migration)

@@ -15,7 +15,7 @@ from apilane.sql.script import Script
 from apilane.sql.statement import Statement, Value
 from apilane.storage.errors import StorageError, ValueTooLong
 from apilane.storage.protocol import Result, ResultSet, Row, ScriptStep
-from apilane_mysql.judge import LIMIT, SECRET_TABLES, Columns, Judged, judge, mentions_secrets
+from apilane_mysql.guard import LIMIT, SECRET_TABLES, Columns, Judged, judge, mentions_secrets
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

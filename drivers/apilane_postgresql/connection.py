@@ -170,7 +170,7 @@ class PostgreSQLConnection:
             if not statement.writes:
                 return Result(await self.fetch(statement, parameters))
             with self._patience:
-                if statement.text.startswith("INSERT"):
+                if statement.kind == "insert":
                     rows = await self.raw.fetch(statement.text, *parameters)
                     return Result((), len(rows), rows[0][0] if rows else None)
                 return Result((), _count(await self.raw.execute(statement.text, *parameters)))
@@ -249,7 +249,7 @@ class PostgreSQLConnection:
         if not isinstance(error, FAILURES):
             return error
         columns = await self._columns_of(error) if isinstance(error, asyncpg.PostgresError) and self.usable else ()
-        if columns == ("ID",) and statement is not None and statement.of_one_row and statement.writes:
+        if columns == ("ID",) and statement is not None and statement.of_one_row and statement.kind == "insert":
             # Somebody brought this very ID and has not moved the sequence yet: the next one is free.
             return Deadlock("The ID that the sequence gave was taken meanwhile.")
         return translate(error, statement=statement, parameters=parameters, columns=columns)

@@ -23,7 +23,8 @@ from apilane.sql.dialect import Dialect
 from apilane.sql.script import Script
 from apilane.sql.statement import Statement, Value, compile_statement
 from apilane_postgresql import schema
-from apilane_postgresql.script_guard import COMMENT, QUOTED, problems_of
+from apilane_postgresql.guard import COMMENT, QUOTED, problems_of
+from apilane_postgresql.limits import INDEXED_CHARACTERS, problems, text_length
 
 __all__ = ["PostgreSQLDialect"]
 
@@ -46,7 +47,7 @@ class PostgreSQLDialect(Dialect):
     def column_type(self, property: Property) -> sa.types.TypeEngine[Any]:
         match property.type:
             case PropertyType.String:
-                length = schema.text_length(property)
+                length = text_length(property)
                 return sa.String(length) if length else sa.Text()
             case PropertyType.Boolean:
                 return sa.Boolean()
@@ -77,7 +78,7 @@ class PostgreSQLDialect(Dialect):
         folded = fold(value)
         if value.isascii():
             if operator == "startswith":
-                return "ascii", (folded, _after(folded[: schema.INDEXED_CHARACTERS]))
+                return "ascii", (folded, _after(folded[: INDEXED_CHARACTERS]))
             return "ascii", (folded,)
         return "folded", (folded, *_letters_of(folded))
 
@@ -117,16 +118,16 @@ class PostgreSQLDialect(Dialect):
         insert = sa.insert(table).values(values) if columns else sa.insert(table).values()
         insert = insert.returning(table.c["ID"])
         if "ID" not in columns:
-            return compile_statement(insert, self.sqlalchemy, writes=True, of_one_row=True)
-        statement = compile_statement(insert, self.sqlalchemy, writes=True)
+            return compile_statement(insert, self.sqlalchemy, of_one_row=True)
+        statement = compile_statement(insert, self.sqlalchemy)
         sequence = schema.moved_sequence(str(table.name))
-        return Statement(f"{statement.text}, {sequence}", statement.order, writes=True)
+        return Statement(f"{statement.text}, {sequence}", statement.order, kind=statement.kind)
 
     def migrate(self, migration: Migration) -> list[str]:
         return schema.migrate(migration)
 
     def problems(self, entities: Sequence[Entity]) -> list[tuple[str, str]]:
-        return schema.problems(entities)
+        return problems(entities)
 
     def script_problems(self, script: Script, entities: Sequence[Entity]) -> list[str]:
         """What custom SQL may not do; whether its tables and columns exist only the database knows."""
@@ -144,7 +145,7 @@ def _plain_number(value: Any) -> Value:
 
 
 def _beginning(text: sa.ColumnElement[Any]) -> sa.ColumnElement[str]:
-    length: sa.ColumnElement[int] = sa.literal_column(str(schema.INDEXED_CHARACTERS))
+    length: sa.ColumnElement[int] = sa.literal_column(str(INDEXED_CHARACTERS))
     return sa.func.left(text, length, type_=sa.Text())
 
 

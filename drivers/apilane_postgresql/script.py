@@ -1,4 +1,4 @@
-"""Custom SQL on a connection, inside a transaction that its caller has begun and will end. See ``script_guard``."""
+"""Custom SQL on a connection, inside a transaction that its caller has begun and will end. See ``guard``."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from apilane.sql.script import Script
 from apilane.sql.statement import Value
 from apilane.storage.errors import StorageError, ValueTooLong
 from apilane.storage.protocol import Result, ResultSet, ScriptStep
-from apilane_postgresql.script_guard import SECRET_TABLES, Checked, Surroundings, check, renumbered, statements_of
+from apilane_postgresql.guard import SECRET_TABLES, Checked, Surroundings, check, renumbered, statements_of
 
 if TYPE_CHECKING:
     import asyncpg

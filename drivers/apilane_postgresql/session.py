@@ -24,8 +24,8 @@ T = TypeVar("T")
 INSTALL: Final = "pip install apilane[postgresql]"
 
 _MARK: Final = Statement("SELECT pg_current_snapshot()::text")
-_WITHOUT_LIMIT: Final = Step(Statement("SET LOCAL statement_timeout = 0", writes=True))
-_BUT_NOT_FOR_LOCKS: Final = Step(Statement("SET LOCAL lock_timeout = '20s'", writes=True))
+_WITHOUT_LIMIT: Final = Step(Statement("SET LOCAL statement_timeout = 0", kind="command"))
+_BUT_NOT_FOR_LOCKS: Final = Step(Statement("SET LOCAL lock_timeout = '20s'", kind="command"))
 
 
 class PostgreSQLSession(PooledSession):

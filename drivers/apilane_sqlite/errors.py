@@ -21,7 +21,7 @@ from apilane.storage.errors import (
     UniqueViolation,
     ValueTooLong,
 )
-from apilane_sqlite.schema import BACKUP_SUFFIX
+from apilane.sql.differ import BETWEEN
 
 __all__ = ["FAILURES", "is_busy", "translate"]
 
@@ -116,6 +116,6 @@ def _of_columns(kind: type[StorageError], text: str, error: apsw.ConstraintError
     found = _COLUMNS.search(str(error))
     if not found:
         return kind(f"{text} ({error})")
-    pairs = [name.replace(f"{BACKUP_SUFFIX}.", ".").partition(".")[::2] for name in found[1].split(", ")]
+    pairs = [name.replace(f"{BETWEEN}.", ".").partition(".")[::2] for name in found[1].split(", ")]
     columns = tuple(_VISIBLE.get((table, column), column) for table, column in pairs)
     return kind(f"{text}: {', '.join(columns)}", table=pairs[0][0], columns=columns)

@@ -246,7 +246,7 @@ def _execute(connection: apsw.Connection, step: Step | ScriptStep) -> Result:
     rows = connection.execute(statement.text, parameters).fetchall()
     if not statement.writes:
         return Result(rows)
-    inserted = connection.last_insert_rowid() if statement.text.startswith("INSERT") else None
+    inserted = connection.last_insert_rowid() if statement.kind == "insert" else None
     return Result(rows, connection.changes(), inserted)
 
 

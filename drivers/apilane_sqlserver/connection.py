@@ -172,7 +172,7 @@ class Connection:
         if not statement.writes:
             return Result(rows=rows)
         number = rows[0][0] if rows else 0
-        return Result(inserted_id=number) if "@inserted" in statement.text else Result(matched=number)
+        return Result(inserted_id=number) if statement.kind == "insert" else Result(matched=number)
 
     def query(self, text: str, parameters: Sequence[Value] = ()) -> list[Row]:
         """Rows of a text of the driver's own."""

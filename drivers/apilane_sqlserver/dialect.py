@@ -103,7 +103,7 @@ class SQLServerDialect(Dialect):
     def insert_row(self, table: sa.Table, columns: Sequence[str]) -> Statement:
         names = f"({', '.join(map(quoted, columns))}) VALUES ({', '.join('?' * len(columns))})"
         insert = f"INSERT INTO {quoted(table.name)} {names if columns else 'DEFAULT VALUES'}"
-        return Statement(_giving_id(insert, table.name), tuple(columns), writes=True)
+        return Statement(_giving_id(insert, table.name), tuple(columns), kind="insert")
 
     def migrate(self, migration: Migration) -> list[str]:
         return schema.migrate(migration)

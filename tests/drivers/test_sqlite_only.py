@@ -76,7 +76,7 @@ def test_a_shape_is_planned_once(db: Database) -> None:
 
 def test_custom_sql_finds_beginnings_by_an_index(db: Database) -> None:
     """LIKE with a parameter is a search in custom SQL: its plan depends on the value."""
-    db.unit(lambda: _one(Step(Statement('CREATE TABLE "L" ("T" TEXT COLLATE NOCASE UNIQUE)', writes=True))))
+    db.unit(lambda: _one(Step(Statement('CREATE TABLE "L" ("T" TEXT COLLATE NOCASE UNIQUE)', kind="ddl"))))
     connection = db.session._readers.take()
     try:
         plan = connection.execute('EXPLAIN QUERY PLAN SELECT * FROM "L" WHERE "T" LIKE ?', ("ab%",)).fetchall()
@@ -224,7 +224,7 @@ def test_files_that_grow_large(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr("apilane_sqlite.session.WRITES_BETWEEN_LOOKS", 4)
 
     def unit(text: str) -> Generator[Step, Result, None]:
-        yield Step(Statement(text, writes=True))
+        yield Step(Statement(text, kind="ddl"))
 
     async def scenario() -> list[int]:
         driver = SQLiteDriver(mmap_mib=1)
@@ -247,7 +247,7 @@ def test_foreign_keys_are_on_after_a_migration(db: Database) -> None:
 
     db.migrate((*db.entities, Entity(name="More", properties=THINGS.properties[:1])))
     assert _pragma(db, "foreign_keys") == 1
-    broken = Step(Statement("CREATE TABLE x (", writes=True))
+    broken = Step(Statement("CREATE TABLE x (", kind="ddl"))
     with pytest.raises(Exception, match="incomplete"):
         db.wait(db.session.alter(lambda: _one(broken)))
     assert _pragma(db, "foreign_keys") == 1
@@ -303,7 +303,7 @@ def test_a_unit_over_its_time_limit(make_db: MakeDatabase) -> None:
 
     async def scenario() -> list[object]:
         fine, slow = db.inserting(), Step(Statement(SLOW.format(10**9)))
-        writes_slow = Step(Statement(f'INSERT INTO "Makers" ("Name") {SLOW.format(10**9)}', writes=True))
+        writes_slow = Step(Statement(f'INSERT INTO "Makers" ("Name") {SLOW.format(10**9)}', kind="insert"))
         steps = [fine, slow, fine, writes_slow, fine]
         return await asyncio.gather(*(db.session.run(partial(_one, s)) for s in steps), return_exceptions=True)
 

@@ -73,7 +73,7 @@ class Hostile:
         create = f"CREATE TABLE {quote('Strange table')} ({quote('a b')} INTEGER)"
         insert = f"INSERT INTO {quote('Strange table')} VALUES (7)"
 
-        db.alter(Step(Statement(create, writes=True)), Step(Statement(insert, writes=True)))
+        db.alter(Step(Statement(create, kind="ddl")), Step(Statement(insert, kind="insert")))
         db.migrate(ENTITIES[:-1])
         read = Statement(f"SELECT * FROM {quote('Strange table')}")
         assert [tuple(row) for row in db.wait(db.session.fetch(read))] == [(7,)]

@@ -164,5 +164,5 @@ class TemplateSession:
             rows = cursor.fetchall()
         except (sqlite3.Error, OverflowError, UnicodeEncodeError) as error:
             raise translate(error, self._path) from error
-        inserted = cursor.lastrowid if step.statement.text.startswith("INSERT") else None
+        inserted = cursor.lastrowid if step.statement.kind == "insert" else None
         return Result(rows, max(cursor.rowcount, 0), inserted)

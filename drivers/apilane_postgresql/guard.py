@@ -27,7 +27,7 @@ from apilane.model.privileges import may_delete, may_insert, may_update, reads_a
 from apilane.model.system import HELPER_TABLES, HIDDEN_COLUMNS
 from apilane.sql.script import Script
 from apilane.storage.errors import StorageError
-from apilane_postgresql.script_functions import CALLABLE_KEYWORDS, FUNCTIONS
+from apilane_postgresql.functions import CALLABLE_KEYWORDS, FUNCTIONS
 
 __all__ = [
     "COMMENT",
