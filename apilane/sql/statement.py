@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine.interfaces import Dialect as SQLAlchemyDialect
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.elements import ClauseElement
+from sqlalchemy.sql.functions import count
 
 __all__ = ["Statement", "StatementKind", "Value", "compile_statement"]
 
@@ -90,16 +91,19 @@ def compile_statement(
     if baked:
         raise ValueError(f"values baked into a statement: {sorted(baked)}")
     order = tuple(compiled.positiontup or ()) if compiled.positional else tuple(compiled.params)
-    kind = kind or next((kind for base, kind in _KINDS.items() if isinstance(element, base)), "read")
+    kind = kind or _kind_of(element)
     return Statement(str(compiled), order, kind=kind, of_one_row=of_one_row, counts_all=_counts_all(element))
+
+
+def _kind_of(element: ClauseElement) -> StatementKind:
+    for base, kind in _KINDS.items():
+        if isinstance(element, base):
+            return kind
+    return "read"
 
 
 def _counts_all(element: ClauseElement) -> bool:
     if not isinstance(element, sa.Select) or element.whereclause is not None:
         return False
     columns, froms = list(element.selected_columns), element.get_final_froms()
-    return (
-        len(columns) == len(froms) == 1
-        and isinstance(columns[0], sa.func.count)
-        and isinstance(froms[0], sa.TableClause)
-    )
+    return len(columns) == len(froms) == 1 and isinstance(columns[0], count) and isinstance(froms[0], sa.TableClause)

@@ -17,6 +17,7 @@ from apilane.storage.errors import ConnectionLost, Deadlock, StatementTimeout, S
 from apilane.storage.pool import Pool, PoolGroup
 from apilane.storage.protocol import Result, Row, ScriptStep, Step, Unit, UnitWithScripts
 from apilane.storage.shared_trips import SharedTrips
+from apilane.storage.units import drive_async
 
 __all__ = [
     "NothingHappened",
@@ -24,7 +25,6 @@ __all__ = [
     "ServerConnection",
     "SharesInserts",
     "SharesReads",
-    "drive",
     "in_transaction",
     "repeated",
 ]
@@ -95,23 +95,6 @@ class SharesInserts(Protocol):
 
 class NothingHappened(ConnectionLost):
     """The connection was lost before anything could have been stored: the work may be begun again."""
-
-
-async def drive(unit: UnitWithScripts[T], execute: Callable[[Step | ScriptStep], Awaitable[Result]]) -> T:
-    """Step by step to the unit's value; failures are thrown into it."""
-    try:
-        step = unit.send(None)  # type: ignore[arg-type]  # how a generator starts
-        while True:
-            try:
-                result = await execute(step)
-            except Exception as error:  # the unit knows which it can bear
-                step = unit.throw(error)
-            else:
-                step = unit.send(result)
-    except StopIteration as end:
-        return end.value  # type: ignore[no-any-return]
-    finally:
-        unit.close()
 
 
 class PooledSession:
@@ -297,7 +280,7 @@ async def in_transaction(
 
 
 async def _run(connection: ServerConnection, make_unit: Callable[[], UnitWithScripts[T]]) -> T:
-    return await in_transaction(connection, connection.begin, lambda: drive(make_unit(), connection.execute))
+    return await in_transaction(connection, connection.begin, lambda: drive_async(make_unit(), connection.execute))
 
 
 async def _run_single(connection: ServerConnection, unit: UnitWithScripts[T]) -> T:
@@ -310,7 +293,7 @@ async def _run_single(connection: ServerConnection, unit: UnitWithScripts[T]) ->
         return await connection.execute(step)
 
     try:
-        return await drive(unit, execute)
+        return await drive_async(unit, execute)
     except ConnectionLost as error:
         if is_sent:
             raise

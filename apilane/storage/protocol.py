@@ -187,7 +187,7 @@ class Driver(Protocol):
         """The SQL of its databases; a driver may make it when it is first asked for."""
         ...
 
-    def session(self, address: str, *, options: Mapping[str, Any] | None = None) -> Session:
+    def session(self, address: str) -> Session:
         """A handle on the database at ``address``: a path for an embedded provider, else a connection string.
 
         Opens nothing yet. Embedded databases are created when they are first used *if their folder exists*. Raises

@@ -32,7 +32,7 @@ MODULES = (
     "apilane.sql.script",
     "apilane.sql.statement",
     "apilane.sql.tables",
-    "apilane.storage.addresses",
+    "apilane.storage.connection_strings",
     "apilane.storage.counters",
     "apilane.storage.endpoints",
     "apilane.storage.errors",

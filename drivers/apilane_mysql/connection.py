@@ -21,7 +21,7 @@ from asyncmy.constants import CLIENT
 from asyncmy.cursors import SSCursor
 
 from apilane.sql.statement import Statement, Value
-from apilane.storage.addresses import ServerAddress, connect_timeout_s
+from apilane.storage.connection_strings import ServerAddress, connect_timeout_s
 from apilane.storage.errors import (
     ConnectionLost,
     ConnectionRefused,
@@ -34,8 +34,8 @@ from apilane.storage.errors import (
 from apilane.storage.pooled import in_transaction
 from apilane.storage.protocol import Result, Row, ScriptStep, Step
 from apilane_mysql.address import tls_context, tls_mode
-from apilane_mysql.insert_row import InsertRow
 from apilane_mysql.errors import DUPLICATE_NUMBERS, connect_failure, duplicate_key, is_lost, translate
+from apilane_mysql.insert_row import InsertRow
 
 __all__ = ["Keys", "MySQLConnection", "connect"]
 

@@ -24,6 +24,7 @@ from apilane.model.definition import Entity, Property, PropertyType
 from apilane.model.migration import Migration
 from apilane.model.text import fold
 from apilane.sql.dialect import Dialect
+from apilane.sql.numbers import plain_number
 from apilane.sql.script import Script
 from apilane.sql.statement import Statement, Value
 from apilane_mysql import schema
@@ -61,7 +62,7 @@ class MySQLDialect(Dialect):
         if property.type is PropertyType.Boolean:
             return bool
         if property.type is PropertyType.Number and property.decimal_places:
-            return _plain_number
+            return plain_number
         return None
 
     def encode_decimal(self, value: Decimal) -> Value:
@@ -129,12 +130,6 @@ class MySQLDialect(Dialect):
         from apilane_mysql.script import problems_of as problems_of_script  # the parser takes 100 ms to import
 
         return problems_of_script(script)
-
-
-def _plain_number(value: Any) -> Value:
-    """12.50 as 12.5 and 3.00 as 3, as the other providers have it."""
-    whole = int(value)
-    return whole if whole == value else value.normalize()
 
 
 def _literal_pattern(text: str) -> str:

@@ -7,7 +7,7 @@ import ssl
 from typing import Any, Final
 
 from apilane.model.system import HIDDEN_COLUMNS
-from apilane.storage.addresses import ServerAddress
+from apilane.storage.connection_strings import ServerAddress
 from apilane.storage.errors import (
     ConnectionLost,
     ConnectionRefused,

@@ -71,6 +71,7 @@ class Judged(NamedTuple):
     text: str
     names: tuple[str, ...]
     limit: int | str | None
+    writes: bool
 
 
 def judge(text: str, columns: Columns) -> list[Judged]:
@@ -99,7 +100,7 @@ def _refuse(what: str) -> StorageError:
 
 def _judged(text: str, columns: Columns) -> Judged | None:
     if _SIGNAL.fullmatch(text.strip()):
-        return Judged(text.strip().replace("%", "%%"), (), None)
+        return Judged(text.strip().replace("%", "%%"), (), None, writes=False)
     first = _parsed(text)
     if first is None:
         return None
@@ -110,8 +111,9 @@ def _judged(text: str, columns: Columns) -> Judged | None:
     _check_nodes(root)
     targets = _check_writes(root)
     _mask(root, targets, columns)
-    limit = _take_limit(root) if not isinstance(root, (exp.Insert, exp.Update, exp.Delete)) else None
-    return Judged(*_bound(_written(root)), limit)
+    writes = isinstance(root, (exp.Insert, exp.Update, exp.Delete))
+    limit = None if writes else _take_limit(root)
+    return Judged(*_bound(_written(root)), limit, writes)
 
 
 def _parsed(text: str) -> Any:

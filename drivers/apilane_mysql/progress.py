@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 
 from apilane.sql.statement import Statement
 from apilane.storage.errors import ConnectionLost, StorageError
-from apilane.storage.pooled import drive
 from apilane.storage.protocol import Result, ScriptStep, Step, Unit
+from apilane.storage.units import drive_async
 
 if TYPE_CHECKING:
     from apilane_mysql.connection import MySQLConnection
@@ -71,7 +71,7 @@ class SchemaChange:
         """The unit's value, once everything is stored."""
         connection = self._connection
         try:
-            value = await drive(make_unit(), self._execute)
+            value = await drive_async(make_unit(), self._execute)
             if self._rows is not None:
                 await self._take_back_rest()
                 await self._begin()

@@ -8,7 +8,7 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from apilane.sql.statement import Statement, Value
-from apilane.storage.addresses import ServerAddress
+from apilane.storage.connection_strings import ServerAddress
 from apilane.storage.errors import ConnectionRefused, Unavailable
 from apilane.storage.pooled import PooledSession
 from apilane.storage.protocol import Finding, Unit

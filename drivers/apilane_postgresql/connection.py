@@ -18,7 +18,7 @@ from typing import Any, Final
 import asyncpg
 
 from apilane.sql.statement import Statement, Value
-from apilane.storage.addresses import ServerAddress, connect_timeout_s
+from apilane.storage.connection_strings import ServerAddress, connect_timeout_s
 from apilane.storage.errors import Deadlock, StatementTimeout, StorageError
 from apilane.storage.patience import Patience
 from apilane.storage.pooled import in_transaction

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from apilane.sql.statement import Statement
-from apilane.storage.addresses import ServerAddress
+from apilane.storage.connection_strings import ServerAddress
 from apilane.storage.protocol import Finding
 
 if TYPE_CHECKING:

@@ -20,6 +20,7 @@ from apilane.model.definition import Entity, Property, PropertyType
 from apilane.model.migration import Migration
 from apilane.model.text import fold
 from apilane.sql.dialect import Dialect
+from apilane.sql.numbers import plain_number
 from apilane.sql.script import Script
 from apilane.sql.statement import Statement, Value, compile_statement
 from apilane_postgresql import schema
@@ -63,7 +64,7 @@ class PostgreSQLDialect(Dialect):
 
     def decoder(self, property: Property) -> Callable[[Value], Value] | None:
         """Numbers with decimals come as int where they are whole, else without trailing zeros."""
-        return _plain_number if property.type is PropertyType.Number and property.decimal_places else None
+        return plain_number if property.type is PropertyType.Number and property.decimal_places else None
 
     def encode_decimal(self, value: Any) -> Value:
         return value
@@ -78,7 +79,7 @@ class PostgreSQLDialect(Dialect):
         folded = fold(value)
         if value.isascii():
             if operator == "startswith":
-                return "ascii", (folded, _after(folded[: INDEXED_CHARACTERS]))
+                return "ascii", (folded, _after(folded[:INDEXED_CHARACTERS]))
             return "ascii", (folded,)
         return "folded", (folded, *_letters_of(folded))
 
@@ -137,11 +138,6 @@ class PostgreSQLDialect(Dialect):
 def _is_storable(text: str) -> bool:
     """PostgreSQL has no NUL in texts, and UTF-8 no half of a surrogate pair."""
     return "\0" not in text and (text.isascii() or not any("\ud800" <= letter <= "\udfff" for letter in text))
-
-
-def _plain_number(value: Any) -> Value:
-    whole = int(value)
-    return whole if whole == value else value.normalize()
 
 
 def _beginning(text: sa.ColumnElement[Any]) -> sa.ColumnElement[str]:

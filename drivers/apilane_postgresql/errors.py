@@ -15,7 +15,7 @@ import asyncpg
 
 from apilane.model.system import HIDDEN_COLUMNS
 from apilane.sql.statement import Statement, Value
-from apilane.storage.addresses import ServerAddress
+from apilane.storage.connection_strings import ServerAddress
 from apilane.storage.errors import (
     ConnectionLost,
     ConnectionRefused,

@@ -8,10 +8,11 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING, Final, TypeVar, cast
 
 from apilane.sql.statement import Statement, Value
-from apilane.storage.addresses import ServerAddress
+from apilane.storage.connection_strings import ServerAddress
 from apilane.storage.errors import ConnectionRefused
-from apilane.storage.pooled import PooledSession, ServerConnection, drive, in_transaction, repeated
+from apilane.storage.pooled import PooledSession, ServerConnection, in_transaction, repeated
 from apilane.storage.protocol import Finding, Result, Step, Unit
+from apilane.storage.units import drive_async
 
 if TYPE_CHECKING:
     from apilane_postgresql.connection import PostgreSQLConnection
@@ -63,7 +64,9 @@ class PostgreSQLSession(PooledSession):
 
         async def work(connection: ServerConnection) -> T:
             with cast("PostgreSQLConnection", connection).unhurried():
-                return await in_transaction(connection, connection.begin, lambda: drive(unit(), connection.execute))
+                return await in_transaction(
+                    connection, connection.begin, lambda: drive_async(unit(), connection.execute)
+                )
 
         return await repeated(lambda: self._with(work))
 

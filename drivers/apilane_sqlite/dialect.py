@@ -15,7 +15,7 @@ from apilane.sql.dialect import Dialect
 from apilane.sql.script import Script
 from apilane.sql.statement import Value
 from apilane_sqlite import schema
-from apilane_sqlite.script import COMMENT, QUOTED, problems_of
+from apilane_sqlite.guard import COMMENT, QUOTED, problems_of
 
 __all__ = ["FOLD_FUNCTION", "SQLiteDialect"]
 

@@ -6,12 +6,13 @@ import os
 import sys
 import weakref
 from asyncio import Future, get_running_loop
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final, TypeVar
 
 import apsw
 
+from apilane.storage.forks import forget_in_children
 from apilane.storage.protocol import Features
 from apilane_sqlite.dialect import SQLiteDialect
 from apilane_sqlite.session import SQLiteSession
@@ -20,6 +21,8 @@ __all__ = ["SQLiteDriver"]
 
 T = TypeVar("T")
 
+READER_THREADS: Final = 4
+"""For all databases together."""
 SCRIPT_THREADS: Final = 8
 SCRIPT_NICENESS: Final = 10
 
@@ -36,7 +39,7 @@ class SQLiteDriver:
     """Databases are files; addresses are paths.
 
     ``open_databases``: how many keep connections; beyond, the least recently used idle one is closed. Every open
-    database takes 3 file descriptors, 3 more while it is written. ``reader_threads``: for all databases together.
+    database takes 3 file descriptors, 3 more while it is written.
     ``statement_timeout_s``: for each read in the pool and each unit. ``mmap_mib``: of each file, for reads on the loop.
     """
 
@@ -49,25 +52,21 @@ class SQLiteDriver:
         *,
         open_databases: int = 200,
         statement_timeout_s: float = 20.0,
-        reader_threads: int = 4,
         mmap_mib: int = 1024,
     ) -> None:
         self.dialect = SQLiteDialect()
         self.statement_timeout_s = statement_timeout_s
         self.mmap_mib = mmap_mib
         self._open_databases = max(open_databases, 1)
-        self._reader_threads = reader_threads
         self._sessions: weakref.WeakValueDictionary[str, SQLiteSession] = weakref.WeakValueDictionary()
         self._open: set[SQLiteSession] = set()
         self._threads: ThreadPoolExecutor | None = None
         self._script_threads: ThreadPoolExecutor | None = None
         self._inherited: list[object] = []
-        os.register_at_fork(after_in_child=_forgetting(weakref.ref(self)))
+        forget_in_children(self)
 
-    def session(self, address: str, *, options: Mapping[str, Any] | None = None) -> SQLiteSession:
-        """The session of the file at ``address``; there is one for each path. ``options``: none."""
-        if options:
-            raise TypeError(f"SQLite sessions have no options, got {sorted(options)}")
+    def session(self, address: str) -> SQLiteSession:
+        """The session of the file at ``address``; there is one for each path."""
         path = os.path.realpath(address)
         session = self._sessions.get(path)
         if session is None:
@@ -116,7 +115,7 @@ class SQLiteDriver:
 
     def _pool(self) -> ThreadPoolExecutor:
         if self._threads is None:
-            self._threads = ThreadPoolExecutor(self._reader_threads, thread_name_prefix="sqlite-reader")
+            self._threads = ThreadPoolExecutor(READER_THREADS, thread_name_prefix="sqlite-reader")
         return self._threads
 
     def forget(self) -> None:
@@ -158,16 +157,6 @@ def _settle(future: Future[Any], result: object, error: BaseException | None) ->
 def _yield_processor() -> None:
     if sys.platform == "linux":  # elsewhere it would concern the whole process
         os.nice(SCRIPT_NICENESS)
-
-
-def _forgetting(driver: weakref.ref[SQLiteDriver]) -> Callable[[], None]:
-    """Hooks into fork stay for good, so this one must not keep the driver."""
-
-    def forget() -> None:
-        if (alive := driver()) is not None:
-            alive.forget()
-
-    return forget
 
 
 def _close(connections: Iterable[apsw.Connection]) -> None:

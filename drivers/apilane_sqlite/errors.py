@@ -9,6 +9,7 @@ from typing import Final
 import apsw
 
 from apilane.model.system import HIDDEN_COLUMNS
+from apilane.sql.differ import BETWEEN
 from apilane.storage.errors import (
     ForeignKeyViolation,
     MissingObject,
@@ -21,7 +22,6 @@ from apilane.storage.errors import (
     UniqueViolation,
     ValueTooLong,
 )
-from apilane.sql.differ import BETWEEN
 
 __all__ = ["FAILURES", "is_busy", "translate"]
 

@@ -129,14 +129,14 @@ def _written(change: Change) -> list[str]:
 def _rebuild(change: do.RebuildTable) -> list[str]:
     """The table again, with the rows and the key sequence of the one that stands."""
     name, temporary = change.table, f"{change.table}{BETWEEN}"
-    new = quoted_text(temporary)
+    old, new = quoted_text(name), quoted_text(temporary)
     targets = ", ".join(map(quoted_name, change.sources))
     sources = ", ".join(map(quoted_name, change.sources.values()))
     return [
         _create(temporary, change.structure),
         f"INSERT INTO {quoted_name(temporary)} ({targets}) SELECT {sources} FROM {quoted_name(name)}",  # noqa: S608  # names, quoted
         f"DELETE FROM sqlite_sequence WHERE name = {new}",  # noqa: S608
-        f"INSERT INTO sqlite_sequence (name, seq) SELECT {new}, seq FROM sqlite_sequence WHERE name = {quoted_text(name)}",  # noqa: S608
+        f"INSERT INTO sqlite_sequence (name, seq) SELECT {new}, seq FROM sqlite_sequence WHERE name = {old}",  # noqa: S608
         f"DROP TABLE {quoted_name(name)}",
         _rename(temporary, name),
     ]

@@ -15,7 +15,7 @@ from typing import Final
 from msgspec import Struct
 from msgspec.structs import replace
 
-from apilane.storage.addresses import ServerAddress, parse_address
+from apilane.storage.connection_strings import ServerAddress, parse_address
 from apilane.storage.errors import ConnectionRefused
 
 __all__ = ["ACCESS_TOKEN", "SCHEMES", "SQLServerAddress", "read_address"]

@@ -17,6 +17,7 @@ from sqlalchemy.dialects.mssql.base import MSDialect, MSSQLCompiler
 from apilane.model.definition import Entity, Property, PropertyType
 from apilane.model.migration import Migration
 from apilane.sql.dialect import Dialect
+from apilane.sql.numbers import plain_number
 from apilane.sql.script import Script
 from apilane.sql.statement import Statement, Value
 from apilane_sqlserver import schema, text
@@ -78,7 +79,7 @@ class SQLServerDialect(Dialect):
 
     def decoder(self, property: Property) -> Callable[[Value], Value] | None:
         """Decimals come with all their places: 12.50 and 3.00 read 12.5 and 3, as on SQLite."""
-        return _plain_number if property.type is PropertyType.Number and property.decimal_places else None
+        return plain_number if property.type is PropertyType.Number and property.decimal_places else None
 
     def encode_decimal(self, value: Decimal) -> Value:
         return value
@@ -132,9 +133,3 @@ def _giving_id(insert: str, table: str) -> str:
         if "[ID]" in columns.partition("(")[2]:
             text = f"SET IDENTITY_INSERT {quoted(table)} ON; {text}; SET IDENTITY_INSERT {quoted(table)} OFF"
     return f"DECLARE @inserted TABLE ([ID] BIGINT NOT NULL); {text}; SELECT [ID] FROM @inserted"  # noqa: S608  # names
-
-
-def _plain_number(value: Any) -> Value:
-    """12.50 as 12.5, and 3.00 as 3."""
-    whole = int(value)
-    return whole if whole == value else value.normalize()

@@ -12,6 +12,8 @@ from decimal import Decimal
 from typing import Any, Final
 from uuid import UUID
 
+from apilane.sql.numbers import plain_number
+
 __all__ = ["convert_results", "plain"]
 
 _DATETIMEOFFSET: Final = -155
@@ -34,13 +36,8 @@ def _with_offset(raw: bytes) -> datetime | str:
     return datetime(year, month, day, hour, minute, second, nanoseconds // 1000, offset)
 
 
-def _decimal(value: Decimal) -> int | Decimal:
-    whole = int(value)
-    return whole if whole == value else value.normalize()
-
-
 _PLAIN: Final[dict[type, Callable[[Any], Any]]] = {
-    Decimal: _decimal,
+    Decimal: plain_number,
     datetime: datetime.isoformat,
     date: date.isoformat,
     time: time.isoformat,

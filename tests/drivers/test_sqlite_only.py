@@ -12,8 +12,9 @@ from time import monotonic
 
 import apsw
 import pytest
+import sqlalchemy as sa
 
-from apilane.sql.statement import Statement
+from apilane.sql.statement import Statement, compile_statement
 from apilane.storage.errors import StatementTimeout
 from apilane.storage.protocol import Result, Step
 from apilane.testing.conformance import Database
@@ -21,7 +22,6 @@ from apilane.testing.conformance.tables import THINGS
 from apilane_sqlite.connection import PAGE_CACHE_BYTES
 from apilane_sqlite.driver import SQLiteDriver
 from apilane_sqlite.reader import Batches
-from apilane_sqlite.session import LOOP, POOL
 
 MakeDatabase = Callable[..., Database]
 
@@ -42,14 +42,18 @@ def _open_files(folder: str) -> int:
     return sum(link.startswith(folder) for link in links)
 
 
+def _pooled(db: Database) -> int:
+    """How many connections reads in the pool have left."""
+    return len(db.session._readers._idle)  # type: ignore[attr-defined]
+
+
 # Where reads run.
 
 
 def test_short_reads_run_on_the_loop(db: Database) -> None:
-    """A short read is known as one after its first run."""
-    statement = db.reading("ID").statement
-    db.wait(db.session.fetch(statement))
-    assert statement.notes == LOOP
+    """A short read needs no connection of the pool."""
+    db.wait(db.session.fetch(db.reading("ID").statement))
+    assert not _pooled(db)
 
 
 def test_a_shape_is_planned_once(db: Database) -> None:
@@ -129,14 +133,17 @@ def test_slow_in_one_database_is_not_slow_in_another(make_db: MakeDatabase) -> N
         db.wait(db.session.fetch(statement))
     assert statement in full.session._slow  # type: ignore[attr-defined]
     assert statement not in other.session._slow  # type: ignore[attr-defined]
-    assert statement.notes == LOOP
+    assert not _pooled(other)
 
 
 def test_unconditional_counts_go_to_the_pool(db: Database) -> None:
     """Counting a whole table cannot be interrupted, so it is not tried on the loop."""
-    statement = Statement('SELECT count(*) AS count_1 \nFROM "Things"')
+    things = sa.table("Things", sa.column("ID"))
+    statement = compile_statement(sa.select(sa.func.count()).select_from(things), db.dialect.sqlalchemy)
     assert db.wait(db.session.fetch(statement)) == [(0,)]
-    assert statement.notes == POOL
+    assert _pooled(db)
+    some = sa.select(sa.func.count()).where(sa.bindparam("id") == things.c.ID)
+    assert not compile_statement(some, db.dialect.sqlalchemy).counts_all
 
 
 def test_reads_have_a_time_limit(make_db: MakeDatabase) -> None:

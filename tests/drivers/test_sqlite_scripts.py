@@ -478,8 +478,7 @@ def test_house_reads_secrets_after_a_script_did(scripts: Scripts) -> None:
     text = "SELECT Password FROM Users"
     for _ in range(3):
         assert scripts.run(text)[0].rows == [(None,)]
-    pooled = Statement(text)
-    pooled.notes = "pool"
+    pooled = Statement(text, counts_all=True)
     assert list(scripts.wait(scripts.session.fetch(pooled))) == [("$argon2id$secret",)]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from apilane.storage.addresses import ServerAddress, connect_timeout_s
+from apilane.storage.connection_strings import ServerAddress, connect_timeout_s
 from apilane.storage.errors import ConnectionRefused
 from apilane.storage.protocol import Driver
 from apilane_mysql import MySQLDriver
