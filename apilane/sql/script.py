@@ -8,12 +8,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple, Protocol
 
-from apilane.sql.dialect import Dialect
 from apilane.sql.statement import Value
 
 __all__ = ["Mark", "Script", "ScriptNotes", "named_placeholder", "read_script"]
+
+
+class Lexis(Protocol):
+    """Of a dialect: patterns that tell code from quoted text and comments."""
+
+    quoted: ClassVar[str]
+    comment: ClassVar[str]
 
 
 class Mark(NamedTuple):
@@ -83,7 +89,7 @@ def _inlined(value: Value) -> str:
 _mark = re.compile(r"\{([A-Za-z_]+)\}")
 
 
-def read_script(text: str, dialect: Dialect) -> Script:
+def read_script(text: str, dialect: Lexis) -> Script:
     """Find the marks of ``text``; comments have none. A quote that never ends reaches to the end."""
     opaque = re.compile(f"(?P<comment>{dialect.comment})|(?P<quoted>{dialect.quoted})|{_mark.pattern}", re.DOTALL)
     pieces: list[str] = []

@@ -97,7 +97,7 @@ def select_by_ids(
 ) -> Statement:
     """Columns of the rows within ``restrictions`` whose ``ID`` is one of ``count`` parameters ``id0`` ...
 
-    For units: nobody changes these rows before the unit ends.
+    For units: these rows stay as they are until the unit ends.
     """
     statement = (
         sa.select(*(table.c[column] for column in columns))

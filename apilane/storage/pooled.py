@@ -194,7 +194,7 @@ class PooledSession:
             return None
         finally:
             self.pool.release(connection, broken=not connection.usable)
-        return rows if len(rows) == len(callers) else None  # else nobody can tell whose row is missing
+        return rows if len(rows) == len(callers) else None  # otherwise it is unknown whose row is missing
 
     async def _insert_each(self, statement: Statement, callers: Sequence[Sequence[Value]]) -> Sequence[int] | None:
         if sum([len(value) for parameters in callers for value in parameters if type(value) is str]) > SHARED_MAX:
@@ -242,7 +242,7 @@ class PooledSession:
         await self.pool.close()
 
     def forget(self, group: PoolGroup) -> object:
-        """After a fork: begin anew. What the parent opened must be neither used nor closed here: it is handed out."""
+        """After a fork: start again. What the parent opened must be neither used nor closed here: it is returned."""
         inherited = self.pool, self._reads, self._inserts
         self._begin_anew(group)
         return inherited
@@ -271,7 +271,9 @@ async def in_transaction(
             value = await work()
         except BaseException:
             if connection.usable:
-                await connection.rollback()  # cancelled here the connection is of no use: nobody must get it meanwhile
+                await (
+                    connection.rollback()
+                )  # cancelled here the connection is of no use: no caller may get it meanwhile
             raise
     except ConnectionLost as error:
         raise NothingHappened(str(error)) from error

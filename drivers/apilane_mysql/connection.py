@@ -329,7 +329,7 @@ class MySQLConnection:
         try:
             await self._command(self.raw.commit)
         except BaseException:
-            self._sound = False  # whether its transaction is over nobody knows
+            self._sound = False  # whether its transaction is over is unknown
             raise
 
     async def rollback(self) -> None:

@@ -23,13 +23,13 @@ from sqlalchemy.sql.functions import FunctionElement
 from apilane.model.definition import Entity, Property, PropertyType
 from apilane.model.migration import Migration
 from apilane.model.text import fold
-from apilane.sql.dialect import Dialect
+from apilane.sql.dialect import Dialect, any_or_none
 from apilane.sql.numbers import plain_number
 from apilane.sql.script import Script
 from apilane.sql.statement import Statement, Value
 from apilane_mysql import schema
 from apilane_mysql.insert_row import InsertRow
-from apilane_mysql.limits import problems_of
+from apilane_mysql.limits import problems
 
 __all__ = ["MySQLDialect"]
 
@@ -91,10 +91,8 @@ class MySQLDialect(Dialect):
     def text_predicate(
         self, operator: str, variant: str, column: sa.ColumnElement[str], binds: Sequence[sa.BindParameter[Any]]
     ) -> sa.ColumnElement[bool]:
-        if variant == "any":
-            return column.is_not(None)
-        if variant == "none":
-            return sa.and_(column.is_not(None), sa.false())
+        if (whole := any_or_none(variant, column)) is not None:
+            return whole
         folded = _folded(variant, column)
         zero: sa.ColumnElement[Any] = sa.literal_column("0")
         indexed = getattr(column.type, "collation", None) != BYTEWISE
@@ -123,13 +121,13 @@ class MySQLDialect(Dialect):
         return schema.migrate(migration)
 
     def problems(self, entities: Sequence[Entity]) -> list[tuple[str, str]]:
-        return problems_of(entities)
+        return problems(entities)
 
     def script_problems(self, script: Script, entities: Sequence[Entity]) -> list[str]:
-        """What the judge says; it needs no server."""
-        from apilane_mysql.script import problems_of as problems_of_script  # the parser takes 100 ms to import
+        """What the guard says; it needs no server."""
+        from apilane_mysql.guard import problems_of  # the parser takes 100 ms to import
 
-        return problems_of_script(script)
+        return problems_of(script)
 
 
 def _literal_pattern(text: str) -> str:

@@ -97,7 +97,7 @@ class SchemaChange:
         return await self._connection.execute(step)
 
     async def _change(self, text: str) -> None:
-        if self._in_transaction:  # as the server would by itself
+        if self._in_transaction:  # as the server would do
             await self._connection.commit()
             self._in_transaction = False
         if self._rows is None:

@@ -12,14 +12,14 @@ from functools import partial
 from typing import Any, Final, Protocol
 
 from apilane.sql.numbers import plain_number
-from apilane.sql.script import Script, ScriptNotes, named_placeholder
+from apilane.sql.script import ScriptNotes, named_placeholder
 from apilane.sql.statement import Statement, Value
 from apilane.storage.errors import StorageError
 from apilane.storage.protocol import Result, ResultSet, Row, ScriptStep
 from apilane.storage.result_budget import ResultBudget
 from apilane_mysql.guard import LIMIT, SECRET_TABLES, Columns, Judged, judge, mentions_secrets
 
-__all__ = ["problems_of", "run_script"]
+__all__ = ["run_script"]
 
 _TINY: Final = 1
 
@@ -121,12 +121,3 @@ def _plain(value: Any) -> Any:
     if isinstance(value, Decimal):
         return plain_number(value)
     return str(value) if isinstance(value, timedelta) else value
-
-
-def problems_of(script: Script) -> list[str]:
-    """Why a script would be refused."""
-    try:
-        judge(script.text(dict.fromkeys(script.names, 1), named_placeholder), {})
-    except StorageError as error:
-        return [str(error)]
-    return []

@@ -129,7 +129,7 @@ class PostgreSQLConnection:
         try:
             with self._patience:
                 return await self.raw.fetch(text, *parameters)  # type: ignore[no-any-return]
-        except BaseException as error:  # whatever the state, somebody has to know
+        except BaseException as error:  # whatever it is, the state of the connection must be known
             raise await self._failure(error, statement, parameters) from error
 
     async def fetch_each(self, statement: Statement, callers: Sequence[Sequence[Value]]) -> Sequence[Row]:
@@ -225,7 +225,7 @@ class PostgreSQLConnection:
         self._undone = False
 
     async def close(self) -> None:
-        """Waits for a cancellation on its way, so that the server does not go on for nobody."""
+        """Waits for a cancellation on its way, so that the server does not go on in vain."""
         try:
             await self.raw.close(timeout=CLOSING_S)
         except Exception:  # the server is gone, or too slow to say goodbye
@@ -250,7 +250,7 @@ class PostgreSQLConnection:
             return error
         columns = await self._columns_of(error) if isinstance(error, asyncpg.PostgresError) and self.usable else ()
         if columns == ("ID",) and statement is not None and statement.of_one_row and statement.kind == "insert":
-            # Somebody brought this very ID and has not moved the sequence yet: the next one is free.
+            # Another row brought this very ID, and the sequence has not moved yet: the next ID is free.
             return Deadlock("The ID that the sequence gave was taken meanwhile.")
         return translate(error, statement=statement, parameters=parameters, columns=columns)
 

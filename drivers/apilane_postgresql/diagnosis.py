@@ -36,7 +36,7 @@ ORDER BY 1 LIMIT 5""")
 
 
 async def diagnose(connection: PostgreSQLConnection, address: ServerAddress, limit: int) -> list[Finding]:
-    """Version, encoding, rights, TLS, tables that nobody here made, and connections against the server's limit."""
+    """Version, encoding, rights, TLS, tables of other programs, and connections against the server's limit."""
     ((version, number, encoding, schema, creates, superuser, tls, standby, allowed, hasty),) = await connection.fetch(
         _LOOK, ()
     )

@@ -19,7 +19,7 @@ from sqlalchemy.engine.interfaces import Dialect as SQLAlchemyDialect
 from apilane.model.definition import Entity, Property, PropertyType
 from apilane.model.migration import Migration
 from apilane.model.text import fold
-from apilane.sql.dialect import Dialect
+from apilane.sql.dialect import Dialect, any_or_none
 from apilane.sql.numbers import plain_number
 from apilane.sql.script import Script
 from apilane.sql.statement import Statement, Value, compile_statement
@@ -86,10 +86,8 @@ class PostgreSQLDialect(Dialect):
     def text_predicate(
         self, operator: str, variant: str, column: sa.ColumnElement[str], binds: Sequence[sa.BindParameter[Any]]
     ) -> sa.ColumnElement[bool]:
-        if variant == "any":
-            return column.is_not(None)
-        if variant == "none":
-            return sa.and_(column.is_not(None), sa.false())
+        if (whole := any_or_none(variant, column)) is not None:
+            return whole
         lower = sa.func.lower(column, type_=sa.Text())
         if variant == "folded":
             folded = sa.func.translate(lower, binds[1], binds[2], type_=sa.Text())

@@ -1,4 +1,4 @@
-"""PostgreSQL's errors as the house's family. The original stays as the cause, set by whoever raises.
+"""PostgreSQL's errors as Apilane's. The original is the cause, which the caller sets.
 
 Which columns a violated constraint has is looked up by the connection: its name may be cut or hashed.
 """
@@ -68,7 +68,7 @@ def translate(  # one line for each kind of failure
     parameters: Sequence[Value] = (),
     columns: Sequence[str] = (),
 ) -> StorageError:
-    """The house's error for what asyncpg raised; ``columns``: of the violated constraint, where known."""
+    """Apilane's error for what asyncpg raised; ``columns``: of the violated constraint, where known."""
     if isinstance(error, StorageError):
         return error
     if isinstance(error, asyncpg.DataError) and not getattr(error, "severity", None):

@@ -45,8 +45,8 @@ def migrate(migration: Migration) -> list[str]:
 def moved_sequence(table: str) -> str:
     """An expression beside ``RETURNING "ID"`` that moves the table's sequence to the ID, but never back.
 
-    ``setval`` would take back what somebody else drew meanwhile, so short ways are gone by ``nextval``; nobody draws a
-    thousand numbers while one statement evaluates its result.
+    ``setval`` would take back what others drew meanwhile, so up to a thousand are drawn by ``nextval``. Other calls
+    do not draw as many while one statement evaluates its result.
     """
     sequence = f"SELECT pg_get_serial_sequence({quoted_text(quoted_name(table))}, 'ID')::regclass AS name"
     used = f"SELECT name, coalesce(pg_sequence_last_value(name), 0) AS last FROM ({sequence}) AS sequence"  # noqa: S608  # names, quoted

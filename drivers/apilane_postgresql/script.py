@@ -127,7 +127,7 @@ _AS_THEY_ARE: Final = frozenset({type(None), bool, int, float, str, bytes, datet
 
 
 def _plain(value: Any) -> Any:
-    """What the house can write as JSON: numbers without trailing zeros, lists, and text for everything rare."""
+    """What Apilane can write as JSON: numbers without trailing zeros, lists, and text for everything rare."""
     kind = type(value)
     if kind in _AS_THEY_ARE:
         return value

@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Generator, Sequence
 from contextlib import asynccontextmanager
 from hashlib import blake2b
-from typing import TYPE_CHECKING, Final, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 from apilane.sql.statement import Statement, Value
 from apilane.storage.connection_strings import ServerAddress
 from apilane.storage.errors import ConnectionRefused
 from apilane.storage.pooled import PooledSession, ServerConnection, in_transaction, repeated
+from apilane.storage.pooled_driver import PooledDriver
 from apilane.storage.protocol import Finding, Result, Step, Unit
 from apilane.storage.units import drive_async
 
 if TYPE_CHECKING:
     from apilane_postgresql.connection import PostgreSQLConnection
-    from apilane_postgresql.driver import PostgreSQLDriver
 
 __all__ = ["PostgreSQLSession"]
 
@@ -35,7 +35,7 @@ class PostgreSQLSession(PooledSession):
     shares_reads = True
     shares_inserts = True
 
-    def __init__(self, driver: PostgreSQLDriver, address: ServerAddress) -> None:
+    def __init__(self, driver: PooledDriver[Any], address: ServerAddress) -> None:
         self.address = address
         self._driver = driver
         self._constraints: dict[tuple[str, str], tuple[str, ...]] = {}

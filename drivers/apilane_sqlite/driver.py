@@ -14,6 +14,7 @@ import apsw
 
 from apilane.storage.forks import forget_in_children
 from apilane.storage.protocol import Features
+from apilane_sqlite.address import read_address
 from apilane_sqlite.dialect import SQLiteDialect
 from apilane_sqlite.session import SQLiteSession
 
@@ -67,7 +68,7 @@ class SQLiteDriver:
 
     def session(self, address: str) -> SQLiteSession:
         """The session of the file at ``address``; there is one for each path."""
-        path = os.path.realpath(address)
+        path = read_address(address)
         session = self._sessions.get(path)
         if session is None:
             session = self._sessions[path] = SQLiteSession(self, path)
@@ -136,7 +137,7 @@ def _in_thread(threads: ThreadPoolExecutor, function: Callable[..., T], argument
             return
         try:
             result = function(*arguments)
-        except BaseException as error:  # whatever it is, it is for whoever waits
+        except BaseException as error:  # the waiting caller gets it, whatever it is
             loop.call_soon_threadsafe(_settle, future, None, error)
         else:
             loop.call_soon_threadsafe(_settle, future, result, None)

@@ -1,4 +1,4 @@
-"""apsw's errors as the house's family. The original stays as the cause, set by whoever raises."""
+"""apsw's errors as Apilane's (``apilane.storage.errors``). The original is the cause, which the caller sets."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def is_busy(error: BaseException | None) -> bool:
 
 
 def translate(error: BaseException, path: str) -> StorageError:
-    """The house's error for what apsw raised while working on the database at ``path``."""
+    """Apilane's error for what apsw raised while working on the database at ``path``."""
     if isinstance(error, StorageError):
         return error
     if isinstance(error, apsw.ConstraintError):

@@ -57,7 +57,7 @@ def run_script(connection: apsw.Connection, step: ScriptStep, *, reads_only: boo
 
 
 def _run(connection: apsw.Connection, statement: str, values: dict[str, Any], budget: ResultBudget) -> ResultSet | None:
-    """One statement; None when it has no columns. Not cached: what was compiled under the guard serves nobody else."""
+    """One statement; None when it has no columns. Not cached: no other call may use what the guard saw."""
     description: list[Any] = []
 
     def note(cursor: apsw.Cursor, _text: str, _values: object) -> bool:

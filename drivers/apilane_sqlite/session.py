@@ -228,7 +228,7 @@ class SQLiteSession:
         return connections
 
     def forget(self) -> object:
-        """After a fork: begin anew. What the parent opened must be neither used nor closed here: it is handed out."""
+        """After a fork: start again. What the parent opened must be neither used nor closed here: it is returned."""
         inherited = (self._connection, self._readers, self._writer, self._opening)
         self._connection = self._execute = self._opening = None
         self._readers = Readers(self.path, self._driver.statement_timeout_s)
@@ -269,4 +269,4 @@ class SQLiteSession:
     def _opened(self, task: asyncio.Task[None]) -> None:
         self._opening = None
         if not task.cancelled():
-            task.exception()  # told to those who wait; nobody waiting is no error
+            task.exception()  # those who wait are told; without any it is no error

@@ -33,7 +33,7 @@ class Writing(Protocol):
     single: bool
 
     def begin(self) -> bool:
-        """Claim the request; False when nobody waits for it any more."""
+        """Claim the request; False when no caller waits for it any more."""
         ...
 
 
@@ -154,12 +154,12 @@ class WritingConnection:
         connection.execute("BEGIN IMMEDIATE")
 
     def _finish(self, connection: apsw.Connection, outcomes: list[Outcome]) -> list[Outcome]:
-        """COMMIT; when that fails nobody is told that his unit went well."""
+        """COMMIT; when that fails, every unit has failed."""
         self._deadline.at = float("inf")
         try:
             connection.execute("COMMIT")
         except apsw.Error as error:
-            # What the file holds now is found out by opening it anew.
+            # What the file holds now is found out by opening it again.
             self._drop_connection()
             return [Outcome(outcome.request, error=translate(error, self._path)) for outcome in outcomes]
         return outcomes

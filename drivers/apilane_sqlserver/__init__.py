@@ -1,7 +1,7 @@
 """Storage in Microsoft SQL Server and Azure SQL, by pyodbc in threads of the driver.
 
 Registers the driver; everything else is in the modules beside. Neither pyodbc nor SQLAlchemy's dialect is imported
-before somebody asks for a database: an instance without one pays nothing for this package.
+before a database is asked for: an instance without one pays nothing for this package.
 """
 
 from __future__ import annotations

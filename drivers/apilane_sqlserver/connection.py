@@ -92,7 +92,7 @@ def open_connection(
 
 
 def _reach(address: SQLServerAddress) -> None:
-    """Raises ConnectionRefused where nobody listens.
+    """Raises ConnectionRefused where no server listens.
 
     Microsoft's driver would go on trying until the connect timeout: 15.0 s for a closed port on this machine.
     """

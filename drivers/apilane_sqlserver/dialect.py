@@ -53,7 +53,7 @@ class _SQLAlchemyDialect(MSDialect):
     statement_compiler = _Compiler
     supports_statement_cache = True
     insert_returning = False
-    """OUTPUT to the client, which triggers forbid, would come by itself."""
+    """OUTPUT to the client, which triggers forbid, would be added by SQLAlchemy."""
     _supports_offset_fetch = True
 
 

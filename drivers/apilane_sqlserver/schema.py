@@ -30,7 +30,7 @@ _EXACT: Final = frozenset({"Email", "Token", "UID", "Username"})
 
 
 def collation(property: Property) -> str:
-    """Of a String column. What signs somebody in or is made by the server (hashes, tokens) is compared as it stands."""
+    """Of a String column. What signs a user in or is made by the server (hashes, tokens) is compared as it stands."""
     exact = property.is_system and (property.name.startswith("H_") or property.name in _EXACT)
     return BINARY if exact else LINGUISTIC
 

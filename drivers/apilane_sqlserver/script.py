@@ -1,4 +1,4 @@
-"""Custom SQL on a connection that is otherwise the house's own: as the user ``apilane_script`` while it runs.
+"""Custom SQL on a connection that Apilane uses otherwise too: as the user ``apilane_script`` while it runs.
 
 Inside a transaction that the caller has begun and will end. ``sp_executesql`` gives the script a scope of its own, so
 that its settings, variables and temporary tables end with it, and REVERT cannot leave it; values travel as its
@@ -74,7 +74,7 @@ def _declared(value: Value) -> str:
 def run_script(cursor: Any, connection: ScriptConnection, step: ScriptStep, timeout_s: float) -> Result:
     """Every result of a script. Raises StorageError for what is refused or takes too long, and pyodbc's errors.
 
-    After a failure the connection stays ``usable`` only when it is the house's own again.
+    After a failure the connection stays ``usable`` only when it has its own user again.
     """
     notes = step.script.notes
     if not isinstance(notes, _Notes):

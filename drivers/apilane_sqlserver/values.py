@@ -1,6 +1,6 @@
 """Values of custom SQL as Python's own: what pyodbc does not know, and what JSON has no form for.
 
-Tables of the house hold texts, numbers, booleans and nulls only; these come as they are.
+Apilane's tables hold texts, numbers, booleans and nulls only; these come as they are.
 """
 
 from __future__ import annotations

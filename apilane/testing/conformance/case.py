@@ -38,7 +38,7 @@ class DriverCase(Struct, frozen=True):
     make_driver: Callable[[], Driver]
     """A driver of its own for each test; it is closed at the end."""
     fresh_address: Callable[[], str]
-    """The address of an empty database that nobody else uses."""
+    """The address of an empty database of its own."""
     make_impatient_driver: Callable[[], Driver] | None = None
     """A driver whose statements may take one second; without it time limits are not tested."""
     end_connections: Callable[[str], None] | None = None

@@ -68,7 +68,7 @@ class Hostile:
             assert db.found("Note", operator, value) == [id]
 
     def test_foreign_tables(self, db: Database) -> None:
-        """Tables of somebody else in the database stay as they are, whatever happens to ours."""
+        """Tables of other programs in the database stay as they are, whatever happens to Apilane's."""
         quote = db.dialect.sqlalchemy.identifier_preparer.quote_identifier
         create = f"CREATE TABLE {quote('Strange table')} ({quote('a b')} INTEGER)"
         insert = f"INSERT INTO {quote('Strange table')} VALUES (7)"
