@@ -165,7 +165,7 @@ def test_keys_are_renamed_with_their_table() -> None:
 
 
 def test_a_reference_goes_with_its_index() -> None:
-    """Where a reference needs an index, it is dropped before its index and comes back after the one that replaces it."""
+    """Where a reference needs an index, it goes before its index and comes back after the next one."""
     wide = Entity(
         name="Things", properties=THINGS.properties, constraints=(REFERENCE,), indexes=(Index(("Maker", "Name")),)
     )
