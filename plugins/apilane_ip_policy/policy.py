@@ -6,9 +6,7 @@ from collections.abc import Callable
 from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 
-from apilane.model.definition import IPPolicy
-from apilane.plugin.gates import RequestCheck
-from apilane.plugin.identity import ApplicationView, RequestView
+from apilane.plugin import ApplicationView, IPPolicy, RequestCheck, RequestView
 
 __all__ = ["IPPolicyCheck", "answer_of", "parse_range"]
 
