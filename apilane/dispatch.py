@@ -7,17 +7,20 @@ neither, then ``trylast``; within each, plugin order.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from types import FunctionType
 from typing import Any, NamedTuple
 
 import pluggy
 from msgspec import Struct
 
+from apilane.model.sections import section_key
 from apilane.plugin.counters import Counters
 from apilane.plugin.endpoints import EndpointKind
 from apilane.plugin.gates import AvailabilityCheck, Limiter, Throttle
 from apilane.plugin.identity import Authenticator
+from apilane.plugin.settings import PluginSettings
+from apilane.plugin_settings import read_options, same_settings_problem, settings_problem
 from apilane.plugins import HOOKS, PluginError, PluginSet
 from apilane.settings import Settings
 from apilane.storage.counter_file import CounterFile
@@ -33,17 +36,21 @@ class Gates(Struct, frozen=True):
     availability_checks: tuple[AvailabilityCheck, ...] = ()
     limiters: tuple[Limiter, ...] = ()
     throttles: tuple[Throttle, ...] = ()
+    sections: frozenset[str] = frozenset()
+    """Sections such as ``Plugins.mfa`` whose plugin is loaded and enforces them."""
 
     @property
     def enforced(self) -> frozenset[str]:
-        """Parts of a definition that some gate enforces."""
+        """Parts of a definition that some plugin enforces."""
         by_checks = (check.enforces for check in self.availability_checks)
-        return frozenset().union(*by_checks, *(limiter.enforces for limiter in self.limiters))
+        return self.sections.union(*by_checks, *(limiter.enforces for limiter in self.limiters))
 
 
 class Hooks(Struct, frozen=True, kw_only=True):
     """What the plugins registered, one attribute for each ``apilane_register_*`` hook, in the order of asking."""
 
+    settings: Mapping[str, PluginSettings]
+    """By plugin."""
     drivers: Drivers
     authenticators: tuple[Authenticator, ...]
     availability_checks: tuple[AvailabilityCheck, ...]
@@ -54,25 +61,30 @@ class Hooks(Struct, frozen=True, kw_only=True):
     @property
     def gates(self) -> Gates:
         """What stands between a caller and an application."""
-        return Gates(self.availability_checks, self.limiters, self.throttles)
+        sections = frozenset(section_key(name) for name, each in self.settings.items() if each.enforced)
+        return Gates(self.availability_checks, self.limiters, self.throttles, sections)
 
 
 def freeze(plugins: PluginSet, settings: Settings, counters: Counters | None = None) -> Hooks:
     """Ask every plugin once and check what it answers. ``counters`` None: the file in the data folder.
 
     Raises ``PluginError`` naming plugin and hook when one fails, answers with something else, or brings a driver or
-    endpoint kind of a name that another plugin has brought.
+    endpoint kind of a name that another plugin has brought. Raises ``ConfigurationError`` for settings of a plugin that
+    do not fit.
     """
+    registered = _settings(plugins)
+    options = read_options(registered, [plugin.name for plugin in plugins.plugins], settings)
     counters = counters or CounterFile(settings.data_dir / "counters", size_mib=settings.counters_size_mib)
-    drivers = _collect(plugins, "apilane_register_drivers", Driver, settings=settings)
+    drivers = _collect(plugins, "apilane_register_drivers", Driver, options, settings=settings)
     _refuse_same_names(drivers, "apilane_register_drivers", "driver")
-    kinds = _collect(plugins, "apilane_register_endpoint_kinds", EndpointKind, settings=settings)
+    kinds = _collect(plugins, "apilane_register_endpoint_kinds", EndpointKind, options, settings=settings)
     _refuse_same_names(kinds, "apilane_register_endpoint_kinds", "kind of endpoints")
 
     def items(hook: str, kind: type) -> tuple[Any, ...]:
-        return tuple(one.item for one in _collect(plugins, hook, kind, settings=settings, counters=counters))
+        return tuple(one.item for one in _collect(plugins, hook, kind, options, settings=settings, counters=counters))
 
     return Hooks(
+        settings=registered,
         drivers=Drivers(one.item for one in drivers),
         authenticators=items("apilane_register_authenticators", Authenticator),
         availability_checks=items("apilane_register_availability_checks", AvailabilityCheck),
@@ -80,6 +92,22 @@ def freeze(plugins: PluginSet, settings: Settings, counters: Counters | None = N
         throttles=items("apilane_register_throttles", Throttle),
         endpoint_kinds=tuple(one.item for one in kinds),
     )
+
+
+def _settings(plugins: PluginSet) -> dict[str, PluginSettings]:
+    """The settings by plugin, each checked by itself and against those of the others."""
+    hook = "apilane_register_settings"
+    registered: dict[str, PluginSettings] = {}
+    for plugin, item in _collect(plugins, hook, PluginSettings, {}):
+        if not isinstance(item, PluginSettings):
+            raise PluginError(plugin, f"returned {_kind_of(item)}; expected a PluginSettings object.", hook=hook)
+        if plugin in registered:
+            raise PluginError(plugin, "returned several objects; put the settings into one.", hook=hook)
+        problem = settings_problem(item) or same_settings_problem(plugin, item, registered)
+        if problem is not None:
+            raise PluginError(plugin, problem, hook=hook)
+        registered[plugin] = item
+    return registered
 
 
 class HookOrder(NamedTuple):
@@ -121,14 +149,20 @@ def _implementations(plugins: PluginSet, hook: str) -> list[pluggy.HookImpl]:
     return sorted(getattr(plugins.manager.hook, hook).get_hookimpls(), key=position)
 
 
-def _collect(plugins: PluginSet, hook: str, kind: type, **arguments: Any) -> list[_Registered]:
-    """The joined answers of a ``collect`` hook, each item checked to be a ``kind`` (a runtime-checkable protocol)."""
+def _collect(
+    plugins: PluginSet, hook: str, kind: type, options: Mapping[str, Struct], **arguments: Any
+) -> list[_Registered]:
+    """The joined answers of a ``collect`` hook, each item checked to be a ``kind`` (a runtime-checkable protocol).
+
+    ``options``: the settings of each plugin, which gets its own.
+    """
     collected = []
     for implementation in _implementations(plugins, hook):
         plugin, function = implementation.plugin_name, implementation.function
         wanted = inspect.signature(function).parameters
         try:
-            answer = function(**{name: value for name, value in arguments.items() if name in wanted})
+            offered = {**arguments, "options": options.get(plugin)}
+            answer = function(**{name: value for name, value in offered.items() if name in wanted})
         except Exception as error:
             raise PluginError(plugin, f"failed with {type(error).__name__}: {error}", hook=hook) from error
         if not isinstance(answer, (list, tuple)):

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from pathlib import Path
 from time import monotonic
 
@@ -17,6 +17,7 @@ from msgspec.structs import replace
 from apilane.control.store import ControlStore, StoredApplication
 from apilane.dispatch import Gates
 from apilane.plugin.endpoints import EndpointKind
+from apilane.plugin.settings import PluginSettings
 from apilane.runtime.application import ApplicationRuntime
 from apilane.runtime.compiled import Compilations
 from apilane.security.tokens import canonical_guid
@@ -53,7 +54,9 @@ class Applications:
         endpoint_kinds: Iterable[EndpointKind],
         recover: Callable[[], Awaitable[None]],
         poll_s: float,
+        settings: Mapping[str, PluginSettings],
     ) -> None:
+        self._settings = settings
         self._store = store
         self._drivers = drivers
         self._address = address
@@ -130,6 +133,7 @@ class Applications:
             self._endpoint_kinds,
             control=self._store,
             compilations=self._compilations,
+            settings=self._settings,
         )
         if generation == self._generation:  # not replaced while it was being read
             self._live[token] = runtime

@@ -78,6 +78,7 @@ class Instance:
                 endpoint_kinds=self.hooks.endpoint_kinds,
                 recover=lambda: self._recover(self),
                 poll_s=self.settings.definition_poll_s,
+                settings=self.hooks.settings,
             )
             await self.applications.start()
             self._sweeping = asyncio.create_task(self._keep_house(), name="apilane-housekeeping")

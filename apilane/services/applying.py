@@ -11,8 +11,6 @@ import logging
 import shutil
 from collections.abc import Mapping
 
-import msgspec
-
 from apilane.control.folders import application_folder, make_application_folder
 from apilane.control.secrets import Secrets
 from apilane.control.store import ControlStore, StoredApplication
@@ -77,7 +75,7 @@ async def apply_plan(
                     "Nothing was changed now; look at the new state and apply again."
                 )
             _refuse_lost_database(stored, drivers, settings)
-            secrets = msgspec.structs.replace(stored.secrets if stored else Secrets.new(), **plan.secrets)
+            secrets = (stored.secrets if stored else Secrets.new()).changed(plan.secrets)
             if stored and stored.definition == plan.after and stored.secrets == secrets:
                 await _refuse_half_done(stored, drivers, settings)
                 return stored

@@ -42,8 +42,12 @@ T = TypeVar("T")
 
 CHEAP_PASSWORDS = {"argon2_memory_kib": 8, "argon2_time_cost": 1}
 """Settings that make a password hash cost microseconds; for tests only."""
-PATIENT = {"login_account_failures": 10_000, "login_address_failures": 10_000, "registrations_per_hour": 100_000}
-"""Settings for many sign-ins from one address, which is what tests do."""
+PATIENT = {
+    "rate_limit_login_account_failures": 10_000,
+    "rate_limit_login_address_failures": 10_000,
+    "rate_limit_registrations_per_hour": 100_000,
+}
+"""Settings of the plugin ``rate_limit`` for many sign-ins from one address, which is what tests do."""
 START_TIMEOUT_S = 30.0
 STOP_TIMEOUT_S = 15.0
 
@@ -71,7 +75,8 @@ class Place(Protocol):
 
 
 class Server:
-    """``apilane serve`` on ``data_dir``, running inside ``with``. ``settings``: by name, as for ``load_settings``.
+    """``apilane serve`` on ``data_dir``, running inside ``with``. ``settings``: by name, those of a plugin
+    with its name before them, as in environment variables.
 
     What the server prints is kept in ``log``, a file beside the data folder.
     """

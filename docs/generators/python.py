@@ -35,6 +35,7 @@ MODULES = (
     "apilane.storage.addresses",
     "apilane.plugin.counters",
     "apilane.plugin.endpoints",
+    "apilane.plugin.settings",
     "apilane.storage.errors",
     "apilane.storage.patience",
     "apilane.storage.pool",
