@@ -12,7 +12,7 @@ __all__ = ["PluginSettings", "Secret"]
 class PluginSettings(Struct, frozen=True, kw_only=True):
     """The Structs that a plugin's settings are read into.
 
-    The description of a field is ``Annotated[T, Meta(description=...)]``. A field of type ``Secret`` may stand in nested
+    The description of a field is ``Annotated[T, Meta(description=...)]``. Fields of type ``Secret`` may stand in nested
     Structs and mappings; in lists only under items that have a ``Name``, by which a stored secret finds its item again.
     """
 

@@ -247,6 +247,6 @@ def _not_enforced(node: Node, what: str, problems: Problems) -> None:
     problems.add(
         node.line,
         node.path,
-        f"nothing enforces {what}: the plugin {plugin} is not loaded",
+        f"nothing enforces {what}: the plugin {plugin} (apilane_{plugin}) is not loaded",
         f"enable {plugin}, or set {what} to null",
     )
