@@ -139,6 +139,8 @@ def _source(given: PluginSections, plugin: str) -> str:
 
 def _custom(kind: type, value: Any) -> Any:
     """Values of types that msgspec does not know."""
+    if isinstance(value, kind):
+        return value
     if kind is Path and isinstance(value, str) and value:
         return Path(value)
     raise ValueError("Expected a secret" if kind is Secret else f"Expected a {kind.__name__}")
