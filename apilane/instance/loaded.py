@@ -44,6 +44,7 @@ class LoadedApplications:
         self._store = store
         self._drivers = hooks.drivers
         self._gates = hooks.gates
+        self._settings = hooks.settings
         self._endpoint_kinds = {kind.name.lower(): kind for kind in hooks.endpoint_kinds}
         self._changes = changes
         self._data_dir = settings.data_dir
@@ -115,6 +116,7 @@ class LoadedApplications:
             self._gates,
             self._endpoint_kinds,
             compilations=self._compilations,
+            settings=self._settings,
         )
         if generation == self._generation:  # not replaced while it was being read
             self._live[token] = runtime

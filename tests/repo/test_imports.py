@@ -21,7 +21,19 @@ SERVES_ALL = {
     "security": {"errors", "settings"},
     "hookspecs": {"errors", "settings", "security", "storage", "model", "plugin"},
     "plugins": {"errors", "settings", "hookspecs"},
-    "dispatch": {"errors", "settings", "security", "hookspecs", "plugins", "storage", "sql", "model", "plugin"},
+    "plugin_settings": {"errors", "settings", "model", "plugin"},
+    "dispatch": {
+        "errors",
+        "settings",
+        "security",
+        "hookspecs",
+        "plugins",
+        "plugin_settings",
+        "storage",
+        "sql",
+        "model",
+        "plugin",
+    },
 }
 """Rooms that every other may import, with what they themselves may import."""
 
