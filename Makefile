@@ -9,6 +9,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 # Versions come from constraints.txt, those of the tools that build the package too.
+PIP_UPGRADE = $(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade pip  # --build-constraint needs 25.3
 PIP_INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt --build-constraint constraints.txt
 # One lock for every supported Python and system: markers say where a line counts. UV_CUSTOM_COMPILE_COMMAND is its header.
 LOCK = UV_CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --all-extras pyproject.toml
@@ -24,6 +25,7 @@ help:  ## List these targets
 install: $(STAMP)  ## Make .venv with Apilane and what its tests need
 
 $(STAMP): pyproject.toml constraints.txt | $(BIN)/python
+	$(PIP_UPGRADE)
 	$(PIP_INSTALL) -e '.[dev]'
 	@touch $@
 
@@ -36,9 +38,9 @@ $(BIN)/python:
 	if [ -z "$$python" ]; then echo "Python 3.11 or newer with venv is needed and was not found." >&2; exit 1; fi; \
 	echo "Making $(VENV) with $$("$$python" --version)"; \
 	"$$python" -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade pip
 
 $(BIN)/uv: | $(BIN)/python  # before Apilane is installed: that fails while the lock does not fit
+	$(PIP_UPGRADE)
 	$(PIP_INSTALL) uv
 
 packages:  # Debian packages named in PACKAGES: installed as root, else the line to run

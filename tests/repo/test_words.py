@@ -62,11 +62,12 @@ def findings(repository: Path, words: Words) -> list[Finding]:
 
 def checked_files(repository: Path) -> Iterator[Path]:
     """Code and docs; nothing that tools make."""
-    for pattern in CHECKED_NAMES:
-        for path in sorted(repository.rglob(pattern)):
-            place = path.relative_to(repository).as_posix()
-            is_made = any(part.startswith(".") or part in {"build", "dist"} for part in place.split("/"))
-            if not is_made and place != LEFT_OUT:
+    for top in sorted(repository.iterdir()):
+        if top.name.startswith(".") or top.name in {"build", "dist"}:
+            continue
+        files = [top] if top.is_file() else sorted(top.rglob("*"))
+        for path in files:
+            if any(path.match(name) for name in CHECKED_NAMES) and path != repository / LEFT_OUT:
                 yield path
 
 
