@@ -24,8 +24,8 @@ from apilane.dispatch import Hooks
 from apilane.services.owner_sign_in import owner_token
 from apilane.testing.client import Client
 from apilane.testing.server import CHEAP_PASSWORDS, Server
+from tests.confirmation import confirmation_token
 from tests.http.conftest import PROVIDER
-from tests.http.test_accounts import confirmation_token
 from tests.http.test_signed_requests import Signer
 
 pytestmark = pytest.mark.skipif(PROVIDER != "sqlite", reason="reads the files of the data folder")
