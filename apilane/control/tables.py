@@ -14,7 +14,7 @@ __all__ = [
     "AUDIT",
     "CONTROL_TABLES",
     "INSTANCE",
-    "OWNER_TOKENS",
+    "OPERATOR_TOKENS",
     "PENDING_CHANGES",
     "PORTAL_USERS",
     "SCHEMA_VERSION",
@@ -103,7 +103,7 @@ PORTAL_USERS: Final = _table(
     constraints=(Unique(properties=("EmailFold",)),),
 )
 
-OWNER_TOKENS: Final = _table(
+OPERATOR_TOKENS: Final = _table(
     "OwnerTokens",
     "Sign-ins of portal users, one row each; tokens only as hashes (B-S12)",
     _text("TokenHash", 64),
@@ -117,4 +117,4 @@ OWNER_TOKENS: Final = _table(
     ),
 )
 
-CONTROL_TABLES: Final = (INSTANCE, APPLICATIONS, PENDING_CHANGES, AUDIT, PORTAL_USERS, OWNER_TOKENS)
+CONTROL_TABLES: Final = (INSTANCE, APPLICATIONS, PENDING_CHANGES, AUDIT, PORTAL_USERS, OPERATOR_TOKENS)

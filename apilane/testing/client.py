@@ -63,7 +63,7 @@ class Client:
         """The same caller with another user token; None: anonymous."""
         return type(self)(self.http, self.url, self.token, user)
 
-    def as_owner(self, token: str) -> Self:
+    def as_operator(self, token: str) -> Self:
         """The same application with an owner token, on the portal channel."""
         return type(self)(self.http, self.url, self.token, token, portal=True)
 

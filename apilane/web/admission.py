@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 
-from apilane.control.owner_tokens import SignedIn
+from apilane.control.operator_tokens import SignedIn
 from apilane.errors import ApilaneError, Code, RateLimitedError, unauthorized
 from apilane.instance import Instance
 from apilane.model.definition import Action, RateLimit, RuleKind
@@ -18,7 +18,7 @@ from apilane.plugin.calls import WireCall
 from apilane.plugin.identity import Actor
 from apilane.runtime.access import AccessPlan
 from apilane.runtime.application import EntityRuntime
-from apilane.runtime.owners import owns
+from apilane.runtime.operators import operates
 from apilane.security.networks import network_of
 from apilane.security.signatures import SIGNATURE_HEADER, check_signature_headers
 from apilane.security.tokens import bearer_token
@@ -121,7 +121,7 @@ class Admission:
     async def _operator(self, call: Call) -> Actor:
         """The operator of the owner channel, else the caller as known so far: any other credential is tried."""
         user = await self._signed_in(call)
-        if user is not None and owns(user, call.application.definition):
+        if user is not None and operates(user, call.application.definition):
             return Actor(kind="operator", credential=user.email)
         return call.actor
 
@@ -131,7 +131,7 @@ class Admission:
         if header is None or call.headers.get(b"x-client-id", b"").lower() != b"portal":
             return None
         token = bearer_token(header)
-        return await self._instance.owners.find(token) if token else None
+        return await self._instance.operators.find(token) if token else None
 
 
 async def grant_entity(call: Call, name: str, action: Action) -> tuple[EntityRuntime, AccessPlan]:

@@ -20,7 +20,7 @@ from apilane.app import create_app
 from apilane.instance import open_instance
 from apilane.services.capabilities import capabilities_of
 from apilane.services.manifest_plans import plan_files
-from apilane.services.owner_sign_in import owner_token
+from apilane.services.operator_sign_in import operator_token
 from apilane.settings import Settings
 from apilane.testing.server import CHEAP_PASSWORDS, PATIENT
 
@@ -227,7 +227,7 @@ class World:
                 )
                 await instance.changes.apply(plan, actor="tests")
             for caller, email in (("owner", "admin@example.com"), ("stranger", "stranger@example.com")):
-                self.credentials[caller] = (await owner_token(instance.store, email, None), 0)
+                self.credentials[caller] = (await operator_token(instance.store, email, None), 0)
 
     def database(self, token: str = A) -> Path:
         """The file of an application's database."""
