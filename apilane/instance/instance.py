@@ -16,6 +16,7 @@ from apilane.runtime.owners import Owners
 from apilane.security.passwords import Passwords
 from apilane.services.audit_trail import AuditTrail
 from apilane.services.definition_changes import DefinitionChanges
+from apilane.services.helper_tables import TableUpkeep, helper_tables_of
 from apilane.services.housekeeping import sweep
 from apilane.settings import Settings
 
@@ -78,10 +79,12 @@ class Instance:
         self.store = store
         self.owners = Owners(store.owner_tokens)
         self.audit_trail = AuditTrail(store)
-        self.changes = DefinitionChanges(store, self.drivers, self.settings.data_dir)
+        tables = helper_tables_of(self.hooks)
+        self.changes = DefinitionChanges(store, self.drivers, tables, self.settings.data_dir)
         if settle:
             await self.changes.recover_all()
-        self.applications = LoadedApplications(store, self.hooks, self.changes, self.settings)
+        upkeep = TableUpkeep(store, tables)
+        self.applications = LoadedApplications(store, self.hooks, self.changes, upkeep, self.settings)
         if serve:
             await self.applications.follow()
             self._sweeping = asyncio.create_task(self._keep_house(), name="apilane-housekeeping")

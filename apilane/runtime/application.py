@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from functools import cached_property, lru_cache
 from typing import TypeVar
 
+import sqlalchemy as sa
 from msgspec import Struct
 
 from apilane.control.records import StoredApplication
@@ -118,6 +119,7 @@ class ApplicationRuntime:
         session: Session,
         gates: Gates,
         endpoint_kinds: Mapping[str, EndpointKind],
+        tables: Mapping[str, sa.Table],
         *,
         compilations: Compilations,
     ) -> None:
@@ -139,6 +141,7 @@ class ApplicationRuntime:
         self.entities = EntityRuntimes(self, {e.name.lower(): e for e in stored.definition.entities})
         self.endpoints = {e.name.lower(): e for e in stored.definition.custom_endpoints}
         self.endpoint_kinds = endpoint_kinds
+        self._tables = tables
         self.endpoint_action = lru_cache(ENDPOINTS_KEPT)(self._compile_endpoint)
         self.helpers = EntityRuntimes(self, {e.name: e for e in HELPER_TABLES})
         self.tokens = Identities(self)
@@ -166,6 +169,13 @@ class ApplicationRuntime:
     def options(self, kind: type[S]) -> S:
         """The section of a plugin, as the Struct that it registered; LookupError for any other Struct."""
         raise LookupError(f"{kind.__name__} is not the Struct of a plugin's section")
+
+    def table(self, name: str) -> sa.Table:
+        """The helper table that a plugin registered under that name; LookupError when none did."""
+        try:
+            return self._tables[name]
+        except KeyError:
+            raise LookupError(f"no loaded plugin registers a table {name!r}") from None
 
     def records_changed(self) -> None:
         """Forget what is kept of users and tokens: somebody wrote records around the Data calls."""
