@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from apilane.app import create_app
     from apilane.errors import ApilaneError, Code, ConfigurationError
-    from apilane.hookspecs import hookimpl
-    from apilane.plugin.identity import Actor
+    from apilane.plugin import Actor, hookimpl
     from apilane.settings import Settings, load_settings
 
 __all__ = [
@@ -29,13 +28,13 @@ __all__ = [
 ]
 
 _HOMES = {
-    "Actor": "apilane.plugin.identity",
+    "Actor": "apilane.plugin",
     "ApilaneError": "apilane.errors",
     "Code": "apilane.errors",
     "ConfigurationError": "apilane.errors",
     "Settings": "apilane.settings",
     "create_app": "apilane.app",
-    "hookimpl": "apilane.hookspecs",
+    "hookimpl": "apilane.plugin",
     "load_settings": "apilane.settings",
 }
 

@@ -10,10 +10,12 @@ from collections.abc import Sequence
 from apilane.instance import Instance, open_instance
 from apilane.settings import Settings, load_settings
 from apilane.web.account import account_calls
+from apilane.web.admission import Admission
 from apilane.web.data import data_calls
 from apilane.web.front import Front
+from apilane.web.pages import pages_behind
 from apilane.web.routes import CORE, RegisteredCall, Routes
-from apilane.web.service import PATHS, service_app
+from apilane.web.service import PATHS
 
 __all__ = ["create_app", "initialise"]
 
@@ -24,7 +26,8 @@ def create_app(settings: Settings | None = None, plugins: Sequence[object] = ())
     ``settings`` None: from ``apilane.toml`` and the environment. ``plugins``: objects beside the installed ones.
     """
     instance = Instance(settings or load_settings(), plugins)
-    return Front(instance, routes_of(instance), service_app(instance), PATHS)
+    admission = Admission(instance)
+    return Front(instance, admission, routes_of(instance), pages_behind(instance, admission), PATHS)
 
 
 def routes_of(instance: Instance) -> Routes:

@@ -55,13 +55,14 @@ class Hooks(Struct, frozen=True, kw_only=True):
     """What the plugins registered, one attribute for each ``apilane_register_*`` hook, in the order of asking."""
 
     drivers: Drivers
+    counters: Counters | None = None
     authenticators: tuple[Authenticator, ...] = ()
     availability_checks: tuple[AvailabilityCheck, ...] = ()
     limiters: tuple[Limiter, ...] = ()
     throttles: tuple[Throttle, ...] = ()
     endpoint_kinds: tuple[EndpointKind, ...] = ()
     calls: tuple[WireCall, ...] = ()
-    pages: tuple[Page, ...] = ()
+    routes: tuple[Page, ...] = ()
     tables: tuple[HelperTable, ...] = ()
     registered: tuple[Registered, ...] = ()
     """Every object with its plugin."""
@@ -83,11 +84,21 @@ class Hooks(Struct, frozen=True, kw_only=True):
             subject = frame_of.tb_frame.f_locals.get("self")
             module = frame_of.tb_frame.f_globals.get("__name__", "").partition(".")[0]
             for each in self.registered:
-                if each.item is subject or type(each.item).__module__.partition(".")[0] == module != "apilane":
+                if each.item is subject or _home(each.item) == module != "apilane":
                     found = f"plugin {each.plugin!r}, hook {each.hook}"
                     break
             frame_of = frame_of.tb_next
         return found
+
+
+def _home(item: object) -> str:
+    """The top-level module that the code of a registered object stands in."""
+    if isinstance(item, WireCall):
+        item = item.action
+    elif isinstance(item, Page):
+        item = item.handler.fn
+    module: str = item.__module__ if isinstance(item, FunctionType) else type(item).__module__
+    return module.partition(".")[0]
 
 
 def freeze(plugins: PluginSet, settings: Settings) -> Hooks:
@@ -112,13 +123,14 @@ def freeze(plugins: PluginSet, settings: Settings) -> Hooks:
         arguments["counters"] = counters[0]
     return Hooks(
         drivers=drivers,
+        counters=arguments.get("counters"),
         authenticators=collect("authenticators", Authenticator),
         availability_checks=collect("availability_checks", AvailabilityCheck),
         limiters=collect("limiters", Limiter),
         throttles=collect("throttles", Throttle),
         endpoint_kinds=collect("endpoint_kinds", EndpointKind),
         calls=collect("calls", WireCall),
-        pages=collect("routes", Page),
+        routes=collect("routes", Page),
         tables=collect("tables", HelperTable),
         registered=tuple(registered),
     )

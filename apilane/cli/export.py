@@ -8,11 +8,9 @@ from typing import Literal
 
 import rich_click as click
 
-from apilane.cli.instance import command_instance
+from apilane.cli.instance import command_instance, one_application
 from apilane.cli.options import common_options, settings_from
-from apilane.control.store import ControlStore, StoredApplication
 from apilane.errors import ConfigurationError
-from apilane.model.manifest.problems import nearest
 from apilane.model.manifest.write import export_manifest
 from apilane.services.manifest_plans import stored_secrets
 from apilane.settings import Settings
@@ -48,16 +46,5 @@ def export(
 
 async def _export(name: str, settings: Settings, format: Literal["yaml", "json"]) -> str:
     async with command_instance(settings) as instance:
-        stored = await _found(name, instance.store)
+        stored = await one_application(name, instance.store)
         return export_manifest(stored.definition, format, secrets=stored_secrets(stored))
-
-
-async def _found(name: str, store: ControlStore) -> StoredApplication:
-    found = await store.find(name)
-    if len(found) == 1:
-        return found[0]
-    if found:
-        tokens = ", ".join(each.definition.token for each in found)
-        raise ConfigurationError(f"{len(found)} applications are named {name}. Give a token: {tokens}.")
-    meant = nearest(name, [each.name for each in await store.applications()])
-    raise ConfigurationError(f"There is no application {name}." + (f" Did you mean {meant}?" if meant else ""))

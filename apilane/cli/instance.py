@@ -7,10 +7,13 @@ from contextlib import asynccontextmanager
 
 import rich_click as click
 
+from apilane.control.store import ControlStore, StoredApplication
+from apilane.errors import ConfigurationError
 from apilane.instance import Instance, open_instance
+from apilane.model.manifest.problems import nearest
 from apilane.settings import Settings
 
-__all__ = ["command_instance"]
+__all__ = ["command_instance", "one_application"]
 
 
 @asynccontextmanager
@@ -24,3 +27,15 @@ async def command_instance(settings: Settings) -> AsyncIterator[Instance]:
             email, password = instance.store.first_admin
             click.echo(f"Instance admin {email}, password {password} (shown only this once)", err=True)
         yield instance
+
+
+async def one_application(name: str, store: ControlStore) -> StoredApplication:
+    """The application of that name or token. Raises ConfigurationError when there is none, or more than one."""
+    found = await store.find(name)
+    if len(found) == 1:
+        return found[0]
+    if found:
+        tokens = ", ".join(each.definition.token for each in found)
+        raise ConfigurationError(f"{len(found)} applications are named {name}. Give a token: {tokens}.")
+    meant = nearest(name, [each.name for each in await store.applications()])
+    raise ConfigurationError(f"There is no application {name}." + (f" Did you mean {meant}?" if meant else ""))

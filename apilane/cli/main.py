@@ -1,12 +1,12 @@
 """The command ``apilane``: its subcommands, and one clear line for every expected failure.
 
-Subcommands live in modules of their own, imported when they are asked for.
+Subcommands live in modules of their own, imported when they are asked for. Plugins bring further ones; they are loaded
+when a name is asked for that the core does not have, and for the list of all commands.
 """
 
 from __future__ import annotations
 
 import importlib
-import importlib.util
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
@@ -35,17 +35,27 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
 """Module of each command; the module has the click command under the command's name, with ``_`` for ``-``."""
 
 
+def _plugin_commands() -> Mapping[str, click.Command]:
+    from apilane.cli.plugin_commands import plugin_commands
+
+    return plugin_commands(tuple(COMMANDS))
+
+
 class _Commands(rich_click.RichGroup):
     """Finds subcommands when they are asked for, and turns expected failures into a message and exit code 1."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return [name for name, module in COMMANDS.items() if importlib.util.find_spec(module)]
+        try:
+            return [*COMMANDS, *_plugin_commands()]
+        except ConfigurationError as error:  # the help must come also where a plugin or a setting is broken
+            click.echo(f"Commands of plugins are not listed: {error}", err=True)
+            return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in self.list_commands(ctx):
-            return None
-        command: click.Command = getattr(importlib.import_module(COMMANDS[cmd_name]), cmd_name.replace("-", "_"))
-        return command
+        if cmd_name in COMMANDS:
+            command: click.Command = getattr(importlib.import_module(COMMANDS[cmd_name]), cmd_name.replace("-", "_"))
+            return command
+        return _plugin_commands().get(cmd_name)
 
     def invoke(self, ctx: click.Context) -> Any:
         try:

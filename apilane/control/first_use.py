@@ -130,7 +130,7 @@ async def _first_use(
 
     def unit() -> Generator[Step, Result, None]:
         for text in tables:
-            yield Step(Statement(text, writes=True))
+            yield Step(Statement(text, kind="ddl"))
         yield Step(statements.insert_instance, statements.insert_instance.parameters(instance))
         yield Step(statements.insert_portal_user, statements.insert_portal_user.parameters(user))
 

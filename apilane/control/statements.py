@@ -76,7 +76,7 @@ class ControlStatements:
         return compile_statement(element, self._dialect.sqlalchemy)
 
     def _write(self, element: sa.ClauseElement) -> Statement:
-        return compile_statement(element, self._dialect.sqlalchemy, writes=True)
+        return compile_statement(element, self._dialect.sqlalchemy)
 
     def _select(self, table: sa.Table, *columns: str, by: str | None = None, order: str | None = None) -> Statement:
         select: sa.Select[Any] = sa.select(*(table.c[name] for name in columns))

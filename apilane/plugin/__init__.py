@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from apilane.errors import ApilaneError, Code, ConfigurationError, RateLimitedError, unauthorized
 from apilane.hookspecs import hookimpl
+from apilane.model.dates import parse_date
 from apilane.model.definition import (
     Action,
     ApplicationDefinition,
@@ -23,6 +24,8 @@ from apilane.model.definition import (
     Unique,
 )
 from apilane.model.json import decode_json, encode_json
+from apilane.model.numbers import parse_number
+from apilane.model.text import fold, trim
 from apilane.plugin.access import Access, Account, CustomEndpoint, Data, Open, Operator, PerOperation, Schema
 from apilane.plugin.calls import CallView, WireCall, Write
 from apilane.plugin.commands import CommandContext
@@ -39,13 +42,20 @@ from apilane.plugin.identity import (
     Signer,
     TokenDirectory,
 )
-from apilane.plugin.pages import Page
+from apilane.plugin.pages import Page, PageCall
 from apilane.plugin.replies import FileBody, Reply
 from apilane.plugin.tables import HelperTable, column
+from apilane.security.signatures import WINDOW_MS, SignatureHeaders, verifies
+from apilane.security.tokens import bearer_token
 from apilane.settings import Settings
+from apilane.sql.dialect import Dialect
+from apilane.sql.statement import Value
+from apilane.storage.errors import StorageError
+from apilane.storage.protocol import Driver
 
 __all__ = [
     "ANONYMOUS",
+    "WINDOW_MS",
     "Access",
     "Account",
     "Action",
@@ -63,6 +73,8 @@ __all__ = [
     "Counters",
     "CustomEndpoint",
     "Data",
+    "Dialect",
+    "Driver",
     "Endpoint",
     "EndpointAction",
     "EndpointKind",
@@ -76,6 +88,7 @@ __all__ = [
     "Open",
     "Operator",
     "Page",
+    "PageCall",
     "PerOperation",
     "Property",
     "PropertyType",
@@ -89,15 +102,24 @@ __all__ = [
     "Schema",
     "Settings",
     "SignInEvent",
+    "SignatureHeaders",
     "Signer",
+    "StorageError",
     "Throttle",
     "TokenDirectory",
     "Unique",
+    "Value",
     "WireCall",
     "Write",
+    "bearer_token",
     "column",
     "decode_json",
     "encode_json",
+    "fold",
     "hookimpl",
+    "parse_date",
+    "parse_number",
+    "trim",
     "unauthorized",
+    "verifies",
 ]

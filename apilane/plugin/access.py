@@ -47,11 +47,16 @@ class Account(Struct, frozen=True, kw_only=True):
 
 
 class PerOperation(Struct, frozen=True):
-    """The action asks for access, and counts a use, for each operation of the body: ``call.grant``."""
+    """The action asks for access, and counts a use, for each operation of the body
+    (``apilane.web.admission.grant_entity``); of calls of the core."""
 
 
 class Operator(Struct, frozen=True):
-    """A portal user on the owner channel. ``of``: of the application that the request names, or of the instance."""
+    """A portal user on the owner channel.
+
+    ``of``: an operator of the application that the request names, or an admin of the instance; the latter is for pages,
+    needs no application and gives none to the handler.
+    """
 
     of: Literal["application", "instance"] = "application"
 

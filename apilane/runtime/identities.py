@@ -75,7 +75,7 @@ def _statements(dialect: Dialect, tenant: str | None) -> _Statements:
         for column in ("H_Token_Hash", "ID")
     )
     delete = delete_where(tokens, (("ID", "id"),), dialect)
-    return _Statements(by_hash, by_id, delete, compile_statement(slide, dialect.sqlalchemy, writes=True))
+    return _Statements(by_hash, by_id, delete, compile_statement(slide, dialect.sqlalchemy))
 
 
 class _Found(NamedTuple):

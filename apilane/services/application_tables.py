@@ -90,7 +90,7 @@ class ApplicationTables:
                 yield from self._refuse_misfits(migration, cipher)
             for number, text in enumerate(ddl, 1):
                 report(" ".join(text.split()), number, len(ddl))
-                yield Step(Statement(text, writes=True))
+                yield Step(Statement(text, kind="ddl"))
             if not new:
                 report("Carrying the history along", 0, 0)
                 yield from rename_history(migration, self._dialect)
@@ -161,7 +161,7 @@ def _first_rows(dialect: Dialect, version: int) -> list[Step]:
 
 
 def _step(element: sa.ClauseElement, dialect: Dialect, values: Mapping[str, Value]) -> Step:
-    statement = compile_statement(element, dialect.sqlalchemy, writes=True)
+    statement = compile_statement(element, dialect.sqlalchemy)
     return Step(statement, statement.parameters(values))
 
 

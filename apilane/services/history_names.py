@@ -35,7 +35,7 @@ def rename_history(migration: Migration, dialect: Dialect) -> Unit[None]:
         yield from _rename_keys(table, properties, dialect)
     entities = _entity_renames(migration)
     rename = sa.update(table).values({"Entity": sa.bindparam("new")}).where(table.c["Entity"] == sa.bindparam("old"))
-    statement = compile_statement(rename, dialect.sqlalchemy, writes=True)
+    statement = compile_statement(rename, dialect.sqlalchemy)
     for old in entities:
         yield Step(statement, statement.parameters({"old": old, "new": old + BETWEEN}))
     for old, new in entities.items():
@@ -64,7 +64,7 @@ def _rename_keys(table: sa.Table, names: Mapping[str, Mapping[str, str]], dialec
     limit, offset = (sa.bindparam(name, type_=sa.Integer()) for name in ("limit", "offset"))
     page = compile_statement(dialect.page(select.order_by(key), limit, offset), dialect.sqlalchemy)
     change = sa.update(table).values({"Data": sa.bindparam("new")}).where(key == sa.bindparam("id"))
-    update = compile_statement(change, dialect.sqlalchemy, writes=True)
+    update = compile_statement(change, dialect.sqlalchemy)
     after = 0
     while rows := (yield Step(page, page.parameters({"after": after, "limit": PAGE_ROWS, "offset": 0}))).rows:
         for id, entity, text in rows:

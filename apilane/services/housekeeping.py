@@ -24,7 +24,7 @@ MAIL_TOKENS_KEPT_MS = 24 * 3_600_000
 def delete_older(table: sa.Table, *, dialect: Dialect) -> Statement:
     """Delete the rows created up to the parameter ``until``."""
     delete = sa.delete(table).where(table.c["Created"] <= sa.bindparam("until"))
-    return compile_statement(delete, dialect.sqlalchemy, writes=True)
+    return compile_statement(delete, dialect.sqlalchemy)
 
 
 def first_older(table: sa.Table, *, dialect: Dialect) -> Statement:

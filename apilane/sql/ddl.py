@@ -5,13 +5,21 @@ Pure. How a provider writes it down is its driver's ``schema.py``.
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Iterable
 from hashlib import blake2s
 
 from apilane.model.definition import Entity, ForeignKey, Unique
 from apilane.model.system import HELPER_INDEXES, HIDDEN_COLUMNS
 
-__all__ = ["bounded_name", "foreign_keys", "name_sources", "plain_indexes", "unique_columns", "visible_uniques"]
+__all__ = [
+    "bounded_name",
+    "foreign_keys",
+    "plain_indexes",
+    "quoted_name",
+    "quoted_text",
+    "unique_columns",
+    "visible_uniques",
+]
 
 
 def bounded_name(name: str, limit: int | None, taken: Iterable[str] = ()) -> str:
@@ -25,17 +33,14 @@ def bounded_name(name: str, limit: int | None, taken: Iterable[str] = ()) -> str
     return f"{beginning}_{blake2s(name.encode(), digest_size=4).hexdigest()}"
 
 
-def name_sources(names: Iterable[str], before: Container[str], renamed: Mapping[str, str]) -> dict[str, str]:
-    """Where each of ``names`` comes from, in lower case; what ``before`` (lower case) does not have is left out.
+def quoted_name(name: str) -> str:
+    """``name`` as an identifier of standard SQL."""
+    return '"' + name.replace('"', '""') + '"'
 
-    A name whose old bearer was renamed to another is a new one.
-    """
-    names = list(names)
-    given_away = {renamed[name].lower() for name in names if name in renamed}
-    sources = {
-        name: renamed.get(name, name).lower() for name in names if name in renamed or name.lower() not in given_away
-    }
-    return {name: source for name, source in sources.items() if source in before}
+
+def quoted_text(text: str) -> str:
+    """``text`` as a literal of standard SQL."""
+    return "'" + text.replace("'", "''") + "'"
 
 
 def visible_uniques(entity: Entity) -> list[tuple[str, ...]]:

@@ -7,19 +7,26 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import sqlalchemy as sa
 from sqlalchemy.engine.interfaces import Dialect as SQLAlchemyDialect
 
 from apilane.model.definition import Entity, Property, PropertyType
 from apilane.model.migration import Migration, Renames
+from apilane.sql.script import Script
 from apilane.sql.statement import Statement, Value, compile_statement
 
-if TYPE_CHECKING:
-    from apilane.sql.script import Script
+__all__ = ["Dialect", "Migration", "Renames", "any_or_none"]
 
-__all__ = ["Dialect", "Migration", "Renames"]
+
+def any_or_none(variant: str, column: sa.ColumnElement[str]) -> sa.ColumnElement[bool] | None:
+    """The condition of the variants ``any`` (every row with a text) and ``none`` (no row); None for other variants."""
+    if variant == "any":
+        return column.is_not(None)
+    if variant == "none":
+        return sa.and_(column.is_not(None), sa.false())
+    return None
 
 
 class Dialect:
@@ -86,7 +93,7 @@ class Dialect:
         return sa.func.octet_length(column)
 
     def locked(self, select: sa.Select[Any]) -> sa.Select[Any]:
-        """A read within a unit whose rows nobody may change until it ends; as it is where one writes at a time."""
+        """A read within a unit: its rows stay until the unit ends. Unchanged where one unit writes at a time."""
         return select.with_for_update()
 
     def insert_row(self, table: sa.Table, columns: Sequence[str]) -> Statement:
@@ -96,7 +103,7 @@ class Dialect:
         """
         values: dict[str, sa.BindParameter[Any]] = {column: sa.bindparam(column) for column in columns}
         insert = sa.insert(table).values(values) if columns else sa.insert(table).values()
-        return compile_statement(insert, self.sqlalchemy, writes=True, of_one_row="ID" not in columns)
+        return compile_statement(insert, self.sqlalchemy, of_one_row="ID" not in columns)
 
     def page(
         self, select: sa.Select[Any], limit: sa.BindParameter[int], offset: sa.BindParameter[int]
@@ -105,10 +112,11 @@ class Dialect:
         return select.limit(limit).offset(offset)
 
     def migrate(self, migration: Migration) -> list[str]:
-        """The statements that carry a migration out, in order (the driver's ``schema.py``).
+        """The statements that carry a migration out, in order: ``differ.differences``, as the driver's ``schema.py``
+        writes them.
 
-        Creates, renames, drops and alters tables, columns, constraints and indexes: declared indexes, unique
-        constraints, foreign keys, and the automatic indexes (``Owner``, differentiation, foreign keys).
+        Tables, columns, declared indexes, unique constraints, foreign keys, and the automatic indexes (``Owner``,
+        differentiation, foreign keys).
         """
         raise NotImplementedError
 

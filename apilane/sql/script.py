@@ -8,12 +8,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import ClassVar, NamedTuple, Protocol
 
-from apilane.sql.dialect import Dialect
 from apilane.sql.statement import Value
 
-__all__ = ["Mark", "Script", "read_script"]
+__all__ = ["Mark", "Script", "ScriptNotes", "named_placeholder", "read_script"]
+
+
+class Lexis(Protocol):
+    """Of a dialect: patterns that tell code from quoted text and comments."""
+
+    quoted: ClassVar[str]
+    comment: ClassVar[str]
 
 
 class Mark(NamedTuple):
@@ -23,10 +29,19 @@ class Mark(NamedTuple):
     quoted: bool
 
 
+class ScriptNotes:
+    """What a driver learned about a script. A driver may derive its own, and looks at no other's."""
+
+    __slots__ = ("writes",)
+
+    def __init__(self, *, writes: bool) -> None:
+        self.writes = writes
+
+
 class Script:
     """One or more statements: ``pieces`` of constant text with a mark between each two.
 
-    A driver may keep what it learns about a script in ``notes``, as with a ``Statement``.
+    ``notes``: what a driver learned when it met the script first; None before.
     """
 
     __slots__ = ("marks", "notes", "pieces")
@@ -34,7 +49,7 @@ class Script:
     def __init__(self, pieces: tuple[str, ...], marks: tuple[Mark, ...] = ()) -> None:
         self.pieces = pieces
         self.marks = marks
-        self.notes: Any = None
+        self.notes: ScriptNotes | None = None
 
     @property
     def names(self) -> frozenset[str]:
@@ -56,6 +71,11 @@ class Script:
         return f"Script({'{}'.join(self.pieces)!r})"
 
 
+def named_placeholder(name: str) -> str:
+    """``:v_name``, for databases whose parameters have names; the value then goes by ``v_name``."""
+    return f" :v_{name} "
+
+
 def _inlined(value: Value) -> str:
     if value is None:
         return "null"
@@ -69,7 +89,7 @@ def _inlined(value: Value) -> str:
 _mark = re.compile(r"\{([A-Za-z_]+)\}")
 
 
-def read_script(text: str, dialect: Dialect) -> Script:
+def read_script(text: str, dialect: Lexis) -> Script:
     """Find the marks of ``text``; comments have none. A quote that never ends reaches to the end."""
     opaque = re.compile(f"(?P<comment>{dialect.comment})|(?P<quoted>{dialect.quoted})|{_mark.pattern}", re.DOTALL)
     pieces: list[str] = []

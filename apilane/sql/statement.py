@@ -7,40 +7,58 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from operator import itemgetter
-from typing import Any, cast
+from typing import Any, Final, Literal, cast
 
+import sqlalchemy as sa
 from sqlalchemy.engine.interfaces import Dialect as SQLAlchemyDialect
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.elements import ClauseElement
+from sqlalchemy.sql.functions import count
 
-__all__ = ["Statement", "Value", "compile_statement"]
+__all__ = ["Statement", "StatementKind", "Value", "compile_statement"]
 
 Value = str | int | float | bool | bytes | None | Any
 """What may travel to and from a database; Any stands for ``decimal.Decimal`` where a driver is exact."""
 
+StatementKind = Literal["read", "insert", "update", "delete", "ddl", "command"]
+"""``ddl`` changes tables; ``command`` changes something else, such as a setting of the session."""
+
+_KINDS: Final[Mapping[type[ClauseElement], StatementKind]] = {
+    sa.Insert: "insert",
+    sa.Update: "update",
+    sa.Delete: "delete",
+}
+
 
 class Statement:
-    """Constant SQL text; ``order`` names the parameter of each position.
+    """Constant SQL text; ``order`` names the parameter of each position. Applications share statements.
 
-    A name may stand at several positions. ``writes`` tells a driver whether it may run on a reader. ``of_one_row``: it
-    reads the row of an ID, or inserts a row whose ID the database makes, so that a driver may run those of several
-    callers together. A driver may keep what it learns about a shape in ``notes``; nothing about data, as applications
-    share statements.
+    A name may stand at several positions. ``kind`` is what the statement does; ``writes``: everything but ``read``,
+    which may run on a reader. ``of_one_row``: the statement reads the row of an ID, or inserts a row whose ID the
+    database makes, so that a driver may run those of several callers together. ``counts_all``: the statement counts
+    every row of a table, which takes longer the larger the table is.
     """
 
-    __slots__ = ("notes", "of_one_row", "order", "parameters", "text", "writes")
+    __slots__ = ("counts_all", "kind", "of_one_row", "order", "parameters", "text", "writes")
 
     parameters: Callable[[Mapping[str, Value]], tuple[Value, ...]]
     """Values by name, put in the order of the text. KeyError when one is missing."""
 
     def __init__(
-        self, text: str, order: tuple[str, ...] = (), *, writes: bool = False, of_one_row: bool = False
+        self,
+        text: str,
+        order: tuple[str, ...] = (),
+        *,
+        kind: StatementKind = "read",
+        of_one_row: bool = False,
+        counts_all: bool = False,
     ) -> None:
         self.text = text
         self.order = order
-        self.writes = writes
+        self.kind: StatementKind = kind
+        self.writes = kind != "read"
         self.of_one_row = of_one_row
-        self.notes: Any = None
+        self.counts_all = counts_all
         self.parameters = _picker(order)
 
     def __repr__(self) -> str:
@@ -57,15 +75,35 @@ def _picker(order: tuple[str, ...]) -> Callable[[Mapping[str, Value]], tuple[Val
 
 
 def compile_statement(
-    element: ClauseElement, dialect: SQLAlchemyDialect, *, writes: bool = False, of_one_row: bool = False
+    element: ClauseElement,
+    dialect: SQLAlchemyDialect,
+    *,
+    kind: StatementKind | None = None,
+    of_one_row: bool = False,
 ) -> Statement:
     """Compile a SQLAlchemy construct whose every value is a named ``bindparam`` without a value.
 
-    Raises ValueError when the construct carries a literal value: nothing may be baked into a text.
+    ``kind``: None means the kind of the construct, which is ``read`` for plain text. Raises ValueError when the
+    construct carries a literal value: nothing may be baked into a text.
     """
     compiled = cast("SQLCompiler", element.compile(dialect=dialect, compile_kwargs={"render_postcompile": True}))
     baked = {name: value for name, value in compiled.params.items() if value is not None}
     if baked:
         raise ValueError(f"values baked into a statement: {sorted(baked)}")
     order = tuple(compiled.positiontup or ()) if compiled.positional else tuple(compiled.params)
-    return Statement(str(compiled), order, writes=writes, of_one_row=of_one_row)
+    kind = kind or _kind_of(element)
+    return Statement(str(compiled), order, kind=kind, of_one_row=of_one_row, counts_all=_counts_all(element))
+
+
+def _kind_of(element: ClauseElement) -> StatementKind:
+    for base, kind in _KINDS.items():
+        if isinstance(element, base):
+            return kind
+    return "read"
+
+
+def _counts_all(element: ClauseElement) -> bool:
+    if not isinstance(element, sa.Select) or element.whereclause is not None:
+        return False
+    columns, froms = list(element.selected_columns), element.get_final_froms()
+    return len(columns) == len(froms) == 1 and isinstance(columns[0], count) and isinstance(froms[0], sa.TableClause)

@@ -68,7 +68,7 @@ def update_row(
         .ordered_values(*assignments)
         .where(table.c["ID"] == sa.bindparam("id"), *restrict(table, restrictions))
     )
-    return compile_statement(statement, dialect.sqlalchemy, writes=True)
+    return compile_statement(statement, dialect.sqlalchemy)
 
 
 def update_where(
@@ -77,7 +77,7 @@ def update_where(
     """Set ``columns`` (parameters ``new_<column>``) of every row within ``restrictions``."""
     values: dict[str, sa.BindParameter[Any]] = {column: sa.bindparam(f"new_{column}") for column in columns}
     statement = sa.update(table).values(values).where(*restrict(table, restrictions))
-    return compile_statement(statement, dialect.sqlalchemy, writes=True)
+    return compile_statement(statement, dialect.sqlalchemy)
 
 
 def select_where(
@@ -97,7 +97,7 @@ def select_by_ids(
 ) -> Statement:
     """Columns of the rows within ``restrictions`` whose ``ID`` is one of ``count`` parameters ``id0`` ...
 
-    For units: nobody changes these rows before the unit ends.
+    For units: these rows stay as they are until the unit ends.
     """
     statement = (
         sa.select(*(table.c[column] for column in columns))
@@ -109,14 +109,14 @@ def select_by_ids(
 
 def delete_by_ids(table: sa.Table, count: int, dialect: Dialect) -> Statement:
     """Delete the rows whose ``ID`` is one of ``count`` parameters ``id0`` ...."""
-    return compile_statement(sa.delete(table).where(_in_ids(table, count)), dialect.sqlalchemy, writes=True)
+    return compile_statement(sa.delete(table).where(_in_ids(table, count)), dialect.sqlalchemy)
 
 
 def delete_where(table: sa.Table, restrictions: Sequence[Restriction], dialect: Dialect) -> Statement:
     """Delete every row within ``restrictions``, of which there must be some."""
     if not restrictions:
         raise ValueError("a delete needs a restriction")
-    return compile_statement(sa.delete(table).where(*restrict(table, restrictions)), dialect.sqlalchemy, writes=True)
+    return compile_statement(sa.delete(table).where(*restrict(table, restrictions)), dialect.sqlalchemy)
 
 
 def first_id_where(table: sa.Table, restrictions: Sequence[Restriction], dialect: Dialect) -> Statement:

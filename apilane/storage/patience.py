@@ -50,7 +50,7 @@ class Patience:
         wait = self._waits.pop(task, None)
         if task in self._ended:
             self._ended.discard(task)
-            # Else somebody else cancelled it too, and that is what happened; as in asyncio.timeout.
+            # Otherwise it was cancelled from elsewhere too, and that is what happened; as in asyncio.timeout.
             if wait is not None and task.uncancel() <= wait[1] and kind is asyncio.CancelledError:
                 raise TimeoutError from error
 

@@ -40,7 +40,7 @@ class PoolGroup:
 
     @property
     def is_awaited(self) -> bool:
-        """Whether somebody waits for a connection."""
+        """Whether a caller waits for a connection."""
         return bool(self._waiting)
 
     def longest_idle(self) -> Pool[Any] | None:
@@ -62,7 +62,7 @@ class PoolGroup:
         return pool
 
     def freed(self) -> None:
-        """A connection is gone: whoever is next may open one."""
+        """A connection is gone: the next waiter may open one."""
         self.open -= 1
         pool = self.next()
         if pool is not None:
@@ -115,7 +115,7 @@ class Pool(Generic[C]):
             given = await self._wait()
             if given is not _PERMIT:
                 self.in_use += 1
-                return given  # type: ignore[return-value]  # whoever releases puts a connection of this pool there
+                return given  # type: ignore[return-value]  # ``release`` puts a connection of this pool there
         self.in_use += 1
         try:
             return await self._connect()
@@ -134,7 +134,7 @@ class Pool(Generic[C]):
         except BaseException as error:
             if waiter.done() and not waiter.cancelled():  # came in the same moment
                 self._put_back(waiter.result())
-            elif waiter in self._waiters:  # else whoever served it has seen that it gave up
+            elif waiter in self._waiters:  # else the one that served it has seen that it gave up
                 self._waiters.remove(waiter)
                 if not self._waiters:
                     self._group.give_up(self)

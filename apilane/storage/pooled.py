@@ -17,6 +17,7 @@ from apilane.storage.errors import ConnectionLost, Deadlock, StatementTimeout, S
 from apilane.storage.pool import Pool, PoolGroup
 from apilane.storage.protocol import Result, Row, ScriptStep, Step, Unit, UnitWithScripts
 from apilane.storage.shared_trips import SharedTrips
+from apilane.storage.units import drive_async
 
 __all__ = [
     "NothingHappened",
@@ -24,7 +25,6 @@ __all__ = [
     "ServerConnection",
     "SharesInserts",
     "SharesReads",
-    "drive",
     "in_transaction",
     "repeated",
 ]
@@ -95,23 +95,6 @@ class SharesInserts(Protocol):
 
 class NothingHappened(ConnectionLost):
     """The connection was lost before anything could have been stored: the work may be begun again."""
-
-
-async def drive(unit: UnitWithScripts[T], execute: Callable[[Step | ScriptStep], Awaitable[Result]]) -> T:
-    """Step by step to the unit's value; failures are thrown into it."""
-    try:
-        step = unit.send(None)  # type: ignore[arg-type]  # how a generator starts
-        while True:
-            try:
-                result = await execute(step)
-            except Exception as error:  # the unit knows which it can bear
-                step = unit.throw(error)
-            else:
-                step = unit.send(result)
-    except StopIteration as end:
-        return end.value  # type: ignore[no-any-return]
-    finally:
-        unit.close()
 
 
 class PooledSession:
@@ -187,7 +170,7 @@ class PooledSession:
         unit = make_unit()
         try:
             step = next(unit)
-            if isinstance(step, Step) and step.statement.of_one_row and step.statement.writes:
+            if isinstance(step, Step) and step.statement.of_one_row and step.statement.kind == "insert":
                 new_id = await self._inserts.join(step.statement, step.parameters)
                 if new_id is not None:
                     unit.send(Result((), 1, new_id))
@@ -211,7 +194,7 @@ class PooledSession:
             return None
         finally:
             self.pool.release(connection, broken=not connection.usable)
-        return rows if len(rows) == len(callers) else None  # else nobody can tell whose row is missing
+        return rows if len(rows) == len(callers) else None  # otherwise it is unknown whose row is missing
 
     async def _insert_each(self, statement: Statement, callers: Sequence[Sequence[Value]]) -> Sequence[int] | None:
         if sum([len(value) for parameters in callers for value in parameters if type(value) is str]) > SHARED_MAX:
@@ -259,7 +242,7 @@ class PooledSession:
         await self.pool.close()
 
     def forget(self, group: PoolGroup) -> object:
-        """After a fork: begin anew. What the parent opened must be neither used nor closed here: it is handed out."""
+        """After a fork: start again. What the parent opened must be neither used nor closed here: it is returned."""
         inherited = self.pool, self._reads, self._inserts
         self._begin_anew(group)
         return inherited
@@ -288,7 +271,9 @@ async def in_transaction(
             value = await work()
         except BaseException:
             if connection.usable:
-                await connection.rollback()  # cancelled here the connection is of no use: nobody must get it meanwhile
+                await (
+                    connection.rollback()
+                )  # cancelled here the connection is of no use: no caller may get it meanwhile
             raise
     except ConnectionLost as error:
         raise NothingHappened(str(error)) from error
@@ -297,7 +282,7 @@ async def in_transaction(
 
 
 async def _run(connection: ServerConnection, make_unit: Callable[[], UnitWithScripts[T]]) -> T:
-    return await in_transaction(connection, connection.begin, lambda: drive(make_unit(), connection.execute))
+    return await in_transaction(connection, connection.begin, lambda: drive_async(make_unit(), connection.execute))
 
 
 async def _run_single(connection: ServerConnection, unit: UnitWithScripts[T]) -> T:
@@ -310,7 +295,7 @@ async def _run_single(connection: ServerConnection, unit: UnitWithScripts[T]) ->
         return await connection.execute(step)
 
     try:
-        return await drive(unit, execute)
+        return await drive_async(unit, execute)
     except ConnectionLost as error:
         if is_sent:
             raise

@@ -5,13 +5,12 @@ A driver names its provider and brings ``features``, ``dialect``, and how to mak
 
 from __future__ import annotations
 
-import os
 import weakref
-from collections.abc import Callable, Mapping
 from functools import cached_property
 from importlib import metadata
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import ClassVar, Generic, TypeVar
 
+from apilane.storage.forks import forget_in_children
 from apilane.storage.pool import PoolGroup
 from apilane.storage.pooled import PooledSession
 from apilane.storage.protocol import Features
@@ -45,7 +44,7 @@ class PooledDriver(Generic[S]):
         self.group = PoolGroup(connections, wait_s=wait_s, idle_s=idle_s)
         self._sessions: weakref.WeakValueDictionary[str, S] = weakref.WeakValueDictionary()
         self._inherited: list[object] = []
-        os.register_at_fork(after_in_child=_forgetting(weakref.ref(self)))
+        forget_in_children(self)
 
     def make_session(self, address: str) -> S:
         """A session of its own. Raises ConnectionRefused for a connection string that cannot be read."""
@@ -59,10 +58,8 @@ class PooledDriver(Generic[S]):
         except metadata.PackageNotFoundError:
             return f"needs {self.extra}"
 
-    def session(self, address: str, *, options: Mapping[str, Any] | None = None) -> S:
-        """The session of a connection string; there is one for each. ``options``: none."""
-        if options:
-            raise TypeError(f"{self.name} sessions have no options, got {sorted(options)}")
+    def session(self, address: str) -> S:
+        """The session of a connection string; there is one for each."""
         session = self._sessions.get(address)
         if session is None:
             session = self._sessions[address] = self.make_session(address)
@@ -79,13 +76,3 @@ class PooledDriver(Generic[S]):
         self._inherited.append(self.group)
         self.group = PoolGroup(connections, wait_s=wait_s, idle_s=idle_s)
         self._inherited += [session.forget(self.group) for session in self._sessions.values()]
-
-
-def _forgetting(driver: weakref.ref[PooledDriver[Any]]) -> Callable[[], None]:
-    """Hooks into fork stay for good, so this one must not keep the driver."""
-
-    def forget() -> None:
-        if (alive := driver()) is not None:
-            alive.forget()
-
-    return forget

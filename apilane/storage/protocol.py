@@ -1,4 +1,4 @@
-"""The contract between the house and a database driver.
+"""The contract between Apilane and a database driver.
 
 A *driver* serves one provider. A *session* is a handle on one database: cheap to keep, safe to share between tasks of
 one event loop; connections behind it open when needed. A *write is a unit*: a generator that yields steps and receives
@@ -103,7 +103,7 @@ class Features(Struct, frozen=True, kw_only=True):
     """What product code may ask of a driver before it tries. Each flag is proven by the conformance suite."""
 
     embedded: bool = False
-    """The database is a file of this machine; the house chooses its path and no connection string is given."""
+    """The database is a file of this machine; Apilane chooses its path, and no connection string is given."""
     exact_decimals: bool = True
     """Numbers with decimals come back as they went in, up to 18 digits; otherwise up to 15."""
     transactional_ddl: bool = True
@@ -147,16 +147,16 @@ class Session(Protocol):
         ...
 
     async def change_mark(self) -> Value:
-        """A value that differs whenever somebody else has committed since it was last asked; cheap enough for 4/s.
+        """A value that differs when another connection has committed since the last call; cheap enough for 4 calls/s.
 
-        None: cannot be told; whoever asks must look for himself.
+        None: the driver cannot tell, and the caller must read the tables.
         """
         ...
 
     def exclusive(self, name: str) -> AbstractAsyncContextManager[bool]:
         """Hold the lock ``name`` (letters, digits, dashes; 64 at most) among all users of the database, on any machine.
 
-        Gives False at once when somebody else holds it. It goes with its process, so a killed one blocks nobody.
+        Gives False at once when the lock is held already. It ends with its process, so a killed one blocks no other.
         """
         ...
 
@@ -187,7 +187,7 @@ class Driver(Protocol):
         """The SQL of its databases; a driver may make it when it is first asked for."""
         ...
 
-    def session(self, address: str, *, options: Mapping[str, Any] | None = None) -> Session:
+    def session(self, address: str) -> Session:
         """A handle on the database at ``address``: a path for an embedded provider, else a connection string.
 
         Opens nothing yet. Embedded databases are created when they are first used *if their folder exists*. Raises

@@ -270,5 +270,5 @@ def _neutral(text: str, dialect: Dialect) -> Statement:
     marked = "".join(f"{piece}:p{i}" for i, piece in enumerate(pieces[:-1])) + pieces[-1]
     if dialect.name == "SQLServer":
         marked = _t_sql(marked)
-    writes = not text.lstrip().upper().startswith("SELECT")
-    return compile_statement(sa.text(marked), dialect.sqlalchemy, writes=writes)
+    reads = text.lstrip().upper().startswith("SELECT")
+    return compile_statement(sa.text(marked), dialect.sqlalchemy, kind="read" if reads else "command")

@@ -7,8 +7,9 @@ the request path in ``docs/explanation/request-path.md``). What a route needs it
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
+from apilane.control.owner_tokens import SignedIn
 from apilane.errors import ApilaneError, Code, RateLimitedError, unauthorized
 from apilane.instance import Instance
 from apilane.model.definition import Action, RateLimit, RuleKind
@@ -23,8 +24,9 @@ from apilane.security.signatures import SIGNATURE_HEADER, check_signature_header
 from apilane.security.tokens import bearer_token
 from apilane.services.endpoints import action_of, find_endpoint
 from apilane.storage.errors import StorageError
-from apilane.web.bodies import announces_body
-from apilane.web.call import Call, Scope
+from apilane.web.bodies import Bodies, announces_body
+from apilane.web.call import Call
+from apilane.web.client_addresses import client_addresses
 
 __all__ = ["Admission", "count", "grant_entity"]
 
@@ -39,9 +41,10 @@ log = logging.getLogger("apilane.web")
 class Admission:
     """Admits calls of one instance."""
 
-    def __init__(self, instance: Instance, client_address: Callable[[Scope], str]) -> None:
+    def __init__(self, instance: Instance) -> None:
         self._instance = instance
-        self._client_address = client_address
+        self.bodies = Bodies(instance.settings)
+        self.client_address = client_addresses(instance.settings.trusted_proxies)
         authenticators = instance.hooks.authenticators
         self._signed = tuple(a for a in authenticators if a.scheme == "signature")
         self._unsigned = tuple(a for a in authenticators if a.scheme != "signature")
@@ -81,7 +84,7 @@ class Admission:
             if application.needs:  # B-S13: a part that no plugin enforces closes the application
                 raise ApilaneError(Code.SERVICE_UNAVAILABLE)
             if application.checks:
-                call.client_address = self._client_address(call.scope)
+                call.client_address = self.client_address(call.scope)
                 for check in application.checks:
                     refusal = check(call)
                     if refusal is not None:
@@ -108,15 +111,27 @@ class Admission:
         else:
             await _grant(call, access)
 
+    async def admit_admin(self, call: Call) -> None:
+        """Admit an operator who is an admin of the instance; no application is looked for."""
+        user = await self._signed_in(call)
+        if user is None or not user.is_admin:
+            raise unauthorized()
+        call.actor = Actor(kind="operator", credential=user.email)
+
     async def _operator(self, call: Call) -> Actor:
         """The operator of the owner channel, else the caller as known so far: any other credential is tried."""
-        header = call.headers.get(b"authorization")
-        if header is not None and call.headers[b"x-client-id"].lower() == b"portal":
-            token = bearer_token(header)
-            user = await self._instance.owners.find(token) if token else None
-            if user is not None and owns(user, call.application.definition):
-                return Actor(kind="operator", credential=user.email)
+        user = await self._signed_in(call)
+        if user is not None and owns(user, call.application.definition):
+            return Actor(kind="operator", credential=user.email)
         return call.actor
+
+    async def _signed_in(self, call: Call) -> SignedIn | None:
+        """The portal user who calls on the owner channel."""
+        header = call.headers.get(b"authorization")
+        if header is None or call.headers.get(b"x-client-id", b"").lower() != b"portal":
+            return None
+        token = bearer_token(header)
+        return await self._instance.owners.find(token) if token else None
 
 
 async def grant_entity(call: Call, name: str, action: Action) -> tuple[EntityRuntime, AccessPlan]:

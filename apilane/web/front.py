@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, MutableMapping
 from typing import Any
 
 from apilane.dispatch import Hooks
@@ -19,9 +19,8 @@ from apilane.plugin.replies import Reply
 from apilane.services.failures import wire_error
 from apilane.storage.errors import MissingObject, StatementTimeout, StorageError, Unavailable
 from apilane.web.admission import Admission
-from apilane.web.bodies import Bodies, announces_body, drain
+from apilane.web.bodies import announces_body, drain
 from apilane.web.call import Call, Receive, Scope, Send
-from apilane.web.client_addresses import client_addresses
 from apilane.web.reply import CLOSE, error_reply, preflight, send_reply
 from apilane.web.routes import Methods, Routes
 
@@ -33,19 +32,21 @@ _UNKNOWN: Methods = {}
 
 
 class Front:
-    """The ASGI application in front. ``routes``: the wire calls.
+    """The ASGI application in front. ``routes``: the wire calls, which pass ``admission``.
 
     ``behind``: the Litestar application for everything else; its ``paths`` in lower case are matched ignoring case.
     """
 
-    def __init__(self, instance: Instance, routes: Routes, behind: Any, paths: frozenset[str]) -> None:
-        self._instance = instance
+    def __init__(
+        self, instance: Instance, admission: Admission, routes: Routes, behind: Any, paths: frozenset[str]
+    ) -> None:
         self.routes = routes
+        self._instance = instance
+        self._admission = admission
         self._behind = behind
         self._paths = paths
-        self._client_address = client_addresses(instance.settings.trusted_proxies)
-        self._admission = Admission(instance, self._client_address)
-        self._bodies = Bodies(instance.settings)
+        self._bodies = admission.bodies
+        self._client_address = admission.client_address
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI entry point."""
@@ -65,6 +66,9 @@ class Front:
             path = self._below_mount(path, scope)
             if path in self._paths:
                 scope = {**scope, "path": path, "raw_path": path.encode(), "root_path": ""}
+            if announces_body(dict(scope["headers"])):
+                unread = _UnreadBody(receive, send)
+                receive, send = unread.receive, unread.send
         await self._behind(scope, receive, send)
 
     async def close(self) -> None:
@@ -164,6 +168,25 @@ async def _after_body(reply: Reply, headers: Mapping[bytes, bytes], receive: Rec
     if announces_body(headers) and not await drain(receive) and CLOSE not in reply.headers:
         reply.headers = (*reply.headers, CLOSE)
     return reply
+
+
+class _UnreadBody:
+    """``_after_body`` for what stands behind: messages of a request that announces a body."""
+
+    def __init__(self, receive: Receive, send: Send) -> None:
+        self._receive = receive
+        self._send = send
+        self._is_read = False
+
+    async def receive(self) -> MutableMapping[str, Any]:
+        message = await self._receive()
+        self._is_read = not message.get("more_body", False)
+        return message
+
+    async def send(self, message: MutableMapping[str, Any]) -> None:
+        if message["type"] == "http.response.start" and not self._is_read and not await drain(self._receive):
+            message["headers"] = [*message.get("headers", ()), CLOSE]
+        await self._send(message)
 
 
 def _storage_reply(error: StorageError, call: Call, scope: Scope, hooks: Hooks) -> ApilaneError:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import NamedTuple, get_args
 
 from apilane.errors import ConfigurationError
-from apilane.plugin.access import Access
+from apilane.plugin.access import Access, Operator
 from apilane.plugin.calls import BodyKind, WireCall
 
 __all__ = ["CORE", "RegisteredCall", "Routes"]
@@ -64,6 +64,8 @@ def _problem(call: WireCall) -> str | None:
         return "does not begin with /api/; wire calls do, other pages are registered by apilane_register_routes."
     if not isinstance(call.access, get_args(Access)):
         return f"declares no access; expected one of {', '.join(kind.__name__ for kind in get_args(Access))}."
+    if call.access == Operator(of="instance"):
+        return "asks for an admin of the instance; that is for pages (apilane_register_routes)."
     if call.body not in get_args(BodyKind):
         return f"declares the body {call.body!r}; expected one of {', '.join(get_args(BodyKind))}."
     if call.method != "GET" and call.audited is None:

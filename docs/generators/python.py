@@ -1,47 +1,23 @@
-"""The page of what Python code may import: the public names of the documented modules, from their ``__all__``."""
+"""The page of what Python code may import: the public names of the documented modules, with signatures and fields."""
 
 from __future__ import annotations
 
+import ast
 import inspect
+import textwrap
+from collections.abc import Iterator
 from importlib import import_module
-from types import ModuleType
+from itertools import pairwise
+from types import FunctionType, ModuleType
 
 from generators.tables import table
 
 MODULES = (
     "apilane",
     "apilane.asgi",
+    "apilane.plugin",
+    "apilane.plugin.storage",
     "apilane.client",
-    "apilane.hookspecs",
-    "apilane.errors",
-    "apilane.settings",
-    "apilane.model.dates",
-    "apilane.model.definition",
-    "apilane.plugin.gates",
-    "apilane.model.migration",
-    "apilane.model.numbers",
-    "apilane.model.plan",
-    "apilane.model.privileges",
-    "apilane.model.system",
-    "apilane.model.text",
-    "apilane.plugin.identity",
-    "apilane.security.signatures",
-    "apilane.security.tokens",
-    "apilane.sql.ddl",
-    "apilane.sql.dialect",
-    "apilane.sql.script",
-    "apilane.sql.statement",
-    "apilane.sql.tables",
-    "apilane.storage.addresses",
-    "apilane.plugin.counters",
-    "apilane.plugin.endpoints",
-    "apilane.storage.errors",
-    "apilane.storage.patience",
-    "apilane.storage.pool",
-    "apilane.storage.pooled",
-    "apilane.storage.pooled_driver",
-    "apilane.storage.protocol",
-    "apilane.storage.units",
     "apilane.testing.client",
     "apilane.testing.conformance",
     "apilane.testing.server",
@@ -51,28 +27,102 @@ MODULES = (
 NOT_IMPORTED = {"apilane.asgi": "The application, with settings of the environment, for any ASGI server."}
 """Importing these does something; their names with what they are."""
 
+ELSEWHERE = {"Settings": "What one instance runs with; [every setting](settings.md) is a field."}
+"""Names with a page of their own."""
 
-def _about(module: ModuleType, name: str) -> str:
-    thing = getattr(module, name)
+IN_DETAIL = ("apilane", "apilane.plugin", "apilane.plugin.storage")
+"""Modules whose names are shown with signatures and fields; ``help()`` tells those of the others."""
+
+INTRO = """# Python
+
+What a plugin, a driver or an embedding application may import. These names are stable; everything else in the package
+may change with any release.
+
+"""
+
+
+def about(thing: object) -> str:
+    """The first paragraph of a docstring, for a cell of a table."""
     document = inspect.getdoc(thing) if inspect.isclass(thing) or inspect.isroutine(thing) else None
-    if not document or document.startswith(("str(", "int(", "dict(")):
+    if not document or document.startswith(("str(", "int(", "dict(", "Create a collection", "partial(")):
         return ""
-    return document.split("\n\n")[0].replace("\n", " ").replace("|", "\\|")
+    return document.split("\n\n")[0].replace("\n", " ")
+
+
+def signature(name: str, function: FunctionType) -> str:
+    """How a function is called, as it is written; a default that is computed is never shown."""
+    tree = ast.parse(textwrap.dedent(inspect.getsource(function))).body[0]
+    assert isinstance(tree, (ast.FunctionDef, ast.AsyncFunctionDef))
+    returns = f" -> {ast.unparse(tree.returns)}" if tree.returns else ""
+    return f"{name}({_arguments(tree)}){returns}"
+
+
+def constants(module: ModuleType) -> dict[str, str]:
+    """What is said of the constants that a module takes from others of the package, by name."""
+    found: dict[str, str] = {}
+    homes = {
+        node.module
+        for node in ast.walk(ast.parse(inspect.getsource(module)))
+        if isinstance(node, ast.ImportFrom) and str(node.module).startswith("apilane")
+    }
+    for home in sorted(str(name) for name in homes):
+        body = ast.parse(inspect.getsource(import_module(home))).body
+        for node, following in pairwise(body):
+            target = node.targets[0] if isinstance(node, ast.Assign) else getattr(node, "target", None)
+            says = following.value if isinstance(following, ast.Expr) else None
+            if isinstance(target, ast.Name) and isinstance(says, ast.Constant) and isinstance(says.value, str):
+                found[target.id] = " ".join(says.value.split())
+    return found
+
+
+def members(kind: type) -> Iterator[tuple[str, str]]:
+    """The fields and methods of a class as they are declared, with what is said of each."""
+    tree = ast.parse(textwrap.dedent(inspect.getsource(kind))).body[0]
+    assert isinstance(tree, ast.ClassDef)
+    for node, following in zip(tree.body, [*tree.body[1:], None], strict=True):
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) and not node.name.startswith("_"):
+            is_property = any(getattr(each, "id", "") == "property" for each in node.decorator_list)
+            colour = "async " if isinstance(node, ast.AsyncFunctionDef) else ""
+            returns = f" -> {ast.unparse(node.returns)}" if node.returns else ""
+            told = f"{node.name}:{returns[3:]}" if is_property else f"{colour}{node.name}({_arguments(node)}){returns}"
+            yield told, (ast.get_docstring(node) or "").split("\n\n")[0].replace("\n", " ")
+        elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and node.target.id[0] != "_":
+            default = f" = {ast.unparse(node.value)}" if node.value is not None else ""
+            says = following.value if isinstance(following, ast.Expr) else None
+            text = says.value if isinstance(says, ast.Constant) and isinstance(says.value, str) else ""
+            yield f"{node.target.id}: {ast.unparse(node.annotation)}{default}", " ".join(text.split())
+
+
+def _arguments(node: ast.FunctionDef | ast.AsyncFunctionDef) -> str:
+    return ast.unparse(node.args).removeprefix("self, ").removeprefix("self").removeprefix("cls, ")
+
+
+def detailed(module: ModuleType) -> str:
+    """One section per class, one table of everything else."""
+    rest, sections, said = [], [], constants(module)
+    for name in module.__all__:
+        thing = getattr(module, name)
+        is_ours = str(getattr(thing, "__module__", "")).startswith("apilane")
+        if inspect.isclass(thing) and is_ours and name not in ELSEWHERE and (found := list(members(thing))):
+            cells = [(f"`{told}`", says) for told, says in found]
+            sections.append(f"### `{name}`\n\n{inspect.getdoc(thing) or ''}\n\n{table(('member', ''), cells)}")
+        elif inspect.isfunction(thing):
+            rest.append((f"`{signature(name, thing)}`", about(thing)))
+        else:
+            rest.append((f"`{name}`", ELSEWHERE.get(name) or said.get(name) or about(thing)))
+    return table(("name", ""), rest) + "\n" + "\n".join(sections)
 
 
 def page() -> str:
     """One section per module."""
-    intro = (
-        "# Python\n\nWhat a plugin, a driver or an embedding application may import. These names are stable;\n"
-        "everything else in the package may change with any release.\n"
-    )
-    parts = [intro]
+    parts = [INTRO]
     for name in MODULES:
         if name in NOT_IMPORTED:
             parts.append(f"## `{name}`\n\n" + table(("name", ""), [("`app`", NOT_IMPORTED[name])]))
             continue
         module = import_module(name)
         first = (inspect.getdoc(module) or "").split("\n\n")[0].replace("\n", " ")
-        rows = [(f"`{public}`", _about(module, public)) for public in module.__all__]
-        parts.append(f"## `{name}`\n\n{first}\n\n" + table(("name", ""), rows))
+        rows = [(f"`{public}`", about(getattr(module, public))) for public in module.__all__]
+        body = detailed(module) if name in IN_DETAIL else table(("name", ""), rows)
+        parts.append(f"## `{name}`\n\n{first}\n\n{body}")
     return "\n".join(parts)

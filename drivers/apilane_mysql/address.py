@@ -5,8 +5,7 @@ from __future__ import annotations
 import ssl
 from typing import Final
 
-from apilane.storage.addresses import ServerAddress, connect_timeout_s, parse_address
-from apilane.storage.errors import ConnectionRefused
+from apilane.plugin.storage import ConnectionRefused, ServerAddress, connect_timeout_s, parse_address
 
 __all__ = ["read_address", "tls_context", "tls_mode"]
 

@@ -20,21 +20,27 @@ import asyncmy
 from asyncmy.constants import CLIENT
 from asyncmy.cursors import SSCursor
 
-from apilane.sql.statement import Statement, Value
-from apilane.storage.addresses import ServerAddress, connect_timeout_s
-from apilane.storage.errors import (
+from apilane.plugin.storage import (
     ConnectionLost,
     ConnectionRefused,
     Deadlock,
+    Result,
+    Row,
+    ScriptStep,
+    ServerAddress,
+    Statement,
     StatementTimeout,
+    Step,
     StorageError,
     Unavailable,
     Unsupported,
+    Value,
+    connect_timeout_s,
+    in_transaction,
 )
-from apilane.storage.pooled import in_transaction
-from apilane.storage.protocol import Result, Row, ScriptStep, Step
 from apilane_mysql.address import tls_context, tls_mode
 from apilane_mysql.errors import DUPLICATE_NUMBERS, connect_failure, duplicate_key, is_lost, translate
+from apilane_mysql.insert_row import InsertRow
 
 __all__ = ["Keys", "MySQLConnection", "connect"]
 
@@ -266,13 +272,15 @@ class MySQLConnection:
         self._expires_at = NEVER
         if not statement.writes:
             return Result(rows)
-        inserted = _signed(cursor.lastrowid) if statement.text.startswith("INSERT") else None
+        inserted = _signed(cursor.lastrowid) if statement.kind == "insert" else None
         return Result((), cursor.rowcount, inserted)
 
     async def insert_each(self, statement: Statement, callers: Sequence[Sequence[Value]]) -> Sequence[int]:
         """One statement with a row for each: the server numbers them in their order."""
         values = [value for parameters in callers for value in parameters]
-        insert = _with_rows(statement, len(callers), returning=self._id_step is None)
+        if not isinstance(statement, InsertRow):
+            raise Unsupported("Only what the dialect's insert_row made takes several rows.")
+        insert = statement.of_rows(len(callers), returning=self._id_step is None)
         if self._id_step is None:
             return sorted([row[0] for row in await self.fetch(insert, values)])
         if self._id_step == 0:
@@ -326,7 +334,7 @@ class MySQLConnection:
         try:
             await self._command(self.raw.commit)
         except BaseException:
-            self._sound = False  # whether its transaction is over nobody knows
+            self._sound = False  # whether its transaction is over is unknown
             raise
 
     async def rollback(self) -> None:
@@ -411,15 +419,3 @@ class MySQLConnection:
 def _signed(number: int) -> int:
     """An ID that a row brought may be negative."""
     return number - 2**64 if number >= 2**63 else number
-
-
-def _with_rows(statement: Statement, count: int, *, returning: bool) -> Statement:
-    """The INSERT of one row for ``count`` of them; with their IDs as its rows where they are ``returning``."""
-    if statement.notes is None:
-        statement.notes = {}
-    known: Statement | None = statement.notes.get((count, returning))
-    if known is None:
-        head, values, row = statement.text.rpartition(" VALUES ")
-        text = head + values + ", ".join([row] * count) + (" RETURNING `ID`" if returning else "")
-        known = statement.notes[count, returning] = Statement(text, writes=True)
-    return known

@@ -6,9 +6,7 @@ import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
-from apilane.model.system import HELPER_TABLES
-from apilane.sql.statement import Statement
-from apilane.storage.protocol import Finding
+from apilane.plugin.storage import HELPER_TABLES, Finding, Statement
 from apilane_mysql.progress import PROGRESS_TABLE
 
 if TYPE_CHECKING:

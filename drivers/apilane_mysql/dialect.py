@@ -20,14 +20,22 @@ from sqlalchemy.dialects.mysql.base import MySQLDialect as SQLAlchemyMySQL
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
 
-from apilane.model.definition import Entity, Property, PropertyType
-from apilane.model.migration import Migration
-from apilane.model.text import fold
-from apilane.sql.dialect import Dialect
-from apilane.sql.script import Script
-from apilane.sql.statement import Value
+from apilane.plugin.storage import (
+    Dialect,
+    Entity,
+    Migration,
+    Property,
+    PropertyType,
+    Script,
+    Statement,
+    Value,
+    any_or_none,
+    fold,
+    plain_number,
+)
 from apilane_mysql import schema
-from apilane_mysql.limits import problems_of
+from apilane_mysql.insert_row import InsertRow
+from apilane_mysql.limits import problems
 
 __all__ = ["MySQLDialect"]
 
@@ -60,7 +68,7 @@ class MySQLDialect(Dialect):
         if property.type is PropertyType.Boolean:
             return bool
         if property.type is PropertyType.Number and property.decimal_places:
-            return _plain_number
+            return plain_number
         return None
 
     def encode_decimal(self, value: Decimal) -> Value:
@@ -89,10 +97,8 @@ class MySQLDialect(Dialect):
     def text_predicate(
         self, operator: str, variant: str, column: sa.ColumnElement[str], binds: Sequence[sa.BindParameter[Any]]
     ) -> sa.ColumnElement[bool]:
-        if variant == "any":
-            return column.is_not(None)
-        if variant == "none":
-            return sa.and_(column.is_not(None), sa.false())
+        if (whole := any_or_none(variant, column)) is not None:
+            return whole
         folded = _folded(variant, column)
         zero: sa.ColumnElement[Any] = sa.literal_column("0")
         indexed = getattr(column.type, "collation", None) != BYTEWISE
@@ -114,23 +120,20 @@ class MySQLDialect(Dialect):
             case _:
                 raise ValueError(f"no text operator: {operator}")
 
+    def insert_row(self, table: sa.Table, columns: Sequence[str]) -> Statement:
+        return InsertRow.of(super().insert_row(table, columns))
+
     def migrate(self, migration: Migration) -> list[str]:
         return schema.migrate(migration)
 
     def problems(self, entities: Sequence[Entity]) -> list[tuple[str, str]]:
-        return problems_of(entities)
+        return problems(entities)
 
     def script_problems(self, script: Script, entities: Sequence[Entity]) -> list[str]:
-        """What the judge says; it needs no server."""
-        from apilane_mysql.script import problems_of as problems_of_script  # the parser takes 100 ms to import
+        """What the guard says; it needs no server."""
+        from apilane_mysql.guard import problems_of  # the parser takes 100 ms to import
 
-        return problems_of_script(script)
-
-
-def _plain_number(value: Any) -> Value:
-    """12.50 as 12.5 and 3.00 as 3, as the other providers have it."""
-    whole = int(value)
-    return whole if whole == value else value.normalize()
+        return problems_of(script)
 
 
 def _literal_pattern(text: str) -> str:

@@ -1,4 +1,4 @@
-"""The server's error numbers as the house's family. The original stays as the cause, set by whoever raises."""
+"""The server's error numbers as Apilane's errors. The original is the cause, which the caller sets."""
 
 from __future__ import annotations
 
@@ -6,9 +6,8 @@ import re
 import ssl
 from typing import Any, Final
 
-from apilane.model.system import HIDDEN_COLUMNS
-from apilane.storage.addresses import ServerAddress
-from apilane.storage.errors import (
+from apilane.plugin.storage import (
+    HIDDEN_COLUMNS,
     ConnectionLost,
     ConnectionRefused,
     Deadlock,
@@ -17,6 +16,7 @@ from apilane.storage.errors import (
     NotNullViolation,
     NumberOutOfRange,
     Raised,
+    ServerAddress,
     StatementTimeout,
     StorageError,
     Unavailable,
@@ -84,7 +84,7 @@ def visible(table: str | None, column: str) -> str:
 def translate(
     error: BaseException, place: str, keys: dict[str, tuple[str, tuple[str, ...]]] | None = None
 ) -> StorageError:
-    """The house's error for what the client raised at ``place``. ``keys``: tables and columns by unique key."""
+    """Apilane's error for what the client raised at ``place``. ``keys``: tables and columns by unique key."""
     if isinstance(error, StorageError):
         return error
     number, text = _number(error), _text(error)

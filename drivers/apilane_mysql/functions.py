@@ -1,7 +1,7 @@
-"""Functions that custom SQL may call beyond those the parser knows by itself. Data.
+"""Functions that custom SQL may call beyond those the parser knows. Data.
 
 They read their arguments, the clock or the version and nothing else: no files, no locks, no waiting, no functions that
-somebody stored in the database.
+an operator stored in the database.
 """
 
 from __future__ import annotations

@@ -5,11 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from apilane.model.definition import Entity, Property, PropertyType
-from apilane.sql.ddl import foreign_keys, plain_indexes, unique_columns, visible_uniques
-from apilane.sql.tables import stored_properties
+from apilane.plugin.storage import (
+    Entity,
+    Property,
+    PropertyType,
+    foreign_keys,
+    plain_indexes,
+    stored_properties,
+    unique_columns,
+    visible_uniques,
+)
 
-__all__ = ["KEY_MAX_BYTES", "key_prefixes", "problems_of", "text_length"]
+__all__ = ["KEY_MAX_BYTES", "key_prefixes", "problems", "text_length"]
 
 TEXT_MAX: Final = 16_383
 KEY_MAX_BYTES: Final = 3072
@@ -38,7 +45,7 @@ def key_prefixes(entity: Entity, columns: Sequence[str]) -> dict[str, int]:
     return {name: share for name, length in texts.items() if length is None or length > share}
 
 
-def problems_of(entities: Sequence[Entity]) -> list[tuple[str, str]]:
+def problems(entities: Sequence[Entity]) -> list[tuple[str, str]]:
     """Places and sentences, see ``Dialect.problems``."""
     return [problem for entity in entities for problem in _problems(entity)]
 

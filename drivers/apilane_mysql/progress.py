@@ -14,10 +14,7 @@ import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 
-from apilane.sql.statement import Statement
-from apilane.storage.errors import ConnectionLost, StorageError
-from apilane.storage.pooled import drive
-from apilane.storage.protocol import Result, ScriptStep, Step, Unit
+from apilane.plugin.storage import ConnectionLost, Result, ScriptStep, Statement, Step, StorageError, Unit, drive_async
 
 if TYPE_CHECKING:
     from apilane_mysql.connection import MySQLConnection
@@ -34,13 +31,12 @@ _CREATE: Final = (
 _READ: Final = Statement(f"SELECT `ID`, `Statement`, `Done` FROM `{PROGRESS_TABLE}` ORDER BY `ID`")  # noqa: S608
 _BEGUN: Final = Statement(
     f"INSERT INTO `{PROGRESS_TABLE}` (`ID`, `Statement`, `Done`) VALUES (%s, %s, 0)",  # noqa: S608
-    writes=True,
+    kind="insert",
 )
-_DONE: Final = Statement(f"UPDATE `{PROGRESS_TABLE}` SET `Done` = 1 WHERE `ID` = %s", writes=True)  # noqa: S608
-_REMOVE: Final = Statement(f"DELETE FROM `{PROGRESS_TABLE}` WHERE `ID` = %s", writes=True)  # noqa: S608
-_CLEAR: Final = Statement(f"DELETE FROM `{PROGRESS_TABLE}`", writes=True)  # noqa: S608
+_DONE: Final = Statement(f"UPDATE `{PROGRESS_TABLE}` SET `Done` = 1 WHERE `ID` = %s", kind="update")  # noqa: S608
+_REMOVE: Final = Statement(f"DELETE FROM `{PROGRESS_TABLE}` WHERE `ID` = %s", kind="delete")  # noqa: S608
+_CLEAR: Final = Statement(f"DELETE FROM `{PROGRESS_TABLE}`", kind="delete")  # noqa: S608
 
-_SCHEMA: Final = re.compile(r"\s*(CREATE|ALTER|DROP|RENAME)\b", re.IGNORECASE)
 _ALREADY: Final = frozenset({1050, 1051, 1054, 1060, 1061, 1072, 1091, 1146, 1176, 1826, 3822})
 """The server's numbers for "it is there already" and "it is gone already"."""
 
@@ -72,7 +68,7 @@ class SchemaChange:
         """The unit's value, once everything is stored."""
         connection = self._connection
         try:
-            value = await drive(make_unit(), self._execute)
+            value = await drive_async(make_unit(), self._execute)
             if self._rows is not None:
                 await self._take_back_rest()
                 await self._begin()
@@ -91,14 +87,14 @@ class SchemaChange:
             self._in_transaction = True
 
     async def _execute(self, step: Step | ScriptStep) -> Result:
-        if isinstance(step, Step) and _SCHEMA.match(step.statement.text):
+        if isinstance(step, Step) and step.statement.kind == "ddl":
             await self._change(step.statement.text)
             return Result()
         await self._begin()
         return await self._connection.execute(step)
 
     async def _change(self, text: str) -> None:
-        if self._in_transaction:  # as the server would by itself
+        if self._in_transaction:  # as the server would do
             await self._connection.commit()
             self._in_transaction = False
         if self._rows is None:
@@ -123,13 +119,13 @@ class SchemaChange:
         await self._connection.execute(Step(_DONE, (number,)))
 
     async def _left(self) -> list[_Row]:
-        await self._connection.execute(Step(Statement(_CREATE, writes=True)))
+        await self._connection.execute(Step(Statement(_CREATE, kind="ddl")))
         found = await self._connection.fetch(_READ, ())
         return [_Row(int(id), str(text), bool(done)) for id, text, done in found]
 
     async def _run(self, text: str, *, again: bool) -> None:
         try:
-            await self._connection.execute(Step(Statement(text, writes=True)))
+            await self._connection.execute(Step(Statement(text, kind="ddl")))
         except StorageError as error:
             if not again or not _is_already(error):
                 raise

@@ -41,7 +41,7 @@ def fresh_database(server: str) -> str:
 
 
 def drop_database(address: str) -> None:
-    """Drop a database made by ``fresh_database``, whoever is connected to it."""
+    """Drop a database made by ``fresh_database``, also while it is used."""
     name = read_address(address).database
     end_connections(address)
     administer(address, f"DROP DATABASE IF EXISTS `{name}`")
@@ -59,6 +59,6 @@ def end_connections(address: str) -> None:
             try:
                 administer(address, f"KILL {number}")
             except pymysql.err.OperationalError as error:
-                if error.args[0] != 1094:  # gone by itself
+                if error.args[0] != 1094:  # it has ended already
                     raise
     raise TimeoutError(f"connections to {name} did not end")

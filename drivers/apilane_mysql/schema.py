@@ -1,7 +1,7 @@
-"""Tables, constraints and indexes: from one set of entities to another, as statements in order. Pure and deterministic.
+"""What tables look like in MySQL and MariaDB, and the statements that change them. Pure and deterministic.
 
-Each statement is atomic on the server and commits by itself; one ALTER TABLE per table and phase. What takes data away
-comes as late as names allow. How a change that stopped half-way goes on is ``progress``'s business.
+Each statement is atomic on the server and commits by itself; one ALTER TABLE per table and phase. How a change that
+stopped half-way goes on is ``progress``'s business.
 
 Strings without ``Maximum`` are LONGTEXT: TEXT ends at 65,535 bytes, which no other provider does. Required columns of
 every type have their default, as expressions where they must.
@@ -9,20 +9,38 @@ every type have their default, as expressions where they must.
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Mapping
-from typing import Final, NamedTuple
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby
+from typing import Final
 
-from apilane.model.definition import Entity, OnDelete, Property, PropertyType
-from apilane.model.migration import Migration
-from apilane.sql.ddl import bounded_name, foreign_keys, name_sources, plain_indexes, unique_columns, visible_uniques
-from apilane.sql.tables import stored_properties
+from apilane.plugin.storage import (
+    ACTIONS,
+    Change,
+    Column,
+    Default,
+    Entity,
+    Index,
+    IndexColumn,
+    Migration,
+    Property,
+    PropertyType,
+    Reference,
+    Table,
+    Traits,
+    bounded_name,
+    differences,
+    foreign_keys,
+    plain_indexes,
+    stored_properties,
+    unique_columns,
+    visible_uniques,
+)
+from apilane.plugin.storage import changes as do
 from apilane_mysql.limits import key_prefixes, text_length
 
 __all__ = ["NAME_MAX", "TABLE_OPTIONS", "migrate"]
 
 NAME_MAX: Final = 64
-BETWEEN: Final = "__backup__"
-"""Of a table on its way; no entity's name ends like this."""
 
 # MariaDB skips comments of versions 50700 to 99999, MySQL those that begin with M!; each sees its own name.
 TABLE_OPTIONS: Final = (
@@ -34,71 +52,31 @@ _TEXT: Final = (
 )
 _BYTEWISE: Final = "CHARACTER SET utf8mb4 /*!80017 COLLATE utf8mb4_0900_bin */ /*M! COLLATE utf8mb4_nopad_bin */"
 
-_ACTIONS = {OnDelete.NoAction: "NO ACTION", OnDelete.SetNull: "SET NULL", OnDelete.Cascade: "CASCADE"}
-
-
-class _Reference(NamedTuple):
-    name: str
-    column: str
-    target: str
-    action: str
-
-
-class _Column(NamedTuple):
-    name: str
-    definition: str
-    """All but the name: type, nullability, default."""
-
-
-class _Index(NamedTuple):
-    name: str
-    unique: bool
-    columns: tuple[tuple[str, int], ...]
-    """Names, and how many characters; 0: all."""
-
-
-class _Table(NamedTuple):
-    name: str
-    columns: tuple[_Column, ...]
-    indexes: tuple[_Index, ...]
-    references: tuple[_Reference, ...]
+TRAITS: Final = Traits(
+    name_max=NAME_MAX,
+    created_with=frozenset({"indexes"}),
+    alters_at_once=True,
+    dropped_to_change=frozenset({"references"}),
+    references_need_index=True,
+)
 
 
 def migrate(migration: Migration) -> list[str]:
     """Statements that turn the tables of ``migration.before`` into those of ``migration.after``."""
-    before = {table.name.lower(): table for table in _tables(migration.before)}
-    after = _tables(migration.after)
-    sources = name_sources((table.name for table in after), before, migration.renames.entities)
-    kept = [(before[sources[table.name]], table) for table in after if table.name in sources]
-    new_names = {old.name: new.name for old, new in kept}
-    created = [table for table in after if table.name not in sources]
-    dropped = [table for table in before.values() if table.name not in new_names]
-
-    plans = [_plan(old, new, new_names, _renamed_columns(migration, new.name)) for old, new in kept]
-    return [
-        *(_create(table) for table in created if table.name.lower() not in before),
-        *(text for table in dropped for text in _alter(table.name, map(_drop_reference, table.references))),
-        *(text for plan in plans for text in _alter(plan.old_name, plan.drops)),
-        *(f"DROP TABLE {_quoted(table.name)}" for table in dropped),
-        *_table_renames(kept, before),
-        *(_create(table) for table in created if table.name.lower() in before),
-        *(text for plan in plans for text in _alter(plan.new_name, plan.changes)),
-        *(text for plan in plans for text in _alter(plan.new_name, plan.index_additions)),
-        *(text for plan in plans for text in _alter(plan.new_name, plan.reference_additions)),
-        *(text for table in created for text in _alter(table.name, map(_add_reference, table.references))),
-    ]
+    changes = differences(migration, _tables, TRAITS)
+    return [text for _, together in groupby(changes, _statement_of) for text in _written(list(together))]
 
 
 # What a table looks like.
 
 
-def _tables(entities: Iterable[Entity]) -> list[_Table]:
-    entities = list(entities)
+def _tables(entities: Sequence[Entity]) -> list[Table]:
+    """Names of indexes and references differ in the whole database: MariaDB's messages do not name the table."""
     taken: set[str] = set()
     return [
-        _Table(
+        Table(
             entity.name,
-            tuple(_Column(p.name, _definition(p)) for p in stored_properties(entity)),
+            tuple(map(_column, stored_properties(entity))),
             tuple(_indexes(entity, taken)),
             tuple(_references(entity, taken)),
         )
@@ -106,15 +84,13 @@ def _tables(entities: Iterable[Entity]) -> list[_Table]:
     ]
 
 
-def _definition(property: Property) -> str:
+def _column(property: Property) -> Column:
     if property.is_primary_key:
-        return "BIGINT NOT NULL AUTO_INCREMENT"
-    if not property.required:
-        return f"{_type(property)} NULL"
-    if property.type is not PropertyType.String:
-        return f"{_type(property)} NOT NULL DEFAULT 0"
-    empty = "('')" if text_length(property) is None else "''"
-    return f"{_type(property)} NOT NULL DEFAULT {empty}"
+        return Column(property.name, "BIGINT", required=True, is_key=True)
+    default = "0"
+    if property.type is PropertyType.String:
+        default = "('')" if text_length(property) is None else "''"
+    return Column(property.name, _type(property), property.required, Default(default) if property.required else None)
 
 
 def _type(property: Property) -> str:
@@ -131,22 +107,20 @@ def _type(property: Property) -> str:
             return f"DECIMAL(18,{property.decimal_places})" if property.decimal_places else "BIGINT"
 
 
-def _indexes(entity: Entity, taken: set[str]) -> Iterable[_Index]:
-    """Names differ in the whole database: MariaDB's messages do not name the table."""
+def _indexes(entity: Entity, taken: set[str]) -> Iterator[Index]:
     for properties in visible_uniques(entity):
-        columns = unique_columns(entity, properties)
-        name = _name("UNIQUE", (entity.name, *properties), taken)
-        yield _Index(name, True, tuple((column, 0) for column in columns))
-    for columns in plain_indexes(entity):
-        prefixes = key_prefixes(entity, columns)
-        name = _name("INDEX", (entity.name, *columns), taken)
-        yield _Index(name, False, tuple((column, prefixes.get(column, 0)) for column in columns))
+        columns = tuple(map(IndexColumn, unique_columns(entity, properties)))
+        yield Index(_name("UNIQUE", (entity.name, *properties), taken), columns, unique=True)
+    for names in plain_indexes(entity):
+        prefixes = key_prefixes(entity, names)
+        columns = tuple(IndexColumn(name, length=prefixes.get(name, 0)) for name in names)
+        yield Index(_name("INDEX", (entity.name, *names), taken), columns)
 
 
-def _references(entity: Entity, taken: set[str]) -> Iterable[_Reference]:
+def _references(entity: Entity, taken: set[str]) -> Iterator[Reference]:
     for key in foreign_keys(entity):
         name = _name("FOREIGN_KEY", (entity.name, key.property, key.entity), taken)
-        yield _Reference(name, key.property, key.entity, _ACTIONS[key.on_delete])
+        yield Reference(name, key.property, key.entity, ACTIONS[key.on_delete])
 
 
 def _name(kind: str, parts: Iterable[str], taken: set[str]) -> str:
@@ -155,123 +129,80 @@ def _name(kind: str, parts: Iterable[str], taken: set[str]) -> str:
     return name
 
 
-# From the old to the new one.
+# Statements.
 
 
-class _Plan(NamedTuple):
-    old_name: str
-    new_name: str
-    drops: list[str]
-    """Of references and indexes, while the table has its old name."""
-    changes: list[str]
-    index_additions: list[str]
-    reference_additions: list[str]
+def _statement_of(change: Change) -> tuple[str, str]:
+    """Changes in a row for which this is the same go into one statement."""
+    match change:
+        case do.RenameTable():
+            return "renames", ""  # which is atomic, also where tables swap their names
+        case do.CreateTable() | do.DropTable():
+            return "table", change.table
+        case do.DropReference() | do.DropIndex():
+            return "drops", change.table
+        case do.AddIndex():
+            return "indexes", change.table
+        case do.AddReference():
+            return "references", change.table
+    return "columns", change.table
 
 
-def _renamed_columns(migration: Migration, table: str) -> dict[str, str]:
-    return {column: old for (entity, column), old in migration.renames.properties.items() if entity == table}
+def _written(together: list[Change]) -> list[str]:
+    match together[0]:
+        case do.CreateTable(structure=table):
+            return [_create(table)]
+        case do.DropTable(table=name):
+            return [f"DROP TABLE {_quoted(name)}"]
+        case do.RenameTable():
+            renames = [f"{_quoted(c.table)} TO {_quoted(c.name)}" for c in together if isinstance(c, do.RenameTable)]
+            return [f"RENAME TABLE {', '.join(renames)}"]
+    return [f"ALTER TABLE {_quoted(together[0].table)} {', '.join(map(_altered, together))}"]
 
 
-def _plan(old: _Table, new: _Table, tables: Mapping[str, str], renamed: Mapping[str, str]) -> _Plan:
-    """``tables``: new names by old; ``renamed``: old names of columns by new."""
-    present = {column.name.lower(): column for column in old.columns}
-    sources = {
-        name: present[source] for name, source in name_sources((c.name for c in new.columns), present, renamed).items()
-    }
-    new_names = {column.name: name for name, column in sources.items()}
-    definitions = {column.name: column.definition for column in new.columns}
-    changed = {name for name, source in sources.items() if source.definition != definitions[name]}
-
-    def translated(reference: _Reference) -> _Reference:
-        column = new_names.get(reference.column, "")
-        return reference._replace(column=column, target=tables.get(reference.target, reference.target))
-
-    kept_references = {
-        reference: target
-        for reference in old.references
-        if (target := translated(reference)) in new.references and target.column not in changed
-    }
-    kept_indexes = {
-        index: moved
-        for index in old.indexes
-        if (moved := index._replace(columns=tuple((new_names.get(c, ""), length) for c, length in index.columns)))
-        in new.indexes
-    }
-    dropped = [index for index in old.indexes if index not in kept_indexes]
-    if dropped:  # a reference must have its index at all times
-        columns = {index.columns[0][0] for index in dropped}
-        kept_references = {r: t for r, t in kept_references.items() if r.column not in columns}
-    return _Plan(
-        old.name,
-        new.name,
-        [
-            *(_drop_reference(reference) for reference in old.references if reference not in kept_references),
-            *(f"DROP INDEX {_quoted(index.name)}" for index in dropped),
-        ],
-        _column_changes(old, new, sources, changed),
-        [_add_index(index) for index in new.indexes if index not in set(kept_indexes.values())],
-        [_add_reference(reference) for reference in new.references if reference not in set(kept_references.values())],
-    )
+def _altered(change: Change) -> str:
+    """A part of ALTER TABLE."""
+    match change:
+        case do.DropReference(reference=reference):
+            return f"DROP FOREIGN KEY {_quoted(reference.name)}"
+        case do.DropIndex(index=index):
+            return f"DROP INDEX {_quoted(index.name)}"
+        case do.DropColumn(column=column):
+            return f"DROP COLUMN {_quoted(column.name)}"
+        case do.RenameColumn(old=old, after=after):
+            return f"CHANGE COLUMN {_quoted(old)} {_defined(after)}"
+        case do.ChangeColumn(after=after):
+            return f"MODIFY COLUMN {_defined(after)}"
+        case do.AddColumn(column=column):
+            return f"ADD COLUMN {_defined(column)}"
+        case do.AddIndex(index=index):
+            return f"ADD {_index(index)}"
+        case do.AddReference(reference=reference):
+            return f"ADD {_reference(reference)}"
+    raise TypeError(f"MySQL tables do not change like this: {change}")
 
 
-def _column_changes(old: _Table, new: _Table, sources: Mapping[str, _Column], changed: Container[str]) -> list[str]:
-    kept = {column.name for column in sources.values()}
-    changes = [f"DROP COLUMN {_quoted(column.name)}" for column in old.columns if column.name not in kept]
-    for column in new.columns:
-        source = sources.get(column.name)
-        if source is None:
-            changes.append(f"ADD COLUMN {_quoted(column.name)} {column.definition}")
-        elif source.name != column.name:
-            changes.append(f"CHANGE COLUMN {_quoted(source.name)} {_quoted(column.name)} {column.definition}")
-        elif column.name in changed:
-            changes.append(f"MODIFY COLUMN {_quoted(column.name)} {column.definition}")
-    return changes
-
-
-def _table_renames(kept: list[tuple[_Table, _Table]], before: Mapping[str, _Table]) -> list[str]:
-    """One statement, which is atomic. Names may be swapped: what takes a name of before goes by a name between."""
-    direct, first, second = [], [], []
-    for old, new in kept:
-        if old.name == new.name:
-            continue
-        between = f"{old.name}{BETWEEN}"
-        if new.name.lower() in before:
-            first.append(f"{_quoted(old.name)} TO {_quoted(between)}")
-            second.append(f"{_quoted(between)} TO {_quoted(new.name)}")
-        else:
-            direct.append(f"{_quoted(old.name)} TO {_quoted(new.name)}")
-    renames = [*first, *direct, *second]
-    return [f"RENAME TABLE {', '.join(renames)}"] if renames else []
-
-
-# Text.
-
-
-def _create(table: _Table) -> str:
-    lines = [f"{_quoted(column.name)} {column.definition}" for column in table.columns]
-    lines.append("PRIMARY KEY (`ID`)")
-    lines += [_add_index(index).removeprefix("ADD ") for index in table.indexes]
+def _create(table: Table) -> str:
+    lines = [*map(_defined, table.columns), "PRIMARY KEY (`ID`)", *map(_index, table.indexes)]
     columns = ",\n  ".join(lines)
     return f"CREATE TABLE {_quoted(table.name)} (\n  {columns}\n) {TABLE_OPTIONS}"
 
 
-def _alter(table: str, changes: Iterable[str]) -> list[str]:
-    joined = ", ".join(changes)
-    return [f"ALTER TABLE {_quoted(table)} {joined}"] if joined else []
+def _defined(column: Column) -> str:
+    text = f"{_quoted(column.name)} {column.type} {'NOT NULL' if column.required else 'NULL'}"
+    if column.is_key:
+        return f"{text} AUTO_INCREMENT"
+    return f"{text} DEFAULT {column.default.value}" if column.default else text
 
 
-def _add_index(index: _Index) -> str:
-    columns = ", ".join(_quoted(name) + (f"({length})" if length else "") for name, length in index.columns)
-    return f"ADD {'UNIQUE ' if index.unique else ''}INDEX {_quoted(index.name)} ({columns})"
+def _index(index: Index) -> str:
+    columns = ", ".join(_quoted(c.name) + (f"({c.length})" if c.length else "") for c in index.columns)
+    return f"{'UNIQUE ' if index.unique else ''}INDEX {_quoted(index.name)} ({columns})"
 
 
-def _drop_reference(reference: _Reference) -> str:
-    return f"DROP FOREIGN KEY {_quoted(reference.name)}"
-
-
-def _add_reference(reference: _Reference) -> str:
+def _reference(reference: Reference) -> str:
     return (
-        f"ADD CONSTRAINT {_quoted(reference.name)} FOREIGN KEY ({_quoted(reference.column)}) "
+        f"CONSTRAINT {_quoted(reference.name)} FOREIGN KEY ({_quoted(reference.column)}) "
         f"REFERENCES {_quoted(reference.target)} (`ID`) ON DELETE {reference.action} ON UPDATE {reference.action}"
     )
 

@@ -5,27 +5,29 @@ The time limit counts for the script as a whole; a statement over it is ended wi
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from decimal import Decimal
-from sys import getsizeof
-from typing import TYPE_CHECKING, Any, Final
+from functools import partial
+from typing import Any, Final, Protocol
 
-from apilane.model.privileges import ROWS_MAX
-from apilane.sql.script import Script
-from apilane.sql.statement import Statement, Value
-from apilane.storage.errors import StorageError, ValueTooLong
-from apilane.storage.protocol import Result, ResultSet, Row, ScriptStep
-from apilane_mysql.judge import LIMIT, SECRET_TABLES, Columns, Judged, judge, mentions_secrets
+from apilane.plugin.storage import (
+    Result,
+    ResultBudget,
+    ResultSet,
+    Row,
+    ScriptNotes,
+    ScriptStep,
+    Statement,
+    StorageError,
+    Value,
+    named_placeholder,
+    plain_number,
+)
+from apilane_mysql.guard import LIMIT, SECRET_TABLES, Columns, Judged, judge, mentions_secrets
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+__all__ = ["run_script"]
 
-    from apilane_mysql.connection import MySQLConnection
-
-__all__ = ["problems_of", "run_script"]
-
-RESULT_MAX_BYTES: Final = 100_000_000
-"""In memory, so that a script cannot take the process with it."""
 _TINY: Final = 1
 
 _COLUMNS: Final = Statement(
@@ -34,75 +36,86 @@ _COLUMNS: Final = Statement(
 )
 
 
-async def run_script(connection: MySQLConnection, step: ScriptStep) -> Result:
+class ScriptConnection(Protocol):
+    """What a script needs of its connection."""
+
+    def script_deadline(self) -> float:
+        """When a script that begins now must have ended."""
+        ...
+
+    async def fetch(self, statement: Statement, parameters: Sequence[Value]) -> Sequence[Row]:
+        """Rows of a read."""
+        ...
+
+    async def rows_of(
+        self, text: str, parameters: Sequence[Value], take: Callable[[Sequence[Row]], bool], until: float
+    ) -> Any:
+        """Run a statement whose rows ``take`` is given in batches until it says False; gives the cursor."""
+        ...
+
+
+class _Notes(ScriptNotes):
+    """``statements``: what the guard has allowed, as it may run."""
+
+    __slots__ = ("statements",)
+
+    def __init__(self, statements: list[Judged]) -> None:
+        super().__init__(writes=any(statement.writes for statement in statements))
+        self.statements = statements
+
+
+async def run_script(connection: ScriptConnection, step: ScriptStep) -> Result:
     """Every statement of a script in turn, and what they returned. Raises StorageError."""
     until = connection.script_deadline()
     statements = await _judged(connection, step)
     values = {f"v_{name}": value for name, value in step.values.items()}
-    budget = _Budget()
+    budget = ResultBudget()
     sets: list[ResultSet] = []
     matched = 0
     for statement in statements:
         asked = {*statement.names, statement.limit if isinstance(statement.limit, str) else LIMIT}
         if not values.keys() >= asked - {LIMIT}:
             raise StorageError("Callers' parameters are written {Name}, not :Name.")
-        parameters = [budget.limit(statement, values) if name == LIMIT else values[name] for name in statement.names]
-        budget.rows = []
-        cursor = await connection.rows_of(statement.text, parameters, budget.take, until)
+        parameters = [_limit(statement, values, budget) if name == LIMIT else values[name] for name in statement.names]
+        rows: list[Row] = []
+        take = partial(_take, rows, budget)
+        cursor = await connection.rows_of(statement.text, parameters, take, until)
         if cursor.description:
-            sets.append(_result(cursor.description, budget.rows))
+            sets.append(_result(cursor.description, rows))
         else:
             matched += cursor.rowcount
     return Result(matched=matched, sets=sets)
 
 
-async def _judged(connection: MySQLConnection, step: ScriptStep) -> list[Judged]:
+def _take(taken: list[Row], budget: ResultBudget, rows: Sequence[Row]) -> bool:
+    """Keep what may be returned; whether that is all of it."""
+    kept = budget.take(rows)
+    taken += kept
+    return len(kept) == len(rows)
+
+
+async def _judged(connection: ScriptConnection, step: ScriptStep) -> list[Judged]:
     script = step.script
-    kept = script.notes
-    if isinstance(kept, list):
-        return kept
-    text = script.text(step.values, _placeholder)
+    if isinstance(script.notes, _Notes):
+        return script.notes.statements
+    text = script.text(step.values, named_placeholder)
     secrets = mentions_secrets(text)
     found = judge(text, await _secret_columns(connection) if secrets else {})
     if not secrets and not any(mark.quoted for mark in script.marks):  # columns may change, quoted values do
-        script.notes = found
+        script.notes = _Notes(found)
     return found
 
 
-async def _secret_columns(connection: MySQLConnection) -> Columns:
+async def _secret_columns(connection: ScriptConnection) -> Columns:
     columns: dict[str, list[str]] = {}
     for table, column in await connection.fetch(_COLUMNS, ()):
         columns.setdefault(str(table).lower(), []).append(str(column))
     return columns
 
 
-def _placeholder(name: str) -> str:
-    return f" :v_{name} "
-
-
-class _Budget:
-    """What may still be returned, and the rows of the statement that runs."""
-
-    __slots__ = ("_left", "_size", "rows")
-
-    def __init__(self) -> None:
-        self._left = ROWS_MAX
-        self._size = RESULT_MAX_BYTES
-        self.rows: list[Row] = []
-
-    def limit(self, statement: Judged, values: Mapping[str, Value]) -> int:
-        own: Any = values[statement.limit] if isinstance(statement.limit, str) else statement.limit
-        return self._left if not isinstance(own, int) or isinstance(own, bool) else max(min(own, self._left), 0)
-
-    def take(self, rows: Sequence[Row]) -> bool:
-        for row in rows:
-            self._size -= sum(map(getsizeof, row))
-        if self._size < 0:
-            raise ValueTooLong(f"The results are larger than {RESULT_MAX_BYTES} bytes.")
-        taken = rows[: self._left]
-        self._left -= len(taken)
-        self.rows += taken
-        return len(taken) == len(rows)
+def _limit(statement: Judged, values: Mapping[str, Value], budget: ResultBudget) -> int:
+    own: Any = values[statement.limit] if isinstance(statement.limit, str) else statement.limit
+    return budget.rows if not isinstance(own, int) or isinstance(own, bool) else max(min(own, budget.rows), 0)
 
 
 def _result(description: Sequence[Any], rows: list[Row]) -> ResultSet:
@@ -113,15 +126,5 @@ def _result(description: Sequence[Any], rows: list[Row]) -> ResultSet:
 
 def _plain(value: Any) -> Any:
     if isinstance(value, Decimal):
-        whole = int(value)
-        return whole if whole == value else value.normalize()
+        return plain_number(value)
     return str(value) if isinstance(value, timedelta) else value
-
-
-def problems_of(script: Script) -> list[str]:
-    """Why a script would be refused."""
-    try:
-        judge(script.text(dict.fromkeys(script.names, 1), _placeholder), {})
-    except StorageError as error:
-        return [str(error)]
-    return []

@@ -5,18 +5,23 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from hashlib import blake2b
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from apilane.sql.statement import Statement, Value
-from apilane.storage.addresses import ServerAddress
-from apilane.storage.errors import ConnectionRefused, Unavailable
-from apilane.storage.pooled import PooledSession
-from apilane.storage.protocol import Finding, Unit
+from apilane.plugin.storage import (
+    ConnectionRefused,
+    Finding,
+    PooledDriver,
+    PooledSession,
+    ServerAddress,
+    Statement,
+    Unavailable,
+    Unit,
+    Value,
+)
 from apilane_mysql.progress import SchemaChange
 
 if TYPE_CHECKING:
     from apilane_mysql.connection import Keys, MySQLConnection
-    from apilane_mysql.driver import MySQLDriver
 
 __all__ = ["MySQLSession"]
 
@@ -32,7 +37,7 @@ class MySQLSession(PooledSession):
 
     shares_inserts = True
 
-    def __init__(self, driver: MySQLDriver, address: ServerAddress) -> None:
+    def __init__(self, driver: PooledDriver[Any], address: ServerAddress) -> None:
         self.address = address
         self._driver = driver
         self._keys: Keys = {}

@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from apilane.hookspecs import hookimpl
+from apilane.plugin import hookimpl
 from apilane_postgresql.driver import PostgreSQLDriver
 
 if TYPE_CHECKING:
-    from apilane.settings import Settings
+    from apilane.plugin.storage import Settings
 
 __all__ = ["PostgreSQLDriver", "apilane_register_drivers"]
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import Final
 from urllib.parse import urlencode
 
-from apilane.storage.addresses import ServerAddress, connect_timeout_s, parse_address
-from apilane.storage.errors import ConnectionRefused
+from apilane.plugin.storage import ConnectionRefused, ServerAddress, connect_timeout_s, parse_address
 
 __all__ = ["read_address", "search_path", "tls_url"]
 

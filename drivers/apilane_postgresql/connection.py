@@ -17,12 +17,21 @@ from typing import Any, Final
 
 import asyncpg
 
-from apilane.sql.statement import Statement, Value
-from apilane.storage.addresses import ServerAddress, connect_timeout_s
-from apilane.storage.errors import Deadlock, StatementTimeout, StorageError
-from apilane.storage.patience import Patience
-from apilane.storage.pooled import in_transaction
-from apilane.storage.protocol import Result, Row, ScriptStep, Step
+from apilane.plugin.storage import (
+    Deadlock,
+    Patience,
+    Result,
+    Row,
+    ScriptStep,
+    ServerAddress,
+    Statement,
+    StatementTimeout,
+    Step,
+    StorageError,
+    Value,
+    connect_timeout_s,
+    in_transaction,
+)
 from apilane_postgresql.address import search_path, tls_url
 from apilane_postgresql.errors import FAILURES, connect_failure, is_lost, translate
 from apilane_postgresql.script import run_script, writes
@@ -129,7 +138,7 @@ class PostgreSQLConnection:
         try:
             with self._patience:
                 return await self.raw.fetch(text, *parameters)  # type: ignore[no-any-return]
-        except BaseException as error:  # whatever the state, somebody has to know
+        except BaseException as error:  # whatever it is, the state of the connection must be known
             raise await self._failure(error, statement, parameters) from error
 
     async def fetch_each(self, statement: Statement, callers: Sequence[Sequence[Value]]) -> Sequence[Row]:
@@ -170,7 +179,7 @@ class PostgreSQLConnection:
             if not statement.writes:
                 return Result(await self.fetch(statement, parameters))
             with self._patience:
-                if statement.text.startswith("INSERT"):
+                if statement.kind == "insert":
                     rows = await self.raw.fetch(statement.text, *parameters)
                     return Result((), len(rows), rows[0][0] if rows else None)
                 return Result((), _count(await self.raw.execute(statement.text, *parameters)))
@@ -225,7 +234,7 @@ class PostgreSQLConnection:
         self._undone = False
 
     async def close(self) -> None:
-        """Waits for a cancellation on its way, so that the server does not go on for nobody."""
+        """Waits for a cancellation on its way, so that the server does not go on in vain."""
         try:
             await self.raw.close(timeout=CLOSING_S)
         except Exception:  # the server is gone, or too slow to say goodbye
@@ -249,8 +258,8 @@ class PostgreSQLConnection:
         if not isinstance(error, FAILURES):
             return error
         columns = await self._columns_of(error) if isinstance(error, asyncpg.PostgresError) and self.usable else ()
-        if columns == ("ID",) and statement is not None and statement.of_one_row and statement.writes:
-            # Somebody brought this very ID and has not moved the sequence yet: the next one is free.
+        if columns == ("ID",) and statement is not None and statement.of_one_row and statement.kind == "insert":
+            # Another row brought this very ID, and the sequence has not moved yet: the next ID is free.
             return Deadlock("The ID that the sequence gave was taken meanwhile.")
         return translate(error, statement=statement, parameters=parameters, columns=columns)
 

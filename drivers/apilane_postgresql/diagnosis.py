@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from apilane.sql.statement import Statement
-from apilane.storage.addresses import ServerAddress
-from apilane.storage.protocol import Finding
+from apilane.plugin.storage import Finding, ServerAddress, Statement
 
 if TYPE_CHECKING:
     from apilane_postgresql.connection import PostgreSQLConnection
@@ -36,7 +34,7 @@ ORDER BY 1 LIMIT 5""")
 
 
 async def diagnose(connection: PostgreSQLConnection, address: ServerAddress, limit: int) -> list[Finding]:
-    """Version, encoding, rights, TLS, tables that nobody here made, and connections against the server's limit."""
+    """Version, encoding, rights, TLS, tables of other programs, and connections against the server's limit."""
     ((version, number, encoding, schema, creates, superuser, tls, standby, allowed, hasty),) = await connection.fetch(
         _LOOK, ()
     )

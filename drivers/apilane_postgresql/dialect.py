@@ -16,14 +16,23 @@ from typing import Any, ClassVar
 import sqlalchemy as sa
 from sqlalchemy.engine.interfaces import Dialect as SQLAlchemyDialect
 
-from apilane.model.definition import Entity, Property, PropertyType
-from apilane.model.migration import Migration
-from apilane.model.text import fold
-from apilane.sql.dialect import Dialect
-from apilane.sql.script import Script
-from apilane.sql.statement import Statement, Value, compile_statement
+from apilane.plugin.storage import (
+    Dialect,
+    Entity,
+    Migration,
+    Property,
+    PropertyType,
+    Script,
+    Statement,
+    Value,
+    any_or_none,
+    compile_statement,
+    fold,
+    plain_number,
+)
 from apilane_postgresql import schema
-from apilane_postgresql.script_guard import COMMENT, QUOTED, problems_of
+from apilane_postgresql.guard import COMMENT, QUOTED, problems_of
+from apilane_postgresql.limits import INDEXED_CHARACTERS, problems, text_length
 
 __all__ = ["PostgreSQLDialect"]
 
@@ -46,7 +55,7 @@ class PostgreSQLDialect(Dialect):
     def column_type(self, property: Property) -> sa.types.TypeEngine[Any]:
         match property.type:
             case PropertyType.String:
-                length = schema.text_length(property)
+                length = text_length(property)
                 return sa.String(length) if length else sa.Text()
             case PropertyType.Boolean:
                 return sa.Boolean()
@@ -62,7 +71,7 @@ class PostgreSQLDialect(Dialect):
 
     def decoder(self, property: Property) -> Callable[[Value], Value] | None:
         """Numbers with decimals come as int where they are whole, else without trailing zeros."""
-        return _plain_number if property.type is PropertyType.Number and property.decimal_places else None
+        return plain_number if property.type is PropertyType.Number and property.decimal_places else None
 
     def encode_decimal(self, value: Any) -> Value:
         return value
@@ -77,17 +86,15 @@ class PostgreSQLDialect(Dialect):
         folded = fold(value)
         if value.isascii():
             if operator == "startswith":
-                return "ascii", (folded, _after(folded[: schema.INDEXED_CHARACTERS]))
+                return "ascii", (folded, _after(folded[:INDEXED_CHARACTERS]))
             return "ascii", (folded,)
         return "folded", (folded, *_letters_of(folded))
 
     def text_predicate(
         self, operator: str, variant: str, column: sa.ColumnElement[str], binds: Sequence[sa.BindParameter[Any]]
     ) -> sa.ColumnElement[bool]:
-        if variant == "any":
-            return column.is_not(None)
-        if variant == "none":
-            return sa.and_(column.is_not(None), sa.false())
+        if (whole := any_or_none(variant, column)) is not None:
+            return whole
         lower = sa.func.lower(column, type_=sa.Text())
         if variant == "folded":
             folded = sa.func.translate(lower, binds[1], binds[2], type_=sa.Text())
@@ -117,16 +124,16 @@ class PostgreSQLDialect(Dialect):
         insert = sa.insert(table).values(values) if columns else sa.insert(table).values()
         insert = insert.returning(table.c["ID"])
         if "ID" not in columns:
-            return compile_statement(insert, self.sqlalchemy, writes=True, of_one_row=True)
-        statement = compile_statement(insert, self.sqlalchemy, writes=True)
+            return compile_statement(insert, self.sqlalchemy, of_one_row=True)
+        statement = compile_statement(insert, self.sqlalchemy)
         sequence = schema.moved_sequence(str(table.name))
-        return Statement(f"{statement.text}, {sequence}", statement.order, writes=True)
+        return Statement(f"{statement.text}, {sequence}", statement.order, kind=statement.kind)
 
     def migrate(self, migration: Migration) -> list[str]:
         return schema.migrate(migration)
 
     def problems(self, entities: Sequence[Entity]) -> list[tuple[str, str]]:
-        return schema.problems(entities)
+        return problems(entities)
 
     def script_problems(self, script: Script, entities: Sequence[Entity]) -> list[str]:
         """What custom SQL may not do; whether its tables and columns exist only the database knows."""
@@ -138,13 +145,8 @@ def _is_storable(text: str) -> bool:
     return "\0" not in text and (text.isascii() or not any("\ud800" <= letter <= "\udfff" for letter in text))
 
 
-def _plain_number(value: Any) -> Value:
-    whole = int(value)
-    return whole if whole == value else value.normalize()
-
-
 def _beginning(text: sa.ColumnElement[Any]) -> sa.ColumnElement[str]:
-    length: sa.ColumnElement[int] = sa.literal_column(str(schema.INDEXED_CHARACTERS))
+    length: sa.ColumnElement[int] = sa.literal_column(str(INDEXED_CHARACTERS))
     return sa.func.left(text, length, type_=sa.Text())
 
 

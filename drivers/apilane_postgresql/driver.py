@@ -5,8 +5,7 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from apilane.storage.pooled_driver import PooledDriver
-from apilane.storage.protocol import Features
+from apilane.plugin.storage import Features, PooledDriver
 from apilane_postgresql.address import read_address
 from apilane_postgresql.session import PostgreSQLSession
 

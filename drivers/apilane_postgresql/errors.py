@@ -1,4 +1,4 @@
-"""PostgreSQL's errors as the house's family. The original stays as the cause, set by whoever raises.
+"""PostgreSQL's errors as Apilane's. The original is the cause, which the caller sets.
 
 Which columns a violated constraint has is looked up by the connection: its name may be cut or hashed.
 """
@@ -13,10 +13,8 @@ from typing import Final
 
 import asyncpg
 
-from apilane.model.system import HIDDEN_COLUMNS
-from apilane.sql.statement import Statement, Value
-from apilane.storage.addresses import ServerAddress
-from apilane.storage.errors import (
+from apilane.plugin.storage import (
+    HIDDEN_COLUMNS,
     ConnectionLost,
     ConnectionRefused,
     Deadlock,
@@ -25,10 +23,13 @@ from apilane.storage.errors import (
     NotNullViolation,
     NumberOutOfRange,
     Raised,
+    ServerAddress,
+    Statement,
     StatementTimeout,
     StorageError,
     Unavailable,
     UniqueViolation,
+    Value,
     ValueTooLong,
 )
 
@@ -68,7 +69,7 @@ def translate(  # one line for each kind of failure
     parameters: Sequence[Value] = (),
     columns: Sequence[str] = (),
 ) -> StorageError:
-    """The house's error for what asyncpg raised; ``columns``: of the violated constraint, where known."""
+    """Apilane's error for what asyncpg raised; ``columns``: of the violated constraint, where known."""
     if isinstance(error, StorageError):
         return error
     if isinstance(error, asyncpg.DataError) and not getattr(error, "severity", None):

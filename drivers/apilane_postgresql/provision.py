@@ -20,7 +20,7 @@ async def fresh_database(server: str) -> str:
 
 
 async def drop_database(address: str, server: str) -> None:
-    """Drop a database made by ``fresh_database``, whoever is connected to it."""
+    """Drop a database made by ``fresh_database``, also while it is used."""
     name = read_address(address).database
     await execute(_on(server, "postgres"), f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
 

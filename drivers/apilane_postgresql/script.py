@@ -1,27 +1,30 @@
-"""Custom SQL on a connection, inside a transaction that its caller has begun and will end. See ``script_guard``."""
+"""Custom SQL on a connection, inside a transaction that its caller has begun and will end. See ``guard``."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
-from sys import getsizeof
 from typing import TYPE_CHECKING, Any, Final
 
-from apilane.model.privileges import ROWS_MAX
-from apilane.sql.script import Script
-from apilane.sql.statement import Value
-from apilane.storage.errors import StorageError, ValueTooLong
-from apilane.storage.protocol import Result, ResultSet, ScriptStep
-from apilane_postgresql.script_guard import SECRET_TABLES, Checked, Surroundings, check, renumbered, statements_of
+from apilane.plugin.storage import (
+    Result,
+    ResultBudget,
+    ResultSet,
+    Row,
+    Script,
+    ScriptNotes,
+    ScriptStep,
+    StorageError,
+    Value,
+)
+from apilane_postgresql.guard import SECRET_TABLES, Checked, Surroundings, check, renumbered, statements_of
 
 if TYPE_CHECKING:
     import asyncpg
 
 __all__ = ["run_script", "writes"]
 
-RESULT_MAX_BYTES: Final = 100_000_000
-"""In memory, so that a script cannot take the process with it."""
 BATCH_ROWS: Final = 1000
 
 _SURROUNDINGS: Final = """
@@ -47,10 +50,10 @@ def writes(script: Script) -> bool:
     if script.notes is None:
         try:
             text = script.text(dict.fromkeys(script.names, 1), lambda _name: " 1 ")
-            script.notes = any(check(statement).writes for statement in statements_of(text))
+            script.notes = ScriptNotes(writes=any(check(statement).writes for statement in statements_of(text)))
         except StorageError:
             return False
-    return bool(script.notes)
+    return script.notes.writes
 
 
 async def run_script(raw: asyncpg.Connection[Any], step: ScriptStep) -> Result:
@@ -63,7 +66,7 @@ async def run_script(raw: asyncpg.Connection[Any], step: ScriptStep) -> Result:
     checked = [check(statement) for statement in statements_of(text)]
     around = await _look_around(raw, checked)
     secured = [statement.secured(around) for statement in checked]
-    budget = _Budget()
+    budget = ResultBudget()
     sets: list[ResultSet] = []
     matched = 0
     for statement, numbers in map(renumbered, secured):
@@ -76,7 +79,7 @@ async def run_script(raw: asyncpg.Connection[Any], step: ScriptStep) -> Result:
             matched += int(number) if number.isdecimal() else 0
             continue
         cursor = await prepared.cursor(*values)
-        rows = await budget.take(cursor)
+        rows = await _rows(cursor, budget)
         booleans = tuple(at for at, attribute in enumerate(attributes) if attribute.type.name == "bool")
         sets.append(ResultSet(tuple(attribute.name for attribute in attributes), booleans, rows))
     return Result(matched=matched, sets=sets)
@@ -116,38 +119,21 @@ async def _look_around(raw: asyncpg.Connection[Any], checked: Sequence[Checked])
     return Surroundings(schema or "public", frozenset(schemas or ()), frozenset(functions or ()), columns)
 
 
-class _Budget:
-    """What may still be returned."""
-
-    __slots__ = ("rows", "size")
-
-    def __init__(self) -> None:
-        self.rows = ROWS_MAX
-        self.size = RESULT_MAX_BYTES
-
-    async def take(self, cursor: Any) -> list[tuple[Any, ...]]:
-        """Rows until there are no more, or no more are allowed; the statement runs in any case."""
-        taken: list[tuple[Any, ...]] = []
-        while True:
-            batch = await cursor.fetch(min(BATCH_ROWS, max(self.rows, 1)))
-            if not batch or self.rows == 0:
-                return taken
-            for row in batch:
-                values = tuple(map(_plain, row))
-                self.size -= sum(map(getsizeof, values))
-                taken.append(values)
-            if self.size < 0:
-                raise ValueTooLong(f"The results are larger than {RESULT_MAX_BYTES} bytes.")
-            self.rows -= len(batch)
-            if self.rows == 0 or len(batch) < BATCH_ROWS:
-                return taken
+async def _rows(cursor: Any, budget: ResultBudget) -> list[Row]:
+    """Rows until there are no more, or no more are allowed; the statement runs in any case."""
+    taken: list[Row] = []
+    while True:
+        batch = await cursor.fetch(min(BATCH_ROWS, max(budget.rows, 1)))
+        taken += budget.take(tuple(map(_plain, row)) for row in batch)
+        if budget.rows == 0 or len(batch) < BATCH_ROWS:
+            return taken
 
 
 _AS_THEY_ARE: Final = frozenset({type(None), bool, int, float, str, bytes, datetime, date, time})
 
 
 def _plain(value: Any) -> Any:
-    """What the house can write as JSON: numbers without trailing zeros, lists, and text for everything rare."""
+    """What Apilane can write as JSON: numbers without trailing zeros, lists, and text for everything rare."""
     kind = type(value)
     if kind in _AS_THEY_ARE:
         return value

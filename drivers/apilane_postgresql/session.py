@@ -5,17 +5,27 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Generator, Sequence
 from contextlib import asynccontextmanager
 from hashlib import blake2b
-from typing import TYPE_CHECKING, Final, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
-from apilane.sql.statement import Statement, Value
-from apilane.storage.addresses import ServerAddress
-from apilane.storage.errors import ConnectionRefused
-from apilane.storage.pooled import PooledSession, ServerConnection, drive, in_transaction, repeated
-from apilane.storage.protocol import Finding, Result, Step, Unit
+from apilane.plugin.storage import (
+    ConnectionRefused,
+    Finding,
+    PooledDriver,
+    PooledSession,
+    Result,
+    ServerAddress,
+    ServerConnection,
+    Statement,
+    Step,
+    Unit,
+    Value,
+    drive_async,
+    in_transaction,
+    repeated,
+)
 
 if TYPE_CHECKING:
     from apilane_postgresql.connection import PostgreSQLConnection
-    from apilane_postgresql.driver import PostgreSQLDriver
 
 __all__ = ["PostgreSQLSession"]
 
@@ -24,8 +34,8 @@ T = TypeVar("T")
 INSTALL: Final = "pip install apilane[postgresql]"
 
 _MARK: Final = Statement("SELECT pg_current_snapshot()::text")
-_WITHOUT_LIMIT: Final = Step(Statement("SET LOCAL statement_timeout = 0", writes=True))
-_BUT_NOT_FOR_LOCKS: Final = Step(Statement("SET LOCAL lock_timeout = '20s'", writes=True))
+_WITHOUT_LIMIT: Final = Step(Statement("SET LOCAL statement_timeout = 0", kind="command"))
+_BUT_NOT_FOR_LOCKS: Final = Step(Statement("SET LOCAL lock_timeout = '20s'", kind="command"))
 
 
 class PostgreSQLSession(PooledSession):
@@ -34,7 +44,7 @@ class PostgreSQLSession(PooledSession):
     shares_reads = True
     shares_inserts = True
 
-    def __init__(self, driver: PostgreSQLDriver, address: ServerAddress) -> None:
+    def __init__(self, driver: PooledDriver[Any], address: ServerAddress) -> None:
         self.address = address
         self._driver = driver
         self._constraints: dict[tuple[str, str], tuple[str, ...]] = {}
@@ -63,7 +73,9 @@ class PostgreSQLSession(PooledSession):
 
         async def work(connection: ServerConnection) -> T:
             with cast("PostgreSQLConnection", connection).unhurried():
-                return await in_transaction(connection, connection.begin, lambda: drive(unit(), connection.execute))
+                return await in_transaction(
+                    connection, connection.begin, lambda: drive_async(unit(), connection.execute)
+                )
 
         return await repeated(lambda: self._with(work))
 

@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from apilane.hookspecs import hookimpl
+from apilane.plugin import hookimpl
 from apilane_sqlite.dialect import SQLiteDialect
 from apilane_sqlite.driver import SQLiteDriver
 
 if TYPE_CHECKING:
-    from apilane.settings import Settings
+    from apilane.plugin.storage import Settings
 
 __all__ = ["SQLiteDialect", "SQLiteDriver", "apilane_register_drivers"]
 

@@ -12,7 +12,7 @@ from typing import Final
 
 import apsw
 
-from apilane.model.text import fold
+from apilane.plugin.storage import fold
 from apilane_sqlite.dialect import FOLD_FUNCTION
 
 __all__ = ["PAGE_CACHE_BYTES", "Deadline", "FileLock", "open_connection", "read_in_place"]
@@ -38,7 +38,7 @@ class Deadline:
     """When a statement must end, by ``time.monotonic``; SQLite asks now and then whether it has passed.
 
     A statement is interrupted at its ``patience``-th such question at the earliest, so that a short one is not taken
-    for a long one because the machine gave its time to somebody else.
+    for a long one because the machine gave its time to another process.
     """
 
     __slots__ = ("_asked", "_asked_for", "at", "cancelled", "patience")
@@ -51,7 +51,7 @@ class Deadline:
         self._asked_for = at
 
     def passed(self) -> bool:
-        if self._asked_for != self.at:  # set anew: another statement
+        if self._asked_for != self.at:  # another statement
             self._asked_for = self.at
             self._asked = 0
         self._asked += 1
@@ -99,8 +99,8 @@ def open_connection(
         # An unknown "name" is an error, not a text.
         connection.config(apsw.SQLITE_DBCONFIG_DQS_DML, 0)
         connection.config(apsw.SQLITE_DBCONFIG_DQS_DDL, 0)
-        # Else a statement is planned anew for each value, 8 us of the 23 us of a page. Not for custom SQL: an index
-        # serves LIKE only by its value.
+        # Otherwise statements are planned again for each value, 8 us of the 23 us of a page. Not for custom SQL: an
+        # index serves LIKE only by its value.
         connection.config(apsw.SQLITE_DBCONFIG_ENABLE_QPSG, int(plans_once))
         connection.create_scalar_function(FOLD_FUNCTION, _fold, 1, deterministic=True)
         _ensure_wal(connection, path)
@@ -120,7 +120,7 @@ def read_in_place(connection: apsw.Connection, path: str, mmap_mib: int) -> None
 
     Copying pages drives everything else out of the processor's cache: of five million rows one took a request 1.1 to
     1.25 times as long as one of a thousand, and 0.95 to 1.05 times without copies. The pages of a small file are copied
-    once and stay; in place each read looks at them anew, some 5 % of a request.
+    once and stay; in place each read looks at them again, some 5 % of a request.
     """
     with suppress(OSError, apsw.Error):  # then as before, by copies
         if mmap_mib and Path(path).stat().st_size > PAGE_CACHE_BYTES:

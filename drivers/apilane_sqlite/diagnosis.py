@@ -9,7 +9,7 @@ from typing import Final
 
 import apsw
 
-from apilane.storage.protocol import Finding
+from apilane.plugin.storage import Finding
 
 __all__ = ["diagnose"]
 

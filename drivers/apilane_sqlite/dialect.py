@@ -8,14 +8,10 @@ from typing import Any, ClassVar
 import sqlalchemy as sa
 from sqlalchemy.dialects.sqlite.base import SQLiteDialect as SQLAlchemySQLite
 
-from apilane.model.definition import Entity, Property, PropertyType
-from apilane.model.migration import Migration
-from apilane.model.text import fold
-from apilane.sql.dialect import Dialect
-from apilane.sql.script import Script
-from apilane.sql.statement import Value
+from apilane.plugin.storage import Dialect, Entity, Migration, Property, PropertyType, Script, Value, any_or_none, fold
 from apilane_sqlite import schema
-from apilane_sqlite.script import COMMENT, QUOTED, problems_of
+from apilane_sqlite.guard import COMMENT, QUOTED, problems_of
+from apilane_sqlite.limits import problems
 
 __all__ = ["FOLD_FUNCTION", "SQLiteDialect"]
 
@@ -64,10 +60,8 @@ class SQLiteDialect(Dialect):
     def text_predicate(
         self, operator: str, variant: str, column: sa.ColumnElement[str], binds: Sequence[sa.BindParameter[Any]]
     ) -> sa.ColumnElement[bool]:
-        if variant == "any":
-            return column.is_not(None)
-        if variant == "none":
-            return sa.and_(column.is_not(None), sa.false())
+        if (whole := any_or_none(variant, column)) is not None:
+            return whole
         if variant == "ascii":
             return _ascii_predicate(operator, column, binds)
         folded = sa.func.apilane_fold(column)
@@ -81,6 +75,9 @@ class SQLiteDialect(Dialect):
 
     def migrate(self, migration: Migration) -> list[str]:
         return schema.migrate(migration)
+
+    def problems(self, entities: Sequence[Entity]) -> list[tuple[str, str]]:
+        return problems(entities)
 
     def script_problems(self, script: Script, entities: Sequence[Entity]) -> list[str]:
         """What SQLite says to every statement on empty tables in memory."""

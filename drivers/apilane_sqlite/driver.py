@@ -6,13 +6,14 @@ import os
 import sys
 import weakref
 from asyncio import Future, get_running_loop
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final, TypeVar
 
 import apsw
 
-from apilane.storage.protocol import Features
+from apilane.plugin.storage import Features, forget_in_children
+from apilane_sqlite.address import read_address
 from apilane_sqlite.dialect import SQLiteDialect
 from apilane_sqlite.session import SQLiteSession
 
@@ -20,6 +21,8 @@ __all__ = ["SQLiteDriver"]
 
 T = TypeVar("T")
 
+READER_THREADS: Final = 4
+"""For all databases together."""
 SCRIPT_THREADS: Final = 8
 SCRIPT_NICENESS: Final = 10
 
@@ -36,7 +39,7 @@ class SQLiteDriver:
     """Databases are files; addresses are paths.
 
     ``open_databases``: how many keep connections; beyond, the least recently used idle one is closed. Every open
-    database takes 3 file descriptors, 3 more while it is written. ``reader_threads``: for all databases together.
+    database takes 3 file descriptors, 3 more while it is written.
     ``statement_timeout_s``: for each read in the pool and each unit. ``mmap_mib``: of each file, for reads on the loop.
     """
 
@@ -49,26 +52,22 @@ class SQLiteDriver:
         *,
         open_databases: int = 200,
         statement_timeout_s: float = 20.0,
-        reader_threads: int = 4,
         mmap_mib: int = 1024,
     ) -> None:
         self.dialect = SQLiteDialect()
         self.statement_timeout_s = statement_timeout_s
         self.mmap_mib = mmap_mib
         self._open_databases = max(open_databases, 1)
-        self._reader_threads = reader_threads
         self._sessions: weakref.WeakValueDictionary[str, SQLiteSession] = weakref.WeakValueDictionary()
         self._open: set[SQLiteSession] = set()
         self._threads: ThreadPoolExecutor | None = None
         self._script_threads: ThreadPoolExecutor | None = None
         self._inherited: list[object] = []
-        os.register_at_fork(after_in_child=_forgetting(weakref.ref(self)))
+        forget_in_children(self)
 
-    def session(self, address: str, *, options: Mapping[str, Any] | None = None) -> SQLiteSession:
-        """The session of the file at ``address``; there is one for each path. ``options``: none."""
-        if options:
-            raise TypeError(f"SQLite sessions have no options, got {sorted(options)}")
-        path = os.path.realpath(address)
+    def session(self, address: str) -> SQLiteSession:
+        """The session of the file at ``address``; there is one for each path."""
+        path = read_address(address)
         session = self._sessions.get(path)
         if session is None:
             session = self._sessions[path] = SQLiteSession(self, path)
@@ -116,7 +115,7 @@ class SQLiteDriver:
 
     def _pool(self) -> ThreadPoolExecutor:
         if self._threads is None:
-            self._threads = ThreadPoolExecutor(self._reader_threads, thread_name_prefix="sqlite-reader")
+            self._threads = ThreadPoolExecutor(READER_THREADS, thread_name_prefix="sqlite-reader")
         return self._threads
 
     def forget(self) -> None:
@@ -137,7 +136,7 @@ def _in_thread(threads: ThreadPoolExecutor, function: Callable[..., T], argument
             return
         try:
             result = function(*arguments)
-        except BaseException as error:  # whatever it is, it is for whoever waits
+        except BaseException as error:  # the waiting caller gets it, whatever it is
             loop.call_soon_threadsafe(_settle, future, None, error)
         else:
             loop.call_soon_threadsafe(_settle, future, result, None)
@@ -158,16 +157,6 @@ def _settle(future: Future[Any], result: object, error: BaseException | None) ->
 def _yield_processor() -> None:
     if sys.platform == "linux":  # elsewhere it would concern the whole process
         os.nice(SCRIPT_NICENESS)
-
-
-def _forgetting(driver: weakref.ref[SQLiteDriver]) -> Callable[[], None]:
-    """Hooks into fork stay for good, so this one must not keep the driver."""
-
-    def forget() -> None:
-        if (alive := driver()) is not None:
-            alive.forget()
-
-    return forget
 
 
 def _close(connections: Iterable[apsw.Connection]) -> None:

@@ -1,4 +1,4 @@
-"""apsw's errors as the house's family. The original stays as the cause, set by whoever raises."""
+"""apsw's errors as Apilane's (``apilane.storage.errors``). The original is the cause, which the caller sets."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from typing import Final
 
 import apsw
 
-from apilane.model.system import HIDDEN_COLUMNS
-from apilane.storage.errors import (
+from apilane.plugin.storage import (
+    BETWEEN,
+    HIDDEN_COLUMNS,
     ForeignKeyViolation,
     MissingObject,
     NotNullViolation,
@@ -21,7 +22,6 @@ from apilane.storage.errors import (
     UniqueViolation,
     ValueTooLong,
 )
-from apilane_sqlite.schema import BACKUP_SUFFIX
 
 __all__ = ["FAILURES", "is_busy", "translate"]
 
@@ -61,7 +61,7 @@ def is_busy(error: BaseException | None) -> bool:
 
 
 def translate(error: BaseException, path: str) -> StorageError:
-    """The house's error for what apsw raised while working on the database at ``path``."""
+    """Apilane's error for what apsw raised while working on the database at ``path``."""
     if isinstance(error, StorageError):
         return error
     if isinstance(error, apsw.ConstraintError):
@@ -116,6 +116,6 @@ def _of_columns(kind: type[StorageError], text: str, error: apsw.ConstraintError
     found = _COLUMNS.search(str(error))
     if not found:
         return kind(f"{text} ({error})")
-    pairs = [name.replace(f"{BACKUP_SUFFIX}.", ".").partition(".")[::2] for name in found[1].split(", ")]
+    pairs = [name.replace(f"{BETWEEN}.", ".").partition(".")[::2] for name in found[1].split(", ")]
     columns = tuple(_VISIBLE.get((table, column), column) for table, column in pairs)
     return kind(f"{text}: {', '.join(columns)}", table=pairs[0][0], columns=columns)

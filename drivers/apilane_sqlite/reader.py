@@ -13,8 +13,7 @@ from typing import Any, Final
 
 import apsw
 
-from apilane.sql.statement import Value
-from apilane.storage.protocol import Result, Row, ScriptStep
+from apilane.plugin.storage import Result, Row, ScriptStep, Value
 from apilane_sqlite.connection import PROGRESS_STEPS, Deadline, open_connection
 from apilane_sqlite.errors import FAILURES, translate
 from apilane_sqlite.script import run_script

@@ -1,95 +1,76 @@
-"""Tables, constraints and indexes: from one set of entities to another, as statements in order. Pure and deterministic.
+"""What tables look like in SQLite, and the statements that change them. Pure and deterministic.
 
-What ``ALTER TABLE`` cannot do is done by building the table anew and copying the rows; the driver runs migrations with
+What ``ALTER TABLE`` cannot do is done by making the table again and copying the rows; the driver runs migrations with
 foreign keys unchecked until the end.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import NamedTuple
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Final
 
-from apilane.model.definition import Entity, OnDelete, Property, PropertyType
-from apilane.model.migration import Migration, Renames
-from apilane.model.system import HIDDEN_COLUMNS
-from apilane.sql.ddl import bounded_name, foreign_keys, name_sources, plain_indexes, unique_columns, visible_uniques
-from apilane.sql.tables import stored_properties
+from apilane.plugin.storage import (
+    ACTIONS,
+    BETWEEN,
+    HIDDEN_COLUMNS,
+    Change,
+    Column,
+    Default,
+    Entity,
+    Index,
+    IndexColumn,
+    Migration,
+    Property,
+    PropertyType,
+    Reference,
+    Table,
+    Traits,
+    bounded_name,
+    differences,
+    foreign_keys,
+    plain_indexes,
+    quoted_name,
+    quoted_text,
+    stored_properties,
+    unique_columns,
+    visible_uniques,
+)
+from apilane.plugin.storage import changes as do
 
-__all__ = ["BACKUP_SUFFIX", "migrate"]
+__all__ = ["migrate"]
 
-BACKUP_SUFFIX = "__backup__"
-"""Of a table on its way; no entity's name ends like this."""
+NOCASE: Final = "NOCASE"
+"""Form of a column of an index: the letter case of ASCII is ignored."""
 
-_ACTIONS = {OnDelete.NoAction: "NO ACTION", OnDelete.SetNull: "SET NULL", OnDelete.Cascade: "CASCADE"}
-
-
-class _Reference(NamedTuple):
-    target: str
-    action: str
-
-
-class _Column(NamedTuple):
-    name: str
-    definition: str
-    """All but the name: type, nullability, default."""
-    reference: _Reference | None
-
-
-class _Index(NamedTuple):
-    name: str
-    unique: bool
-    columns: tuple[tuple[str, bool], ...]
-    """Names, and whether letter case of ASCII is ignored."""
-
-
-class _Table(NamedTuple):
-    name: str
-    columns: tuple[_Column, ...]
-    indexes: tuple[_Index, ...]
+TRAITS: Final = Traits(created_with=frozenset({"references"}), rebuilds=True)
 
 
 def migrate(migration: Migration) -> list[str]:
     """Statements that turn the tables of ``migration.before`` into those of ``migration.after``."""
-    before = {table.name.lower(): table for table in _tables(migration.before)}
-    after = _tables(migration.after)
-    sources = name_sources((table.name for table in after), before, migration.renames.entities)
-    kept = [(before[sources[table.name]], table) for table in after if table.name in sources]
-    created = [table for table in after if table.name not in sources]
-    new_names = {old.name: new.name for old, new in kept}
-
-    plans = [_plan(old, new, new_names, migration.renames) for old, new in kept]
-    return [
-        *(statement for plan in plans for statement in plan.index_drops),
-        *(f"DROP TABLE {_quoted(table.name)}" for table in before.values() if table.name not in new_names),
-        *_table_renames(kept, before),
-        *(statement for plan in plans for statement in plan.changes),
-        *(_create(table.name, table) for table in created),
-        *(statement for plan in plans for statement in plan.index_creations),
-        *(_create_index(table, index) for table in created for index in table.indexes),
-    ]
+    return [text for change in differences(migration, _tables, TRAITS) for text in _written(change)]
 
 
 # What a table looks like.
 
 
-def _tables(entities: Iterable[Entity]) -> list[_Table]:
-    entities = list(entities)
+def _tables(entities: Sequence[Entity]) -> list[Table]:
     taken = {entity.name.lower() for entity in entities}
-    return [_Table(entity.name, tuple(_columns(entity)), tuple(_indexes(entity, taken))) for entity in entities]
+    return [
+        Table(
+            entity.name,
+            tuple(map(_column, stored_properties(entity))),
+            tuple(_indexes(entity, taken)),
+            tuple(Reference("", key.property, key.entity, ACTIONS[key.on_delete]) for key in foreign_keys(entity)),
+        )
+        for entity in entities
+    ]
 
 
-def _columns(entity: Entity) -> Iterable[_Column]:
-    references = {key.property: _Reference(key.entity, _ACTIONS[key.on_delete]) for key in foreign_keys(entity)}
-    for property in stored_properties(entity):
-        yield _Column(property.name, _definition(property), references.get(property.name))
-
-
-def _definition(property: Property) -> str:
+def _column(property: Property) -> Column:
     if property.is_primary_key:
-        return "INTEGER PRIMARY KEY AUTOINCREMENT NOT NULL"
-    if not property.required:
-        return _type(property)
-    return f"{_type(property)} NOT NULL DEFAULT {repr('') if property.type is PropertyType.String else 0}"
+        return Column(property.name, "INTEGER", required=True, is_key=True)
+    default = Default("''" if property.type is PropertyType.String else "0")
+    return Column(property.name, _type(property), property.required, default if property.required else None)
 
 
 def _type(property: Property) -> str:
@@ -104,25 +85,24 @@ def _type(property: Property) -> str:
             return f"NUMERIC(18,{property.decimal_places})" if property.decimal_places else "INTEGER"
 
 
-def _indexes(entity: Entity, taken: set[str]) -> Iterable[_Index]:
+def _indexes(entity: Entity, taken: set[str]) -> Iterator[Index]:
     """Unique and plain ones; where text takes part, one more for comparing it without letter case (B-Q3)."""
     secrets = {column.shows for column in HIDDEN_COLUMNS.get(entity.name, ()) if column.source == "hash"}
     texts = {p.name for p in entity.properties if p.type is PropertyType.String and not p.encrypted} - secrets
     companions = []
     for properties in visible_uniques(entity):
         name = _name("UNIQUE", entity, properties, taken)
-        yield _Index(name, True, tuple((column, False) for column in unique_columns(entity, properties)))
+        yield Index(name, tuple(map(IndexColumn, unique_columns(entity, properties))), unique=True)
         companions.append(properties)
     for columns in plain_indexes(entity):
-        name = _name("INDEX", entity, columns, taken)
-        yield _Index(name, False, tuple((column, False) for column in columns))
+        yield Index(_name("INDEX", entity, columns, taken), tuple(map(IndexColumn, columns)))
         companions.append(columns)
-    if entity.name.startswith("H_"):  # nobody filters these
+    if entity.name.startswith("H_"):  # no caller filters these
         return
     for columns in companions:
         if not texts.isdisjoint(columns):
             name = _name("NOCASE", entity, columns, taken)
-            yield _Index(name, False, tuple((column, column in texts) for column in columns))
+            yield Index(name, tuple(IndexColumn(column, NOCASE if column in texts else "") for column in columns))
 
 
 def _name(kind: str, entity: Entity, columns: Iterable[str], taken: set[str]) -> str:
@@ -131,121 +111,68 @@ def _name(kind: str, entity: Entity, columns: Iterable[str], taken: set[str]) ->
     return name
 
 
-# From the old to the new one.
+# Statements.
 
 
-class _Plan(NamedTuple):
-    index_drops: list[str]
-    changes: list[str]
-    index_creations: list[str]
+def _written(change: Change) -> list[str]:
+    table = quoted_name(change.table)
+    match change:
+        case do.CreateTable(structure=structure):
+            return [_create(change.table, structure)]
+        case do.DropTable():
+            return [f"DROP TABLE {table}"]
+        case do.RenameTable(name=name):
+            return [_rename(change.table, name)]
+        case do.RebuildTable():
+            return _rebuild(change)
+        case do.RenameColumn(old=old, name=name):
+            return [f"ALTER TABLE {table} RENAME COLUMN {quoted_name(old)} TO {quoted_name(name)}"]
+        case do.AddColumn(column=column, reference=reference):
+            return [f"ALTER TABLE {table} ADD COLUMN {_defined(column, reference)}"]
+        case do.DropIndex(index=index):
+            return [f"DROP INDEX {quoted_name(index.name)}"]
+        case do.AddIndex(index=index):
+            return [_create_index(table, index)]
+    raise TypeError(f"SQLite tables do not change like this: {change}")
 
 
-def _translated(old: _Table, new_name: str, tables: Mapping[str, str], columns: Mapping[str, str]) -> _Table:
-    """The old table in new names (``columns``: new by old), so that what remains is change. Without what goes."""
-
-    def reference(old: _Reference | None) -> _Reference | None:
-        return old and _Reference(tables.get(old.target, old.target), old.action)
-
-    return _Table(
-        new_name,
-        tuple(_Column(columns[c.name], c.definition, reference(c.reference)) for c in old.columns if c.name in columns),
-        tuple(
-            _Index(
-                index.name, index.unique, tuple((columns.get(column, ""), nocase) for column, nocase in index.columns)
-            )
-            for index in old.indexes
-        ),
-    )
-
-
-def _plan(original: _Table, new: _Table, tables: Mapping[str, str], renames: Renames) -> _Plan:
-    """``original``: as the table stands in the file; ``tables``: new names by old."""
-    present = {c.name.lower(): c.name for c in original.columns}
-    renamed_here = {column: old for (table, column), old in renames.properties.items() if table == new.name}
-    sources = name_sources((c.name for c in new.columns), present, renamed_here)
-    copies = {name: present[source] for name, source in sources.items()}
-    renamed = {name: source for name, source in copies.items() if name != source}
-    old = _translated(original, new.name, tables, {source: name for name, source in copies.items()})
-    known = {c.name: c for c in old.columns}
-    rebuild = (
-        len(copies) < len(original.columns)
-        or any(known[c.name] != c for c in new.columns if c.name in known)
-        or any(name.lower() in present for name in renamed)
-    )
-    if rebuild:
-        return _Plan([], _rebuild(new, copies), [_create_index(new, index) for index in new.indexes])
-    table = _quoted(new.name)
-    return _Plan(
-        [f"DROP INDEX {_quoted(index.name)}" for index in old.indexes if index not in new.indexes],
-        [
-            *(f"ALTER TABLE {table} RENAME COLUMN {_quoted(o)} TO {_quoted(n)}" for n, o in renamed.items()),
-            *(f"ALTER TABLE {table} ADD COLUMN {_column(c)}" for c in new.columns if c.name not in known),
-        ],
-        [_create_index(new, index) for index in new.indexes if index not in old.indexes],
-    )
-
-
-def _table_renames(kept: list[tuple[_Table, _Table]], before: Mapping[str, _Table]) -> list[str]:
-    """Names may be swapped, or change in letter case only: whatever takes a name of before goes by a name between."""
-    direct, first, second = [], [], []
-    for old, new in kept:
-        if old.name == new.name:
-            continue
-        between = f"{old.name}{BACKUP_SUFFIX}"
-        if new.name.lower() in before:
-            first.append(_rename(old.name, between))
-            second.append(_rename(between, new.name))
-        else:
-            direct.append(_rename(old.name, new.name))
-    return [*first, *direct, *second]
-
-
-def _rename(old: str, new: str) -> str:
-    return f"ALTER TABLE {_quoted(old)} RENAME TO {_quoted(new)}"
-
-
-def _rebuild(table: _Table, copies: Mapping[str, str]) -> list[str]:
-    """The table anew, with the rows and the key sequence of the one that stands. ``copies``: columns by new name."""
-    name, temporary = table.name, f"{table.name}{BACKUP_SUFFIX}"
-    new = _literal(temporary)
-    targets = ", ".join(map(_quoted, copies))
-    sources = ", ".join(map(_quoted, copies.values()))
+def _rebuild(change: do.RebuildTable) -> list[str]:
+    """The table again, with the rows and the key sequence of the one that stands."""
+    name, temporary = change.table, f"{change.table}{BETWEEN}"
+    old, new = quoted_text(name), quoted_text(temporary)
+    targets = ", ".join(map(quoted_name, change.sources))
+    sources = ", ".join(map(quoted_name, change.sources.values()))
     return [
-        _create(temporary, table),
-        f"INSERT INTO {_quoted(temporary)} ({targets}) SELECT {sources} FROM {_quoted(name)}",  # noqa: S608  # names, quoted
+        _create(temporary, change.structure),
+        f"INSERT INTO {quoted_name(temporary)} ({targets}) SELECT {sources} FROM {quoted_name(name)}",  # noqa: S608  # names, quoted
         f"DELETE FROM sqlite_sequence WHERE name = {new}",  # noqa: S608
-        f"INSERT INTO sqlite_sequence (name, seq) SELECT {new}, seq FROM sqlite_sequence WHERE name = {_literal(name)}",  # noqa: S608
-        f"DROP TABLE {_quoted(name)}",
+        f"INSERT INTO sqlite_sequence (name, seq) SELECT {new}, seq FROM sqlite_sequence WHERE name = {old}",  # noqa: S608
+        f"DROP TABLE {quoted_name(name)}",
         _rename(temporary, name),
     ]
 
 
-# Text.
+def _rename(old: str, new: str) -> str:
+    return f"ALTER TABLE {quoted_name(old)} RENAME TO {quoted_name(new)}"
 
 
-def _create(name: str, table: _Table) -> str:
-    columns = ",\n  ".join(_column(column) for column in table.columns)
-    return f"CREATE TABLE {_quoted(name)} (\n  {columns}\n)"
+def _create(name: str, table: Table) -> str:
+    columns = ",\n  ".join(_defined(column, table.reference_of(column.name)) for column in table.columns)
+    return f"CREATE TABLE {quoted_name(name)} (\n  {columns}\n)"
 
 
-def _column(column: _Column) -> str:
-    text = f"{_quoted(column.name)} {column.definition}"
-    if column.reference is None:
+def _defined(column: Column, reference: Reference | None) -> str:
+    text = f"{quoted_name(column.name)} {column.type}"
+    if column.is_key:
+        text += " PRIMARY KEY AUTOINCREMENT NOT NULL"
+    elif column.default is not None:
+        text += f" NOT NULL DEFAULT {column.default.value}"
+    if reference is None:
         return text
-    target, action = column.reference
-    return f'{text} REFERENCES {_quoted(target)} ("ID") ON DELETE {action} ON UPDATE {action}'
+    actions = f"ON DELETE {reference.action} ON UPDATE {reference.action}"
+    return f'{text} REFERENCES {quoted_name(reference.target)} ("ID") {actions}'
 
 
-def _create_index(table: _Table, index: _Index) -> str:
-    columns = ", ".join(
-        f"{_quoted(column)} COLLATE NOCASE" if nocase else _quoted(column) for column, nocase in index.columns
-    )
-    return f"CREATE {'UNIQUE ' if index.unique else ''}INDEX {_quoted(index.name)} ON {_quoted(table.name)} ({columns})"
-
-
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
-
-
-def _literal(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"
+def _create_index(table: str, index: Index) -> str:
+    columns = ", ".join(quoted_name(c.name) + (f" COLLATE {c.form}" if c.form else "") for c in index.columns)
+    return f"CREATE {'UNIQUE ' if index.unique else ''}INDEX {quoted_name(index.name)} ON {table} ({columns})"

@@ -1,4 +1,4 @@
-"""Custom SQL on a connection that is otherwise the house's own: guarded by SQLite's authorizer while it runs.
+"""Custom SQL on a connection that Apilane uses otherwise too: guarded by SQLite's authorizer while it runs.
 
 ``run_script`` works inside a transaction that its caller has begun and will end, and leaves nothing behind on the
 connection. Which connection, and when, is the business of the session and the writer.
@@ -6,134 +6,26 @@ connection. Which connection, and when, is the business of the session and the w
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from sys import getsizeof
-from time import monotonic
 from typing import Any, Final
 
 import apsw
 
-from apilane.model.definition import Entity
-from apilane.model.migration import Migration, Renames
-from apilane.model.privileges import ROWS_MAX, may_delete, may_insert, may_update, reads_as_null
-from apilane.sql.script import Script
-from apilane.storage.errors import StorageError, ValueTooLong
-from apilane.storage.protocol import Result, ResultSet, ScriptStep
-from apilane_sqlite import schema
-
-__all__ = ["COMMENT", "QUOTED", "WritesError", "problems_of", "run_script"]
-
-QUOTED: Final = r"""'(?:[^']|'')*+(?:'|\Z)|"(?:[^"]|"")*+(?:"|\Z)|`(?:[^`]|``)*+(?:`|\Z)|\[[^\]]*+(?:\]|\Z)"""
-COMMENT: Final = r"--[^\n]*+|/\*.*?(?:\*/|\Z)"
-
-VALUE_MAX_BYTES: Final = 30_000_000
-RESULT_MAX_BYTES: Final = 100_000_000
-"""In memory, so that a script cannot take the process with it."""
-CHECK_TIMEOUT_S: Final = 2.0
-CHECK_PROGRESS_STEPS: Final = 100_000
-
-_token = re.compile(f"{QUOTED}|{COMMENT}|;", re.DOTALL)
-
-_READS: Final = frozenset({apsw.SQLITE_SELECT, apsw.SQLITE_RECURSIVE})
-_WRITES: Final = frozenset({apsw.SQLITE_INSERT, apsw.SQLITE_UPDATE, apsw.SQLITE_DELETE})
-_TEMPORARY: Final = frozenset(
-    number
-    for name, number in apsw.mapping_authorizer_function.items()
-    if isinstance(name, str) and isinstance(number, int) and "_TEMP_" in name
+from apilane.plugin.storage import (
+    Result,
+    ResultBudget,
+    ResultSet,
+    ScriptNotes,
+    ScriptStep,
+    StorageError,
+    named_placeholder,
 )
-_READING_PRAGMAS: Final = frozenset(
-    {
-        "data_version",  # full-text search asks for it
-        "foreign_key_list",
-        "index_info",
-        "index_list",
-        "index_xinfo",
-        "table_info",
-        "table_list",
-        "table_xinfo",
-    }
-)
-_FORBIDDEN_FUNCTIONS: Final = frozenset({"load_extension", "fts3_tokenizer"})
+from apilane_sqlite.guard import Guard, guarded, no_value, statements_of
+
+__all__ = ["WritesError", "run_script"]
 
 
 class WritesError(Exception):
     """A script that was to read only has a statement that writes; nothing of it was written."""
-
-
-class _Guard:
-    """SQLite's authorizer for one script: asked about everything a statement would do while it is compiled."""
-
-    __slots__ = ("changes", "nulled", "reads_only", "refusal", "temporary", "writes")
-
-    def __init__(self, *, reads_only: bool) -> None:
-        self.reads_only = reads_only
-        self.writes = False
-        """Some statement writes, be it to temporary tables."""
-        self.temporary = False
-        """Some statement makes or drops temporary objects."""
-        self.changes = False
-        """The statement being compiled writes to the application's tables."""
-        self.nulled = ""
-        """A secret that the statement being compiled reads as null."""
-        self.refusal = ""
-
-    def __call__(self, what: int, first: str | None, second: str | None, database: str | None, _by: str | None) -> int:
-        if what == apsw.SQLITE_READ:
-            if (first or "").lower() == "dbstat":  # walks through the whole file
-                return self._refuse("reading dbstat")
-            if not reads_as_null(first or "", second or ""):
-                return apsw.SQLITE_OK
-            # RETURNING gives the value whatever is answered here but DENY.
-            self.nulled = f"reading {first}.{second} in a statement that writes"
-            return self._refuse(self.nulled) if self.changes else _IGNORE
-        if what in _READS:
-            return apsw.SQLITE_OK
-        if what == apsw.SQLITE_FUNCTION:
-            forbidden = (second or "").lower() in _FORBIDDEN_FUNCTIONS
-            return self._refuse(f"the function {second}") if forbidden else apsw.SQLITE_OK
-        if what == apsw.SQLITE_PRAGMA:
-            harmless = (first or "").lower() in _READING_PRAGMAS
-            return apsw.SQLITE_OK if harmless else self._refuse(f"PRAGMA {first}")
-        if what in _TEMPORARY or (what == apsw.SQLITE_REINDEX and database == "temp"):
-            self.temporary = True
-            return self._write()
-        if what in _WRITES and self._may_write(what, first or "", second or "", database):
-            # Whether SQLite asks about the read or about the write first depends on the statement.
-            return self._refuse(self.nulled) if self.nulled and self.changes else self._write()
-        return self._refuse(_named(what, first, second))
-
-    def _may_write(self, what: int, table: str, column: str, database: str | None) -> bool:
-        if database == "temp" or table.lower() == "sqlite_master":
-            return True  # the latter as part of schema statements, which are asked about too; SQLite refuses all else
-        if table.lower().startswith("sqlite_"):
-            return False
-        self.changes = True
-        match what:
-            case apsw.SQLITE_INSERT:
-                return may_insert(table)
-            case apsw.SQLITE_UPDATE:
-                return may_update(table, column)
-            case _:
-                return may_delete(table)
-
-    def _write(self) -> int:
-        self.writes = True
-        return apsw.SQLITE_DENY if self.reads_only else apsw.SQLITE_OK
-
-    def _refuse(self, what: str) -> int:
-        self.refusal = f"Custom SQL may not do this: {what}."
-        return apsw.SQLITE_DENY
-
-
-_IGNORE: Final = apsw.SQLITE_IGNORE
-"""Reads as null."""
-
-
-def _named(what: int, first: str | None, second: str | None) -> str:
-    name = str(apsw.mapping_authorizer_function[what]).removeprefix("SQLITE_").replace("_", " ")
-    return " ".join(part for part in (name, first, second) if part)
 
 
 def run_script(connection: apsw.Connection, step: ScriptStep, *, reads_only: bool = False) -> Result:
@@ -142,19 +34,19 @@ def run_script(connection: apsw.Connection, step: ScriptStep, *, reads_only: boo
     ``reads_only``: raises ``WritesError`` at the first statement that would write. Otherwise raises StorageError for
     what the guard refuses and for missing parameters, and whatever apsw raises.
     """
-    guard = _Guard(reads_only=reads_only)
+    guard = Guard(reads_only=reads_only)
     values = {f"v_{name}": value for name, value in step.values.items()}
-    text = step.script.text(step.values, _placeholder)
+    text = step.script.text(step.values, named_placeholder)
     before = connection.total_changes()
     sets: list[ResultSet] = []
-    budget = _Budget()
-    with _guarded(connection, guard):
-        for statement in _statements(text):
+    budget = ResultBudget()
+    with guarded(connection, guard):
+        for statement in statements_of(text):
             guard.changes, guard.nulled = False, ""
             try:
                 found = _run(connection, statement, values, budget)
             except KeyError as missing:
-                raise StorageError(_no_value(missing)) from missing
+                raise StorageError(no_value(missing)) from missing
             except apsw.Error as error:
                 if guard.refusal:
                     raise StorageError(guard.refusal) from error
@@ -165,56 +57,12 @@ def run_script(connection: apsw.Connection, step: ScriptStep, *, reads_only: boo
                 sets.append(found)
     if guard.temporary:
         _drop_temporary(connection)
-    step.script.notes = guard.writes
+    step.script.notes = ScriptNotes(writes=guard.writes)
     return Result(matched=connection.total_changes() - before, sets=sets)
 
 
-def _placeholder(name: str) -> str:
-    return f" :v_{name} "
-
-
-def _no_value(missing: KeyError) -> str:
-    name = missing.args[0]
-    return f"The parameter :{name} has no value; callers' parameters are written {{{name}}}."
-
-
-def _statements(text: str) -> Iterator[str]:
-    """The statements of a script; CREATE TRIGGER has semicolons of its own."""
-    start = 0
-    for token in _token.finditer(text):
-        if token[0] == ";" and apsw.complete(text[start : token.end()]):
-            yield text[start : token.end()]
-            start = token.end()
-    yield text[start:]
-
-
-class _Budget:
-    """What may still be returned."""
-
-    __slots__ = ("rows", "size")
-
-    def __init__(self) -> None:
-        self.rows = ROWS_MAX
-        self.size = RESULT_MAX_BYTES
-
-    def take(self, cursor: Iterable[Any]) -> list[Any]:
-        """Rows until there are no more, or no more are allowed."""
-        taken: list[Any] = []
-        if self.rows == 0:
-            return taken
-        for row in cursor:
-            self.size -= sum(map(getsizeof, row))
-            if self.size < 0:
-                raise ValueTooLong(f"The results are larger than {RESULT_MAX_BYTES} bytes.")
-            taken.append(row)
-            self.rows -= 1
-            if self.rows == 0:
-                break
-        return taken
-
-
-def _run(connection: apsw.Connection, statement: str, values: dict[str, Any], budget: _Budget) -> ResultSet | None:
-    """One statement; None when it has no columns. Not cached: what was compiled under the guard serves nobody else."""
+def _run(connection: apsw.Connection, statement: str, values: dict[str, Any], budget: ResultBudget) -> ResultSet | None:
+    """One statement; None when it has no columns. Not cached: no other call may use what the guard saw."""
     description: list[Any] = []
 
     def note(cursor: apsw.Cursor, _text: str, _values: object) -> bool:
@@ -237,65 +85,10 @@ def _run(connection: apsw.Connection, statement: str, values: dict[str, Any], bu
 _BOOLEAN: Final = frozenset({"BOOLEAN", "BOOL"})
 
 
-@contextmanager
-def _guarded(connection: apsw.Connection, guard: _Guard) -> Iterator[None]:
-    longest = connection.limit(apsw.SQLITE_LIMIT_LENGTH, VALUE_MAX_BYTES)
-    connection.authorizer = guard
-    try:
-        yield
-    finally:
-        connection.authorizer = None
-        connection.limit(apsw.SQLITE_LIMIT_LENGTH, longest)
-
-
 def _drop_temporary(connection: apsw.Connection) -> None:
-    """What a script left: it must not stand before the application's tables, nor fire when the house writes."""
+    """What a script left: it must not stand before the application's tables, nor fire when Apilane writes."""
     for kind in ("trigger", "view", "table"):
         query = "SELECT name FROM sqlite_temp_master WHERE type = ?"
         for (name,) in connection.execute(query, (kind,)).fetchall():
             quoted = str(name).replace('"', '""')
             connection.execute(f'DROP {kind} temp."{quoted}"', can_cache=False)
-
-
-def problems_of(script: Script, entities: Sequence[Entity]) -> list[str]:
-    """Why a script would fail on the tables of ``entities``: every statement compiled under the guard, none run.
-
-    Temporary objects are made, because later statements use them.
-    """
-    connection = apsw.Connection(":memory:")
-    try:
-        for statement in schema.migrate(Migration(before=(), after=tuple(entities), renames=Renames())):
-            connection.execute(statement)
-        return list(_problems(connection, script))
-    finally:
-        connection.close()
-
-
-def _problems(connection: apsw.Connection, script: Script) -> Iterator[str]:
-    values = {f"v_{name}": 1 for name in script.names}
-    guard = _Guard(reads_only=False)
-    ends_at = monotonic() + CHECK_TIMEOUT_S
-    connection.set_progress_handler(lambda: monotonic() > ends_at, CHECK_PROGRESS_STEPS)
-    with _guarded(connection, guard):
-        for statement in _statements(script.text(dict.fromkeys(script.names, 1), _placeholder)):
-            guard.changes = guard.temporary = False
-            guard.refusal = guard.nulled = ""
-            try:
-                _compile(connection, statement, values)
-                if guard.temporary:
-                    _run(connection, statement, values, _Budget())
-            except KeyError as missing:
-                yield _no_value(missing)
-            except (apsw.Error, StorageError) as error:
-                yield guard.refusal or f"{str(error).removesuffix('.')}."
-
-
-def _compile(connection: apsw.Connection, statement: str, values: dict[str, Any]) -> None:
-    cursor = connection.cursor()
-    cursor.exec_trace = lambda *_: False
-    try:
-        cursor.execute(statement, values, can_cache=False)
-    except apsw.ExecTraceAbort:
-        pass
-    finally:
-        cursor.close(True)

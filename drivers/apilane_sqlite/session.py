@@ -1,13 +1,12 @@
 """One database: the event loop's own reading connection, the pool for long reads, the writer for units.
 
-``fetch`` is the hottest call of the house. A short read costs the loop less than a hop to a thread and back, so it is
+``fetch`` is the call that is made most. A short read costs the loop less than a hop to a thread and back, so it is
 tried there first, under a time limit that SQLite itself watches.
 """
 
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import AsyncIterator, Callable, Generator, Sequence
 from contextlib import AbstractAsyncContextManager
 from time import monotonic
@@ -15,13 +14,22 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import apsw
 
-from apilane.sql.statement import Statement, Value
-from apilane.storage.errors import Unavailable
-from apilane.storage.protocol import Finding, Result, Row, ScriptStep, Unit, UnitWithScripts
+from apilane.plugin.storage import (
+    Finding,
+    Result,
+    Row,
+    ScriptNotes,
+    ScriptStep,
+    Statement,
+    Unavailable,
+    Unit,
+    UnitWithScripts,
+    Value,
+    name_lock,
+)
 from apilane_sqlite.connection import LOOP_PROGRESS_STEPS, Deadline, open_connection, read_in_place
 from apilane_sqlite.diagnosis import diagnose
 from apilane_sqlite.errors import FAILURES, is_busy, translate
-from apilane_sqlite.name_lock import name_lock
 from apilane_sqlite.reader import Batches, Readers
 from apilane_sqlite.script import WritesError
 from apilane_sqlite.writer import WAIT_LIMIT_S, Writer, WriteRequest
@@ -29,7 +37,7 @@ from apilane_sqlite.writer import WAIT_LIMIT_S, Writer, WriteRequest
 if TYPE_CHECKING:
     from apilane_sqlite.driver import SQLiteDriver
 
-__all__ = ["LOOP", "POOL", "SQLiteSession"]
+__all__ = ["SQLiteSession"]
 
 T = TypeVar("T")
 
@@ -41,18 +49,11 @@ POOL_READS_AT_ONCE: Final = 2
 SCRIPTS_AT_ONCE: Final = 2
 """Of one database, so that endless ones leave threads to the others."""
 
-LOOP: Final = "loop"
-POOL: Final = "pool"
-"""What ``Statement.notes`` says once a shape was seen: where it runs. Who builds a statement may say POOL at once."""
-
 WRITES_BETWEEN_LOOKS: Final = 1024
 """At the size of the file, which may have grown beyond what a connection keeps of it."""
 POOL_S: Final = 10.0
 """How long a shape that took too long runs in the pool. Not for good: what took long may have been the machine, or the
 values of that one call."""
-
-# Walks the pages of a b-tree without a single instruction in which SQLite would look at the clock.
-_COUNTS_ALL: Final = re.compile(r'\s*SELECT\s+count\(\*\)[\w\s]*\sFROM\s+("[^"]+"|\w+)\s*', re.IGNORECASE)
 
 
 class SQLiteSession:
@@ -77,7 +78,7 @@ class SQLiteSession:
     async def fetch(self, statement: Statement, parameters: Sequence[Value] = ()) -> Sequence[Row]:
         """Rows of a read; on the loop if it is short, in the pool for some seconds once it was not."""
         execute = self._execute
-        if statement.notes is LOOP and execute is not None and not (self._slow and self._is_slow(statement)):
+        if execute is not None and not statement.counts_all and not (self._slow and self._is_slow(statement)):
             self._deadline.at = monotonic() + LOOP_LIMIT_S
             try:
                 return execute(statement.text, parameters).fetchall()  # type: ignore[no-any-return]
@@ -87,9 +88,7 @@ class SQLiteSession:
                 if not is_busy(error):
                     raise translate(error, self.path) from error
             return await self._fetch_in_pool(statement, parameters)
-        if statement.notes is None:
-            statement.notes = POOL if _COUNTS_ALL.fullmatch(statement.text) else LOOP
-        if statement.notes == POOL or self._is_slow(statement):
+        if statement.counts_all or self._is_slow(statement):  # counting steps through pages without a look at the clock
             return await self._fetch_in_pool(statement, parameters)
         await self._open()
         return await self.fetch(statement, parameters)
@@ -146,11 +145,11 @@ class SQLiteSession:
 
     async def run_script(self, step: ScriptStep) -> Result:
         """In threads of their own, beside writers, until a script is found to write; from then on in the writer."""
-        if not step.script.notes:
+        if step.script.notes is None or not step.script.notes.writes:
             try:
                 return await self._read_by_script(step)
             except WritesError:
-                step.script.notes = True
+                step.script.notes = ScriptNotes(writes=True)
 
         def unit() -> Generator[ScriptStep, Result, Result]:
             return (yield step)
@@ -237,7 +236,7 @@ class SQLiteSession:
         return connections
 
     def forget(self) -> object:
-        """After a fork: begin anew. What the parent opened must be neither used nor closed here: it is handed out."""
+        """After a fork: start again. What the parent opened must be neither used nor closed here: it is returned."""
         inherited = (self._connection, self._readers, self._writer, self._opening)
         self._connection = self._execute = self._opening = None
         self._readers = Readers(self.path, self._driver.statement_timeout_s)
@@ -278,4 +277,4 @@ class SQLiteSession:
     def _opened(self, task: asyncio.Task[None]) -> None:
         self._opening = None
         if not task.cancelled():
-            task.exception()  # told to those who wait; nobody waiting is no error
+            task.exception()  # those who wait are told; without any it is no error

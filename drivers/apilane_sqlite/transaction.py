@@ -12,8 +12,15 @@ from typing import Any, Final, NamedTuple, Protocol
 
 import apsw
 
-from apilane.storage.errors import ForeignKeyViolation, StorageError, Unavailable
-from apilane.storage.protocol import Result, ScriptStep, Step, UnitWithScripts
+from apilane.plugin.storage import (
+    ForeignKeyViolation,
+    Result,
+    ScriptStep,
+    Step,
+    StorageError,
+    Unavailable,
+    UnitWithScripts,
+)
 from apilane_sqlite.connection import Deadline, FileLock, open_connection
 from apilane_sqlite.errors import FAILURES, translate
 from apilane_sqlite.script import run_script
@@ -33,7 +40,7 @@ class Writing(Protocol):
     single: bool
 
     def begin(self) -> bool:
-        """Claim the request; False when nobody waits for it any more."""
+        """Claim the request; False when no caller waits for it any more."""
         ...
 
 
@@ -154,12 +161,12 @@ class WritingConnection:
         connection.execute("BEGIN IMMEDIATE")
 
     def _finish(self, connection: apsw.Connection, outcomes: list[Outcome]) -> list[Outcome]:
-        """COMMIT; when that fails nobody is told that his unit went well."""
+        """COMMIT; when that fails, every unit has failed."""
         self._deadline.at = float("inf")
         try:
             connection.execute("COMMIT")
         except apsw.Error as error:
-            # What the file holds now is found out by opening it anew.
+            # What the file holds now is found out by opening it again.
             self._drop_connection()
             return [Outcome(outcome.request, error=translate(error, self._path)) for outcome in outcomes]
         return outcomes
@@ -246,7 +253,7 @@ def _execute(connection: apsw.Connection, step: Step | ScriptStep) -> Result:
     rows = connection.execute(statement.text, parameters).fetchall()
     if not statement.writes:
         return Result(rows)
-    inserted = connection.last_insert_rowid() if statement.text.startswith("INSERT") else None
+    inserted = connection.last_insert_rowid() if statement.kind == "insert" else None
     return Result(rows, connection.changes(), inserted)
 
 

@@ -15,8 +15,7 @@ from threading import Lock, Thread
 from time import monotonic
 from typing import Any, Final
 
-from apilane.storage.errors import StorageError, Unavailable
-from apilane.storage.protocol import UnitWithScripts
+from apilane.plugin.storage import StorageError, Unavailable, UnitWithScripts
 from apilane_sqlite.errors import is_busy
 from apilane_sqlite.transaction import Outcome, WritingConnection
 
@@ -24,7 +23,7 @@ __all__ = ["WriteRequest", "Writer"]
 
 IDLE_S: Final = 1.0
 WAIT_LIMIT_S: Final = 20.0
-"""Nobody waits longer for his turn (data-model.md B-D15)."""
+"""The longest a unit waits for its turn (data-model.md B-D15)."""
 
 
 class WriteRequest:
@@ -131,7 +130,7 @@ class Writer:
                     outcomes = self._run_alone(database)
                 else:
                     outcomes = database.commit(self._take)
-            except Exception as error:  # whoever is concerned gets it; the thread goes on
+            except Exception as error:  # the callers concerned get it; the thread goes on
                 outcomes = self._failed(error)
             answered = {id(outcome.request) for outcome in outcomes}
             skipped = [Outcome(request) for request in self._taken if id(request) not in answered]
@@ -200,7 +199,7 @@ class Writer:
         for loop, batch in by_loop.items():
             try:
                 loop.call_soon_threadsafe(self._settle, batch)
-            except RuntimeError:  # the loop was closed; nobody is there to hear it
+            except RuntimeError:  # the loop was closed, and its callers with it
                 for outcome in batch:
                     self._waiting.pop(outcome.request, None)
 

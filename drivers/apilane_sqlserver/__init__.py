@@ -1,7 +1,7 @@
 """Storage in Microsoft SQL Server and Azure SQL, by pyodbc in threads of the driver.
 
 Registers the driver; everything else is in the modules beside. Neither pyodbc nor SQLAlchemy's dialect is imported
-before somebody asks for a database: an instance without one pays nothing for this package.
+before a database is asked for: an instance without one pays nothing for this package.
 """
 
 from __future__ import annotations
@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from apilane.hookspecs import hookimpl
+from apilane.plugin import hookimpl
 from apilane_sqlserver.driver import SQLServerDriver
 
 if TYPE_CHECKING:
-    from apilane.settings import Settings
+    from apilane.plugin.storage import Settings
 
 __all__ = ["SQLServerDriver", "apilane_register_drivers"]
 

@@ -15,8 +15,7 @@ from typing import Final
 from msgspec import Struct
 from msgspec.structs import replace
 
-from apilane.storage.addresses import ServerAddress, parse_address
-from apilane.storage.errors import ConnectionRefused
+from apilane.plugin.storage import ConnectionRefused, ServerAddress, parse_address
 
 __all__ = ["ACCESS_TOKEN", "SCHEMES", "SQLServerAddress", "read_address"]
 

@@ -1,6 +1,6 @@
 """A statement's text and values as pyodbc is given them: every parameter with a type that fits its column. Pure.
 
-Without types pyodbc would declare a text by its length, so that the server compiles a statement anew for each, and ask
+Without types pyodbc would declare a text by its length, so that the server compiles a statement again for each, and ask
 the server for the type of a null, which fails for batches and may undo the transaction. So nulls stand in the text.
 """
 
@@ -10,9 +10,7 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import Final, NamedTuple
 
-from apilane.model.text import utf16_length
-from apilane.sql.statement import Value
-from apilane.storage.errors import NumberOutOfRange
+from apilane.plugin.storage import NumberOutOfRange, Value, utf16_length
 from apilane_sqlserver.text import PARAMETER_UNITS
 
 __all__ = ["PARAMETERS_MAX", "Bound", "ParameterType", "bind", "type_of"]

@@ -12,9 +12,17 @@ from contextlib import contextmanager, suppress
 from threading import Lock
 from typing import Any, Final
 
-from apilane.sql.statement import Statement, Value
-from apilane.storage.errors import ConnectionLost, ConnectionRefused, StorageError
-from apilane.storage.protocol import Result, Row, ScriptStep, Step
+from apilane.plugin.storage import (
+    ConnectionLost,
+    ConnectionRefused,
+    Result,
+    Row,
+    ScriptStep,
+    Statement,
+    Step,
+    StorageError,
+    Value,
+)
 from apilane_sqlserver.address import SQLServerAddress
 from apilane_sqlserver.binding import bind
 from apilane_sqlserver.errors import Constraint, constraint_of, read_failure, refused, shown, translate
@@ -92,7 +100,7 @@ def open_connection(
 
 
 def _reach(address: SQLServerAddress) -> None:
-    """Raises ConnectionRefused where nobody listens.
+    """Raises ConnectionRefused where no server listens.
 
     Microsoft's driver would go on trying until the connect timeout: 15.0 s for a closed port on this machine.
     """
@@ -172,7 +180,7 @@ class Connection:
         if not statement.writes:
             return Result(rows=rows)
         number = rows[0][0] if rows else 0
-        return Result(inserted_id=number) if "@inserted" in statement.text else Result(matched=number)
+        return Result(inserted_id=number) if statement.kind == "insert" else Result(matched=number)
 
     def query(self, text: str, parameters: Sequence[Value] = ()) -> list[Row]:
         """Rows of a text of the driver's own."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from apilane.storage.protocol import Finding
+from apilane.plugin.storage import Finding
 from apilane_sqlserver.naming import quoted
 
 if TYPE_CHECKING:

@@ -14,11 +14,17 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import mssql
 from sqlalchemy.dialects.mssql.base import MSDialect, MSSQLCompiler
 
-from apilane.model.definition import Entity, Property, PropertyType
-from apilane.model.migration import Migration
-from apilane.sql.dialect import Dialect
-from apilane.sql.script import Script
-from apilane.sql.statement import Statement, Value
+from apilane.plugin.storage import (
+    Dialect,
+    Entity,
+    Migration,
+    Property,
+    PropertyType,
+    Script,
+    Statement,
+    Value,
+    plain_number,
+)
 from apilane_sqlserver import schema, text
 from apilane_sqlserver.guard import COMMENT, QUOTED, problems_of
 from apilane_sqlserver.limits import problems
@@ -52,7 +58,7 @@ class _SQLAlchemyDialect(MSDialect):
     statement_compiler = _Compiler
     supports_statement_cache = True
     insert_returning = False
-    """OUTPUT to the client, which triggers forbid, would come by itself."""
+    """OUTPUT to the client, which triggers forbid, would be added by SQLAlchemy."""
     _supports_offset_fetch = True
 
 
@@ -78,7 +84,7 @@ class SQLServerDialect(Dialect):
 
     def decoder(self, property: Property) -> Callable[[Value], Value] | None:
         """Decimals come with all their places: 12.50 and 3.00 read 12.5 and 3, as on SQLite."""
-        return _plain_number if property.type is PropertyType.Number and property.decimal_places else None
+        return plain_number if property.type is PropertyType.Number and property.decimal_places else None
 
     def encode_decimal(self, value: Decimal) -> Value:
         return value
@@ -103,7 +109,7 @@ class SQLServerDialect(Dialect):
     def insert_row(self, table: sa.Table, columns: Sequence[str]) -> Statement:
         names = f"({', '.join(map(quoted, columns))}) VALUES ({', '.join('?' * len(columns))})"
         insert = f"INSERT INTO {quoted(table.name)} {names if columns else 'DEFAULT VALUES'}"
-        return Statement(_giving_id(insert, table.name), tuple(columns), writes=True)
+        return Statement(_giving_id(insert, table.name), tuple(columns), kind="insert")
 
     def migrate(self, migration: Migration) -> list[str]:
         return schema.migrate(migration)
@@ -132,9 +138,3 @@ def _giving_id(insert: str, table: str) -> str:
         if "[ID]" in columns.partition("(")[2]:
             text = f"SET IDENTITY_INSERT {quoted(table)} ON; {text}; SET IDENTITY_INSERT {quoted(table)} OFF"
     return f"DECLARE @inserted TABLE ([ID] BIGINT NOT NULL); {text}; SELECT [ID] FROM @inserted"  # noqa: S608  # names
-
-
-def _plain_number(value: Any) -> Value:
-    """12.50 as 12.5, and 3.00 as 3."""
-    whole = int(value)
-    return whole if whole == value else value.normalize()

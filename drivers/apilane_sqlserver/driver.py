@@ -8,18 +8,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property, partial
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
-from apilane.storage.pool import PoolGroup
-from apilane.storage.protocol import Features
+from apilane.plugin.storage import Features, PoolGroup, forget_in_children
 from apilane_sqlserver.address import ACCESS_TOKEN, SQLServerAddress, read_address
 from apilane_sqlserver.odbc import (
-    AccessToken,
     choose_driver,
     client_version,
     load_pyodbc,
@@ -51,8 +48,8 @@ class SQLServerDriver:
     """Addresses are connection strings (``apilane_sqlserver.address``).
 
     ``connections``: open at the same time, to all databases together. ``idle_s``: how long an unused one stays open.
-    ``statement_timeout_s``: for each statement. ``access_token``: gives tokens of Microsoft Entra for connection
-    strings with ``Authentication=AccessToken``; without it an installed package is asked (``odbc.TOKEN_GROUP``).
+    ``statement_timeout_s``: for each statement. Tokens of Microsoft Entra, for connection strings with
+    ``Authentication=AccessToken``, come from an installed package (``odbc.TOKEN_GROUP``).
     """
 
     name = "SQLServer"
@@ -64,17 +61,15 @@ class SQLServerDriver:
         connections: int = 10,
         idle_s: float = 60.0,
         statement_timeout_s: float = 20.0,
-        access_token: AccessToken | None = None,
     ) -> None:
         self.version = client_version()
         self.statement_timeout_s = statement_timeout_s
         self._make_group = partial(PoolGroup, max(connections, 1), wait_s=WAIT_LIMIT_S, idle_s=idle_s)
         self.group = self._make_group()
-        self._access_token = access_token
         self._sessions: weakref.WeakValueDictionary[str, SQLServerSession] = weakref.WeakValueDictionary()
         self._threads: ThreadPoolExecutor | None = None
         self._inherited: list[object] = []
-        os.register_at_fork(after_in_child=_forgetting(weakref.ref(self)))
+        forget_in_children(self)
 
     @cached_property
     def dialect(self) -> SQLServerDialect:
@@ -83,10 +78,8 @@ class SQLServerDriver:
 
         return SQLServerDialect()
 
-    def session(self, address: str, *, options: Mapping[str, Any] | None = None) -> SQLServerSession:
-        """The session of a connection string; there is one for each. ``options``: none."""
-        if options:
-            raise TypeError(f"SQL Server sessions have no options, got {sorted(options)}")
+    def session(self, address: str) -> SQLServerSession:
+        """The session of a connection string; there is one for each."""
         session = self._sessions.get(address)
         if session is None:
             from apilane_sqlserver.session import SQLServerSession
@@ -125,7 +118,7 @@ class SQLServerDriver:
         driver = choose_driver(address.driver, load_pyodbc().drivers(), packaged_library())
         token = None
         if address.authentication == ACCESS_TOKEN:
-            token = self._access_token or token_source()
+            token = token_source()
         return open_connection(address, driver, token, statement_timeout_s=self.statement_timeout_s)
 
     def _close_unwanted(self, opening: asyncio.Future[Connection]) -> None:
@@ -137,13 +130,3 @@ class SQLServerDriver:
         self._inherited += [self.group, self._threads]
         self.group, self._threads = self._make_group(), None
         self._inherited += [session.forget() for session in self._sessions.values()]
-
-
-def _forgetting(driver: weakref.ref[SQLServerDriver]) -> Callable[[], None]:
-    """Hooks into fork stay for good, so this one must not keep the driver."""
-
-    def forget() -> None:
-        if (alive := driver()) is not None:
-            alive.forget()
-
-    return forget

@@ -1,6 +1,6 @@
-"""What SQL Server and its ODBC drivers say, as the house's family.
+"""What SQL Server and its ODBC drivers say, as Apilane's errors.
 
-The original stays as the cause, set by whoever raises. Texts are English: every connection asks for that.
+The original is the cause, which the caller sets. Texts are English: every connection asks for that.
 Sources: "Database engine events and errors" and the ODBC states.
 """
 
@@ -9,8 +9,8 @@ from __future__ import annotations
 import re
 from typing import Final, NamedTuple
 
-from apilane.model.system import HIDDEN_COLUMNS
-from apilane.storage.errors import (
+from apilane.plugin.storage import (
+    HIDDEN_COLUMNS,
     ConnectionLost,
     ConnectionRefused,
     Deadlock,

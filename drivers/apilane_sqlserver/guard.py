@@ -1,7 +1,7 @@
-"""What custom SQL may not say, whoever runs it. Pure, and no parser: it reads words outside quotes and comments.
+"""What custom SQL may not say, for all callers. Pure, and no parser: it reads words outside quotes and comments.
 
 What a script may read and write is the server's business (``privileges``). Here go the words that no privilege stops:
-those that would end the transaction, change who is asking, or run text that nobody has read. All of them are reserved
+those that would end the transaction, change who is asking, or run text that was not checked. All of them are reserved
 words of T-SQL, so outside quotes they cannot be names.
 """
 
@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from apilane.sql.script import Script
+from apilane.plugin.storage import Script
 
 __all__ = ["COMMENT", "QUOTED", "placeholder", "problems_of", "writes"]
 

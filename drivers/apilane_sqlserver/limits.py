@@ -8,9 +8,18 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from apilane.model.definition import Entity, ForeignKey, OnDelete, Property, PropertyType
-from apilane.sql.ddl import foreign_keys, plain_indexes, unique_columns, visible_uniques
-from apilane.sql.tables import stored_properties
+from apilane.plugin.storage import (
+    Entity,
+    ForeignKey,
+    OnDelete,
+    Property,
+    PropertyType,
+    foreign_keys,
+    plain_indexes,
+    stored_properties,
+    unique_columns,
+    visible_uniques,
+)
 
 __all__ = ["STRING_MAX", "problems"]
 

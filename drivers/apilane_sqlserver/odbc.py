@@ -15,7 +15,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Final
 
-from apilane.storage.errors import ConnectionRefused
+from apilane.plugin.storage import ConnectionRefused
 from apilane_sqlserver.address import ACCESS_TOKEN, SQLServerAddress
 
 __all__ = [

@@ -10,9 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from apilane.model.definition import Entity
-from apilane.model.privileges import may_delete, may_insert, may_update, reads_as_null
-from apilane.sql.tables import stored_properties
+from apilane.plugin.storage import Entity, may_delete, may_insert, may_update, reads_as_null, stored_properties
 from apilane_sqlserver.naming import literal, quoted
 
 __all__ = ["SCRIPT_USER", "grants"]

@@ -1,4 +1,4 @@
-"""Custom SQL on a connection that is otherwise the house's own: as the user ``apilane_script`` while it runs.
+"""Custom SQL on a connection that Apilane uses otherwise too: as the user ``apilane_script`` while it runs.
 
 Inside a transaction that the caller has begun and will end. ``sp_executesql`` gives the script a scope of its own, so
 that its settings, variables and temporary tables end with it, and REVERT cannot leave it; values travel as its
@@ -8,15 +8,22 @@ parameters. A cookie for REVERT is for ad hoc batches only (error 15590), and ca
 from __future__ import annotations
 
 from collections.abc import Sequence
-from sys import getsizeof
 from threading import Timer
 from time import monotonic
 from typing import Any, Final, Protocol
 
-from apilane.model.privileges import ROWS_MAX
-from apilane.sql.statement import Value
-from apilane.storage.errors import StatementTimeout, StorageError, ValueTooLong
-from apilane.storage.protocol import Result, ResultSet, ScriptStep
+from apilane.plugin.storage import (
+    Result,
+    ResultBudget,
+    ResultSet,
+    Row,
+    Script,
+    ScriptNotes,
+    ScriptStep,
+    StatementTimeout,
+    StorageError,
+    Value,
+)
 from apilane_sqlserver.binding import type_of
 from apilane_sqlserver.guard import placeholder, problems_of, writes
 from apilane_sqlserver.privileges import SCRIPT_USER
@@ -24,8 +31,6 @@ from apilane_sqlserver.values import plain
 
 __all__ = ["batch", "run_script"]
 
-RESULT_MAX_BYTES: Final = 100_000_000
-"""In memory, so that a script cannot take the process with it."""
 ROWS_AT_ONCE: Final = 2000
 
 _NULL_TYPE: Final = "NVARCHAR(4000)"
@@ -48,14 +53,12 @@ class ScriptConnection(Protocol):
         ...
 
 
-class _Notes:
-    """What is known of a script once it was seen."""
+class _Notes(ScriptNotes):
+    __slots__ = ("refusals",)
 
-    __slots__ = ("refusals", "writes")
-
-    def __init__(self, step: ScriptStep) -> None:
-        self.refusals = problems_of(step.script)
-        self.writes = writes(step.script)
+    def __init__(self, script: Script) -> None:
+        super().__init__(writes=writes(script))
+        self.refusals = problems_of(script)
 
 
 def batch(step: ScriptStep) -> tuple[str, tuple[Value, ...]]:
@@ -78,11 +81,11 @@ def _declared(value: Value) -> str:
 def run_script(cursor: Any, connection: ScriptConnection, step: ScriptStep, timeout_s: float) -> Result:
     """Every result of a script. Raises StorageError for what is refused or takes too long, and pyodbc's errors.
 
-    After a failure the connection stays ``usable`` only when it is the house's own again.
+    After a failure the connection stays ``usable`` only when it has its own user again.
     """
     notes = step.script.notes
     if not isinstance(notes, _Notes):
-        notes = step.script.notes = _Notes(step)
+        notes = step.script.notes = _Notes(step.script)
     if notes.refusals:
         raise StorageError(notes.refusals[0])
     text, values = batch(step)
@@ -107,21 +110,17 @@ def run_script(cursor: Any, connection: ScriptConnection, step: ScriptStep, time
 def _results(cursor: Any, deadline: float) -> tuple[list[ResultSet], int]:
     """Results up to the limits, and the rows that statements without one changed."""
     sets: list[ResultSet] = []
-    counted, left, size = 0, ROWS_MAX, RESULT_MAX_BYTES
+    budget = ResultBudget()
+    counted = 0
     while True:
         if cursor.description is None:
             counted += max(cursor.rowcount, 0)
         else:
-            rows: list[tuple[Any, ...]] = []
+            rows: list[Row] = []
             while some := cursor.fetchmany(ROWS_AT_ONCE):
                 if monotonic() > deadline:
                     raise StatementTimeout("The statement took longer than its time limit.")
-                kept = [tuple(map(plain, row)) for row in some[: left - len(rows)]]
-                size -= sum(getsizeof(value) for row in kept for value in row)
-                if size < 0:
-                    raise ValueTooLong(f"The results are larger than {RESULT_MAX_BYTES} bytes.")
-                rows += kept
-            left -= len(rows)
+                rows += budget.take(tuple(map(plain, row)) for row in some)
             sets.append(ResultSet(_names(cursor.description), _booleans(cursor.description), rows))
         if not cursor.nextset():
             return sets, counted

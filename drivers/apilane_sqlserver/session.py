@@ -11,12 +11,24 @@ from collections.abc import AsyncIterator, Callable, Generator, Iterator, Sequen
 from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from apilane.sql.statement import Statement, Value
-from apilane.storage.errors import ConnectionLost, Deadlock, StorageError
-from apilane.storage.pool import Pool
-from apilane.storage.pooled import NothingHappened, repeated
-from apilane.storage.protocol import Finding, Result, Row, ScriptStep, Step, Unit, UnitWithScripts
-from apilane.storage.units import drive
+from apilane.plugin.storage import (
+    ConnectionLost,
+    Deadlock,
+    Finding,
+    NothingHappened,
+    Pool,
+    Result,
+    Row,
+    ScriptStep,
+    Statement,
+    Step,
+    StorageError,
+    Unit,
+    UnitWithScripts,
+    Value,
+    drive,
+    repeated,
+)
 from apilane_sqlserver.address import SQLServerAddress
 from apilane_sqlserver.connection import Connection
 from apilane_sqlserver.diagnosis import diagnose
@@ -67,7 +79,7 @@ class SQLServerSession:
                 yield rows
                 reading = self._driver.in_thread(_next, batches)
         finally:
-            if not reading.done():  # whoever reads went away
+            if not reading.done():  # the reader went away
                 connection.abandon()
                 await self._driver.in_thread(connection.stop, caller)
                 await asyncio.wait([reading])
@@ -80,7 +92,7 @@ class SQLServerSession:
         return await repeated(lambda: self._with(lambda connection: work(connection, make_unit)))
 
     async def run_script(self, step: ScriptStep) -> Result:
-        """Its only statement, and begun anew where nothing of it can have happened."""
+        """Its only statement, and run again where nothing of it can have happened."""
 
         def unit() -> Generator[ScriptStep, Result, Result]:
             return (yield step)
@@ -92,7 +104,7 @@ class SQLServerSession:
         return await self._with(lambda connection: _altering(connection, make_unit))
 
     async def change_mark(self) -> Value:
-        """None: SQL Server tells nobody without rights on the whole server when a database changes."""
+        """None: SQL Server tells when a database changes only to logins with rights on the whole server."""
         return None
 
     @asynccontextmanager
@@ -118,7 +130,7 @@ class SQLServerSession:
         await self._pool.close()
 
     def forget(self) -> object:
-        """After a fork: begin anew; what the parent opened is handed out."""
+        """After a fork: start again; what the parent opened is returned."""
         inherited = self._pool
         self._pool = Pool(self._driver.group, self._open, self._close)
         return inherited
@@ -185,7 +197,7 @@ def _in_transaction(connection: Connection, make_unit: Callable[[], UnitWithScri
     failed: list[Exception] = []
 
     def execute(step: Step | ScriptStep) -> Result:
-        """After a failure the transaction is over: nothing may follow, which would be stored by itself."""
+        """After a failure the transaction is over: nothing may follow, as it would be stored without the rest."""
         if failed:
             raise failed[0]
         try:

@@ -15,8 +15,7 @@ from typing import Any, Final
 import sqlalchemy as sa
 from sqlalchemy.dialects.mssql import NVARCHAR
 
-from apilane.model.text import fold, utf16_length
-from apilane.sql.statement import Value
+from apilane.plugin.storage import Value, any_or_none, fold, utf16_length
 
 __all__ = ["BINARY", "LINGUISTIC", "PARAMETER_UNITS", "operand", "predicate"]
 
@@ -32,7 +31,7 @@ _UPPER: Final = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 _LOWER: Final = "abcdefghijklmnopqrstuvwxyz"
 _WORD: Final = re.compile(r"[0-9a-z]+")
 _SIGMA: Final = frozenset("ςσΣ")
-"""Final sigma is the same letter here; whether a collation thinks so too nobody documents."""
+"""Final sigma is the same letter here; whether a collation does the same is documented nowhere."""
 _AFTER: Final = {"9": "a", "z": "α"}
 """In every Windows sort order digits come before Latin letters and these before Greek ones."""
 
@@ -70,10 +69,8 @@ def predicate(
     operator: str, variant: str, column: sa.ColumnElement[str], binds: Sequence[sa.BindParameter[Any]]
 ) -> sa.ColumnElement[bool]:
     """The condition for a variant of ``operand``; rows where the column is null never match."""
-    if variant == "any":
-        return column.is_not(None)
-    if variant == "none":
-        return sa.and_(column.is_not(None), sa.false())
+    if (whole := any_or_none(variant, column)) is not None:
+        return whole
     is_ascii = variant.startswith("ascii")
     folded = _folded_ascii(column) if is_ascii else _folded(column)
     wanted: Any = binds[-1] if is_ascii else _folded(binds[-1])

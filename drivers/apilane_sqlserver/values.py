@@ -1,6 +1,6 @@
 """Values of custom SQL as Python's own: what pyodbc does not know, and what JSON has no form for.
 
-Tables of the house hold texts, numbers, booleans and nulls only; these come as they are.
+Apilane's tables hold texts, numbers, booleans and nulls only; these come as they are.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ from datetime import date, datetime, time, timedelta, timezone
 from decimal import Decimal
 from typing import Any, Final
 from uuid import UUID
+
+from apilane.plugin.storage import plain_number
 
 __all__ = ["convert_results", "plain"]
 
@@ -34,13 +36,8 @@ def _with_offset(raw: bytes) -> datetime | str:
     return datetime(year, month, day, hour, minute, second, nanoseconds // 1000, offset)
 
 
-def _decimal(value: Decimal) -> int | Decimal:
-    whole = int(value)
-    return whole if whole == value else value.normalize()
-
-
 _PLAIN: Final[dict[type, Callable[[Any], Any]]] = {
-    Decimal: _decimal,
+    Decimal: plain_number,
     datetime: datetime.isoformat,
     date: date.isoformat,
     time: time.isoformat,

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from apilane.hookspecs import hookimpl
-from apilane.plugin.counters import Counters
-from apilane.plugin.identity import Authenticator
+from apilane.plugin import Authenticator, Counters, hookimpl
 from apilane_auth.bearer import BearerAuthenticator
 from apilane_auth.signature import SignatureAuthenticator
 

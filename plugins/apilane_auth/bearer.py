@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from apilane.plugin.identity import Actor, ApplicationView, RequestView
-from apilane.security.tokens import bearer_token
+from apilane.plugin import Actor, ApplicationView, RequestView, bearer_token
 
 __all__ = ["BearerAuthenticator"]
 

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from time import time_ns
 
-from apilane.plugin.counters import Counters
-from apilane.plugin.identity import Actor, ApplicationView, RequestView
-from apilane.security.signatures import WINDOW_MS, verifies
+from apilane.plugin import WINDOW_MS, Actor, ApplicationView, Counters, RequestView, verifies
 
 __all__ = ["SignatureAuthenticator"]
 

@@ -10,13 +10,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from apilane.errors import unauthorized
-from apilane.model.dates import parse_date
-from apilane.model.numbers import parse_number
-from apilane.model.text import trim
-from apilane.plugin.identity import Actor
-from apilane.sql.dialect import Dialect
-from apilane.sql.statement import Value
+from apilane.plugin import Actor, Dialect, Value, parse_date, parse_number, trim, unauthorized
 
 __all__ = ["RESERVED", "Reader", "readers", "server_values"]
 

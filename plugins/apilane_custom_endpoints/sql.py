@@ -6,16 +6,30 @@ import asyncio
 from collections.abc import Generator, Mapping, Sequence
 from typing import Any, NoReturn
 
-from apilane.errors import ApilaneError, Code
-from apilane.model.definition import ApplicationDefinition, Endpoint
-from apilane.model.system import HELPER_TABLES, HIDDEN_COLUMNS
-from apilane.plugin.endpoints import ResultSets
-from apilane.plugin.identity import Actor, ApplicationView
-from apilane.sql.dialect import Dialect
-from apilane.sql.script import Script, read_script
-from apilane.sql.statement import Value
-from apilane.storage.errors import MissingObject, Raised, StorageError, Unavailable
-from apilane.storage.protocol import Result, ResultSet, ScriptStep
+from apilane.plugin import (
+    Actor,
+    ApilaneError,
+    ApplicationDefinition,
+    ApplicationView,
+    Code,
+    Dialect,
+    Endpoint,
+    ResultSets,
+    StorageError,
+    Value,
+)
+from apilane.plugin.storage import (
+    HELPER_TABLES,
+    HIDDEN_COLUMNS,
+    MissingObject,
+    Raised,
+    Result,
+    ResultSet,
+    Script,
+    ScriptStep,
+    Unavailable,
+    read_script,
+)
 from apilane_custom_endpoints.parameters import RESERVED, Reader, readers, server_values
 
 __all__ = ["SqlAction", "SqlKind"]

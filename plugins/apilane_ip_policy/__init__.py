@@ -1,23 +1,33 @@
 """IP lists of applications: ``IPPolicy`` in a manifest, ``spec/security.md`` section 5. The plugin to read first.
 
-A plugin is a module that implements hooks. This one implements a single hook and answers it with a single object; the
-core asks that object once per version of an application and calls what it gets back for every request.
+A plugin is a module that implements hooks. This one implements two: a check, which the core asks once per version of an
+application and then for every request, and a command.
 
 1. ``pyproject.toml`` names the module under the entry point ``apilane.plugins``; that is how it is found.
-2. The function below is marked as an implementation and named like the hook; ``apilane hooks`` lists it.
-3. ``policy.py`` holds the object. Without this plugin nobody enforces IP lists, so ``apply`` refuses them and an
-   application that has one answers SERVICE_UNAVAILABLE.
+2. The functions below are marked as implementations and named like their hooks; ``apilane hooks`` lists them.
+3. ``policy.py`` holds the check, ``command.py`` the command ``apilane ip-check``. Without this plugin IP lists are not
+   enforced, so ``apply`` refuses them and an application that has one answers SERVICE_UNAVAILABLE.
 """
 
 from __future__ import annotations
 
-from apilane.hookspecs import hookimpl
+import click
+
+from apilane.plugin import hookimpl
 from apilane_ip_policy.policy import IPPolicyCheck
 
-__all__ = ["apilane_register_availability_checks"]
+__all__ = ["apilane_register_availability_checks", "apilane_register_commands"]
 
 
 @hookimpl
 def apilane_register_availability_checks() -> list[IPPolicyCheck]:
     """Implementations take the arguments they need; this one needs none."""
     return [IPPolicyCheck()]
+
+
+@hookimpl
+def apilane_register_commands() -> list[click.Command]:
+    """Imported here, so that the server does not load what only the command line needs."""
+    from apilane_ip_policy.command import ip_check
+
+    return [ip_check]

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 
-from apilane.model.definition import IPPolicy
-from apilane.plugin.gates import RequestCheck
-from apilane.plugin.identity import ApplicationView, RequestView
+from apilane.plugin import ApplicationView, IPPolicy, RequestCheck, RequestView
 
-__all__ = ["IPPolicyCheck"]
-
+__all__ = ["IPPolicyCheck", "answer_of", "parse_range"]
 
 ANSWERS_KEPT = 256
 """Clients of a policy whose answers are kept: the same ones call again and again, and reading an address takes 4 us."""
@@ -30,11 +28,20 @@ class IPPolicyCheck:
 @lru_cache(256)
 def _check(policy: IPPolicy) -> RequestCheck:
     """Applications with the same policy share its check."""
+    answer = lru_cache(ANSWERS_KEPT)(answer_of(policy))
+
+    def check(request: RequestView) -> str | None:
+        return answer(request.client_address)
+
+    return check
+
+
+def answer_of(policy: IPPolicy) -> Callable[[str], str | None]:
+    """From a client address in canonical text to the message of its refusal; None: the policy admits it."""
     networks = [network for text in policy.addresses if (network := parse_range(text)) is not None]
     ranges = [(n.version, int(n.network_address), int(n.netmask)) for n in networks]
     admits_listed = policy.logic == "Allow"
 
-    @lru_cache(ANSWERS_KEPT)
     def answer(client: str) -> str | None:
         address = ip_address(client)  # canonical text, IPv4-mapped ones as IPv4
         version, number = address.version, int(address)
@@ -45,10 +52,7 @@ def _check(policy: IPPolicy) -> RequestCheck:
                 break
         return None if is_listed == admits_listed else f"Not allowed access from this IP '{client}'"
 
-    def check(request: RequestView) -> str | None:
-        return answer(request.client_address)
-
-    return check
+    return answer
 
 
 def parse_range(text: str) -> IPv4Network | IPv6Network | None:

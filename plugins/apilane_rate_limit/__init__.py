@@ -6,9 +6,7 @@ refused, an application that has one answers SERVICE_UNAVAILABLE, and nobody slo
 
 from __future__ import annotations
 
-from apilane.hookspecs import hookimpl
-from apilane.plugin.counters import Counters
-from apilane.settings import Settings
+from apilane.plugin import Counters, Settings, hookimpl
 from apilane_rate_limit.limiter import RateLimiter
 from apilane_rate_limit.throttle import SignInThrottle
 

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import time
 
-from apilane.model.definition import RateLimit
-from apilane.plugin.counters import Counters
+from apilane.plugin import Counters, RateLimit
 
 __all__ = ["RateLimiter"]
 

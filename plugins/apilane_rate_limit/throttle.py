@@ -10,9 +10,7 @@ import time
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from apilane.plugin.counters import Counters
-from apilane.plugin.gates import SignInEvent
-from apilane.settings import Settings
+from apilane.plugin import Counters, Settings, SignInEvent
 
 __all__ = ["SignInThrottle"]
 

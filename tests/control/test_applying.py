@@ -103,7 +103,7 @@ async def add_products(instance: Any, definition: ApplicationDefinition, titles:
     session = instance.drivers["SQLite"].session(
         str(instance.settings.data_dir / "apps" / definition.token / "data.db")
     )
-    insert = Statement('INSERT INTO "Products" ("Title", "Created") VALUES (?, 0)', ("title",), writes=True)
+    insert = Statement('INSERT INTO "Products" ("Title", "Created") VALUES (?, 0)', ("title",), kind="insert")
 
     def unit():
         for title in titles:

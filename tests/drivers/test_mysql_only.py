@@ -28,7 +28,7 @@ from apilane.storage.protocol import Result, ScriptStep, Step
 from apilane.testing.conformance.tables import ENTITIES, key
 from apilane.testing.plugin import ServerUrl
 from apilane_mysql import MySQLDriver
-from apilane_mysql.judge import judge
+from apilane_mysql.guard import judge
 from apilane_mysql.provision import administer, drop_database, fresh_database
 
 ONE = Statement("SELECT 1")
@@ -68,7 +68,7 @@ def limited(address: str) -> Iterator[Callable[[str], str]]:
 def _unit(*texts: str) -> Callable[[], Generator[Step, Result, None]]:
     def unit() -> Generator[Step, Result, None]:
         for text in texts:
-            yield Step(Statement(text, writes=True))
+            yield Step(Statement(text, kind="ddl"))
 
     return unit
 
@@ -135,7 +135,7 @@ def test_deadlock_of_lone_inserts(address: str) -> None:
         holder.close()
         connections = [await session.pool.acquire() for _ in range(2)]
         for code, connection in enumerate(connections, 10):
-            await connection.execute(Step(Statement(f"INSERT INTO Codes (Code) VALUES ({code})", writes=True)))
+            await connection.execute(Step(Statement(f"INSERT INTO Codes (Code) VALUES ({code})", kind="insert")))
             session.pool.release(connection)
         rows = await session.fetch(Statement("SELECT Code FROM Codes ORDER BY Code"))
         assert [row[0] for row in rows] == list(range(12))

@@ -64,7 +64,7 @@ class Tables:
 
         def unit() -> Generator[Step, Result, None]:
             for text in texts:
-                yield Step(Statement(text, writes=True))
+                yield Step(Statement(text, kind="ddl"))
 
         self._runner.run(self.session.alter(unit))
 

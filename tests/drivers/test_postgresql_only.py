@@ -266,7 +266,7 @@ def test_user_without_rights(db: Database, make_db: MakeDatabase) -> None:
         session = db.driver.session(_on(db.address, user=f"{user}:weak"))
         findings = db.wait(session.diagnose())
         assert any(finding.serious and "GRANT CREATE" in finding.advice for finding in findings)
-        create = Statement('CREATE TABLE "Mine" ("ID" BIGINT)', writes=True)
+        create = Statement('CREATE TABLE "Mine" ("ID" BIGINT)', kind="ddl")
 
         def unit() -> object:
             from apilane.storage.protocol import Step
@@ -355,7 +355,7 @@ def test_changes_take_their_time(make_db: MakeDatabase, monkeypatch: pytest.Monk
     """A change of tables may take longer than any statement, here and at the server; afterwards limits hold again."""
     monkeypatch.setattr("apilane_postgresql.connection.SILENCE_S", 0.1)
     db = make_db(statement_timeout_s=0.3)
-    sleeping = Step(Statement("SELECT pg_sleep(1.5)", writes=True))
+    sleeping = Step(Statement("SELECT pg_sleep(1.5)", kind="command"))
 
     def unit() -> Generator[Step, Result, str]:
         yield sleeping

@@ -14,8 +14,8 @@ from apilane.testing.conformance.case import open_database
 from apilane.testing.conformance.tables import USERS
 from apilane.testing.plugin import ServerUrl
 from apilane_postgresql import PostgreSQLDriver
+from apilane_postgresql.guard import check, statements_of
 from apilane_postgresql.provision import drop_database, execute, fresh_database
-from apilane_postgresql.script_guard import check, statements_of
 
 HASH = "the-hash-of-a-password"
 

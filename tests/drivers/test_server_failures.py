@@ -125,7 +125,7 @@ class Load:
 
     def __init__(self, session: Session, kind: Kind) -> None:
         self._session = session
-        self._insert = Statement(f"INSERT INTO load_rows (n) VALUES ({kind.parameter})", writes=True)
+        self._insert = Statement(f"INSERT INTO load_rows (n) VALUES ({kind.parameter})", kind="insert")
         self._count = Statement("SELECT count(*) FROM load_rows")
         self._numbers = iter(range(1_000_000))
         self.acknowledged: list[int] = []
@@ -181,7 +181,7 @@ async def _prepared(kind: Kind, server: LocalServer) -> tuple[Driver, Load]:
     session = driver.session(f"{await kind.fresh_database(server.url)}?connect_timeout=2")
 
     def table() -> Generator[Step, Result, None]:
-        yield Step(Statement("CREATE TABLE load_rows (n BIGINT NOT NULL)", writes=True))
+        yield Step(Statement("CREATE TABLE load_rows (n BIGINT NOT NULL)", kind="ddl"))
 
     await session.alter(table)
     return driver, Load(session, kind)

@@ -31,7 +31,7 @@ from apilane.storage.protocol import Step
 from apilane_sqlite import SQLiteDriver
 
 path, count, tasks = sys.argv[1], int(sys.argv[2]), 8
-insert = Step(Statement('INSERT INTO "Makers" ("Name") VALUES (?)', writes=True), ("x",))
+insert = Step(Statement('INSERT INTO "Makers" ("Name") VALUES (?)', kind="insert"), ("x",))
 
 def unit():
     return (yield insert).inserted_id
@@ -149,7 +149,7 @@ def _messages(path: Path) -> tuple[str, str]:
         with pytest.raises(Unavailable) as read:
             await session.fetch(Statement("SELECT * FROM sqlite_schema"))
         with pytest.raises(Unavailable) as write:
-            await session.run(lambda: _one(Step(Statement("CREATE TABLE t (x)", writes=True))))
+            await session.run(lambda: _one(Step(Statement("CREATE TABLE t (x)", kind="ddl"))))
         await driver.close()
         return str(read.value), str(write.value)
 
@@ -204,7 +204,7 @@ def test_read_only_folder(tmp_path: Path, exists: bool) -> None:
 
         async def works() -> None:
             driver = SQLiteDriver()
-            await driver.session(str(path)).run(lambda: _one(Step(Statement("CREATE TABLE t (x)", writes=True))))
+            await driver.session(str(path)).run(lambda: _one(Step(Statement("CREATE TABLE t (x)", kind="ddl"))))
             await driver.close()
 
         asyncio.run(works())

@@ -12,8 +12,9 @@ from time import monotonic
 
 import apsw
 import pytest
+import sqlalchemy as sa
 
-from apilane.sql.statement import Statement
+from apilane.sql.statement import Statement, compile_statement
 from apilane.storage.errors import StatementTimeout
 from apilane.storage.protocol import Result, Step
 from apilane.testing.conformance import Database
@@ -21,7 +22,6 @@ from apilane.testing.conformance.tables import THINGS
 from apilane_sqlite.connection import PAGE_CACHE_BYTES
 from apilane_sqlite.driver import SQLiteDriver
 from apilane_sqlite.reader import Batches
-from apilane_sqlite.session import LOOP, POOL
 
 MakeDatabase = Callable[..., Database]
 
@@ -42,14 +42,18 @@ def _open_files(folder: str) -> int:
     return sum(link.startswith(folder) for link in links)
 
 
+def _pooled(db: Database) -> int:
+    """How many connections reads in the pool have left."""
+    return len(db.session._readers._idle)  # type: ignore[attr-defined]
+
+
 # Where reads run.
 
 
 def test_short_reads_run_on_the_loop(db: Database) -> None:
-    """A short read is known as one after its first run."""
-    statement = db.reading("ID").statement
-    db.wait(db.session.fetch(statement))
-    assert statement.notes == LOOP
+    """A short read needs no connection of the pool."""
+    db.wait(db.session.fetch(db.reading("ID").statement))
+    assert not _pooled(db)
 
 
 def test_a_shape_is_planned_once(db: Database) -> None:
@@ -76,7 +80,7 @@ def test_a_shape_is_planned_once(db: Database) -> None:
 
 def test_custom_sql_finds_beginnings_by_an_index(db: Database) -> None:
     """LIKE with a parameter is a search in custom SQL: its plan depends on the value."""
-    db.unit(lambda: _one(Step(Statement('CREATE TABLE "L" ("T" TEXT COLLATE NOCASE UNIQUE)', writes=True))))
+    db.unit(lambda: _one(Step(Statement('CREATE TABLE "L" ("T" TEXT COLLATE NOCASE UNIQUE)', kind="ddl"))))
     connection = db.session._readers.take()
     try:
         plan = connection.execute('EXPLAIN QUERY PLAN SELECT * FROM "L" WHERE "T" LIKE ?', ("ab%",)).fetchall()
@@ -129,14 +133,17 @@ def test_slow_in_one_database_is_not_slow_in_another(make_db: MakeDatabase) -> N
         db.wait(db.session.fetch(statement))
     assert statement in full.session._slow  # type: ignore[attr-defined]
     assert statement not in other.session._slow  # type: ignore[attr-defined]
-    assert statement.notes == LOOP
+    assert not _pooled(other)
 
 
 def test_unconditional_counts_go_to_the_pool(db: Database) -> None:
     """Counting a whole table cannot be interrupted, so it is not tried on the loop."""
-    statement = Statement('SELECT count(*) AS count_1 \nFROM "Things"')
+    things = sa.table("Things", sa.column("ID"))
+    statement = compile_statement(sa.select(sa.func.count()).select_from(things), db.dialect.sqlalchemy)
     assert db.wait(db.session.fetch(statement)) == [(0,)]
-    assert statement.notes == POOL
+    assert _pooled(db)
+    some = sa.select(sa.func.count()).where(sa.bindparam("id") == things.c.ID)
+    assert not compile_statement(some, db.dialect.sqlalchemy).counts_all
 
 
 def test_reads_have_a_time_limit(make_db: MakeDatabase) -> None:
@@ -224,7 +231,7 @@ def test_files_that_grow_large(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr("apilane_sqlite.session.WRITES_BETWEEN_LOOKS", 4)
 
     def unit(text: str) -> Generator[Step, Result, None]:
-        yield Step(Statement(text, writes=True))
+        yield Step(Statement(text, kind="ddl"))
 
     async def scenario() -> list[int]:
         driver = SQLiteDriver(mmap_mib=1)
@@ -247,7 +254,7 @@ def test_foreign_keys_are_on_after_a_migration(db: Database) -> None:
 
     db.migrate((*db.entities, Entity(name="More", properties=THINGS.properties[:1])))
     assert _pragma(db, "foreign_keys") == 1
-    broken = Step(Statement("CREATE TABLE x (", writes=True))
+    broken = Step(Statement("CREATE TABLE x (", kind="ddl"))
     with pytest.raises(Exception, match="incomplete"):
         db.wait(db.session.alter(lambda: _one(broken)))
     assert _pragma(db, "foreign_keys") == 1
@@ -303,7 +310,7 @@ def test_a_unit_over_its_time_limit(make_db: MakeDatabase) -> None:
 
     async def scenario() -> list[object]:
         fine, slow = db.inserting(), Step(Statement(SLOW.format(10**9)))
-        writes_slow = Step(Statement(f'INSERT INTO "Makers" ("Name") {SLOW.format(10**9)}', writes=True))
+        writes_slow = Step(Statement(f'INSERT INTO "Makers" ("Name") {SLOW.format(10**9)}', kind="insert"))
         steps = [fine, slow, fine, writes_slow, fine]
         return await asyncio.gather(*(db.session.run(partial(_one, s)) for s in steps), return_exceptions=True)
 

@@ -115,3 +115,15 @@ def test_migrated_tables_equal_fresh_ones(seed: int) -> None:
         source = renames.entities.get(entity.name, entity.name if own_name_is_free else "")
         assert count == (int(source in old_names),)
     assert MIGRATE(Migration(after, after)) == []
+
+
+def test_too_many_columns_are_told() -> None:
+    """SQLite holds 2000 columns: a table with as many is made, one with more is refused before anything is changed."""
+    columns = tuple(Property(name=f"P{number}", type=PropertyType.Date) for number in range(1999))
+    largest = Entity(name="Largest", properties=(key(), *columns))
+    apsw.Connection(":memory:").execute(MIGRATE(Migration((), (largest,)))[0])
+    assert SQLiteDialect().problems([largest]) == []
+    more = Entity(name="Larger", properties=(*largest.properties, Property(name="More")))
+    assert SQLiteDialect().problems([more]) == [("Entities[Larger].Properties", "a table has 2000 columns at most")]
+    with pytest.raises(apsw.SQLError, match="too many columns"):
+        apsw.Connection(":memory:").execute(MIGRATE(Migration((), (more,)))[0])

@@ -75,7 +75,7 @@ class Scripts:
 
 def _steps(texts: list[str]) -> Generator[Step, Result, None]:
     for text in texts:
-        yield Step(Statement(text, writes=True))
+        yield Step(Statement(text, kind="ddl"))
 
 
 MakeScripts = Callable[..., Scripts]
@@ -247,7 +247,7 @@ def test_a_script_in_a_unit(scripts: Scripts) -> None:
     step = scripts.step("SELECT count(*) FROM Notes; UPDATE Notes SET Text = 'script'")
 
     def unit() -> Generator[Step | ScriptStep, Result, Any]:
-        yield Step(Statement("DELETE FROM Notes WHERE ID = 1", writes=True))
+        yield Step(Statement("DELETE FROM Notes WHERE ID = 1", kind="delete"))
         sets = (yield step).sets
         raise RuntimeError(sets[0].rows)
 
@@ -463,7 +463,7 @@ def test_nothing_is_left_behind(scripts: Scripts) -> None:
 
     def unit() -> Generator[Step, Result, Any]:
         left = (yield Step(Statement("SELECT count(*) FROM sqlite_temp_master"))).rows
-        yield Step(Statement("UPDATE Notes SET Text = 'kept'", writes=True))
+        yield Step(Statement("UPDATE Notes SET Text = 'kept'", kind="update"))
         return left, (yield Step(Statement("SELECT Password FROM Users"))).rows
 
     scripts.run("UPDATE Notes SET Text = 'x'; SELECT ID FROM Users")  # the same texts under the guard
@@ -478,8 +478,7 @@ def test_house_reads_secrets_after_a_script_did(scripts: Scripts) -> None:
     text = "SELECT Password FROM Users"
     for _ in range(3):
         assert scripts.run(text)[0].rows == [(None,)]
-    pooled = Statement(text)
-    pooled.notes = "pool"
+    pooled = Statement(text, counts_all=True)
     assert list(scripts.wait(scripts.session.fetch(pooled))) == [("$argon2id$secret",)]
 
 

@@ -57,8 +57,8 @@ def _missing() -> str:
 
 MISSING = _missing()
 READ = Statement("SELECT * FROM T")
-INSERT = Statement("DECLARE @inserted TABLE ([ID] BIGINT NOT NULL); INSERT INTO T", writes=True)
-UPDATE = Statement("UPDATE T SET A = ?; SELECT @@ROWCOUNT", ("A",), writes=True)
+INSERT = Statement("DECLARE @inserted TABLE ([ID] BIGINT NOT NULL); INSERT INTO T", kind="insert")
+UPDATE = Statement("UPDATE T SET A = ?; SELECT @@ROWCOUNT", ("A",), kind="update")
 ONE = ("n", "bigint")
 
 
@@ -297,7 +297,7 @@ def test_a_victim_tries_again(make: MakeSetting) -> None:
     assert setting.run(Step(UPDATE, ("x",)))[0].matched == 1
     assert len(setting.responder.texts("BEGIN TRANSACTION")) == 3
     with pytest.raises(Deadlock):
-        setting.run(Step(Statement("DELETE FROM T", writes=True)))
+        setting.run(Step(Statement("DELETE FROM T", kind="delete")))
 
 
 def test_a_read_that_is_a_victim_is_repeated(make: MakeSetting) -> None:

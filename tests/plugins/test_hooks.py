@@ -14,7 +14,6 @@ from apilane.dispatch import Hooks, freeze
 from apilane.plugins import HOOKS, PluginError, load_plugins
 from apilane.settings import Settings
 from apilane.storage.registry import Drivers, UnknownDriverError
-from apilane_counter_file.counter_file import CounterFile
 
 Write = Callable[..., Settings]
 
@@ -67,8 +66,8 @@ def test_hook_apilane_register_availability_checks(write_plugin: Write) -> None:
     body = """
         class Closed:
             enforces = frozenset({"IPPolicy"})
-            def prepare(self, definition):
-                return lambda address: "closed"
+            def prepare(self, application):
+                return lambda request: "closed"
 
         @hookimpl
         def apilane_register_availability_checks(settings):
@@ -79,7 +78,7 @@ def test_hook_apilane_register_availability_checks(write_plugin: Write) -> None:
     assert gates.enforced == {"IPPolicy"}
 
 
-def test_hook_apilane_register_limiters(write_plugin: Write, tmp_path: Path) -> None:
+def test_hook_apilane_register_limiters(write_plugin: Write) -> None:
     """A plugin's limiter gets the counters that all workers share, and what it enforces is known."""
     body = """
         class Limits:
@@ -93,11 +92,9 @@ def test_hook_apilane_register_limiters(write_plugin: Write, tmp_path: Path) -> 
         def apilane_register_limiters(counters):
             return [Limits(counters)]
         """
-    settings = write_plugin("limits", body, plugins=("limits",))
-    counters = CounterFile(tmp_path / "counters")
-    gates = freeze(load_plugins(settings), settings, counters).gates
-    assert gates.limiters[0].counters is counters  # type: ignore[attr-defined]
-    assert gates.enforced == {"RateLimit"}
+    hooks = frozen(write_plugin("limits", body, plugins=("limits", "counter_file")))
+    assert hooks.limiters[0].counters is hooks.counters  # type: ignore[attr-defined]
+    assert hooks.gates.enforced == {"RateLimit"}
 
 
 def test_hook_apilane_register_throttles(write_plugin: Write, tmp_path: Path) -> None:
@@ -115,7 +112,7 @@ def test_hook_apilane_register_throttles(write_plugin: Write, tmp_path: Path) ->
         def apilane_register_throttles(settings, counters):
             return [Slow(1), Slow(2)]
         """
-    gates = frozen(write_plugin("slow", body, plugins=("slow",), data_dir=tmp_path)).gates
+    gates = frozen(write_plugin("slow", body, plugins=("slow", "counter_file"), data_dir=tmp_path)).gates
     assert [throttle.number for throttle in gates.throttles] == [1, 2]  # type: ignore[attr-defined]
 
 
@@ -139,14 +136,45 @@ def test_hook_apilane_register_endpoint_kinds(write_plugin: Write) -> None:
         frozen(write_plugin("kinds", body.replace("{name}", "SQL")))
 
 
-def test_every_hook_has_its_test() -> None:
+def test_hook_apilane_register_counters(write_plugin: Write) -> None:
+    """The first store in plugin order serves every hook with the argument ``counters``."""
+    body = """
+        class Memory:
+            async def hit(self, key, *, limit, window_ms, now_ms):
+                return None
+            async def take_back(self, key, *, now_ms):
+                pass
+            async def remember(self, key, *, until_ms, now_ms):
+                return True
+
+        @hookimpl(tryfirst=True)
+        def apilane_register_counters(settings):
+            return [Memory()]
+        """
+    settings = write_plugin("memory", body, plugins=("memory", "counter_file", "rate_limit"))
+    hooks = frozen(settings)
+    assert type(hooks.counters).__name__ == "Memory"
+    assert hooks.limiters[0]._counters is hooks.counters  # type: ignore[attr-defined]
+
+
+def test_counters_are_asked_for_only_where_they_are_there(write_plugin: Write) -> None:
+    """A plugin that counts stops start-up when no plugin brings counters, and the message says what to enable."""
+    with pytest.raises(PluginError, match=r"'rate_limit'.*needs counters.*enable the plugin counter_file"):
+        frozen(write_plugin("empty", "", plugins=("rate_limit",)))
+
+
+def test_every_hook_has_its_test(repository: Path) -> None:
     """A hook ships only with a test named after it."""
-    assert {f"test_hook_{name}" for name in HOOKS} <= set(globals())
+    files = (repository / "tests/plugins").glob("test_*.py")
+    found = {name for file in files for name in re.findall(r"^def (test_hook_\w+)", file.read_text(), re.MULTILINE)}
+    assert {f"test_hook_{name}" for name in HOOKS} <= found
 
 
 def test_every_hook_has_an_attribute() -> None:
     """What a register hook collects is one typed attribute of Hooks."""
-    assert {name.removeprefix("apilane_register_") for name in HOOKS} == set(Hooks.__struct_fields__)
+    asked_by_the_command_line, with_names = {"commands"}, {"registered"}
+    hooks = {name.removeprefix("apilane_register_") for name in HOOKS} - asked_by_the_command_line
+    assert hooks == set(Hooks.__struct_fields__) - with_names
 
 
 def test_every_hook_has_a_section_with_its_signature(repository: Path) -> None:

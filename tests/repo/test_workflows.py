@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from apilane.storage.addresses import parse_address
+from apilane.storage.connection_strings import parse_address
 from apilane.testing.databases import KINDS
 
 SCHEMES = {"sqlserver": "sqlserver", "mysql": "mysql", "mariadb": "mysql", "postgresql": "postgresql"}

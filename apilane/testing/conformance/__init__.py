@@ -1,4 +1,4 @@
-"""The conformance suite for storage drivers: what the house expects of every one of them, as tests.
+"""The conformance suite for storage drivers: what Apilane expects of each of them, as tests.
 
 A driver's test file needs this and nothing more::
 

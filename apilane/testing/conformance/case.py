@@ -38,7 +38,7 @@ class DriverCase(Struct, frozen=True):
     make_driver: Callable[[], Driver]
     """A driver of its own for each test; it is closed at the end."""
     fresh_address: Callable[[], str]
-    """The address of an empty database that nobody else uses."""
+    """The address of an empty database of its own."""
     make_impatient_driver: Callable[[], Driver] | None = None
     """A driver whose statements may take one second; without it time limits are not tested."""
     end_connections: Callable[[str], None] | None = None
@@ -70,7 +70,7 @@ class Database:
     def migrate(self, entities: tuple[Entity, ...], **renames: Any) -> None:
         """Turn the tables there are into those of ``entities``."""
         ddl = self.dialect.migrate(Migration(self.entities, entities, **renames))
-        self.alter(*(Step(Statement(text, writes=True)) for text in ddl))
+        self.alter(*(Step(Statement(text, kind="ddl")) for text in ddl))
         self.entities = entities
 
     def alter(self, *steps: Step) -> None:
@@ -82,7 +82,7 @@ class Database:
         """Delete every row; the next test may have this database."""
         free = update_where(self.table(THINGS), ("Whole",), (), self.dialect)
         deletes = [sa.delete(self.table(entity)) for entity in reversed(self.entities)]
-        compiled = [compile_statement(each, self.dialect.sqlalchemy, writes=True) for each in deletes]
+        compiled = [compile_statement(each, self.dialect.sqlalchemy) for each in deletes]
         self.write(Step(free, free.parameters({"new_Whole": None})), *map(Step, compiled))
 
     def close(self) -> None:

@@ -19,7 +19,7 @@ class Concurrency:
     """See the module."""
 
     def test_readers_and_writers(self, db: Database) -> None:
-        """Readers see whole units only, and nobody fails because of the others."""
+        """Readers see whole units only, and no call fails because of the others."""
 
         def pair(n: int) -> Generator[Step, Result, None]:
             yield db.inserting(Count=n)
@@ -63,7 +63,7 @@ class Concurrency:
 
     def test_same_insert_by_many(self, db: Database) -> None:
         """Of many rows inserted at the same time each caller gets the ID of his own; whose row is refused is told why,
-        and nobody else notices."""
+        and no other caller notices."""
         insert = db.inserting(Code="", Count=0).statement
 
         def unit(n: int) -> Generator[Step, Result, int]:
@@ -80,7 +80,7 @@ class Concurrency:
         for n, answer in enumerate(told, 1):
             if n % 10 == 3:
                 assert isinstance(answer, NotNullViolation)
-            elif isinstance(answer, BaseException):  # one of the two with this code, whoever was first
+            elif isinstance(answer, BaseException):  # one of the two with this code, the first or the second
                 assert isinstance(answer, UniqueViolation)
                 assert n not in stored
             else:
@@ -125,7 +125,7 @@ class Concurrency:
         assert len(db.rows("ID")) == 150
 
     def test_cancelled_reads(self, db: Database) -> None:
-        """Readers who leave take nothing along: whoever comes afterwards gets his own rows."""
+        """Readers that leave take nothing along: each later reader gets its own rows."""
         db.write(*(db.inserting(Count=n) for n in range(300)))
         read, other = db.reading("Count").statement, db.reading("ID", entity=MAKERS).statement
 

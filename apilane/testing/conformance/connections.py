@@ -29,7 +29,7 @@ def _broken(db: Database) -> Mapping[str, str]:
         pytest.skip("an embedded database has no server")
     url = urlsplit(db.address)
     account = url.netloc.rpartition("@")[0]  # as it is written: some have no password
-    with socket.socket() as probe:  # bound and not listening: nobody answers there
+    with socket.socket() as probe:  # bound and not listening: no server answers there
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
 
@@ -119,7 +119,7 @@ class Connections:
         db.wait(db.driver.close())
 
     def test_diagnosis(self, db: Database, record_property: Callable[[str, object], None]) -> None:
-        """A database in order has findings and none of them is serious; whoever asks again is told again."""
+        """A database in order has findings and none of them is serious, and the second call gives them again."""
         first, findings = (db.wait(db.session.diagnose()) for _ in range(2))
         assert first
         assert all(finding.text for finding in findings)
@@ -127,7 +127,7 @@ class Connections:
         record_property("server", [finding.text for finding in findings])
 
     def test_change_mark_tells_commits_of_others(self, db: Database) -> None:
-        """The mark stays without a commit and differs after one, whoever committed."""
+        """The mark stays without a commit and differs after one, by whichever session."""
         other = db.case.make_driver()
         session = other.session(db.address)
         before = db.wait(db.session.change_mark())
@@ -142,7 +142,7 @@ class Connections:
         db.wait(other.close())
 
     def test_mark_of_a_missing_server(self, db: Database) -> None:
-        """Where nobody answers the mark is Unavailable too, or cannot be told at all."""
+        """Where no server answers the mark is Unavailable too, or cannot be told at all."""
         session = db.driver.session(next(iter(_broken(db).values())))
         with contextlib.suppress(Unavailable):
             assert db.wait(session.change_mark()) is None

@@ -114,7 +114,7 @@ class Constraints:
         db.write(db.deleting(part), db.deleting(whole))
 
     def test_rows_that_refer_to_each_other_go_together(self, db: Database) -> None:
-        """One statement deletes a row and those that refer to it, or, where each row counts by itself, none of them."""
+        """One statement deletes a row and those that refer to it, or, where each row is checked alone, none of them."""
         whole = db.insert()
         part = db.insert(Whole=whole)
         statement = delete_by_ids(db.table(THINGS), 2, db.dialect)

@@ -23,7 +23,7 @@ class Exclusion:
     """See the module."""
 
     def test_one_holds_a_lock(self, db: Database) -> None:
-        """Whoever comes second is told so at once, by the same session or another machine; afterwards it is free."""
+        """The second caller is told at once, by the same session or another machine; afterwards the lock is free."""
         other = db.case.make_driver()
         there = other.session(db.address)
 

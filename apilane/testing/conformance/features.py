@@ -58,7 +58,7 @@ class FlagsProven:
         create, *_ = [text for text in _new_table(db) if text.startswith("CREATE TABLE")]
 
         with pytest.raises(NotNullViolation):
-            db.alter(Step(Statement(create, writes=True)), db.inserting(Name=None))
+            db.alter(Step(Statement(create, kind="ddl")), db.inserting(Name=None))
         stayed = True
         try:
             db.rows("ID", entity=_RETURNS)

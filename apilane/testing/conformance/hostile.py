@@ -68,12 +68,12 @@ class Hostile:
             assert db.found("Note", operator, value) == [id]
 
     def test_foreign_tables(self, db: Database) -> None:
-        """Tables of somebody else in the database stay as they are, whatever happens to ours."""
+        """Tables of other programs in the database stay as they are, whatever happens to Apilane's."""
         quote = db.dialect.sqlalchemy.identifier_preparer.quote_identifier
         create = f"CREATE TABLE {quote('Strange table')} ({quote('a b')} INTEGER)"
         insert = f"INSERT INTO {quote('Strange table')} VALUES (7)"
 
-        db.alter(Step(Statement(create, writes=True)), Step(Statement(insert, writes=True)))
+        db.alter(Step(Statement(create, kind="ddl")), Step(Statement(insert, kind="insert")))
         db.migrate(ENTITIES[:-1])
         read = Statement(f"SELECT * FROM {quote('Strange table')}")
         assert [tuple(row) for row in db.wait(db.session.fetch(read))] == [(7,)]

@@ -91,7 +91,7 @@ class Migrations:
             db.write(db.deleting(thing))
 
     def test_rows_that_refer_survive(self, db: Database) -> None:
-        """Building a table anew does not touch the rows that refer to it, cascade or not."""
+        """Making a table again does not touch the rows that refer to it, cascade or not."""
         thing = db.insert()
         db.insert(PARTS, Thing=thing)
         wider = _changed(THINGS, "Price", decimal_places=3)

@@ -140,7 +140,7 @@ class Scripts:
         assert db.rows("Name") == [("script",)]
 
     def test_scripts_and_units_lose_nothing(self, db: Database) -> None:
-        """Scripts that count and units that insert run side by side; nothing is lost and nobody fails."""
+        """Scripts that count and units that insert run side by side; nothing is lost and no call fails."""
         db.insert(Count=0)
         step = db.script("UPDATE [Things] SET [Count] = [Count] + 1 WHERE [Name] = 'thing'")
 

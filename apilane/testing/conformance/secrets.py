@@ -96,7 +96,7 @@ class Secrets:
         filled.run_script(sql)
 
     def test_house_reads_what_scripts_may_not(self, filled: Database) -> None:
-        """A script's privileges end with it: the house reads the same text in full afterwards."""
+        """A script's privileges end with it: Apilane reads the same text in full afterwards."""
         for _ in range(2):
             filled.run_script("SELECT [Email] FROM [Users]")
             assert filled.rows("Password", entity=USERS) == [(HASH,)]

@@ -142,7 +142,7 @@ class Units:
         assert db.rows("Count") == [(40,)]
 
     def test_two_machines_lose_nothing(self, db: Database) -> None:
-        """The same with units of two processes, here two drivers: nobody fails because the other one writes."""
+        """The same with units of two processes, here two drivers: no unit fails because the other one writes."""
         id = db.insert(Count=0)
         other = db.case.make_driver()
         read = select_by_ids(db.table(THINGS), ("Count",), 1, (), db.dialect)

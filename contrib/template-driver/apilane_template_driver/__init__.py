@@ -5,7 +5,7 @@ Registers the driver; everything else is in the modules beside.
 
 from __future__ import annotations
 
-from apilane.hookspecs import hookimpl
+from apilane.plugin import hookimpl
 from apilane_template_driver.driver import TemplateDriver
 
 __all__ = ["TemplateDriver", "apilane_register_drivers"]

@@ -9,8 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import ClassVar
 
-from apilane.model.definition import Entity
-from apilane.sql.script import Script
+from apilane.plugin.storage import Entity, Script
 from apilane_sqlite import SQLiteDialect
 
 __all__ = ["TemplateDialect"]

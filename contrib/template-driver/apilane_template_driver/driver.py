@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Mapping
-from typing import Any
 
-from apilane.storage.protocol import Features
+from apilane.plugin.storage import Features
 from apilane_template_driver.dialect import TemplateDialect
 from apilane_template_driver.session import TemplateSession
 
@@ -31,10 +29,8 @@ class TemplateDriver:
         self.dialect = TemplateDialect()
         self._sessions: dict[str, TemplateSession] = {}
 
-    def session(self, address: str, *, options: Mapping[str, Any] | None = None) -> TemplateSession:
+    def session(self, address: str) -> TemplateSession:
         """The session of a file; nothing is opened before its first use."""
-        if options:
-            raise TypeError(f"sessions have no options, got {sorted(options)}")
         path = os.path.realpath(address)
         return self._sessions.setdefault(path, TemplateSession(path))
 

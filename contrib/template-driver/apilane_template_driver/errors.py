@@ -6,8 +6,8 @@ import re
 import sqlite3
 from pathlib import Path
 
-from apilane.model.system import HIDDEN_COLUMNS
-from apilane.storage.errors import (
+from apilane.plugin.storage import (
+    HIDDEN_COLUMNS,
     ForeignKeyViolation,
     MissingObject,
     NotNullViolation,

@@ -3,20 +3,29 @@
 from __future__ import annotations
 
 import asyncio
-import fcntl
-import os
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager
 from time import monotonic
 from typing import Any, TypeVar
 
-from apilane.model.text import fold
-from apilane.sql.statement import Statement, Value
-from apilane.storage.errors import ForeignKeyViolation, Unsupported
-from apilane.storage.protocol import Finding, Result, Row, ScriptStep, Step, Unit, UnitWithScripts
-from apilane.storage.units import drive
+from apilane.plugin.storage import (
+    Finding,
+    ForeignKeyViolation,
+    Result,
+    Row,
+    ScriptStep,
+    Statement,
+    Step,
+    Unit,
+    UnitWithScripts,
+    Unsupported,
+    Value,
+    drive,
+    fold,
+    name_lock,
+)
 from apilane_template_driver.errors import translate
 
 __all__ = ["TemplateSession"]
@@ -61,20 +70,8 @@ class TemplateSession:
     async def change_mark(self) -> Value:
         return await self._in_thread(self._mark)
 
-    @asynccontextmanager
-    async def exclusive(self, name: str) -> AsyncIterator[bool]:
-        folder = f"{self._path}.locks"
-        os.makedirs(folder, mode=0o700, exist_ok=True)  # noqa: PTH103  # microseconds, like opening the file
-        descriptor = os.open(f"{folder}/{name}", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                yield False
-            else:
-                yield True
-        finally:
-            os.close(descriptor)
+    def exclusive(self, name: str) -> AbstractAsyncContextManager[bool]:
+        return name_lock(f"{self._path}.locks", name)
 
     async def diagnose(self) -> Sequence[Finding]:
         problem = await self._in_thread(lambda connection: connection.execute("PRAGMA quick_check(1)").fetchone()[0])
@@ -139,7 +136,7 @@ class TemplateSession:
         return value
 
     def _alter(self, connection: sqlite3.Connection, make_unit: Callable[[], Unit[T]]) -> T:
-        """Tables are built anew under a foot, so references are checked at the end."""
+        """Tables are made again while rows refer to them, so references are checked at the end."""
         self._ends_at = float("inf")
 
         def whole() -> Unit[T]:
@@ -164,5 +161,5 @@ class TemplateSession:
             rows = cursor.fetchall()
         except (sqlite3.Error, OverflowError, UnicodeEncodeError) as error:
             raise translate(error, self._path) from error
-        inserted = cursor.lastrowid if step.statement.text.startswith("INSERT") else None
+        inserted = cursor.lastrowid if step.statement.kind == "insert" else None
         return Result(rows, max(cursor.rowcount, 0), inserted)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 
-from apilane.hookspecs import hookimpl
+from apilane.plugin import hookimpl
 from apilane_template.text import TextKind
 from apilane_template.window import MaintenanceWindow
 

@@ -5,11 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from apilane.errors import ApilaneError, Code
-from apilane.model.definition import ApplicationDefinition, Endpoint
-from apilane.plugin.endpoints import ResultSets
-from apilane.plugin.identity import Actor, ApplicationView
-from apilane.sql.dialect import Dialect
+from apilane.plugin import (
+    Actor,
+    ApilaneError,
+    ApplicationDefinition,
+    ApplicationView,
+    Code,
+    Dialect,
+    Endpoint,
+    ResultSets,
+)
 
 __all__ = ["TextAction", "TextKind"]
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import UTC, datetime, time
 
-from apilane.plugin.gates import RequestCheck
-from apilane.plugin.identity import ApplicationView, RequestView
+from apilane.plugin import ApplicationView, RequestCheck, RequestView
 
 __all__ = ["MaintenanceWindow"]
 

@@ -10,9 +10,8 @@ from typing import Any
 import httpx
 import pytest
 
-from apilane.model.plan import ManifestErrors
 from apilane.testing.client import Client, error_of
-from apilane.testing.server import Server
+from apilane.testing.server import ManifestErrors, Server
 from apilane_template.window import MaintenanceWindow
 
 MANIFEST: dict[str, Any] = {

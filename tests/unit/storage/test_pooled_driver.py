@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from apilane.storage.addresses import ServerAddress, connect_timeout_s
+from apilane.storage.connection_strings import ServerAddress, connect_timeout_s
 from apilane.storage.errors import ConnectionRefused
 from apilane.storage.protocol import Driver
 from apilane_mysql import MySQLDriver
@@ -15,14 +15,12 @@ DRIVERS = [(MySQLDriver, "mysql://u:p@h/d"), (PostgreSQLDriver, "postgresql://u:
 
 @pytest.mark.parametrize(("make", "address"), DRIVERS)
 def test_one_session_for_each_connection_string(make: type[MySQLDriver | PostgreSQLDriver], address: str) -> None:
-    """The same text gives the same session while somebody holds it; there are no options."""
+    """The same text gives the same session while it is in use."""
     driver = make(connections=3)
     assert isinstance(driver, Driver)
     session = driver.session(address)
     assert driver.session(address) is session
     assert driver.session(f"{address}e") is not session
-    with pytest.raises(TypeError, match=f"{driver.name} sessions have no options"):
-        driver.session(address, options={"mode": "x"})
 
 
 def test_missing_client_is_told(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,8 +14,8 @@ from apilane.storage.pooled import SHARED_MAX, PooledSession
 from apilane.storage.protocol import Result, Row, ScriptStep, Step
 
 READ = Step(Statement("SELECT 1"))
-WRITE = Step(Statement("INSERT", writes=True))
-INSERT_ONE = Statement("INSERT one", writes=True, of_one_row=True)
+WRITE = Step(Statement("INSERT", kind="insert"))
+INSERT_ONE = Statement("INSERT one", kind="insert", of_one_row=True)
 
 
 class Connection:

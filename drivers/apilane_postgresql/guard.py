@@ -1,12 +1,12 @@
 """What custom SQL may do in PostgreSQL: decided by its words before any of it is sent. Pure.
 
-PostgreSQL cannot take rights from the user it is connected as, and whoever hosts it may allow no second user. So every
+PostgreSQL cannot take rights from the user it is connected as, and a hosted server may allow no second user. So every
 statement is cut into words exactly as PostgreSQL's own lexer does, and what is not known to be harmless is refused:
 
 - Only SELECT, VALUES, TABLE, INSERT, UPDATE, DELETE and WITH: no DDL, DO, COPY, CALL, SET, EXPLAIN, MERGE, SELECT INTO,
   nothing that begins or ends a transaction.
-- Only the functions of ``FUNCTIONS``, and those that somebody made in the schema of the tables; no name that begins
-  with ``pg_``, no schema before a name, so no catalog and nobody else's tables.
+- Only the functions of ``FUNCTIONS``, and those that were made in the schema of the tables; no name that begins
+  with ``pg_``, no schema before a name, so no catalog and no tables of other programs.
 - Writes only where ``apilane.model.privileges`` allows them.
 - Tables with secrets are read through a common table expression of their own name, put before each statement, in which
   the secrets are null: ``*``, whole rows and functions on them see nothing else. Where such a table is written, its
@@ -23,11 +23,17 @@ from functools import cache
 from itertools import pairwise
 from typing import Final, NamedTuple
 
-from apilane.model.privileges import may_delete, may_insert, may_update, reads_as_null
-from apilane.model.system import HELPER_TABLES, HIDDEN_COLUMNS
-from apilane.sql.script import Script
-from apilane.storage.errors import StorageError
-from apilane_postgresql.script_functions import CALLABLE_KEYWORDS, FUNCTIONS
+from apilane.plugin.storage import (
+    HELPER_TABLES,
+    HIDDEN_COLUMNS,
+    Script,
+    StorageError,
+    may_delete,
+    may_insert,
+    may_update,
+    reads_as_null,
+)
+from apilane_postgresql.functions import CALLABLE_KEYWORDS, FUNCTIONS
 
 __all__ = [
     "COMMENT",
@@ -105,7 +111,7 @@ class Surroundings(NamedTuple):
     """Where the tables are."""
     schemas: frozenset[str]
     functions: frozenset[str]
-    """Names of functions that somebody made in ``schema``, and that nothing else in the database has."""
+    """Names of functions that were made in ``schema`` and exist nowhere else in the database."""
     columns: Mapping[str, Sequence[tuple[str, str]]]
     """Names and types of the columns of the tables with secrets."""
 

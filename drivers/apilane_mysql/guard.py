@@ -1,4 +1,4 @@
-"""What of custom SQL may run: statements are parsed, judged, and written anew, so that what runs is what was judged.
+"""What of custom SQL may run: statements are parsed, judged, and written again, so that what runs is what was judged.
 
 Only SELECT, TABLE, INSERT, UPDATE, DELETE and SIGNAL pass, on tables of the application's own database, with functions
 that are known to be harmless. Where a table with secrets is read, a query takes its place that has null for them.
@@ -18,13 +18,21 @@ from typing import Any, Final, NamedTuple
 import sqlglot
 from sqlglot import exp
 
-from apilane.model.privileges import may_delete, may_insert, may_update, reads_as_null
-from apilane.model.system import HELPER_TABLES, system_entities
-from apilane.sql.tables import stored_properties
-from apilane.storage.errors import StorageError
+from apilane.plugin.storage import (
+    HELPER_TABLES,
+    Script,
+    StorageError,
+    may_delete,
+    may_insert,
+    may_update,
+    named_placeholder,
+    reads_as_null,
+    stored_properties,
+    system_entities,
+)
 from apilane_mysql.functions import HARMLESS
 
-__all__ = ["SECRET_TABLES", "Columns", "Judged", "judge", "mentions_secrets"]
+__all__ = ["SECRET_TABLES", "Columns", "Judged", "judge", "mentions_secrets", "problems_of"]
 
 logging.getLogger("sqlglot").setLevel(logging.ERROR)  # warns of what it cannot parse, which is refused here anyway
 
@@ -71,11 +79,21 @@ class Judged(NamedTuple):
     text: str
     names: tuple[str, ...]
     limit: int | str | None
+    writes: bool
 
 
 def judge(text: str, columns: Columns) -> list[Judged]:
     """The statements of a script, marks written ``:v_Name``. Raises StorageError for what is not allowed."""
     return [judged for statement in _statements(text) if (judged := _judged(statement, columns)) is not None]
+
+
+def problems_of(script: Script) -> list[str]:
+    """Why a script would be refused."""
+    try:
+        judge(script.text(dict.fromkeys(script.names, 1), named_placeholder), {})
+    except StorageError as error:
+        return [str(error)]
+    return []
 
 
 def mentions_secrets(text: str) -> bool:
@@ -99,7 +117,7 @@ def _refuse(what: str) -> StorageError:
 
 def _judged(text: str, columns: Columns) -> Judged | None:
     if _SIGNAL.fullmatch(text.strip()):
-        return Judged(text.strip().replace("%", "%%"), (), None)
+        return Judged(text.strip().replace("%", "%%"), (), None, writes=False)
     first = _parsed(text)
     if first is None:
         return None
@@ -110,8 +128,9 @@ def _judged(text: str, columns: Columns) -> Judged | None:
     _check_nodes(root)
     targets = _check_writes(root)
     _mask(root, targets, columns)
-    limit = _take_limit(root) if not isinstance(root, (exp.Insert, exp.Update, exp.Delete)) else None
-    return Judged(*_bound(_written(root)), limit)
+    writes = isinstance(root, (exp.Insert, exp.Update, exp.Delete))
+    limit = None if writes else _take_limit(root)
+    return Judged(*_bound(_written(root)), limit, writes)
 
 
 def _parsed(text: str) -> Any:
@@ -165,7 +184,7 @@ def _check_nodes(root: exp.Expression) -> None:
 
 
 def _check_known(node: exp.Func) -> None:
-    """The parser knows functions of many databases by name, which here may be somebody's own."""
+    """The parser knows functions of many databases by name, which here may be stored functions."""
     called = _CALL.match(_written(node))
     if called is not None and called[1].lower() not in HARMLESS and called[1].lower() not in _LIKE_CALLS:
         raise _refuse(f"the function {called[1].lower()}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from apilane.storage.addresses import ServerAddress, parse_address
+from apilane.storage.connection_strings import ServerAddress, parse_address
 from apilane.storage.errors import ConnectionRefused
 
 

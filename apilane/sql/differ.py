@@ -1,0 +1,186 @@
+"""From one set of tables to another, as changes in order. Pure and deterministic; asks no database.
+
+What goes is dropped first and what comes is added last, so that indexes and references are checked on the rows as they
+are then. A driver says in ``Traits`` what its database needs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Final, Literal, NamedTuple
+
+from msgspec import Struct
+
+from apilane.model.definition import Entity
+from apilane.model.migration import Migration, name_sources
+from apilane.sql import changes as do
+from apilane.sql.changes import Change
+from apilane.sql.ddl import bounded_name
+from apilane.sql.kept_table import KeptTable
+from apilane.sql.structure import Index, Reference, Table
+
+__all__ = ["BETWEEN", "Traits", "differences"]
+
+BETWEEN: Final = "__backup__"
+"""Ending of a name between two others; no entity's and no property's name ends like this."""
+
+
+class Traits(Struct, frozen=True, kw_only=True):
+    """What of a database decides how tables change."""
+
+    name_max: int | None = None
+    """Letters of a name."""
+    created_with: frozenset[Literal["indexes", "references"]] = frozenset()
+    """What CREATE TABLE brings along; the rest is added afterwards. References are then added with their column."""
+    rebuilds: bool = False
+    """A column is only added or renamed; every other change of columns makes the table again."""
+    renames_keys: bool = False
+    """An index, constraint or reference that differs by its name alone is renamed, not made again."""
+    alters_at_once: bool = False
+    """Schema statements commit one by one, and one statement takes all changes of a table's columns.
+
+    New tables then come first, so that nothing is lost when one cannot be made; columns are dropped and change their
+    names within that statement, and a column that changes its name changes its type with it.
+    """
+    dropped_to_change: frozenset[Literal["indexes", "expressions", "references"]] = frozenset()
+    """What cannot stand on a column while it changes. Expressions: columns of indexes with a ``form``."""
+    references_need_index: bool = False
+    """A reference goes along with an index that begins with its column."""
+
+
+class _Plan(NamedTuple):
+    """What becomes of one table, by phases."""
+
+    drops: list[Change]
+    """By the old name of the table."""
+    columns: list[Change]
+    indexes: list[Change]
+    references: list[Change]
+
+
+def differences(
+    migration: Migration, tables: Callable[[Sequence[Entity]], Sequence[Table]], traits: Traits
+) -> list[Change]:
+    """Changes that turn the tables of ``migration.before`` into those of ``migration.after``.
+
+    ``tables`` makes the provider's tables of all entities together, in their order.
+    """
+    standing = {table.name.lower(): table for table in tables(migration.before)}
+    after = tables(migration.after)
+    sources = name_sources((table.name for table in after), standing, migration.renames.entities)
+    kept = [(standing[sources[table.name]], table) for table in after if table.name in sources]
+    names = {old.name: new.name for old, new in kept}
+    created = [table for table in after if table.name not in sources]
+    first = [table for table in created if traits.alters_at_once and table.name.lower() not in standing]
+    dropped = [table for table in standing.values() if table.name not in names]
+    plans = [_plan(KeptTable(old, new, names, migration.renames.within(new.name)), traits) for old, new in kept]
+    separate = {"indexes", "references"} - traits.created_with
+    return [
+        *(do.CreateTable(table.name, table) for table in first),
+        *(do.DropReference(t.name, r) for t in dropped for r in t.references if "references" in separate),
+        *(change for plan in plans for change in plan.drops),
+        *(do.DropTable(table.name) for table in dropped),
+        *(do.RenameTable(old, new) for old, new in _renames(names.items(), standing, traits)),
+        *(change for plan in plans for change in plan.columns),
+        *(do.CreateTable(table.name, table) for table in created if table not in first),
+        *(change for plan in plans for change in plan.indexes),
+        *(do.AddIndex(table.name, i) for table in created for i in table.indexes if "indexes" in separate),
+        *(change for plan in plans for change in plan.references),
+        *(do.AddReference(t.name, r) for t in created for r in t.references if "references" in separate),
+    ]
+
+
+def _renames(pairs: Iterable[tuple[str, str]], present: Iterable[str], traits: Traits) -> list[tuple[str, str]]:
+    """Names may be swapped, or change in letter case only: what takes a name of ``present`` goes by one between."""
+    taken = {name.lower() for name in present}
+    direct, away, back = [], [], []
+    for old, new in pairs:
+        if old == new:
+            continue
+        if new.lower() in taken:
+            between = bounded_name(f"{old}{BETWEEN}", traits.name_max)
+            away.append((old, between))
+            back.append((between, new))
+        else:
+            direct.append((old, new))
+    return [*away, *direct, *back]
+
+
+def _plan(table: KeptTable, traits: Traits) -> _Plan:
+    new = table.new
+    if traits.rebuilds and table.needs_rebuild():
+        sources = {now.name: was.name for was, now in table.columns}
+        rebuild = do.RebuildTable(new.name, new, sources)
+        return _Plan([], [rebuild], [do.AddIndex(new.name, index) for index in new.indexes], [])
+    indexes, references = _kept(table, traits)
+    index_renames = [(old, index.name) for old, index in indexes.items() if old.name != index.name]
+    reference_renames = [(old, r.name) for old, r in references.items() if old.name != r.name]
+
+    def between(name: str) -> str:
+        return bounded_name(f"{name}{BETWEEN}", traits.name_max)
+
+    was, now = table.old.name, new.name
+    with_columns = "references" in traits.created_with
+    goes = [do.DropColumn(now if traits.alters_at_once else was, column) for column in table.dropped]
+    return _Plan(
+        [
+            *(do.DropReference(was, r) for r in table.old.references if r not in references and not with_columns),
+            *(do.DropIndex(was, index) for index in table.old.indexes if index not in indexes),
+            *(do.DropDefault(was, old) for old in table.old.columns if table.loses_default(old)),
+            *(do.RenameIndex(was, old, between(old.name)) for old, _ in index_renames),
+            *(do.RenameReference(was, old, between(old.name)) for old, _ in reference_renames),
+            *([] if traits.alters_at_once else goes),
+        ],
+        [
+            *(goes if traits.alters_at_once else []),
+            *_column_changes(table, traits),
+            *(do.RenameIndex(now, old._replace(name=between(old.name)), name) for old, name in index_renames),
+            *(do.RenameReference(now, old._replace(name=between(old.name)), name) for old, name in reference_renames),
+        ],
+        [
+            *(do.AddDefault(now, column) for column in new.columns if table.gains_default(column)),
+            *(do.AddIndex(now, index) for index in new.indexes if index not in indexes.values()),
+        ],
+        [do.AddReference(now, r) for r in new.references if r not in references.values() and not with_columns],
+    )
+
+
+def _kept(table: KeptTable, traits: Traits) -> tuple[dict[Index, Index], dict[Reference, Reference]]:
+    """Indexes and references of before that stay, with what they are called in the end."""
+    indexes = table.kept_indexes(by_name=not traits.renames_keys)
+    references = table.kept_references(by_name=not traits.renames_keys)
+    if "indexes" in traits.dropped_to_change:
+        indexes = {old: new for old, new in indexes.items() if table.changed.isdisjoint(c.name for c in new.columns)}
+    if "expressions" in traits.dropped_to_change:
+        indexes = {
+            old: new
+            for old, new in indexes.items()
+            if table.retyped.isdisjoint(column.name for column in new.columns if column.form)
+        }
+    if "references" in traits.dropped_to_change:
+        references = {old: new for old, new in references.items() if new.column not in table.changed}
+    if traits.references_need_index:
+        first = {index.columns[0].name for index in table.old.indexes if index not in indexes}
+        references = {old: new for old, new in references.items() if old.column not in first}
+    return indexes, references
+
+
+def _column_changes(table: KeptTable, traits: Traits) -> Iterable[Change]:
+    """Renames, then other types, then new columns; by the new name of the table."""
+    name = table.new.name
+    columns = {column.name: column for column in table.new.columns}
+    moved = {was.name: now.name for was, now in table.columns}
+    if traits.alters_at_once:
+        renames = [(old, new) for old, new in moved.items() if old != new]
+    else:
+        renames = _renames(moved.items(), moved, traits)
+    finally_called: Mapping[str, str] = moved | {
+        bounded_name(f"{old}{BETWEEN}", traits.name_max): new for old, new in moved.items()
+    }
+    yield from (do.RenameColumn(name, old, new, columns[finally_called[old]]) for old, new in renames)
+    for was, now in table.columns:
+        if now.name in table.changed and not (traits.alters_at_once and was.name != now.name):
+            yield do.ChangeColumn(name, was._replace(name=now.name), now)
+    for column in table.added:
+        reference = table.new.reference_of(column.name) if "references" in traits.created_with else None
+        yield do.AddColumn(name, column, reference)

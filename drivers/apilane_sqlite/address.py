@@ -1,0 +1,12 @@
+"""Addresses of SQLite databases: paths of this machine."""
+
+from __future__ import annotations
+
+import os
+
+__all__ = ["read_address"]
+
+
+def read_address(text: str) -> str:
+    """One path for all ways to write it, so that a file has one session; the file need not exist."""
+    return os.path.realpath(text)

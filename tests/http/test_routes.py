@@ -1,0 +1,101 @@
+"""Every route of the server, whatever brought it: it refuses callers without rights and counts against its limit."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from apilane.app import create_app
+from apilane.plugin.access import Account, CustomEndpoint, Data, Operator, Schema
+from apilane.plugin.calls import WireCall
+from apilane.settings import Settings
+from apilane.testing.client import Client, WireError, error_of
+
+LIMIT = {"MaxRequests": 1, "Per": "Hour"}
+RULE = {"Role": "AUTHENTICATED", "RateLimit": LIMIT}
+MANIFEST: dict[str, Any] = {
+    "Apilane": 1,
+    "Application": {"Name": "Routes"},
+    "Entities": [{"Name": "Books", "Properties": [{"Name": "Title"}]}],
+    "CustomEndpoints": [{"Name": "Titles", "Query": "SELECT Title FROM Books"}],
+    "Security": [
+        {"Entity": "Books", "Action": "delete", **RULE},
+        *({"Entity": "Books", "Action": action, "Properties": "*", **RULE} for action in ("get", "post", "put")),
+        {"CustomEndpoint": "Titles", **RULE},
+        {"Schema": True, **RULE},
+    ],
+}
+BODIES = {
+    "/api/account/changepassword": {"Password": "Old-Passw0rd", "NewPassword": "New-Passw0rd"},
+    "/api/account/update": {"Firstname": "x"},
+}
+"""Of routes that look at the body before they look at the user."""
+
+
+def calls() -> list[WireCall]:
+    """Every wire call of the core and of the shipped plugins."""
+    return [each.call for each in create_app(Settings(data_dir=Path("never-made"))).routes]
+
+
+def title(call: WireCall) -> str:
+    return f"{call.method} {call.path}"
+
+
+@pytest.fixture
+def application(new_application) -> Client:  # type: ignore[no-untyped-def]
+    """An application whose every rule admits one use an hour."""
+    client: Client = new_application(MANIFEST)
+    return client
+
+
+def send(client: Client, call: WireCall) -> Any:
+    """The route's request, with an empty object where a body is JSON."""
+    path = call.path + ("Titles" if call.path.endswith("/") else "")
+    target = f"{path}?entity=Books&id=1&ids=1"
+    if call.body != "json":
+        return client.send(call.method, target)
+    body = json.dumps(BODIES.get(path.lower(), {})).encode()
+    return client.send(call.method, target, body, {"Content-Type": "application/json"})
+
+
+@pytest.mark.better("B-S6")
+@pytest.mark.parametrize("call", calls(), ids=title)
+def test_each_route_asks_for_its_rights(application: Client, call: WireCall) -> None:
+    """A route refuses callers without the rights it declares, and counts one use of those who have them."""
+    user = application.signed_in("member")
+    match call.access:
+        case Data() | CustomEndpoint() | Schema():
+            subject = {"Data": "Books", "CustomEndpoint": "Titles", "Schema": "Schema"}[type(call.access).__name__]
+            assert error_of(send(application, call)) == WireError("UNAUTHORIZED", "Unauthorized", None, subject)
+            first = send(user, call)
+            assert first.status_code == 200 or error_of(first).code not in {"UNAUTHORIZED", "RATE_LIMIT_EXCEEDED"}
+            assert error_of(send(user, call)).code == "RATE_LIMIT_EXCEEDED"
+        case Account(user=True):
+            assert error_of(send(application, call)) == WireError("UNAUTHORIZED", "Unauthorized")
+            first = send(user, call)
+            assert first.status_code == 200 or error_of(first).code != "UNAUTHORIZED"
+        case Operator():
+            for client in (application, user):
+                assert error_of(send(client, call)) == WireError("UNAUTHORIZED", "Unauthorized")
+        case Account():
+            answer = send(application, call)
+            assert answer.status_code in {200, 302} or error_of(answer).code != "UNAUTHORIZED"
+        case _:
+            pytest.fail(f"{title(call)} declares {call.access}, which this test does not know")
+
+
+@pytest.mark.parametrize("call", [call for call in calls() if call.method != "GET"], ids=title)
+def test_each_change_is_on_record(call: WireCall) -> None:
+    """A route that changes something puts operators' calls on record, unless none gets there or all is undone."""
+    is_for_users = isinstance(call.access, Account) and call.access.user
+    is_undone = isinstance(call.access, Operator) and call.path == "/api/Custom/"
+    assert call.audited or is_for_users or is_undone
+
+
+def test_nothing_is_made_by_looking(tmp_path: Path) -> None:
+    """The table of routes is there before an instance is opened; it makes no file."""
+    create_app(Settings(data_dir=tmp_path / "data"))
+    assert list(tmp_path.iterdir()) == []
