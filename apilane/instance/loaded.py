@@ -127,7 +127,7 @@ class LoadedApplications:
             session,
             self._gates,
             self._endpoint_kinds,
-            self._helper_tables(driver),
+            tables=self._helper_tables(driver),
             compilations=self._compilations,
         )
         if generation == self._generation:  # not replaced while it was being read

@@ -119,8 +119,8 @@ class ApplicationRuntime:
         session: Session,
         gates: Gates,
         endpoint_kinds: Mapping[str, EndpointKind],
-        tables: Mapping[str, sa.Table],
         *,
+        tables: Mapping[str, sa.Table],
         compilations: Compilations,
     ) -> None:
         self.stored = stored

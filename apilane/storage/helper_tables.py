@@ -65,8 +65,8 @@ class TableChanges(NamedTuple):
         table = table_of(_RECORDS, dialect)
         binds: dict[str, sa.BindParameter[Any]] = {name: sa.bindparam(name.lower()) for name in _COLUMNS}
         by_name = table.c["Name"] == sa.bindparam("wanted")
-        insert = compile_statement(sa.insert(table).values(binds), dialect.sqlalchemy, writes=True)
-        update = compile_statement(sa.update(table).values(binds).where(by_name), dialect.sqlalchemy, writes=True)
+        insert = compile_statement(sa.insert(table).values(binds), dialect.sqlalchemy)
+        update = compile_statement(sa.update(table).values(binds).where(by_name), dialect.sqlalchemy)
         return [
             *(Step(insert, insert.parameters(_row(each))) for each in self.inserted),
             *(Step(update, update.parameters({**_row(each), "wanted": each.entity.name})) for each in self.updated),
@@ -125,8 +125,8 @@ class HelperTables:
 
     def first_changes(self, made: Sequence[Entity]) -> TableChanges:
         """For a new database that gets the core's tables ``made`` by the same unit."""
-        names = {entity.name for entity in made}
-        inserted = tuple(each for each in self.wanted if self._first.get(each.entity.name) != each._replace(plugin=CORE))
+        names, first = {entity.name for entity in made}, list(self._first.values())
+        inserted = tuple(each for each in self.wanted if each not in first)
         records = (_RECORDS,) if inserted else ()
         after = (*records, *(each.entity for each in self.wanted if each.entity.name not in names))
         return TableChanges(Migration((), after), inserted, ())
@@ -152,7 +152,7 @@ class HelperTables:
 
 def _unit(changes: TableChanges, dialect: Dialect) -> Unit[None]:
     for text in dialect.migrate(changes.migration):
-        yield Step(Statement(text, writes=True))
+        yield Step(Statement(text, kind="ddl"))
     for step in changes.rows(dialect):  # noqa: UP028 - a list does not take the results that the driver sends
         yield step
 
