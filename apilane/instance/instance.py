@@ -42,6 +42,7 @@ class Instance:
         self.settings = settings
         self.hooks = freeze(load_plugins(settings, plugins), settings)
         self.drivers = self.hooks.drivers
+        self.helper_tables = helper_tables_of(self.hooks)
         self.passwords = Passwords(
             settings.argon2_time_cost,
             settings.argon2_memory_kib,
@@ -79,11 +80,10 @@ class Instance:
         self.store = store
         self.owners = Owners(store.owner_tokens)
         self.audit_trail = AuditTrail(store)
-        tables = helper_tables_of(self.hooks)
-        self.changes = DefinitionChanges(store, self.drivers, tables, self.settings.data_dir)
+        self.changes = DefinitionChanges(store, self.drivers, self.helper_tables, self.settings.data_dir)
         if settle:
             await self.changes.recover_all()
-        upkeep = TableUpkeep(store, tables)
+        upkeep = TableUpkeep(store, self.helper_tables)
         self.applications = LoadedApplications(store, self.hooks, self.changes, upkeep, self.settings)
         if serve:
             await self.applications.follow()

@@ -131,10 +131,13 @@ class HelperTables:
         after = (*records, *(each.entity for each in self.wanted if each.entity.name not in names))
         return TableChanges(Migration((), after), inserted, ())
 
-    async def bring_up_to_date(self, session: Session, dialect: Dialect) -> TableChanges | None:
-        """Make and change what is missing, in one unit; the caller holds a lock. Returns what was done.
+    async def bring_up_to_date(
+        self, session: Session, dialect: Dialect, last: Sequence[Step] = ()
+    ) -> TableChanges | None:
+        """Make and change what is missing, in one unit that ends with ``last``; the caller holds a lock.
 
-        A second run completes what an interrupted one began. Raises Unavailable, whose text names tables and plugins.
+        Returns what was done. A second run completes what an interrupted one began. Raises Unavailable, whose text
+        names tables and plugins.
         """
         changes = await self.missing(session, dialect)
         if changes is None:
@@ -142,18 +145,18 @@ class HelperTables:
         problems = dialect.problems(changes.migration.after)
         if problems:
             place, sentence = problems[0]
-            raise Unavailable(f"The helper tables cannot be made ({changes}): {place}: {sentence}.")
+            raise Unavailable(f"The tables cannot be made ({changes}): {place}: {sentence}.")
         try:
-            await session.alter(lambda: _unit(changes, dialect))
+            await session.alter(lambda: _unit(changes, dialect, last))
         except StorageError as error:
-            raise Unavailable(f"The helper tables could not be brought up to date ({changes}): {error}") from error
+            raise Unavailable(f"The tables could not be brought up to date ({changes}): {error}") from error
         return changes
 
 
-def _unit(changes: TableChanges, dialect: Dialect) -> Unit[None]:
+def _unit(changes: TableChanges, dialect: Dialect, last: Sequence[Step]) -> Unit[None]:
     for text in dialect.migrate(changes.migration):
         yield Step(Statement(text, kind="ddl"))
-    for step in changes.rows(dialect):  # noqa: UP028 - a list does not take the results that the driver sends
+    for step in (*changes.rows(dialect), *last):  # noqa: UP028 - a list does not take the results that the driver sends
         yield step
 
 
@@ -173,7 +176,7 @@ def _row(table: TableVersion) -> dict[str, Value]:
 
 
 def _refuse_unfit(old: TableVersion, new: TableVersion) -> None:
-    table = f"The helper table {new.entity.name} (plugin {new.plugin!r})"
+    table = f"The table {new.entity.name} (plugin {new.plugin!r})"
     if old.version > new.version:
         raise Unavailable(
             f"{table} has version {old.version} in the database; this release of the plugin knows up to version "
