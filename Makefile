@@ -1,13 +1,19 @@
-# The commands of the house. `make` alone lists them.
+# The commands of this project. `make` alone lists them.
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help install packages tools demo test test-slow matrix lint bench
+.PHONY: help install packages tools demo test test-python test-slow matrix lint lock lock-check bench
 
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+# Versions come from constraints.txt, those of the tools that build the package too.
+PIP_UPGRADE = $(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade pip  # --build-constraint needs 25.3
+PIP_INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt --build-constraint constraints.txt
+# One lock for every supported Python and system: markers say where a line counts. UV_CUSTOM_COMPILE_COMMAND is its header.
+LOCK = UV_CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --all-extras pyproject.toml
+PYTHONS := 3.11 3.12 3.13 3.14
 # The first Python of the machine that is new enough and can make environments; Debian keeps venv in a package of its own.
 FIND_PYTHON := for python in python3 python3.14 python3.13 python3.12 python3.11; do \
 	  "$$python" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo "$$python" && break; \
@@ -18,20 +24,24 @@ help:  ## List these targets
 
 install: $(STAMP)  ## Make .venv with Apilane and what its tests need
 
-$(STAMP): pyproject.toml
-	@if [ ! -x $(BIN)/python ]; then \
-	  python="$$($(FIND_PYTHON))"; \
-	  if [ -z "$$python" ]; then \
-	    $(MAKE) --no-print-directory packages PACKAGES="python3 python3-venv"; \
-	    python="$$($(FIND_PYTHON))"; \
-	  fi; \
-	  if [ -z "$$python" ]; then echo "Python 3.11 or newer with venv is needed and was not found." >&2; exit 1; fi; \
-	  echo "Making $(VENV) with $$("$$python" --version)"; \
-	  "$$python" -m venv $(VENV); \
-	fi
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade pip
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+$(STAMP): pyproject.toml constraints.txt | $(BIN)/python
+	$(PIP_UPGRADE)
+	$(PIP_INSTALL) -e '.[dev]'
 	@touch $@
+
+$(BIN)/python:
+	@python="$$($(FIND_PYTHON))"; \
+	if [ -z "$$python" ]; then \
+	  $(MAKE) --no-print-directory packages PACKAGES="python3 python3-venv"; \
+	  python="$$($(FIND_PYTHON))"; \
+	fi; \
+	if [ -z "$$python" ]; then echo "Python 3.11 or newer with venv is needed and was not found." >&2; exit 1; fi; \
+	echo "Making $(VENV) with $$("$$python" --version)"; \
+	"$$python" -m venv $(VENV)
+
+$(BIN)/uv: | $(BIN)/python  # before Apilane is installed: that fails while the lock does not fit
+	$(PIP_UPGRADE)
+	$(PIP_INSTALL) uv
 
 packages:  # Debian packages named in PACKAGES: installed as root, else the line to run
 	@missing=""; for package in $(PACKAGES); do dpkg -s "$$package" >/dev/null 2>&1 || missing="$$missing $$package"; done; \
@@ -57,6 +67,15 @@ test: install lint tools  ## Check and test everything; of the HTTP tests a part
 	  APILANE_TEST_PROVIDER=$$provider APILANE_TEST_WORKERS=2 $(BIN)/pytest -n 2 $(DRIVERS) $(PORTABLE); \
 	done
 
+test-python:  ## `make test` with another Python on PATH, in its own .venv-3.x: PYTHON=3.13; all supported ones without it
+	@for version in $(or $(PYTHON),$(PYTHONS)); do \
+	  if "python$$version" -c 'import venv, ensurepip' 2>/dev/null; then \
+	    $(MAKE) --no-print-directory test VENV=".venv-$$version" FIND_PYTHON="echo python$$version"; \
+	  else \
+	    echo "Python $$version is skipped: PATH has no python$$version with venv and ensurepip." >&2; \
+	  fi; \
+	done
+
 tools:  # What tests and the README's walk call; the servers are run by the tests themselves, and not as root
 	@$(MAKE) --no-print-directory packages PACKAGES="curl strace mariadb-server postgresql tdsodbc unixodbc"
 
@@ -77,7 +96,16 @@ lint: install  ## Check style, types and generated docs
 	$(BIN)/mypy
 	$(BIN)/python docs/generate.py --check
 
+lock: $(BIN)/uv  ## Write constraints.txt from pyproject.toml, keeping versions that still fit; UPGRADE=--upgrade takes the newest
+	$(LOCK) $(UPGRADE) --output-file constraints.txt
+
+lock-check: $(BIN)/uv  ## Fail when constraints.txt is not what `make lock` would write (asks the package registry)
+	@cp constraints.txt $(VENV)/constraints.txt
+	@$(LOCK) --output-file $(VENV)/constraints.txt
+	@diff -u constraints.txt $(VENV)/constraints.txt || { \
+	  echo "constraints.txt does not fit pyproject.toml. Run: make lock" >&2; exit 1; }
+
 bench: install  ## Measure the request paths beside their floors (see benchmarks/); BENCH=--quick for a look
 	@$(MAKE) --no-print-directory packages PACKAGES="wrk"
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[bench]'
+	$(PIP_INSTALL) -e '.[bench]'
 	$(BIN)/python benchmarks/run.py $(BENCH)

@@ -14,13 +14,16 @@ from typing import Any, NamedTuple
 import pluggy
 from msgspec import Struct
 
+from apilane.model.sections import section_key
 from apilane.plugin.calls import WireCall
 from apilane.plugin.counters import Counters
 from apilane.plugin.endpoints import EndpointKind
 from apilane.plugin.gates import AvailabilityCheck, Limiter, Throttle
 from apilane.plugin.identity import Authenticator
 from apilane.plugin.pages import Page
+from apilane.plugin.settings import PluginSettings
 from apilane.plugin.tables import HelperTable, table_problem
+from apilane.plugin_settings import read_options, same_settings_problem, settings_problem
 from apilane.plugins import HOOKS, PluginError, PluginSet
 from apilane.settings import Settings
 from apilane.storage.protocol import Driver
@@ -35,12 +38,14 @@ class Gates(Struct, frozen=True):
     availability_checks: tuple[AvailabilityCheck, ...] = ()
     limiters: tuple[Limiter, ...] = ()
     throttles: tuple[Throttle, ...] = ()
+    sections: frozenset[str] = frozenset()
+    """Sections such as ``Plugins.mfa`` whose plugin is loaded and enforces them."""
 
     @property
     def enforced(self) -> frozenset[str]:
-        """Parts of a definition that some gate enforces."""
+        """Parts of a definition that some plugin enforces."""
         by_checks = (check.enforces for check in self.availability_checks)
-        return frozenset().union(*by_checks, *(limiter.enforces for limiter in self.limiters))
+        return self.sections.union(*by_checks, *(limiter.enforces for limiter in self.limiters))
 
 
 class Registered(NamedTuple):
@@ -54,6 +59,8 @@ class Registered(NamedTuple):
 class Hooks(Struct, frozen=True, kw_only=True):
     """What the plugins registered, one attribute for each ``apilane_register_*`` hook, in the order of asking."""
 
+    settings: Mapping[str, PluginSettings]
+    """By plugin."""
     drivers: Drivers
     counters: Counters | None = None
     authenticators: tuple[Authenticator, ...] = ()
@@ -70,7 +77,8 @@ class Hooks(Struct, frozen=True, kw_only=True):
     @property
     def gates(self) -> Gates:
         """What stands between a caller and an application."""
-        return Gates(self.availability_checks, self.limiters, self.throttles)
+        sections = frozenset(section_key(name) for name, each in self.settings.items() if each.enforced)
+        return Gates(self.availability_checks, self.limiters, self.throttles, sections)
 
     def plugin_of(self, item: object) -> str:
         """The name of the plugin that registered an object."""
@@ -105,13 +113,15 @@ def freeze(plugins: PluginSet, settings: Settings) -> Hooks:
     """Ask every plugin once and check what it answers.
 
     Raises ``PluginError`` naming plugin and hook when one fails, answers with something else, or brings an object of a
-    name that another plugin has brought.
+    name that another plugin has brought. Raises ``ConfigurationError`` for settings of a plugin that do not fit.
     """
+    sections = _settings(plugins)
+    options = read_options(sections, [plugin.name for plugin in plugins.plugins], settings)
     registered: list[Registered] = []
     arguments: dict[str, Any] = {"settings": settings}
 
     def collect(hook: str, kind: type) -> tuple[Any, ...]:
-        found = _collect(plugins, f"apilane_register_{hook}", kind, arguments)
+        found = _collect(plugins, f"apilane_register_{hook}", kind, arguments, options)
         if hook in _NAMED:
             _refuse_same_names(found, _NAMED[hook])
         if hook == "tables":
@@ -124,6 +134,7 @@ def freeze(plugins: PluginSet, settings: Settings) -> Hooks:
     if counters:
         arguments["counters"] = counters[0]
     return Hooks(
+        settings=sections,
         drivers=drivers,
         counters=arguments.get("counters"),
         authenticators=collect("authenticators", Authenticator),
@@ -142,13 +153,26 @@ def commands_of(plugins: PluginSet) -> list[Registered]:
     """The commands that plugins bring; asked for by the command line alone."""
     import click
 
-    found = _collect(plugins, "apilane_register_commands", click.Command, {})
+    found = _collect(plugins, "apilane_register_commands", click.Command, {}, {})
     _refuse_same_names(found, "command")
     return found
 
 
 _NAMED = {"drivers": "driver", "endpoint_kinds": "kind of endpoints", "tables": "table"}
 """Hooks whose objects are found by name, with what the objects are called."""
+
+
+def _settings(plugins: PluginSet) -> dict[str, PluginSettings]:
+    """The settings by plugin, each checked alone and against those of the others."""
+    registered: dict[str, PluginSettings] = {}
+    for plugin, hook, item in _collect(plugins, "apilane_register_settings", PluginSettings, {}, {}):
+        if plugin in registered:
+            raise PluginError(plugin, "returned several objects; put the settings into one.", hook=hook)
+        problem = settings_problem(item) or same_settings_problem(plugin, item, registered)
+        if problem is not None:
+            raise PluginError(plugin, problem, hook=hook)
+        registered[plugin] = item
+    return registered
 
 
 class HookOrder(NamedTuple):
@@ -185,8 +209,13 @@ def _implementations(plugins: PluginSet, hook: str) -> list[pluggy.HookImpl]:
     return sorted(getattr(plugins.manager.hook, hook).get_hookimpls(), key=position)
 
 
-def _collect(plugins: PluginSet, hook: str, kind: type, arguments: Mapping[str, Any]) -> list[Registered]:
-    """The joined answers of a hook, each item checked to be a ``kind``: a runtime-checkable protocol or a class."""
+def _collect(
+    plugins: PluginSet, hook: str, kind: type, arguments: Mapping[str, Any], options: Mapping[str, Struct]
+) -> list[Registered]:
+    """The joined answers of a hook, each item checked to be a ``kind``: a runtime-checkable protocol or a class.
+
+    ``options``: the settings of each plugin, which gets its own.
+    """
     collected = []
     for implementation in _implementations(plugins, hook):
         plugin, function = implementation.plugin_name, implementation.function
@@ -195,7 +224,8 @@ def _collect(plugins: PluginSet, hook: str, kind: type, arguments: Mapping[str, 
             what = "needs counters, and no loaded plugin brings them; enable the plugin counter_file."
             raise PluginError(plugin, what, hook=hook)
         try:
-            answer = function(**{name: value for name, value in arguments.items() if name in wanted})
+            offered = {**arguments, "options": options.get(plugin)}
+            answer = function(**{name: value for name, value in offered.items() if name in wanted})
         except Exception as error:
             raise PluginError(plugin, f"failed with {type(error).__name__}: {error}", hook=hook) from error
         if not isinstance(answer, (list, tuple)):

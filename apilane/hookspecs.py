@@ -3,6 +3,9 @@
 ``apilane_register_*`` hooks run once, at start-up, as plain functions, and return typed objects that the core keeps and
 calls later; pluggy is never called in a request. A hook that fails stops start-up and names its plugin. The table in
 ``docs/reference/hooks.md`` is generated from this file.
+
+``options`` is the ``PluginSettings.instance`` of the plugin that is asked, read from ``apilane.toml`` and the
+environment; None for a plugin without one.
 """
 
 from __future__ import annotations
@@ -22,6 +25,7 @@ if TYPE_CHECKING:
     from apilane.plugin.gates import AvailabilityCheck, Limiter, Throttle
     from apilane.plugin.identity import Authenticator
     from apilane.plugin.pages import Page
+    from apilane.plugin.settings import PluginSettings
     from apilane.plugin.tables import HelperTable
     from apilane.settings import Settings
     from apilane.storage.protocol import Driver
@@ -39,6 +43,7 @@ __all__ = [
     "apilane_register_endpoint_kinds",
     "apilane_register_limiters",
     "apilane_register_routes",
+    "apilane_register_settings",
     "apilane_register_tables",
     "apilane_register_throttles",
     "hookimpl",
@@ -86,8 +91,18 @@ def hookspec(*, combine: Combine, on_error: OnError, added: str) -> Callable[[F]
     return mark
 
 
+@hookspec(combine="named", on_error="close", added="0.2")
+def apilane_register_settings() -> Sequence[PluginSettings]:
+    """The Structs of a plugin's settings, one object at most.
+
+    Fires before every other hook, which then receives the settings of the instance as ``options``. Settings that do not
+    fit their Struct stop start-up; those of an application are checked when its manifest is applied.
+    """
+    raise NotImplementedError
+
+
 @hookspec(combine="named", on_error="fail", added="0.1")
-def apilane_register_drivers(settings: Settings) -> Sequence[Driver]:
+def apilane_register_drivers(settings: Settings, options: Struct | None) -> Sequence[Driver]:
     """Storage drivers, found by the ``StorageProvider`` names they carry.
 
     Fires before any database is opened.
@@ -96,7 +111,7 @@ def apilane_register_drivers(settings: Settings) -> Sequence[Driver]:
 
 
 @hookspec(combine="single", on_error="deny", added="0.2")
-def apilane_register_counters(settings: Settings) -> Sequence[Counters]:
+def apilane_register_counters(settings: Settings, options: Struct | None) -> Sequence[Counters]:
     """Where rate limits, throttles and used signatures are counted: one store for all workers.
 
     Hooks with the argument ``counters`` get it. Without a store a plugin that asks for it stops start-up.
@@ -105,7 +120,9 @@ def apilane_register_counters(settings: Settings) -> Sequence[Counters]:
 
 
 @hookspec(combine="first", on_error="deny", added="0.1")
-def apilane_register_authenticators(settings: Settings, counters: Counters) -> Sequence[Authenticator]:
+def apilane_register_authenticators(
+    settings: Settings, counters: Counters, options: Struct | None
+) -> Sequence[Authenticator]:
     """Objects that identify the caller of a request from its headers, raw target and body.
 
     The first that answers with an actor, or refuses, decides. When none answers, the caller is anonymous.
@@ -114,7 +131,7 @@ def apilane_register_authenticators(settings: Settings, counters: Counters) -> S
 
 
 @hookspec(combine="any", on_error="deny", added="0.1")
-def apilane_register_availability_checks(settings: Settings) -> Sequence[AvailabilityCheck]:
+def apilane_register_availability_checks(settings: Settings, options: Struct | None) -> Sequence[AvailabilityCheck]:
     """Objects that decide whether a request may reach an application, before the caller is identified.
 
     They run after the online check. They see the request with its client address, and the application.
@@ -123,7 +140,7 @@ def apilane_register_availability_checks(settings: Settings) -> Sequence[Availab
 
 
 @hookspec(combine="any", on_error="deny", added="0.1")
-def apilane_register_limiters(settings: Settings, counters: Counters) -> Sequence[Limiter]:
+def apilane_register_limiters(settings: Settings, counters: Counters, options: Struct | None) -> Sequence[Limiter]:
     """Objects that count the uses of an action against the rate limit of the caller's effective rules.
 
     They are asked in turn after access was granted; the first that does not admit decides.
@@ -132,7 +149,7 @@ def apilane_register_limiters(settings: Settings, counters: Counters) -> Sequenc
 
 
 @hookspec(combine="any", on_error="deny", added="0.1")
-def apilane_register_throttles(settings: Settings, counters: Counters) -> Sequence[Throttle]:
+def apilane_register_throttles(settings: Settings, counters: Counters, options: Struct | None) -> Sequence[Throttle]:
     """Objects that slow down repeated failed sign-ins and registrations.
 
     They are asked in turn before a password is looked at; the first that does not admit decides.
@@ -141,7 +158,7 @@ def apilane_register_throttles(settings: Settings, counters: Counters) -> Sequen
 
 
 @hookspec(combine="named", on_error="fail", added="0.1")
-def apilane_register_endpoint_kinds(settings: Settings) -> Sequence[EndpointKind]:
+def apilane_register_endpoint_kinds(settings: Settings, options: Struct | None) -> Sequence[EndpointKind]:
     """Kinds of custom endpoints, found by the ``Kind`` names they carry.
 
     A kind checks its endpoints when a definition is applied and runs them when they are called. Endpoints of a kind
@@ -151,7 +168,7 @@ def apilane_register_endpoint_kinds(settings: Settings) -> Sequence[EndpointKind
 
 
 @hookspec(combine="named", on_error="fail", added="0.2")
-def apilane_register_calls(settings: Settings) -> Sequence[WireCall]:
+def apilane_register_calls(settings: Settings, options: Struct | None) -> Sequence[WireCall]:
     """Calls of the wire: path, method, what they ask of the caller, and the action.
 
     They pass the same admission as the core's calls. Two calls of one path and method stop start-up.
@@ -160,7 +177,7 @@ def apilane_register_calls(settings: Settings) -> Sequence[WireCall]:
 
 
 @hookspec(combine="named", on_error="fail", added="0.2")
-def apilane_register_routes(settings: Settings) -> Sequence[Page]:
+def apilane_register_routes(settings: Settings, options: Struct | None) -> Sequence[Page]:
     """Pages outside of ``/api/``: Litestar handlers, each with what it asks of the caller."""
     raise NotImplementedError
 
@@ -175,7 +192,7 @@ def apilane_register_commands() -> Sequence[click.Command]:
 
 
 @hookspec(combine="named", on_error="close", added="0.2")
-def apilane_register_tables(settings: Settings) -> Sequence[HelperTable]:
+def apilane_register_tables(settings: Settings, options: Struct | None) -> Sequence[HelperTable]:
     """Helper tables that the core keeps in the database of each application.
 
     They are made, and migrated to a new version, when an application opens, under its change lock.

@@ -1,7 +1,8 @@
 """Every setting of an instance: name, type, default, help; read from flags, environment and TOML.
 
 A command line flag wins over the environment variable ``APILANE_<NAME>``, which wins over ``apilane.toml``, which wins
-over the default. Settings of one application are no business of this file: they are in its manifest.
+over the default. Settings of plugins are collected here as they stand, and read by ``apilane.plugin_settings`` once the
+plugins are known. Settings of one application are in its manifest.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import difflib
 import json
 import os
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from types import MappingProxyType, NoneType, UnionType
 from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_origin, get_type_hints
@@ -23,11 +24,14 @@ from apilane.errors import ConfigurationError
 __all__ = [
     "DEFAULT_FILE",
     "ENVIRONMENT_PREFIX",
+    "PluginSections",
+    "Referenced",
     "SettingRow",
     "Settings",
     "describe_settings",
     "load_settings",
     "nearest",
+    "setting_rows",
 ]
 
 DEFAULT_FILE = Path("apilane.toml")
@@ -42,6 +46,29 @@ Seconds = Annotated[float, Meta(gt=0)]
 
 def _help(text: str, *, secret: bool = False) -> Meta:
     return Meta(description=text, extra={"secret": secret})
+
+
+class Referenced(Struct, frozen=True):
+    """A text of ``apilane.toml`` that stands elsewhere: behind ``{env = "NAME"}`` or ``{file = "PATH"}``."""
+
+    text: str
+
+    def __repr__(self) -> str:
+        return "Referenced(***)"
+
+
+class PluginSections(Struct, frozen=True):
+    """Settings of plugins as they were given. ``repr`` shows none, since only the plugins know which are secrets."""
+
+    sections: Mapping[str, Mapping[str, Any]] = {}
+    """By plugin, with ``Referenced`` texts where ``file`` has references."""
+    variables: Mapping[str, str] = {}
+    """Environment variables ``APILANE_...`` that are not the core's."""
+    file: Path | None = None
+    """The settings file that the sections stand in."""
+
+    def __repr__(self) -> str:
+        return f"PluginSections({', '.join(self.sections)})"
 
 
 class Settings(Struct, frozen=True, kw_only=True):
@@ -107,15 +134,6 @@ class Settings(Struct, frozen=True, kw_only=True):
             "Size of the counters file in data_dir: a MiB has room for about 6,000 callers or remembered signatures."
         ),
     ] = 64
-    login_account_failures: Annotated[
-        Count, _help("Failed sign-ins to one account from one address that are let through in 15 minutes.")
-    ] = 10
-    login_address_failures: Annotated[
-        Count, _help("Failed sign-ins from one address that are let through in 15 minutes; see trusted_proxies.")
-    ] = 100
-    registrations_per_hour: Annotated[
-        Count, _help("Registrations from one address that are let through in an hour; see trusted_proxies.")
-    ] = 60
     open_databases: Annotated[Count, _help("Application databases a worker keeps open.")] = 200
     sqlite_mmap_mib: Annotated[
         int,
@@ -140,6 +158,8 @@ class Settings(Struct, frozen=True, kw_only=True):
         Count, _help("Memory of a worker for request bodies that arrive in parts; those beyond it are refused.")
     ] = 268_435_456
     statement_timeout_s: Annotated[Seconds, _help("Seconds a database statement may run.")] = 20.0
+    plugin_settings: Mapping[str, Mapping[str, Any]] | PluginSections = {}
+    """By plugin, such as ``{"rate_limit": {"registrations_per_hour": 5}}``; not a setting itself."""
 
     def __repr__(self) -> str:
         values = ((row, getattr(self, row.name)) for row in describe_settings())
@@ -175,9 +195,10 @@ def load_settings(
     that names the source, the setting and what was expected.
     """
     found: dict[str, Any] = {}
+    sections: dict[str, Mapping[str, Any]] = {}
     path = file or DEFAULT_FILE
     if file is not None or path.exists():
-        found.update(_from_toml(path, environ))
+        found, sections = _from_toml(path, environ)
     for name, row in _ROWS.items():
         if row.environment in environ:
             found[name] = _converted(name, _from_text(name, environ[row.environment]), row.environment)
@@ -186,6 +207,10 @@ def load_settings(
             raise ConfigurationError(f"Unknown setting {name!r}{nearest(name, _ROWS)}.")
         if value is not None:
             found[name] = _converted(name, value, f"Setting {name}")
+    core = {row.environment for row in _ROWS.values()}
+    others = {name: text for name, text in environ.items() if name.startswith(ENVIRONMENT_PREFIX) and name not in core}
+    if sections or others:
+        found["plugin_settings"] = PluginSections(sections, others, path)
     return Settings(**found)
 
 
@@ -195,7 +220,8 @@ def nearest(name: str, known: Iterable[str]) -> str:
     return f" (did you mean {close[0]!r}?)" if close else ""
 
 
-def _from_toml(path: Path, environ: Mapping[str, str]) -> dict[str, Any]:
+def _from_toml(path: Path, environ: Mapping[str, str]) -> tuple[dict[str, Any], dict[str, Mapping[str, Any]]]:
+    """The settings of the core, and the sections of plugins."""
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -203,6 +229,7 @@ def _from_toml(path: Path, environ: Mapping[str, str]) -> dict[str, Any]:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigurationError(f"{path} is no valid TOML: {error}.") from error
     found = {}
+    sections = _plugin_sections(content, path, environ)
     for name, value in content.items():
         if name not in _ROWS:
             raise ConfigurationError(f"{path}: unknown setting {name!r}{nearest(name, _ROWS)}.")
@@ -215,7 +242,41 @@ def _from_toml(path: Path, environ: Mapping[str, str]) -> dict[str, Any]:
                 f'{source} is a secret and is not written here; write {{env = "NAME"}} or {{file = "PATH"}}.'
             )
         found[name] = _converted(name, value, source, strict=True)
-    return found
+    return found, sections
+
+
+def _plugin_sections(content: dict[str, Any], path: Path, environ: Mapping[str, str]) -> dict[str, Mapping[str, Any]]:
+    """The tables ``[plugins.NAME]``, taken out of ``content``; ``load`` beside them is the list of plugins."""
+    table = content.get("plugins")
+    if not isinstance(table, dict):
+        return {}
+    del content["plugins"]
+    if "load" in table:
+        content["plugins"] = table.pop("load")
+    for name, section in table.items():
+        if not isinstance(section, dict):
+            raise ConfigurationError(
+                f"{path}: plugins.{name}: expected a table [plugins.{name}] with the settings of that plugin; the list "
+                "of plugins to load is plugins.load."
+            )
+    return {
+        name: {
+            key: _dereferenced(value, f"{path}: plugins.{name}.{key}", path.parent, environ)
+            for key, value in section.items()
+        }
+        for name, section in table.items()
+    }
+
+
+def _dereferenced(value: Any, source: str, folder: Path, environ: Mapping[str, str]) -> Any:
+    """``value`` with the texts behind its references, at any depth."""
+    if isinstance(value, dict):
+        if len(value) == 1 and isinstance(value.get("env", value.get("file")), str):
+            return Referenced(_referenced(value, source, folder, environ))
+        return {key: _dereferenced(each, f"{source}.{key}", folder, environ) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_dereferenced(each, f"{source}[{place}]", folder, environ) for place, each in enumerate(value)]
+    return value
 
 
 def _referenced(reference: dict[str, Any], source: str, folder: Path, environ: Mapping[str, str]) -> str:
@@ -255,17 +316,31 @@ def _path(kind: type, value: Any) -> Any:
     raise ValueError("Expected a path")
 
 
-def _row(field: msgspec.structs.FieldInfo) -> SettingRow:
-    about = next(meta for meta in _ANNOTATED_HINTS[field.name].__metadata__ if meta.description)
-    default = field.default
-    return SettingRow(
-        name=field.name,
-        environment=ENVIRONMENT_PREFIX + field.name.upper(),
-        type=_type_text(_HINTS[field.name]),
-        default="" if default is None else str(default) if isinstance(default, Path) else json.dumps(default),
-        help=about.description,
-        secret=about.extra["secret"],
-    )
+def setting_rows(kind: type[Struct], prefix: str, secrets: Collection[str] = ()) -> dict[str, SettingRow]:
+    """The fields of a Struct as rows of a settings table, by the names that stand in files.
+
+    ``prefix``: of the environment variables. ``secrets``: names of fields that are secrets, beside those declared so.
+    """
+    annotated, plain = get_type_hints(kind, include_extras=True), get_type_hints(kind)
+    rows = {}
+    for field in msgspec.structs.fields(kind):
+        metas = [meta for meta in getattr(annotated[field.name], "__metadata__", ()) if isinstance(meta, Meta)]
+        about = next((meta for meta in metas if meta.description), Meta())
+        rows[field.encode_name] = SettingRow(
+            name=field.encode_name,
+            environment=prefix + field.encode_name.upper().replace("-", "_"),
+            type=_type_text(plain[field.name]),
+            default=_default_text(field.default),
+            help=about.description or "",
+            secret=field.encode_name in secrets or bool((about.extra or {}).get("secret")),
+        )
+    return rows
+
+
+def _default_text(default: Any) -> str:
+    if default is None or default is msgspec.NODEFAULT:
+        return ""
+    return str(default) if isinstance(default, Path) else json.dumps(default, default=str)
 
 
 def _type_text(kind: Any) -> str:
@@ -275,10 +350,16 @@ def _type_text(kind: Any) -> str:
         return " | ".join("unset" if part is NoneType else _type_text(part) for part in get_args(kind))
     if get_origin(kind) is tuple:
         return f"list of {_type_text(get_args(kind)[0])}"
-    return str(_TYPE_NAMES[kind])
+    if get_origin(kind) is list:
+        return f"list of {_type_text(get_args(kind)[0])}"
+    if get_origin(kind) is dict or (isinstance(kind, type) and issubclass(kind, Struct)):
+        return "table"
+    return _TYPE_NAMES.get(kind, "text")
 
 
 _TYPE_NAMES = {str: "text", int: "whole number", float: "number", bool: "true | false", Path: "path"}
 _ANNOTATED_HINTS = get_type_hints(Settings, include_extras=True)
 _HINTS = get_type_hints(Settings)
-_ROWS: Mapping[str, SettingRow] = {field.name: _row(field) for field in msgspec.structs.fields(Settings)}
+_ROWS: Mapping[str, SettingRow] = {
+    name: row for name, row in setting_rows(Settings, ENVIRONMENT_PREFIX).items() if name != "plugin_settings"
+}

@@ -49,7 +49,8 @@ class Place(msgspec.Struct, frozen=True, kw_only=True):
 
 def settings(data_dir: Path) -> Settings:
     """What the product runs with: defaults, but many sign-ins from one address."""
-    return Settings(data_dir=data_dir, login_account_failures=100_000, login_address_failures=100_000)
+    many = {"login_account_failures": 100_000, "login_address_failures": 100_000}
+    return Settings(data_dir=data_dir, plugin_settings={"rate_limit": many})
 
 
 def make_place(data_dir: Path, *, rows: int = ROWS, provider: str = "SQLite", url: str | None = None) -> Place:

@@ -71,8 +71,8 @@ class Server:
             "APILANE_WORKERS": str(self.workers),
             "APILANE_ROLE": "api",
             # One user at one address signs in thousands of times; nobody else is like that.
-            "APILANE_LOGIN_ACCOUNT_FAILURES": "100000",
-            "APILANE_LOGIN_ADDRESS_FAILURES": "100000",
+            "APILANE_RATE_LIMIT_LOGIN_ACCOUNT_FAILURES": "100000",
+            "APILANE_RATE_LIMIT_LOGIN_ADDRESS_FAILURES": "100000",
         }
 
     def _command(self) -> list[str]:

@@ -32,7 +32,7 @@ NOBODY_AGREED = 3
 STEP_WIDTH = 110
 """Characters of a step that are shown; statements are long."""
 
-_STYLES = {"added": "green", "changed": "yellow", "removed": "red"}
+_STYLES = {"added": "green", "changed": "yellow", "removed": "red", "warning": "bold yellow"}
 
 
 @click.command()
@@ -87,8 +87,8 @@ def _show(plans: Sequence[Plan], surveys: Sequence[Survey], console: Console) ->
         title = f"{plan.after.name} ({plan.after.token})"
         if plan.is_empty:
             console.print(Text(f"{title}: nothing to change"))
-            continue
-        console.print(Text(f"{title}: {'new' if plan.before is None else 'changes'}", style="bold"))
+        else:
+            console.print(Text(f"{title}: {'new' if plan.before is None else 'changes'}", style="bold"))
         for line in plan.lines:
             text = Text(f"  {line}", style=_STYLES[line.kind])
             records = survey.concerned.get(line.path)

@@ -45,6 +45,9 @@ def plugin(name: str, folder: Path | None) -> None:
         "apilane_template": module,
         "apilane-template": f"apilane-{name}",
         'template = "': f'{name.replace("-", "_")} = "',  # the entry point
+        "plugins.template": f"plugins.{name.replace('-', '_')}",  # its section in apilane.toml
+        "template_window": f"{name.replace('-', '_')}_window",
+        "TEMPLATE_WINDOW": f"{name.replace('-', '_').upper()}_WINDOW",
     }
     _make("plugin", name, folder, replaced)
 

@@ -6,7 +6,7 @@ A wrapped secret is bound to its application's token, so a row copied to another
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import msgspec
@@ -32,11 +32,19 @@ class Secrets(msgspec.Struct, frozen=True, kw_only=True):
     connection_string: str | None = None
     mail_password: str | None = None
     plugins: dict[str, str] = {}
+    """Of plugins, by key path in manifests, such as ``Plugins.mail.Password``."""
 
     @classmethod
     def new(cls) -> Secrets:
         """The secrets of a new application: its keys and nothing else."""
         return cls(encryption_key=new_key(), token_key=new_key())
+
+    def changed(self, changes: Mapping[str, str | None]) -> Secrets:
+        """These secrets with those that a plan changes; None removes one."""
+        own = {name: text for name, text in changes.items() if not name.startswith("Plugins.")}
+        plugins = {**self.plugins, **{name: text for name, text in changes.items() if name not in own}}
+        kept = {name: text for name, text in plugins.items() if text is not None}
+        return msgspec.structs.replace(self, plugins=kept, **own)
 
     def texts(self) -> Iterator[str]:
         """The secrets given by people, those that may stand in a manifest."""

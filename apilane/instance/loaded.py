@@ -48,6 +48,7 @@ class LoadedApplications:
         self._store = store
         self._drivers = hooks.drivers
         self._gates = hooks.gates
+        self._settings = hooks.settings
         self._endpoint_kinds = {kind.name.lower(): kind for kind in hooks.endpoint_kinds}
         self._changes = changes
         self._upkeep = upkeep
@@ -129,6 +130,7 @@ class LoadedApplications:
             self._endpoint_kinds,
             tables=self._helper_tables(driver),
             compilations=self._compilations,
+            settings=self._settings,
         )
         if generation == self._generation:  # not replaced while it was being read
             self._live[token] = runtime

@@ -23,20 +23,34 @@ __all__ = ["PlanLine", "differences"]
 
 T = TypeVar("T")
 SECTIONS = frozenset(
-    {"token", "entities", "rules", "custom_endpoints", "reports", "email_templates", "collaborators", "plugins"}
+    {
+        "token",
+        "entities",
+        "rules",
+        "custom_endpoints",
+        "reports",
+        "email_templates",
+        "collaborators",
+        "plugins",
+        "enforced",
+    }
 )
+SECRETS = {"connection_string": "Application.ConnectionString", "mail_password": "Application.Mail.Password"}
 
 
 class PlanLine(Struct, frozen=True):
-    """One difference. ``path``: key path as in manifests. ``loses_data``: it needs somebody's consent."""
+    """One difference. ``path``: key path as in manifests. ``loses_data``: it needs somebody's consent.
 
-    kind: Literal["added", "changed", "removed"]
+    A ``warning`` is no difference: what the manifest says is done, and something about it should be changed.
+    """
+
+    kind: Literal["added", "changed", "removed", "warning"]
     path: str
     detail: str = ""
     loses_data: bool = False
 
     def __str__(self) -> str:
-        sign = {"added": "+", "changed": "~", "removed": "-"}[self.kind]
+        sign = {"added": "+", "changed": "~", "removed": "-", "warning": "!"}[self.kind]
         return f"{sign} {self.path}" + (f": {self.detail}" if self.detail else "")
 
 
@@ -46,8 +60,13 @@ def differences(
     after: ApplicationDefinition,
     renames: Renames,
     secrets: Mapping[str, str | None],
+    *,
+    literals: Iterable[str] = (),
 ) -> tuple[PlanLine, ...]:
-    """All differences. ``base`` is ``before`` under its new names; both None: the application is new."""
+    """All differences. ``base`` is ``before`` under its new names; both None: the application is new.
+
+    ``literals``: secrets that the manifest holds in clear, each of which gets a warning.
+    """
     lines: list[PlanLine] = []
     if base is None or before is None:
         lines.append(PlanLine("added", "Application", f"{after.name} ({after.storage_provider})"))
@@ -56,8 +75,8 @@ def differences(
     else:
         _fields(lines, before, after, "Application", except_for=SECTIONS)
     for field in sorted(secrets):
-        key = {"connection_string": "Application.ConnectionString", "mail_password": "Application.Mail.Password"}[field]
-        lines.append(PlanLine("changed" if secrets[field] is not None else "removed", key, "a secret, not shown"))
+        kind: Literal["changed", "removed"] = "removed" if secrets[field] is None else "changed"
+        lines.append(PlanLine(kind, SECRETS.get(field, field), "a secret, not shown"))
     _renames(lines, renames)
     _entities(lines, base, after)
     _section(lines, "Security", base.rules, after.rules, _rule_name)
@@ -66,6 +85,11 @@ def differences(
     _section(lines, "EmailTemplates", base.email_templates, after.email_templates, lambda each: each.event)
     _section(lines, "Collaborators", base.collaborators, after.collaborators, str)
     _section(lines, "Plugins", base.plugins.items(), after.plugins.items(), lambda each: str(each[0]))
+    for part in sorted({*base.enforced} ^ {*after.enforced}):
+        asked = part in after.enforced
+        lines.append(PlanLine("changed", part, f"{'closed' if asked else 'served'} where its plugin is not loaded"))
+    advice = "this secret stands in the manifest in clear; write ${NAME} and set that environment variable"
+    lines.extend(PlanLine("warning", path, advice) for path in literals)
     return tuple(lines)
 
 

@@ -48,7 +48,7 @@ class Plan(Struct, frozen=True, kw_only=True):
     migration: Migration | None
     """None when no table changes."""
     secrets: dict[str, str | None]
-    """Secrets that change, by field of the application's secrets; None removes one."""
+    """Secrets that change, by name (see ``plan``); None removes one."""
 
     @property
     def is_empty(self) -> bool:
@@ -93,8 +93,8 @@ def plan(
 ) -> Plan:
     """What applying ``manifest`` to ``before`` means; None: to an instance without this application.
 
-    ``secrets``: those the application has, by field name (``connection_string``, ``mail_password``). Raises
-    ManifestErrors with everything that is wrong with the manifest.
+    ``secrets``: those the application has, by name: ``connection_string``, ``mail_password``, and the key path of a
+    plugin's, such as ``Plugins.mail.Password``. Raises ManifestErrors with everything that is wrong with the manifest.
     """
     problems = Problems(manifest.file)
     problems.found.extend(manifest.problems)
@@ -110,7 +110,7 @@ def plan(
     return Plan(
         before=before,
         after=after,
-        lines=differences(before, resolved.base, after, resolved.renames, resolved.secrets),
+        lines=differences(before, resolved.base, after, resolved.renames, resolved.secrets, literals=resolved.literals),
         migration=migration,
         secrets=resolved.secrets,
     )

@@ -44,6 +44,7 @@ from apilane.plugin.identity import (
 )
 from apilane.plugin.pages import Page, PageCall
 from apilane.plugin.replies import FileBody, Reply
+from apilane.plugin.settings import PluginSettings, Secret
 from apilane.plugin.tables import HelperTable, column
 from apilane.security.signatures import WINDOW_MS, SignatureHeaders, verifies
 from apilane.security.tokens import bearer_token
@@ -90,6 +91,7 @@ __all__ = [
     "Page",
     "PageCall",
     "PerOperation",
+    "PluginSettings",
     "Property",
     "PropertyType",
     "RateLimit",
@@ -100,6 +102,7 @@ __all__ = [
     "ResultSets",
     "Rule",
     "Schema",
+    "Secret",
     "Settings",
     "SignInEvent",
     "SignatureHeaders",

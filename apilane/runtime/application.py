@@ -7,19 +7,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cached_property, lru_cache
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
-from msgspec import Struct
+from msgspec import Struct, ValidationError
 
 from apilane.control.records import StoredApplication
 from apilane.dispatch import Gates
-from apilane.errors import ApilaneError, Code, unauthorized
+from apilane.errors import ApilaneError, Code, ConfigurationError, unauthorized
 from apilane.model.definition import Action, Entity, Property, RateLimit, RuleKind
 from apilane.model.enforcement import needs_enforcing
+from apilane.model.sections import read_section, section_key
 from apilane.model.system import HELPER_TABLES
 from apilane.plugin.endpoints import EndpointAction, EndpointKind
 from apilane.plugin.identity import Actor
+from apilane.plugin.settings import PluginSettings
 from apilane.runtime.access import AccessPlan
 from apilane.runtime.compiled import Compilations, CompiledEntity
 from apilane.runtime.identities import Identities
@@ -122,8 +124,11 @@ class ApplicationRuntime:
         *,
         tables: Mapping[str, sa.Table],
         compilations: Compilations,
+        settings: Mapping[str, PluginSettings],
     ) -> None:
         self.stored = stored
+        self._options: dict[type[Struct], Any] = {}
+        self._sections = {each.application: name for name, each in settings.items() if each.application is not None}
         self.compilations = compilations
         self.definition = stored.definition
         self.token = stored.definition.token
@@ -168,7 +173,21 @@ class ApplicationRuntime:
 
     def options(self, kind: type[S]) -> S:
         """The section of a plugin, as the Struct that it registered; LookupError for any other Struct."""
-        raise LookupError(f"{kind.__name__} is not the Struct of a plugin's section")
+        if kind not in self._options:
+            if kind not in self._sections:
+                raise LookupError(f"{kind.__name__} is not the Struct of a plugin's section")
+            self._options[kind] = self._read_section(self._sections[kind], kind)
+        options: S = self._options[kind]
+        return options
+
+    def _read_section(self, plugin: str, kind: type[S]) -> S:
+        try:
+            return read_section(self.definition.plugins.get(plugin) or {}, kind, self.stored.secrets.plugins)
+        except ValidationError as error:
+            raise ConfigurationError(
+                f"The section {section_key(plugin)} of application {self.token} does not fit the installed version of "
+                f"the plugin: {error}. Apply a manifest that has this section as the plugin expects it."
+            ) from error
 
     def table(self, name: str) -> sa.Table:
         """The helper table that a plugin registered under that name; LookupError when none did."""

@@ -29,6 +29,7 @@ def capabilities_of(hooks: Hooks) -> Capabilities:
         providers=frozenset(driver.name for driver in hooks.drivers.values()),
         embedded=frozenset(driver.name for driver in hooks.drivers.values() if driver.features.embedded),
         enforces=hooks.gates.enforced,
+        plugin_sections={name: each.application for name, each in hooks.settings.items() if each.application},
         endpoint_problems=endpoint_problems,
         storage_problems=storage_problems,
     )

@@ -13,8 +13,6 @@ from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
-import msgspec
-
 from apilane.control.folders import application_address, application_folder, make_application_folder
 from apilane.control.secrets import Secrets
 from apilane.control.store import ControlStore, StoredApplication
@@ -119,7 +117,7 @@ async def _carry_out(plan: Plan, workspace: ApplicationWorkspace, actor: str, re
     workspace.refuse_another_state(plan.before, plan.after)
     workspace.refuse_lost_database()
     stored = workspace.stored
-    secrets = msgspec.structs.replace(stored.secrets if stored else Secrets.new(), **plan.secrets)
+    secrets = (stored.secrets if stored else Secrets.new()).changed(plan.secrets)
     if stored and stored.definition == plan.after and stored.secrets == secrets:
         await workspace.refuse_half_done()
         return stored

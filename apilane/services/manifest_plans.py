@@ -52,11 +52,11 @@ async def plan_files(
 
 
 def stored_secrets(stored: StoredApplication | None) -> dict[str, str]:
-    """The secrets an application has that a manifest can give, by field name."""
+    """The secrets an application has that a manifest can give, by name as ``apilane.model.plan.plan`` takes them."""
     if stored is None:
         return {}
     values = {name: getattr(stored.secrets, name) for name in ("connection_string", "mail_password")}
-    return {name: value for name, value in values.items() if value is not None}
+    return {**{name: value for name, value in values.items() if value is not None}, **stored.secrets.plugins}
 
 
 async def _existing(manifest: Manifest, store: ControlStore) -> StoredApplication | None:

@@ -28,6 +28,7 @@ import sqlalchemy as sa
 from apilane.control.store import ControlStore
 from apilane.dispatch import Hooks
 from apilane.instance import Instance, open_instance
+from apilane.model.plan import ManifestErrors
 from apilane.services.capabilities import capabilities_of
 from apilane.services.manifest_plans import plan_files
 from apilane.settings import ENVIRONMENT_PREFIX, Settings, load_settings
@@ -35,14 +36,18 @@ from apilane.sql.dialect import Dialect
 from apilane.sql.statement import Statement, compile_statement
 from apilane.storage.protocol import Result, Row, Step
 
-__all__ = ["CHEAP_PASSWORDS", "PATIENT", "Place", "Server", "free_port"]
+__all__ = ["CHEAP_PASSWORDS", "PATIENT", "ManifestErrors", "Place", "Server", "free_port"]
 
 T = TypeVar("T")
 
 CHEAP_PASSWORDS = {"argon2_memory_kib": 8, "argon2_time_cost": 1}
 """Settings that make a password hash cost microseconds; for tests only."""
-PATIENT = {"login_account_failures": 10_000, "login_address_failures": 10_000, "registrations_per_hour": 100_000}
-"""Settings for many sign-ins from one address, which is what tests do."""
+PATIENT = {
+    "rate_limit_login_account_failures": 10_000,
+    "rate_limit_login_address_failures": 10_000,
+    "rate_limit_registrations_per_hour": 100_000,
+}
+"""Settings of the plugin ``rate_limit`` for many sign-ins from one address, which is what tests do."""
 START_TIMEOUT_S = 30.0
 STOP_TIMEOUT_S = 15.0
 
@@ -70,7 +75,8 @@ class Place(Protocol):
 
 
 class Server:
-    """``apilane serve`` on ``data_dir``, running inside ``with``. ``settings``: by name, as for ``load_settings``.
+    """``apilane serve`` on ``data_dir``, running inside ``with``. ``settings``: by name, those of a plugin
+    with its name before them, as in environment variables.
 
     What the server prints is kept in ``log``, a file beside the data folder.
     """

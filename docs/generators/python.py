@@ -8,6 +8,7 @@ import textwrap
 from collections.abc import Iterator
 from importlib import import_module
 from itertools import pairwise
+from pathlib import Path
 from types import FunctionType, ModuleType
 
 from generators.tables import table
@@ -57,16 +58,21 @@ def signature(name: str, function: FunctionType) -> str:
     return f"{name}({_arguments(tree)}){returns}"
 
 
+def source_of(module: ModuleType) -> str:
+    """The text of a module; empty for a package without code."""
+    return Path(str(module.__file__)).read_text(encoding="utf-8")
+
+
 def constants(module: ModuleType) -> dict[str, str]:
     """What is said of the constants that a module takes from others of the package, by name."""
     found: dict[str, str] = {}
     homes = {
         node.module
-        for node in ast.walk(ast.parse(inspect.getsource(module)))
+        for node in ast.walk(ast.parse(source_of(module)))
         if isinstance(node, ast.ImportFrom) and str(node.module).startswith("apilane")
     }
     for home in sorted(str(name) for name in homes):
-        body = ast.parse(inspect.getsource(import_module(home))).body
+        body = ast.parse(source_of(import_module(home))).body
         for node, following in pairwise(body):
             target = node.targets[0] if isinstance(node, ast.Assign) else getattr(node, "target", None)
             says = following.value if isinstance(following, ast.Expr) else None

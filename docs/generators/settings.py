@@ -1,22 +1,47 @@
-"""The page of settings, from ``apilane/settings.py``."""
+"""The page of settings, from ``apilane/settings.py`` and the Structs of the shipped plugins."""
 
 from __future__ import annotations
 
-from apilane.settings import describe_settings
+from collections.abc import Iterable
+from importlib.metadata import entry_points
+
+from apilane.plugin_settings import option_rows
+from apilane.plugins import PLUGINS_GROUP
+from apilane.settings import SettingRow, describe_settings
 from generators.tables import table
+
+COLUMNS = ("setting", "environment", "type", "default", "")
 
 
 def page() -> str:
-    """One row per setting."""
-    rows = []
-    for row in describe_settings():
-        kind = row.type.replace("|", "or")
-        default = f"`{row.default}`" if row.default else "unset"
-        secret = " Secret." if row.secret else ""
-        rows.append((f"`{row.name}`", f"`{row.environment}`", kind, default, row.help + secret))
+    """One row per setting, and a section for each shipped plugin that has some."""
     intro = (
         "# Settings\n\nAn option of a command wins over the environment, which wins over `apilane.toml` in the\n"
         'working directory (or `--config FILE`). A value in the file may be `{env = "NAME"}` or `{file = "PATH"}`;\n'
         "a secret must be. In the environment lists are separated by commas.\n\n"
     )
-    return intro + table(("setting", "environment", "type", "default", ""), rows)
+    return intro + table(COLUMNS, _rows(describe_settings())) + "".join(_plugins())
+
+
+def _rows(settings: Iterable[SettingRow]) -> list[tuple[str, ...]]:
+    rows = []
+    for row in settings:
+        kind = row.type.replace("|", "or")
+        default = f"`{row.default}`" if row.default else "unset"
+        secret = " Secret." if row.secret else ""
+        rows.append((f"`{row.name}`", f"`{row.environment}`", kind, default, row.help + secret))
+    return rows
+
+
+def _plugins() -> Iterable[str]:
+    """A section for each plugin, as it stands in ``apilane.toml``."""
+    for point in sorted(entry_points(group=PLUGINS_GROUP), key=lambda point: point.name):
+        if point.dist is None or point.dist.name != "apilane":
+            continue
+        register = getattr(point.load(), "apilane_register_settings", list)
+        for registered in register():
+            if registered.instance is not None:
+                rows = option_rows(point.name, registered.instance).values()
+                yield f"\n## `[plugins.{point.name}]`\n\nOf the plugin `{point.name}`.\n\n" + table(
+                    COLUMNS, _rows(rows)
+                )

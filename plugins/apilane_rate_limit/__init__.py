@@ -6,11 +6,17 @@ refused, an application that has one answers SERVICE_UNAVAILABLE, and nobody slo
 
 from __future__ import annotations
 
-from apilane.plugin import Counters, Settings, hookimpl
+from apilane.plugin import Counters, PluginSettings, hookimpl
 from apilane_rate_limit.limiter import RateLimiter
-from apilane_rate_limit.throttle import SignInThrottle
+from apilane_rate_limit.throttle import SignInLimits, SignInThrottle
 
-__all__ = ["apilane_register_limiters", "apilane_register_throttles"]
+__all__ = ["apilane_register_limiters", "apilane_register_settings", "apilane_register_throttles"]
+
+
+@hookimpl
+def apilane_register_settings() -> list[PluginSettings]:
+    """How many failed sign-ins and registrations the instance admits."""
+    return [PluginSettings(instance=SignInLimits)]
 
 
 @hookimpl
@@ -20,6 +26,6 @@ def apilane_register_limiters(counters: Counters) -> list[RateLimiter]:
 
 
 @hookimpl
-def apilane_register_throttles(settings: Settings, counters: Counters) -> list[SignInThrottle]:
+def apilane_register_throttles(counters: Counters, options: SignInLimits) -> list[SignInThrottle]:
     """The throttle of Login and Register."""
-    return [SignInThrottle(counters, settings)]
+    return [SignInThrottle(counters, options)]

@@ -8,14 +8,36 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
-from apilane.plugin import Counters, Settings, SignInEvent
+from msgspec import Meta, Struct
 
-__all__ = ["SignInThrottle"]
+from apilane.plugin import Counters, SignInEvent
+
+__all__ = ["SignInLimits", "SignInThrottle"]
 
 LOGIN_WINDOW_MS = 15 * 60_000
 REGISTRATION_WINDOW_MS = 60 * 60_000
+
+
+class SignInLimits(Struct, frozen=True, kw_only=True):
+    """The settings of the throttle."""
+
+    login_account_failures: Annotated[
+        int,
+        Meta(ge=1, description="Failed sign-ins to one account from one address that are let through in 15 minutes."),
+    ] = 10
+    login_address_failures: Annotated[
+        int,
+        Meta(
+            ge=1,
+            description="Failed sign-ins from one address that are let through in 15 minutes; see trusted_proxies.",
+        ),
+    ] = 100
+    registrations_per_hour: Annotated[
+        int,
+        Meta(ge=1, description="Registrations from one address that are let through in an hour; see trusted_proxies."),
+    ] = 60
 
 
 class _Count(NamedTuple):
@@ -27,11 +49,9 @@ class _Count(NamedTuple):
 class SignInThrottle:
     """Admits so many failures and registrations as the settings say (B-A2), per application."""
 
-    def __init__(self, counters: Counters, settings: Settings) -> None:
+    def __init__(self, counters: Counters, limits: SignInLimits) -> None:
         self._counters = counters
-        self._account_failures = settings.login_account_failures
-        self._address_failures = settings.login_address_failures
-        self._registrations = settings.registrations_per_hour
+        self._limits = limits
 
     def _counts(self, event: SignInEvent, application: str, address: str, account: str | None) -> Iterator[_Count]:
         """What an attempt counts against, the narrowest first."""
@@ -40,11 +60,11 @@ class SignInThrottle:
             return "\0".join((event, application, address, *parts)).encode("utf-8", "surrogatepass")
 
         if event == "register":
-            yield _Count(key(), self._registrations, REGISTRATION_WINDOW_MS)
+            yield _Count(key(), self._limits.registrations_per_hour, REGISTRATION_WINDOW_MS)
             return
         if account is not None:
-            yield _Count(key(account), self._account_failures, LOGIN_WINDOW_MS)
-        yield _Count(key(), self._address_failures, LOGIN_WINDOW_MS)
+            yield _Count(key(account), self._limits.login_account_failures, LOGIN_WINDOW_MS)
+        yield _Count(key(), self._limits.login_address_failures, LOGIN_WINDOW_MS)
 
     async def admit(self, event: SignInEvent, application: str, address: str, account: str | None) -> float | None:
         """Count an attempt as failed and admit it (None), or the seconds to wait; what is refused counts nowhere."""

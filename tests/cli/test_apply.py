@@ -13,10 +13,10 @@ import pytest
 from click.testing import CliRunner, Result
 
 from apilane.cli.main import cli
+from tests.manifests import SHOP
 
 BASE = "Apilane: 1\nApplication: {Name: Shop}\nEntities: [{Name: Items, Properties: [{Name: Title}]}]\n"
 EMPTY = "Apilane: 1\nApplication: {Name: Shop}\nEntities: []\n"
-SHOP = Path(__file__).parents[1] / "data" / "shop.json"
 
 
 @pytest.fixture

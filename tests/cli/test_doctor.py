@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-SHOP = Path(__file__).parents[1] / "data" / "shop.json"
+from tests.manifests import SHOP, read_manifest
 
 
 def apilane(*arguments: object) -> tuple[int, str]:
@@ -79,7 +79,7 @@ def test_a_wrong_key_is_named(instance: Path) -> None:
 
 def test_a_manifest_whose_variable_is_missing(tmp_path: Path) -> None:
     """A database whose address is not known cannot be looked at, which is said and is no success."""
-    manifest = json.loads(SHOP.read_text())
+    manifest = read_manifest(SHOP)
     manifest["Application"] |= {"StorageProvider": "PostgreSQL", "ConnectionString": "${NOWHERE_DATABASE}"}
     file = tmp_path / "shop.json"
     file.write_text(json.dumps(manifest))
@@ -90,7 +90,7 @@ def test_a_manifest_whose_variable_is_missing(tmp_path: Path) -> None:
 
 def test_the_database_of_a_manifest(tmp_path: Path) -> None:
     """A manifest's connection string is tried before it is applied; what fails is named without the password."""
-    manifest = json.loads(SHOP.read_text())
+    manifest = read_manifest(SHOP)
     manifest["Application"] |= {
         "StorageProvider": "PostgreSQL",
         "ConnectionString": "postgresql://shop:s3cret-w0rd@127.0.0.1:1/shop",

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ import pytest
 
 from apilane.errors import ConfigurationError
 from apilane.server.claims import claim_data_dir, resolve
+from tests.privileges import unprivileged
 
 Serve = Callable[..., Any]
 Until = Callable[..., None]
@@ -68,22 +69,10 @@ def test_a_second_server_on_the_data_dir_is_refused(serve: Serve) -> None:
     assert second.err.count("\n") == 1
 
 
-@pytest.fixture
-def unprivileged() -> Iterator[None]:
-    """Let the test run as nobody where it runs as root, whom no permission stops."""
-    if os.geteuid() != 0:
-        yield
-        return
-    os.seteuid(65534)
-    try:
-        yield
-    finally:
-        os.seteuid(0)
-
-
-def test_a_data_dir_without_permission_is_refused(unprivileged: None) -> None:
+def test_a_data_dir_without_permission_is_refused() -> None:
     """A data dir that this user may not make is named, with what to do, before anything starts."""
     with (
+        unprivileged(),
         pytest.raises(ConfigurationError, match=r"Cannot use the data dir .*: Permission denied\. Choose another"),
         claim_data_dir(Path("/usr/apilane-data"), "api"),
     ):

@@ -6,20 +6,17 @@ import asyncio
 import contextlib
 import functools
 import inspect
-import json
 import uuid
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 
 from apilane.client import AsyncClient, Client
+from apilane.testing.client import PASSWORD
 from apilane.testing.server import CHEAP_PASSWORDS, Server
-
-SHOP = Path(__file__).parents[1] / "data" / "shop.json"
-PASSWORD = "Passw0rd-of-tests"
+from tests.manifests import unlimited_shop, with_new_token
 
 NewClient = Callable[..., Any]
 NewApplication = Callable[..., str]
@@ -68,13 +65,10 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 @pytest.fixture(scope="session")
 def new_application(server: Server) -> NewApplication:
-    """A fresh shop without rate limits, with keys of ``Application`` set anew and rules added; its token."""
+    """A fresh shop without rate limits, with keys of ``Application`` replaced and rules added; its token."""
 
     def make(rules: list[dict[str, Any]] | None = None, **application: Any) -> str:
-        manifest = json.loads(SHOP.read_text())
-        for rule in manifest["Security"]:
-            rule.pop("RateLimit", None)
-        manifest["Application"] |= {"Token": str(uuid.uuid4()), **application}
+        manifest = with_new_token(unlimited_shop(), **application)
         manifest["Security"] += rules or []
         return server.apply(manifest)
 

@@ -14,14 +14,13 @@ import pytest
 from apilane.testing.plugin import ServerUrl
 from apilane_mysql.progress import PROGRESS_TABLE
 from apilane_mysql.provision import administer, drop_database, fresh_database
-
-SHOP = Path(__file__).parents[1] / "data" / "shop.json"
+from tests.manifests import SHOP, read_manifest
 
 
 @pytest.fixture
 def shop(tmp_path: Path) -> Path:
     """A manifest whose connection string comes from the environment."""
-    manifest = json.loads(SHOP.read_text())
+    manifest = read_manifest(SHOP)
     del manifest["CustomEndpoints"]
     manifest["Security"] = [rule for rule in manifest["Security"] if "CustomEndpoint" not in rule]
     manifest["Application"] |= {"StorageProvider": "MySQL", "ConnectionString": "${SHOP_DB}"}

@@ -8,8 +8,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Generator, Iterator
-from contextlib import contextmanager
+from collections.abc import Generator
 from pathlib import Path
 from threading import Timer
 
@@ -21,6 +20,7 @@ from apilane.storage.errors import Unavailable
 from apilane.storage.protocol import Result, Step
 from apilane.testing.conformance import Database
 from apilane_sqlite import SQLiteDriver
+from tests.privileges import unprivileged
 
 WRITES = 600
 
@@ -173,19 +173,6 @@ def test_a_folder_instead_of_a_file(tmp_path: Path) -> None:
     assert all(str(path) in message for message in _messages(path))
 
 
-@contextmanager
-def _as_nobody() -> Iterator[None]:
-    """Root may write everywhere, so tests that run as root step down meanwhile."""
-    if os.geteuid():
-        yield
-        return
-    os.seteuid(65534)
-    try:
-        yield
-    finally:
-        os.seteuid(0)
-
-
 @pytest.mark.parametrize("exists", [False, True])
 def test_read_only_folder(tmp_path: Path, exists: bool) -> None:
     """A folder that cannot be written is named, whether the database is there or not, and works once it can be."""
@@ -197,7 +184,7 @@ def test_read_only_folder(tmp_path: Path, exists: bool) -> None:
             connection.execute("PRAGMA journal_mode = WAL; CREATE TABLE other (x)")
             connection.close()
         Path(folder).chmod(0o555)
-        with _as_nobody():
+        with unprivileged():
             messages = _messages(path)
         assert all(str(path) in message for message in messages)
         Path(folder).chmod(0o755)

@@ -36,7 +36,7 @@ def clock(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clock]:
 def server(clock: Clock, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Victim]:
     """Two workers that let few wrong passwords through."""
     folder = tmp_path_factory.mktemp("server") / "data"
-    with Victim(folder, workers=2, settings=SETTINGS | {"login_account_failures": FAILURES}) as running:
+    with Victim(folder, workers=2, settings=SETTINGS | {"rate_limit_login_account_failures": FAILURES}) as running:
         yield running
         assert "Traceback" not in running.output(), running.output()[-3000:]
 

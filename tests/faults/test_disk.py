@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 import pytest
 
-from apilane.testing.client import Client, error_of
+from apilane.testing.client import PASSWORD, Client, error_of
 from tests.faults.model import MANIFEST
 from tests.faults.mounts import ballast, read_only, small_disk
 from tests.faults.victim import SETTINGS, Victim, wait_until
@@ -84,9 +84,7 @@ def _endure(server: Victim, http: httpx.Client, trouble: Trouble) -> None:
         for _ in range(20):
             assert not shelf.add()
             shelf.read()
-        assert error_of(user.post("Account/Login", {"Username": "keeper", "Password": "Passw0rd-of-tests"})) == (
-            UNAVAILABLE
-        )
+        assert error_of(user.post("Account/Login", {"Username": "keeper", "Password": PASSWORD})) == (UNAVAILABLE)
         shelf.read()
         assert not user.is_anonymous()
         assert server.answers()

@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 
 from apilane.client import ConnectionFailed
-from apilane.testing.client import Client, error_of
+from apilane.testing.client import PASSWORD, Client, error_of
 from tests.faults.ledger import Item, Ledger
 
 __all__ = ["Writer"]
@@ -199,7 +199,7 @@ class Writer:
 
     def _sign_in(self) -> None:
         name = self._new("user").replace(" ", "-")
-        user = {"Email": f"{name}@example.com", "Username": name, "Password": "Passw0rd-of-tests"}
+        user = {"Email": f"{name}@example.com", "Username": name, "Password": PASSWORD}
         self.ledger.users[name] = {True, False}
         self._value(self._ask(self._client.post, "Account/Register", user))
         self.ledger.users[name] = {True}

@@ -179,7 +179,10 @@ class World:
             admin_email="admin@example.com",
             admin_password="Adm1n-password",
             counters_size_mib=8,
-            **{**CHEAP_PASSWORDS, **PATIENT},  # type: ignore[arg-type]
+            plugin_settings={
+                "rate_limit": {name.removeprefix("rate_limit_"): value for name, value in PATIENT.items()}
+            },
+            **CHEAP_PASSWORDS,  # type: ignore[arg-type]
         )
         self.texts: set[str] = set()
         self.credentials: dict[str, tuple[str, int]] = {}

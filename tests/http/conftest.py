@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import os
-import uuid
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -17,19 +14,11 @@ from apilane.testing.client import Client
 from apilane.testing.plugin import ServerUrl
 from apilane.testing.server import CHEAP_PASSWORDS, PATIENT, Server
 from tests.http.places import ServerPlace
-
-DATA = Path(__file__).parents[1] / "data"
+from tests.manifests import LAB, read_manifest, unlimited_shop, with_new_token
 
 NewClient = Callable[..., Client]
 AsOwner = Callable[..., Client]
 ADMIN = "admin@example.com"
-
-
-@pytest.fixture(scope="session")
-def http() -> Iterator[httpx.Client]:
-    """One connection pool; waits longer than the server may queue a write."""
-    with httpx.Client(trust_env=False, timeout=30) as client:
-        yield client
 
 
 PROVIDER = os.environ.get("APILANE_TEST_PROVIDER", "sqlite").lower()
@@ -66,33 +55,24 @@ def server(everything_lives_there: None, tmp_path_factory: pytest.TempPathFactor
         yield running
 
 
-def _manifest(name: str) -> dict[str, Any]:
-    manifest: dict[str, Any] = json.loads((DATA / name).read_text())
-    return manifest
-
-
 @pytest.fixture(scope="session")
 def shop_manifest() -> dict[str, Any]:
-    """The shop without its rate limit, which would count what other tests do. Copy before changing it."""
-    manifest = _manifest("shop.json")
-    for rule in manifest["Security"]:
-        rule.pop("RateLimit", None)
-    return manifest
+    """The shop without its rate limit. Copy before changing it."""
+    return unlimited_shop()
 
 
 @pytest.fixture(scope="session")
 def lab_manifest() -> dict[str, Any]:
-    """Properties of every kind, open to everybody. Copy before changing it."""
-    return _manifest("lab.json")
+    """Properties of every kind, open to every caller. Copy before changing it."""
+    return read_manifest(LAB)
 
 
 @pytest.fixture(scope="session")
 def new_application(server: Server, http: httpx.Client) -> NewClient:
-    """Make a fresh application of a manifest, with keys of ``Application`` set anew; an anonymous client of it."""
+    """Make a fresh application of a manifest, with keys of ``Application`` replaced; an anonymous client of it."""
 
     def make(manifest: dict[str, Any], **application: Any) -> Client:
-        named = {**manifest["Application"], "Token": str(uuid.uuid4()), **application}
-        return Client(http, server.url, server.apply({**manifest, "Application": named}))
+        return Client(http, server.url, server.apply(with_new_token(manifest, **application)))
 
     return make
 

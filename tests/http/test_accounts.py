@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import re
 import time
@@ -11,10 +10,9 @@ from typing import Any
 
 import pytest
 
-from apilane.instance import open_instance
-from apilane.services.confirmation import create_confirmation_token
 from apilane.testing.client import PASSWORD, Client, WireError, error_of
 from apilane.testing.server import Server
+from tests.confirmation import confirmation_token
 
 NOBODYS = "7b147d8d-24f1-4c32-a4e3-890794f71a0c"
 FAILED = WireError("ERROR", "Invalid login attempt")
@@ -243,18 +241,6 @@ def test_unconfirmed(server: Server, new_application, shop_manifest) -> None:  #
 
 
 # --- Confirm --------------------------------------------------------------------------------------------------------
-
-
-def confirmation_token(server: Server, application: str, user_id: int) -> str:
-    """A token as a mail would carry it, made by the service in this process."""
-
-    async def make() -> str:
-        async with open_instance(server.settings) as instance:
-            runtime = await instance.applications.find(application)
-            assert runtime is not None
-            return await create_confirmation_token(runtime, user_id)
-
-    return asyncio.run(make())
 
 
 def test_confirm(server: Server, shop: Client) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from apilane.testing.client import Client, WireError, error_of
+from apilane.testing.client import PASSWORD, Client, WireError, error_of
 
 JSON = {"Content-Type": "application/json"}
 POST = "/api/Data/Post?entity=Values"
@@ -173,7 +173,7 @@ def test_names_ignore_case(lab: Client, shop: Client) -> None:
     (id,) = lab.add("Values", {"TEXT": "a", "whole": 1})
     assert lab.change("Values", {"iD": id, "tExT": "b"}) == 1
     assert lab.record("Values", id, properties="Text,Whole") == {"ID": id, "Text": "b", "Whole": 1}
-    person = {"EMAIL": "case@example.com", "username": "caseless", "pASSWORD": "Passw0rd-of-tests", "firstname": "C"}
+    person = {"EMAIL": "case@example.com", "username": "caseless", "pASSWORD": PASSWORD, "firstname": "C"}
     assert shop.post("Account/Register", person).status_code == 200
     user = shop.as_user(shop.login("caseless"))
     assert user.put("Account/Update", {"FIRSTNAME": "D"}).json()["Firstname"] == "D"
@@ -183,7 +183,7 @@ def test_names_ignore_case(lab: Client, shop: Client) -> None:
 def test_typed_names_ignore_case(shop: Client) -> None:
     """Typed bodies ignore letter case of names and unknown properties; unused ones may be null."""
     shop.register("typed")
-    body = {"EMAIL": None, "userName": "typed", "passWORD": "Passw0rd-of-tests", "Remember": True}
+    body = {"EMAIL": None, "userName": "typed", "passWORD": PASSWORD, "Remember": True}
     assert shop.post("Account/Login", body).status_code == 200
 
 

@@ -24,8 +24,8 @@ from apilane.dispatch import Hooks
 from apilane.services.owner_sign_in import owner_token
 from apilane.testing.client import Client
 from apilane.testing.server import CHEAP_PASSWORDS, Server
+from tests.confirmation import confirmation_token
 from tests.http.conftest import PROVIDER
-from tests.http.test_accounts import confirmation_token
 from tests.http.test_signed_requests import Signer
 
 pytestmark = pytest.mark.skipif(PROVIDER != "sqlite", reason="reads the files of the data folder")
@@ -282,7 +282,7 @@ def life(tmp_path_factory: pytest.TempPathFactory, http: httpx.Client) -> Iterat
         **CHEAP_PASSWORDS,
         "log_level": "debug",
         "access_log": True,
-        "login_account_failures": 50,
+        "rate_limit_login_account_failures": 50,
         "counters_size_mib": 1,
         "definition_poll_s": 0.05,
         "admin_password": ADMIN,

@@ -10,9 +10,9 @@ from typing import Any
 import httpx
 import pytest
 
-from apilane.settings import Settings
 from apilane.testing.client import PASSWORD, Client, WireError, error_of
 from apilane.testing.server import CHEAP_PASSWORDS, Server
+from apilane_rate_limit.throttle import SignInLimits
 
 TOO_MANY = WireError("RATE_LIMIT_EXCEEDED", "Too many requests")
 WRONG = WireError("ERROR", "Invalid login attempt")
@@ -81,7 +81,7 @@ def attempt(client: Client, password: str, **account: str) -> str:
 @pytest.mark.better("B-A2")
 def test_defaults() -> None:
     """The limits are those of the protocol."""
-    settings = Settings()
+    settings = SignInLimits()
     assert (settings.login_account_failures, settings.login_address_failures) == (10, 100)
     assert settings.registrations_per_hour == 60
 

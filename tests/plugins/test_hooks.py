@@ -23,6 +23,41 @@ def frozen(settings: Settings) -> Hooks:
     return freeze(load_plugins(settings), settings)
 
 
+def test_hook_apilane_register_settings(write_plugin: Write) -> None:
+    """A plugin's Structs are known by its name, and its other hooks get what people wrote as ``options``."""
+    body = """
+        from msgspec import Struct
+        from apilane.plugin.settings import PluginSettings
+
+        class Limits(Struct):
+            window: int = 5
+
+        class Section(Struct):
+            text: str = ""
+
+        class Slow:
+            def __init__(self, options):
+                self.options = options
+            async def admit(self, event, application, address, account):
+                return None
+            async def succeeded(self, event, application, address, account):
+                pass
+
+        @hookimpl
+        def apilane_register_settings():
+            return [PluginSettings(instance=Limits, application=Section, enforced=True)]
+
+        @hookimpl
+        def apilane_register_throttles(options):
+            return [Slow(options)]
+        """
+    settings = write_plugin("slow-down", body, plugins=("slow-down",), plugin_settings={"slow-down": {"window": 7}})
+    hooks = frozen(settings)
+    assert hooks.throttles[0].options.window == 7  # type: ignore[attr-defined]
+    assert list(hooks.settings) == ["slow-down"]
+    assert hooks.gates.enforced == {"Plugins.slow-down"}
+
+
 def test_hook_apilane_register_drivers(write_plugin: Write) -> None:
     """A plugin's driver is found by its provider name beside the shipped ones, whatever the case."""
     settings = write_plugin(
@@ -184,7 +219,8 @@ def test_every_hook_has_a_section_with_its_signature(repository: Path) -> None:
     for name in HOOKS:
         declared = re.search(rf"^(?:async )?def {name}\(.*?\) -> [^\n]*(?=:\n)", specs, re.MULTILINE | re.DOTALL)
         assert declared is not None
-        assert f"## `{declared.group()}`" in page
+        in_one_line = re.sub(r"\(\s+|\s+(?=\))", lambda found: found[0].strip(), declared.group())
+        assert f"## `{in_one_line}`" in page
 
 
 def test_generated_pages_are_up_to_date(repository: Path) -> None:

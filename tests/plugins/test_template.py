@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-HOOKS = "apilane_register_availability_checks, apilane_register_endpoint_kinds"
+HOOKS = "apilane_register_availability_checks, apilane_register_endpoint_kinds, apilane_register_settings"
 
 
 def run(*command: str | Path, folder: Path, path: Path | None = None) -> str:

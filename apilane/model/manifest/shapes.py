@@ -137,7 +137,7 @@ def _anything(node: Node, problems: Problems) -> bool:
         verdicts = [_anything(child, problems) for child in children]  # a list: every mistake is reported
         return all(verdicts)
     if node.value is UNUSABLE:
-        return False
+        return node.reference is not None  # a missing variable, which ``resolve`` judges
     return (
         node.value is None
         or isinstance(node.value, str | int | float)

@@ -27,6 +27,7 @@ from apilane.model.definition import (
 from apilane.model.manifest.environment import escape
 from apilane.model.manifest.read import plain_scalar
 from apilane.model.manifest.settings import PLAIN_SETTINGS
+from apilane.model.sections import with_marks
 from apilane.model.system import system_entities
 
 __all__ = ["export_manifest"]
@@ -45,7 +46,7 @@ def export_manifest(
     """The manifest of ``definition``, keys in the order of the specification, ending in a line break.
 
     ``secrets``: names of the secrets the application has (``connection_string``, ``mail_password``); None: a guess by
-    the provider and the mail settings.
+    the provider and the mail settings. Those of plugins are known by their marks in the definition.
     """
     if secrets is None:
         secrets = {"connection_string"} if definition.storage_provider != "SQLite" else set()
@@ -68,7 +69,7 @@ def export_manifest(
             "Plugins": definition.plugins,
         }
     )
-    _refer_to_secrets(document["Application"], definition.name, secrets)
+    _refer_to_secrets(document, definition.name, secrets)
     if format == "json":
         return msgspec.json.format(msgspec.json.encode(document), indent=2).decode() + "\n"
     return str(yaml.dump(document, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=10_000))
@@ -105,8 +106,9 @@ def _application(definition: ApplicationDefinition) -> Document:
     return section
 
 
-def _refer_to_secrets(section: Document, name: str, secrets: Collection[str]) -> None:
+def _refer_to_secrets(document: Document, name: str, secrets: Collection[str]) -> None:
     """Put references where secrets stand, so that they are kept or given by the environment."""
+    section = document["Application"]
     prefix = re.sub(r"[^A-Z0-9]+", "_", name.upper()).strip("_")
     prefix = prefix if prefix[:1].isalpha() else f"APP_{prefix}".rstrip("_")
     if "connection_string" in secrets:
@@ -115,6 +117,18 @@ def _refer_to_secrets(section: Document, name: str, secrets: Collection[str]) ->
         section |= later
     if "mail_password" in secrets and section["Mail"] is not None:
         section["Mail"]["Password"] = f"${{{prefix}_MAIL_PASSWORD}}"
+    taken = {f"{prefix}_CONNECTION_STRING": "", f"{prefix}_MAIL_PASSWORD": ""}
+
+    def reference(key: str) -> str:
+        """``Plugins.mail.Password`` as ``${SHOP_MAIL_PASSWORD}``, numbered where that means another secret."""
+        words = [prefix, *re.findall("[A-Z0-9]+", key.partition(".")[2].upper())]
+        variable, number = "_".join(words), 1
+        while taken.setdefault(variable, key) != key:
+            number += 1
+            variable = "_".join([*words, str(number)])
+        return f"${{{variable}}}"
+
+    document["Plugins"] = with_marks(document["Plugins"], reference)
 
 
 def _entity(entity: Entity, default: Entity | None) -> Document:

@@ -6,20 +6,23 @@ hook that it implements; it runs once, at start-up, and answers with objects tha
 
 from __future__ import annotations
 
-import os
-
-from apilane.plugin import hookimpl
+from apilane.plugin import PluginSettings, hookimpl
 from apilane_template.text import TextKind
-from apilane_template.window import MaintenanceWindow
+from apilane_template.window import MaintenanceSettings, MaintenanceWindow
 
-__all__ = ["apilane_register_availability_checks", "apilane_register_endpoint_kinds"]
+__all__ = ["apilane_register_availability_checks", "apilane_register_endpoint_kinds", "apilane_register_settings"]
 
 
 @hookimpl
-def apilane_register_availability_checks() -> list[MaintenanceWindow]:
-    """The window that the environment gives; without one nothing is registered."""
-    window = os.environ.get("MAINTENANCE_WINDOW")
-    return [MaintenanceWindow(window)] if window else []
+def apilane_register_settings() -> list[PluginSettings]:
+    """The Struct of the plugin's settings; the other hooks get it as ``options``."""
+    return [PluginSettings(instance=MaintenanceSettings)]
+
+
+@hookimpl
+def apilane_register_availability_checks(options: MaintenanceSettings) -> list[MaintenanceWindow]:
+    """The window of the settings; without one nothing is registered."""
+    return [MaintenanceWindow(options.window)] if options.window else []
 
 
 @hookimpl

@@ -4,10 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime, time
+from typing import Annotated
+
+from msgspec import Meta, Struct
 
 from apilane.plugin import ApplicationView, RequestCheck, RequestView
 
-__all__ = ["MaintenanceWindow"]
+__all__ = ["MaintenanceSettings", "MaintenanceWindow"]
+
+
+class MaintenanceSettings(Struct, frozen=True, kw_only=True):
+    """What the plugin is configured with."""
+
+    window: Annotated[str | None, Meta(description="Two times of day, UTC, such as 02:00-02:30; unset: never.")] = None
 
 
 def _now() -> datetime:
@@ -49,5 +58,5 @@ def _times(window: str) -> tuple[time, time]:
     try:
         begin, end = (time.fromisoformat(part.strip()) for part in window.split("-"))
     except ValueError:
-        raise ValueError(f"MAINTENANCE_WINDOW is {window!r}; expected two times such as 02:00-02:30.") from None
+        raise ValueError(f"the window is {window!r}; expected two times such as 02:00-02:30.") from None
     return begin, end

@@ -51,10 +51,10 @@ def test_a_window_that_cannot_be_read() -> None:
         MaintenanceWindow("at night")
 
 
-def test_the_server_is_closed_in_the_window(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_server_is_closed_in_the_window(tmp_path: Path) -> None:
     """In the window every application answers SERVICE_UNAVAILABLE with the reason."""
-    monkeypatch.setenv("MAINTENANCE_WINDOW", "00:00-23:59:59.999999")
-    with Server(tmp_path / "data") as server, httpx.Client(trust_env=False) as http:
+    settings = {"template_window": "00:00-23:59:59.999999"}
+    with Server(tmp_path / "data", settings=settings) as server, httpx.Client(trust_env=False) as http:
         caller = Client(http, server.url, server.apply(MANIFEST))
         error = error_of(caller.get("Custom/Greeting", Name="Anna"))
     assert (error.code, error.message) == ("SERVICE_UNAVAILABLE", "Maintenance until 23:59 UTC")

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from msgspec import Struct
 
 from apilane.model.definition import ApplicationDefinition
 from apilane.model.plan import Capabilities, ManifestError, ManifestErrors, Plan, plan, read_manifests
+from tests import manifests
 
 HEAD = "Apilane: 1\nApplication: {Name: Shop}\n"
 """Two lines: what follows begins in line 3."""
 
-SHOP = (Path(__file__).parents[2] / "data" / "shop.json").read_text()
+SHOP = manifests.SHOP.read_text(encoding="utf-8")
 
 
 class SomeSection(Struct, forbid_unknown_fields=True, rename="pascal"):

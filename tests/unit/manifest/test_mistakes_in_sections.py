@@ -149,7 +149,7 @@ MISTAKES = {
     "section that the plugin refuses": (
         "Plugins:\n  some-plugin: {Any: 1}\n",
         4,
-        "Plugins.some-plugin",
+        "Plugins.some-plugin.Any",
         "Expected `str`",
         "",
     ),

@@ -44,7 +44,7 @@ def asking(folder: Path) -> subprocess.Popen[str]:
 
 
 def answers(url: str) -> bool:
-    """Whether somebody listens there."""
+    """Whether a server listens there."""
     place = urlsplit(url)
     try:
         socket.create_connection((place.hostname or "", place.port or 0), timeout=5).close()
@@ -54,7 +54,7 @@ def answers(url: str) -> bool:
 
 
 def ends(url: str) -> bool:
-    """Whether nobody listens there soon."""
+    """Whether the server there stops listening within 20 seconds."""
     deadline = time.monotonic() + 20
     while answers(url) and time.monotonic() < deadline:
         time.sleep(0.05)
@@ -76,7 +76,7 @@ def test_one_server_for_all_processes_of_a_run(tmp_path: Path) -> None:
     second.communicate()
     assert ends(url)
     with SharedServers(tmp_path, {}) as servers:
-        assert answers(servers.url(KIND))  # whoever comes later gets another one
+        assert answers(servers.url(KIND))  # a later process gets another one
 
 
 def test_named_servers_come_first(tmp_path: Path) -> None:

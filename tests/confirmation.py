@@ -1,0 +1,21 @@
+"""Confirmation tokens, which callers get by mail."""
+
+from __future__ import annotations
+
+import asyncio
+
+from apilane.instance import open_instance
+from apilane.services.confirmation import create_confirmation_token
+from apilane.testing.server import Server
+
+
+def confirmation_token(server: Server, application: str, user_id: int) -> str:
+    """A token as a mail would carry it, made by the service in this process."""
+
+    async def make() -> str:
+        async with open_instance(server.settings) as instance:
+            runtime = await instance.applications.find(application)
+            assert runtime is not None
+            return await create_confirmation_token(runtime, user_id)
+
+    return asyncio.run(make())

@@ -1,0 +1,22 @@
+"""A step down from root, for tests of missing permissions."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+UNPRIVILEGED_USER_ID = 65534
+
+
+@contextmanager
+def unprivileged() -> Iterator[None]:
+    """Run as a user without privileges where the test runs as root, which no permission stops."""
+    if os.geteuid() != 0:
+        yield
+        return
+    os.seteuid(UNPRIVILEGED_USER_ID)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
