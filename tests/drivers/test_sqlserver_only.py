@@ -339,6 +339,16 @@ def test_what_it_can_do() -> None:
     assert DIALECT.problems((*ENTITIES, *HELPER_TABLES, longest, *chain)) == []
 
 
+def test_the_script_user_gets_nothing_on_private_tables() -> None:
+    """A helper table of a plugin is granted to the user of custom SQL in no way, when it is made or changed."""
+    first, second = helper_table("H_Counts", (key(),)), helper_table("H_Counts", (key(), Property(name="Token")))
+    made = DIALECT.migrate(Migration((), (first,)))
+    changed = DIALECT.migrate(Migration((first,), (second,)))
+    assert made
+    assert changed
+    assert not [text for text in (*made, *changed) if "apilane_script" in text]
+
+
 # Doctor.
 
 
