@@ -19,7 +19,7 @@ from apilane.plugin.replies import Reply
 from apilane.services.failures import wire_error
 from apilane.storage.errors import MissingObject, StatementTimeout, StorageError, Unavailable
 from apilane.web.admission import Admission
-from apilane.web.bodies import announces_body, drain
+from apilane.web.bodies import BrokenBody, announces_body, drain
 from apilane.web.call import Call, Receive, Scope, Send
 from apilane.web.reply import CLOSE, error_reply, preflight, send_reply
 from apilane.web.routes import Methods, Routes
@@ -132,6 +132,8 @@ class Front:
                 reply = await self._again(call, route)
         except ApilaneError as error:
             reply = error_reply(error)
+            if isinstance(error, BrokenBody):
+                return reply  # it was waited for already
         except StorageError as error:
             reply = error_reply(_storage_reply(error, call, scope, self._instance.hooks))
         except Exception as error:

@@ -64,7 +64,7 @@ def test_hooks_lists_policy_and_order(run: Run) -> None:
     """Each hook with how answers combine, what an error does and who is asked."""
     lines = [line.split() for line in run("hooks").stdout.splitlines()]
     drivers = ["mysql,", "postgresql,", "sqlite,", "sqlserver"]
-    assert ["apilane_register_drivers", "collect", "raise", *drivers] in lines
+    assert ["apilane_register_drivers", "named", "fail", *drivers] in lines
 
 
 def test_drivers_lists_versions_and_features(run: Run) -> None:

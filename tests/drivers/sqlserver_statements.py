@@ -30,7 +30,7 @@ from apilane.model.filter import Group, Leaf, Logic, Node, Operator
 from apilane.model.migration import Migration, Renames
 from apilane.model.system import HELPER_TABLES, custom_entity, system_entities
 from apilane.runtime import identities
-from apilane.services import history_names, housekeeping, tables
+from apilane.services import application_tables, history_names, housekeeping
 from apilane.sql import fitting, write
 from apilane.sql.filter import bind_filter
 from apilane.sql.script import read_script
@@ -245,7 +245,7 @@ def _upkeep() -> Iterator[Case]:
     for title, statement in identities._statements(DIALECT, None)._asdict().items():
         case = _sampled(f"identity {title.replace('_', ' ')}", statement, tokens)
         yield case._replace(values=(7,)) if title == "by_id" else case
-    steps = [*tables._first_rows(DIALECT, 1), tables._version_row(DIALECT, 2)]
+    steps = [*application_tables._first_rows(DIALECT, 1), application_tables._version_row(DIALECT, 2)]
     yield from (Case(f"version {at}", each.statement.text, tuple(each.parameters)) for at, each in enumerate(steps, 1))
     name = msgspec.structs.replace(MAKERS.properties[1], name="Title")
     after = Entity(name="Producers", properties=(MAKERS.properties[0], name))

@@ -433,7 +433,7 @@ def test_apply_refuses_what_breaks_a_stored_endpoint(server: Server, http: httpx
 
 def test_without_the_plugin(tmp_path: Path, http: httpx.Client) -> None:
     """Endpoints are kept when nobody knows their kind, and only their calls answer 404."""
-    settings = {**CHEAP_PASSWORDS, "definition_poll_s": 0.05, "plugins": "auth"}
+    settings = {**CHEAP_PASSWORDS, "definition_poll_s": 0.05, "plugins": "auth,counter_file"}
     with Server(tmp_path / "data", settings=settings) as running:
         client = Client(http, running.url, running.apply(_manifest(Broken="SELECT Nope")))
         response = client.get("Custom/Echo")

@@ -148,7 +148,7 @@ def test_key_without_signature(client: Client) -> None:
 @pytest.mark.better("B-S13")
 def test_without_the_auth_plugin_alone(tmp_path: Path, http: httpx.Client, shop_manifest: dict[str, Any]) -> None:
     """With all other plugins loaded a signed request is refused, and a bearer token makes nobody a user."""
-    settings = {**CHEAP_PASSWORDS, "plugins": "ip_policy,rate_limit,custom_endpoints"}
+    settings = {**CHEAP_PASSWORDS, "plugins": "ip_policy,rate_limit,custom_endpoints,counter_file"}
     with Server(tmp_path / "data", settings=settings) as running:
         client = Client(http, running.url, running.apply(shop_manifest))
         signed = {"x-auth-keyid": "1", "x-auth-timestamp": "1", "x-auth-signature": "AA=="}

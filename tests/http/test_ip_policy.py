@@ -100,7 +100,7 @@ def test_without_the_plugin(tmp_path: Path, http: httpx.Client, shop_manifest: d
         closed = whole.apply({**shop_manifest, "Application": listed})
         served = whole.apply(shop_manifest)
         assert Client(http, whole.url, closed).get("Data/Get", entity="Products").status_code == 200
-    with Server(folder, settings={**CHEAP_PASSWORDS, "plugins": "auth"}) as bare:
+    with Server(folder, settings={**CHEAP_PASSWORDS, "plugins": "auth,counter_file"}) as bare:
         expected = WireError("SERVICE_UNAVAILABLE", "Service unavailable")
         assert error_of(Client(http, bare.url, closed).get("Data/Get", entity="Products")) == expected
         assert Client(http, bare.url, served).get("Data/Get", entity="Products").status_code == 200

@@ -249,7 +249,7 @@ def test_the_plugin_taken_away(tmp_path: Path, http: httpx.Client) -> None:
         token = whole.apply(definition)
         client = Client(http, whole.url, token)
         assert [outcome(client.get("Data/Get", entity="Notes")) for _ in range(2)] == [True, False]
-    with Server(tmp_path / "data", settings={**SETTINGS, "plugins": "auth"}) as bare:
+    with Server(tmp_path / "data", settings={**SETTINGS, "plugins": "auth,counter_file"}) as bare:
         client = Client(http, bare.url, token)
         assert error_of(client.get("Data/Get", entity="Notes")).code == "SERVICE_UNAVAILABLE"
         assert error_of(client.get("Account/UserData")).code == "SERVICE_UNAVAILABLE"

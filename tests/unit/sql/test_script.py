@@ -78,4 +78,4 @@ def cpu_seconds(text: str) -> float:
 def test_reading_time_grows_with_the_length(piece: str) -> None:
     """A text of 16 times the length takes about 16 times as long to read; a quadratic reader would take 256 times."""
     short, long = cpu_seconds(piece * 10_000), cpu_seconds(piece * 160_000)
-    assert long < 40 * max(short, 0.0005)
+    assert long < 100 * max(short, 0.0005)
