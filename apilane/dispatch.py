@@ -22,7 +22,7 @@ from apilane.plugin.gates import AvailabilityCheck, Limiter, Throttle
 from apilane.plugin.identity import Authenticator
 from apilane.plugin.pages import Page
 from apilane.plugin.settings import PluginSettings
-from apilane.plugin.tables import HelperTable
+from apilane.plugin.tables import HelperTable, table_problem
 from apilane.plugin_settings import read_options, same_settings_problem, settings_problem
 from apilane.plugins import HOOKS, PluginError, PluginSet
 from apilane.settings import Settings
@@ -124,6 +124,8 @@ def freeze(plugins: PluginSet, settings: Settings) -> Hooks:
         found = _collect(plugins, f"apilane_register_{hook}", kind, arguments, options)
         if hook in _NAMED:
             _refuse_same_names(found, _NAMED[hook])
+        if hook == "tables":
+            _refuse_unfit_tables(found)
         registered.extend(found)
         return tuple(each.item for each in found)
 
@@ -283,3 +285,10 @@ def _refuse_same_names(registered: Sequence[Registered], what: str) -> None:
                 hook=hook,
             )
         brought_by[name] = plugin
+
+
+def _refuse_unfit_tables(registered: Sequence[Registered]) -> None:
+    for plugin, hook, table in registered:
+        problem = table_problem(table, [each.item for each in registered if each.plugin == plugin])
+        if problem is not None:
+            raise PluginError(plugin, f"registers a table {table.name!r}, which {problem}.", hook=hook)

@@ -15,13 +15,14 @@ from typing import Any, NamedTuple
 
 from apilane.control.secrets import SecretsBox
 from apilane.control.statements import ControlStatements
-from apilane.control.tables import CONTROL_TABLES, SCHEMA_VERSION
+from apilane.control.tables import ControlSchema
+from apilane.control.upgrade import tables_of_schema, upgrade
 from apilane.errors import ConfigurationError
 from apilane.model.text import fold
 from apilane.security.encryption import load_master_key
 from apilane.security.passwords import Passwords
 from apilane.settings import Settings
-from apilane.sql.dialect import Dialect, Migration
+from apilane.sql.dialect import Dialect
 from apilane.sql.statement import Statement, Value
 from apilane.storage.errors import MissingObject, StorageError
 from apilane.storage.protocol import Result, Session, Step
@@ -68,12 +69,18 @@ def prepare_data_dir(path: Path) -> None:
 
 
 async def enter(
-    session: Session, dialect: Dialect, statements: ControlStatements, settings: Settings, *, create: bool
+    session: Session,
+    dialect: Dialect,
+    statements: ControlStatements,
+    settings: Settings,
+    *,
+    schema: ControlSchema,
+    create: bool,
 ) -> tuple[SecretsBox, Admin | None]:
     """What opens the instance's secrets, and the admin if this call made one with a password nobody knows yet.
 
-    Raises ConfigurationError for a missing or wrong master key and for a control store newer than this program, and
-    NoInstance where the store is empty and ``create`` is false.
+    A store of an older release is brought up to date. Raises ConfigurationError for a missing or wrong master key and
+    for a control store newer than this program, and NoInstance where the store is empty and ``create`` is false.
     """
     row = await _find_instance(session, statements)
     if row is None and not create:
@@ -81,14 +88,14 @@ async def enter(
     box = SecretsBox(load_master_key(settings, create=row is None))
     admin = None
     if row is None:
-        admin = await _first_use(session, dialect, statements, settings, box)
+        admin = await _first_use(session, dialect, statements, settings, box, schema=schema)
         row = await _find_instance(session, statements)
         if row is None:
             raise ConfigurationError("The control store has its tables but no instance row. Restore it from a backup.")
     version, check_value = row
-    if version > SCHEMA_VERSION:
+    if version > schema.version:
         raise ConfigurationError(
-            f"The control store has schema version {version}; this apilane knows up to {SCHEMA_VERSION}. "
+            f"The control store has schema version {version}; this apilane knows up to {schema.version}. "
             "Run the newer apilane that wrote it."
         )
     if not box.knows(check_value):
@@ -96,6 +103,13 @@ async def enter(
             "The master key does not belong to this control store. Restore the master.key (or APILANE_MASTER_KEY) and "
             "the control store that were made together; nothing was changed."
         )
+    if version < schema.version and not create:
+        raise ConfigurationError(
+            f"The control store has schema version {version}; this apilane needs {schema.version}. The next "
+            "`apilane serve` or `apilane apply` brings it up to date."
+        )
+    if version < schema.version:
+        await upgrade(session, dialect, statements, schema)
     return box, admin
 
 
@@ -109,12 +123,18 @@ async def _find_instance(session: Session, statements: ControlStatements) -> tup
 
 
 async def _first_use(
-    session: Session, dialect: Dialect, statements: ControlStatements, settings: Settings, box: SecretsBox
+    session: Session,
+    dialect: Dialect,
+    statements: ControlStatements,
+    settings: Settings,
+    box: SecretsBox,
+    *,
+    schema: ControlSchema,
 ) -> Admin | None:
     """Make tables, instance row and admin; None when the admin's password is known already or another was first."""
     admin = _admin_to_be(settings)
     instance: dict[str, Value] = {
-        "schemaversion": SCHEMA_VERSION,
+        "schemaversion": schema.version,
         "keycheck": box.check_value(),
         "sequence": 0,
         "created": time.time_ns() // 1_000_000,
@@ -126,11 +146,14 @@ async def _first_use(
         "isadmin": dialect.encode_boolean(True),
         "created": instance["created"],
     }
-    tables = dialect.migrate(Migration((), CONTROL_TABLES))
+    changes = tables_of_schema(schema).first_changes(())
+    tables = dialect.migrate(changes.migration)
 
     def unit() -> Generator[Step, Result, None]:
         for text in tables:
             yield Step(Statement(text, kind="ddl"))
+        for step in changes.rows(dialect):  # noqa: UP028 - a list does not take the results that the driver sends
+            yield step
         yield Step(statements.insert_instance, statements.insert_instance.parameters(instance))
         yield Step(statements.insert_portal_user, statements.insert_portal_user.parameters(user))
 

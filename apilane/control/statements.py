@@ -26,6 +26,7 @@ class ControlStatements:
 
         self.instance = self._select(instance, "SchemaVersion", "KeyCheck", "Sequence")
         self.insert_instance = self._insert(INSTANCE)
+        self.set_schema_version = self._write(sa.update(instance).values({"SchemaVersion": sa.bindparam("version")}))
         sequence = instance.c["Sequence"]
         self.lock_instance = self._write(sa.update(instance).values({sequence: sequence}))
         self.raise_sequence = self._write(sa.update(instance).values({sequence: sequence + sa.literal_column("1")}))

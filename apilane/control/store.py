@@ -22,6 +22,7 @@ from apilane.control.operator_tokens import OperatorTokens
 from apilane.control.records import ApplicationName, AuditRecord, PendingChange, PortalUser, StoredApplication
 from apilane.control.secrets import Secrets, SecretsBox
 from apilane.control.statements import ControlStatements
+from apilane.control.tables import CURRENT_SCHEMA, ControlSchema
 from apilane.errors import ConfigurationError
 from apilane.model.definition import ApplicationDefinition
 from apilane.model.text import fold
@@ -52,8 +53,15 @@ class ControlStore:
         self._box = box
 
     @classmethod
-    async def open(cls, settings: Settings, drivers: Mapping[str, Driver], *, create: bool = True) -> ControlStore:
-        """Open the instance, making data folder, master key, tables and admin on first use.
+    async def open(
+        cls,
+        settings: Settings,
+        drivers: Mapping[str, Driver],
+        *,
+        create: bool = True,
+        schema: ControlSchema = CURRENT_SCHEMA,
+    ) -> ControlStore:
+        """Open the instance, making data folder, master key, tables and admin on first use; ``schema``: the tables.
 
         Raises ConfigurationError when the folder, the key or the store cannot be used. Without ``create`` nothing is
         made; NoInstance is raised where there is no instance.
@@ -66,7 +74,7 @@ class ControlStore:
         session = driver.session(address)
         statements = ControlStatements(driver.dialect)
         try:
-            box, admin = await enter(session, driver.dialect, statements, settings, create=create)
+            box, admin = await enter(session, driver.dialect, statements, settings, schema=schema, create=create)
         except StorageError as error:
             await session.close()
             place = "at control_url" if settings.control_url else f"in {settings.data_dir}"

@@ -1,11 +1,12 @@
 """The control store's tables, described as entities so that any driver can create them and serve their statements.
 
-Pure data. A change here raises ``SCHEMA_VERSION`` and comes with a migration from the version before.
+Pure data. A new or changed table raises ``SCHEMA_VERSION``; the stores that exist follow when they are opened
+(``apilane.control.upgrade``).
 """
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, NamedTuple
 
 from apilane.model.definition import Entity, ForeignKey, Index, OnDelete, Property, PropertyType, Unique
 
@@ -13,11 +14,14 @@ __all__ = [
     "APPLICATIONS",
     "AUDIT",
     "CONTROL_TABLES",
+    "CURRENT_SCHEMA",
+    "FIRST_CONTROL_TABLES",
     "INSTANCE",
     "OPERATOR_TOKENS",
     "PENDING_CHANGES",
     "PORTAL_USERS",
     "SCHEMA_VERSION",
+    "ControlSchema",
 ]
 
 SCHEMA_VERSION: Final = 1
@@ -117,4 +121,18 @@ OPERATOR_TOKENS: Final = _table(
     ),
 )
 
-CONTROL_TABLES: Final = (INSTANCE, APPLICATIONS, PENDING_CHANGES, AUDIT, PORTAL_USERS, OPERATOR_TOKENS)
+FIRST_CONTROL_TABLES: Final = (INSTANCE, APPLICATIONS, PENDING_CHANGES, AUDIT, PORTAL_USERS, OPERATOR_TOKENS)
+"""Of schema version 1; never changed."""
+
+CONTROL_TABLES: Final = FIRST_CONTROL_TABLES
+"""A new or changed table stands here beside those of ``FIRST_CONTROL_TABLES`` that did not change."""
+
+
+class ControlSchema(NamedTuple):
+    """What a program wants in the control store."""
+
+    version: int
+    tables: tuple[Entity, ...]
+
+
+CURRENT_SCHEMA: Final = ControlSchema(SCHEMA_VERSION, CONTROL_TABLES)

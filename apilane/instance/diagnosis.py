@@ -84,7 +84,12 @@ async def _applications(instance: Instance) -> AsyncIterator[Look]:
     for named in await store.applications():
         place = f"application {named.name} ({named.token})"
         if named.token in pending:
-            yield Look(place, Finding("has a change under way", "If nobody is at it, the next start or apply ends it."))
+            yield Look(
+                place,
+                Finding(
+                    "has a change under way", "The next start or apply ends it, unless a process is working on it."
+                ),
+            )
         stored = await store.application(named.token)
         if stored is None:
             continue  # gone since
@@ -99,8 +104,31 @@ async def _application(place: str, stored: StoredApplication, instance: Instance
     if driver is not None and is_lost(driver, address):
         yield Look(place, Finding(f"{address} is missing", "Restore it from a backup.", serious=True))
         return
+    serious = False
     async for look in look_at_database(place, provider, address, instance.drivers):
+        serious = serious or look.finding.serious
         yield look
+    if not serious:
+        async for finding in _helper_tables(address, instance.drivers[provider], instance):
+            yield Look(place, finding)
+
+
+async def _helper_tables(address: str, driver: Driver, instance: Instance) -> AsyncIterator[Finding]:
+    """What differs between the helper tables in a database and those that the loaded plugins want."""
+    tables = instance.helper_tables
+    try:
+        recorded = await tables.recorded(driver.session(address), driver.dialect)
+        missing = tables.changes_from(recorded)
+    except StorageError as error:
+        yield Finding(str(error), "Put right what it says.", serious=True)
+        return
+    if missing is not None:
+        yield Finding(f"has helper tables to make or change: {missing}", "The next `apilane serve` does it.")
+    wanted = {each.entity.name for each in tables.wanted}
+    for name, table in recorded.items():
+        if name not in wanted:
+            advice = "Load the plugin again; or drop the table, and its row in H_Tables, when its rows are not needed."
+            yield Finding(f"keeps the table {name} of the plugin {table.plugin!r}, which is not loaded", advice)
 
 
 async def look_at_database(

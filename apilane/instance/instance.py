@@ -16,6 +16,7 @@ from apilane.runtime.operators import Operators
 from apilane.security.passwords import Passwords
 from apilane.services.audit_trail import AuditTrail
 from apilane.services.definition_changes import DefinitionChanges
+from apilane.services.helper_tables import TableUpkeep, helper_tables_of
 from apilane.services.housekeeping import sweep
 from apilane.settings import Settings
 
@@ -41,6 +42,7 @@ class Instance:
         self.settings = settings
         self.hooks = freeze(load_plugins(settings, plugins), settings)
         self.drivers = self.hooks.drivers
+        self.helper_tables = helper_tables_of(self.hooks)
         self.passwords = Passwords(
             settings.argon2_time_cost,
             settings.argon2_memory_kib,
@@ -78,10 +80,11 @@ class Instance:
         self.store = store
         self.operators = Operators(store.operator_tokens)
         self.audit_trail = AuditTrail(store)
-        self.changes = DefinitionChanges(store, self.drivers, self.settings.data_dir)
+        self.changes = DefinitionChanges(store, self.drivers, self.helper_tables, self.settings.data_dir)
         if settle:
             await self.changes.recover_all()
-        self.applications = LoadedApplications(store, self.hooks, self.changes, self.settings)
+        upkeep = TableUpkeep(store, self.helper_tables)
+        self.applications = LoadedApplications(store, self.hooks, self.changes, upkeep, self.settings)
         if serve:
             await self.applications.follow()
             self._sweeping = asyncio.create_task(self._keep_house(), name="apilane-housekeeping")

@@ -10,6 +10,7 @@ import logging
 from collections import OrderedDict
 from time import monotonic
 
+import sqlalchemy as sa
 from msgspec.structs import replace
 
 from apilane.control.folders import application_address, is_lost
@@ -20,6 +21,7 @@ from apilane.runtime.application import ApplicationRuntime
 from apilane.runtime.compiled import Compilations
 from apilane.security.tokens import canonical_guid
 from apilane.services.definition_changes import DefinitionChanges
+from apilane.services.helper_tables import TableUpkeep
 from apilane.settings import Settings
 from apilane.sql.statement import Value
 from apilane.storage.errors import Unavailable
@@ -40,19 +42,27 @@ log = logging.getLogger("apilane.applications")
 class LoadedApplications:
     """Found by token as a caller wrote it. ``changes`` settles what another process left half-way."""
 
-    def __init__(self, store: ControlStore, hooks: Hooks, changes: DefinitionChanges, settings: Settings) -> None:
+    def __init__(
+        self, store: ControlStore, hooks: Hooks, changes: DefinitionChanges, upkeep: TableUpkeep, settings: Settings
+    ) -> None:
         self._store = store
         self._drivers = hooks.drivers
         self._gates = hooks.gates
         self._settings = hooks.settings
         self._endpoint_kinds = {kind.name.lower(): kind for kind in hooks.endpoint_kinds}
         self._changes = changes
+        self._upkeep = upkeep
         self._data_dir = settings.data_dir
         self._poll_s = settings.definition_poll_s
         self._compilations = Compilations()
         self._live: OrderedDict[str, ApplicationRuntime] = OrderedDict()
         self._unknown: dict[str, None] = {}
         self._sessions: dict[tuple[str, str], Session] = {}
+        self._opening: dict[tuple[str, str], asyncio.Task[None]] = {}
+        """Databases whose helper tables are being looked at."""
+        self._opened: set[tuple[str, str]] = set()
+        self._tables: dict[str, dict[str, sa.Table]] = {}
+        """Helper tables of plugins, by name of the driver."""
         self._mark: Value = None
         self._sequence = 0
         self._generation = 0
@@ -75,6 +85,9 @@ class LoadedApplications:
         if self._watching is not None:
             self._watching.cancel()
             await asyncio.gather(self._watching, return_exceptions=True)
+        for opening in self._opening.values():
+            opening.cancel()
+        await asyncio.gather(*self._opening.values(), return_exceptions=True)
         for session in self._sessions.values():
             await session.close()
 
@@ -115,6 +128,7 @@ class LoadedApplications:
             session,
             self._gates,
             self._endpoint_kinds,
+            tables=self._helper_tables(driver),
             compilations=self._compilations,
             settings=self._settings,
         )
@@ -134,18 +148,39 @@ class LoadedApplications:
     async def _session(self, driver: Driver, stored: StoredApplication) -> Session:
         """The session of an application's database, the same for all its versions.
 
-        Raises Unavailable for a file that is gone: opening it would make an empty one and hide the loss.
+        Raises Unavailable for a file that is gone: opening it would make an empty one and hide the loss; and where the
+        helper tables cannot be brought up to date.
         """
         address = application_address(self._data_dir, stored.definition.token, stored.secrets)
         if is_lost(driver, address):
             raise Unavailable(f"The database {address} is missing; restore it from a backup.")
-        session = self._sessions.get((driver.name, address))
-        return session or await self._open_database(driver, address)
+        key = driver.name, address
+        if key not in self._opened:
+            await self._open_database(driver, address, stored.definition.token)
+        return self._sessions[key]
 
-    async def _open_database(self, driver: Driver, address: str) -> Session:
-        """Runs before this process uses a database for the first time."""
-        session = self._sessions[driver.name, address] = driver.session(address)
-        return session
+    async def _open_database(self, driver: Driver, address: str, token: str) -> None:
+        """Runs before this process uses a database for the first time; once for all who wait for it."""
+        key = driver.name, address
+        if key not in self._sessions:
+            self._sessions[key] = driver.session(address)
+        opening = self._opening.get(key)
+        if opening is None:
+            coroutine = self._upkeep.bring_up_to_date(token, self._sessions[key], driver.dialect)
+            opening = self._opening[key] = asyncio.create_task(coroutine, name="apilane-tables")
+            opening.add_done_callback(lambda done: self._note_opened(key, done))
+        await asyncio.shield(opening)  # a caller who leaves does not interrupt it
+
+    def _note_opened(self, key: tuple[str, str], opening: asyncio.Task[None]) -> None:
+        del self._opening[key]
+        if not opening.cancelled() and opening.exception() is None:
+            self._opened.add(key)
+
+    def _helper_tables(self, driver: Driver) -> dict[str, sa.Table]:
+        tables = self._tables.get(driver.name)
+        if tables is None:
+            tables = self._tables[driver.name] = self._upkeep.tables.tables(driver.dialect)
+        return tables
 
     async def _watch(self) -> None:
         while True:

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from typing import Final
 
-from apilane.model.system import HELPER_TABLES, HIDDEN_COLUMNS
+from apilane.model.system import FIRST_HELPER_TABLES, HELPER_TABLES, HIDDEN_COLUMNS
 
-__all__ = ["ROWS_MAX", "may_delete", "may_insert", "may_update", "reads_as_null"]
+__all__ = ["ROWS_MAX", "is_private", "may_delete", "may_insert", "may_update", "reads_as_null"]
 
 ROWS_MAX: Final = 50_000
 """Rows that one run may give, all its results together."""
@@ -29,6 +29,15 @@ _SIGN_IN: Final = frozenset(
     {"password", "email", "username", *(column.name.lower() for column in HIDDEN_COLUMNS["Users"])}
 )
 """Columns of Users that the server keeps in step with hidden columns, tokens and the confirmed address."""
+
+
+_VISIBLE: Final = frozenset(table.name.lower() for table in FIRST_HELPER_TABLES)
+
+
+def is_private(table: str) -> bool:
+    """Whether custom SQL may not use the table at all: every helper table but those that it has always seen."""
+    name = table.lower()
+    return name.startswith("h_") and name not in _VISIBLE
 
 
 def reads_as_null(table: str, column: str) -> bool:
@@ -53,4 +62,4 @@ def may_update(table: str, column: str) -> bool:
 def may_delete(table: str) -> bool:
     """Rows that go: also tokens, which is signing out; cascades from Users reach them too."""
     name = table.lower()
-    return not name.startswith("h_") or name.startswith("h_auth_")
+    return not name.startswith("h_") or (name.startswith("h_auth_") and name in _VISIBLE)

@@ -9,15 +9,19 @@ from typing import Final
 
 from msgspec import Struct
 
-from apilane.model.definition import Entity, ForeignKey, OnDelete, Property, PropertyType, Unique
+from apilane.model.definition import Constraint, Entity, ForeignKey, Index, OnDelete, Property, PropertyType, Unique
 
 __all__ = [
     "EMAIL_TEMPLATE_SEEDS",
+    "FIRST_HELPER_TABLES",
     "HELPER_TABLES",
+    "HELPER_VERSIONS",
     "HIDDEN_COLUMNS",
+    "RESERVED_TABLES",
     "HiddenColumn",
     "custom_entity",
     "differentiation_property",
+    "helper_table",
     "is_secret",
     "system_entities",
 ]
@@ -208,6 +212,16 @@ HIDDEN_COLUMNS: Final[dict[str, tuple[HiddenColumn, ...]]] = {
 """By entity name. All are Strings, required and unique."""
 
 
+def helper_table(
+    name: str,
+    columns: tuple[Property, ...],
+    constraints: tuple[Constraint, ...] = (),
+    indexes: tuple[Index, ...] = (),
+) -> Entity:
+    """A table beside the entities, with the key ``ID`` in front of ``columns``."""
+    return Entity(name=name, is_system=True, properties=(_id(), *columns), constraints=constraints, indexes=indexes)
+
+
 def _token_table(name: str) -> Entity:
     return Entity(
         name=name,
@@ -225,7 +239,7 @@ def _token_table(name: str) -> Entity:
     )
 
 
-HELPER_TABLES: Final[tuple[Entity, ...]] = (
+FIRST_HELPER_TABLES: Final[tuple[Entity, ...]] = (
     Entity(
         name="H_Entity_Change_Tracking",
         is_system=True,
@@ -259,7 +273,24 @@ HELPER_TABLES: Final[tuple[Entity, ...]] = (
         properties=(_id(), _system("Version", _Number, decimal_places=0, required=True)),
     ),
 )
-"""Tables beside the entities, in the application's own database; visible to custom SQL only."""
+"""What every database has in which ``H_Tables`` records nothing else; never changed. Custom SQL sees these."""
+
+HELPER_TABLES: Final[tuple[Entity, ...]] = FIRST_HELPER_TABLES
+"""Tables beside the entities, in the application's own database. A new or changed one stands here beside those of
+``FIRST_HELPER_TABLES`` that did not change; a changed one also needs a higher version in ``HELPER_VERSIONS``."""
+
+HELPER_VERSIONS: Final[dict[str, int]] = {}
+"""By name of a helper table; 1 where none is given."""
+
+RESERVED_TABLES: Final[frozenset[str]] = frozenset(
+    {
+        "h_tables",  # apilane.storage.helper_tables
+        "h_schema_progress",  # of the MySQL driver
+        *(table.name.lower() for table in (*FIRST_HELPER_TABLES, *HELPER_TABLES)),
+        *(column.name.lower() for columns in HIDDEN_COLUMNS.values() for column in columns),
+    }
+)
+"""Names, in lower case, that no table of a plugin may have."""
 
 HELPER_INDEXES: Final[dict[str, tuple[tuple[str, ...], ...]]] = {
     "H_Entity_Change_Tracking": (("Entity", "RecordID"),),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Literal, Protocol, TypeVar, runtime_checkable
 
+import sqlalchemy as sa
 from cryptography.hazmat.primitives.hmac import HMAC
 from msgspec import Struct
 
@@ -124,6 +125,13 @@ class ApplicationView(Protocol):
         """The plugin's section of this application's manifest, as the Struct that the plugin registered for it.
 
         An application without the section gives the defaults. Raises LookupError for any other Struct.
+        """
+        ...
+
+    def table(self, name: str) -> sa.Table:
+        """A helper table that a plugin registered, for statements of SQLAlchemy; LookupError for any other name.
+
+        ``apilane.plugin.storage.compile_statement`` makes a statement of them, and ``session`` runs it.
         """
         ...
 

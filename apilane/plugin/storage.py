@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from apilane.model.definition import Entity, ForeignKey, OnDelete, Property, PropertyType
 from apilane.model.migration import Migration
-from apilane.model.privileges import may_delete, may_insert, may_update, reads_as_null
+from apilane.model.privileges import is_private, may_delete, may_insert, may_update, reads_as_null
 from apilane.model.system import HELPER_TABLES, HIDDEN_COLUMNS, system_entities
 from apilane.model.text import fold, utf16_length
 from apilane.settings import Settings
@@ -151,6 +151,7 @@ __all__ = [
     "foreign_keys",
     "forget_in_children",
     "in_transaction",
+    "is_private",
     "may_delete",
     "may_insert",
     "may_update",

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from functools import cached_property, lru_cache
 from typing import Any, TypeVar
 
+import sqlalchemy as sa
 from msgspec import Struct, ValidationError
 
 from apilane.control.records import StoredApplication
@@ -121,6 +122,7 @@ class ApplicationRuntime:
         gates: Gates,
         endpoint_kinds: Mapping[str, EndpointKind],
         *,
+        tables: Mapping[str, sa.Table],
         compilations: Compilations,
         settings: Mapping[str, PluginSettings],
     ) -> None:
@@ -144,6 +146,7 @@ class ApplicationRuntime:
         self.entities = EntityRuntimes(self, {e.name.lower(): e for e in stored.definition.entities})
         self.endpoints = {e.name.lower(): e for e in stored.definition.custom_endpoints}
         self.endpoint_kinds = endpoint_kinds
+        self._tables = tables
         self.endpoint_action = lru_cache(ENDPOINTS_KEPT)(self._compile_endpoint)
         self.helpers = EntityRuntimes(self, {e.name: e for e in HELPER_TABLES})
         self.tokens = Identities(self)
@@ -185,6 +188,13 @@ class ApplicationRuntime:
                 f"The section {section_key(plugin)} of application {self.token} does not fit the installed version of "
                 f"the plugin: {error}. Apply a manifest that has this section as the plugin expects it."
             ) from error
+
+    def table(self, name: str) -> sa.Table:
+        """The helper table that a plugin registered under that name; LookupError when none did."""
+        try:
+            return self._tables[name]
+        except KeyError:
+            raise LookupError(f"no loaded plugin registers a table {name!r}") from None
 
     def records_changed(self) -> None:
         """Forget what is kept of users and tokens: somebody wrote records around the Data calls."""

@@ -25,6 +25,7 @@ from apilane.storage.errors import (
     UniqueViolation,
     ValueTooLong,
 )
+from apilane.storage.helper_tables import HelperTables, TableChanges
 from apilane.storage.protocol import Driver, Finding, Step, Unit
 
 __all__ = ["ApplicationTables", "Report", "refusal"]
@@ -67,13 +68,21 @@ class ApplicationTables:
         return int(rows[0][0]) if rows else 0
 
     async def change(
-        self, migration: Migration, ddl: Sequence[str], version: int, *, cipher: Cipher, new: bool, report: Report
+        self,
+        migration: Migration,
+        ddl: Sequence[str],
+        version: int,
+        rows: Sequence[Step] = (),
+        *,
+        cipher: Cipher,
+        new: bool,
+        report: Report,
     ) -> None:
         """Check the records, run ``ddl``, carry the history along and set the version, in one unit.
 
-        ``new``: first tables, which get the mail templates too. Raises RecordsDoNotFit, everything undone.
+        ``new``: first tables, which get the mail templates and ``rows`` too. Raises RecordsDoNotFit, everything undone.
         """
-        ends = _first_rows(self._dialect, version) if new else [_version_row(self._dialect, version)]
+        ends = [*_first_rows(self._dialect, version), *rows] if new else [_version_row(self._dialect, version)]
 
         def unit() -> Unit[None]:
             if not new:
@@ -121,6 +130,10 @@ class ApplicationTables:
             select = sa.select(sa.func.count()).select_from(table)
             counted[name] = int((await self._session.fetch(compile_statement(select, self._dialect.sqlalchemy)))[0][0])
         return counted
+
+    async def bring_up_to_date(self, tables: HelperTables) -> TableChanges | None:
+        """Make and change the helper tables that are not as wanted, and return what was done."""
+        return await tables.bring_up_to_date(self._session, self._dialect)
 
     async def diagnose(self) -> Sequence[Finding]:
         """What the driver finds in the database (``Session.diagnose``)."""

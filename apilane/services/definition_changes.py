@@ -24,7 +24,8 @@ from apilane.services.application_tables import ApplicationTables, Report, refus
 from apilane.services.record_survey import Survey
 from apilane.services.workspace import ApplicationWorkspace, title_of
 from apilane.storage.errors import StorageError
-from apilane.storage.protocol import Driver
+from apilane.storage.helper_tables import HelperTables
+from apilane.storage.protocol import Driver, Step
 
 __all__ = ["DefinitionChanges"]
 
@@ -41,13 +42,16 @@ def _silent(text: str, step: int, steps: int) -> None:
 class DefinitionChanges:
     """The changes of the applications of one instance."""
 
-    def __init__(self, store: ControlStore, drivers: Mapping[str, Driver], data_dir: Path) -> None:
+    def __init__(
+        self, store: ControlStore, drivers: Mapping[str, Driver], tables: HelperTables, data_dir: Path
+    ) -> None:
         self._store = store
         self._drivers = drivers
+        self._tables = tables
         self._data_dir = data_dir
 
     def _workspace(self, token: str) -> AbstractAsyncContextManager[ApplicationWorkspace | None]:
-        return ApplicationWorkspace.locked(token, self._store, self._drivers, self._data_dir)
+        return ApplicationWorkspace.locked(token, self._store, self._drivers, self._tables, self._data_dir)
 
     async def apply(self, plan: Plan, *, actor: str, report: Report = _silent) -> StoredApplication:
         """Carry ``plan`` out and return the application as published. A plan that changes nothing does nothing.
@@ -118,6 +122,8 @@ async def _carry_out(plan: Plan, workspace: ApplicationWorkspace, actor: str, re
         await workspace.refuse_half_done()
         return stored
     await workspace.refuse_other_database(plan.after, secrets)
+    if stored:
+        await workspace.bring_helper_tables_up_to_date(plan.after, secrets)
     return await _Change(plan, secrets, workspace, actor, report).carry_out()
 
 
@@ -148,11 +154,16 @@ class _Change:
         workspace, migration = self._workspace, self._plan.migration
         # Before anything is changed: the dialect refuses here what its database cannot do.
         dialect = workspace.driver_of(self._plan.after).dialect
+        rows: list[Step] = []
+        if migration and self._is_new:
+            added = workspace.helper_tables.first_changes(migration.after)
+            migration = Migration((), (*migration.after, *added.migration.after))
+            rows = added.rows(dialect)
         ddl = dialect.migrate(migration) if migration else []
         made_folder = self._is_new and make_application_folder(workspace.data_dir, workspace.token)
         try:
             if migration is not None:  # also without statements: the records may not fit
-                await self._change_tables(migration, ddl)
+                await self._change_tables(migration, ddl, rows)
             else:
                 await self._begin()
             return await workspace.store.publish(workspace.token)
@@ -174,7 +185,7 @@ class _Change:
             self._plan.after, self._secrets, self._workspace.stored, self._actor, lines
         )
 
-    async def _change_tables(self, migration: Migration, ddl: list[str]) -> None:
+    async def _change_tables(self, migration: Migration, ddl: list[str], rows: list[Step]) -> None:
         found, version = await self._tables.version(), self._workspace.version
         if found and self._is_new:
             raise ConfigurationError(
@@ -189,7 +200,7 @@ class _Change:
         report = _silent if self._is_new else await _told(self._report, migration, self._tables)
         version = await self._begin()
         cipher = Cipher(self._secrets.encryption_key)
-        await self._tables.change(migration, ddl, version, cipher=cipher, new=self._is_new, report=report)
+        await self._tables.change(migration, ddl, version, rows, cipher=cipher, new=self._is_new, report=report)
 
     async def _after_failure(self, error: StorageError) -> StoredApplication | None:
         """Settle at once: a lost connection may have lost only the answer, the version beside the tables knows."""

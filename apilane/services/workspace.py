@@ -13,6 +13,8 @@ from apilane.control.store import ControlStore, StoredApplication
 from apilane.errors import ConfigurationError
 from apilane.model.definition import ApplicationDefinition
 from apilane.services.application_tables import ApplicationTables
+from apilane.storage.errors import StorageError
+from apilane.storage.helper_tables import HelperTables
 from apilane.storage.protocol import Driver
 
 __all__ = ["ApplicationWorkspace", "title_of"]
@@ -32,9 +34,17 @@ class ApplicationWorkspace:
     StorageError, and ConfigurationError whose text says what stands in the way.
     """
 
-    def __init__(self, token: str, store: ControlStore, drivers: Mapping[str, Driver], data_dir: Path) -> None:
+    def __init__(
+        self,
+        token: str,
+        store: ControlStore,
+        drivers: Mapping[str, Driver],
+        helper_tables: HelperTables,
+        data_dir: Path,
+    ) -> None:
         self.token = token
         self.store = store
+        self.helper_tables = helper_tables
         self.data_dir = data_dir
         self.stored: StoredApplication | None = None
         self._drivers = drivers
@@ -43,11 +53,16 @@ class ApplicationWorkspace:
     @classmethod
     @asynccontextmanager
     async def locked(
-        cls, token: str, store: ControlStore, drivers: Mapping[str, Driver], data_dir: Path
+        cls,
+        token: str,
+        store: ControlStore,
+        drivers: Mapping[str, Driver],
+        helper_tables: HelperTables,
+        data_dir: Path,
     ) -> AsyncIterator[ApplicationWorkspace | None]:
         """The workspace of an application; None while another process has it."""
         async with store.change_lock(token) as held:
-            yield cls(token, store, drivers, data_dir) if held else None
+            yield cls(token, store, drivers, helper_tables, data_dir) if held else None
 
     @property
     def version(self) -> int:
@@ -85,6 +100,20 @@ class ApplicationWorkspace:
         log.info("application %s: abandoning version %d, which its tables do not have", self.token, pending.version)
         await self.store.abandon(self.token)
         return None
+
+    async def bring_helper_tables_up_to_date(self, definition: ApplicationDefinition, secrets: Secrets) -> None:
+        """Bring the helper tables of an application that exists up to date before it is changed.
+
+        A failure does not stop the change: the application tries again when it opens. An interrupted change of its
+        entities, where every schema statement commits, may stand in the way until it is applied again.
+        """
+        try:
+            done = await self.tables_of(definition, secrets).bring_up_to_date(self.helper_tables)
+        except StorageError as error:
+            log.warning("application %s: %s", self.token, error)
+            return
+        if done is not None:
+            log.info("application %s: helper tables brought up to date: %s", self.token, done)
 
     def refuse_another_state(self, before: ApplicationDefinition | None, after: ApplicationDefinition) -> None:
         """A plan is made before the lock is taken; it counts only for the definition that it was made from."""

@@ -22,6 +22,7 @@ from apilane.plugin.storage import (
     HELPER_TABLES,
     Script,
     StorageError,
+    is_private,
     may_delete,
     may_insert,
     may_update,
@@ -167,6 +168,8 @@ def _check_nodes(root: exp.Expression) -> None:
                 raise _refuse(f"using {node.sql(dialect='mysql')}, which is not named by itself")
             if not isinstance(node.this, exp.Identifier):
                 raise _refuse(f"reading from {node.sql(dialect='mysql')[:50]}")
+            if is_private(node.name):
+                raise _refuse(f"using {node.name}")
         elif isinstance(node, (exp.Anonymous, exp.AnonymousAggFunc, exp.ParameterizedAgg)):
             name = str(node.this if isinstance(node.this, str) else node.name).lower()
             if name not in HARMLESS:

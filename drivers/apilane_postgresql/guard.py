@@ -28,6 +28,7 @@ from apilane.plugin.storage import (
     HIDDEN_COLUMNS,
     Script,
     StorageError,
+    is_private,
     may_delete,
     may_insert,
     may_update,
@@ -126,7 +127,7 @@ class Checked(NamedTuple):
     calls: frozenset[str]
     """Functions that are not known to be harmless."""
     secrets: frozenset[str]
-    """Tables with secrets that are mentioned."""
+    """Tables with secrets that are mentioned, and names that a private table may have."""
     guarded: tuple[tuple[int, str, str], ...]
     """Tables with secrets that are written: place of the name, name, alias or ''."""
 
@@ -142,6 +143,9 @@ class Checked(NamedTuple):
         unknown = sorted(self.calls - around.functions)
         if unknown:
             raise _refused(f"the function {unknown[0]}")
+        private = sorted(name for name in self.secrets if is_private(name) and name in around.columns)
+        if private:
+            raise _refused(f"using {private[0]}")
         for place, table, alias in self.guarded:
             _check_target(self.words, place, table, alias, [name for name, _ in around.columns.get(table, ())])
         shadows = ", ".join(_shadow(table, around) for table in sorted(self.secrets) if table in around.columns)
@@ -255,7 +259,9 @@ def check(text: str) -> Checked:
         words,
         frozenset(_qualifiers(words)),
         frozenset(_calls(words)),
-        frozenset(word.text for word in words if word.is_name and word.text in SECRET_TABLES),
+        frozenset(
+            word.text for word in words if word.is_name and (word.text in SECRET_TABLES or is_private(word.text))
+        ),
         tuple(_targets(words)),
     )
 

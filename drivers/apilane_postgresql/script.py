@@ -109,7 +109,8 @@ class _Parameters:
 
 async def _look_around(raw: asyncpg.Connection[Any], checked: Sequence[Checked]) -> Surroundings:
     calls = sorted({name for statement in checked for name in statement.calls})
-    row = await raw.fetchrow(_SURROUNDINGS, calls, sorted(SECRET_TABLES))
+    tables = SECRET_TABLES.union(*(statement.secrets for statement in checked))
+    row = await raw.fetchrow(_SURROUNDINGS, calls, sorted(tables))
     if row is None:
         raise StorageError("PostgreSQL: no answer from the catalog.")
     schema, schemas, functions, attributes = row

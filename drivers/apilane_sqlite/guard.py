@@ -18,6 +18,7 @@ from apilane.plugin.storage import (
     Migration,
     Script,
     StorageError,
+    is_private,
     may_delete,
     may_insert,
     may_update,
@@ -80,6 +81,8 @@ class Guard:
         if what == apsw.SQLITE_READ:
             if (first or "").lower() == "dbstat":  # walks through the whole file
                 return self._refuse("reading dbstat")
+            if is_private(first or "") and database != "temp":
+                return self._refuse(f"reading {first}")
             if not reads_as_null(first or "", second or ""):
                 return apsw.SQLITE_OK
             # RETURNING gives the value whatever is answered here but DENY.

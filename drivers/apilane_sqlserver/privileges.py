@@ -10,7 +10,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from apilane.plugin.storage import Entity, may_delete, may_insert, may_update, reads_as_null, stored_properties
+from apilane.plugin.storage import (
+    Entity,
+    is_private,
+    may_delete,
+    may_insert,
+    may_update,
+    reads_as_null,
+    stored_properties,
+)
 from apilane_sqlserver.naming import literal, quoted
 
 __all__ = ["SCRIPT_USER", "grants"]
@@ -47,6 +55,8 @@ def _view_columns(entity: Entity) -> tuple[str, ...]:
 
 
 def _granted(entity: Entity) -> Iterator[str]:
+    if is_private(entity.name):
+        return
     columns = _view_columns(entity)
     name = f"{_USER}.{quoted(entity.name)}" if columns else f"[dbo].{quoted(entity.name)}"
     if columns:

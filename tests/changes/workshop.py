@@ -15,6 +15,7 @@ from apilane.control.store import StoredApplication
 from apilane.instance import Instance
 from apilane.model.manifest.write import export_manifest
 from apilane.model.plan import Plan
+from apilane.runtime.application import ApplicationRuntime
 from apilane.services.capabilities import capabilities_of
 from apilane.services.manifest_plans import plan_files
 from apilane.services.record_survey import Survey
@@ -33,12 +34,12 @@ def entity(name: str, *properties: dict[str, Any], **keys: Any) -> dict[str, Any
 class Workshop:
     """One open instance; every call runs on one event loop kept for the test. Applications are all called ``Shop``."""
 
-    def __init__(self, data_dir: Path, runner: asyncio.Runner) -> None:
+    def __init__(self, data_dir: Path, runner: asyncio.Runner, plugins: Sequence[object] = ()) -> None:
         self.data_dir = data_dir
         self.settings = Settings(data_dir=data_dir, argon2_time_cost=1, argon2_memory_kib=64)
         self.reports: list[str] = []
         self._runner = runner
-        self._instance = Instance(self.settings)
+        self._instance = Instance(self.settings, plugins)
         runner.run(self._instance.open(serve=False))
         self._store = self._instance.store
 
@@ -60,6 +61,12 @@ class Workshop:
 
     def apply(self, document: dict[str, Any] | str) -> StoredApplication:
         return self.carry_out(self.plan(document))
+
+    def open(self) -> ApplicationRuntime:
+        """The application as its first caller finds it."""
+        found = self._runner.run(self._instance.applications.find(self.stored.definition.token))
+        assert found is not None
+        return found
 
     def survey(self, document: dict[str, Any] | str) -> Survey:
         return self._runner.run(self._instance.changes.survey(self.plan(document)))

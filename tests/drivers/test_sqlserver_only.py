@@ -15,7 +15,8 @@ import pytest
 
 from apilane.model.definition import Entity, ForeignKey, OnDelete, Property, PropertyType, Unique
 from apilane.model.definition import Index as EntityIndex
-from apilane.model.system import HELPER_TABLES
+from apilane.model.migration import Migration
+from apilane.model.system import HELPER_TABLES, helper_table
 from apilane.sql.script import read_script
 from apilane.storage.errors import ConnectionRefused, NumberOutOfRange
 from apilane.testing.conformance.tables import ENTITIES, key
@@ -337,6 +338,16 @@ def test_what_it_can_do() -> None:
     longest = _entity("A", Property(name="T", maximum=850), constraints=(Unique(properties=("T",)),))
     chain = (_entity("B"), _entity("C", _number("X"), constraints=(_cascade("X", "B"),)))
     assert DIALECT.problems((*ENTITIES, *HELPER_TABLES, longest, *chain)) == []
+
+
+def test_the_script_user_gets_nothing_on_private_tables() -> None:
+    """A helper table of a plugin is granted to the user of custom SQL in no way, when it is made or changed."""
+    first, second = helper_table("H_Counts", ()), helper_table("H_Counts", (Property(name="Token"),))
+    made = DIALECT.migrate(Migration((), (first,)))
+    changed = DIALECT.migrate(Migration((first,), (second,)))
+    assert made
+    assert changed
+    assert not [text for text in (*made, *changed) if "apilane_script" in text]
 
 
 # Doctor.

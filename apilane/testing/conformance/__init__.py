@@ -30,6 +30,7 @@ pytest.register_assert_rewrite(
             "constraints",
             "exclusion",
             "features",
+            "helper_tables",
             "filters",
             "hostile",
             "migrations",
@@ -49,6 +50,7 @@ from apilane.testing.conformance.constraints import Constraints  # noqa: E402
 from apilane.testing.conformance.exclusion import Exclusion  # noqa: E402
 from apilane.testing.conformance.features import FlagsProven  # noqa: E402
 from apilane.testing.conformance.filters import Filters  # noqa: E402
+from apilane.testing.conformance.helper_tables import PrivateTables  # noqa: E402
 from apilane.testing.conformance.hostile import Hostile  # noqa: E402
 from apilane.testing.conformance.migrations import Migrations  # noqa: E402
 from apilane.testing.conformance.records import Records  # noqa: E402
@@ -71,6 +73,7 @@ class DriverConformance(
     Exclusion,
     Scripts,
     Secrets,
+    PrivateTables,
     Migrations,
     Hostile,
     FlagsProven,

@@ -143,6 +143,10 @@ WHERE [PortalUsers].[EmailFold] = ?;
 -- raise_sequence
 UPDATE [Instance] SET [Sequence]=([Instance].[Sequence] + 1); SELECT @@ROWCOUNT;
 
+-- set_schema_version
+-- @P1 BIGINT = 1
+UPDATE [Instance] SET [SchemaVersion]=?; SELECT @@ROWCOUNT;
+
 -- update_application
 -- @P1 NVARCHAR(4000) = 'text'
 -- @P2 BIGINT = 1

@@ -1,0 +1,195 @@
+"""Helper tables of a database: which ones it has, as ``H_Tables`` records them, and how they become those wanted.
+
+``H_Tables`` keeps the whole definition of each table, so any old version becomes any new one by comparing the two
+definitions. A database without a row for one of the ``first`` tables has it as it was first released. ``H_Tables`` is
+made when the first row is needed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final, NamedTuple
+
+import msgspec
+import sqlalchemy as sa
+from msgspec.structs import replace
+
+from apilane.model.definition import Entity, Property, PropertyType, Unique
+from apilane.model.migration import Migration
+from apilane.model.system import helper_table
+from apilane.sql.dialect import Dialect
+from apilane.sql.statement import Statement, Value, compile_statement
+from apilane.sql.tables import table_of
+from apilane.storage.errors import MissingObject, StorageError, Unavailable
+from apilane.storage.protocol import Session, Step, Unit
+
+__all__ = ["CORE", "HelperTables", "TableChanges", "TableVersion"]
+
+CORE: Final = "core"
+"""Stands for a plugin's name where the core itself brings a table."""
+
+_COLUMNS: Final = ("Name", "Plugin", "Version", "Definition")
+_RECORDS: Final = helper_table(
+    "H_Tables",
+    (
+        Property(name="Name", maximum=100, required=True, is_system=True),
+        Property(name="Plugin", maximum=100, required=True, is_system=True),
+        Property(name="Version", type=PropertyType.Number, decimal_places=0, required=True, is_system=True),
+        Property(name="Definition", required=True, is_system=True),  # JSON of the Entity
+    ),
+    (Unique(properties=("Name",)),),
+)
+
+
+class TableVersion(NamedTuple):
+    """A table at one version, with the plugin that brings it."""
+
+    entity: Entity
+    version: int = 1
+    plugin: str = CORE
+
+
+class TableChanges(NamedTuple):
+    """What a database lacks. ``inserted`` and ``updated``: rows of ``H_Tables``, which stand for tables."""
+
+    migration: Migration
+    inserted: tuple[TableVersion, ...]
+    updated: tuple[TableVersion, ...]
+
+    def __str__(self) -> str:
+        tables = (*self.inserted, *self.updated)
+        return ", ".join(f"{each.entity.name} of {each.plugin} to version {each.version}" for each in tables)
+
+    def rows(self, dialect: Dialect) -> list[Step]:
+        """Steps that record the new versions; they belong into the unit of the schema statements."""
+        table = table_of(_RECORDS, dialect)
+        binds: dict[str, sa.BindParameter[Any]] = {name: sa.bindparam(name.lower()) for name in _COLUMNS}
+        by_name = table.c["Name"] == sa.bindparam("wanted")
+        insert = compile_statement(sa.insert(table).values(binds), dialect.sqlalchemy)
+        update = compile_statement(sa.update(table).values(binds).where(by_name), dialect.sqlalchemy)
+        return [
+            *(Step(insert, insert.parameters(_row(each))) for each in self.inserted),
+            *(Step(update, update.parameters({**_row(each), "wanted": each.entity.name})) for each in self.updated),
+        ]
+
+
+class HelperTables:
+    """The tables that this program wants in a database; ``first``: what a database without rows has, at version 1.
+
+    Immutable, and shared by all databases.
+    """
+
+    def __init__(self, wanted: Iterable[TableVersion], first: Iterable[Entity] = ()) -> None:
+        self.wanted = tuple(each._replace(entity=_bare(each.entity)) for each in wanted)
+        self._first = {entity.name: TableVersion(_bare(entity)) for entity in first}
+
+    def tables(self, dialect: Dialect) -> dict[str, sa.Table]:
+        """The tables of plugins by name, for building statements."""
+        return {each.entity.name: table_of(each.entity, dialect) for each in self.wanted if each.plugin != CORE}
+
+    async def recorded(self, session: Session, dialect: Dialect) -> dict[str, TableVersion]:
+        """The rows of ``H_Tables`` by name of the table; none where there is no such table yet."""
+        try:
+            rows: Sequence[tuple[Any, ...]] = await session.fetch(_read(dialect))
+        except MissingObject:
+            return {}
+        decode = msgspec.json.Decoder(Entity).decode
+        return {
+            name: TableVersion(decode(definition), int(version), plugin) for name, plugin, version, definition in rows
+        }
+
+    async def missing(self, session: Session, dialect: Dialect) -> TableChanges | None:
+        """What the database lacks; one read. None: nothing, which is the usual case.
+
+        Raises Unavailable for a table that a newer release has written.
+        """
+        return self.changes_from(await self.recorded(session, dialect))
+
+    def changes_from(self, recorded: Mapping[str, TableVersion]) -> TableChanges | None:
+        """From the tables of a database to those wanted."""
+        there = {**self._first, **recorded}
+        pairs = [(there.get(each.entity.name), each) for each in self.wanted]
+        pairs = [(old, new) for old, new in pairs if old is None or old[:2] != new[:2]]
+        if not pairs:
+            return None
+        for old, new in pairs:
+            if old is not None:
+                _refuse_unfit(old, new)
+        records = () if recorded else (_RECORDS,)  # an empty one is of a change that was interrupted
+        kept = tuple(old.entity for old, _ in pairs if old is not None)
+        return TableChanges(
+            Migration(kept, (*records, *(new.entity for _, new in pairs))),
+            tuple(new for _, new in pairs if new.entity.name not in recorded),
+            tuple(new for _, new in pairs if new.entity.name in recorded),
+        )
+
+    def first_changes(self, made: Sequence[Entity]) -> TableChanges:
+        """For a new database that gets the core's tables ``made`` by the same unit."""
+        names, first = {entity.name for entity in made}, list(self._first.values())
+        inserted = tuple(each for each in self.wanted if each not in first)
+        records = (_RECORDS,) if inserted else ()
+        after = (*records, *(each.entity for each in self.wanted if each.entity.name not in names))
+        return TableChanges(Migration((), after), inserted, ())
+
+    async def bring_up_to_date(
+        self, session: Session, dialect: Dialect, last: Sequence[Step] = ()
+    ) -> TableChanges | None:
+        """Make and change what is missing, in one unit that ends with ``last``; the caller holds a lock.
+
+        Returns what was done. A second run completes what an interrupted one began. Raises Unavailable, whose text
+        names tables and plugins.
+        """
+        changes = await self.missing(session, dialect)
+        if changes is None:
+            return None
+        problems = dialect.problems(changes.migration.after)
+        if problems:
+            place, sentence = problems[0]
+            raise Unavailable(f"The tables cannot be made ({changes}): {place}: {sentence}.")
+        try:
+            await session.alter(lambda: _unit(changes, dialect, last))
+        except StorageError as error:
+            raise Unavailable(f"The tables could not be brought up to date ({changes}): {error}") from error
+        return changes
+
+
+def _unit(changes: TableChanges, dialect: Dialect, last: Sequence[Step]) -> Unit[None]:
+    for text in dialect.migrate(changes.migration):
+        yield Step(Statement(text, kind="ddl"))
+    for step in (*changes.rows(dialect), *last):  # noqa: UP028 - a list does not take the results that the driver sends
+        yield step
+
+
+def _read(dialect: Dialect) -> Statement:
+    table = table_of(_RECORDS, dialect)
+    return compile_statement(sa.select(*(table.c[name] for name in _COLUMNS)), dialect.sqlalchemy)
+
+
+def _row(table: TableVersion) -> dict[str, Value]:
+    definition = msgspec.json.encode(table.entity).decode()
+    return {
+        "name": table.entity.name,
+        "plugin": table.plugin,
+        "version": table.version,
+        "definition": definition,
+    }
+
+
+def _refuse_unfit(old: TableVersion, new: TableVersion) -> None:
+    table = f"The table {new.entity.name} (plugin {new.plugin!r})"
+    if old.version > new.version:
+        raise Unavailable(
+            f"{table} has version {old.version} in the database; this release of the plugin knows up to version "
+            f"{new.version}. Run the release that wrote it, or a newer one."
+        )
+    if old.version == new.version:
+        raise Unavailable(
+            f"{table} differs from the one in the database, and both have version {new.version}. A change needs a "
+            f"higher version in the plugin."
+        )
+
+
+def _bare(entity: Entity) -> Entity:
+    """Without texts for people: they change nothing of a table."""
+    properties = tuple(replace(property, description=None) for property in entity.properties)
+    return replace(entity, description=None, properties=properties)

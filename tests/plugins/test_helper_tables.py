@@ -1,0 +1,278 @@
+"""Helper tables of plugins in the databases of applications, old and new (``apilane_register_tables``)."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from apilane.cli.doctor import doctor
+from apilane.dispatch import freeze
+from apilane.plugin import ForeignKey, HelperTable, Index, PropertyType, Unique, column
+from apilane.plugins import PluginError, load_plugins
+from apilane.settings import Settings
+from apilane.storage.errors import Unavailable
+from tests.changes.workshop import Workshop, entity, manifest
+from tests.plugins.bringing import Bringing
+
+SHOP = manifest(entity("Items", {"Name": "Title"}))
+
+
+def counts(version: int = 1, **changes: object) -> HelperTable:
+    """A table with a text, a number and an index."""
+    columns = (column("Name", maximum=100), column("Calls", PropertyType.Number))
+    given = {"columns": columns, "indexes": (Index(("Calls",)),), **changes}
+    return HelperTable(name="H_Counts", version=version, **given)  # type: ignore[arg-type]
+
+
+VERSION_2 = counts(2, columns=(*counts().columns, column("Note")), indexes=())
+
+
+Opened = Callable[..., Workshop]
+
+
+@pytest.fixture
+def opened(tmp_path: Path) -> Iterator[Opened]:
+    """Opens the one instance of the test with a plugin that brings these tables; the one opened before is closed."""
+    with asyncio.Runner() as runner:
+        workshops: list[Workshop] = []
+
+        def make(*tables: HelperTable) -> Workshop:
+            for each in workshops:
+                each.close()
+            workshops[:] = [Workshop(tmp_path / "data", runner, [Bringing(*tables)] if tables else [])]
+            return workshops[0]
+
+        yield make
+        for each in workshops:
+            each.close()
+
+
+def columns_of(shop: Workshop, table: str) -> list[str]:
+    return [row[1] for row in shop.sql(f'PRAGMA table_info("{table}")')]
+
+
+def versions(shop: Workshop) -> list[tuple[object, ...]]:
+    return shop.sql('SELECT "Name", "Plugin", "Version" FROM "H_Tables" ORDER BY "Name"')
+
+
+def names(shop: Workshop) -> set[str]:
+    return {str(name) for _, name, _ in shop.tables()}
+
+
+def test_without_plugins_nothing_is_made(opened: Opened) -> None:
+    """An instance whose plugins bring no table keeps no record of tables."""
+    shop = opened()
+    shop.apply(SHOP)
+    shop.open()
+    assert "H_Tables" not in names(shop)
+
+
+def test_a_new_application_has_the_tables(opened: Opened) -> None:
+    """The unit that makes the first tables of an application makes those of plugins too."""
+    shop = opened(counts())
+    shop.apply(SHOP)
+    assert columns_of(shop, "H_Counts") == ["ID", "Name", "Calls"]
+    assert versions(shop) == [("H_Counts", "bringing", 1)]
+    assert shop.open().table("H_Counts").c.keys() == ["ID", "Name", "Calls"]
+
+
+def test_an_existing_application_gets_them_when_it_opens(opened: Opened) -> None:
+    """A plugin that is loaded later finds its tables in the applications that were there before."""
+    opened().apply(SHOP)
+    shop = opened(counts())
+    assert "H_Counts" not in names(shop)
+    shop.open()
+    assert columns_of(shop, "H_Counts") == ["ID", "Name", "Calls"]
+    assert "INDEX_H_Counts_Calls" in names(shop)
+
+
+def test_a_new_version_keeps_the_rows(opened: Opened) -> None:
+    """Version 2 adds a column, removes an index and keeps every row."""
+    shop = opened(counts())
+    shop.apply(SHOP)
+    shop.sql('INSERT INTO "H_Counts" ("Name", "Calls") VALUES (?, ?)', ("a", 3), ("b", 4))
+    shop = opened(VERSION_2)
+    shop.open()
+    assert shop.sql('SELECT "ID", "Name", "Calls", "Note" FROM "H_Counts"') == [(1, "a", 3, ""), (2, "b", 4, "")]
+    assert "INDEX_H_Counts_Calls" not in names(shop)
+    assert versions(shop) == [("H_Counts", "bringing", 2)]
+
+
+def test_apply_brings_tables_up_to_date(opened: Opened) -> None:
+    """A change of an application finds its helper tables as the loaded plugins want them."""
+    opened(counts()).apply(SHOP)
+    shop = opened(VERSION_2)
+    shop.apply(manifest(entity("Items", {"Name": "Title"}, {"Name": "Color"})))
+    assert versions(shop) == [("H_Counts", "bringing", 2)]
+
+
+def test_an_older_plugin_closes_the_application(opened: Opened) -> None:
+    """A table of a newer version closes its application with plugin, table and versions; nothing is changed."""
+    opened(VERSION_2).apply(SHOP)
+    shop = opened(counts())
+    told = r"table H_Counts \(plugin 'bringing'\) has version 2 in the database; .* up to version 1"
+    for _ in range(2):
+        with pytest.raises(Unavailable, match=told):
+            shop.open()
+    assert columns_of(shop, "H_Counts") == ["ID", "Name", "Calls", "Note"]
+
+
+def test_a_change_without_a_new_version_closes_the_application(opened: Opened) -> None:
+    """Other columns under the same version are refused, because two processes would change the table in turn."""
+    opened(counts()).apply(SHOP)
+    with pytest.raises(Unavailable, match=r"both have version 1\. A change needs a higher version"):
+        opened(counts(1, indexes=())).open()
+
+
+def test_a_failure_leaves_the_table_as_it_was(opened: Opened) -> None:
+    """A version that the rows do not fit closes the application and undoes everything of its unit."""
+    shop = opened(counts())
+    shop.apply(SHOP)
+    shop.sql('INSERT INTO "H_Counts" ("Name", "Calls") VALUES (?, 1)', ("same",), ("same",))
+    unique = counts(2, constraints=(Unique(properties=("Name",)),))
+    shop = opened(unique, HelperTable(name="H_More", version=1, columns=()))
+    with pytest.raises(Unavailable, match="H_Counts of bringing to version 2"):
+        shop.open()
+    assert versions(shop) == [("H_Counts", "bringing", 1)]
+    assert "H_More" not in names(shop)
+    assert shop.sql('SELECT "Name" FROM "H_Counts"') == [("same",), ("same",)]
+
+
+def test_tables_of_a_missing_plugin_stay(opened: Opened) -> None:
+    """Without its plugin a table keeps its rows, and the plugin finds them when it is back."""
+    shop = opened(counts())
+    shop.apply(SHOP)
+    shop.sql('INSERT INTO "H_Counts" ("Name", "Calls") VALUES (?, 1)', ("kept",))
+    opened().open()
+    shop = opened(VERSION_2)
+    shop.open()
+    assert shop.sql('SELECT "Name" FROM "H_Counts"') == [("kept",)]
+
+
+def test_doctor_names_tables_of_missing_plugins(opened: Opened, capsys: pytest.CaptureFixture[str]) -> None:
+    """``apilane doctor`` says which table no loaded plugin knows."""
+    shop = opened(counts())
+    shop.apply(SHOP)
+    opened()
+    with pytest.raises(SystemExit):
+        doctor.main(["--data-dir", str(shop.data_dir)])
+    assert "keeps the table H_Counts of the plugin 'bringing', which is not loaded" in capsys.readouterr().out
+
+
+def test_a_table_that_nobody_registers(opened: Opened) -> None:
+    """Asking for a table that no plugin brings names it."""
+    shop = opened(counts())
+    shop.apply(SHOP)
+    with pytest.raises(LookupError, match="'H_Other'"):
+        shop.open().table("H_Other")
+
+
+@pytest.mark.parametrize(
+    ("table", "told"),
+    [
+        (HelperTable(name="Counts", version=1, columns=()), "'Counts', which is no name of a helper table"),
+        (HelperTable(name="H_" + "x" * 29, version=1, columns=()), "30 characters at most"),
+        (HelperTable(name="H_Count1", version=1, columns=()), "letters or '_'"),
+        (HelperTable(name="H_schema", version=1, columns=()), "keeps for itself"),
+        (HelperTable(name="H_Tables", version=1, columns=()), "keeps for itself"),
+        (HelperTable(name="H_Email_Fold", version=1, columns=()), "keeps for itself"),
+        (counts(0), "has version 0"),
+        (counts(columns=(column("Name"), column("name"))), "the column 'name' twice"),
+        (counts(columns=(column("id"),)), "lists the column ID"),
+        (counts(columns=(column("Na me"),)), "a column 'Na me'"),
+        (counts(indexes=(Index(("Missing",)),)), "no column 'Missing'"),
+        (counts(constraints=(ForeignKey(property="Calls", entity="Items"),)), "a foreign key to 'Items'"),
+    ],
+)
+def test_unfit_tables_stop_start_up(opened: Opened, table: HelperTable, told: str) -> None:
+    """What is wrong with a table is told with its plugin and hook before anything is opened."""
+    with pytest.raises(PluginError, match=r"'bringing', hook apilane_register_tables: registers a table") as caught:
+        opened(table)
+    assert told in str(caught.value)
+
+
+@contextmanager
+def child(version: int, shop: Workshop) -> Iterator[subprocess.Popen[str]]:
+    """A process with the table at that version; it opens the application once it is sent a line."""
+    module, pipe = [sys.executable, "-m", "tests.plugins.bringing"], subprocess.PIPE
+    command = [*module, str(version), str(shop.data_dir), shop.stored.definition.token]
+    root = Path(__file__).parents[2]
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, text=True, cwd=root) as process:
+        try:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "ready\n"
+            yield process
+        finally:
+            process.kill()
+
+
+def go(process: subprocess.Popen[str]) -> None:
+    assert process.stdin is not None
+    process.stdin.write("\n")
+    process.stdin.flush()
+
+
+def test_processes_that_open_at_once(opened: Opened) -> None:
+    """One of several processes changes the table; all of them find it changed, and each row once."""
+    shop = opened()
+    shop.apply(SHOP)
+    with child(1, shop) as first, child(1, shop) as second, child(1, shop) as third:
+        for process in (first, second, third):
+            go(process)
+        answers = [process.communicate(timeout=60) for process in (first, second, third)]
+    assert [out for out, _ in answers] == ["ID Name Calls Odd\n"] * 3, answers
+    assert versions(shop) == [("H_Counts", "bringing", 1)]
+
+
+def test_killed_at_any_moment(opened: Opened) -> None:
+    """After ``kill -9`` the table has its old or its new version with every row, and the next open completes it."""
+    shop = opened()
+    shop.apply(SHOP)
+    chance, rows = random.Random(1), 20_000
+    with child(1, shop) as process:
+        go(process)
+        assert process.communicate(timeout=60)[0]
+    shop.sql('INSERT INTO "H_Counts" ("Name", "Calls") VALUES (?, ?)', *((f"n{n}", n) for n in range(rows)))
+    for version in range(2, 8):
+        with child(version, shop) as process:
+            go(process)
+            time.sleep(chance.uniform(0, 0.06))
+            process.kill()
+            process.wait()
+        last = {0: "Even", 1: "Odd"}
+        ((_, _, found),) = versions(shop)
+        assert found in {version - 1, version}
+        assert columns_of(shop, "H_Counts") == ["ID", "Name", "Calls", last[int(str(found)) % 2]]
+        with child(version, shop) as process:
+            go(process)
+            out, errors = process.communicate(timeout=60)
+        assert out == f"ID Name Calls {last[version % 2]}\n", errors
+        assert versions(shop) == [("H_Counts", "bringing", version)]
+        assert shop.sql('SELECT count(*), sum("Calls") FROM "H_Counts"') == [(rows, rows * (rows - 1) // 2)]
+    assert shop.sql("PRAGMA integrity_check") == [("ok",)]
+
+
+def test_hook_apilane_register_tables(write_plugin: Callable[..., Settings]) -> None:
+    """A plugin's tables are kept with its name; a second table of one name, in any letter case, is refused."""
+    body = """
+        from apilane.plugin import HelperTable, column
+
+        @hookimpl
+        def apilane_register_tables(settings):
+            return [HelperTable(name=name, version=1, columns=(column("Name"),)) for name in "{names}".split()]
+        """
+    settings = write_plugin("keeps", body.replace("{names}", "H_Counts H_Notes"))
+    hooks = freeze(load_plugins(settings), settings)
+    assert [table.name for table in hooks.tables] == ["H_Counts", "H_Notes"]
+    assert {hooks.plugin_of(table) for table in hooks.tables} == {"keeps"}
+    settings = write_plugin("keeps", body.replace("{names}", "H_Counts H_COUNTS"))
+    with pytest.raises(PluginError, match=r"registers a table 'H_COUNTS', and so does"):
+        freeze(load_plugins(settings), settings)
