@@ -1,4 +1,5 @@
-"""Sign-ins of portal users as the API knows them: one token each, kept as a keyed hash (``spec/security.md`` B-S12).
+"""Sign-ins of portal users as the API knows them: one token each, kept as a keyed hash
+(``docs/reference/protocol/security.md`` B-S12).
 
 A token ends after 12 hours without use, or at the time it was given; who may do what with it is not decided here.
 """

@@ -1,4 +1,5 @@
-"""Who calls on the owner channel, and whether an application is theirs (``spec/security.md`` section 7).
+"""Who calls on the owner channel, and whether an application is theirs
+(``docs/reference/protocol/security.md`` section 7).
 
 A sign-in read from the control store is trusted for one second; that a token belongs to no operator is not remembered.
 """

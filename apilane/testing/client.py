@@ -21,7 +21,7 @@ _ERROR_KEYS = {"Code", "Message", "Property", "Entity"}
 
 
 class WireError(NamedTuple):
-    """The standard error body (errors.md section 1.1)."""
+    """The standard error body (docs/reference/protocol/errors.md section 1.1)."""
 
     code: str
     message: str

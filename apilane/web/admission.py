@@ -1,7 +1,8 @@
 """Admission: everything between the request line and the action, for every wire call, in one order.
 
-Shape, application, signature headers, operator, online, gates, identity, access, rate limit (errors.md B-E7, DESIGN of
-the request path in ``docs/explanation/request-path.md``). What a route needs it declares (``apilane.plugin.access``).
+Shape, application, signature headers, operator, online, gates, identity, access, rate limit
+(docs/reference/protocol/errors.md B-E7, DESIGN of the request path in ``docs/explanation/request-path.md``). What a
+route needs it declares (``apilane.plugin.access``).
 """
 
 from __future__ import annotations

@@ -1,4 +1,6 @@
-"""The owner channel over real HTTP (security.md section 7, B-S11, B-S12; data-model.md B-D3, B-D4, B-D11; B-E3)."""
+"""The owner channel over real HTTP (docs/reference/protocol/security.md section 7, B-S11, B-S12;
+docs/reference/protocol/data-model.md B-D3, B-D4, B-D11; B-E3).
+"""
 
 from __future__ import annotations
 
@@ -281,7 +283,7 @@ def test_users_by_put(owner: Client, application: Client) -> None:
     ],
 )
 def test_not_allowed_even_to_owners(owner: Client, method: str, target: str, body: Any, entity: str) -> None:
-    """What an entity does not allow, it allows nobody (data-model.md section 2.1)."""
+    """What an entity does not allow, it allows nobody (docs/reference/protocol/data-model.md section 2.1)."""
     assert error_of(_send(owner, method, target, body)) == WireError("ERROR", "Not allowed", None, entity)
 
 
