@@ -222,7 +222,7 @@ def test_a_setting_that_is_needed(write_plugin: Write) -> None:
 
 GUARD = """
     from msgspec import Struct
-    from apilane.errors import ApilaneError, Code
+    from apilane.plugin import ApilaneError, Code
     from apilane.plugin import PluginSettings, Secret
 
     class Section(Struct, rename="pascal"):
