@@ -1,7 +1,7 @@
 """The one error type that reaches a caller, its codes and its JSON shape.
 
-Source of codes and messages: ``spec/errors.md`` sections 1 and 2. Storage failures are another family
-(``apilane.storage.errors``); services turn them into these.
+Source of codes and messages: ``docs/reference/protocol/errors.md`` sections 1 and 2. Storage failures are another
+family (``apilane.storage.errors``); services turn them into these.
 """
 
 from __future__ import annotations
@@ -111,7 +111,7 @@ class ApilaneError(Exception):
         super().__init__(f"{code}: {self.message}")
 
     def body(self) -> bytes:
-        """The standard JSON body, UTF-8 (errors.md section 1.1)."""
+        """The standard JSON body, UTF-8 (docs/reference/protocol/errors.md section 1.1)."""
         return _encode(_Body(self.code.value, self.message, self.property, self.entity))
 
 

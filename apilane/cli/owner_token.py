@@ -10,7 +10,7 @@ import rich_click as click
 
 from apilane.cli.instance import command_instance
 from apilane.cli.options import common_options, settings_from
-from apilane.services.owner_sign_in import owner_token as new_owner_token
+from apilane.services.operator_sign_in import operator_token
 from apilane.settings import Settings
 
 __all__ = ["owner_token"]
@@ -50,4 +50,4 @@ def owner_token(email: str, *, expires: int, config: Path | None, **overrides: s
 
 async def _token(email: str, settings: Settings, life_ms: int) -> str:
     async with command_instance(settings) as instance:
-        return await new_owner_token(instance.store, email, life_ms)
+        return await operator_token(instance.store, email, life_ms)

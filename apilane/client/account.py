@@ -1,4 +1,6 @@
-"""Calls on the caller's own account, and the mails about it (``spec/wire-api.md`` sections 3 and 6)."""
+"""Calls on the caller's own account, and the mails about it
+(``docs/reference/protocol/wire-api.md`` sections 3 and 6).
+"""
 
 from __future__ import annotations
 

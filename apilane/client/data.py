@@ -1,4 +1,4 @@
-"""Calls on records: Data, Stats and custom endpoints (``spec/wire-api.md`` sections 4 and 6).
+"""Calls on records: Data, Stats and custom endpoints (``docs/reference/protocol/wire-api.md`` sections 4 and 6).
 
 The entity ``Files`` has a controller of its own; its calls go there, as those of every client do.
 """
@@ -139,7 +139,7 @@ def id_list(ids: int | Iterable[int]) -> str:
 
 
 def schema() -> Call[dict[str, Any]]:
-    """Settings, entities and properties of the application (``spec/wire-api.md`` section 4.7)."""
+    """Settings, entities and properties of the application (``docs/reference/protocol/wire-api.md`` section 4.7)."""
     return Call("GET", "/api/Data/Schema", read_record, repeatable=True)
 
 

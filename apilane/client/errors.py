@@ -1,4 +1,4 @@
-"""Errors of the client: one class per code of the wire (``spec/errors.md`` section 2), one family.
+"""Errors of the client: one class per code of the wire (``docs/reference/protocol/errors.md`` section 2), one family.
 
 Not ``apilane.errors``: those are answers a server gives, these are answers a caller got. No text here carries a token,
 a password, a query string or a body.

@@ -1,4 +1,6 @@
-"""Bytes of files (``spec/wire-api.md`` section 5); their records are those of the entity ``Files``."""
+"""Bytes of files (``docs/reference/protocol/wire-api.md`` section 5); their records are those of the entity
+``Files``.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Filters and sort orders as the wire reads them (``spec/query-language.md`` sections 1 and 2).
+"""Filters and sort orders as the wire reads them (``docs/reference/protocol/query-language.md`` sections 1 and 2).
 
 Builds JSON and checks nothing against a schema: the server knows the properties and says what does not fit.
 """

@@ -1,4 +1,4 @@
-"""Transactions: several writes, all or none (``spec/query-language.md`` section 7)."""
+"""Transactions: several writes, all or none (``docs/reference/protocol/query-language.md`` section 7)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Calls to the server itself, not to an application (``spec/wire-api.md`` section 8)."""
+"""Calls to the server itself, not to an application (``docs/reference/protocol/wire-api.md`` section 8)."""
 
 from __future__ import annotations
 

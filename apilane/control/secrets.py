@@ -73,7 +73,7 @@ class SecretsBox:
         """Whether ``check_value`` was made under this key."""
         return self._cipher.decrypt(check_value, "instance") == self._CHECK
 
-    def owner_token_hash(self, token: str) -> str:
+    def operator_token_hash(self, token: str) -> str:
         """What an owner token is looked up by; tells nothing without the master key."""
         return token_hash(self._owner_token_key, token)
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from apilane.control.tables import APPLICATIONS, AUDIT, INSTANCE, OWNER_TOKENS, PENDING_CHANGES, PORTAL_USERS
+from apilane.control.tables import APPLICATIONS, AUDIT, INSTANCE, OPERATOR_TOKENS, PENDING_CHANGES, PORTAL_USERS
 from apilane.model.definition import Entity
 from apilane.sql.dialect import Dialect
 from apilane.sql.statement import Statement, compile_statement
@@ -59,19 +59,19 @@ class ControlStatements:
 
         self.portal_user = self._select(users, "ID", "Email", "PasswordHash", "IsAdmin", by="EmailFold")  # fold
         self.insert_portal_user = self._insert(PORTAL_USERS)
-        self._of_owner_tokens(table_of(OWNER_TOKENS, dialect), users)
+        self._of_operator_tokens(table_of(OPERATOR_TOKENS, dialect), users)
 
-    def _of_owner_tokens(self, tokens: sa.Table, users: sa.Table) -> None:
+    def _of_operator_tokens(self, tokens: sa.Table, users: sa.Table) -> None:
         columns: list[sa.ColumnElement[Any]] = [tokens.c[name] for name in ("ID", "LastUsed", "Expires")]
         signed_in = sa.select(*columns, users.c["Email"], users.c["IsAdmin"])
         signed_in = signed_in.select_from(tokens.join(users, users.c["ID"] == tokens.c["UserID"]))
-        self.owner_token = self._compile(signed_in.where(tokens.c["TokenHash"] == sa.bindparam("hash")))  # hash
-        self.insert_owner_token = self._insert(OWNER_TOKENS)
+        self.operator_token = self._compile(signed_in.where(tokens.c["TokenHash"] == sa.bindparam("hash")))  # hash
+        self.insert_operator_token = self._insert(OPERATOR_TOKENS)
         use = sa.update(tokens).values({tokens.c["LastUsed"]: sa.bindparam("now")})
         self.note_use_of_owner_token = self._write(use.where(tokens.c["ID"] == sa.bindparam("id")))
         self.delete_owner_token = self._write(sa.delete(tokens).where(tokens.c["TokenHash"] == sa.bindparam("hash")))
         is_dead = (tokens.c["LastUsed"] <= sa.bindparam("idle")) | (tokens.c["Expires"] <= sa.bindparam("now"))
-        self.delete_dead_owner_tokens = self._write(sa.delete(tokens).where(is_dead))
+        self.delete_dead_operator_tokens = self._write(sa.delete(tokens).where(is_dead))
 
     def _compile(self, element: sa.ClauseElement) -> Statement:
         return compile_statement(element, self._dialect.sqlalchemy)

@@ -18,7 +18,7 @@ import msgspec
 from apilane.control.changes import abandon_unit, begin_unit, definition_of, pending_row, publish_unit
 from apilane.control.first_use import Admin, NoInstance, control_address, enter, prepare_data_dir
 from apilane.control.folders import is_lost
-from apilane.control.owner_tokens import OwnerTokens
+from apilane.control.operator_tokens import OperatorTokens
 from apilane.control.records import ApplicationName, AuditRecord, PendingChange, PortalUser, StoredApplication
 from apilane.control.secrets import Secrets, SecretsBox
 from apilane.control.statements import ControlStatements
@@ -39,14 +39,14 @@ class ControlStore:
     """Shared by the tasks of one event loop; every process has its own. Made by ``open``.
 
     ``first_admin``: e-mail and password of the instance admin, only where this very call made them up; show it once.
-    ``owner_tokens``: sign-ins of portal users. Methods raise ``StorageError`` when the store is down.
+    ``operator_tokens``: sign-ins of portal users. Methods raise ``StorageError`` when the store is down.
     """
 
     def __init__(
         self, driver: Driver, session: Session, statements: ControlStatements, box: SecretsBox, admin: Admin | None
     ) -> None:
         self.first_admin = admin
-        self.owner_tokens = OwnerTokens(session, statements, box)
+        self.operator_tokens = OperatorTokens(session, statements, box)
         self._dialect = driver.dialect
         self._session = session
         self._statements = statements

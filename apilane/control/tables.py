@@ -17,7 +17,7 @@ __all__ = [
     "CURRENT_SCHEMA",
     "FIRST_CONTROL_TABLES",
     "INSTANCE",
-    "OWNER_TOKENS",
+    "OPERATOR_TOKENS",
     "PENDING_CHANGES",
     "PORTAL_USERS",
     "SCHEMA_VERSION",
@@ -107,7 +107,7 @@ PORTAL_USERS: Final = _table(
     constraints=(Unique(properties=("EmailFold",)),),
 )
 
-OWNER_TOKENS: Final = _table(
+OPERATOR_TOKENS: Final = _table(
     "OwnerTokens",
     "Sign-ins of portal users, one row each; tokens only as hashes (B-S12)",
     _text("TokenHash", 64),
@@ -121,7 +121,7 @@ OWNER_TOKENS: Final = _table(
     ),
 )
 
-FIRST_CONTROL_TABLES: Final = (INSTANCE, APPLICATIONS, PENDING_CHANGES, AUDIT, PORTAL_USERS, OWNER_TOKENS)
+FIRST_CONTROL_TABLES: Final = (INSTANCE, APPLICATIONS, PENDING_CHANGES, AUDIT, PORTAL_USERS, OPERATOR_TOKENS)
 """Of schema version 1; never changed."""
 
 CONTROL_TABLES: Final = FIRST_CONTROL_TABLES

@@ -84,8 +84,12 @@ async def _applications(instance: Instance) -> AsyncIterator[Look]:
     for named in await store.applications():
         place = f"application {named.name} ({named.token})"
         if named.token in pending:
-            advice = "The next start or apply ends it, unless a process is working on it."
-            yield Look(place, Finding("has a change under way", advice))
+            yield Look(
+                place,
+                Finding(
+                    "has a change under way", "The next start or apply ends it, unless a process is working on it."
+                ),
+            )
         stored = await store.application(named.token)
         if stored is None:
             continue  # gone since

@@ -12,7 +12,7 @@ from apilane.dispatch import freeze
 from apilane.errors import ConfigurationError
 from apilane.instance.loaded import LoadedApplications
 from apilane.plugins import load_plugins
-from apilane.runtime.owners import Owners
+from apilane.runtime.operators import Operators
 from apilane.security.passwords import Passwords
 from apilane.services.audit_trail import AuditTrail
 from apilane.services.definition_changes import DefinitionChanges
@@ -33,7 +33,7 @@ class Instance:
     """
 
     store: ControlStore
-    owners: Owners
+    operators: Operators
     changes: DefinitionChanges
     audit_trail: AuditTrail
     applications: LoadedApplications
@@ -78,7 +78,7 @@ class Instance:
     async def _join(self, store: ControlStore, *, settle: bool, serve: bool) -> None:
         """Make what works on the opened store."""
         self.store = store
-        self.owners = Owners(store.owner_tokens)
+        self.operators = Operators(store.operator_tokens)
         self.audit_trail = AuditTrail(store)
         self.changes = DefinitionChanges(store, self.drivers, self.helper_tables, self.settings.data_dir)
         if settle:

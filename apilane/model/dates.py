@@ -1,4 +1,6 @@
-"""Dates as callers write them (wire-api.md section 1.4 and B-W3): any input form becomes unix milliseconds, UTC."""
+"""Dates as callers write them (docs/reference/protocol/wire-api.md section 1.4 and B-W3): any input form becomes unix
+milliseconds, UTC.
+"""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 
 Pure data (msgspec Structs), no I/O and no secrets: connection strings, mail passwords and keys live in
 ``apilane.control``, encrypted. Wire names are PascalCase, so JSON of a Struct is close to the documents of
-``spec/data-model.md``; inside the house names are PEP 8.
+``docs/reference/protocol/data-model.md``; inside the house names are PEP 8.
 """
 
 from __future__ import annotations
@@ -172,7 +172,9 @@ class RateLimit(Struct, frozen=True, rename="pascal"):
 
 
 class Rule(Struct, frozen=True, kw_only=True, rename="pascal", omit_defaults=True):
-    """One stored access rule (security.md section 2); ``name`` is ``Schema`` for a Schema rule."""
+    """One stored access rule (docs/reference/protocol/security.md section 2); ``name`` is ``Schema`` for a Schema
+    rule.
+    """
 
     kind: RuleKind
     name: str

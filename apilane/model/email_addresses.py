@@ -1,4 +1,6 @@
-"""Syntax of e-mail addresses (data-model.md section 4.3): one address, nothing around it, equal to its parsed form."""
+"""Syntax of e-mail addresses (docs/reference/protocol/data-model.md section 4.3): one address, nothing around it, equal
+to its parsed form.
+"""
 
 from __future__ import annotations
 

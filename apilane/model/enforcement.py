@@ -1,4 +1,5 @@
-"""Parts of a definition that a plugin must enforce, so that nothing fails open (security.md B-S13).
+"""Parts of a definition that a plugin must enforce, so that nothing fails open
+(docs/reference/protocol/security.md B-S13).
 
 The table below names the parts that the core defines. A plugin adds its own by registering settings with
 ``enforced=True``: ``apply`` then writes ``Plugins.<name>`` into ``ApplicationDefinition.enforced``. An application that

@@ -1,4 +1,5 @@
-"""The ``filter`` parameter: JSON text to a checked tree with typed values (query-language.md section 1).
+"""The ``filter`` parameter: JSON text to a checked tree with typed values
+(docs/reference/protocol/query-language.md section 1).
 
 Every property reference is checked against what the caller may read before its operator or value is looked at
 (B-S2). The tree knows no SQL.

@@ -15,7 +15,7 @@ MAX_DEPTH = 100
 
 
 class MalformedJson(ValueError):
-    """The bytes are not JSON as section 1.1 of wire-api.md and B-E7 want it."""
+    """The bytes are not JSON as section 1.1 of docs/reference/protocol/wire-api.md and B-E7 want it."""
 
 
 class JsonNumber(msgspec.Struct, frozen=True, gc=False):

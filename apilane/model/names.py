@@ -1,4 +1,6 @@
-"""Rules for names (data-model.md sections 1, 2.3, 8 and B-D2, B-D17). Each function answers what is wrong, or None."""
+"""Rules for names (docs/reference/protocol/data-model.md sections 1, 2.3, 8 and B-D2, B-D17). Each function answers
+what is wrong, or None.
+"""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """What SQL of an application's developer may do to its tables, whatever the provider. Pure.
 
 Everything may be read but secrets, which read as null. Records may be written where that breaks no promise of the
-server's: tokens, sign-in names and the helper tables have their own calls. Source: ``spec/query-language.md`` B-Q11,
-``spec/data-model.md`` B-D3, B-D4, B-D12, B-D17.
+server's: tokens, sign-in names and the helper tables have their own calls. Source:
+``docs/reference/protocol/query-language.md`` B-Q11, ``docs/reference/protocol/data-model.md`` B-D3, B-D4, B-D12, B-D17.
 """
 
 from __future__ import annotations

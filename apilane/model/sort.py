@@ -1,4 +1,4 @@
-"""The ``sort`` and ``properties`` parameters (query-language.md sections 2 and 3). Pure."""
+"""The ``sort`` and ``properties`` parameters (docs/reference/protocol/query-language.md sections 2 and 3). Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""The entities every application has, their helper tables and hidden columns (data-model.md sections 2.4, 3, 11).
+"""The entities every application has, their helper tables and hidden columns
+(docs/reference/protocol/data-model.md sections 2.4, 3, 11).
 
 Pure data and small functions that make it; nothing here knows a database.
 """
@@ -197,7 +198,7 @@ _SECRETS: Final = frozenset({("Users", "Password"), ("AuthTokens", "Token")})
 def is_secret(entity: Entity, property: Property) -> bool:
     """Whether a property reads as null and is part of no filter, sort, statistic or history, whoever asks.
 
-    Source: data-model.md B-D3, B-D4, B-D10.
+    Source: docs/reference/protocol/data-model.md B-D3, B-D4, B-D10.
     """
     return entity.is_system and (entity.name, property.name) in _SECRETS
 

@@ -1,4 +1,5 @@
-"""Value rules: from a decoded JSON value to what is stored (data-model.md section 4, wire-api.md section 1.4).
+"""Value rules: from a decoded JSON value to what is stored
+(docs/reference/protocol/data-model.md section 4, docs/reference/protocol/wire-api.md section 1.4).
 
 One reader is compiled per property. Required is left to the database, encryption to the caller; null is always null.
 """

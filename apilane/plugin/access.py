@@ -38,7 +38,7 @@ class Account(Struct, frozen=True, kw_only=True):
     """A call about the caller's own account; no rule is consulted.
 
     ``user``: the caller must be a signed-in user. ``programs``: a program that acts for a user will do. ``body``: a
-    check of the decoded body that comes before that of the user (errors.md section 3.3).
+    check of the decoded body that comes before that of the user (docs/reference/protocol/errors.md section 3.3).
     """
 
     user: bool = False

@@ -1,7 +1,7 @@
 """Gates: the objects that refuse requests. The core calls them in one fixed order; a gate that fails refuses.
 
 ``enforces`` names the parts of a definition that an object takes care of (``apilane.model.enforcement``), so that an
-application with a part that no loaded plugin enforces stays closed (security.md B-S13).
+application with a part that no loaded plugin enforces stays closed (docs/reference/protocol/security.md B-S13).
 """
 
 from __future__ import annotations

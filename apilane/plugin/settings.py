@@ -24,4 +24,6 @@ class PluginSettings(Struct, frozen=True, kw_only=True):
     application: type[Struct] | None = None
     """The section ``Plugins.NAME`` of a manifest, every field with a default; ``ApplicationView.options`` gives it."""
     enforced: bool = False
-    """Whether an application that has the section must not be served without this plugin (security.md B-S13)."""
+    """Whether an application that has the section must not be served without this plugin
+    (docs/reference/protocol/security.md B-S13).
+    """

@@ -1,7 +1,7 @@
 """Access plans: what a caller may do with one entity or endpoint, compiled once from rules and scopes.
 
-Source: security.md sections 2 and 3. A plan is found by (kind of caller, roles, scopes, name, action), never by a user
-or an address. All callers with the same roles and scopes share it.
+Source: docs/reference/protocol/security.md sections 2 and 3. A plan is found by (kind of caller, roles, scopes, name,
+action), never by a user or an address. All callers with the same roles and scopes share it.
 """
 
 from __future__ import annotations
@@ -198,7 +198,9 @@ def _tenant_column(definition: ApplicationDefinition, entity: Entity) -> str | N
 
 
 def writable_names(entity: Entity) -> frozenset[str]:
-    """Properties, in lower case, that clients may write through Data Post and Put (data-model.md section 3)."""
+    """Properties, in lower case, that clients may write through Data Post and Put
+    (docs/reference/protocol/data-model.md section 3).
+    """
     names = {p.name.lower() for p in entity.properties if not p.is_system}
     if entity.is_system and entity.name == "Users":
         names |= {"email", "username", "password", "roles"}

@@ -2,7 +2,7 @@
 
 An identity read from the database is trusted for one second; in the process that changes a user or a token it is
 dropped at once. The database knows tokens by a keyed hash only; hashing costs 1 us, so it is paid when the row is read.
-Source: ``spec/security.md`` section 6.1 (B-S9).
+Source: ``docs/reference/protocol/security.md`` section 6.1 (B-S9).
 """
 
 from __future__ import annotations

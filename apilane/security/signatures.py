@@ -1,4 +1,5 @@
-"""Signed requests: headers, canonical text and verification (``spec/security.md`` section 6.2). Pure.
+"""Signed requests: headers, canonical text and verification (``docs/reference/protocol/security.md`` section 6.2).
+Pure.
 
 Who holds which token is a plugin's question; the core only refuses headers that cannot be read.
 """

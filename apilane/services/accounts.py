@@ -1,4 +1,6 @@
-"""Accounts of application users: registration, own data, passwords, roles (wire-api.md sections 3.2 to 3.4)."""
+"""Accounts of application users: registration, own data, passwords, roles
+(docs/reference/protocol/wire-api.md sections 3.2 to 3.4).
+"""
 
 from __future__ import annotations
 

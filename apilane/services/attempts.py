@@ -1,4 +1,4 @@
-"""Attempts to sign in and to register, shown to the throttles (wire-api.md B-A2)."""
+"""Attempts to sign in and to register, shown to the throttles (docs/reference/protocol/wire-api.md B-A2)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Confirmation of e-mail addresses by a token sent in a mail (wire-api.md section 3.5). Sending is a plugin's work."""
+"""Confirmation of e-mail addresses by a token sent in a mail (docs/reference/protocol/wire-api.md section 3.5). Sending
+is a plugin's work.
+"""
 
 from __future__ import annotations
 

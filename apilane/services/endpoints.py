@@ -1,4 +1,4 @@
-"""Custom endpoints: finding one by name, and what runs it (``spec/query-language.md`` section 8)."""
+"""Custom endpoints: finding one by name, and what runs it (``docs/reference/protocol/query-language.md`` section 8)."""
 
 from __future__ import annotations
 

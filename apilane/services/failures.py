@@ -1,4 +1,6 @@
-"""Storage failures as wire errors (errors.md section 4, B-E6, B-E7), and finding out what a foreign key meant."""
+"""Storage failures as wire errors (docs/reference/protocol/errors.md section 4, B-E6, B-E7), and finding out what a
+foreign key meant.
+"""
 
 from __future__ import annotations
 

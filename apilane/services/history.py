@@ -1,4 +1,6 @@
-"""Snapshots of records before they change (data-model.md section 7). Reading them back is another service's work."""
+"""Snapshots of records before they change (docs/reference/protocol/data-model.md section 7). Reading them back is
+another service's work.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Carrying the history along when entities and properties are renamed (data-model.md B-D10): units of statements.
+"""Carrying the history along when entities and properties are renamed (docs/reference/protocol/data-model.md B-D10):
+units of statements.
 
 A snapshot is a JSON object by property name under an entity's name. The values in it are left exactly as they are.
 """

@@ -1,4 +1,4 @@
-"""Rows whose time is over: expired user tokens and mail tokens (``spec/security.md`` B-S9).
+"""Rows whose time is over: expired user tokens and mail tokens (``docs/reference/protocol/security.md`` B-S9).
 
 Runs beside the requests, for the applications this process serves. A row it has not deleted yet is harmless: every
 use of a token checks its age.

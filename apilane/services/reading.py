@@ -1,4 +1,4 @@
-"""Data Get and GetByID: records within a caller's reach (wire-api.md sections 4.1 and 4.2).
+"""Data Get and GetByID: records within a caller's reach (docs/reference/protocol/wire-api.md sections 4.1 and 4.2).
 
 Like all services it raises ``ApilaneError`` for what a caller did and lets ``StorageError`` pass; ``apilane.web`` turns
 the latter into an answer (``apilane.services.failures``).

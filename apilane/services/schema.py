@@ -1,4 +1,4 @@
-"""Data/Schema: what a client may know of the definition (wire-api.md section 4.7)."""
+"""Data/Schema: what a client may know of the definition (docs/reference/protocol/wire-api.md section 4.7)."""
 
 from __future__ import annotations
 

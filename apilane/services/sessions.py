@@ -1,4 +1,4 @@
-"""Sessions of application users: sign in, renew, sign out (wire-api.md sections 3.1 and 3.4).
+"""Sessions of application users: sign in, renew, sign out (docs/reference/protocol/wire-api.md sections 3.1 and 3.4).
 
 Tokens are rows of ``AuthTokens``: their text encrypted, found by keyed hash (B-D4). Recognising a caller by a token is
 a plugin's work; this service makes and ends tokens.

@@ -1,6 +1,6 @@
 """What writing to ``Users`` means beyond its columns: hashed passwords, folded names, revoked tokens.
 
-Source: ``spec/security.md`` B-S5, ``spec/data-model.md`` B-D3 and B-D8.
+Source: ``docs/reference/protocol/security.md`` B-S5, ``docs/reference/protocol/data-model.md`` B-D3 and B-D8.
 """
 
 from __future__ import annotations

@@ -1,4 +1,5 @@
-"""Data Post, Put and Delete (wire-api.md sections 4.4 to 4.6): checks in the order of errors.md section 3.2, one unit.
+"""Data Post, Put and Delete (docs/reference/protocol/wire-api.md sections 4.4 to 4.6): checks in the order of
+docs/reference/protocol/errors.md section 3.2, one unit.
 
 Each call checks everything and gives a ``Write``, which the caller runs. Array bodies are one transaction (B-W6). Units
 are built from ``*_steps`` generators so that transactions can join them.

@@ -40,11 +40,13 @@ class Dialect:
     """Pattern of a comment."""
 
     def column_type(self, property: Property) -> sa.types.TypeEngine[Any]:
-        """The column type of data-model.md section 10."""
+        """The column type of docs/reference/protocol/data-model.md section 10."""
         raise NotImplementedError
 
     def column_default(self, property: Property) -> sa.TextClause | None:
-        """The DDL default of a required column: 0, '' or false (data-model.md section 10); None for others and keys."""
+        """The DDL default of a required column: 0, '' or false (docs/reference/protocol/data-model.md section 10); None
+        for others and keys.
+        """
         if not property.required or property.is_primary_key:
             return None
         return sa.text("''" if property.type is PropertyType.String else "0")

@@ -1,7 +1,7 @@
 """SQL written by an application's developer: where the ``{Name}`` marks stand, and which text the database gets.
 
-Pure, and no parser: all that is told apart is code, quoted text and comments. Source: ``spec/query-language.md``
-section 8.2, B-Q8.
+Pure, and no parser: all that is told apart is code, quoted text and comments. Source:
+``docs/reference/protocol/query-language.md`` section 8.2, B-Q8.
 """
 
 from __future__ import annotations

@@ -27,7 +27,8 @@ def stored_properties(entity: Entity) -> tuple[Property, ...]:
 
 
 def table_of(entity: Entity, dialect: Dialect) -> sa.Table:
-    """The entity's table: columns with types, nullability and defaults (data-model.md section 10).
+    """The entity's table: columns with types, nullability and defaults
+    (docs/reference/protocol/data-model.md section 10).
 
     Constraints and indexes are left to the dialect's ``migrate``.
     """

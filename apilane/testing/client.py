@@ -21,7 +21,7 @@ _ERROR_KEYS = {"Code", "Message", "Property", "Entity"}
 
 
 class WireError(NamedTuple):
-    """The standard error body (errors.md section 1.1)."""
+    """The standard error body (docs/reference/protocol/errors.md section 1.1)."""
 
     code: str
     message: str
@@ -63,7 +63,7 @@ class Client:
         """The same caller with another user token; None: anonymous."""
         return type(self)(self.http, self.url, self.token, user)
 
-    def as_owner(self, token: str) -> Self:
+    def as_operator(self, token: str) -> Self:
         """The same application with an owner token, on the portal channel."""
         return type(self)(self.http, self.url, self.token, token, portal=True)
 

@@ -1,4 +1,6 @@
-"""The Account calls on the wire (wire-api.md section 3): from an admitted call to a service and back to bytes."""
+"""The Account calls on the wire (docs/reference/protocol/wire-api.md section 3): from an admitted call to a service and
+back to bytes.
+"""
 
 from __future__ import annotations
 

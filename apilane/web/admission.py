@@ -1,7 +1,8 @@
 """Admission: everything between the request line and the action, for every wire call, in one order.
 
-Shape, application, signature headers, operator, online, gates, identity, access, rate limit (errors.md B-E7, DESIGN of
-the request path in ``docs/explanation/request-path.md``). What a route needs it declares (``apilane.plugin.access``).
+Shape, application, signature headers, operator, online, gates, identity, access, rate limit
+(docs/reference/protocol/errors.md B-E7, DESIGN of the request path in ``docs/explanation/request-path.md``). What a
+route needs it declares (``apilane.plugin.access``).
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 
-from apilane.control.owner_tokens import SignedIn
+from apilane.control.operator_tokens import SignedIn
 from apilane.errors import ApilaneError, Code, RateLimitedError, unauthorized
 from apilane.instance import Instance
 from apilane.model.definition import Action, RateLimit, RuleKind
@@ -18,7 +19,7 @@ from apilane.plugin.calls import WireCall
 from apilane.plugin.identity import Actor
 from apilane.runtime.access import AccessPlan
 from apilane.runtime.application import EntityRuntime
-from apilane.runtime.owners import owns
+from apilane.runtime.operators import operates
 from apilane.security.networks import network_of
 from apilane.security.signatures import SIGNATURE_HEADER, check_signature_headers
 from apilane.security.tokens import bearer_token
@@ -121,7 +122,7 @@ class Admission:
     async def _operator(self, call: Call) -> Actor:
         """The operator of the owner channel, else the caller as known so far: any other credential is tried."""
         user = await self._signed_in(call)
-        if user is not None and owns(user, call.application.definition):
+        if user is not None and operates(user, call.application.definition):
             return Actor(kind="operator", credential=user.email)
         return call.actor
 
@@ -131,7 +132,7 @@ class Admission:
         if header is None or call.headers.get(b"x-client-id", b"").lower() != b"portal":
             return None
         token = bearer_token(header)
-        return await self._instance.owners.find(token) if token else None
+        return await self._instance.operators.find(token) if token else None
 
 
 async def grant_entity(call: Call, name: str, action: Action) -> tuple[EntityRuntime, AccessPlan]:

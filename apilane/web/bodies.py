@@ -22,7 +22,9 @@ Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 
 
 class BodyTooLarge(ApilaneError):
-    """Over the limit: answered as ERROR, and the connection is closed (errors.md section 1.4)."""
+    """Over the limit: answered as ERROR, and the connection is closed
+    (docs/reference/protocol/errors.md section 1.4).
+    """
 
     def __init__(self) -> None:
         super().__init__(Code.ERROR)

@@ -201,7 +201,9 @@ class Call:
         return self._body is not None
 
     async def json(self) -> object | None:
-        """The decoded body; None when it is missing, empty, ``null`` or not JSON (wire-api.md section 1.1)."""
+        """The decoded body; None when it is missing, empty, ``null`` or not JSON
+        (docs/reference/protocol/wire-api.md section 1.1).
+        """
         body = await self.body()
         if not body:
             return None

@@ -1,4 +1,6 @@
-"""Whose request it is: the client's IP address, behind trusted proxies only (``spec/security.md`` B-S7)."""
+"""Whose request it is: the client's IP address, behind trusted proxies only
+(``docs/reference/protocol/security.md`` B-S7).
+"""
 
 from __future__ import annotations
 

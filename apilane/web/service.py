@@ -1,4 +1,6 @@
-"""Service endpoints on Litestar: banner, version, health (wire-api.md section 8). They need no application token."""
+"""Service endpoints on Litestar: banner, version, health (docs/reference/protocol/wire-api.md section 8). They need no
+application token.
+"""
 
 from __future__ import annotations
 

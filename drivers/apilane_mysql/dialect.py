@@ -2,8 +2,9 @@
 
 Collations: columns of an application's own texts compare without letter case and with accents
 (``utf8mb4_0900_as_ci`` on MySQL, ``utf8mb4_uca1400_as_ci`` on MariaDB, both without padding): this is what unique
-constraints, order and distinct follow (data-model.md section 5). The server's own texts (system properties, hidden
-columns, helper tables, the control store) compare byte by byte (``utf8mb4_0900_bin``, ``utf8mb4_nopad_bin``).
+constraints, order and distinct follow (docs/reference/protocol/data-model.md section 5). The server's own texts (system
+properties, hidden columns, helper tables, the control store) compare byte by byte (``utf8mb4_0900_bin``,
+``utf8mb4_nopad_bin``).
 
 Filters mean the same as everywhere (B-Q3) whatever the collation: the collation finds candidates, from an index where
 there is one, and a comparison of the folded bytes decides.

@@ -23,7 +23,7 @@ __all__ = ["WriteRequest", "Writer"]
 
 IDLE_S: Final = 1.0
 WAIT_LIMIT_S: Final = 20.0
-"""The longest a unit waits for its turn (data-model.md B-D15)."""
+"""The longest a unit waits for its turn (docs/reference/protocol/data-model.md B-D15)."""
 
 
 class WriteRequest:

@@ -1,4 +1,6 @@
-"""User tokens, sent or signed with (``spec/security.md`` section 6); without this plugin everybody is anonymous."""
+"""User tokens, sent or signed with (``docs/reference/protocol/security.md`` section 6); without this plugin everybody
+is anonymous.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Signed requests: possession of a token proved without sending it (``spec/security.md`` section 6.2, B-S10)."""
+"""Signed requests: possession of a token proved without sending it
+(``docs/reference/protocol/security.md`` section 6.2, B-S10).
+"""
 
 from __future__ import annotations
 

@@ -60,7 +60,7 @@ class CounterFile:
             self._slots = SlotFile(self._path, self._size_mib)
         except OSError as error:
             raise Unavailable(
-                f"The counters file {self._path} of {self._size_mib} MiB (counters_size_mib) cannot be used: "
+                f"The counters file {self._path} of {self._size_mib} MiB ([plugins.counter_file] size_mib) cannot be used: "
                 f"{error.strerror}"
             ) from error
         return self._slots

@@ -2,7 +2,7 @@
 
 Values of callers are bound as parameters, never pasted; the driver runs the text with least privileges, under a time
 and a row limit. ``calls.py`` answers the calls, ``parameters.py`` reads what callers send, ``sql.py`` checks and runs.
-Source: ``spec/query-language.md`` section 8.
+Source: ``docs/reference/protocol/query-language.md`` section 8.
 """
 
 from __future__ import annotations

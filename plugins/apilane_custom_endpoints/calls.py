@@ -1,4 +1,6 @@
-"""The Custom calls (wire-api.md section 6): ``GET /api/Custom/{name}``, and ``POST`` for operators to try a query."""
+"""The Custom calls (docs/reference/protocol/wire-api.md section 6): ``GET /api/Custom/{name}``, and ``POST`` for
+operators to try a query.
+"""
 
 from __future__ import annotations
 
@@ -61,7 +63,7 @@ async def run_endpoint(call: CallView) -> Write[tuple[int, bytes]]:
 
 
 async def try_query(call: CallView) -> Reply:
-    """Run the query of a body and undo what it writes (query-language.md section 8.4, B-Q9)."""
+    """Run the query of a body and undo what it writes (docs/reference/protocol/query-language.md section 8.4, B-Q9)."""
     body = await call.json()
     given = {key.lower(): value for key, value in body.items()} if isinstance(body, dict) else {}
     query = given.get("query")

@@ -1,4 +1,5 @@
-"""IP lists of applications: ``IPPolicy`` in a manifest, ``spec/security.md`` section 5. The plugin to read first.
+"""IP lists of applications: ``IPPolicy`` in a manifest, ``docs/reference/protocol/security.md`` section 5. The plugin
+to read first.
 
 A plugin is a module that implements hooks. This one implements two: a check, which the core asks once per version of an
 application and then for every request, and a command.

@@ -1,4 +1,5 @@
-"""Rate limits of access rules (``spec/security.md`` section 4), and the throttle against guessed passwords (B-A2).
+"""Rate limits of access rules (``docs/reference/protocol/security.md`` section 4), and the throttle against guessed
+passwords (B-A2).
 
 Both count in the counters that all workers of the machine share. Without this plugin a manifest with a ``RateLimit`` is
 refused, an application that has one answers SERVICE_UNAVAILABLE, and nobody slows down sign-ins.

@@ -40,7 +40,7 @@ from apilane.client import (
     ValidationFailed,
     ref,
 )
-from apilane.services.owner_sign_in import owner_token
+from apilane.services.operator_sign_in import operator_token
 from apilane.testing.client import PASSWORD
 from apilane.testing.server import Server, free_port
 from tests.confirmation import confirmation_token
@@ -246,7 +246,7 @@ def test_signed_and_sent_stand_for_the_same_user(user: Any) -> None:
 
 def test_owner(server: Server, new_client: Any, shop: str) -> None:
     """An owner reads what no rule gives anybody."""
-    token = server.with_store(lambda store, _hooks: owner_token(store, "admin@example.com", None))
+    token = server.with_store(lambda store, _hooks: operator_token(store, "admin@example.com", None))
     owner = new_client(shop, user=token, portal=True)
     assert "Supplier" in {p["Name"] for e in owner.schema()["Entities"] for p in e["Properties"]}
     assert owner.get("AuthTokens").records is not None

@@ -357,7 +357,7 @@ def _at_1750000000000(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("_at_1750000000000")
 @pytest.mark.parametrize(("method", "target", "body", "signature"), VECTORS)
 def test_vectors(method: str, target: str, body: str | None, signature: str) -> None:
-    """The signatures of security.md section 6.2, exactly, and no token beside them."""
+    """The signatures of docs/reference/protocol/security.md section 6.2, exactly, and no token beside them."""
     call = Call(method, target, lambda response: None, body=None if body is None else body.encode())
     request = _request(call, user=KEY, signed=True)
     assert request.url.raw_path == target.encode()

@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from apilane.security.signatures import canonical_text, sign
-from apilane.services.owner_sign_in import owner_token
+from apilane.services.operator_sign_in import operator_token
 from apilane.testing.client import PASSWORD, Client, error_of
 from tests.faults.clock import DAY_S, Clock
 from tests.faults.model import MANIFEST
@@ -193,11 +193,11 @@ def test_a_signed_change_works_once(server: Victim, clock: Clock, http: httpx.Cl
     assert stored == [(len(used),)]
 
 
-def test_owner_tokens(server: Victim, clock: Clock, http: httpx.Client) -> None:
+def test_operator_tokens(server: Victim, clock: Clock, http: httpx.Client) -> None:
     """An owner stays signed in when the clock is set back, is out when it shows half a day more, and comes back."""
     application = _application(server, http, "Owned")
-    token = server.with_store(lambda store, _hooks: owner_token(store, "admin@example.com", None))
-    owner = application.as_owner(token)
+    token = server.with_store(lambda store, _hooks: operator_token(store, "admin@example.com", None))
+    owner = application.as_operator(token)
 
     def serves() -> set[int]:
         time.sleep(TRUSTED_S)

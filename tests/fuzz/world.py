@@ -20,7 +20,7 @@ from apilane.app import create_app
 from apilane.instance import open_instance
 from apilane.services.capabilities import capabilities_of
 from apilane.services.manifest_plans import plan_files
-from apilane.services.owner_sign_in import owner_token
+from apilane.services.operator_sign_in import operator_token
 from apilane.settings import Settings
 from apilane.testing.server import CHEAP_PASSWORDS, PATIENT
 
@@ -178,8 +178,8 @@ class World:
             data_dir=folder,
             admin_email="admin@example.com",
             admin_password="Adm1n-password",
-            counters_size_mib=8,
             plugin_settings={
+                "counter_file": {"size_mib": 8},
                 "rate_limit": {name.removeprefix("rate_limit_"): value for name, value in PATIENT.items()}
             },
             **CHEAP_PASSWORDS,  # type: ignore[arg-type]
@@ -227,7 +227,7 @@ class World:
                 )
                 await instance.changes.apply(plan, actor="tests")
             for caller, email in (("owner", "admin@example.com"), ("stranger", "stranger@example.com")):
-                self.credentials[caller] = (await owner_token(instance.store, email, None), 0)
+                self.credentials[caller] = (await operator_token(instance.store, email, None), 0)
 
     def database(self, token: str = A) -> Path:
         """The file of an application's database."""

@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from apilane.services.owner_sign_in import owner_token
+from apilane.services.operator_sign_in import operator_token
 from apilane.testing.client import Client
 from apilane.testing.plugin import ServerUrl
 from apilane.testing.server import CHEAP_PASSWORDS, PATIENT, Server
@@ -17,7 +17,7 @@ from tests.http.places import ServerPlace
 from tests.manifests import LAB, read_manifest, unlimited_shop, with_new_token
 
 NewClient = Callable[..., Client]
-AsOwner = Callable[..., Client]
+AsOperator = Callable[..., Client]
 ADMIN = "admin@example.com"
 
 
@@ -90,10 +90,10 @@ def lab(new_application: NewClient, lab_manifest: dict[str, Any]) -> Client:
 
 
 @pytest.fixture(scope="session")
-def as_owner(server: Server) -> AsOwner:
+def as_operator(server: Server) -> AsOperator:
     """The client of an application on the portal channel: as the instance admin, or as a collaborator of any one."""
 
     def sign_in(client: Client, email: str = ADMIN, life_ms: int | None = None) -> Client:
-        return client.as_owner(server.with_store(lambda store, _hooks: owner_token(store, email, life_ms)))
+        return client.as_operator(server.with_store(lambda store, _hooks: operator_token(store, email, life_ms)))
 
     return sign_in

@@ -1,4 +1,6 @@
-"""Accounts: registration, sign-in, own data, confirmation (wire-api.md sections 3.1 to 3.3 and 3.5)."""
+"""Accounts: registration, sign-in, own data, confirmation
+(docs/reference/protocol/wire-api.md sections 3.1 to 3.3 and 3.5).
+"""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ from urllib.parse import urlencode
 
 import pytest
 
-from apilane.services.owner_sign_in import owner_token
+from apilane.services.operator_sign_in import operator_token
 from apilane.testing.client import PASSWORD
 from apilane.testing.server import Server
 from tests.http import matrix
@@ -63,11 +63,11 @@ class Attempt(NamedTuple):
 class World:
     """One family's application with everybody signed in and every row in place."""
 
-    def __init__(self, family: Family, wire: Pipeline, database: Database, owner_token: str) -> None:
+    def __init__(self, family: Family, wire: Pipeline, database: Database, operator_token: str) -> None:
         self.family = family
         self.oracle: Oracle = family.oracle()
         self.wire = wire
-        self.owner_token = owner_token
+        self.operator_token = operator_token
         self.database = database
         self.callers: list[tuple[Caller, str | None]] = []
         self.targets: dict[tuple[str, Caller], list[int]] = {}
@@ -109,7 +109,7 @@ class World:
 
     def _log_in(self, seat: Seat) -> str | None:
         if seat.is_owner:
-            return self.owner_token
+            return self.operator_token
         if seat.name is None:
             return None
         credentials = {"Username": seat.name, "Password": PASSWORD}
@@ -164,7 +164,7 @@ class World:
     def ask(self, token: str | None, attempts: list[Attempt]) -> None:
         """Send all attempts and compare every answer."""
         requests = [attempt.request for attempt in attempts]
-        answers = self.wire.ask(token, requests, portal=token == self.owner_token)
+        answers = self.wire.ask(token, requests, portal=token == self.operator_token)
         for attempt, answer in zip(attempts, answers, strict=True):
             self.check(attempt.where, attempt.expected, answer)
 
@@ -223,7 +223,7 @@ class World:
         body = {"Alpha": f"n{number}", "Beta": number, "Gamma": number, **forbidden}
         status, expected = self.oracle.post(caller, entity, body)
         request = Request("POST", f"Data/Post?entity={entity.name}", body)
-        (answer,) = self.wire.ask(token, [request], portal=token == self.owner_token)
+        (answer,) = self.wire.ask(token, [request], portal=token == self.operator_token)
         where = f"{entity.name} post {caller}"
         if status != 200 or answer[0] != 200:
             self.check(where, (status, expected), answer)
@@ -319,7 +319,7 @@ def test_every_combination_is_answered_as_the_rules_say(server: Server, name: st
     token = server.apply(manifest)
     wire = Pipeline(server.url, token)
     try:
-        owner = server.with_store(lambda store, _hooks: owner_token(store, ADMIN, None))
+        owner = server.with_store(lambda store, _hooks: operator_token(store, ADMIN, None))
         with Database(server.settings, token) as database:
             world = World(family, wire, database, owner)
             world.run()

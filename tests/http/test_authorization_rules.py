@@ -1,4 +1,5 @@
-"""What the access rules say beyond combinations: names, defaults, other applications, system entities (security.md).
+"""What the access rules say beyond combinations: names, defaults, other applications, system entities
+(docs/reference/protocol/security.md).
 
 The combinations themselves are in ``test_authorization_matrix.py``.
 """

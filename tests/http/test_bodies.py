@@ -1,4 +1,6 @@
-"""Request bodies: what counts as JSON, as no body, as too much (wire-api.md sections 1.1, 4.4; errors.md B-E7)."""
+"""Request bodies: what counts as JSON, as no body, as too much
+(docs/reference/protocol/wire-api.md sections 1.1, 4.4; docs/reference/protocol/errors.md B-E7).
+"""
 
 from __future__ import annotations
 

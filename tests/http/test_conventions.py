@@ -1,4 +1,6 @@
-"""URLs, query parameters, numbers, booleans and tokens as the wire reads them (wire-api.md sections 1.1 and 1.2)."""
+"""URLs, query parameters, numbers, booleans and tokens as the wire reads them
+(docs/reference/protocol/wire-api.md sections 1.1 and 1.2).
+"""
 
 from __future__ import annotations
 

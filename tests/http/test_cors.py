@@ -1,4 +1,4 @@
-"""Browsers of any origin may call (wire-api.md section 1.3)."""
+"""Browsers of any origin may call (docs/reference/protocol/wire-api.md section 1.3)."""
 
 from __future__ import annotations
 

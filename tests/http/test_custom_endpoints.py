@@ -241,14 +241,14 @@ def test_only_get(api: Client, method: str) -> None:
 
 
 @pytest.mark.better("B-Q9")
-def test_queries_are_tried_by_owners_only(api: Client, as_owner: Any) -> None:
+def test_queries_are_tried_by_owners_only(api: Client, as_operator: Any) -> None:
     """POST runs the text of its body for an owner and undoes what it writes; for all others it is 401."""
     body = {
         "Name": "Whatever",
         "Query": "DELETE FROM Notes; SELECT COUNT(*) AS n, {Owner} AS o, {Number} AS p FROM Notes",
     }
     assert api.post("Custom/Anything", body).status_code == 401
-    owner = as_owner(api)
+    owner = as_operator(api)
     before = len(api.records("Notes"))
     answer = owner.post("Custom/Anything", body, Owner=7, Number=3)
     assert answer.json() == [[{"n": 0, "o": 7, "p": 3}]]
@@ -258,9 +258,9 @@ def test_queries_are_tried_by_owners_only(api: Client, as_owner: Any) -> None:
     assert error_of(owner.post("Custom/Anything", {"Query": "ATTACH 'x' AS y"})).code == "ERROR"
 
 
-def test_owners_runs_are_audited(server: Server, api: Client, as_owner: Any) -> None:
+def test_owners_runs_are_audited(server: Server, api: Client, as_operator: Any) -> None:
     """What an owner runs through an endpoint is on record."""
-    as_owner(api).get("Custom/Echo", A=1)
+    as_operator(api).get("Custom/Echo", A=1)
 
     async def newest(store: Any, _hooks: Any) -> Any:
         return (await store.audit(api.token, 1))[0]

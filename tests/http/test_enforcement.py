@@ -1,4 +1,6 @@
-"""Nothing fails open: what no loaded plugin enforces closes the application (security.md B-S13)."""
+"""Nothing fails open: what no loaded plugin enforces closes the application
+(docs/reference/protocol/security.md B-S13).
+"""
 
 from __future__ import annotations
 

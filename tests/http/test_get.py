@@ -1,4 +1,6 @@
-"""Data Get: pages, order, selection and filters (wire-api.md section 4.1, query-language.md sections 1 to 4)."""
+"""Data Get: pages, order, selection and filters
+(docs/reference/protocol/wire-api.md section 4.1, docs/reference/protocol/query-language.md sections 1 to 4).
+"""
 
 from __future__ import annotations
 

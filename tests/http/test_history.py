@@ -1,4 +1,6 @@
-"""Snapshots of records before they change (data-model.md section 7); reading them over the wire comes later."""
+"""Snapshots of records before they change (docs/reference/protocol/data-model.md section 7); reading them over the wire
+comes later.
+"""
 
 from __future__ import annotations
 

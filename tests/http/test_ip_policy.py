@@ -1,4 +1,6 @@
-"""IP lists over real HTTP (security.md section 5, B-S7, B-S8); the tests' own address is 127.0.0.1."""
+"""IP lists over real HTTP (docs/reference/protocol/security.md section 5, B-S7, B-S8); the tests' own address is
+127.0.0.1.
+"""
 
 from __future__ import annotations
 

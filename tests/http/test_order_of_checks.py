@@ -1,4 +1,6 @@
-"""Which error comes first when a call does two things wrong (errors.md sections 3.1 to 3.3, wire-api.md section 2)."""
+"""Which error comes first when a call does two things wrong
+(docs/reference/protocol/errors.md sections 3.1 to 3.3, docs/reference/protocol/wire-api.md section 2).
+"""
 
 from __future__ import annotations
 
@@ -184,7 +186,7 @@ CASES: dict[str, Case] = {
 @pytest.mark.better("B-E7")
 @pytest.mark.parametrize("case", [*CASES.values()], ids=[*CASES])
 def test_data(generous: Client, case: Case) -> None:
-    """Of two things that are wrong the one that errors.md names first is reported."""
+    """Of two things that are wrong the one that docs/reference/protocol/errors.md names first is reported."""
     _check(generous, case)
 
 

@@ -1,4 +1,6 @@
-"""Rate limits over real HTTP with two workers (security.md section 4, B-S6); callers are told apart behind a proxy."""
+"""Rate limits over real HTTP with two workers (docs/reference/protocol/security.md section 4, B-S6); callers are told
+apart behind a proxy.
+"""
 
 from __future__ import annotations
 

@@ -90,7 +90,9 @@ def answers(shop: Client) -> dict[str, httpx.Response]:
 
 
 def _signature(key_id: str, secret: str, method: str, target: str, body: str) -> dict[str, str]:
-    """The headers of a signed request (security.md section 6.2); the recorded ones have run out of time."""
+    """The headers of a signed request (docs/reference/protocol/security.md section 6.2); the recorded ones have run out
+    of time.
+    """
     timestamp = str(time.time_ns() // 1_000_000)
     body_hash = base64.b64encode(hashlib.sha256(body.encode()).digest()).decode()
     text = "\n".join([key_id, method, target, timestamp, body_hash])

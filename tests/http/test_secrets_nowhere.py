@@ -21,7 +21,7 @@ import pytest
 
 from apilane.control.store import ControlStore
 from apilane.dispatch import Hooks
-from apilane.services.owner_sign_in import owner_token
+from apilane.services.operator_sign_in import operator_token
 from apilane.testing.client import Client
 from apilane.testing.server import CHEAP_PASSWORDS, Server
 from tests.confirmation import confirmation_token
@@ -227,20 +227,20 @@ def _data(life: Life, client: Client, user: Client) -> None:
 
 def _owner(life: Life, client: Client) -> None:
     """An owner's writes, which are on record, and what fails of them."""
-    token = life.server.with_store(lambda store, _hooks: owner_token(store, "admin@example.com", None))
+    token = life.server.with_store(lambda store, _hooks: operator_token(store, "admin@example.com", None))
     life.keep("owner token", token)
-    owner = client.as_owner(token)
+    owner = client.as_operator(token)
     ids = owner.add("Notes", {"Text": "two", "Supplier": PLAIN}, {"Text": "three", "Supplier": PLAIN})
     assert owner.change("Notes", {"ID": ids[0], "Supplier": PLAIN + "3"}) == 1
     assert owner.delete("Data/Delete", entity="Notes", ids=str(ids[1])).status_code == 200
     life.refused(owner.post("Data/Post", {"Text": "one", "Supplier": PLAIN}, entity="Notes"))
     life.refused(owner.get("Custom/Failing", S=MISPLACED))
     life.refused(client.as_user(token).get("Account/UserData"))
-    life.refused(client.as_owner(str(uuid.uuid4())).get("Data/Get", entity="Notes"))
+    life.refused(client.as_operator(str(uuid.uuid4())).get("Data/Get", entity="Notes"))
     printed = life.command("owner-token", "admin@example.com", "--expires", "1h")
     life.said.pop()
     life.keep("printed owner token", printed.strip())
-    assert client.as_owner(printed.strip()).get("Data/Schema").status_code == 200
+    assert client.as_operator(printed.strip()).get("Data/Schema").status_code == 200
 
 
 def _commands(life: Life, client: Client, folder: Path) -> None:
@@ -283,7 +283,7 @@ def life(tmp_path_factory: pytest.TempPathFactory, http: httpx.Client) -> Iterat
         "log_level": "debug",
         "access_log": True,
         "rate_limit_login_account_failures": 50,
-        "counters_size_mib": 1,
+        "counter_file_size_mib": 1,
         "definition_poll_s": 0.05,
         "admin_password": ADMIN,
     }

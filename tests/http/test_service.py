@@ -1,4 +1,6 @@
-"""Service endpoints, unknown paths and wrong methods (wire-api.md sections 8 and 10, errors.md section 1.4)."""
+"""Service endpoints, unknown paths and wrong methods
+(docs/reference/protocol/wire-api.md sections 8 and 10, docs/reference/protocol/errors.md section 1.4).
+"""
 
 from __future__ import annotations
 

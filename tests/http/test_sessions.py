@@ -1,4 +1,6 @@
-"""The life of user tokens (wire-api.md section 3.4, security.md section 6.1)."""
+"""The life of user tokens (docs/reference/protocol/wire-api.md section 3.4, docs/reference/protocol/security.md section
+6.1).
+"""
 
 from __future__ import annotations
 

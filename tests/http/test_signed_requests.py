@@ -1,4 +1,4 @@
-"""Signed requests over real HTTP (security.md section 6.2, B-S10)."""
+"""Signed requests over real HTTP (docs/reference/protocol/security.md section 6.2, B-S10)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Differentiation: records of one tenant are invisible to the others (data-model.md section 8)."""
+"""Differentiation: records of one tenant are invisible to the others
+(docs/reference/protocol/data-model.md section 8).
+"""
 
 from __future__ import annotations
 

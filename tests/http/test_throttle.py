@@ -1,4 +1,6 @@
-"""Guessed passwords and registrations in masses, over real HTTP with the default settings (wire-api.md B-A2)."""
+"""Guessed passwords and registrations in masses, over real HTTP with the default settings
+(docs/reference/protocol/wire-api.md B-A2).
+"""
 
 from __future__ import annotations
 

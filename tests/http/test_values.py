@@ -1,4 +1,6 @@
-"""Values on their way in and out (wire-api.md section 1.4, data-model.md section 4.2)."""
+"""Values on their way in and out (docs/reference/protocol/wire-api.md section 1.4,
+docs/reference/protocol/data-model.md section 4.2).
+"""
 
 from __future__ import annotations
 

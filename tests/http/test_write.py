@@ -1,4 +1,6 @@
-"""Data Post, Put and Delete: IDs, counts, constraints, all or nothing (wire-api.md 4.4 to 4.6, errors.md section 4)."""
+"""Data Post, Put and Delete: IDs, counts, constraints, all or nothing
+(docs/reference/protocol/wire-api.md 4.4 to 4.6, docs/reference/protocol/errors.md section 4).
+"""
 
 from __future__ import annotations
 

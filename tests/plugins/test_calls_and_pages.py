@@ -16,7 +16,7 @@ import pytest
 from apilane.app import create_app
 from apilane.client import ConnectionFailed
 from apilane.errors import ConfigurationError
-from apilane.services.owner_sign_in import owner_token
+from apilane.services.operator_sign_in import operator_token
 from apilane.settings import Settings
 from apilane.testing.client import Client, error_of
 from apilane.testing.server import CHEAP_PASSWORDS, Server
@@ -169,7 +169,7 @@ def toybox(server: Server) -> Iterator[Client]:
 @pytest.fixture(scope="module")
 def operator(server: Server, toybox: Client) -> Client:
     """A collaborator on the owner channel."""
-    return toybox.as_owner(server.with_store(lambda store, _hooks: owner_token(store, "dev@example.com", None)))
+    return toybox.as_operator(server.with_store(lambda store, _hooks: operator_token(store, "dev@example.com", None)))
 
 
 def page(client: Client, path: str) -> httpx.Response:
@@ -244,7 +244,9 @@ def test_hook_apilane_register_routes(server: Server, toybox: Client, operator: 
     assert page(user, "/toys/mine").json() == {"kind": "user", "application": "Toybox"}
     assert (page(toybox, "/toys/listed").status_code, page(user, "/toys/listed").text) == (401, "Toys")
     assert (page(user, "/toys/operator").status_code, page(operator, "/toys/operator").text) == (401, "dev@example.com")
-    admin = toybox.as_owner(server.with_store(lambda store, _hooks: owner_token(store, "admin@example.com", None)))
+    admin = toybox.as_operator(
+        server.with_store(lambda store, _hooks: operator_token(store, "admin@example.com", None))
+    )
     assert (page(operator, "/toys/admin").status_code, page(admin, "/toys/admin").text) == (401, "admin@example.com")
     refused = page(toybox, "/toys/operator").json()
     assert refused == {"Code": "UNAUTHORIZED", "Message": "Unauthorized", "Property": None, "Entity": None}

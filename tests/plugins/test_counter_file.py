@@ -36,7 +36,7 @@ def done(work: Coroutine[Any, Any, T]) -> T:
 
 
 class Model:
-    """A sliding log as security.md section 4 words it: times in a list."""
+    """A sliding log as docs/reference/protocol/security.md section 4 words it: times in a list."""
 
     def __init__(self, limit: int, window_ms: int) -> None:
         self.limit = limit

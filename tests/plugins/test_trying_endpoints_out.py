@@ -1,4 +1,6 @@
-"""Trying the text of an endpoint out, as owners do before they store it (query-language.md section 8.4)."""
+"""Trying the text of an endpoint out, as owners do before they store it
+(docs/reference/protocol/query-language.md section 8.4).
+"""
 
 from __future__ import annotations
 
@@ -74,7 +76,9 @@ def test_owner_is_a_parameter(opened: tuple[ApplicationRuntime, Wait]) -> None:
 
 
 def test_owners_read_why_it_fails(opened: tuple[ApplicationRuntime, Wait]) -> None:
-    """A failure comes with the database's own words, and is undone too (errors.md section 1.5)."""
+    """A failure comes with the database's own words, and is undone too
+    (docs/reference/protocol/errors.md section 1.5).
+    """
     application, wait = opened
     for query, says in {
         "SELECT Nope FROM Notes": "no such column: Nope",

@@ -1,4 +1,4 @@
-"""The section ``Entities``: entities and properties (data-model.md sections 2 and 3)."""
+"""The section ``Entities``: entities and properties (docs/reference/protocol/data-model.md sections 2 and 3)."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Constraints, indexes and default orders of listed entities: what refers to properties and other entities.
 
-Source: data-model.md sections 5 and 6, B-D8.
+Source: docs/reference/protocol/data-model.md sections 5 and 6, B-D8.
 """
 
 from __future__ import annotations

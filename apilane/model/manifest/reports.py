@@ -1,4 +1,4 @@
-"""Report panels as manifests write them: the first one of a new application (portal.md section 9.4)."""
+"""Report panels as manifests write them: the first one of a new application (docs/reference/manifest.md)."""
 
 from __future__ import annotations
 

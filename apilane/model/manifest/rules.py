@@ -1,4 +1,6 @@
-"""The section ``Security``: access rules (security.md section 2, data-model.md section 2.1)."""
+"""The section ``Security``: access rules
+(docs/reference/protocol/security.md section 2, docs/reference/protocol/data-model.md section 2.1).
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The section ``Application``: identity, settings and secrets (data-model.md section 1)."""
+"""The section ``Application``: identity, settings and secrets (docs/reference/protocol/data-model.md section 1)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Constraints, and what their violation is called (errors.md section 4, B-E6)."""
+"""Constraints, and what their violation is called (docs/reference/protocol/errors.md section 4, B-E6)."""
 
 from __future__ import annotations
 

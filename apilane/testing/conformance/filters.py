@@ -1,4 +1,4 @@
-"""What filters mean, the same on every provider (query-language.md section 1.3, B-Q3, B-Q4)."""
+"""What filters mean, the same on every provider (docs/reference/protocol/query-language.md section 1.3, B-Q3, B-Q4)."""
 
 from __future__ import annotations
 

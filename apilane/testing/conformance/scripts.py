@@ -1,4 +1,5 @@
-"""SQL of an application's developer: what it gives, binds and undoes, and its limits (query-language.md section 8).
+"""SQL of an application's developer: what it gives, binds and undoes, and its limits
+(docs/reference/protocol/query-language.md section 8).
 
 What it may not read and do is ``secrets``' matter.
 """

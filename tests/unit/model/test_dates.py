@@ -52,7 +52,7 @@ DAY = 1_769_817_600_000  # 2026-01-31
     ],
 )
 def test_dates_become_unix_milliseconds(value: object, ms: int) -> None:
-    """The forms of wire-api.md section 1.4 and B-W3 are read as UTC."""
+    """The forms of docs/reference/protocol/wire-api.md section 1.4 and B-W3 are read as UTC."""
     assert parse_date(value) == ms
 
 

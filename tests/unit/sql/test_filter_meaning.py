@@ -42,7 +42,9 @@ Record = dict[str, Any]
 
 
 def matches(record: Record, document: dict[str, Any]) -> bool:
-    """The meaning of a filter on one record, by section 1.3 of query-language.md and nothing else."""
+    """The meaning of a filter on one record, by section 1.3 of docs/reference/protocol/query-language.md and nothing
+    else.
+    """
     if "Filters" in document:
         join = any if document["Logic"] == "OR" else all
         return join([matches(record, item) for item in document["Filters"]])

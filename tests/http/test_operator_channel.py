@@ -1,4 +1,6 @@
-"""The owner channel over real HTTP (security.md section 7, B-S11, B-S12; data-model.md B-D3, B-D4, B-D11; B-E3)."""
+"""The owner channel over real HTTP (docs/reference/protocol/security.md section 7, B-S11, B-S12;
+docs/reference/protocol/data-model.md B-D3, B-D4, B-D11; B-E3).
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,7 @@ import pytest
 from apilane.control.store import ControlStore
 from apilane.dispatch import Hooks
 from apilane.security.tokens import new_token
-from apilane.services.owner_sign_in import owner_token
+from apilane.services.operator_sign_in import operator_token
 from apilane.testing.client import Client, WireError, error_of
 from apilane.testing.server import CHEAP_PASSWORDS, Server
 
@@ -56,19 +58,19 @@ def application(new_application) -> Client:  # type: ignore[no-untyped-def]
 
 
 @pytest.fixture(scope="module")
-def owner(application: Client, as_owner) -> Client:  # type: ignore[no-untyped-def]
+def owner(application: Client, as_operator) -> Client:  # type: ignore[no-untyped-def]
     """The collaborator, whose address the manifest writes in other letters."""
-    client: Client = as_owner(application, DEV)
+    client: Client = as_operator(application, DEV)
     return client
 
 
 @pytest.fixture(scope="module")
-def stranger(new_application, application: Client, as_owner) -> Client:  # type: ignore[no-untyped-def]
+def stranger(new_application, application: Client, as_operator) -> Client:  # type: ignore[no-untyped-def]
     """The owner of another application, at this one."""
-    foreign: Client = as_owner(new_application(FOREIGN), STRANGER)
+    foreign: Client = as_operator(new_application(FOREIGN), STRANGER)
     assert foreign.get("Data/Schema").status_code == 200
     assert foreign.user is not None
-    return application.as_owner(foreign.user)
+    return application.as_operator(foreign.user)
 
 
 def _audit(server: Server, token: str, limit: int = 100) -> list[Any]:
@@ -83,10 +85,10 @@ def _audit(server: Server, token: str, limit: int = 100) -> list[Any]:
 # --- who is an owner
 
 
-def test_every_kind_of_owner(application: Client, as_owner: Any, owner: Client) -> None:
+def test_every_kind_of_owner(application: Client, as_operator: Any, owner: Client) -> None:
     """The instance admin and a collaborator, in any letter case, see what no rule grants; others do not."""
     assert error_of(application.get("Data/Get", entity="Orders")) == DENIED._replace(entity="Orders")
-    for each in (owner, as_owner(application, ADMIN.upper()), as_owner(application, "DEV@EXAMPLE.com")):
+    for each in (owner, as_operator(application, ADMIN.upper()), as_operator(application, "DEV@EXAMPLE.com")):
         assert each.get("Data/Get", entity="Orders").status_code == 200
         assert each.get("Data/Schema").status_code == 200
 
@@ -175,24 +177,24 @@ def test_hostile_tokens(stranger: Client, application: Client, owner: Client) ->
     ).status_code == 401  # fmt: skip
 
 
-def test_expired_and_revoked(server: Server, application: Client, as_owner: Any) -> None:
+def test_expired_and_revoked(server: Server, application: Client, as_operator: Any) -> None:
     """A token past its time is nobody's at once, a revoked one within a second."""
-    short = as_owner(application, ADMIN, 1500)
+    short = as_operator(application, ADMIN, 1500)
     assert short.get("Data/Schema").status_code == 200
     time.sleep(1.5)
     assert short.get("Data/Schema").status_code == 401
-    revoked = as_owner(application, ADMIN)
+    revoked = as_operator(application, ADMIN)
     assert revoked.get("Data/Schema").status_code == 200
-    assert server.with_store(lambda store, _hooks: store.owner_tokens.revoke(revoked.user))
+    assert server.with_store(lambda store, _hooks: store.operator_tokens.revoke(revoked.user))
     time.sleep(1.05)
     assert revoked.get("Data/Schema").status_code == 401
 
 
-def test_collaborators_come_and_go(server: Server, new_application: Any, as_owner: Any) -> None:
+def test_collaborators_come_and_go(server: Server, new_application: Any, as_operator: Any) -> None:
     """Who is taken off the list loses the application, and gets it back with the list."""
     token = str(uuid.uuid4())
     client = new_application(MANIFEST, Token=token)
-    owner = as_owner(client, DEV)
+    owner = as_operator(client, DEV)
     named = {**MANIFEST["Application"], "Token": token}
     for collaborators, status in (([], 401), ([STRANGER], 401), ([DEV], 200)):
         server.apply({**MANIFEST, "Application": named, "Collaborators": collaborators})
@@ -281,7 +283,7 @@ def test_users_by_put(owner: Client, application: Client) -> None:
     ],
 )
 def test_not_allowed_even_to_owners(owner: Client, method: str, target: str, body: Any, entity: str) -> None:
-    """What an entity does not allow, it allows nobody (data-model.md section 2.1)."""
+    """What an entity does not allow, it allows nobody (docs/reference/protocol/data-model.md section 2.1)."""
     assert error_of(_send(owner, method, target, body)) == WireError("ERROR", "Not allowed", None, entity)
 
 
@@ -299,9 +301,9 @@ def test_user_only_calls(owner: Client) -> None:
     assert owner.get("Data/Schema").status_code == 200
 
 
-def test_register(new_application: Any, as_owner: Any) -> None:
+def test_register(new_application: Any, as_operator: Any) -> None:
     """Owners register users as everybody does: not where the application forbids it."""
-    open_to_all, closed = [as_owner(new_application(MANIFEST, AllowUserRegister=allow)) for allow in (True, False)]
+    open_to_all, closed = [as_operator(new_application(MANIFEST, AllowUserRegister=allow)) for allow in (True, False)]
     assert open_to_all.register("byowner") == 1
     user = {"Email": "x@example.com", "Username": "xxxx", "Password": "Some-Passw0rd"}
     assert error_of(closed.post("Account/Register", user)) == WireError("ERROR", "Register is not allowed")
@@ -310,18 +312,18 @@ def test_register(new_application: Any, as_owner: Any) -> None:
 # --- gates
 
 
-def test_owners_pass_the_gates(new_application: Any, as_owner: Any) -> None:
+def test_owners_pass_the_gates(new_application: Any, as_operator: Any) -> None:
     """Offline and address list stop everybody but owners."""
     listed = {"IPPolicy": {"Logic": "Allow", "Addresses": ["203.0.113.7"]}}
     for settings in ({"Online": False}, listed, {"Online": False, **listed}):
         client = new_application(MANIFEST, **settings)
         assert error_of(client.get("Data/Schema")).code == "SERVICE_UNAVAILABLE"
-        owner = as_owner(client)
+        owner = as_operator(client)
         assert owner.get("Data/Schema").status_code == 200
         assert owner.add("Company", {"Title": "x"}) == [1]
 
 
-def test_owners_have_no_limit(new_application: Any, as_owner: Any) -> None:
+def test_owners_have_no_limit(new_application: Any, as_operator: Any) -> None:
     """A limit that stops users stops no owner, and an owner's calls do not use it up."""
     limit = {"MaxRequests": 2, "Per": "Hour"}
     rules = [
@@ -329,7 +331,7 @@ def test_owners_have_no_limit(new_application: Any, as_owner: Any) -> None:
         {"Schema": True, "Role": "ANONYMOUS", "RateLimit": limit},
     ]
     client = new_application({**MANIFEST, "Security": rules})
-    owner = as_owner(client)
+    owner = as_operator(client)
     for _ in range(5):
         assert owner.get("Data/Get", entity="Company").status_code == 200
         assert owner.get("Data/Schema").status_code == 200
@@ -364,11 +366,11 @@ def test_checks_of_the_action_remain(owner: Client) -> None:
 
 
 @pytest.mark.better("B-E3")
-def test_only_owners_read_what_failed(server: Server, new_application: Any, as_owner: Any) -> None:
+def test_only_owners_read_what_failed(server: Server, new_application: Any, as_operator: Any) -> None:
     """An unexpected failure tells owners its text and a reference that is in the log, others neither (B-E3)."""
     rules = [{"Entity": "Orders", "Role": "ANONYMOUS", "Action": "get", "Properties": "*"}]
     client = new_application({**MANIFEST, "Security": rules})
-    owner = as_owner(client)
+    owner = as_operator(client)
     server.sql(client.token, 'ALTER TABLE "Orders" RENAME COLUMN "Amount" TO "Gone"')
     masked = error_of(client.get("Data/Get", entity="Orders"))
     assert masked == WireError("ERROR", "Something went wrong", None, "Orders")
@@ -379,9 +381,9 @@ def test_only_owners_read_what_failed(server: Server, new_application: Any, as_o
     assert f"unexpected failure {found[2]} in GET /api/Data/Get" in server.output()
 
 
-def test_writes_are_audited(server: Server, application: Client, as_owner: Any) -> None:
+def test_writes_are_audited(server: Server, application: Client, as_operator: Any) -> None:
     """Every write says who, when, what, which records and how it ended; reads say nothing, and no value shows."""
-    owner = as_owner(application, DEV)
+    owner = as_operator(application, DEV)
     already = len(_audit(server, application.token))
     first, second = owner.add("Orders", {"Text": "audited 1", "Supplier": SECRET}, {"Text": "audited 2"})
     assert (
@@ -454,8 +456,8 @@ def _control_sql(server: Server, statement: str, *parameters: Any) -> list[Any]:
 
 
 def _owner_of(server: Server, http: httpx.Client) -> Client:
-    token = server.with_store(lambda store, _hooks: owner_token(store, ADMIN, None))
-    return Client(http, server.url, server.apply(MANIFEST)).as_owner(token)
+    token = server.with_store(lambda store, _hooks: operator_token(store, ADMIN, None))
+    return Client(http, server.url, server.apply(MANIFEST)).as_operator(token)
 
 
 @pytest.mark.sqlite_only("it alters the file of the control store")
@@ -485,6 +487,6 @@ def test_two_workers(tmp_path_factory: pytest.TempPathFactory) -> None:
     ):
         owner = _owner_of(pair, fresh)
         assert {owner.get("Data/Schema").status_code for _ in range(24)} == {200}
-        assert pair.with_store(lambda store, _hooks: store.owner_tokens.revoke(owner.user or ""))
+        assert pair.with_store(lambda store, _hooks: store.operator_tokens.revoke(owner.user or ""))
         time.sleep(1.0)
         assert {owner.get("Data/Schema").status_code for _ in range(24)} == {401}

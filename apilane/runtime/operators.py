@@ -1,21 +1,22 @@
-"""Who calls on the portal channel, and whether an application is theirs (``spec/security.md`` section 7).
+"""Who calls on the owner channel, and whether an application is theirs
+(``docs/reference/protocol/security.md`` section 7).
 
-A sign-in read from the control store is trusted for one second; that somebody is no owner is not remembered.
+A sign-in read from the control store is trusted for one second; that a token belongs to no operator is not remembered.
 """
 
 from __future__ import annotations
 
-from apilane.control.owner_tokens import OwnerTokens, SignedIn
+from apilane.control.operator_tokens import OperatorTokens, SignedIn
 from apilane.model.definition import ApplicationDefinition
 from apilane.model.text import fold
 from apilane.runtime.trust import Trusted
 
-__all__ = ["Owners", "owns"]
+__all__ = ["Operators", "operates"]
 
 SIGN_INS_KEPT = 1_000
 
 
-def owns(user: SignedIn, definition: ApplicationDefinition) -> bool:
+def operates(user: SignedIn, definition: ApplicationDefinition) -> bool:
     """Whether a portal user may do everything with an application: the instance admin, and its collaborators.
 
     E-mail addresses ignore letter case.
@@ -26,10 +27,10 @@ def owns(user: SignedIn, definition: ApplicationDefinition) -> bool:
     return any(fold(email) == wanted for email in definition.collaborators)
 
 
-class Owners:
+class Operators:
     """The portal users whose tokens this process has met."""
 
-    def __init__(self, tokens: OwnerTokens) -> None:
+    def __init__(self, tokens: OperatorTokens) -> None:
         self._tokens = tokens
         self._known: Trusted[str, SignedIn] = Trusted(SIGN_INS_KEPT)
 

@@ -6,10 +6,10 @@ from apilane.control.store import ControlStore
 from apilane.errors import ConfigurationError
 from apilane.model.text import trim
 
-__all__ = ["owner_token"]
+__all__ = ["operator_token"]
 
 
-async def owner_token(store: ControlStore, email: str, life_ms: int | None) -> str:
+async def operator_token(store: ControlStore, email: str, life_ms: int | None) -> str:
     """A new owner token of the portal user of that e-mail address, in any letter case.
 
     A collaborator of an application who is no portal user yet becomes one, without a password. Raises
@@ -24,4 +24,4 @@ async def owner_token(store: ControlStore, email: str, life_ms: int | None) -> s
             f"There is no portal user {email}, and no application lists that address under Collaborators. "
             "Give the e-mail of the instance admin (APILANE_ADMIN_EMAIL) or of a collaborator."
         )
-    return await store.owner_tokens.create(user.id, life_ms)
+    return await store.operator_tokens.create(user.id, life_ms)

@@ -10,11 +10,11 @@ from typing import Any
 import apsw
 import pytest
 
-from apilane.control.owner_tokens import IDLE_MS
+from apilane.control.operator_tokens import IDLE_MS
 from apilane.control.secrets import Secrets
 from apilane.errors import ConfigurationError
 from apilane.security.tokens import new_token
-from apilane.services.owner_sign_in import owner_token
+from apilane.services.operator_sign_in import operator_token
 
 ADMIN = {"admin_email": "boss@example.com", "admin_password": "long-enough-password"}
 
@@ -34,8 +34,8 @@ def test_several_sign_ins(open_instance, tmp_path: Path) -> None:
 
     async def scenario() -> None:
         async with open_instance(tmp_path, **ADMIN) as instance:
-            tokens = instance.store.owner_tokens
-            first, second = [await owner_token(instance.store, "BOSS@example.com ", None) for _ in range(2)]
+            tokens = instance.store.operator_tokens
+            first, second = [await operator_token(instance.store, "BOSS@example.com ", None) for _ in range(2)]
             found = await tokens.find(first)
             assert (found.email, found.is_admin) == ("boss@example.com", True)
             assert found.left_ms == pytest.approx(IDLE_MS, abs=10_000)
@@ -54,7 +54,7 @@ def test_at_rest(open_instance, tmp_path: Path) -> None:
 
     async def scenario() -> str:
         async with open_instance(tmp_path / "one", **ADMIN) as instance:
-            return await owner_token(instance.store, "boss@example.com", None)
+            return await operator_token(instance.store, "boss@example.com", None)
 
     token = asyncio.run(scenario())
     kept = b"".join(path.read_bytes() for path in (tmp_path / "one").glob("control.db*"))
@@ -69,7 +69,7 @@ def test_at_rest(open_instance, tmp_path: Path) -> None:
                 'INSERT INTO "OwnerTokens" ("TokenHash", "UserID", "Created", "LastUsed") VALUES (?, 1, ?, ?)',
                 *row,
             )
-            assert await instance.store.owner_tokens.find(token) is None
+            assert await instance.store.operator_tokens.find(token) is None
 
     asyncio.run(elsewhere())
 
@@ -79,11 +79,11 @@ def test_expiry(open_instance, tmp_path: Path) -> None:
 
     async def scenario() -> None:
         async with open_instance(tmp_path, **ADMIN) as instance:
-            token = await owner_token(instance.store, "boss@example.com", 150)
-            found = await instance.store.owner_tokens.find(token)
+            token = await operator_token(instance.store, "boss@example.com", 150)
+            found = await instance.store.operator_tokens.find(token)
             assert 0 < found.left_ms <= 150
             await asyncio.sleep(0.2)
-            assert await instance.store.owner_tokens.find(token) is None
+            assert await instance.store.operator_tokens.find(token) is None
 
     asyncio.run(scenario())
 
@@ -94,8 +94,8 @@ def test_idleness(open_instance, tmp_path: Path) -> None:
 
     async def scenario() -> None:
         async with open_instance(tmp_path, **ADMIN) as instance:
-            tokens = instance.store.owner_tokens
-            token = await owner_token(instance.store, "boss@example.com", None)
+            tokens = instance.store.operator_tokens
+            token = await operator_token(instance.store, "boss@example.com", None)
             now = time.time() * 1000
             _sql(tmp_path, 'UPDATE "OwnerTokens" SET "LastUsed" = ?', int(now) - IDLE_MS + 60_000)
             assert (await tokens.find(token)).left_ms <= 60_000
@@ -103,7 +103,7 @@ def test_idleness(open_instance, tmp_path: Path) -> None:
             assert (await tokens.find(token)).left_ms > IDLE_MS - 60_000
             _sql(tmp_path, 'UPDATE "OwnerTokens" SET "LastUsed" = ?', int(now) - IDLE_MS)
             assert await tokens.find(token) is None
-            await owner_token(instance.store, "boss@example.com", None)
+            await operator_token(instance.store, "boss@example.com", None)
             assert _sql(tmp_path, 'SELECT count(*) FROM "OwnerTokens"') == [(1,)]
 
     asyncio.run(scenario())
@@ -114,11 +114,11 @@ def test_powers_of_the_user_now(open_instance, tmp_path: Path) -> None:
 
     async def scenario() -> None:
         async with open_instance(tmp_path, **ADMIN) as instance:
-            token = await owner_token(instance.store, "boss@example.com", None)
+            token = await operator_token(instance.store, "boss@example.com", None)
             _sql(tmp_path, 'UPDATE "PortalUsers" SET "IsAdmin" = 0')
-            assert not (await instance.store.owner_tokens.find(token)).is_admin
+            assert not (await instance.store.operator_tokens.find(token)).is_admin
             _sql(tmp_path, 'DELETE FROM "PortalUsers"')
-            assert await instance.store.owner_tokens.find(token) is None
+            assert await instance.store.operator_tokens.find(token) is None
 
     asyncio.run(scenario())
 
@@ -132,14 +132,14 @@ def test_whom_a_token_is_given(open_instance, definition, tmp_path: Path) -> Non
             shop = definition(collaborators=("Dev@Example.com",))
             await store.begin(shop, Secrets.new(), None, "me")
             await store.publish(shop.token)
-            token = await owner_token(store, "dev@example.com", None)
+            token = await operator_token(store, "dev@example.com", None)
             made = await store.portal_user("DEV@example.com")
             assert (made.is_admin, made.password_hash) == (False, "")
-            assert (await store.owner_tokens.find(token)).email == "dev@example.com"
+            assert (await store.operator_tokens.find(token)).email == "dev@example.com"
             assert await store.create_portal_user("DEV@EXAMPLE.COM") == made
             for email in ("nobody@example.com", "", "%", "dev@example.com\0"):
                 with pytest.raises(ConfigurationError, match="There is no portal user"):
-                    await owner_token(store, email, None)
+                    await operator_token(store, email, None)
                 assert await store.portal_user(email) is None
 
     asyncio.run(scenario())

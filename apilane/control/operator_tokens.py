@@ -1,4 +1,5 @@
-"""Sign-ins of portal users as the API knows them: one token each, kept as a keyed hash (``spec/security.md`` B-S12).
+"""Sign-ins of portal users as the API knows them: one token each, kept as a keyed hash
+(``docs/reference/protocol/security.md`` B-S12).
 
 A token ends after 12 hours without use, or at the time it was given; who may do what with it is not decided here.
 """
@@ -18,7 +19,7 @@ from apilane.sql.statement import Statement, Value
 from apilane.storage.errors import StorageError
 from apilane.storage.protocol import Result, Session, Step
 
-__all__ = ["IDLE_MS", "OwnerTokens", "SignedIn"]
+__all__ = ["IDLE_MS", "OperatorTokens", "SignedIn"]
 
 IDLE_MS = 12 * 60 * 60 * 1000
 USE_NOTED_MS = 60_000
@@ -35,8 +36,8 @@ class SignedIn(Struct, frozen=True, kw_only=True):
     left_ms: int
 
 
-class OwnerTokens:
-    """The table of owner tokens; ``ControlStore.owner_tokens``. Tokens are GUIDs in canonical form."""
+class OperatorTokens:
+    """The table of owner tokens; ``ControlStore.operator_tokens``. Tokens are GUIDs in canonical form."""
 
     def __init__(self, session: Session, statements: ControlStatements, box: SecretsBox) -> None:
         self._session = session
@@ -47,13 +48,13 @@ class OwnerTokens:
         """A new token of that portal user, told this once; ``life_ms`` None: it ends by idleness only."""
         token, now = new_token(), _now_ms()
         row: dict[str, Value] = {
-            "tokenhash": self._box.owner_token_hash(token),
+            "tokenhash": self._box.operator_token_hash(token),
             "userid": user_id,
             "created": now,
             "lastused": now,
             "expires": None if life_ms is None else now + life_ms,
         }
-        insert, purge = self._statements.insert_owner_token, self._statements.delete_dead_owner_tokens
+        insert, purge = self._statements.insert_operator_token, self._statements.delete_dead_operator_tokens
 
         def unit() -> Generator[Step, Result, None]:
             yield Step(purge, purge.parameters({"idle": now - IDLE_MS, "now": now}))
@@ -64,7 +65,7 @@ class OwnerTokens:
 
     async def find(self, token: str) -> SignedIn | None:
         """Who signed in with it, and note the use; None when it is unknown, revoked or expired."""
-        rows = await self._session.fetch(self._statements.owner_token, (self._box.owner_token_hash(token),))
+        rows = await self._session.fetch(self._statements.operator_token, (self._box.operator_token_hash(token),))
         if not rows:
             return None
         token_id, last_used, expires, email, is_admin = rows[0]
@@ -79,7 +80,7 @@ class OwnerTokens:
     async def revoke(self, token: str) -> bool:
         """End a sign-in, everywhere within a second; False when there is none."""
         revoke = self._statements.delete_owner_token
-        return bool(await self._run(revoke, {"hash": self._box.owner_token_hash(token)}))
+        return bool(await self._run(revoke, {"hash": self._box.operator_token_hash(token)}))
 
     async def _note_use(self, token_id: int, now: int) -> None:
         """Housekeeping on the way of a read: its failure must not fail the request."""
