@@ -180,7 +180,7 @@ class World:
             admin_password="Adm1n-password",
             plugin_settings={
                 "counter_file": {"size_mib": 8},
-                "rate_limit": {name.removeprefix("rate_limit_"): value for name, value in PATIENT.items()}
+                "rate_limit": {name.removeprefix("rate_limit_"): value for name, value in PATIENT.items()},
             },
             **CHEAP_PASSWORDS,  # type: ignore[arg-type]
         )
