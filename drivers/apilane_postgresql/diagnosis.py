@@ -1,4 +1,4 @@
-"""What ``apilane doctor`` looks at in a PostgreSQL database and its server."""
+"""The checks of ``apilane doctor`` for a PostgreSQL database and its server."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 __all__ = ["diagnose"]
 
 OLDEST: Final = 130000
-"""PostgreSQL 13: the oldest that has what the statements ask for (pg_current_snapshot)."""
+"""PostgreSQL 13: the oldest version with all functions that the statements use (pg_current_snapshot)."""
 
 _LOOK: Final = Statement("""
 SELECT current_setting('server_version'), current_setting('server_version_num')::int,
