@@ -34,7 +34,7 @@ async def diagnose(connection: MySQLConnection, limit: int) -> list[Finding]:
         _tls(await ask("SHOW SESSION STATUS LIKE 'Ssl_cipher'"), connection.address.host),
     ]
     findings.append(
-        Finding(f"New tables are {engine_text}; ours are always InnoDB with utf8mb4 ({default_charset} here)")
+        Finding(f"New tables are {engine_text}; Apilane's are always InnoDB with utf8mb4 ({default_charset} here)")
     )
     findings.append(_connections(int(str(most)), limit))
     if int(str(packet)) < 16 * 2**20:

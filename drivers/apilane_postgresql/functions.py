@@ -56,4 +56,4 @@ CALLABLE_KEYWORDS: Final = frozenset(_KEYWORDS.split())
 """Keywords and types that have brackets and are no functions."""
 
 FUNCTIONS: Final = frozenset(_FUNCTIONS.split())
-"""Functions whose results depend on their arguments, the clock or chance only, whatever the arguments are."""
+"""Functions whose results depend only on their arguments, the clock or chance, for all arguments."""

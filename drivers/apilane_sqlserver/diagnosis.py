@@ -45,7 +45,7 @@ def diagnose(connection: Connection) -> list[Finding]:
             Finding(
                 "Readers wait for writers (READ_COMMITTED_SNAPSHOT is off)",
                 f"ALTER DATABASE {quoted(str(name))} SET READ_COMMITTED_SNAPSHOT ON WITH ROLLBACK IMMEDIATE, while "
-                "nobody works on it.",
+                "no other program uses it.",
             )
         )
     if schema != "dbo":
