@@ -27,7 +27,7 @@ def instance(tmp_path: Path) -> Path:
     return tmp_path / "data"
 
 
-def test_a_new_folder_is_left_alone(tmp_path: Path) -> None:
+def test_a_new_folder_stays_unchanged(tmp_path: Path) -> None:
     """Before the first use the doctor reports no problem and creates no file."""
     code, text = apilane("doctor", "--data-dir", tmp_path / "data")
     assert code == 0
@@ -35,7 +35,7 @@ def test_a_new_folder_is_left_alone(tmp_path: Path) -> None:
     assert not (tmp_path / "data").exists()
 
 
-def test_a_whole_instance_is_found_whole(instance: Path) -> None:
+def test_a_healthy_instance_has_no_findings(instance: Path) -> None:
     """The doctor checks data folder, control store and every application; every line of a healthy one is ok."""
     code, text = apilane("doctor", "--data-dir", instance)
     assert code == 0

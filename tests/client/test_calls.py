@@ -46,7 +46,7 @@ from apilane.testing.server import Server, free_port
 from tests.confirmation import confirmation_token
 
 not_served_yet = pytest.mark.xfail(raises=NotFound, strict=True, reason="the server does not have these calls yet")
-"""For tests of calls that the server lacks. When the server has them, the test fails: remove its mark."""
+"""For tests of calls that are not built yet. When the server has a call, its test fails: remove the mark."""
 
 
 def _title() -> str:
@@ -416,7 +416,7 @@ def test_not_an_apilane_server(new_client: Any, other_server: HTTPServer) -> Non
     assert not [path for path in other_server.seen if path == "/elsewhere"]  # type: ignore[attr-defined]
 
 
-def test_nobody_listens(new_client: Any) -> None:
+def test_no_server_listens(new_client: Any) -> None:
     """A connection failure names the address, at once or after the configured retries."""
     url = f"http://127.0.0.1:{free_port()}"
     for retries in (0, 1):

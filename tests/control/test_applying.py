@@ -284,10 +284,10 @@ def test_plan_from_an_old_state(open_instance, definition, tmp_path: Path) -> No
         async with open_instance(tmp_path) as instance:
             await apply(instance, None, shop)
             await apply(instance, shop, theirs)
-            with pytest.raises(ConfigurationError, match="somebody else"):
+            with pytest.raises(ConfigurationError, match="was changed"):
                 await apply(instance, shop, mine)
             assert (await instance.store.application(shop.token)).definition == theirs
-            with pytest.raises(ConfigurationError, match="somebody else"):
+            with pytest.raises(ConfigurationError, match="was changed"):
                 await apply(instance, None, shop)
 
     asyncio.run(scenario())
@@ -308,7 +308,7 @@ def test_rivals(open_instance, definition, tmp_path: Path) -> None:
             assert won[0].version == 2
             lost = [each for each in results if isinstance(each, BaseException)]
             assert all(isinstance(each, ConfigurationError) for each in lost)
-            assert all("Another process" in str(each) or "somebody else" in str(each) for each in lost)
+            assert all("Another process" in str(each) or "was changed" in str(each) for each in lost)
             assert [name for name in columns(instance, shop.token) if name.startswith("Note")] == [
                 won[0].definition.entities[-1].properties[-1].name
             ]

@@ -123,7 +123,7 @@ def test_powers_of_the_user_now(open_instance, tmp_path: Path) -> None:
     asyncio.run(scenario())
 
 
-def test_whom_a_token_is_given(open_instance, definition, tmp_path: Path) -> None:
+def test_users_that_get_a_token(open_instance, definition, tmp_path: Path) -> None:
     """Collaborators of an application become portal users without a password; other addresses are refused."""
 
     async def scenario() -> None:

@@ -37,7 +37,7 @@ def apply(file: Path, address: str) -> tuple[int, str]:
     return done.returncode, done.stdout + done.stderr
 
 
-def test_half_done_tables_are_not_all_well(shop: Path, server_url: ServerUrl) -> None:
+def test_unfinished_tables_are_no_success(shop: Path, server_url: ServerUrl) -> None:
     """While a change of the tables is unfinished, applying the previous definition does not report success."""
     server = server_url("mysql")
     address = fresh_database(server)

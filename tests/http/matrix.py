@@ -18,9 +18,9 @@ ACTIONS = ("get", "post", "put", "delete")
 TENANT_ENTITY = "Company"
 TENANT_COLUMN = "Company_ID"
 OWN_TENANT, OTHER_TENANT, EMPTY_TENANT = 1, 2, 3
-"""Rows of the differentiation entity: of every caller who has a tenant; of bystanders; of nobody."""
+"""Rows of the differentiation entity: the tenant of callers, of bystanders, and of no user."""
 CUSTOM: dict[str, Any] = {"Alpha": None, "Beta": None, "Gamma": 0}
-"""Custom properties of every entity and what the column holds when an insert leaves it out; Gamma is required."""
+"""Custom properties of every entity, with the value of an omitted column; Gamma is required."""
 
 LISTS: dict[str, tuple[str, ...]] = {
     "empty": (),
@@ -31,7 +31,7 @@ LISTS: dict[str, tuple[str, ...]] = {
 }
 GRANTS = tuple(product(("All", "Owned"), LISTS))
 SHIFT = {"get": 0, "post": 3, "put": 6, "delete": 9}
-"""A role's grant differs from action to action, so that a rule for one can never pass for a rule for another."""
+"""A role has a different grant for each action, so that a rule for another action gives a wrong result."""
 ROLES = tuple(f"role{letter}" for letter in "abcdefghij")
 WITHOUT_RULES = ("roley", "rolez")
 

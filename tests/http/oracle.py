@@ -15,7 +15,7 @@ Answer = tuple[int, Any]
 """HTTP status and decoded body."""
 
 UNTOLD = "(the specification leaves this open)"
-"""Stands in a refusal where any value is right."""
+"""Marks a part of an error where any value is right."""
 
 
 def refusal(code: str, message: str, *, entity: str | None = None, property: str | None = None) -> Answer:
@@ -64,7 +64,7 @@ class EntityModel:
     may_post: bool = True
     rows: dict[int, Row] = field(default_factory=dict)
     history: dict[int, int] = field(default_factory=dict)
-    """Snapshots by record."""
+    """The number of snapshots by record ID."""
 
 
 @dataclass(frozen=True)

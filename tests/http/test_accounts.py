@@ -65,7 +65,7 @@ def test_login(shop: Client) -> None:
         {"Username": "annie"},
         {"Email": None, "Username": "Annie"},
         {"Email": " ", "Username": "Annie"},
-        {"Email": "ann@example.com", "Username": "nobody"},
+        {"Email": "ann@example.com", "Username": "unknown"},
     ],
 )
 def test_letter_case(shop: Client, names: dict[str, Any]) -> None:
@@ -82,7 +82,7 @@ def test_letter_case(shop: Client, names: dict[str, Any]) -> None:
         {"Email": "nobody@example.com", "Username": "Annie", "Password": PASSWORD},
         {"Username": "Annie", "Password": PASSWORD.upper()},
         {"Username": "Annie", "Password": PASSWORD + "x"},
-        {"Username": "nobody", "Password": PASSWORD},
+        {"Username": "unknown", "Password": PASSWORD},
         {"Username": "%", "Password": PASSWORD},
         {"Username": "Ann%", "Password": PASSWORD},
         {"Username": "Anni_", "Password": PASSWORD},
@@ -100,7 +100,7 @@ def test_wrong_credentials_look_alike(shop: Client, credentials: dict[str, str])
     """A failed login never tells which part was wrong, and wildcards are ordinary characters (B-A1)."""
     response = shop.post("Account/Login", credentials)
     assert error_of(response) == FAILED
-    plain = shop.post("Account/Login", {"Username": "nobody", "Password": "x"})
+    plain = shop.post("Account/Login", {"Username": "unknown", "Password": "x"})
     assert response.content == plain.content
 
 

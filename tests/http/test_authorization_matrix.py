@@ -30,10 +30,10 @@ from tests.http.pipeline import Pipeline, Request
 
 SHOWN = 20
 """Mismatches that a failure prints."""
-NOBODY = 10**12
-"""The ID of no record."""
+UNKNOWN_ID = 10**12
+"""An ID without a record."""
 PROBES: dict[str, Any] = {"Alpha": "a1", "Gamma": 2, TENANT_COLUMN: OTHER_TENANT, "Username": "user0007", "ID": 0}
-"""A value to look for by property; the others are looked for above ``PROBE_ABOVE``."""
+"""The value to filter for, by property; other properties are compared with ``PROBE_ABOVE``."""
 PROBE_ABOVE = {"Beta": 1, "Created": 1_700_000_000_100, "LastLogin": 0}
 
 
@@ -173,7 +173,7 @@ class World:
         oracle, where = self.oracle, f"{entity.name} get {caller}"
         target = f"Data/Get?entity={entity.name}&getTotal=true&pageSize="
         attempts = [Attempt(where, oracle.get(caller, entity), Request("GET", f"{target}1000"))]
-        for id in [*self.own_targets(caller, entity), NOBODY]:
+        for id in [*self.own_targets(caller, entity), UNKNOWN_ID]:
             request = Request("GET", f"Data/GetByID?entity={entity.name}&id={id}")
             attempts.append(Attempt(f"{where} by ID {id}", oracle.get_by_id(caller, entity, id), request))
         grant = oracle.grant(caller, entity, "get")
@@ -204,7 +204,7 @@ class World:
         alone = [
             {"ID": id, name: values[name]} for id, name in zip(targets, sorted(allowed & values.keys()), strict=False)
         ]
-        bodies = [[{"ID": id, **values} for id in [*targets, NOBODY]], alone]
+        bodies = [[{"ID": id, **values} for id in [*targets, UNKNOWN_ID]], alone]
         for position, name in enumerate(sorted(values.keys() - allowed)):
             bodies.append([*alone, {"ID": targets[position % len(targets)], name: values[name]}])
         attempts = []
@@ -242,7 +242,7 @@ class World:
         attempts = []
         for ids in shares:
             expected = self.oracle.delete(caller, entity, ids)
-            text = ",".join(map(str, [*ids, NOBODY]))
+            text = ",".join(map(str, [*ids, UNKNOWN_ID]))
             request = Request("DELETE", f"Data/Delete?entity={entity.name}&ids={text}")
             attempts.append(Attempt(f"{entity.name} delete {caller} {ids}", expected, request))
         self.ask(token, attempts)

@@ -93,19 +93,19 @@ def test_no_json(lab: Client, body: bytes) -> None:
 
 
 @pytest.fixture(scope="module")
-def somebody(shop: Client) -> Client:
+def user(shop: Client) -> Client:
     """A signed-in user of the shop."""
-    return shop.signed_in("somebody")
+    return shop.signed_in("user")
 
 
 @pytest.mark.better("B-E7")
 @pytest.mark.parametrize("body", [b"", b"{", b"\xff", b"[" * 101 + b"]" * 101])
-def test_no_json_in_account_calls(shop: Client, somebody: Client, body: bytes) -> None:
+def test_no_json_in_account_calls(shop: Client, user: Client, body: bytes) -> None:
     """Each Account call has its own answer to a missing body."""
     for path in ("Login", "Register"):
         response = shop.send("POST", f"/api/Account/{path}", body, JSON)
         assert error_of(response) == WireError("EMPTY_BODY", "Empty body"), path
-    for client in (shop, somebody):
+    for client in (shop, user):
         response = client.send("PUT", "/api/Account/Update", body, JSON)
         assert error_of(response) == WireError("ERROR", "Something went wrong")
         response = client.send("PUT", "/api/Account/ChangePassword", body, JSON)

@@ -11,7 +11,7 @@ import pytest
 from apilane.testing.client import Client, WireError, error_of
 
 COUNT = 25
-NOBODYS = "7b147d8d-24f1-4c32-a4e3-890794f71a0c"
+UNKNOWN_TOKEN = "7b147d8d-24f1-4c32-a4e3-890794f71a0c"
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -144,8 +144,8 @@ def test_header_wins(lab: Client, shop: Client) -> None:
     query = {"entity": "Values", "id": 1}
     assert lab.get("Data/GetByID", **query, appToken=shop.token).json()["ID"] == 1
     assert error_of(shop.get("Data/GetByID", **query, appToken=lab.token)).message == "Entity Values does not exist"
-    nobody = Client(lab.http, lab.url, "nonsense")
-    assert error_of(nobody.get("Data/GetByID", **query, appToken=lab.token)) == WireError(
+    unknown = Client(lab.http, lab.url, "nonsense")
+    assert error_of(unknown.get("Data/GetByID", **query, appToken=lab.token)) == WireError(
         "ERROR", "Something went wrong"
     )
 
@@ -158,7 +158,7 @@ def test_no_application_token(lab: Client, query: str) -> None:
     assert error_of(response) == WireError("ERROR", message)
 
 
-@pytest.mark.parametrize("token", ["x", NOBODYS, "%", "' OR 1=1 --", "0" * 5000])
+@pytest.mark.parametrize("token", ["x", UNKNOWN_TOKEN, "%", "' OR 1=1 --", "0" * 5000])
 def test_unknown_application(lab: Client, token: str) -> None:
     """A malformed token and an unknown application get the same answer."""
     response = Client(lab.http, lab.url, token).get("Data/Get", entity="Values")
@@ -176,7 +176,7 @@ def test_authorization(shop: Client) -> None:
             assert shop.send("GET", "/api/Account/UserData", headers=headers).status_code == 200, (scheme, value)
 
 
-@pytest.mark.parametrize("value", ["Bearer", "Bearer x", "", "Basic dXNlcjpwdw==", f"Bearer {NOBODYS}"])
+@pytest.mark.parametrize("value", ["Bearer", "Bearer x", "", "Basic dXNlcjpwdw==", f"Bearer {UNKNOWN_TOKEN}"])
 def test_useless_authorization(lab: Client, shop: Client, value: str) -> None:
     """A value that is not a GUID, or an unknown token, makes the caller anonymous and causes no separate error."""
     headers = {"Authorization": value}

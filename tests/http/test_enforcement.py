@@ -129,7 +129,7 @@ def test_malformed_signature_headers(client: Client, key: str | None, timestamp:
     assert error_of(response) == WireError("UNAUTHORIZED", message)
 
 
-def test_tokens_stand_for_nobody(client: Client) -> None:
+def test_tokens_identify_no_user(client: Client) -> None:
     """Without the plugin that reads user tokens every caller is anonymous, also right after a login."""
     assert client.signed_in("unheard").is_anonymous()
 
@@ -156,5 +156,5 @@ def test_without_the_auth_plugin_alone(tmp_path: Path, http: httpx.Client, shop_
         signed = {"x-auth-keyid": "1", "x-auth-timestamp": "1", "x-auth-signature": "AA=="}
         answer = client.send("GET", "/api/Data/Get?entity=Products", headers=signed)
         assert (answer.status_code, error_of(answer).code) == (401, "UNAUTHORIZED")
-        assert client.signed_in("nobody").is_anonymous()
+        assert client.signed_in("anna").is_anonymous()
         assert client.get("Data/Get", entity="Products").status_code == 200

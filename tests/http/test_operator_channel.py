@@ -23,7 +23,7 @@ from apilane.testing.client import Client, WireError, error_of
 from apilane.testing.server import CHEAP_PASSWORDS, Server
 
 ADMIN = "admin@example.com"
-DEV, STRANGER = "dev@example.com", "stranger@example.com"
+DEV, OTHER_OWNER = "dev@example.com", "other@example.com"
 SECRET = "Very-Secret-Supplier"
 MANIFEST: dict[str, Any] = {
     "Apilane": 1,
@@ -46,7 +46,7 @@ MANIFEST: dict[str, Any] = {
     "Security": [{"Entity": "Orders", "Role": "AUTHENTICATED", "Action": "post", "Properties": "*"}],
     "Collaborators": ["Dev@Example.COM"],
 }
-FOREIGN: dict[str, Any] = {"Apilane": 1, "Application": {"Name": "Foreign"}, "Collaborators": [STRANGER]}
+FOREIGN: dict[str, Any] = {"Apilane": 1, "Application": {"Name": "Foreign"}, "Collaborators": [OTHER_OWNER]}
 DENIED = WireError("UNAUTHORIZED", "Unauthorized")
 
 
@@ -65,9 +65,9 @@ def owner(application: Client, as_operator) -> Client:  # type: ignore[no-untype
 
 
 @pytest.fixture(scope="module")
-def stranger(new_application, application: Client, as_operator) -> Client:  # type: ignore[no-untyped-def]
+def other_owner(new_application, application: Client, as_operator) -> Client:  # type: ignore[no-untyped-def]
     """The owner of another application, as a caller of this one."""
-    foreign: Client = as_operator(new_application(FOREIGN), STRANGER)
+    foreign: Client = as_operator(new_application(FOREIGN), OTHER_OWNER)
     assert foreign.get("Data/Schema").status_code == 200
     assert foreign.user is not None
     return application.as_operator(foreign.user)
@@ -111,11 +111,11 @@ def _send(client: Client, method: str, target: str, body: Any, headers: dict[str
 
 
 @pytest.mark.better("B-S11")
-def test_owners_of_other_applications(stranger: Client, owner: Client) -> None:
+def test_owners_of_other_applications(other_owner: Client, owner: Client) -> None:
     """The owner of another application has no rights here, in any call, and changes nothing."""
     before = owner.records("Company")
     for method, target, body, entity in CALLS:
-        assert error_of(_send(stranger, method, target, body)) == DENIED._replace(entity=entity), target
+        assert error_of(_send(other_owner, method, target, body)) == DENIED._replace(entity=entity), target
     assert owner.records("Company") == before
 
 
@@ -148,9 +148,9 @@ def test_forms_of_the_token(application: Client, owner: Client) -> None:
 
 
 @pytest.mark.better("B-S11")
-def test_hostile_tokens(stranger: Client, application: Client, owner: Client) -> None:
+def test_hostile_tokens(other_owner: Client, application: Client, owner: Client) -> None:
     """A value that is not exactly one GUID is not a token, and no part of it reaches another check (B-S11)."""
-    theirs, ours = stranger.user, owner.user
+    theirs, ours = other_owner.user, owner.user
     values = [
         f"{theirs}&appToken={application.token}",
         f"{ours}&appToken={application.token}",
@@ -196,7 +196,7 @@ def test_collaborators_come_and_go(server: Server, new_application: Any, as_oper
     client = new_application(MANIFEST, Token=token)
     owner = as_operator(client, DEV)
     named = {**MANIFEST["Application"], "Token": token}
-    for collaborators, status in (([], 401), ([STRANGER], 401), ([DEV], 200)):
+    for collaborators, status in (([], 401), ([OTHER_OWNER], 401), ([DEV], 200)):
         server.apply({**MANIFEST, "Application": named, "Collaborators": collaborators})
         assert owner.get("Data/Schema").status_code == status
 

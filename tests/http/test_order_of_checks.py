@@ -62,9 +62,9 @@ def test_signed_upload_before_files(lab: Client) -> None:
 
 def test_files_before_application(lab: Client) -> None:
     """The entity Files is refused first, then a missing application token, then an unknown application."""
-    nobody = Client(lab.http, lab.url, "")
-    _check(nobody, ("GET", "Data/Get?entity=files", None, WireError("ERROR", USE_FILES)))
-    _check(nobody, ("GET", "Data/Get?entity=Nope", None, WireError("ERROR", NO_TOKEN)))
+    without_token = Client(lab.http, lab.url, "")
+    _check(without_token, ("GET", "Data/Get?entity=files", None, WireError("ERROR", USE_FILES)))
+    _check(without_token, ("GET", "Data/Get?entity=Nope", None, WireError("ERROR", NO_TOKEN)))
     unknown = Client(lab.http, lab.url, "x")
     _check(unknown, ("GET", "Data/Get?entity=Nope", None, WireError("ERROR", "Something went wrong")))
     _check(unknown, ("GET", "Account/UserData", None, WireError("ERROR", "Something went wrong")))
@@ -226,7 +226,7 @@ LOGINS: list[tuple[Any, WireError]] = [
     ),
     ({"Password": "x"}, _required("email", "User name or email is required to login")),
     ({"Email": " ", "Username": " ", "Password": "x"}, _required("email", "User name or email is required to login")),
-    ({"Email": None, "Username": "nobody", "Password": "x"}, WireError("ERROR", "Invalid login attempt")),
+    ({"Email": None, "Username": "unknown", "Password": "x"}, WireError("ERROR", "Invalid login attempt")),
 ]
 
 

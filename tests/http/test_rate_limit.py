@@ -155,8 +155,8 @@ def test_callers_have_their_own(proxied: Server, caller: From) -> None:
         ({"ANONYMOUS": (3, "Hour"), "AUTHENTICATED": (1, "Hour")}, 3),
         ({"ANONYMOUS": (1, "Hour"), "AUTHENTICATED": None}, None),
         ({"ANONYMOUS": (5, "Hour"), "editor": (2, "Minute")}, 2),
-        ({"ANONYMOUS": (2, "Hour"), "stranger": (5, "Hour")}, 2),
-        ({"ANONYMOUS": (2, "Hour"), "stranger": None}, 2),
+        ({"ANONYMOUS": (2, "Hour"), "other": (5, "Hour")}, 2),
+        ({"ANONYMOUS": (2, "Hour"), "other": None}, 2),
     ],
 )
 def test_the_most_generous_effective_rule(

@@ -21,7 +21,7 @@ CALLS: list[dict[str, Any]] = json.loads((Path(__file__).parents[1] / "data" / "
 
 VOLATILE = {"Created", "LastLogin", "AuthToken", "AuthTokenID", "Source"}
 AFTER_A_FAILURE = {"custom endpoint"}
-"""Calls that show the ID of a record which came after a failed insert: database servers use an ID up for that."""
+"""Calls that show the ID of a record after a failed insert, for which database servers use up an ID."""
 GUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 LATER = {
@@ -40,7 +40,7 @@ LATER = {
     "delete a file",
     "mail not set up",
 }
-"""Paths that are not built yet answer like unknown ones (B-E7)."""
+"""Calls that are not built yet, which answer like unknown paths (B-E7)."""
 WRONG_SECRET = "signed with a wrong secret: anonymous"
 
 LEAVES_BEHIND: dict[str, list[tuple[str, str, dict[str, Any]]]] = {
@@ -50,7 +50,7 @@ LEAVES_BEHIND: dict[str, list[tuple[str, str, dict[str, Any]]]] = {
         ("POST", "Products", {"Title": "In new category", "Price": 1, "CategoryID": 2}),
     ],
 }
-"""What a call of a later release would have stored, so that the calls after it find what they expect."""
+"""The records that a call of a later release would have stored; the calls after it need them."""
 
 BETTER: dict[str, tuple[int, dict[str, Any]]] = {
     "post: foreign key violation": (400, {"Property": "CategoryID"}),  # B-E6
@@ -58,7 +58,7 @@ BETTER: dict[str, tuple[int, dict[str, Any]]] = {
     "post: no body": (400, {"Code": "EMPTY_BODY", "Message": "Empty body", "Property": None, "Entity": "Products"}),
     "unknown path": (404, {"Code": "NOT_FOUND", "Message": "Not found", "Property": None, "Entity": None}),  # B-W8
 }
-"""Status and body keys where our answer differs."""
+"""Status and body keys that differ from the recorded answer."""
 
 
 @pytest.fixture(scope="module")

@@ -32,7 +32,7 @@ BODIES = {
     "/api/account/changepassword": {"Password": "Old-Passw0rd", "NewPassword": "New-Passw0rd"},
     "/api/account/update": {"Firstname": "x"},
 }
-"""Of routes that look at the body before they look at the user."""
+"""Bodies for routes that check the body before the user."""
 
 
 def calls() -> list[WireCall]:

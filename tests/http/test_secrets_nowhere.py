@@ -167,7 +167,7 @@ def _users(life: Life, client: Client) -> None:
     renewed = user.get("Account/RenewAuthToken").json()
     life.keep("renewed token", renewed)
     life.refused(user.get("Account/UserData"))
-    for name in ("discreet", "nobody", WRONG):
+    for name in ("discreet", "unknown", WRONG):
         life.refused(client.post("Account/Login", {"Username": name, "Password": WRONG}))
     life.refused(client.post("Account/Login", {"Username": ["x"], "Password": [WRONG]}))
     life.refused(client.post("Account/Register", {"Email": "discreet@example.com", "Username": "d", "Password": WRONG}))

@@ -46,7 +46,7 @@ def callers(server: Server, new_application) -> dict[str, Client]:  # type: igno
     for name, company in names.items():
         server.sql(client.token, 'UPDATE "Users" SET "Company_ID" = ? WHERE "Username" = ?', (company, name))
     found = {name: client.as_user(client.login(name)) for name in names}
-    found["nobody"] = client
+    found["anonymous"] = client
     for name, caller in found.items():
         caller.add("Orders", {"Text": name, "Company_ID": 2})
     return found
@@ -56,8 +56,8 @@ REACH = {
     "ones": {"ones", "once"},
     "once": {"ones", "once"},
     "twos": {"twos"},
-    "none": {"none", "nobody"},
-    "nobody": {"none", "nobody"},
+    "none": {"none", "anonymous"},
+    "anonymous": {"none", "anonymous"},
 }
 
 
@@ -78,13 +78,13 @@ def test_stamp(callers: dict[str, Client]) -> None:
     tenants = {
         record["Text"]: record["Company_ID"] for caller in callers.values() for record in caller.records("Orders")
     }
-    assert tenants == {"ones": 1, "once": 1, "twos": 2, "none": None, "nobody": None}
+    assert tenants == {"ones": 1, "once": 1, "twos": 2, "none": None, "anonymous": None}
 
 
 def test_other_tenants_cannot_touch(callers: dict[str, Client]) -> None:
     """GetByID, Put and Delete do not reach another tenant's records."""
     (id,) = callers["ones"].add("Orders", {"Text": "guarded"})
-    for name in ("twos", "none", "nobody"):
+    for name in ("twos", "none", "anonymous"):
         caller = callers[name]
         assert error_of(caller.get("Data/GetByID", entity="Orders", id=id)).code == "NOT_FOUND"
         assert caller.change("Orders", {"ID": id, "Text": "stolen"}) == 0

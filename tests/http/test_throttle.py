@@ -102,7 +102,7 @@ def test_failures_of_one_account(somewhere: Somewhere) -> None:
 
 
 @pytest.mark.better("B-A2")
-def test_nobody_learns_what_exists(somewhere: Somewhere) -> None:
+def test_throttling_tells_no_existing_account(somewhere: Somewhere) -> None:
     """An account that does not exist, by name or by e-mail, is throttled like one that exists."""
     here = somewhere()
     here.register("existing")

@@ -23,7 +23,7 @@ from apilane.testing.server import CHEAP_PASSWORDS, Server
 WRITES = 150
 SEEN_WITHIN_S = 1.0
 PROBES = 24
-"""Calls over fresh connections; the workers share the port, so that all of them are reached."""
+"""Calls over new connections, enough to reach every worker of the shared port."""
 
 
 @pytest.fixture(scope="module")

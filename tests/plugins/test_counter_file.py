@@ -263,7 +263,7 @@ def test_exact_among_processes(tmp_path: Path, limit: int) -> None:
     assert sum(int(process.communicate(timeout=60)[0]) for process in processes) == limit
 
 
-def test_killed_processes_block_nobody(tmp_path: Path) -> None:
+def test_killed_processes_leave_no_lock(tmp_path: Path) -> None:
     """Processes that are killed at any moment leave no lock and no log that exceeds its limit."""
     path, limit = tmp_path / "counters", 2000
     counters = CounterFile(path, size_mib=16)
@@ -319,7 +319,7 @@ def test_counts_outlive_the_process(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "content", [b"", b"x", bytes(5000), b"apilane1" + bytes(2**20 + 4088), os.urandom(2**20 + 4096)]
 )
-def test_a_file_that_is_none_is_replaced(tmp_path: Path, content: bytes) -> None:
+def test_an_unreadable_file_is_replaced(tmp_path: Path, content: bytes) -> None:
     """A file with other content or another size is replaced; only its owner can read the new one."""
     path = tmp_path / "counters"
     path.write_bytes(content)
@@ -334,7 +334,7 @@ def test_a_file_that_is_none_is_replaced(tmp_path: Path, content: bytes) -> None
     counters.close()
 
 
-def test_another_size_begins_anew(tmp_path: Path) -> None:
+def test_another_size_replaces_the_file(tmp_path: Path) -> None:
     """With another size the file is replaced; processes that use the old file keep it until they end."""
     small, large = (CounterFile(tmp_path / "counters", size_mib=size) for size in (1, 2))
     for file in (small, large, small, large):
@@ -346,7 +346,7 @@ def test_another_size_begins_anew(tmp_path: Path) -> None:
 
 @given(noise=st.binary(min_size=8, max_size=4000), at=st.integers(0, 2**20 - 4000))
 @settings(max_examples=60, deadline=None)
-def test_broken_slots_harm_nobody_else(tmp_path_factory: pytest.TempPathFactory, noise: bytes, at: int) -> None:
+def test_broken_slots_keep_the_file_usable(tmp_path_factory: pytest.TempPathFactory, noise: bytes, at: int) -> None:
     """With random bytes in some slots every call returns, waits stay bounded, and limits hold from then on."""
     path = tmp_path_factory.mktemp("broken") / "counters"
     counters = CounterFile(path, size_mib=1)

@@ -167,7 +167,7 @@ def test_doctor_names_tables_of_missing_plugins(opened: Opened, capsys: pytest.C
     assert "keeps the table H_Counts of the plugin 'bringing', which is not loaded" in capsys.readouterr().out
 
 
-def test_a_table_that_nobody_registers(opened: Opened) -> None:
+def test_a_table_that_no_plugin_registers(opened: Opened) -> None:
     """A request for a table that no plugin has is an error with the table's name."""
     shop = opened(counts())
     shop.apply(SHOP)

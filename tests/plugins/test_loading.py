@@ -17,7 +17,7 @@ Write = Callable[..., Settings]
 Install = Callable[..., None]
 
 AUTHENTICATOR = """
-class Nobody:
+class Anonymous:
     name = __name__
     scheme = "test"
     async def authenticate(self, request, application):
@@ -25,7 +25,7 @@ class Nobody:
 
 {mark}
 def apilane_register_authenticators():
-    return [Nobody()]
+    return [Anonymous()]
 """
 PLUGIN = AUTHENTICATOR.format(mark="@hookimpl")
 
@@ -70,7 +70,7 @@ def test_named_plugins_are_the_only_ones(install: Install) -> None:
     assert [plugin.name for plugin in load_plugins(Settings(plugins=("two",))).describe()] == [*DRIVERS, "two"]
 
 
-def test_a_stranger_is_described(install: Install) -> None:
+def test_a_third_party_plugin_is_described(install: Install) -> None:
     """A third-party plugin is listed with its distribution, version and hooks."""
     install("extra", PLUGIN)
     found = {plugin.name: plugin for plugin in load_plugins(Settings()).describe()}["extra"]

@@ -127,7 +127,7 @@ def test_two_plugins_of_one_name_are_refused(write_plugin: Write, install: Calla
         load_plugins(settings)
 
 
-def test_a_stranger_that_fails_to_import_is_named(install: Callable[..., None]) -> None:
+def test_a_third_party_plugin_that_fails_to_import_is_named(install: Callable[..., None]) -> None:
     """An installed plugin that fails to import is named with its distribution."""
     install("broken", "1 / 0")
     with pytest.raises(PluginError, match=r"Plugin 'broken': cannot be imported from acme_broken: ZeroDivisionError"):

@@ -42,7 +42,7 @@ def files(folder: Path) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("name", ["template", "opening-hours"])
-def test_installed_and_tested_as_a_stranger(name: str, repository: Path, tmp_path: Path) -> None:
+def test_a_plugin_installed_and_tested_like_a_third_party(name: str, repository: Path, tmp_path: Path) -> None:
     """The template, and a copy made by ``apilane new``, can be installed, are listed and pass their tests."""
     source = tmp_path / f"apilane-{name}"
     if name == "template":
@@ -82,7 +82,7 @@ def test_names_that_cannot_be(name: str, reason: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["template-driver", "cloud-files"])
-def test_a_driver_installed_and_tested_as_a_stranger(name: str, repository: Path, tmp_path: Path) -> None:
+def test_a_driver_installed_and_tested_like_a_third_party(name: str, repository: Path, tmp_path: Path) -> None:
     """The template driver, and a copy by ``apilane new``, can be installed, are listed and pass the driver suite."""
     source = tmp_path / f"apilane-{name}"
     if name == "template-driver":

@@ -91,7 +91,7 @@ def test_owners_read_why_it_fails(opened: tuple[ApplicationRuntime, Wait]) -> No
     assert list(wait(application.session.fetch(Statement("SELECT ID FROM Notes")))) == []
 
 
-def test_a_kind_nobody_knows(opened: tuple[ApplicationRuntime, Wait]) -> None:
+def test_a_kind_without_a_plugin(opened: tuple[ApplicationRuntime, Wait]) -> None:
     """An endpoint of another kind gets the answer of an unknown endpoint."""
     application, wait = opened
     with pytest.raises(ApilaneError) as caught:

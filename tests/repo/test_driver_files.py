@@ -46,7 +46,7 @@ MORE = {
         "values": "types that pyodbc does not read",
     },
 }
-"""Files that one driver needs beside the common ones, and why."""
+"""Files of one driver besides the common ones, with the reason."""
 
 
 @pytest.mark.parametrize("driver", sorted(MORE))

@@ -13,7 +13,7 @@ ORDER = [
     *("model", "sql", "storage", "plugin", "control", "runtime", "services", "instance"),
     *("web", "manage", "app", "asgi", "server", "cli"),
 ]
-"""A room imports itself and rooms to its left."""
+"""The top-level packages in order (called rooms here): a room may import itself and rooms to its left."""
 
 SERVES_ALL = {
     "errors": set(),
@@ -35,10 +35,10 @@ SERVES_ALL = {
         "plugin",
     },
 }
-"""Rooms that every other may import, with what they themselves may import."""
+"""Rooms that every other may import, with the rooms that they may import."""
 
 STANDS_ALONE = {"client": {"errors", "security"}}
-"""Rooms that no other imports, with what they themselves may import."""
+"""Rooms that no other may import, with the rooms that they may import."""
 
 SHIPPED_TO_TESTS = {"testing"}
 """May import everything; no other module imports it."""

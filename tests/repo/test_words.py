@@ -13,7 +13,7 @@ import pytest
 LIST = "tests/repo/words.toml"
 CHECKED_NAMES = ("*.py", "*.md", "Makefile", "pyproject.toml")
 LEFT_OUT = "tests/repo/test_words.py"
-"""This file quotes such words, to test the search."""
+"""This file contains such words, to test the search."""
 
 
 class Rule(NamedTuple):

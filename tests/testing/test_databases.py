@@ -19,7 +19,7 @@ from apilane.testing.databases import NoServerError, SharedServers
 from apilane.testing.databases.local import LocalServer
 
 KIND = "postgresql"
-"""The kind that starts quickest."""
+"""The kind with the shortest start."""
 
 ASK = """
 import sys

@@ -9,7 +9,7 @@ from apilane.model.plan import Capabilities, ManifestError, ManifestErrors, Plan
 from tests import manifests
 
 HEAD = "Apilane: 1\nApplication: {Name: Shop}\n"
-"""Two lines: what follows begins in line 3."""
+"""Two lines, so that the text after it begins in line 3."""
 
 SHOP = manifests.SHOP.read_text(encoding="utf-8")
 

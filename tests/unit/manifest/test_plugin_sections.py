@@ -32,7 +32,7 @@ class Hook(Struct, rename="pascal"):
 
 
 class MailSection(Struct, rename="pascal"):
-    sender: str = "nobody"
+    sender: str = "default"
     retries: int = 3
     api_key: Secret | None = None
     smtp: Smtp | None = None
@@ -106,7 +106,7 @@ def test_secrets_leave_the_definition(made: Plan) -> None:
 def test_the_section_as_its_struct(made: Plan) -> None:
     """The plugin reads its section with the secrets; without a section it reads the defaults."""
     section = read_section(made.after.plugins["mail"], MailSection, SECRETS)
-    assert (section.retries, section.sender) == (7, "nobody")
+    assert (section.retries, section.sender) == (7, "default")
     assert section.smtp is not None
     assert section.smtp.password is not None
     assert asyncio.run(section.smtp.password.get()) == "k-2"

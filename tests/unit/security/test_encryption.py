@@ -64,7 +64,7 @@ def test_key_file_is_made_once_and_kept(tmp_path: Path) -> None:
     assert [each.name for each in tmp_path.iterdir()] == ["master.key"]
 
 
-def test_one_key_whoever_is_first(tmp_path: Path) -> None:
+def test_concurrent_callers_get_one_key(tmp_path: Path) -> None:
     """Concurrent calls that create the key all get the same complete key."""
     settings = Settings(data_dir=tmp_path)
     with ThreadPoolExecutor(16) as pool:

@@ -34,7 +34,7 @@ def test_right_and_wrong(passwords: Passwords) -> None:
     asyncio.run(scenario())
 
 
-def test_nobody_is_never_right(passwords: Passwords) -> None:
+def test_a_missing_user_has_no_right_password(passwords: Passwords) -> None:
     """For a missing user or a damaged hash the answer is no."""
 
     async def scenario() -> None:
@@ -70,7 +70,7 @@ def test_rehash_when_parameters_change(passwords: Passwords) -> None:
     stronger.close()
 
 
-def test_nobody_takes_as_long() -> None:
+def test_a_missing_user_takes_as_long() -> None:
     """A missing user takes as long as a wrong password: the times differ by less than a third."""
     real = Passwords()
 
@@ -82,8 +82,8 @@ def test_nobody_takes_as_long() -> None:
     async def scenario() -> None:
         stored = await real.hash("right")
         wrong = median([await timed(stored) for _ in range(9)])
-        nobody = median([await timed(None) for _ in range(9)])
-        assert 2 / 3 < nobody / wrong < 3 / 2
+        missing = median([await timed(None) for _ in range(9)])
+        assert 2 / 3 < missing / wrong < 3 / 2
 
     asyncio.run(scenario())
     real.close()

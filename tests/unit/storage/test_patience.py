@@ -57,7 +57,7 @@ def test_a_task_goes_on_after_its_wait_ended() -> None:
     assert asyncio.run(asyncio.wait_for(scenario(), 5.0)) == "done"
 
 
-def test_cancelled_by_somebody_else() -> None:
+def test_cancelled_by_another_task() -> None:
     """A cancellation is not mistaken for the time limit, even when both come at once."""
 
     async def scenario(*, at_once: bool) -> None:

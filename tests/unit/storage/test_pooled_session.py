@@ -92,7 +92,7 @@ def _unit(*steps: Step) -> Generator[Step, Result, int]:
     return len(results)
 
 
-def test_nobody_gets_a_connection_that_rolls_back() -> None:
+def test_a_connection_that_rolls_back_is_not_reused() -> None:
     """A connection that is rolling back for a cancelled caller is not given to the next caller."""
 
     async def scenario() -> None:

@@ -40,7 +40,7 @@ def test_client_address(peer: str, forwarded: tuple[str, ...], client: str) -> N
 
 
 @pytest.mark.better("B-S7")
-def test_nobody_is_trusted_by_default() -> None:
+def test_no_proxy_is_trusted_by_default() -> None:
     """Without trusted proxies the header has no effect."""
     assert address("127.0.0.1", "203.0.113.9", trusted=()) == "127.0.0.1"
 
