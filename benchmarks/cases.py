@@ -1,7 +1,7 @@
-"""The cases: what is called, as scripts for wrk, and which servers answer it.
+"""The cases: the calls as scripts for wrk, and the servers that answer them.
 
-wrk's Lua cannot sign, so signed requests are prepared right before each turn, each with a target and a time of its own
-and sent once.
+wrk's Lua cannot sign, so signed requests are prepared right before each turn. Each has a separate target and time and
+is sent once.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def _who(place: Place) -> str:
 
 
 def _reads(target: str, *, numbered: bool = False) -> Script:
-    """GETs of one target; ``numbered``: with the number of a random book behind it."""
+    """GETs of one target; ``numbered``: followed by the number of a random book."""
 
     def script(place: Place) -> str:
         number = f" .. math.random(1, {place.rows})" if numbered else ""
@@ -53,7 +53,7 @@ def _reads(target: str, *, numbered: bool = False) -> Script:
 
 
 def _spread(applications: int) -> Script:
-    """GetByID of random applications among so many of the others."""
+    """GetByID of random applications among the first ``applications`` others."""
 
     def script(place: Place) -> str:
         tokens = ",".join(f'"{token}"' for token in place.others[:applications])
@@ -69,7 +69,7 @@ def _spread(applications: int) -> Script:
 
 
 def _sends(method: str, target: str, body: str) -> Script:
-    """Bodies from a Lua expression."""
+    """Requests with bodies from a Lua expression."""
 
     def script(place: Place) -> str:
         return _who(place) + (
@@ -81,11 +81,11 @@ def _sends(method: str, target: str, body: str) -> Script:
 
 
 SIGNED_COUNT = 60_000
-"""More than any server answers in a second."""
+"""More than a server can answer in a second."""
 
 
 def write_signed(place: Place, script: Path) -> None:
-    """Write a wrk script with signed GetByID for a second; it fails when all are sent."""
+    """Write a wrk script with signed GetByID for one second; the load fails when all are sent."""
     now_ms = int(time.time() * 1000)
     lines = []
     for number in range(SIGNED_COUNT):
@@ -109,7 +109,7 @@ def write_signed(place: Place, script: Path) -> None:
 
 
 class Case(NamedTuple):
-    """``servers``: who answers it, those that are compared beside each other."""
+    """``servers``: those that answer it and are compared with each other."""
 
     name: str
     servers: tuple[str, ...]
@@ -167,7 +167,7 @@ CASES = (
     ),
     Case("GetByID, first calls", ("10,000 of 10,000",), _spread(10_000), 4),
 )
-"""Of the servers all but the floors, litestar and fastapi are the product."""
+"""In ``servers``, every name except the floors, litestar and fastapi is a variant of the product."""
 
 DRIVER_CASES = ("GetByID", "page of 20", "Post")
 DRIVER_SERVERS = ("floor", "product", "floor, 2 workers", "2 workers")

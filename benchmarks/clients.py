@@ -1,6 +1,6 @@
-"""The client libraries of the floors on database servers: connect, read rows, insert a row; one small class each.
+"""The client libraries of the floors on database servers: connect, read rows, insert a row; a small class for each.
 
-The same library as the product's driver with its own statements, and nothing else of the product.
+Each is the library of the product's driver with its own statements; nothing else of the product is used.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ POOL_SIZE = 10
 
 
 class Client(Protocol):
-    """One connection. ``rows`` reads; ``insert`` commits one row and gives its ID; ``execute`` is for cleaning up."""
+    """One connection. ``rows`` reads; ``insert`` commits one row and returns its ID; ``execute`` is for cleaning up."""
 
     @classmethod
     async def connect(cls, url: URL) -> Client: ...
@@ -69,7 +69,7 @@ class Asyncmy:
 
 
 class Psycopg:
-    """PostgreSQL, where the product's statements say ``%s`` or ``%(name)s``."""
+    """PostgreSQL, if the product's statements use ``%s`` or ``%(name)s``."""
 
     def __init__(self, connection: Any) -> None:
         self._connection = connection
@@ -95,7 +95,7 @@ class Psycopg:
 
 
 class Asyncpg:
-    """PostgreSQL, where the product's statements say ``$1``."""
+    """PostgreSQL, if the product's statements use ``$1``."""
 
     def __init__(self, connection: Any) -> None:
         self._connection = connection
@@ -118,7 +118,7 @@ class Asyncpg:
 
 
 class Pyodbc:
-    """SQL Server; the library has no asynchronous calls, so each is one hop to a thread."""
+    """SQL Server; the library has no asynchronous calls, so each call runs in a thread."""
 
     def __init__(self, connection: Any) -> None:
         self._connection = connection
@@ -139,10 +139,10 @@ class Pyodbc:
 
     async def insert(self, text: str, parameters: Sequence[Any]) -> int:
         def work() -> int:
-            marks = iter("NULL" if value is None else "?" for value in parameters)  # it would ask for a null's type
+            marks = iter("NULL" if value is None else "?" for value in parameters)  # it would look up a null's type
             whole = re.sub(r"\?", lambda _: next(marks), text)
             cursor = self._connection.execute(whole, [value for value in parameters if value is not None])
-            while cursor.description is None:  # counts of rows come before the ID
+            while cursor.description is None:  # row counts precede the ID
                 if not cursor.nextset():
                     return 0
             return int(cursor.fetchone()[0])
@@ -154,11 +154,11 @@ class Pyodbc:
 
 
 PROVIDERS = {"mysql": "MySQL", "postgresql": "PostgreSQL", "sqlserver": "SQLServer"}
-"""Provider names of manifests, by the names of ``--driver``."""
+"""Provider names in manifests, by the names of ``--driver``."""
 
 
 def client_of(driver: str, statement: str) -> type[Client]:
-    """The library that understands the product's ``statement`` for this driver."""
+    """The library for this driver whose parameter marks the product's ``statement`` uses."""
     if driver == "mysql":
         return Asyncmy
     if driver == "sqlserver":
@@ -167,7 +167,7 @@ def client_of(driver: str, statement: str) -> type[Client]:
 
 
 class Pool:
-    """Connections for the requests of one process, made when first needed."""
+    """Connections for the requests of one process, opened on first use."""
 
     def __init__(self, kind: type[Client], url: str, size: int = POOL_SIZE) -> None:
         self._kind, self._url, self._left = kind, sa.make_url(url), size

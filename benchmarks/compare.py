@@ -1,7 +1,7 @@
-"""``python benchmarks/compare.py OLD NEW``: how figures changed between two results, and which changes are no noise.
+"""``python benchmarks/compare.py OLD NEW``: the changes of figures between two results, and which exceed the noise.
 
-Where a case has a floor the ratio to it is compared, because it says the same on a slow day; else requests per second
-and processor time, which tell something only on the same machine.
+If a case has a floor, the ratio to it is compared, because it is the same on a slow day. Otherwise requests per second
+and processor time are compared, which is valid only on the same machine.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from benchmarks.results import Result, load_result, noise
 
 BEYOND = 2.0
-"""Noises of both results, added as squares, that a change must exceed: 19 of 20 accidents stay within."""
+"""How many times the noises of both results, added as squares, a change must exceed: 19 of 20 random changes do not."""
 
 
 class Change(NamedTuple):
-    """``change`` and ``noise`` are parts: 0.05 is 5 %. ``is_better`` None: within the noise."""
+    """``change`` and ``noise`` are fractions: 0.05 is 5 %. ``is_better`` None: within the noise."""
 
     case: str
     figure: str
@@ -85,10 +85,10 @@ def text(changes: list[Change]) -> str:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Print the comparison; exit code 1 when something is worse beyond the noise."""
+    """Print the comparison; exit code 1 when a figure is worse beyond the noise."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0] if __doc__ else None)
-    parser.add_argument("old", type=Path, metavar="OLD", help="result file of before")
-    parser.add_argument("new", type=Path, metavar="NEW", help="result file of now")
+    parser.add_argument("old", type=Path, metavar="OLD", help="the earlier result file")
+    parser.add_argument("new", type=Path, metavar="NEW", help="the later result file")
     options = parser.parse_args(arguments)
     old, new = load_result(options.old), load_result(options.new)
     print(f"old: {old.commit} {old.date}\nnew: {new.commit} {new.date}")

@@ -1,7 +1,7 @@
-"""The floor on SQLite: the least a server must do for the same answers, and the plain ASGI function that answers them.
+"""The floor on SQLite: the least work for the same answers, and the plain ASGI function that does it.
 
-The product's own SQL text, record encoder and pragmas, and no checks at all: no token, no rule, no limit. The tuned
-floor also opens its connections as the product's driver does, so that the pipeline alone makes the difference.
+It uses the product's SQL text, record encoder and pragmas, without any checks: no token, no rule, no limit. The tuned
+floor also opens its connections as the product's driver does, so that only the pipeline makes the difference.
 """
 
 from __future__ import annotations
@@ -35,13 +35,13 @@ from apilane_sqlite.connection import OPEN_FLAGS, read_in_place
 from benchmarks.subject import ENDPOINT_QUERY, FILTER, LEAST_PAGES, PROPERTIES, PUT_PROPERTIES
 
 GROUP = 32
-"""Rows a commit holds at the most; the load has as many connections."""
+"""The most rows of one commit; the load has as many connections."""
 
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 
 
 def load_runtime() -> ApplicationRuntime:
-    """The application that ``BENCH_DATA_DIR`` and ``BENCH_APP`` name, for its statements and encoders."""
+    """The application named by ``BENCH_DATA_DIR`` and ``BENCH_APP``, for its statements and encoders."""
 
     async def find() -> ApplicationRuntime:
         async with open_instance(Settings(data_dir=Path(os.environ["BENCH_DATA_DIR"]))) as instance:
@@ -61,7 +61,7 @@ def page_statements(books: EntityRuntime) -> tuple[Statement, Statement]:
 
 
 class Floor:
-    """Statements and connections made once; every call is a method of a few lines. ``tuned``: see above."""
+    """Statements and connections are made once; every call is a short method. ``tuned``: see the module."""
 
     def __init__(self, *, tuned: bool = False) -> None:
         runtime = load_runtime()
@@ -115,7 +115,7 @@ class Floor:
         return b"1"
 
     async def log_in(self, body: bytes) -> bytes:
-        """The user, the password and a stored token; so much of Login costs anybody something."""
+        """Find the user, verify the password and store a token: the least work of any Login."""
         sent = self.decode(body)
         found: Any = self.reader.execute(self.user.text, (fold(sent["Email"]),)).fetchall()
         ((user_id, hashed),) = found
@@ -131,7 +131,7 @@ class Floor:
         return json.dumps({"AuthToken": token}).encode()
 
     def _write(self, statement: Statement, values: dict[str, Any]) -> asyncio.Future[int]:
-        """The new row's ID, once it is committed; rows that wait in the same turn of the loop share one commit."""
+        """The new row's ID, after it is committed; rows that wait in the same loop iteration share one commit."""
         loop = asyncio.get_running_loop()
         done: asyncio.Future[int] = loop.create_future()
         if not self.waiting:

@@ -1,4 +1,4 @@
-"""What a worker weighs, and how soon it answers."""
+"""The memory of a worker, and the time from start to the first answer."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ STARTS = 5
 
 
 def measure_footprint(place: Place, folder: Path) -> dict[str, list[float]]:
-    """``start_s``: from ``apilane serve`` to the first record read; ``memory_mb``: of a worker after 10,000 reads."""
+    """``start_s``: from ``apilane serve`` to the first record read; ``memory_mb``: of one worker after 10,000 reads."""
     starts = []
     for _ in range(STARTS):
         server = Server("product", place)

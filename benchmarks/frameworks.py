@@ -1,4 +1,4 @@
-"""The same calls in frameworks as people use them: Litestar handlers, and FastAPI with a SQLAlchemy session."""
+"""The same calls in frameworks as commonly used: Litestar handlers, and FastAPI with a SQLAlchemy session."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from benchmarks.subject import PROPERTIES
 
 
 def make_litestar_app() -> Any:
-    """The floor's work in ordinary Litestar handlers."""
+    """The floor's work in plain Litestar handlers."""
     floor = Floor()
 
     def answer(body: bytes) -> Response[bytes]:
@@ -45,7 +45,7 @@ def make_litestar_app() -> Any:
 
 
 def make_fastapi_app() -> Any:
-    """GetByID as the tutorials have it: a mapped class, a session per request, a response model."""
+    """GetByID as in the tutorials: a mapped class, a session per request, a response model."""
     import sqlalchemy as sa
     from fastapi import Depends, FastAPI, HTTPException
     from pydantic import create_model
@@ -79,7 +79,7 @@ def make_fastapi_app() -> Any:
             raise HTTPException(404)
         return found
 
-    by_id.__annotations__ = {"id": int, "session": Session}  # texts so far, and no module has these names
+    by_id.__annotations__ = {"id": int, "session": Session}  # FastAPI cannot resolve the local names in text form
     app.get("/api/Data/GetByID", response_model=answer)(by_id)
 
     @app.get("/health/liveness")

@@ -1,7 +1,7 @@
-"""Where the data lies: makes data folders with the application of ``benchmarks.subject``, alone or among 10,000.
+"""Makes data folders with the application of ``benchmarks.subject``, alone or among 10,000 applications.
 
-Everything goes through the product's own services, except what would take minutes that way: the five million rows are
-one SQL statement, and the many applications are written to the control store, their databases copies of one file.
+All data goes through the product's services, except data that would take minutes: the five million rows are one SQL
+statement, and the many applications are written to the control store, with copies of one file as their databases.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ from apilane.settings import Settings
 from benchmarks.subject import BOOKS_SQL, PASSWORD, ROWS, USERS, book, manifest, user
 
 AT_ONCE = 500
-"""Applications written to the control store at the same time; they share commits."""
+"""Applications written to the control store concurrently; they share commits."""
 MANY_ROWS = 100
-"""Books of each of the many applications: 10,000 files must be copied in seconds."""
+"""Books in each of the many applications: 10,000 files must be copied in seconds."""
 
 
 class Place(msgspec.Struct, frozen=True, kw_only=True):
-    """A data folder with its application, and how its first user signs in."""
+    """A data folder with its application, and the credentials of its first user."""
 
     data_dir: Path
     application: str
@@ -44,26 +44,26 @@ class Place(msgspec.Struct, frozen=True, kw_only=True):
     bearer: str
     key_id: int
     others: tuple[str, ...] = ()
-    """Tokens of the other applications; the bearer token is good in each of them."""
+    """Tokens of the other applications; the bearer token is valid in each of them."""
 
 
 def settings(data_dir: Path) -> Settings:
-    """What the product runs with: defaults, but many sign-ins from one address."""
+    """The product's settings: defaults, but many sign-ins from one address."""
     many = {"login_account_failures": 100_000, "login_address_failures": 100_000}
     return Settings(data_dir=data_dir, plugin_settings={"rate_limit": many})
 
 
 def make_place(data_dir: Path, *, rows: int = ROWS, provider: str = "SQLite", url: str | None = None) -> Place:
-    """A new instance with the application, its users and its books. Beyond 1,000 rows SQLite only."""
+    """A new instance with the application, its users and its books. More than 1,000 rows need SQLite."""
 
     async def work() -> Place:
         async with open_instance(settings(data_dir)) as instance:
             application = await _apply(instance, provider, url)
-            nobody = Attempts((), application.token, "127.0.0.1")
+            attempts = Attempts((), application.token, "127.0.0.1")
             for number in range(USERS):
-                await accounts.register(application, user(number), instance.passwords, nobody)
+                await accounts.register(application, user(number), instance.passwords, attempts)
             credentials = sessions.Credentials(email=user(0)["Email"], password=PASSWORD)
-            signed_in = await sessions.log_in(application, credentials, instance.passwords, nobody)
+            signed_in = await sessions.log_in(application, credentials, instance.passwords, attempts)
             await _store_books(application, min(rows, ROWS), instance)
             return Place(
                 data_dir=data_dir,
@@ -81,7 +81,7 @@ def make_place(data_dir: Path, *, rows: int = ROWS, provider: str = "SQLite", ur
 
 
 async def _apply(instance: Instance, provider: str, url: str | None) -> ApplicationRuntime:
-    """The application, made the way ``apilane apply`` makes it."""
+    """The application, made as ``apilane apply`` makes it."""
     file = ("benchmark.json", json.dumps(manifest(provider, url)).encode())
     (plan,) = await plan_files([file], store=instance.store, capabilities=capabilities_of(instance.hooks))
     made = await instance.changes.apply(plan, actor="benchmark")
@@ -93,7 +93,7 @@ async def _apply(instance: Instance, provider: str, url: str | None) -> Applicat
 async def _store_books(application: ApplicationRuntime, rows: int, instance: Instance) -> None:
     drafts, books = application.entities["drafts"], application.entities["books"]
     actor = Actor(user_id=1)
-    access = application.access(drafts, Action.post, actor)  # books have no rule for it; the properties are the same
+    access = application.access(drafts, Action.post, actor)  # books have no rule for it; posts have the same properties
     body = json.dumps([book(number) for number in range(1, rows + 1)]).encode()
     await (await writing.post(books, actor, access, decode_json(body))).run()
 
@@ -103,11 +103,11 @@ def _database(place: Place) -> Path:
 
 
 def _fill(path: Path, first: int, last: int) -> None:
-    """The books of these numbers. Not durable while it runs, for nobody would miss them."""
+    """The books with these numbers. Not durable meanwhile: after a crash the run starts again."""
     connection = apsw.Connection(str(path))
     for pragma in ("journal_mode=OFF", "synchronous=OFF", "cache_size=-1000000"):
         connection.execute(f"PRAGMA {pragma}").fetchall()
-    with connection:  # five million: 25 s of processor time, 12 s with the indexes made at the end
+    with connection:  # five million take 25 s of processor time, or 12 s with the indexes made at the end
         indexes = connection.execute(
             "SELECT name, sql FROM sqlite_master WHERE type = 'index' AND tbl_name = 'Books' AND sql IS NOT NULL"
         ).fetchall()
@@ -121,20 +121,20 @@ def _fill(path: Path, first: int, last: int) -> None:
 
 
 def read_through(place: Place) -> None:
-    """Have the whole database in the system's memory, where it fits: what is measured is not the disk."""
+    """Read the whole database into the system's memory, if it fits: the disk is not measured."""
     with _database(place).open("rb") as file:
         while file.read(1 << 20):
             pass
 
 
 def copy_place(place: Place, data_dir: Path) -> Place:
-    """The same instance once more: two servers cannot share one."""
+    """A copy of the instance: two servers cannot share one."""
     shutil.copytree(place.data_dir, data_dir)
     return msgspec.structs.replace(place, data_dir=data_dir)
 
 
 def make_crowd(place: Place, data_dir: Path, count: int) -> Place:
-    """A copy of ``place`` in which its application is one of ``count``, each with a database of its own."""
+    """A copy of ``place`` in which its application is one of ``count``, each with a separate database."""
     crowd = copy_place(place, data_dir)
     template = data_dir / "template.db"
     source = apsw.Connection(str(_database(crowd)))
@@ -163,7 +163,7 @@ def make_crowd(place: Place, data_dir: Path, count: int) -> Place:
 
 
 async def _publish(store: ControlStore, model: StoredApplication, token: str) -> None:
-    """One more application with the definition and the keys of ``model``."""
+    """Another application with the definition and the keys of ``model``."""
     definition = msgspec.structs.replace(model.definition, token=token, name=f"Benchmark {token[:8]}")
     await store.begin(definition, model.secrets, None, "benchmark")
     await store.publish(token)

@@ -1,4 +1,4 @@
-"""What a run measures: cases by name, rounds, drivers."""
+"""The plan of a run: cases by name, rounds, drivers."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from benchmarks.cases import CASES, DRIVER_CASES, Case
 
 
 class Plan(NamedTuple):
-    """What to measure: ``drivers`` are URLs of empty databases by driver; ``skipped`` servers are not installed."""
+    """The work of a run: ``drivers`` are URLs of empty databases by driver; ``skipped`` servers are not installed."""
 
     cases: tuple[Case, ...]
     rounds: int
@@ -20,12 +20,12 @@ class Plan(NamedTuple):
 
     @property
     def servers(self) -> list[str]:
-        """Every server some case needs, in order."""
+        """The servers of all cases, in order."""
         named = dict.fromkeys(server for case in self.cases for server in case.servers)
         return [server for server in named if server not in self.skipped]
 
     def driver_cases(self, driver: str) -> list[Case]:
-        """What to measure on a database server: ``only`` may name the driver, a case, or both (``mysql: Post``)."""
+        """The cases for a database server: ``only`` may name the driver, a case, or both (``mysql: Post``)."""
         cases = [case for case in CASES if case.name in DRIVER_CASES]
         return [case for case in cases if not self.only or names(f"{driver}: {case.name}", self.only)]
 
@@ -36,9 +36,9 @@ def names(name: str, only: Sequence[str]) -> bool:
 
 
 def select_cases(only: Sequence[str]) -> tuple[Case, ...]:
-    """The cases that one of the texts names, by themselves or by a server; without texts all.
+    """The cases whose name, or one of whose servers' names, contains one of the texts; without texts, all.
 
-    Of a case that goes by a server, that one is measured and those it is compared with.
+    If only a server's name matches, the case is limited to that server and those it is compared with.
     """
     if not only:
         return CASES

@@ -1,4 +1,4 @@
-"""Lines that tell how far a run is."""
+"""Progress messages of a run."""
 
 from __future__ import annotations
 
@@ -6,5 +6,5 @@ import time
 
 
 def say(text: str) -> None:
-    """A line of progress."""
+    """Print one line of progress."""
     print(f"{time.strftime('%H:%M:%S')}  {text}", flush=True)

@@ -1,4 +1,4 @@
-"""A result: what was measured, where and with what; kept as JSON in ``benchmarks/results``, one file per run."""
+"""A result: the figures of one run, with machine and versions; one JSON file per run in ``benchmarks/results``."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ import msgspec
 FOLDER = Path(__file__).resolve().parent / "results"
 FORMAT = 2
 NOISE_UNKNOWN = 0.15
-"""Of a figure measured once: what one turn is worth."""
+"""The assumed noise of a figure that was measured once."""
 NOISE_LEAST = 0.01
 
 PACKAGES = (
@@ -36,7 +36,7 @@ PACKAGES = (
 
 
 class Verdict(msgspec.Struct, frozen=True, kw_only=True):
-    """A target with what was measured. ``kind``: ``least`` or ``most``; ``aim``: what would be better still."""
+    """A target and the measured value. ``kind``: ``least`` or ``most``; ``aim``: a stricter value that is desirable."""
 
     name: str
     kind: str
@@ -67,16 +67,16 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     targets: list[Verdict]
 
     def values(self, case: str, server: str, key: str) -> list[float]:
-        """One figure per turn; none when it was not measured."""
+        """One figure per turn; empty when it was not measured."""
         return [sample[key] for sample in self.figures.get(case, {}).get(server, [])]
 
     def ratios(self, key: str, one: tuple[str, str], other: tuple[str, str]) -> list[float]:
-        """One (case, server) by the other, turn by turn; both were measured within seconds of each other."""
+        """One (case, server) divided by the other, turn by turn; the two were measured within seconds of each other."""
         return [a / b for a, b in zip(self.values(*one, key), self.values(*other, key), strict=False) if b]
 
 
 def noise(values: list[float]) -> float:
-    """Standard error of the median, as a part of it: 1.25 s / sqrt(n) of n turns with standard deviation s."""
+    """Standard error of the median, as a fraction of it: 1.25 s / sqrt(n) of n turns with standard deviation s."""
     middle = statistics.median(values)
     if len(values) < 2 or not middle:
         return NOISE_UNKNOWN
@@ -84,7 +84,7 @@ def noise(values: list[float]) -> float:
 
 
 def load_result(path: Path) -> Result:
-    """Read a file. SystemExit when it is none, or of another format."""
+    """Read a file. SystemExit when it is no result, or has another format."""
     try:
         result = msgspec.json.decode(path.read_bytes(), type=Result)
     except (OSError, msgspec.DecodeError) as error:
@@ -95,19 +95,19 @@ def load_result(path: Path) -> Result:
 
 
 def newest() -> Result | None:
-    """The last result that is kept, by its date."""
+    """The latest stored result, by its date."""
     found = [load_result(path) for path in FOLDER.glob("*.json")]
     return max(found, key=lambda result: result.date, default=None)
 
 
 def save_result(result: Result, path: Path) -> None:
-    """Write it, readable in a diff."""
+    """Write it in a form that is readable in a diff."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(msgspec.json.format(msgspec.json.encode(result), indent=1) + b"\n")
 
 
 def commit() -> str:
-    """The commit that is measured; ``+`` where files differ from it."""
+    """The measured commit; ``+`` if files differ from it."""
 
     def git(*arguments: str) -> str:
         done = subprocess.run(["git", *arguments], cwd=FOLDER.parent, check=False, capture_output=True, text=True)
@@ -117,12 +117,12 @@ def commit() -> str:
 
 
 def now() -> str:
-    """The date of a result."""
+    """The current time, as the date of a result."""
     return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
 
 
 def machine() -> dict[str, Any]:
-    """The machine as far as it matters. ``load``: its load average before the run; a quiet machine has none."""
+    """The relevant facts of the machine. ``load``: its load average before the run, near zero on a quiet machine."""
     memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2**30
     return {
         "cpu": _cpu(),
@@ -135,7 +135,7 @@ def machine() -> dict[str, Any]:
 
 
 def versions() -> dict[str, str]:
-    """Of what is measured and of what it is measured beside; what is not installed is absent."""
+    """Versions of the product's libraries and of the servers it is compared with; missing packages are left out."""
     found = {}
     for name in PACKAGES:
         with contextlib.suppress(PackageNotFoundError):

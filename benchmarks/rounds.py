@@ -1,7 +1,7 @@
-"""The measuring itself: all servers run side by side and answer each case in turn, round after round.
+"""The measurement: all servers run side by side and answer each case in turn, round after round.
 
-Servers that wait cost nothing, so what is compared is measured in turns of one second, one after the other; each round
-starts every server anew.
+Idle servers use no processor time, so compared servers are measured one after the other in turns of one second. Each
+round starts every server again.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _KINDS = ("floor", "tuned floor", "litestar", "fastapi")
 
 
 def make_places(plan: Plan, folder: Path) -> dict[str, Place]:
-    """The data of each server; floor, frameworks and product share theirs, other products have one of their own."""
+    """The data of each server; floor, frameworks and product share one folder, other variants have separate ones."""
     say("preparing the application with 1,000 books")
     base = make_place(folder / "base")
     makers: dict[str, Callable[[], Place]] = {
@@ -55,7 +55,7 @@ def _place_of(server: str) -> str:
 
 @contextlib.contextmanager
 def _running(plan: Plan, places: Mapping[str, Place]) -> Iterator[dict[str, Server]]:
-    """All servers of a round; those with the same data folder are one."""
+    """All servers of a round; variants of the product with the same data folder are one process."""
     with contextlib.ExitStack() as stack:
         servers: dict[str, Server] = {}
         shared: dict[Path, Server] = {}
@@ -86,7 +86,7 @@ def measure(plan: Plan, places: Mapping[str, Place], folder: Path) -> Figures:
 
 
 def _measure_case(case: Case, servers: Mapping[str, Server], turns: int, folder: Path) -> dict[str, list[Sample]]:
-    """A second for each server to warm up, then turns of one second each."""
+    """One second of warm-up per server, then turns of one second each."""
     scripts = {name: folder / f"case-{place}.lua" for place, name in enumerate(servers)}
     for name, server in servers.items():
         _warm(case, name, server, scripts[name])
@@ -100,7 +100,7 @@ def _measure_case(case: Case, servers: Mapping[str, Server], turns: int, folder:
 
 
 def _warm(case: Case, name: str, server: Server, script: Path) -> None:
-    """Statements and caches."""
+    """Fill the caches of statements and applications."""
     if case.is_signed(name):
         write_signed(server.place, script)
     else:
@@ -123,7 +123,7 @@ def _record(figures: Figures, case: str, measured: dict[str, list[Sample]], roun
 
 
 def compare_answers(servers: Mapping[str, Server]) -> None:
-    """Servers that are compared must give the same bytes. Raises SystemExit where they do not."""
+    """Compared servers must return the same bytes. Raises SystemExit if they differ."""
     if "product" not in servers:
         return
     for name in ("floor", "tuned floor", "litestar"):
@@ -133,7 +133,7 @@ def compare_answers(servers: Mapping[str, Server]) -> None:
 
 
 def measure_drivers(plan: Plan, folder: Path) -> Figures:
-    """Each driver beside its own floor; cases are named ``mysql: GetByID`` and so on."""
+    """Each driver beside its floor; cases are named ``mysql: GetByID`` and so on."""
     figures: Figures = {}
     for driver, url in plan.drivers.items():
         cases = plan.driver_cases(driver)

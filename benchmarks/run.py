@@ -1,4 +1,4 @@
-"""One command: the product beside its floors, on pinned cores. ``benchmarks/README.md`` says what a figure means."""
+"""One command: the product beside its floors, on pinned cores. ``benchmarks/README.md`` explains the figures."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
         description="Measure Apilane beside its floors and judge it by its targets. Exit code 1: a target is missed.",
         epilog=f"Cases: {listed}. Needs wrk, and fastapi for its case: pip install -e '.[bench]'.",
     )
-    parser.add_argument("--quick", action="store_true", help="1 round of 1 second: a look of some 2 minutes, no result")
+    parser.add_argument("--quick", action="store_true", help="1 round of 1 second: about 2 minutes, no result file")
     parser.add_argument("--rounds", type=int, default=5, metavar="N", help="how often all servers are started (5)")
     parser.add_argument(
         "--seconds", type=int, default=4, metavar="N", help="load of each server in a round, in turns of 1 s (4)"
@@ -48,8 +48,8 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
         action="append",
         default=[],
         metavar="TEXT",
-        help="cases whose name, circumstance or driver contains it ('page', '2 workers', 'mysql'), or 'footprint'; "
-        "may be repeated",
+        help="cases whose name, circumstance or driver contains this text ('page', '2 workers', 'mysql'), or "
+        "'footprint'; may be repeated",
     )
     parser.add_argument(
         "--driver",
@@ -59,7 +59,7 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
         metavar="NAME=URL",
         help=f"also measure a database server; NAME is {', '.join(PROVIDERS)}, URL that of an empty database",
     )
-    parser.add_argument("--folder", type=Path, metavar="DIR", help="where 3 GB of data may lie for the time of the run")
+    parser.add_argument("--folder", type=Path, metavar="DIR", help="folder for 3 GB of temporary data")
     parser.add_argument("--output", type=Path, metavar="FILE", help="write the result here, even a partial one")
     return parser.parse_args(arguments)
 
@@ -72,7 +72,7 @@ def _skipped() -> frozenset[str]:
 
 
 def measure(options: argparse.Namespace) -> results.Result:
-    """Everything that was asked for, judged."""
+    """All selected figures and verdicts."""
     plan = Plan(
         cases=select_cases(options.only),
         rounds=1 if options.quick else options.rounds,
@@ -86,7 +86,7 @@ def measure(options: argparse.Namespace) -> results.Result:
         raise SystemExit(f"no case is named {' or '.join(options.only)}; --help lists them")
     machine = results.machine()
     if machine["load"] > MOST_LOAD:
-        say(f"the load average is {machine['load']}: other work spoils the figures")
+        say(f"the load average is {machine['load']}: other processes distort the figures")
     footprint: dict[str, list[float]] = {}
     with tempfile.TemporaryDirectory(prefix="apilane-bench-", dir=options.folder) as name:
         folder = Path(name)

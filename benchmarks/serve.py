@@ -1,4 +1,4 @@
-"""Runs one of the servers beside the product under granian, with the product's own server settings, until ended.
+"""Runs one of the compared servers under granian, with the product's server settings, until it is stopped.
 
 ``python -m benchmarks.serve NAME PORT WORKERS``. The product itself is ``apilane serve``.
 """

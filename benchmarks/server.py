@@ -1,4 +1,4 @@
-"""Server processes under test: started on their cores, watched in ``/proc``, stopped."""
+"""The measured server processes: started on their cores, measured in ``/proc``, stopped."""
 
 from __future__ import annotations
 
@@ -27,18 +27,18 @@ PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
 
 def server_cores(workers: int) -> list[int]:
-    """Cores of a server: one per worker from the first on; the last core is always the load's."""
+    """Cores of a server: one per worker, from the first core on; the last core is reserved for the load."""
     cores = sorted(os.sched_getaffinity(0))
     return cores[: min(workers, max(len(cores) - 1, 1))]
 
 
 def load_core() -> int:
-    """The core of the load."""
+    """The core of the load generator."""
     return max(os.sched_getaffinity(0))
 
 
 def pinned(cores: list[int], command: list[str]) -> list[str]:
-    """The command on these cores, where ``taskset`` is installed."""
+    """The command pinned to these cores, if ``taskset`` is installed."""
     if shutil.which("taskset") is None:
         return command
     return ["taskset", "-c", ",".join(map(str, cores)), *command]
@@ -47,7 +47,7 @@ def pinned(cores: list[int], command: list[str]) -> list[str]:
 class Server:
     """One server inside ``with``. ``kind``: ``product`` (``apilane serve``) or a name of ``benchmarks.serve``.
 
-    What it prints goes to a file beside its data folder, shown when it does not start.
+    Its output goes to a file beside its data folder, which is shown if the server does not start.
     """
 
     def __init__(
@@ -70,7 +70,7 @@ class Server:
             "APILANE_PORT": str(self.port),
             "APILANE_WORKERS": str(self.workers),
             "APILANE_ROLE": "api",
-            # One user at one address signs in thousands of times; nobody else is like that.
+            # One user at one address signs in thousands of times, which the default limits do not allow.
             "APILANE_RATE_LIMIT_LOGIN_ACCOUNT_FAILURES": "100000",
             "APILANE_RATE_LIMIT_LOGIN_ADDRESS_FAILURES": "100000",
         }
@@ -90,7 +90,7 @@ class Server:
         self.stop()
 
     def start(self) -> float:
-        """Start and wait for the first record read; the seconds it took."""
+        """Start and wait for the first record read; returns the seconds it took."""
         began = time.monotonic()
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(
@@ -116,7 +116,7 @@ class Server:
         return True
 
     def fetch(self, target: str, application: str | None = None) -> bytes:
-        """The body of an answer; OSError when there is none or its status is not 2xx."""
+        """The body of an answer; OSError when there is no answer or its status is not 2xx."""
         request = urllib.request.Request(f"http://127.0.0.1:{self.port}{target}")
         request.add_header("x-application-token", application or self.place.application)
         request.add_header("Authorization", f"Bearer {self.place.bearer}")
@@ -125,7 +125,7 @@ class Server:
             return read
 
     def stop(self) -> None:
-        """Ask it to end, and see to it."""
+        """Ask it to end, and kill it if it does not."""
         process, self._process = self._process, None
         if process is None:
             return
@@ -134,17 +134,17 @@ class Server:
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(STOP_TIMEOUT_S)
         with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)  # the group is its own
+            os.killpg(process.pid, signal.SIGKILL)  # the server has a separate process group
 
     def worker_pids(self) -> list[int]:
-        """The processes that answer: children of the server."""
+        """The processes that answer requests: children of the server."""
         assert self._process is not None
         parent = self._process.pid
         children = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
         return [int(pid) for pid in children if b"tracker" not in Path(f"/proc/{pid}/cmdline").read_bytes()]
 
     def cpu_us(self) -> float:
-        """Processor time of all workers so far, in steps of 10 ms."""
+        """Processor time of all workers since their start, in steps of 10 ms."""
         ticks = 0
         for pid in self.worker_pids():
             fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()

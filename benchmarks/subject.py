@@ -1,6 +1,6 @@
-"""What is measured: one application, its manifest, its records and the targets of its calls; the same for every server.
+"""The measured application: its manifest, its records and the targets of its calls; the same for every server.
 
-Source of the records: made from their number, so every run has the same. Storing them is ``benchmarks.places``.
+Records are made from their number, so every run has the same. ``benchmarks.places`` stores them.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 PASSWORD = "benchmark-only"
 USERS = 32
-"""Accounts that sign in, in turn: nobody gathers thousands of tokens."""
+"""Accounts that sign in one after the other, so that no account collects thousands of tokens."""
 ROWS = 1_000
 PROPERTIES = ["Title", "Author", "Pages", "Price", "InPrint", "Released", "Language", "Rating", "Shelf", "Summary"]
 PUT_PROPERTIES = ["Title", "Rating"]
@@ -55,10 +55,10 @@ def _rule(entity: str, action: str, properties: list[str]) -> dict[str, Any]:
 
 
 def manifest(provider: str = "SQLite", url: str | None = None) -> dict[str, Any]:
-    """The application with everything on: rules with property lists, a limit nobody reaches, an IP list.
+    """The application with every check enabled: rules with property lists, a limit that is never reached, an IP list.
 
-    ``url``: connection string of a provider that has servers. Posts go to an entity of their own, so that reads have
-    the same table from the first call to the last.
+    ``url``: connection string, for providers that have servers. Posts go to a separate entity, so that reads have the
+    same table from the first call to the last.
     """
     place = {"ConnectionString": url.replace("${", "$${")} if url else {}
     is_sqlite = provider == "SQLite"
@@ -92,12 +92,12 @@ def manifest(provider: str = "SQLite", url: str | None = None) -> dict[str, Any]
 
 
 def user(number: int) -> dict[str, str]:
-    """One account as it registers."""
+    """The registration of one account."""
     return {"Email": f"user{number}@example.com", "Username": f"user{number}", "Password": PASSWORD}
 
 
 def book(number: int) -> dict[str, Any]:
-    """One record as a client would send it; ``BOOKS_SQL`` makes the same."""
+    """One record as a client would send it; ``BOOKS_SQL`` makes the same records."""
     return {
         "Title": f"Book number {number}",
         "Author": f"Author {number * 7919 % 500}",
@@ -121,4 +121,4 @@ SELECT 1, 1600000000000 + n, 'Book number ' || n, 'Author ' || (n * 7919 % 500),
   n % 40 / 10.0, n % 40, '{"A short text about the book. " * 4}'
 FROM numbers
 """
-"""SQLite only: the books from one number to another, five million of them in half a minute."""
+"""SQLite only: the books with a range of numbers; five million take half a minute."""

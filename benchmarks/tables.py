@@ -1,4 +1,4 @@
-"""Results for people, as Markdown: the same for the terminal and for the page of the docs."""
+"""Results as Markdown tables, for the terminal and for the page of the docs."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ COMPARED = ("floor", "tuned floor", "litestar", "fastapi", "product")
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Rows under a head; nothing without rows."""
+    """A table with a head; empty without rows."""
     if not rows:
         return ""
     lines = [head, ["---"] * len(head), *rows]
@@ -44,7 +44,7 @@ def requests_table(result: Result) -> str:
 
 
 def circumstances_table(result: Result) -> str:
-    """The product in other circumstances: what a request costs there, by what it costs alone; its floor likewise."""
+    """The product in other circumstances: cost of a request relative to the normal case; the same for its floor."""
     rows = []
     for case, servers in result.figures.items():
         for server in servers:
@@ -81,7 +81,7 @@ def drivers_table(result: Result) -> str:
 
 
 def targets_table(result: Result) -> str:
-    """What was asked and what was measured."""
+    """The targets and the measured values."""
     rows = []
     for target in result.targets:
         asked = f"{'≥' if target.kind == 'least' else '≤'} {target.limit:g}"

@@ -1,4 +1,4 @@
-"""The targets: what a change must not spoil. Ratios of one run, medians over its turns."""
+"""The targets, which a change must not miss. Ratios of one run, medians over its turns."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ AGAINST_FLOOR = {
     "page with total": (0.6, None),
     "Post": (0.5, None),
 }
-"""Least requests per second by those of the floor, and what is aimed at."""
+"""Least requests per second relative to the floor, and the desirable value."""
 DRIVERS = {"GetByID": 0.65, "page of 20": 0.7, "Post": 0.7}
-"""The same on a database server, by a floor with the same client library."""
+"""The same on a database server, relative to a floor with the same client library."""
 SIGNED_LEAST = 0.8
 WORKERS_MOST = 1.15
 FLAT_MOST = 1.1

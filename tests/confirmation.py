@@ -1,4 +1,4 @@
-"""Confirmation tokens, which callers get by mail."""
+"""Confirmation tokens, which the server sends by mail."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from apilane.testing.server import Server
 
 
 def confirmation_token(server: Server, application: str, user_id: int) -> str:
-    """A token as a mail would carry it, made by the service in this process."""
+    """A token as the mail would contain it, made by the same service in this process."""
 
     async def make() -> str:
         async with open_instance(server.settings) as instance:

@@ -15,13 +15,13 @@ LAB = DATA / "lab.json"
 
 
 def read_manifest(file: Path) -> dict[str, Any]:
-    """A fresh copy of a manifest."""
+    """A new copy of a manifest."""
     manifest: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
     return manifest
 
 
 def unlimited_shop() -> dict[str, Any]:
-    """The shop without its rate limit, which would count the calls of other tests on the same server."""
+    """The shop without its rate limit, which would count calls of other tests on the same server."""
     manifest = read_manifest(SHOP)
     for rule in manifest["Security"]:
         rule.pop("RateLimit", None)
@@ -29,5 +29,5 @@ def unlimited_shop() -> dict[str, Any]:
 
 
 def with_new_token(manifest: dict[str, Any], **application: Any) -> dict[str, Any]:
-    """The manifest as a new application; ``application`` replaces keys of its section ``Application``."""
+    """The manifest for a new application; ``application`` replaces keys of its section ``Application``."""
     return {**manifest, "Application": {**manifest["Application"], "Token": str(uuid.uuid4()), **application}}

@@ -1,4 +1,4 @@
-"""A step down from root, for tests of missing permissions."""
+"""Dropping root privileges, for tests of missing permissions."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ UNPRIVILEGED_USER_ID = 65534
 
 @contextmanager
 def unprivileged() -> Iterator[None]:
-    """Run as a user without privileges where the test runs as root, which no permission stops."""
+    """Run as an unprivileged user when the tests run as root, because permissions do not restrict root."""
     if os.geteuid() != 0:
         yield
         return

@@ -1,6 +1,6 @@
 """Storage on MySQL 8 and 9 and on MariaDB 10.11 and later.
 
-Registers the driver; everything else is in the modules beside. The client libraries are imported on first use.
+Registers the driver; the other modules of this package hold the rest. The client libraries are imported on first use.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ __all__ = ["MySQLDriver", "apilane_register_drivers"]
 
 @hookimpl
 def apilane_register_drivers(settings: Settings) -> Sequence[MySQLDriver]:
-    """The MySQL driver, under its share of the settings' limits."""
+    """The MySQL driver, with its share of the settings' limits."""
     return [
         MySQLDriver(
             connections=max(settings.database_connections // settings.workers, 2),

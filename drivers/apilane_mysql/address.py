@@ -21,7 +21,7 @@ _FILES: Final = {
     "sslkey": "key",
 }
 _WITHOUT_EFFECT: Final = ("allowpublickeyretrieval", "allowuservariables", "charset", "pooling", "persistsecurityinfo")
-"""Of strings that other clients use too; what they ask for is as it is here."""
+"""Options that strings for other clients have too. They are ignored: the driver always behaves in this way."""
 
 
 def read_address(text: str) -> ServerAddress:
@@ -39,7 +39,7 @@ def read_address(text: str) -> ServerAddress:
 
 
 def tls_mode(address: ServerAddress) -> str:
-    """``preferred`` where none is given."""
+    """The TLS mode; ``preferred`` when the address names none."""
     given = address.options.get("sslmode", "preferred")
     mode = _ALIASES.get(given.lower().replace("-", "").replace("_", ""))
     if mode is None:
@@ -48,7 +48,7 @@ def tls_mode(address: ServerAddress) -> str:
 
 
 def tls_context(address: ServerAddress) -> ssl.SSLContext | None:
-    """What the mode and the files ask for; None: no TLS. Raises ConnectionRefused for files that cannot be read."""
+    """The TLS settings of the mode and the files; None: no TLS. Raises ConnectionRefused for unreadable files."""
     mode = tls_mode(address)
     if mode == "disabled":
         return None
@@ -58,11 +58,11 @@ def tls_context(address: ServerAddress) -> ssl.SSLContext | None:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         if "ca" in files:
             context.load_verify_locations(files["ca"])
-        elif verified:  # the system's take 30 ms
+        elif verified:  # loading the certificates of the system takes 30 ms
             context.load_default_certs()
         if "cert" in files:
             context.load_cert_chain(files["cert"], files.get("key"))
-    except OSError as error:  # ssl.SSLError is one
+    except OSError as error:  # ssl.SSLError is an OSError
         raise ConnectionRefused(
             f"The files of ssl-ca, ssl-cert or ssl-key cannot be read: {error.strerror or error}."
         ) from error

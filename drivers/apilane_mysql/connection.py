@@ -1,11 +1,11 @@
-"""One connection to MySQL: how it is opened, what it runs, and whether it may be used again. All of asyncmy is here.
+"""One connection to MySQL: opens it, runs statements, tells whether it may be reused. Only this file uses asyncmy.
 
 asyncmy with prepared statements: 6,700 point reads/s (70 us of processor time each) and 3,800 pages of 20 (108 us);
 without them 3,500 and 2,700, aiomysql 1,700 and 1,600, PyMySQL in threads 1,150 and 550 (asyncmy 0.2.18, PyMySQL 1.2.4,
 32 tasks, 8 connections, uvloop, MariaDB 10.11, one process and the server on 2 cores).
 
-Values travel beside prepared statements; where the server cannot prepare, the client writes them into the text, which
-the session's character set (utf8mb4) and modes (no NO_BACKSLASH_ESCAPES) make safe.
+Values travel beside prepared statements. A statement that the server cannot prepare gets its values written into its
+text by the client. The session's character set (utf8mb4) and modes (no NO_BACKSLASH_ESCAPES) make that safe.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ Keys = dict[str, tuple[str, tuple[str, ...]]]
 """Table and columns by the name of a unique key, shared by the connections of a database."""
 
 STATEMENTS_KEPT: Final = 100
-"""Prepared by each connection; a server holds 16,382 of all its clients."""
+"""Prepared statements of one connection. A server holds 16,382 for all its clients."""
 BATCH_ROWS: Final = 500
 LOCK_WAIT_S: Final = 20
 NEVER: Final = float("inf")
@@ -60,7 +60,7 @@ SQL_MODE: Final = (
     "STRICT_TRANS_TABLES,STRICT_ALL_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ZERO_DATE,NO_ZERO_IN_DATE,"
     "NO_ENGINE_SUBSTITUTION,NO_AUTO_VALUE_ON_ZERO"
 )
-"""Whole, whatever the server's is. NO_AUTO_VALUE_ON_ZERO: a row may bring the ID 0."""
+"""The complete mode, so that the server's setting has no effect. NO_AUTO_VALUE_ON_ZERO: a row may have the ID 0."""
 
 _SESSION: Final = (
     (
@@ -83,7 +83,7 @@ logging.getLogger("asyncmy").setLevel(logging.ERROR)  # it would log the server'
 async def connect(address: ServerAddress, *, statement_timeout_s: float, limit: int, keys: Keys) -> MySQLConnection:
     """Open a connection: strict, UTC, READ COMMITTED, one statement at a time.
 
-    ``limit``: how many this process may open, for the message. Raises ConnectionRefused and Unavailable.
+    ``limit``: how many connections this process may open, for the message. Raises ConnectionRefused and Unavailable.
     """
     timeout_s = connect_timeout_s(address)
     context = tls_context(address)
@@ -113,7 +113,7 @@ async def connect(address: ServerAddress, *, statement_timeout_s: float, limit: 
             await raw._execute_command(_COM_SET_OPTION, _MULTI_STATEMENTS_OFF)  # noqa: SLF001  # has no other name
             await raw.read_packet()
             id_step = await _id_step(raw)
-    except Exception as error:  # the client raises its own, the system's, and those of ssl
+    except Exception as error:  # asyncmy, the system and ssl raise different classes
         raw.close()
         raise connect_failure(error, address, timeout_s, limit) from error
     except BaseException:
@@ -123,8 +123,8 @@ async def connect(address: ServerAddress, *, statement_timeout_s: float, limit: 
 
 
 async def _id_step(raw: Any) -> int | None:
-    """How far apart the IDs of the rows of one INSERT are. None where the statement can give them (MariaDB); 0: in a
-    Galera cluster that changes when machines come and go."""
+    """The distance between the IDs that one INSERT gives its rows. None: the statement can return them (MariaDB). 0: a
+    Galera cluster, where the distance changes when servers join and leave."""
     if "mariadb" in raw.server_version.lower():
         return None
     cursor = raw.cursor()
@@ -134,7 +134,7 @@ async def _id_step(raw: Any) -> int | None:
 
 
 def _follow_greeting(raw: Any, *, mandatory: bool) -> None:
-    """The client asks for TLS whether the server has it or not; only the server's greeting tells."""
+    """Use TLS only if the server's greeting offers it: the client would ask for TLS in any case."""
     read_greeting: Callable[[], Any] = raw._get_server_information  # noqa: SLF001  # there is no hook
 
     async def read() -> None:
@@ -182,7 +182,7 @@ class MySQLConnection:
         self._undone = False
         self._expired = False
         self._expires_at = NEVER
-        """When the statement under way must have ended; NEVER: there is none, or it may take as long as it likes."""
+        """When the current statement must have ended; NEVER: there is none, or it has no time limit."""
         self._loop = asyncio.get_running_loop()
         self._watch: asyncio.TimerHandle | None = None
         self._look()
@@ -193,18 +193,18 @@ class MySQLConnection:
 
     @property
     def busy(self) -> bool:
-        """Whether the answer of a statement is outstanding."""
+        """Whether the server has not yet answered a statement."""
         return self._expires_at != NEVER
 
     def let_take_long(self, *, yes: bool) -> None:
-        """Whether statements may take as long as they like, as changes of big tables do."""
+        """Whether statements run without a time limit, as changes of large tables need."""
         if yes:
             self._stop_looking()
         else:
             self._look()
 
     def _look(self) -> None:
-        """Look now and then whether the statement takes too long: that costs a statement nothing but a number."""
+        """Check at intervals whether the statement takes too long. A statement only sets a number, no timer."""
         if self._loop.time() > self._expires_at:
             self._expired = True
             self._abort()
@@ -237,7 +237,7 @@ class MySQLConnection:
         return rows
 
     async def stream(self, statement: Statement, parameters: Sequence[Value]) -> AsyncIterator[Sequence[Row]]:
-        """Batches of 500; leaving before the end costs the connection."""
+        """Rows in batches of 500; closing it early closes the connection."""
         sound, self._sound = self._sound, False
         self._expires_at = self._loop.time() + self._timeout_s
         try:
@@ -255,7 +255,7 @@ class MySQLConnection:
         if self._undone:
             raise Deadlock("The transaction was undone.")
         if isinstance(step, ScriptStep):
-            from apilane_mysql.script import run_script  # the parser takes its time to import
+            from apilane_mysql.script import run_script  # importing the parser is slow
 
             return await run_script(self, step)
         statement, parameters = step.statement, step.parameters
@@ -276,7 +276,7 @@ class MySQLConnection:
         return Result((), cursor.rowcount, inserted)
 
     async def insert_each(self, statement: Statement, callers: Sequence[Sequence[Value]]) -> Sequence[int]:
-        """One statement with a row for each: the server numbers them in their order."""
+        """One statement with a row for each caller; the server numbers the rows in their order."""
         values = [value for parameters in callers for value in parameters]
         if not isinstance(statement, InsertRow):
             raise Unsupported("Only what the dialect's insert_row made takes several rows.")
@@ -299,9 +299,9 @@ class MySQLConnection:
     async def rows_of(
         self, text: str, parameters: Sequence[Value], take: Callable[[Sequence[Row]], bool], until: float
     ) -> Any:
-        """Run a statement whose rows ``take`` is given in batches until it says False; gives the cursor.
+        """Run a statement, give its rows in batches to ``take`` until that returns False, and return the cursor.
 
-        The rows beyond are not read: the connection is then of no use any more.
+        If it stops early, the remaining rows are not read and the connection cannot be used again.
         """
         self._expires_at = until
         try:
@@ -334,7 +334,7 @@ class MySQLConnection:
         try:
             await self._command(self.raw.commit)
         except BaseException:
-            self._sound = False  # whether its transaction is over is unknown
+            self._sound = False  # it is unknown whether the transaction has ended
             raise
 
     async def rollback(self) -> None:
@@ -354,7 +354,7 @@ class MySQLConnection:
         self._expires_at = NEVER
 
     async def failure(self, error: Exception) -> StorageError:
-        """What to raise for what the client raised."""
+        """The error to raise for an error of the client library."""
         if self._expired:
             return await self._too_late()
         if not is_lost(error) and not self.raw._stream_broken:  # noqa: SLF001
@@ -370,13 +370,13 @@ class MySQLConnection:
         return failure
 
     async def _too_late(self) -> StorageError:
-        """Whether the statement or the server has not come to an end: only one that answers can end the statement."""
+        """Tell a slow statement from a server that does not answer: only a server that answers can end a statement."""
         too_long = StatementTimeout(f"The statement took longer than its time limit of {self._timeout_s:g} s.")
         try:
             await self._end_at_server()
         except (TimeoutError, ConnectionRefused):
             return Unavailable(f"The server of {self.address.place} did not answer within {self._timeout_s:g} s.")
-        except Exception:  # it answered: the statement has ended just now, say
+        except Exception:  # the server answered, for example because the statement has just ended
             return too_long
         self._expires_at = NEVER
         return too_long
@@ -395,7 +395,7 @@ class MySQLConnection:
             )
 
     async def close(self) -> None:
-        """Say good-bye; a statement that is still at work is ended at the server first."""
+        """Close the connection; a running statement is ended at the server first."""
         self._stop_looking()
         with suppress(Exception):
             if self.usable and not self.busy:
@@ -407,7 +407,7 @@ class MySQLConnection:
         self.raw.close()
 
     async def _end_at_server(self) -> None:
-        """The server does not notice a caller who left before it has something to tell him."""
+        """The server notices a closed connection only when it next sends to it, so the statement is killed."""
         async with asyncio.timeout(CLOSING_S):
             other = await connect(self.address, statement_timeout_s=CLOSING_S, limit=1, keys={})
             try:
@@ -417,5 +417,5 @@ class MySQLConnection:
 
 
 def _signed(number: int) -> int:
-    """An ID that a row brought may be negative."""
+    """IDs given by callers may be negative; the client reads them as unsigned."""
     return number - 2**64 if number >= 2**63 else number

@@ -1,4 +1,4 @@
-"""What ``apilane doctor`` looks at in a MySQL database and its server."""
+"""The checks of ``apilane doctor`` for a MySQL database and its server."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _NEEDED: Final = ("SELECT", "INSERT", "UPDATE", "DELETE", "CREATE", "DROP", "ALT
 
 
 async def diagnose(connection: MySQLConnection, limit: int) -> list[Finding]:
-    """A look at the database of ``connection``; ``limit``: how many connections this process may open."""
+    """Check the database of ``connection``; ``limit``: how many connections this process may open."""
 
     async def ask(text: str) -> Sequence[Sequence[object]]:
         return await connection.fetch(Statement(text), ())
@@ -34,7 +34,7 @@ async def diagnose(connection: MySQLConnection, limit: int) -> list[Finding]:
         _tls(await ask("SHOW SESSION STATUS LIKE 'Ssl_cipher'"), connection.address.host),
     ]
     findings.append(
-        Finding(f"New tables are {engine_text}; ours are always InnoDB with utf8mb4 ({default_charset} here)")
+        Finding(f"New tables are {engine_text}; Apilane's are always InnoDB with utf8mb4 ({default_charset} here)")
     )
     findings.append(_connections(int(str(most)), limit))
     if int(str(packet)) < 16 * 2**20:
@@ -76,7 +76,7 @@ def _connections(most: int, limit: int) -> Finding:
 
 
 def _rights(grants: Sequence[str], database: str) -> list[Finding]:
-    """Whether the grants name what changes of tables need; those of roles are not looked into."""
+    """Whether the grants include those that changes of tables need; roles are not resolved."""
     granted = " ".join(grants).upper()
     if "ALL PRIVILEGES" in granted:
         return [Finding("The user may change tables")]
@@ -88,7 +88,7 @@ def _rights(grants: Sequence[str], database: str) -> list[Finding]:
 
 
 def _foreign_tables(names: Sequence[str]) -> list[Finding]:
-    """Only a database without our tables can tell: an application's own names are whatever its definition says."""
+    """Report tables of other programs, if the database has none of ours: entities may have any name."""
     ours = {table.name.lower() for table in HELPER_TABLES} | {"instance"}
     if not names or any(name.lower() in ours for name in names):
         return [Finding(f"{len(names)} tables")]

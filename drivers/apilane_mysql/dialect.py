@@ -1,13 +1,13 @@
-"""MySQL's SQL where it differs: column types, collations, letter case. Pure, and the same text for MariaDB.
+"""The parts of SQL that differ in MySQL: column types, collations, letter case. Pure; the same text for MariaDB.
 
-Collations: columns of an application's own texts compare without letter case and with accents
-(``utf8mb4_0900_as_ci`` on MySQL, ``utf8mb4_uca1400_as_ci`` on MariaDB, both without padding): this is what unique
-constraints, order and distinct follow (docs/reference/protocol/data-model.md section 5). The server's own texts (system
+Collations: text columns of an application compare without letter case and with accents
+(``utf8mb4_0900_as_ci`` on MySQL, ``utf8mb4_uca1400_as_ci`` on MariaDB, both without padding). Unique constraints,
+order and distinct follow them (docs/reference/protocol/data-model.md section 5). Text columns of the server (system
 properties, hidden columns, helper tables, the control store) compare byte by byte (``utf8mb4_0900_bin``,
 ``utf8mb4_nopad_bin``).
 
-Filters mean the same as everywhere (B-Q3) whatever the collation: the collation finds candidates, from an index where
-there is one, and a comparison of the folded bytes decides.
+Filters give the same results as on other databases (B-Q3), independent of the collation: the collation finds
+candidates, by an index if there is one, and a comparison of the folded bytes decides.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ from apilane_mysql.limits import problems
 __all__ = ["MySQLDialect"]
 
 BYTEWISE: Final = "bytewise"
-"""Stands in a column's type for "byte by byte", whatever the server calls the collation."""
+"""Stands in a column's type for the bytewise collation, whose name differs between the servers."""
 _FINAL_SIGMA: Final = "σ"
 
 
@@ -78,7 +78,7 @@ class MySQLDialect(Dialect):
     def text_operand(self, operator: str, value: str) -> tuple[str, tuple[Value, ...]]:
         """Variants: ``ascii``, ``folded``, ``sigma`` (Greek, whose letter has two small forms), ``any`` and ``none``.
 
-        Values are the folded bytes, after them what the index is asked for.
+        Values are the folded bytes, followed by the value for the index.
         """
         if not value and operator not in {"equal", "notequal"}:
             return "none" if operator == "notcontains" else "any", ()
@@ -131,24 +131,24 @@ class MySQLDialect(Dialect):
         return problems(entities)
 
     def script_problems(self, script: Script, entities: Sequence[Entity]) -> list[str]:
-        """What the guard says; it needs no server."""
+        """The guard's refusals; no server is needed."""
         from apilane_mysql.guard import problems_of  # the parser takes 100 ms to import
 
         return problems_of(script)
 
 
 def _literal_pattern(text: str) -> str:
-    """For LIKE, whose escape is the backslash."""
+    """The text with LIKE's wildcards escaped by a backslash."""
     return text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
 
 
 def _raw(bind: sa.BindParameter[Any]) -> sa.BindParameter[Any]:
-    """A parameter that the column's type has no say in."""
+    """A parameter without the conversions of the column's type."""
     return sa.bindparam(bind.key, type_=sa.types.NullType())
 
 
 def _used(bind: sa.BindParameter[Any]) -> sa.ColumnElement[bool]:
-    """A condition that is always true: a shape's parameters must all stand in its text."""
+    """A condition that is always true: the text of a shape must use all its parameters."""
     return _raw(bind).is_not(None)
 
 
@@ -171,9 +171,9 @@ def _folded(variant: str, column: sa.ColumnElement[str]) -> sa.ColumnElement[Any
 def _compile_folded(element: _Folded, compiler: Any, **options: Any) -> str:
     column = compiler.process(element.clauses, **options)
     if element.variant == "ascii":
-        # As Latin letters one byte each: no other letter becomes an ASCII one, as K (Kelvin) does in Unicode's LOWER.
+        # As Latin letters of one byte each: only ASCII letters change. Unicode's LOWER makes an ASCII k of K (Kelvin).
         return f"CAST(LOWER(CONVERT(CAST({column} AS BINARY) USING latin1)) AS BINARY)"
-    # MariaDB's LOWER follows the collation and knows 700 letters less in that of bytes.
+    # MariaDB's LOWER follows the collation. The bytewise collation lacks 700 letters.
     lower = f"LOWER({column} /*M!101001 COLLATE utf8mb4_uca1400_as_ci */)"
     if element.variant == "sigma":
         lower = f"REPLACE({lower}, 'ς', 'σ')"

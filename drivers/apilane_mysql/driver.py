@@ -1,4 +1,4 @@
-"""The MySQL driver: its sessions, by connection string, and what it can do."""
+"""The MySQL driver: its sessions by connection string, and its features."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class MySQLDriver(PooledDriver[MySQLSession]):
 
     @cached_property
     def dialect(self) -> MySQLDialect:
-        """Made when it is first asked for: it takes its time to import."""
+        """Made on first use, because its import is slow."""
         from apilane_mysql.dialect import MySQLDialect
 
         return MySQLDialect()

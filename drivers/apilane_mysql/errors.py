@@ -1,4 +1,4 @@
-"""The server's error numbers as Apilane's errors. The original is the cause, which the caller sets."""
+"""Translates the server's error numbers to Apilane's errors. The caller sets the original error as the cause."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def is_lost(error: BaseException) -> bool:
 
 
 def duplicate_key(error: BaseException) -> tuple[str | None, str]:
-    """Table, where told, and name of the key that a value is in already."""
+    """The table, if the message names it, and the name of the violated unique key."""
     found = _DUPLICATE.search(_text(error))
     return (found["table"], found["key"]) if found else (None, "")
 
@@ -117,7 +117,7 @@ def _of_number(
     if number == 1265:  # data truncated: nulls in a column that becomes required, or a number cut short
         return _of_column(NotNullViolation, "Required", text)
     if number == 1366 and "string value" in text:
-        return StorageError("The text holds what is no character.")
+        return StorageError("The text holds bytes that are not a character.")
     if number in _RANGE:
         return _of_column(NumberOutOfRange, "Out of range", text)
     if number in _MISSING:
@@ -125,7 +125,7 @@ def _of_number(
     if number in {1213, 1020}:
         return Deadlock(text)
     if number == 1205:
-        return Unavailable(f"A row of {place} was locked by somebody else for too long: {text}")
+        return Unavailable(f"A row of {place} was locked by another transaction for too long: {text}")
     if number in _TIMEOUT:
         return StatementTimeout("The statement took longer than its time limit.")
     if number == 1153:
@@ -167,7 +167,7 @@ def _foreign_key(message: str) -> StorageError:
     found = _CHILD_COLUMN.search(message)
     if found is None:
         return ForeignKeyViolation("Foreign key constraint violation")
-    table = None if found["table"].startswith("#sql") else found["table"]  # of a table on its way
+    table = None if found["table"].startswith("#sql") else found["table"]  # a temporary name during a rebuild
     text = f"Foreign key constraint violation: {found['column']}"
     return ForeignKeyViolation(text, table=table, columns=(found["column"],))
 
@@ -181,7 +181,7 @@ def _limit(text: str, place: str, connections: int | None = None) -> Unavailable
 
 
 def connect_failure(error: BaseException, address: ServerAddress, timeout_s: float, connections: int) -> StorageError:
-    """What to tell of a connection that could not be opened; names the part of the connection string."""
+    """The error for a connection that could not be opened; it names the part of the connection string to check."""
     if isinstance(error, StorageError):
         return error
     number, text = _number(error), _text(error)

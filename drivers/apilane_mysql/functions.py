@@ -1,7 +1,7 @@
-"""Functions that custom SQL may call beyond those the parser knows. Data.
+"""Functions that custom SQL may call in addition to those the parser knows. Pure data.
 
-They read their arguments, the clock or the version and nothing else: no files, no locks, no waiting, no functions that
-an operator stored in the database.
+They read only their arguments, the clock or the version. They read no files, take no locks and do not wait. Functions
+that an operator stored in the database are not listed.
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
-"""What of custom SQL may run: statements are parsed, judged, and written again, so that what runs is what was judged.
+"""Decides which custom SQL may run. Statements are parsed, checked and written again; the checked text is what runs.
 
 Only SELECT, TABLE, INSERT, UPDATE, DELETE and SIGNAL pass, on tables of the application's own database, with functions
-that are known to be harmless. Where a table with secrets is read, a query takes its place that has null for them.
-Nothing that ends the transaction, changes the session or outlives the script passes. Pure; needs no server.
+that are known to be harmless. A read of a table with secrets becomes a subquery that has null for them. Statements
+that end the transaction, change the session or last longer than the script are refused. Pure; needs no server.
 
-The parser puts some names into its text unquoted (units, character sets, kinds of hints), whatever they hold. So what
-it wrote is parsed once more, and that is what is judged; it must be written in the same way again.
+The parser writes some names unquoted (units, character sets, kinds of hints), whatever they contain. So its output is
+parsed once more, and that is checked. Writing it a second time must give the same text.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from apilane_mysql.functions import HARMLESS
 
 __all__ = ["SECRET_TABLES", "Columns", "Judged", "judge", "mentions_secrets", "problems_of"]
 
-logging.getLogger("sqlglot").setLevel(logging.ERROR)  # warns of what it cannot parse, which is refused here anyway
+logging.getLogger("sqlglot").setLevel(logging.ERROR)  # it would warn of statements that are refused here
 
 Columns = Mapping[str, Sequence[str]]
 """Columns of tables with secrets, by table name in lower case."""
@@ -61,7 +61,7 @@ _SIGNAL: Final = re.compile(
 _CALL: Final = re.compile(r"([A-Za-z_]\w*)\s?\(")
 _LIKE_CALLS: Final = frozenset({"all", "any", "cast", "exists", "match", "schema"})
 _TAKEN_FOR_ASCII: Final = "\u0130\u212a"
-"""Letters that MySQL takes for I and K in names; of all of Unicode only these, and in MariaDB none."""
+"""Non-ASCII letters that MySQL reads as I and K in names. These are the only ones; MariaDB has none."""
 _REFUSED: Final[dict[type[exp.Expression], str]] = {
     exp.Command: "this kind of statement",
     exp.Into: "SELECT INTO",
@@ -75,7 +75,7 @@ _ROOTS: Final = (exp.Select, exp.SetOperation, exp.Subquery, exp.Insert, exp.Upd
 
 
 class Judged(NamedTuple):
-    """One statement to run: ``text`` with a ``%s`` for each of ``names``; ``limit``: rows it asks for, or a name."""
+    """One statement to run: ``text`` with a ``%s`` for each of ``names``; ``limit``: its number of rows, or a name."""
 
     text: str
     names: tuple[str, ...]
@@ -84,7 +84,7 @@ class Judged(NamedTuple):
 
 
 def judge(text: str, columns: Columns) -> list[Judged]:
-    """The statements of a script, marks written ``:v_Name``. Raises StorageError for what is not allowed."""
+    """The statements of a script, with marks written ``:v_Name``. Raises StorageError for a refused statement."""
     return [judged for statement in _statements(text) if (judged := _judged(statement, columns)) is not None]
 
 
@@ -98,7 +98,7 @@ def problems_of(script: Script) -> list[str]:
 
 
 def mentions_secrets(text: str) -> bool:
-    """Whether a table with secrets may be named in it."""
+    """Whether the text may name a table with secrets."""
     lower = text.lower()
     return any(name in lower for name in SECRET_TABLES)
 
@@ -135,10 +135,10 @@ def _judged(text: str, columns: Columns) -> Judged | None:
 
 
 def _parsed(text: str) -> Any:
-    """The tree of one statement; None for nothing."""
+    """The tree of one statement; None for an empty one."""
     try:
         parsed = [each for each in sqlglot.parse(text, read="mysql") if each is not None]
-    except Exception as error:  # the parser's own, and TypeError and the like for what it did not think of
+    except Exception as error:  # the parser's errors, and others such as TypeError from its defects
         raise StorageError(f"The SQL cannot be read: {_first_line(error)}") from error
     if len(parsed) > 1 or (parsed and not isinstance(parsed[0], _ROOTS)):
         raise _refuse(text.strip().split(None, 1)[0][:30].upper() if text.strip() else "nothing")
@@ -165,7 +165,7 @@ def _check_nodes(root: exp.Expression) -> None:
             raise _refuse("a statement within a statement")
         if isinstance(node, exp.Table):
             if node.args.get("db") or node.args.get("catalog"):
-                raise _refuse(f"using {node.sql(dialect='mysql')}, which is not named by itself")
+                raise _refuse(f"using {node.sql(dialect='mysql')}, which is not a plain name")
             if not isinstance(node.this, exp.Identifier):
                 raise _refuse(f"reading from {node.sql(dialect='mysql')[:50]}")
             if is_private(node.name):
@@ -187,17 +187,17 @@ def _check_nodes(root: exp.Expression) -> None:
 
 
 def _check_known(node: exp.Func) -> None:
-    """The parser knows functions of many databases by name, which here may be stored functions."""
+    """The parser knows functions of many databases by name. MySQL may have stored functions of those names."""
     called = _CALL.match(_written(node))
     if called is not None and called[1].lower() not in HARMLESS and called[1].lower() not in _LIKE_CALLS:
         raise _refuse(f"the function {called[1].lower()}")
 
 
-# Writes.
+# Statements that write.
 
 
 def _check_writes(root: exp.Expression) -> set[int]:
-    """Refuse what may not be written; gives the tables that are written, as they stand in the tree."""
+    """Refuse writes that are not allowed; return the nodes of the written tables."""
     if isinstance(root, exp.Insert):
         return _check_insert(root)
     if isinstance(root, exp.Update):
@@ -231,7 +231,7 @@ def _check_update(root: exp.Update) -> set[int]:
 
 
 def _check_assignments(assignments: Sequence[exp.Expression], tables: Sequence[str]) -> None:
-    """Of several tables every one must allow it: names may stand without their table."""
+    """With several tables, every table must allow the column, because a name may stand without its table."""
     for assignment in assignments:
         column = assignment.this if isinstance(assignment, exp.EQ) else assignment
         if not isinstance(column, exp.Column):
@@ -254,7 +254,7 @@ def _check_delete(root: exp.Delete) -> set[int]:
 
 
 def _named_tables(root: exp.Update | exp.Delete) -> list[exp.Table]:
-    """What stands where rows are changed: the table first, and those joined to it in brackets or not; no subqueries."""
+    """The tables before SET or WHERE: the first one and those joined to it, with or without brackets; no subqueries."""
     from_ = root.args.get("from") or root.args.get("from_")
     if root.args.get("using"):
         raise _refuse("USING")
@@ -271,7 +271,7 @@ def _named_tables(root: exp.Update | exp.Delete) -> list[exp.Table]:
 
 
 def _check_no_secret(root: exp.Expression, written: Sequence[exp.Table]) -> None:
-    """A table that is written cannot be masked, so its secrets must not be named, nor reached by a star."""
+    """A written table cannot be masked, so the statement must not name its secrets or select them by a star."""
     for table in written:
         if table.name.lower() not in SECRET_TABLES:
             continue
@@ -284,11 +284,11 @@ def _check_no_secret(root: exp.Expression, written: Sequence[exp.Table]) -> None
                 raise _refuse("NATURAL JOIN in a statement that writes")
 
 
-# Reads.
+# Statements that read.
 
 
 def _mask(root: exp.Expression, written: set[int], columns: Columns) -> None:
-    """Put a query in the place of each table with secrets that is read."""
+    """Replace each table with secrets that is read by a subquery."""
     for table in list(root.find_all(exp.Table)):
         name = table.name.lower()
         if name not in SECRET_TABLES or id(table) in written:
@@ -309,7 +309,7 @@ def _mask(root: exp.Expression, written: set[int], columns: Columns) -> None:
 
 
 def _take_limit(root: exp.Expression) -> int | str | None:
-    """Make the limit a parameter; what it was."""
+    """Make the limit a parameter; return its value or name."""
     limit = root.args.get("limit")
     own: int | str | None = None
     if limit is not None:

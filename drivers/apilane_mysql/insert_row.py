@@ -10,22 +10,22 @@ __all__ = ["InsertRow"]
 
 
 class InsertRow(Statement):
-    """``of_one_row``: the database makes the ID."""
+    """An INSERT that can take several rows. ``of_one_row`` is set if the database makes the ID."""
 
     __slots__ = ("_of_rows",)
 
     @classmethod
     def of(cls, statement: Statement) -> Self:
-        """Of an INSERT with ``VALUES`` and one row."""
+        """From an INSERT with ``VALUES`` and one row."""
         insert = cls(statement.text, statement.order, kind="insert", of_one_row=statement.of_one_row)
         insert._of_rows = {}
         return insert
 
     _of_rows: dict[tuple[int, bool], Statement]
-    """Made once for each number of rows, with and without RETURNING."""
+    """The statements by number of rows, with and without RETURNING. Each is made once."""
 
     def of_rows(self, count: int, *, returning: bool) -> Statement:
-        """The same for ``count`` rows; it reads their IDs where ``returning``."""
+        """The same INSERT for ``count`` rows; ``returning``: it returns their IDs."""
         known = self._of_rows.get((count, returning))
         if known is None:
             head, values, row = self.text.rpartition(" VALUES ")

@@ -1,4 +1,4 @@
-"""What InnoDB cannot store: lengths, keys and rows that are too long. Pure; sizes in bytes of utf8mb4."""
+"""InnoDB's limits for lengths, keys and rows. Pure; sizes in bytes of utf8mb4."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ LONGTEXT_BYTES: Final = 12
 
 
 def text_length(property: Property) -> int | None:
-    """The characters of a VARCHAR; None for a LONGTEXT and whatever is no text."""
+    """The characters of a VARCHAR; None for a LONGTEXT and for other types."""
     return property.maximum if property.type is PropertyType.String and not property.encrypted else None
 
 
 def key_prefixes(entity: Entity, columns: Sequence[str]) -> dict[str, int]:
-    """How many characters of each text an index takes that need not be unique; what is left out fits whole."""
+    """Prefix lengths in characters for the texts of a non-unique index. Columns that are not named fit completely."""
     texts = {
         name: text_length(property) for name, property in _properties(entity, columns).items() if _is_text(property)
     }
@@ -46,7 +46,7 @@ def key_prefixes(entity: Entity, columns: Sequence[str]) -> dict[str, int]:
 
 
 def problems(entities: Sequence[Entity]) -> list[tuple[str, str]]:
-    """Places and sentences, see ``Dialect.problems``."""
+    """Places and messages, see ``Dialect.problems``."""
     return [problem for entity in entities for problem in _problems(entity)]
 
 

@@ -1,11 +1,11 @@
-"""Changes of tables that can stop half-way: each schema statement commits by itself, so what is done is written down.
+"""Records schema changes that may stop halfway: MySQL commits each schema statement, so finished ones are recorded.
 
-``H_Schema_Progress`` has a row for each statement of a change that has not reached its end. The same change later skips
-what is done and goes on. Another change first takes back what can be taken back (new tables, columns, constraints,
-indexes, names); where something was dropped or altered already it is refused until the first one was completed. The
-rows go in the same transaction as the last rows of the change, its version.
+``H_Schema_Progress`` has a row for each statement of an unfinished change. If the same change runs again, it skips the
+finished statements and continues. A different change first undoes what can be undone (new tables, columns,
+constraints, indexes, names). If the unfinished change has already dropped or altered something, the different change
+is refused until the first one is completed. The last transaction of a change stores its version and deletes the rows.
 
-A statement is atomic. Whether one that the connection broke in had its effect is told by running it again.
+A statement is atomic. If the connection is lost during one, running it again shows whether it took effect.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _REMOVE: Final = Statement(f"DELETE FROM `{PROGRESS_TABLE}` WHERE `ID` = %s", ki
 _CLEAR: Final = Statement(f"DELETE FROM `{PROGRESS_TABLE}`", kind="delete")  # noqa: S608
 
 _ALREADY: Final = frozenset({1050, 1051, 1054, 1060, 1061, 1072, 1091, 1146, 1176, 1826, 3822})
-"""The server's numbers for "it is there already" and "it is gone already"."""
+"""The server's numbers for "already exists" and "does not exist"."""
 
 _CREATED: Final = re.compile(r"CREATE TABLE (`(?:[^`]|``)+`)")
 _ALTERED: Final = re.compile(r"ALTER TABLE (`(?:[^`]|``)+`) ")
@@ -60,12 +60,12 @@ class SchemaChange:
     def __init__(self, connection: MySQLConnection) -> None:
         self._connection = connection
         self._rows: list[_Row] | None = None
-        """What an earlier run has left; None: not looked yet."""
+        """The rows of an earlier run; None: not read yet."""
         self._position = 0
         self._in_transaction = False
 
     async def run(self, make_unit: Callable[[], Unit[T]]) -> T:
-        """The unit's value, once everything is stored."""
+        """The unit's value, after everything is stored."""
         connection = self._connection
         try:
             value = await drive_async(make_unit(), self._execute)
@@ -131,7 +131,7 @@ class SchemaChange:
                 raise
 
     async def _take_back_rest(self) -> None:
-        """Undo what an earlier change did and this one does not, the last first."""
+        """Undo the statements of an earlier change that this one does not have, the last first."""
         rest = (self._rows or [])[self._position :]
         if any(_LOSING.search(row.text) for row in rest):
             raise StorageError(
@@ -146,7 +146,7 @@ class SchemaChange:
 
 
 def _inverse(text: str) -> list[str]:
-    """Statements that undo one of ``schema`` which only adds and renames."""
+    """Statements that undo a statement of ``schema`` that only adds or renames."""
     if created := _CREATED.match(text):
         return [f"DROP TABLE {created[1]}"]
     if altered := _ALTERED.match(text):
@@ -158,4 +158,4 @@ def _inverse(text: str) -> list[str]:
 
 def _is_already(error: StorageError) -> bool:
     number, text = getattr(error.__cause__, "args", (None, ""))[:2] or (None, "")
-    return number in _ALREADY or (number == 1005 and "errno: 121" in str(text))  # so MariaDB says of a foreign key
+    return number in _ALREADY or (number == 1005 and "errno: 121" in str(text))  # MariaDB: the foreign key exists

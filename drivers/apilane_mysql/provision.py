@@ -14,7 +14,7 @@ __all__ = ["administer", "drop_database", "end_connections", "fresh_database"]
 
 
 def administer(server: str, *statements: str) -> list[tuple[object, ...]]:
-    """Run statements on the server of a URL whose user may do it; the rows of the last one."""
+    """Run statements on the server of a URL whose user has the rights; returns the rows of the last one."""
     url = urlsplit(server)
     address = read_address(urlunsplit(url._replace(path=url.path if url.path.strip("/") else "/mysql")))
     with closing(
@@ -34,23 +34,23 @@ def administer(server: str, *statements: str) -> list[tuple[object, ...]]:
 
 
 def fresh_database(server: str) -> str:
-    """The address of a new, empty database on the server of the URL ``server``, whose user may create databases."""
+    """The address of a new, empty database on the server at the URL ``server``, whose user may create databases."""
     name = f"apilane_{uuid4().hex[:16]}"
     administer(server, f"CREATE DATABASE {name} CHARACTER SET utf8mb4")
     return urlunsplit(urlsplit(server)._replace(path=f"/{name}"))
 
 
 def drop_database(address: str) -> None:
-    """Drop a database made by ``fresh_database``, also while it is used."""
+    """Drop a database made by ``fresh_database``, even while it is in use."""
     name = read_address(address).database
     end_connections(address)
     administer(address, f"DROP DATABASE IF EXISTS `{name}`")
 
 
 def end_connections(address: str) -> None:
-    """End every connection to the database at ``address``, as its server's restart does."""
+    """End every connection to the database at ``address``, as a restart of its server does."""
     name = read_address(address).database
-    listed = f"SELECT ID FROM information_schema.PROCESSLIST WHERE DB = '{name}' AND ID <> CONNECTION_ID()"  # noqa: S608  # made here
+    listed = f"SELECT ID FROM information_schema.PROCESSLIST WHERE DB = '{name}' AND ID <> CONNECTION_ID()"  # noqa: S608  # name made by fresh_database
     for _ in range(500):
         found = administer(address, listed)
         if not found:
@@ -59,6 +59,6 @@ def end_connections(address: str) -> None:
             try:
                 administer(address, f"KILL {number}")
             except pymysql.err.OperationalError as error:
-                if error.args[0] != 1094:  # it has ended already
+                if error.args[0] != 1094:  # already ended
                     raise
     raise TimeoutError(f"connections to {name} did not end")

@@ -1,10 +1,10 @@
-"""What tables look like in MySQL and MariaDB, and the statements that change them. Pure and deterministic.
+"""The tables in MySQL and MariaDB, and the statements that change them. Pure and deterministic.
 
-Each statement is atomic on the server and commits by itself; one ALTER TABLE per table and phase. How a change that
-stopped half-way goes on is ``progress``'s business.
+Each statement is atomic on the server and commits; one ALTER TABLE per table and phase. ``progress`` continues a change
+that stopped halfway.
 
-Strings without ``Maximum`` are LONGTEXT: TEXT ends at 65,535 bytes, which no other provider does. Required columns of
-every type have their default, as expressions where they must.
+Strings without ``Maximum`` are LONGTEXT: TEXT ends at 65,535 bytes, a limit that no other provider has. Required
+columns of every type have a default; MySQL needs an expression for some types.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ __all__ = ["NAME_MAX", "TABLE_OPTIONS", "migrate"]
 
 NAME_MAX: Final = 64
 
-# MariaDB skips comments of versions 50700 to 99999, MySQL those that begin with M!; each sees its own name.
+# MariaDB skips comments of versions 50700 to 99999, MySQL those that begin with M!. Each reads only its own name.
 TABLE_OPTIONS: Final = (
     "ENGINE=InnoDB ROW_FORMAT=DYNAMIC DEFAULT CHARACTER SET utf8mb4 "
     "/*!80017 COLLATE utf8mb4_0900_as_ci */ /*M!101001 COLLATE utf8mb4_uca1400_as_ci */"
@@ -67,11 +67,11 @@ def migrate(migration: Migration) -> list[str]:
     return [text for _, together in groupby(changes, _statement_of) for text in _written(list(together))]
 
 
-# What a table looks like.
+# The tables.
 
 
 def _tables(entities: Sequence[Entity]) -> list[Table]:
-    """Names of indexes and references differ in the whole database: MariaDB's messages do not name the table."""
+    """Names of indexes and references are unique in the whole database: MariaDB's messages do not name the table."""
     taken: set[str] = set()
     return [
         Table(
@@ -129,14 +129,14 @@ def _name(kind: str, parts: Iterable[str], taken: set[str]) -> str:
     return name
 
 
-# Statements.
+# The statements.
 
 
 def _statement_of(change: Change) -> tuple[str, str]:
-    """Changes in a row for which this is the same go into one statement."""
+    """The grouping key: consecutive changes with the same key go into one statement."""
     match change:
         case do.RenameTable():
-            return "renames", ""  # which is atomic, also where tables swap their names
+            return "renames", ""  # atomic, even if tables swap their names
         case do.CreateTable() | do.DropTable():
             return "table", change.table
         case do.DropReference() | do.DropIndex():
@@ -161,7 +161,7 @@ def _written(together: list[Change]) -> list[str]:
 
 
 def _altered(change: Change) -> str:
-    """A part of ALTER TABLE."""
+    """One clause of ALTER TABLE."""
     match change:
         case do.DropReference(reference=reference):
             return f"DROP FOREIGN KEY {_quoted(reference.name)}"

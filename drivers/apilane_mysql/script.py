@@ -1,6 +1,6 @@
-"""Custom SQL on a connection: judged, then run statement by statement within a transaction that the caller began.
+"""Custom SQL on a connection: checked, then run statement by statement within a transaction that the caller began.
 
-The time limit counts for the script as a whole; a statement over it is ended with its connection.
+The time limit applies to the whole script; a statement beyond it is ended together with its connection.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _COLUMNS: Final = Statement(
 
 
 class ScriptConnection(Protocol):
-    """What a script needs of its connection."""
+    """The part of the connection that a script uses."""
 
     def script_deadline(self) -> float:
         """When a script that begins now must have ended."""
@@ -50,12 +50,12 @@ class ScriptConnection(Protocol):
     async def rows_of(
         self, text: str, parameters: Sequence[Value], take: Callable[[Sequence[Row]], bool], until: float
     ) -> Any:
-        """Run a statement whose rows ``take`` is given in batches until it says False; gives the cursor."""
+        """Run a statement, give its rows in batches to ``take`` until that returns False, and return the cursor."""
         ...
 
 
 class _Notes(ScriptNotes):
-    """``statements``: what the guard has allowed, as it may run."""
+    """``statements``: the statements that passed the guard, in the form that runs."""
 
     __slots__ = ("statements",)
 
@@ -65,7 +65,7 @@ class _Notes(ScriptNotes):
 
 
 async def run_script(connection: ScriptConnection, step: ScriptStep) -> Result:
-    """Every statement of a script in turn, and what they returned. Raises StorageError."""
+    """Run every statement of a script in order; returns their results. Raises StorageError."""
     until = connection.script_deadline()
     statements = await _judged(connection, step)
     values = {f"v_{name}": value for name, value in step.values.items()}
@@ -88,7 +88,7 @@ async def run_script(connection: ScriptConnection, step: ScriptStep) -> Result:
 
 
 def _take(taken: list[Row], budget: ResultBudget, rows: Sequence[Row]) -> bool:
-    """Keep what may be returned; whether that is all of it."""
+    """Keep the rows within the budget; whether all were kept."""
     kept = budget.take(rows)
     taken += kept
     return len(kept) == len(rows)
@@ -101,7 +101,7 @@ async def _judged(connection: ScriptConnection, step: ScriptStep) -> list[Judged
     text = script.text(step.values, named_placeholder)
     secrets = mentions_secrets(text)
     found = judge(text, await _secret_columns(connection) if secrets else {})
-    if not secrets and not any(mark.quoted for mark in script.marks):  # columns may change, quoted values do
+    if not secrets and not any(mark.quoted for mark in script.marks):  # columns and quoted values may change
         script.notes = _Notes(found)
     return found
 

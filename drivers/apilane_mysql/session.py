@@ -1,4 +1,4 @@
-"""One database on a server: the pool's session, named locks, changes of tables."""
+"""One database on a server: the pooled session, named locks, changes of tables."""
 
 from __future__ import annotations
 
@@ -56,29 +56,29 @@ class MySQLSession(PooledSession):
         )
 
     async def alter(self, make_unit: Callable[[], Unit[T]]) -> T:
-        """Run a unit of schema statements, each of which commits; see ``progress`` for what stops half-way.
+        """Run a unit of schema statements, each of which commits. ``progress`` describes how a stopped unit continues.
 
-        On a connection of its own, whose statements may take as long as they like. Another change of the same database
-        is waited for: both would write down what they have done in one table.
+        The unit has a separate connection, whose statements have no time limit. Another change of the same database is
+        waited for, because both would write to the same progress table.
         """
         connection = await self._connect()
         connection.let_take_long(yes=True)
         try:
             rows = await connection.fetch(_LOCK, (self._lock("/alter"), ALTER_WAIT_S))
             if rows[0][0] != 1:
-                raise Unavailable(f"Somebody else has been changing the tables of {self.address.place} for too long.")
+                raise Unavailable(f"Another process has been changing the tables of {self.address.place} for too long.")
             return await SchemaChange(connection).run(make_unit)
         finally:
             self._keys.clear()
             await connection.close()
 
     async def change_mark(self) -> Value:
-        """Always None: the server keeps no count of commits that asking would be cheaper than a look at the tables."""
+        """Always None: the server has no commit counter that is cheaper to read than the tables."""
         return None
 
     @asynccontextmanager
     async def exclusive(self, name: str) -> AsyncIterator[bool]:
-        """A lock of the server under a name that belongs to the database, on a connection of its own."""
+        """A named lock of the server, whose name includes the database. It is held on a separate connection."""
         connection = await self._connect()
         try:
             rows = await connection.fetch(_LOCK, (self._lock(name), 0))
@@ -91,7 +91,7 @@ class MySQLSession(PooledSession):
         return f"apilane-{key}"
 
     async def diagnose(self) -> Sequence[Finding]:
-        """Version, character set, rights, TLS, tables that are not ours, and connections."""
+        """Version, character set, rights, TLS, tables of other programs, and connections."""
         from apilane_mysql.diagnosis import diagnose
 
         connection = await self._connect()

@@ -1,6 +1,6 @@
 """Storage in PostgreSQL 13 and later.
 
-Registers the driver; everything else is in the modules beside. asyncpg is imported with the first connection.
+Registers the driver; the other modules of this package hold the rest. asyncpg is imported with the first connection.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ __all__ = ["PostgreSQLDriver", "apilane_register_drivers"]
 
 @hookimpl
 def apilane_register_drivers(settings: Settings) -> Sequence[PostgreSQLDriver]:
-    """The PostgreSQL driver, under this process's share of the settings' connections."""
+    """The PostgreSQL driver, with this process's share of the settings' connections."""
     return [
         PostgreSQLDriver(
             connections=max(settings.database_connections // max(settings.workers, 1), 2),

@@ -34,7 +34,7 @@ def read_address(text: str) -> ServerAddress:
 
 
 def tls_url(address: ServerAddress) -> str:
-    """The TLS options as asyncpg reads them; ``prefer`` when none is given."""
+    """The TLS options as asyncpg reads them; ``prefer`` when the address names none."""
     given = address.options.get("sslmode", "prefer")
     mode = next((mode for mode in _MODES if mode.replace("-", "") == given.lower().replace("-", "")), None)
     if mode is None:
@@ -44,5 +44,5 @@ def tls_url(address: ServerAddress) -> str:
 
 
 def search_path(address: ServerAddress) -> str | None:
-    """The schemas in which tables are looked for, the first one is where they are made; None: the server decides."""
+    """The schemas that are searched for tables; new tables go into the first. None: the server decides."""
     return address.options.get("searchpath") or None

@@ -1,4 +1,4 @@
-"""One connection to PostgreSQL: how it is opened, what it runs, and whether it may be used again.
+"""One connection to PostgreSQL: opens it, runs statements, and tells whether it may be reused.
 
 asyncpg and not psycopg 3: 60 against 101 to 150 us of processor time for a point read, 100 against 150 to 210 us for a
 page of 20 (asyncpg 0.32; psycopg 3.3 with C, raw and binary cursors; 32 tasks, 10 connections, uvloop, PostgreSQL 15).
@@ -44,12 +44,12 @@ Constraints = MutableMapping[tuple[str, str], tuple[str, ...]]
 STATEMENTS_KEPT: Final = 256
 BATCH_ROWS: Final = 500
 SILENCE_S: Final = 5.0
-"""How much longer than the server's own time limit a caller waits before it takes the server for dead."""
+"""How much longer than the server's time limit a caller waits before it treats the server as dead."""
 STARTING_S: Final = 5.0
-"""How long a server that is starting is asked again."""
+"""How long connecting to a starting server is retried."""
 CLOSING_S: Final = 2.0
 SCRIPT_GRACE_S: Final = 0.5
-"""One long statement is ended by the server, which costs no connection."""
+"""The server ends a single long statement within this time, which keeps the connection usable."""
 
 _parameter = re.compile(r"\$(\d+)")
 
@@ -64,9 +64,9 @@ WHERE n.nspname = $1 AND t.relname = $2 AND c.conname = $3 ORDER BY k.place"""
 async def connect(
     address: ServerAddress, *, statement_timeout_s: float, limit: int, constraints: Constraints
 ) -> PostgreSQLConnection:
-    """Open a connection: UTC, READ COMMITTED, under a time limit for each statement.
+    """Open a connection: UTC, READ COMMITTED, a time limit for each statement.
 
-    ``limit``: how many this process may open, for the message. Raises ConnectionRefused and Unavailable.
+    ``limit``: how many connections this process may open, for the message. Raises ConnectionRefused and Unavailable.
     """
     timeout_s = connect_timeout_s(address)
     until = monotonic() + STARTING_S
@@ -103,11 +103,11 @@ def _session_settings(address: ServerAddress, statement_timeout_s: float) -> dic
         "standard_conforming_strings": "on",
         "bytea_output": "hex",
         "statement_timeout": str(int(statement_timeout_s * 1000)),
-        "idle_in_transaction_session_timeout": "60000",  # should this process hang within a unit
-        "tcp_keepalives_idle": "30",  # should this machine vanish: its locks go with the connection
+        "idle_in_transaction_session_timeout": "60000",  # if this process hangs within a unit
+        "tcp_keepalives_idle": "30",  # if this machine fails, its locks are released with the connection
         "tcp_keepalives_interval": "10",
         "tcp_keepalives_count": "3",
-        "jit": "off",  # compiling takes longer than any statement of ours
+        "jit": "off",  # compiling takes longer than any statement of Apilane
     }
     path = search_path(address)
     return settings | {"search_path": path} if path else settings
@@ -122,7 +122,7 @@ class PostgreSQLConnection:
         self.raw = raw
         self.usable = True
         self._statement_timeout_s = statement_timeout_s
-        self._patience = Patience(statement_timeout_s + SILENCE_S)  # not asyncpg's own: a timer for each statement
+        self._patience = Patience(statement_timeout_s + SILENCE_S)  # asyncpg would set a timer for each statement
         self._constraints = constraints
         self._in_transaction = False
         self._undone = False
@@ -138,11 +138,11 @@ class PostgreSQLConnection:
         try:
             with self._patience:
                 return await self.raw.fetch(text, *parameters)  # type: ignore[no-any-return]
-        except BaseException as error:  # whatever it is, the state of the connection must be known
+        except BaseException as error:  # after any error the state of the connection must be known
             raise await self._failure(error, statement, parameters) from error
 
     async def fetch_each(self, statement: Statement, callers: Sequence[Sequence[Value]]) -> Sequence[Row]:
-        """In one implicit transaction."""
+        """One implicit transaction for all statements."""
         try:
             with self._patience:
                 return await self.raw.fetchmany(statement.text, callers)  # type: ignore[no-any-return]
@@ -153,7 +153,7 @@ class PostgreSQLConnection:
         return [row[0] for row in await self.fetch_each(statement, callers)]
 
     async def stream(self, statement: Statement, parameters: Sequence[Value]) -> AsyncIterator[Sequence[Row]]:
-        """Rows in batches, all of one snapshot."""
+        """Rows in batches, all from one snapshot."""
         await self.begin()
         try:
             with self._patience:
@@ -189,7 +189,7 @@ class PostgreSQLConnection:
             raise await self._failure(error, step.statement, step.parameters) from error
 
     async def _run_script_in_time(self, step: ScriptStep) -> Result:
-        """The server limits each statement; the whole script is limited here."""
+        """The server limits the time of each statement; this limits the whole script."""
         try:
             async with asyncio.timeout(self._statement_timeout_s + SCRIPT_GRACE_S):
                 return await run_script(self.raw, step)
@@ -198,13 +198,13 @@ class PostgreSQLConnection:
             raise StatementTimeout("The script took longer than its time limit.") from error
 
     async def run_script(self, step: ScriptStep) -> Result:
-        """READ ONLY for the server too when no statement of the script writes."""
+        """Run a script; the transaction is READ ONLY if no statement of the script writes."""
         begin = "BEGIN" if writes(step.script) else "BEGIN READ ONLY"
         return await in_transaction(self, lambda: self._begin(begin), lambda: self.execute(step))
 
     @contextmanager
     def unhurried(self) -> Iterator[None]:
-        """Statements may take as long as they like, as changes of big tables do."""
+        """Statements run without a time limit, as changes of large tables need."""
         patience, self._patience = self._patience, Patience(math.inf)
         try:
             yield
@@ -224,7 +224,7 @@ class PostgreSQLConnection:
             raise StorageError("The unit failed before and was undone.")
         self._in_transaction = False
         status = await self._control("COMMIT")
-        if status != "COMMIT":  # a failed transaction is undone without a word
+        if status != "COMMIT":  # the server answers COMMIT of a failed transaction with ROLLBACK
             raise StorageError("The unit failed and was undone.")
 
     async def rollback(self) -> None:
@@ -234,10 +234,10 @@ class PostgreSQLConnection:
         self._undone = False
 
     async def close(self) -> None:
-        """Waits for a cancellation on its way, so that the server does not go on in vain."""
+        """Close the connection. It first waits for a pending cancellation, so that the server stops working."""
         try:
             await self.raw.close(timeout=CLOSING_S)
-        except Exception:  # the server is gone, or too slow to say goodbye
+        except Exception:  # the server is gone or too slow
             self.raw.terminate()
 
     async def _control(self, text: str) -> str:
@@ -250,21 +250,21 @@ class PostgreSQLConnection:
     async def _failure(
         self, error: BaseException, statement: Statement | None, parameters: Sequence[Value]
     ) -> BaseException:
-        """The error to raise; afterwards ``usable`` says what became of the connection."""
+        """The error to raise; afterwards ``usable`` says whether the connection may be reused."""
         if isinstance(error, StorageError):
             return error
         if not isinstance(error, FAILURES) or is_lost(error) or isinstance(error, TimeoutError):
-            self.usable = False  # cancelled within a statement, or gone
+            self.usable = False  # cancelled within a statement, or lost
         if not isinstance(error, FAILURES):
             return error
         columns = await self._columns_of(error) if isinstance(error, asyncpg.PostgresError) and self.usable else ()
         if columns == ("ID",) and statement is not None and statement.of_one_row and statement.kind == "insert":
-            # Another row brought this very ID, and the sequence has not moved yet: the next ID is free.
+            # Another row was stored with this ID, and the sequence has not moved past it yet: the next ID is free.
             return Deadlock("The ID that the sequence gave was taken meanwhile.")
         return translate(error, statement=statement, parameters=parameters, columns=columns)
 
     async def _columns_of(self, error: asyncpg.PostgresError) -> tuple[str, ...]:
-        """The columns of the violated constraint, looked up once; a transaction that failed is ended for it."""
+        """The columns of the violated constraint, looked up once. The lookup ends the failed transaction."""
         name = getattr(error, "constraint_name", None)
         if not name or (error.sqlstate or "")[:2] != "23":
             return ()
@@ -289,7 +289,7 @@ class PostgreSQLConnection:
 
 
 def _with_fractions(text: str, parameters: Sequence[Value]) -> str:
-    """Fractions declared as such: PostgreSQL takes what is compared to a BIGINT for one, and asyncpg would cut it."""
+    """Cast fractions to numeric: PostgreSQL infers BIGINT for a value compared with one, and asyncpg would cut it."""
 
     def declared(found: re.Match[str]) -> str:
         return f"CAST({found[0]} AS numeric)" if type(parameters[int(found[1]) - 1]) is Decimal else found[0]
@@ -298,6 +298,6 @@ def _with_fractions(text: str, parameters: Sequence[Value]) -> str:
 
 
 def _count(status: str) -> int:
-    """Rows from ``UPDATE 3``."""
+    """The number of rows in a status such as ``UPDATE 3``."""
     number = status.rpartition(" ")[2]
     return int(number) if number.isdecimal() else 0

@@ -1,4 +1,4 @@
-"""What ``apilane doctor`` looks at in a PostgreSQL database and its server."""
+"""The checks of ``apilane doctor`` for a PostgreSQL database and its server."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 __all__ = ["diagnose"]
 
 OLDEST: Final = 130000
-"""PostgreSQL 13: the oldest that has what the statements ask for (pg_current_snapshot)."""
+"""PostgreSQL 13: the oldest version with all functions that the statements use (pg_current_snapshot)."""
 
 _LOOK: Final = Statement("""
 SELECT current_setting('server_version'), current_setting('server_version_num')::int,
@@ -64,13 +64,13 @@ async def diagnose(connection: PostgreSQLConnection, address: ServerAddress, lim
         )
     )
     if hasty:
-        text = f"{hasty} off at the server: a crash may lose what was stored lately"
-        findings.append(Finding(text, "Set to on."))
+        text = f"{hasty} off at the server: a crash may lose the last writes"
+        findings.append(Finding(text, "Set it to on."))
     foreign = [str(row[0]) for row in await connection.fetch(_FOREIGN, ())]
     if foreign:
-        advice = "Use a database of its own; an entity of the same name would fail."
+        advice = "Use a separate database; an entity of the same name would fail."
         findings.append(Finding(f"Tables that Apilane did not make: {', '.join(foreign)}", advice))
     fits = limit <= allowed
     advice = "" if fits else "Lower database_connections, or raise max_connections of the server."
-    findings.append(Finding(f"{allowed} connections allowed, {limit} wanted by each process", advice))
+    findings.append(Finding(f"The server allows {allowed} connections; each process opens up to {limit}", advice))
     return findings

@@ -1,9 +1,9 @@
-"""PostgreSQL's SQL where it differs: column types, letter case, nulls first, keys. Pure.
+"""The parts of SQL that differ in PostgreSQL: column types, letter case, nulls first, keys. Pure.
 
-Text columns have the collation "C": they sort by code point, as on SQLite, whatever the locale of the server, and no
-index breaks when the server's locale library changes. Its ``lower`` knows ASCII only, which is all it takes for a value
-that is pure ASCII; for others the letters that fold to one of the value are translated as well, so that PostgreSQL
-agrees with ``apilane.model.text.fold`` letter for letter and no version of a library has a say.
+Text columns have the collation "C": they sort by code point, as on SQLite, independent of the server's locale, and no
+index breaks when the server's locale library changes. The ``lower`` of this collation knows only ASCII, which is
+enough for a pure ASCII value. For other values, the letters that fold to a letter of the value are translated too.
+So PostgreSQL folds every letter as ``apilane.model.text.fold`` does, and no library version matters.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from apilane_postgresql.limits import INDEXED_CHARACTERS, problems, text_length
 __all__ = ["PostgreSQLDialect"]
 
 _CASED_BELOW = 0x1F000
-"""No letter above has case (see ``fold``)."""
+"""Code points from here on have no letter case (see ``fold``)."""
 
 
 class PostgreSQLDialect(Dialect):
@@ -47,7 +47,7 @@ class PostgreSQLDialect(Dialect):
 
     @cached_property
     def sqlalchemy(self) -> SQLAlchemyDialect:  # type: ignore[override]
-        """Imported when first needed: it takes 50 ms, and many instances have no PostgreSQL."""
+        """Imported on first use: it takes 50 ms, and many instances do not use PostgreSQL."""
         from sqlalchemy.dialects.postgresql.base import PGDialect
 
         return PGDialect(paramstyle="numeric_dollar")  # type: ignore[no-untyped-call]
@@ -65,7 +65,7 @@ class PostgreSQLDialect(Dialect):
                 return sa.Numeric(18, property.decimal_places) if property.decimal_places else sa.BigInteger()
 
     def column_default(self, property: Property) -> sa.TextClause | None:
-        """false for Booleans, which have no 0 here."""
+        """false for Booleans, for which PostgreSQL does not accept 0."""
         default = super().column_default(property)
         return sa.text("false") if default is not None and property.type is PropertyType.Boolean else default
 
@@ -79,7 +79,7 @@ class PostgreSQLDialect(Dialect):
     def text_operand(self, operator: str, value: str) -> tuple[str, tuple[Value, ...]]:
         """Variants: ``ascii`` (answered from an index where possible), ``folded``, ``any`` for '' and ``none``."""
         negative = operator in {"notequal", "notcontains"}
-        if not _is_storable(value):  # what cannot be stored is nowhere
+        if not _is_storable(value):  # a text that cannot be stored matches no row
             return ("any" if negative else "none"), ()
         if not value and operator not in {"equal", "notequal"}:
             return ("none" if negative else "any"), ()
@@ -101,7 +101,7 @@ class PostgreSQLDialect(Dialect):
             return _predicate(operator, folded, binds[0])
         if operator not in {"equal", "startswith"}:
             return _predicate(operator, lower, binds[0])
-        long = isinstance(column.type, sa.Text)  # the index, if there is one, holds the beginning of the text
+        long = isinstance(column.type, sa.Text)  # the index, if any, holds only the beginning of the text
         indexed = _beginning(lower) if long else lower
         start = _beginning(binds[0]) if long else binds[0]
         if operator == "equal":
@@ -112,14 +112,14 @@ class PostgreSQLDialect(Dialect):
     def order_by(
         self, column: sa.ColumnElement[Any], property: Property, *, descending: bool
     ) -> Sequence[sa.ColumnElement[Any]]:
-        """What is never null is ordered plainly, as its index is."""
+        """A column that is never null has no NULLS clause, like its index."""
         key = column.desc() if descending else column.asc()
         if property.required or property.is_primary_key:
             return [key]
         return [key.nulls_last() if descending else key.nulls_first()]
 
     def insert_row(self, table: sa.Table, columns: Sequence[str]) -> Statement:
-        """Returns the ID; one that was given moves the sequence past it, which never goes back."""
+        """Returns the ID; a given ID moves the sequence past it, but never back."""
         values: dict[str, sa.BindParameter[Any]] = {column: sa.bindparam(column) for column in columns}
         insert = sa.insert(table).values(values) if columns else sa.insert(table).values()
         insert = insert.returning(table.c["ID"])
@@ -136,12 +136,12 @@ class PostgreSQLDialect(Dialect):
         return problems(entities)
 
     def script_problems(self, script: Script, entities: Sequence[Entity]) -> list[str]:
-        """What custom SQL may not do; whether its tables and columns exist only the database knows."""
+        """The guard's refusals. Only the database knows whether tables and columns exist."""
         return problems_of(script)
 
 
 def _is_storable(text: str) -> bool:
-    """PostgreSQL has no NUL in texts, and UTF-8 no half of a surrogate pair."""
+    """PostgreSQL's texts cannot hold NUL, and UTF-8 cannot encode half of a surrogate pair."""
     return "\0" not in text and (text.isascii() or not any("\ud800" <= letter <= "\udfff" for letter in text))
 
 
@@ -169,13 +169,13 @@ def _predicate(operator: str, text: sa.ColumnElement[str], value: sa.BindParamet
 
 
 def _after(prefix: str) -> str:
-    """The smallest text after all that begin with ``prefix`` (ASCII, not empty), by code point."""
+    """The smallest text, by code point, after all that begin with ``prefix`` (ASCII, not empty)."""
     return prefix[:-1] + chr(ord(prefix[-1]) + 1)
 
 
 @cache
 def _variants() -> dict[str, str]:
-    """The letters outside ASCII that fold to another one, by what they fold to."""
+    """The letters outside ASCII that fold to another letter, by that letter."""
     found: defaultdict[str, str] = defaultdict(str)
     for code in range(0x80, _CASED_BELOW):
         letter = chr(code)
@@ -185,7 +185,7 @@ def _variants() -> dict[str, str]:
 
 
 def _letters_of(folded: str) -> tuple[str, str]:
-    """Which letters count as one of ``folded``, and which: the arguments of ``translate``."""
+    """The arguments of ``translate``: the letters that fold to a letter of ``folded``, and their replacements."""
     sources, targets = "", ""
     for letter in dict.fromkeys(folded):
         if not letter.isascii() and (others := _variants().get(letter)):

@@ -1,4 +1,4 @@
-"""The PostgreSQL driver: its sessions, by connection string, and what it can do."""
+"""The PostgreSQL driver: its sessions by connection string, and its features."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class PostgreSQLDriver(PooledDriver[PostgreSQLSession]):
 
     @cached_property
     def dialect(self) -> PostgreSQLDialect:
-        """Made when it is first asked for: it takes its time to import."""
+        """Made on first use, because its import is slow."""
         from apilane_postgresql.dialect import PostgreSQLDialect
 
         return PostgreSQLDialect()

@@ -1,6 +1,6 @@
-"""PostgreSQL's errors as Apilane's. The original is the cause, which the caller sets.
+"""Translates PostgreSQL's errors to Apilane's. The caller sets the original error as the cause.
 
-Which columns a violated constraint has is looked up by the connection: its name may be cut or hashed.
+The connection looks up the columns of a violated constraint, because the constraint's name may be cut or hashed.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from apilane.plugin.storage import (
 __all__ = ["FAILURES", "connect_failure", "is_lost", "translate", "visible"]
 
 FAILURES: Final = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError, TimeoutError)
-"""What running a statement can raise; TimeoutError: the server did not answer at all."""
+"""The errors that running a statement can raise; TimeoutError: the server did not answer at all."""
 
 _VISIBLE: Final = {
     (entity, column.name): column.shows for entity, columns in HIDDEN_COLUMNS.items() for column in columns
@@ -49,12 +49,12 @@ _detail = re.compile(r'\(("?\w+"?(?:, "?\w+"?)*)\)=\(')
 
 
 def visible(table: str | None, columns: Sequence[str]) -> tuple[str, ...]:
-    """Columns as the schema names them: a hidden one shows the property it stands for."""
+    """Columns as the schema names them: a hidden column is shown as the property it belongs to."""
     return tuple(_VISIBLE.get((table or "", column), column) for column in columns)
 
 
 def is_lost(error: BaseException) -> bool:
-    """Whether the connection is gone."""
+    """Whether the connection is lost."""
     if isinstance(error, asyncpg.PostgresError):
         return (error.sqlstate or "")[:2] == "08" or error.sqlstate in {"57P01", "57P02", "57P03"}
     if isinstance(error, asyncpg.InterfaceError):
@@ -69,13 +69,13 @@ def translate(  # one line for each kind of failure
     parameters: Sequence[Value] = (),
     columns: Sequence[str] = (),
 ) -> StorageError:
-    """Apilane's error for what asyncpg raised; ``columns``: of the violated constraint, where known."""
+    """Apilane's error for an error of asyncpg; ``columns``: those of the violated constraint, if known."""
     if isinstance(error, StorageError):
         return error
     if isinstance(error, asyncpg.DataError) and not getattr(error, "severity", None):
         return _refused_by_client(error, statement)
     if isinstance(error, TimeoutError):
-        return Unavailable("PostgreSQL did not answer in time.")  # not run again: so would be the next try
+        return Unavailable("PostgreSQL did not answer in time.")  # not run again: the next try would time out too
     if is_lost(error):
         return ConnectionLost("PostgreSQL ended the connection.")
     if not isinstance(error, asyncpg.PostgresError):
@@ -112,7 +112,7 @@ def translate(  # one line for each kind of failure
     if isinstance(error, asyncpg.InvalidCachedStatementError):
         return Deadlock("The tables changed while the unit ran.")
     if state[:2] in {"53", "58", "XX"}:
-        return Unavailable(f"PostgreSQL has a problem of its own: {error}.")
+        return Unavailable(f"PostgreSQL reports a server error: {error}.")
     return StorageError(f"PostgreSQL: {error}")
 
 
@@ -122,13 +122,13 @@ def _violated(kind: type[StorageError], text: str, table: str | None, columns: S
 
 
 def _of_detail(error: asyncpg.PostgresError) -> list[str]:
-    """Columns from ``("A", "B")=(1, 2)``, which is the same in every language."""
+    """Columns from ``("A", "B")=(1, 2)``, which does not depend on the server's language."""
     found = _detail.search(getattr(error, "detail", None) or "")
     return [name.strip('"') for name in found[1].split(", ")] if found else []
 
 
 def _refused_by_client(error: asyncpg.DataError, statement: Statement | None) -> StorageError:
-    """A value that does not go with the type of its parameter; nothing was sent."""
+    """The error for a value that does not fit the type of its parameter; nothing was sent."""
     found = _argument.search(str(error))
     columns = _columns(statement, [int(found[1]) - 1]) if found else ()
     if isinstance(error.__cause__, OverflowError) or "out of int" in str(error):
@@ -146,7 +146,7 @@ def _columns(statement: Statement | None, positions: Sequence[int]) -> tuple[str
 def _too_long(
     error: asyncpg.PostgresError, statement: Statement | None, parameters: Sequence[Value]
 ) -> tuple[str, ...]:
-    """The one text that is longer than the length PostgreSQL speaks of; nothing where it may be several."""
+    """The column of the only text that exceeds the length in the message; empty if several texts do."""
     found = _length.search(str(error))
     if not found:
         return ()
@@ -169,7 +169,7 @@ def _too_large(
 
 
 def connect_failure(error: BaseException, address: ServerAddress, timeout_s: float, limit: int) -> StorageError:
-    """Why there is no connection, and which setting to look at. Never holds the password."""
+    """Why connecting failed, and which setting to check. Never contains the password."""
     server = f"PostgreSQL at {address.host}:{address.port}"
     if isinstance(error, TimeoutError):
         return ConnectionRefused(f"{server} did not answer within {timeout_s:.0f} s; look at Host and Port.")

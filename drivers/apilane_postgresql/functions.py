@@ -1,7 +1,7 @@
-"""Names that custom SQL may put before a bracket. Pure data.
+"""The functions that custom SQL may call. Pure data.
 
-Left out on purpose: whatever reads files, settings or catalogs, runs SQL of its own (``query_to_xml``, ``ts_stat``),
-moves sequences, takes locks, signals others, or sleeps.
+Deliberately missing: functions that read files, settings or catalogs, run SQL (``query_to_xml``, ``ts_stat``), move
+sequences, take locks, signal other processes, or sleep.
 """
 
 from __future__ import annotations
@@ -56,4 +56,4 @@ CALLABLE_KEYWORDS: Final = frozenset(_KEYWORDS.split())
 """Keywords and types that have brackets and are no functions."""
 
 FUNCTIONS: Final = frozenset(_FUNCTIONS.split())
-"""Functions whose results depend on their arguments, the clock or chance only, whatever the arguments are."""
+"""Functions whose results depend only on their arguments, the clock or chance, for all arguments."""

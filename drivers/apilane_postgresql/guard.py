@@ -1,18 +1,18 @@
-"""What custom SQL may do in PostgreSQL: decided by its words before any of it is sent. Pure.
+"""Decides which custom SQL may run in PostgreSQL, from its tokens, before any of it is sent. Pure.
 
-PostgreSQL cannot take rights from the user it is connected as, and a hosted server may allow no second user. So every
-statement is cut into words exactly as PostgreSQL's own lexer does, and what is not known to be harmless is refused:
+PostgreSQL cannot remove rights from the connected user, and a hosted server may not allow a second user. So every
+statement is cut into tokens exactly as PostgreSQL's lexer does, and everything not known to be harmless is refused:
 
 - Only SELECT, VALUES, TABLE, INSERT, UPDATE, DELETE and WITH: no DDL, DO, COPY, CALL, SET, EXPLAIN, MERGE, SELECT INTO,
   nothing that begins or ends a transaction.
-- Only the functions of ``FUNCTIONS``, and those that were made in the schema of the tables; no name that begins
-  with ``pg_``, no schema before a name, so no catalog and no tables of other programs.
+- Only the functions of ``FUNCTIONS``, and those that were made in the schema of the tables. No name begins with
+  ``pg_`` and no schema stands before a name, so catalogs and tables of other programs cannot be reached.
 - Writes only where ``apilane.model.privileges`` allows them.
-- Tables with secrets are read through a common table expression of their own name, put before each statement, in which
-  the secrets are null: ``*``, whole rows and functions on them see nothing else. Where such a table is written, its
+- Tables with secrets are read through a common table expression of the same name, put before each statement, in which
+  the secrets are null: ``*``, whole rows and functions on them see only nulls. If a statement writes such a table, its
   secret columns, whole rows and RETURNING * are refused.
 
-Not decided here: whether tables and columns exist. Words that only look harmful are refused too.
+Not checked here: whether tables and columns exist. Harmless uses of a forbidden word are refused too.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ _WORD: Final = rf"""(?P<space>[ \t\n\r\f\v]+|--[^\n\r]*+)
 
 @cache
 def _word() -> re.Pattern[str]:
-    """Compiled when first needed: it takes 26 ms, and every start-up would pay."""
+    """Compiled on first use: it takes 26 ms, which start-up should not pay."""
     return re.compile(_WORD, re.DOTALL | re.VERBOSE)
 
 
@@ -80,13 +80,13 @@ SECRET_TABLES: Final = frozenset(
     }
 )
 _ACCOUNTS: Final = frozenset({"current_role", "current_user", "session_user", "system_user", "user"})
-"""Tell the server's accounts, without a bracket; columns of these names are written in quotes or behind a dot."""
+"""Keywords that return the server's accounts without brackets. A column of such a name needs quotes or a dot."""
 _FIRST: Final = frozenset({"select", "values", "table", "insert", "update", "delete", "with"})
 _WRITES: Final = frozenset({"insert", "update", "delete", "share"})
 
 
 class Word(NamedTuple):
-    """One token. ``text``: of a name as PostgreSQL sees it, of others as written; ``kind``: the group of ``_WORD``."""
+    """One token. ``text``: a name in PostgreSQL's case, other tokens as written; ``kind``: the group of ``_WORD``."""
 
     kind: str
     text: str
@@ -106,19 +106,19 @@ _NOTHING: Final = Word("end", "")
 
 
 class Surroundings(NamedTuple):
-    """What the database says before a script runs."""
+    """Facts that the database reports before a script runs."""
 
     schema: str
-    """Where the tables are."""
+    """The schema of the tables."""
     schemas: frozenset[str]
     functions: frozenset[str]
-    """Names of functions that were made in ``schema`` and exist nowhere else in the database."""
+    """Names of functions that exist in ``schema`` and in no other schema of the database."""
     columns: Mapping[str, Sequence[tuple[str, str]]]
     """Names and types of the columns of the tables with secrets."""
 
 
 class Checked(NamedTuple):
-    """A statement that passed what can be told without the database."""
+    """A statement that passed the checks that need no database."""
 
     text: str
     words: tuple[Word, ...]
@@ -127,16 +127,16 @@ class Checked(NamedTuple):
     calls: frozenset[str]
     """Functions that are not known to be harmless."""
     secrets: frozenset[str]
-    """Tables with secrets that are mentioned, and names that a private table may have."""
+    """Mentioned tables with secrets, and mentioned names that a private table may have."""
     guarded: tuple[tuple[int, str, str], ...]
-    """Tables with secrets that are written: place of the name, name, alias or ''."""
+    """Written tables with secrets: position of the name, name, alias or ''."""
 
     @property
     def writes(self) -> bool:
         return any(word.is_keyword(*_WRITES) for word in self.words)
 
     def secured(self, around: Surroundings) -> str:
-        """The text to run. Raises StorageError for what only the database can tell."""
+        """The text to run. Raises StorageError for refusals that depend on the database."""
         foreign = sorted(name for name in self.qualifiers if name in around.schemas)
         if foreign:
             raise _refused(f"naming the schema {foreign[0]}; write tables and functions without a schema")
@@ -160,7 +160,7 @@ class Checked(NamedTuple):
 
 
 def renumbered(text: str) -> tuple[str, list[int]]:
-    """A statement with its parameters numbered from 1 without gaps, and which ones they were."""
+    """A statement with its parameters numbered from 1 without gaps, and their original numbers."""
     numbers: dict[str, int] = {}
     parts = []
     for found in _word().finditer(text):
@@ -174,7 +174,7 @@ def _refused(what: str) -> StorageError:
 
 
 def problems_of(script: Script) -> list[str]:
-    """Why a script would be refused, as far as it can be told without its database."""
+    """Why a script would be refused, as far as this is known without its database."""
     text = script.text(dict.fromkeys(script.names, 1), lambda _name: " 1 ")
     found = []
     try:
@@ -204,13 +204,13 @@ def statements_of(text: str) -> Iterator[str]:
 
 
 def _words(text: str) -> Iterator[tuple[Word, int]]:
-    """Words with where they end. Raises StorageError for what this lexer does not know."""
+    """Tokens and their end positions. Raises StorageError for text that this lexer does not know."""
     position = 0
     before = _NOTHING
     match = _word().match
     while position < len(text):
         found = match(text, position)
-        if found is None:  # also a number with letters behind it, which versions read in different ways
+        if found is None:  # also a number followed by letters, which PostgreSQL's versions read differently
             raise StorageError(f"This cannot be read: {text[position : position + 20]!r}.")
         kind, position = str(found.lastgroup if found.lastgroup != "tag" else "text"), found.end()
         if kind == "space":
@@ -238,7 +238,7 @@ def _seen(kind: str, written: str) -> str:
 
 
 def check(text: str) -> Checked:
-    """One statement, checked as far as it can be without the database. Raises StorageError for what is refused."""
+    """Check one statement, as far as this is possible without the database. Raises StorageError for a refusal."""
     words = tuple(word for word, _ in _words(text))
     for at, word in enumerate(words):
         after = words[at + 1] if at + 1 < len(words) else _NOTHING
@@ -275,7 +275,7 @@ def _qualifiers(words: Sequence[Word]) -> Iterator[str]:
 
 
 def _calls(words: Sequence[Word]) -> Iterator[str]:
-    """Functions that are not known; a name before a bracket is one unless it stands where only an alias can."""
+    """Unknown functions: names before a bracket, except at places where only an alias can stand."""
     for at, (word, after) in enumerate(pairwise(words)):
         if not after.is_sign("(") or not word.is_name:
             continue
@@ -288,7 +288,7 @@ def _calls(words: Sequence[Word]) -> Iterator[str]:
 
 
 def _targets(words: Sequence[Word]) -> Iterator[tuple[int, str, str]]:
-    """Checks what every INSERT, UPDATE and DELETE writes, also within WITH; gives those of tables with secrets."""
+    """Check what every INSERT, UPDATE and DELETE writes, also within WITH; yields the written tables with secrets."""
     for at, word in enumerate(words):
         before = [previous.text for previous in words[max(at - 3, 0) : at]]
         if word.is_keyword("into"):
@@ -323,7 +323,7 @@ def _target(words: Sequence[Word], at: int) -> tuple[int, str]:
 
 
 def _alias(words: Sequence[Word], place: int, ends: Collection[str]) -> str:
-    """The other name of the table at ``place``; ``ends``: keywords that may follow it."""
+    """The alias of the table at ``place``; ``ends``: keywords that may follow it."""
     following = [word for word in words[place + 1 : place + 4] if not word.is_sign("*")]
     if following and following[0].is_keyword("as"):
         following = following[1:]
@@ -333,7 +333,7 @@ def _alias(words: Sequence[Word], place: int, ends: Collection[str]) -> str:
 
 
 def _assigned(words: Sequence[Word], place: int) -> Iterator[str]:
-    """The columns that an UPDATE of the table at ``place`` sets. Raises StorageError when they cannot be told."""
+    """The columns that an UPDATE of the table at ``place`` sets. Raises StorageError if they cannot be determined."""
     at = place + 1
     if at < len(words) and words[at].is_sign("*"):
         at += 1
@@ -356,7 +356,7 @@ def _assigned(words: Sequence[Word], place: int) -> Iterator[str]:
 
 
 def _next_assignment(words: Sequence[Word], at: int) -> tuple[int, bool]:
-    """The comma before the next assignment, behind the columns of one that ends at ``at``; False: there is none."""
+    """The position of the comma before the next assignment, and True; False if there is no other assignment."""
     if at < len(words) and words[at].is_sign(")"):
         at += 1
     depth = 0
@@ -375,7 +375,7 @@ def _next_assignment(words: Sequence[Word], at: int) -> tuple[int, bool]:
 
 
 def _check_target(words: Sequence[Word], place: int, table: str, alias: str, columns: Collection[str]) -> None:
-    """Refuse whatever could read a secret of the table that is written: no expression stands between here."""
+    """Refuse expressions that could read a secret of the written table, because that table is not masked."""
     names = {table, alias, "old", "new"} - {""}  # the last two in RETURNING, since PostgreSQL 18
     given = (n for n in range(place + 1, min(place + 4, len(words))) if words[n].text == alias)
     own = {place, next(given, place)}

@@ -1,4 +1,4 @@
-"""What PostgreSQL cannot store, said before anything is changed (B-D8), and how long texts may be. Pure."""
+"""PostgreSQL's limits, checked before anything is changed (B-D8), and the lengths of texts. Pure."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ __all__ = ["INDEXED_CHARACTERS", "KEY_CHARACTERS_MAX", "NAME_MAX", "problems", "
 NAME_MAX: Final = 63
 TEXT_MAX: Final = 10_485_760
 INDEXED_CHARACTERS: Final = 500
-"""How much of a text without a small maximum is in its index: an entry has room for some 2,700 bytes."""
+"""How many characters of a text without a small maximum are indexed: an entry holds about 2,700 bytes."""
 KEY_CHARACTERS_MAX: Final = 650
-"""Of all texts of one key together, at 4 bytes each."""
+"""For all texts of one key together, at 4 bytes a character."""
 
 
 def problems(entities: Sequence[Entity]) -> list[tuple[str, str]]:
-    """What cannot be done: maxima beyond PostgreSQL's, and keys with texts that an index has no room for."""
+    """Violations of the limits: maxima beyond PostgreSQL's, and keys with texts that do not fit into an index."""
     found = []
     for entity in entities:
         if len(entity.name) > NAME_MAX:
@@ -36,11 +36,11 @@ def problems(entities: Sequence[Entity]) -> list[tuple[str, str]]:
             lengths = [text_length(p) for p in texts if p.type is PropertyType.String]
             if None in lengths or sum(length or 0 for length in lengths) > KEY_CHARACTERS_MAX:
                 place = f"Entities[{entity.name}].Constraints[{','.join(properties)}]"
-                sentence = f"what is unique needs a Maximum, of {KEY_CHARACTERS_MAX} characters together at most"
+                sentence = f"unique texts need a Maximum, of {KEY_CHARACTERS_MAX} characters together at most"
                 found.append((place, sentence))
     return found
 
 
 def text_length(property: Property) -> int | None:
-    """The length of a String's column; None: it has no limit."""
+    """The length of a String's column; None: no limit."""
     return property.maximum if property.maximum and not property.encrypted else None

@@ -1,4 +1,4 @@
-"""Fresh databases for tests, and what tests do to them behind the driver's back."""
+"""Creates, changes and drops databases for tests, on separate connections."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ __all__ = ["drop_database", "end_connections", "execute", "fresh_database"]
 
 
 async def fresh_database(server: str) -> str:
-    """The address of a new, empty database on the server of the URL ``server``, whose user may create databases."""
+    """The address of a new, empty database on the server at the URL ``server``, whose user may create databases."""
     name = f"apilane_{uuid4().hex[:16]}"
     await execute(_on(server, "postgres"), f"CREATE DATABASE {name} TEMPLATE template0 ENCODING 'UTF8'")
     return _on(server, name)
 
 
 async def drop_database(address: str, server: str) -> None:
-    """Drop a database made by ``fresh_database``, also while it is used."""
+    """Drop a database made by ``fresh_database``, even while it is in use."""
     name = read_address(address).database
     await execute(_on(server, "postgres"), f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
 
 
 async def end_connections(address: str) -> None:
-    """End every other connection to a database, and wait until they are gone."""
+    """End every other connection to a database, and wait until they have ended."""
     others = "FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
     connection = await _connected(address)
     try:
@@ -38,7 +38,7 @@ async def end_connections(address: str) -> None:
 
 
 async def execute(address: str, text: str) -> None:
-    """Run statements on a connection of their own."""
+    """Run statements on a new connection."""
     connection = await _connected(address)
     try:
         await connection.execute(text)

@@ -1,6 +1,6 @@
-"""What tables look like in PostgreSQL, and the statements that change them. Pure and deterministic.
+"""The tables in PostgreSQL, and the statements that change them. Pure and deterministic.
 
-Everything is altered in place.
+Every change is made in place.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ __all__ = ["migrate", "moved_sequence"]
 STEPS_MAX: Final = 1000
 FOLDED: Final = "folded"
 BEGINNING: Final = "beginning"
-"""Forms of a column of an index: the text in small letters, or the beginning of that."""
+"""Forms of an index column: the text in lower case, or the beginning of that."""
 
 TRAITS: Final = Traits(name_max=NAME_MAX, renames_keys=True, dropped_to_change=frozenset({"expressions"}))
 
@@ -52,10 +52,10 @@ def migrate(migration: Migration) -> list[str]:
 
 
 def moved_sequence(table: str) -> str:
-    """An expression beside ``RETURNING "ID"`` that moves the table's sequence to the ID, but never back.
+    """An expression beside ``RETURNING "ID"`` that moves the table's sequence forward to the ID, never back.
 
-    ``setval`` would take back what others drew meanwhile, so up to a thousand are drawn by ``nextval``. Other calls
-    do not draw as many while one statement evaluates its result.
+    ``setval`` could move it behind IDs that other calls took meanwhile, so up to a thousand steps use ``nextval``. For
+    more steps ``setval`` is safe: other calls do not take as many IDs during one statement.
     """
     sequence = f"SELECT pg_get_serial_sequence({quoted_text(quoted_name(table))}, 'ID')::regclass AS name"
     used = f"SELECT name, coalesce(pg_sequence_last_value(name), 0) AS last FROM ({sequence}) AS sequence"  # noqa: S608  # names, quoted
@@ -66,11 +66,11 @@ def moved_sequence(table: str) -> str:
     )
 
 
-# What a table looks like.
+# The tables.
 
 
 def _tables(entities: Sequence[Entity]) -> list[Table]:
-    taken = {entity.name.lower() for entity in entities}  # tables and indexes share their names
+    taken = {entity.name.lower() for entity in entities}  # tables and indexes share one namespace
     return [_table(entity, taken) for entity in entities]
 
 
@@ -122,10 +122,10 @@ def _references(entity: Entity, taken: set[str]) -> Iterator[Reference]:
 def _of_text(
     entity: Entity, columns: Sequence[str], stored: Mapping[str, Property], taken: set[str]
 ) -> Iterator[Index]:
-    """One more index where text takes part, for comparing it without letter case (B-Q3)."""
+    """One more index if a key contains text, to compare it without letter case (B-Q3)."""
     secrets = {column.shows for column in HIDDEN_COLUMNS.get(entity.name, ()) if column.source == "hash"}
     texts = {c for c in columns if stored[c].type is PropertyType.String and not stored[c].encrypted} - secrets
-    if not texts or entity.name.startswith("H_"):  # no caller filters these
+    if not texts or entity.name.startswith("H_"):  # callers do not filter these tables
         return
     room = KEY_CHARACTERS_MAX - INDEXED_CHARACTERS * (len(texts) - 1)
     parts: list[IndexColumn] = []
@@ -133,19 +133,19 @@ def _of_text(
         length = text_length(stored[c])
         form = "" if c not in texts else FOLDED if length and length <= room else BEGINNING
         if form == BEGINNING and parts and len(texts) > 1:
-            break  # one long text is all an entry has room for
+            break  # an entry holds only one long text
         parts.append(IndexColumn(c, form))
     yield Index(_name(f"FOLDED_{entity.name}_{'_'.join(columns)}", taken), tuple(parts))
 
 
 def _name(name: str, taken: set[str]) -> str:
-    """In lower case, as PostgreSQL makes of names that are not quoted."""
+    """The name in lower case, as PostgreSQL reads unquoted names."""
     bounded = bounded_name(name.lower(), NAME_MAX, taken)
     taken.add(bounded)
     return bounded
 
 
-# Statements.
+# The statements.
 
 
 def _written(change: Change) -> list[str]:
@@ -169,7 +169,7 @@ def _written(change: Change) -> list[str]:
 
 
 def _altered(change: Change) -> str:
-    """What follows ALTER TABLE. Sequences keep their names, which no statement uses."""
+    """The clause after ALTER TABLE. Sequences keep their names, which no statement uses."""
     match change:
         case do.RenameTable(name=name):
             return f"RENAME TO {quoted_name(name)}"

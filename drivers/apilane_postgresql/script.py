@@ -1,4 +1,4 @@
-"""Custom SQL on a connection, inside a transaction that its caller has begun and will end. See ``guard``."""
+"""Custom SQL on a connection, inside a transaction that the caller began and will end. See ``guard``."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ _CASTS: Final = {bool: "boolean", int: "bigint", str: "text", Decimal: "numeric"
 
 
 def writes(script: Script) -> bool:
-    """Whether a statement of the script writes, or locks. False for what will be refused anyway."""
+    """Whether a statement of the script writes or locks. False for a script that will be refused."""
     if script.notes is None:
         try:
             text = script.text(dict.fromkeys(script.names, 1), lambda _name: " 1 ")
@@ -57,9 +57,9 @@ def writes(script: Script) -> bool:
 
 
 async def run_script(raw: asyncpg.Connection[Any], step: ScriptStep) -> Result:
-    """Run every statement in turn and give what they returned.
+    """Run every statement in order and return the results.
 
-    Everything is checked before anything runs. Raises StorageError for what is refused, and whatever asyncpg raises.
+    All statements are checked before the first one runs. Raises StorageError for a refusal, and asyncpg's errors.
     """
     parameters = _Parameters(step.values)
     text = step.script.text(step.values, parameters.place)
@@ -86,7 +86,7 @@ async def run_script(raw: asyncpg.Connection[Any], step: ScriptStep) -> Result:
 
 
 class _Parameters:
-    """The parameters of a script, numbered as they come. None is written out: it goes with every type."""
+    """The parameters of a script, numbered in order of first use. None is written as NULL, which fits every type."""
 
     def __init__(self, values: Mapping[str, Value]) -> None:
         self._values = values
@@ -121,7 +121,7 @@ async def _look_around(raw: asyncpg.Connection[Any], checked: Sequence[Checked])
 
 
 async def _rows(cursor: Any, budget: ResultBudget) -> list[Row]:
-    """Rows until there are no more, or no more are allowed; the statement runs in any case."""
+    """All rows up to the budget; the statement runs in any case."""
     taken: list[Row] = []
     while True:
         batch = await cursor.fetch(min(BATCH_ROWS, max(budget.rows, 1)))
@@ -134,7 +134,7 @@ _AS_THEY_ARE: Final = frozenset({type(None), bool, int, float, str, bytes, datet
 
 
 def _plain(value: Any) -> Any:
-    """What Apilane can write as JSON: numbers without trailing zeros, lists, and text for everything rare."""
+    """A value that JSON can hold: numbers without trailing zeros, lists, and text for rare types."""
     kind = type(value)
     if kind in _AS_THEY_ARE:
         return value

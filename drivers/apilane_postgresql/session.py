@@ -1,4 +1,4 @@
-"""One database on a server: the pool's session, named locks, and what only PostgreSQL can tell."""
+"""One database on a server: the pooled session, named locks, and checks that only PostgreSQL has."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class PostgreSQLSession(PooledSession):
         )
 
     async def alter(self, make_unit: Callable[[], Unit[T]]) -> T:
-        """Schema statements take part in transactions here, so this is a unit without a time limit but for locks."""
+        """Run the unit as one transaction: schema statements can be undone. Only waits for locks are limited."""
         self._constraints.clear()
 
         def unit() -> Generator[Step, Result, T]:
@@ -80,12 +80,12 @@ class PostgreSQLSession(PooledSession):
         return await repeated(lambda: self._with(work))
 
     async def change_mark(self) -> Value:
-        """The snapshot's text: it changes when any writing transaction of the server ends, and with nothing else."""
+        """The text of the current snapshot: it changes only when a writing transaction of the server ends."""
         return str((await self.fetch(_MARK))[0][0])
 
     @asynccontextmanager
     async def exclusive(self, name: str) -> AsyncIterator[bool]:
-        """An advisory lock of the database, on a connection of its own that is not part of the pool."""
+        """An advisory lock of the database, held on a separate connection outside the pool."""
         key = int.from_bytes(blake2b(name.encode(), digest_size=8, person=b"apilane").digest(), signed=True)
         connection = await self._connect()
         try:
@@ -95,7 +95,7 @@ class PostgreSQLSession(PooledSession):
             await connection.close()
 
     async def diagnose(self) -> Sequence[Finding]:
-        """Version, encoding, rights, TLS, tables that are not ours, and connections."""
+        """Version, encoding, rights, TLS, tables of other programs, and connections."""
         from apilane_postgresql.diagnosis import diagnose
 
         connection = await self._connect()

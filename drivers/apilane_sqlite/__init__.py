@@ -1,6 +1,6 @@
 """Storage in SQLite files: the embedded provider, and the reference for drivers.
 
-Registers the driver; everything else is in the modules beside.
+Registers the driver; the other modules of this package hold the rest.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ __all__ = ["SQLiteDialect", "SQLiteDriver", "apilane_register_drivers"]
 
 @hookimpl
 def apilane_register_drivers(settings: Settings) -> Sequence[SQLiteDriver]:
-    """The SQLite driver, under the settings' limits."""
+    """The SQLite driver, with the settings' limits."""
     return [
         SQLiteDriver(
             open_databases=settings.open_databases,

@@ -1,4 +1,4 @@
-"""Addresses of SQLite databases: paths of this machine."""
+"""Addresses of SQLite databases: paths on this machine."""
 
 from __future__ import annotations
 
@@ -8,5 +8,5 @@ __all__ = ["read_address"]
 
 
 def read_address(text: str) -> str:
-    """One path for all ways to write it, so that a file has one session; the file need not exist."""
+    """The same path for all ways to write it, so that a file has one session; the file need not exist."""
     return os.path.realpath(text)

@@ -1,4 +1,4 @@
-"""Opening connections: one way for all of them. Which thread uses a connection is its owner's business."""
+"""Opens all connections in the same way. The owner of a connection decides which thread uses it."""
 
 from __future__ import annotations
 
@@ -18,27 +18,27 @@ from apilane_sqlite.dialect import FOLD_FUNCTION
 __all__ = ["PAGE_CACHE_BYTES", "Deadline", "FileLock", "open_connection", "read_in_place"]
 
 LOOP_PROGRESS_STEPS: Final = 1000
-"""SQLite instructions between two looks at the clock: some 15 us."""
+"""SQLite instructions between two reads of the clock: about 15 us."""
 
 PROGRESS_STEPS: Final = 100_000
-"""The same where limits are seconds: each look needs the GIL, which a busy loop gives back late."""
+"""The same for limits of seconds: each read of the clock needs the GIL, which a busy loop releases late."""
 
 OPENING_TIMEOUT_MS: Final = 10_000
 STATEMENTS_KEPT: Final = 64
-"""Of a connection. apsw looks for each statement through half of what it keeps: among 512 one row takes 0.4 us
-more, and again as much where a hundred applications take turns."""
+"""Cached statements per connection. apsw searches through half of them for each statement: with 512, reading one row
+takes 0.4 us more, and another 0.4 us if a hundred applications are used in turn."""
 PAGE_CACHE_BYTES: Final = 2_000_000
-"""What a connection keeps of its file, by default."""
+"""The page cache of a connection; SQLite's default."""
 
 OPEN_FLAGS: Final = apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE | apsw.SQLITE_OPEN_NOMUTEX
-"""No mutexes: every connection has one user at a time. They took 4 of the 23 us of a page of 20, for each value two."""
+"""No mutexes: every connection has one user at a time. They took 4 of the 23 us of a page of 20, two per value."""
 
 
 class Deadline:
-    """When a statement must end, by ``time.monotonic``; SQLite asks now and then whether it has passed.
+    """When a statement must end, by ``time.monotonic``; SQLite checks it at intervals.
 
-    A statement is interrupted at its ``patience``-th such question at the earliest, so that a short one is not taken
-    for a long one because the machine gave its time to another process.
+    A statement is interrupted at its ``patience``-th check or later. So a short statement is not taken for a long one
+    because the machine ran another process meanwhile.
     """
 
     __slots__ = ("_asked", "_asked_for", "at", "cancelled", "patience")
@@ -59,13 +59,13 @@ class Deadline:
 
 
 class FileLock:
-    """An exclusive lock among processes, on a file beside the database. Waiters are served in turn (``flock``)."""
+    """An exclusive lock among processes, on a file beside the database. Waiters are served in order (``flock``)."""
 
     def __init__(self, path: str) -> None:
         self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
 
     def acquire(self) -> None:
-        """Wait as long as it takes; the thread holds no GIL meanwhile."""
+        """Wait without a limit; the thread releases the GIL meanwhile."""
         fcntl.flock(self._file, fcntl.LOCK_EX)
 
     def release(self) -> None:
@@ -86,21 +86,21 @@ def open_connection(
 ) -> apsw.Connection:
     """A connection to the database at ``path``, which is created when missing (its folder is not).
 
-    A new one is readable by its owner only; the files that SQLite makes beside it take after it.
+    A new file is readable by its owner only; the files that SQLite makes beside it get the same mode.
 
-    Raises apsw.Error or OSError. Statements past ``deadline`` are interrupted. ``plans_once``: plans do not depend on
-    values.
+    Raises apsw.Error or OSError. Statements past ``deadline`` are interrupted. ``plans_once``: query plans do not
+    depend on values.
     """
-    with suppress(OSError):  # is there already; or SQLite says what is wrong
-        os.mknod(path, 0o600 | stat.S_IFREG)  # not open(): closing a database's file drops this process's locks on it
+    with suppress(OSError):  # it exists already, or opening reports what is wrong
+        os.mknod(path, 0o600 | stat.S_IFREG)  # open() and close would drop this process's locks on the file
     connection = apsw.Connection(path, flags=OPEN_FLAGS, statementcachesize=STATEMENTS_KEPT)
     try:
         connection.set_busy_timeout(OPENING_TIMEOUT_MS)
         # An unknown "name" is an error, not a text.
         connection.config(apsw.SQLITE_DBCONFIG_DQS_DML, 0)
         connection.config(apsw.SQLITE_DBCONFIG_DQS_DDL, 0)
-        # Otherwise statements are planned again for each value, 8 us of the 23 us of a page. Not for custom SQL: an
-        # index serves LIKE only by its value.
+        # Otherwise SQLite plans statements again for each value: 8 of the 23 us of a page. Not for custom SQL, where an
+        # index can serve LIKE only if the plan knows the value.
         connection.config(apsw.SQLITE_DBCONFIG_ENABLE_QPSG, int(plans_once))
         connection.create_scalar_function(FOLD_FUNCTION, _fold, 1, deterministic=True)
         _ensure_wal(connection, path)
@@ -116,19 +116,19 @@ def open_connection(
 
 
 def read_in_place(connection: apsw.Connection, path: str, mmap_mib: int) -> None:
-    """Have so much of the file read where the system holds it, if it is large. To be called again as it grows.
+    """Read up to ``mmap_mib`` of a large file from the system's memory, without copies. Repeat it as the file grows.
 
-    Copying pages drives everything else out of the processor's cache: of five million rows one took a request 1.1 to
-    1.25 times as long as one of a thousand, and 0.95 to 1.05 times without copies. The pages of a small file are copied
-    once and stay; in place each read looks at them again, some 5 % of a request.
+    Copied pages displace other data from the processor's cache: a request for one of five million rows took 1.1 to
+    1.25 times as long as for one of a thousand, and 0.95 to 1.05 times without copies. Small files are not mapped:
+    their pages are copied once and stay in the page cache, and a mapped read would cost some 5 % of a request.
     """
-    with suppress(OSError, apsw.Error):  # then as before, by copies
+    with suppress(OSError, apsw.Error):  # then pages are copied
         if mmap_mib and Path(path).stat().st_size > PAGE_CACHE_BYTES:
             connection.pragma("mmap_size", mmap_mib * 2**20)
 
 
 def _ensure_wal(connection: apsw.Connection, path: str) -> None:
-    """Turn write-ahead logging on, once in a file's life; processes that open a new file at once take turns."""
+    """Turn write-ahead logging on, once for each file; processes that open a new file together do it in turn."""
     if connection.pragma("journal_mode") == "wal":
         return
     lock = FileLock(f"{path}.lock")

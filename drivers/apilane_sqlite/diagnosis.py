@@ -1,4 +1,4 @@
-"""What ``apilane doctor`` looks at in an SQLite file."""
+"""The checks of ``apilane doctor`` for an SQLite file."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from apilane.plugin.storage import Finding
 __all__ = ["diagnose"]
 
 SAFE_VERSION: Final = (3, 51, 3)
-"""The first SQLite with the fix of the WAL-reset corruption."""
+"""The first SQLite version with the fix of the WAL-reset corruption."""
 LOW_SPACE_BYTES: Final = 500 * 1024 * 1024
 
 
 def diagnose(path: str) -> list[Finding]:
-    """Version, free space, rights, and whether the file is whole. Takes as long as reading the file once."""
+    """Version, free space, rights, and integrity. Takes as long as reading the file once."""
     version = apsw.sqlite_lib_version()
     findings = [Finding(f"SQLite {version}")]
     if tuple(map(int, version.split("."))) < SAFE_VERSION:

@@ -1,4 +1,4 @@
-"""SQLite's SQL where it differs: column types, letter case, booleans. Pure."""
+"""The parts of SQL that differ in SQLite: column types, letter case, booleans. Pure."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from apilane_sqlite.limits import problems
 __all__ = ["FOLD_FUNCTION", "SQLiteDialect"]
 
 FOLD_FUNCTION = "apilane_fold"
-"""Registered on every connection (``apilane.model.text.fold``); no index uses it, so other tools read the file too."""
+"""Registered on every connection (``apilane.model.text.fold``). No index uses it, so other tools can read the file."""
 
 
 class SQLiteDialect(Dialect):
@@ -40,7 +40,7 @@ class SQLiteDialect(Dialect):
                 return sa.Numeric(18, decimals, asdecimal=False) if decimals else sa.Integer()
 
     def decoder(self, property: Property) -> Callable[[Value], Value] | None:
-        """Booleans come as 0 and 1. Numbers with decimals come as int where they are whole, which reads the same."""
+        """Booleans are stored as 0 and 1. Whole numbers with decimals are read as int, which is the same JSON."""
         return bool if property.type is PropertyType.Boolean else None
 
     def text_operand(self, operator: str, value: str) -> tuple[str, tuple[Value, ...]]:
@@ -70,7 +70,7 @@ class SQLiteDialect(Dialect):
         return _folded_predicate(operator, folded, binds)
 
     def locked(self, select: sa.Select[Any]) -> sa.Select[Any]:
-        """There is one writer at a time."""
+        """Unchanged: there is one writer at a time."""
         return select
 
     def migrate(self, migration: Migration) -> list[str]:
@@ -80,14 +80,14 @@ class SQLiteDialect(Dialect):
         return problems(entities)
 
     def script_problems(self, script: Script, entities: Sequence[Entity]) -> list[str]:
-        """What SQLite says to every statement on empty tables in memory."""
+        """The errors that SQLite reports for the statements on empty tables in memory."""
         return problems_of(script, entities)
 
 
 def _ascii_predicate(
     operator: str, column: sa.ColumnElement[str], binds: Sequence[sa.BindParameter[Any]]
 ) -> sa.ColumnElement[bool]:
-    """SQLite's ``lower`` and NOCASE know ASCII only, which is all it takes for an ASCII value."""
+    """SQLite's ``lower`` and NOCASE know only ASCII, which is enough for an ASCII value."""
     match operator:
         case "equal":
             return column == sa.collate(binds[0], "NOCASE")
@@ -119,9 +119,9 @@ def _folded_predicate(
 
 
 def _after(prefix: str) -> str:
-    """The smallest text after all that begin with ``prefix`` (lower case, ASCII, not empty) in NOCASE order.
+    """The smallest text, in NOCASE order, after all that begin with ``prefix`` (lower case, ASCII, not empty).
 
-    NOCASE compares capitals as small letters, so what follows ``@`` is ``[`` and not ``A``.
+    NOCASE compares capitals as small letters, so the character after ``@`` is ``[`` and not ``A``.
     """
     following = chr(ord(prefix[-1]) + 1)
     return prefix[:-1] + ("[" if following == "A" else following)

@@ -1,4 +1,4 @@
-"""The SQLite driver: sessions by path, the threads they share, and how many databases stay open."""
+"""The SQLite driver: sessions by path, their shared threads, and the limit of open databases."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ __all__ = ["SQLiteDriver"]
 T = TypeVar("T")
 
 READER_THREADS: Final = 4
-"""For all databases together."""
+"""For all databases of the process together."""
 SCRIPT_THREADS: Final = 8
 SCRIPT_NICENESS: Final = 10
 
@@ -38,9 +38,9 @@ FEATURES: Final = Features(
 class SQLiteDriver:
     """Databases are files; addresses are paths.
 
-    ``open_databases``: how many keep connections; beyond, the least recently used idle one is closed. Every open
-    database takes 3 file descriptors, 3 more while it is written.
-    ``statement_timeout_s``: for each read in the pool and each unit. ``mmap_mib``: of each file, for reads on the loop.
+    ``open_databases``: how many databases keep connections; beyond it, the least recently used idle one is closed. An
+    open database takes 3 file descriptors, and 3 more during writes.
+    ``statement_timeout_s``: for each read in the pool and each unit. ``mmap_mib``: per file, for reads on the loop.
     """
 
     name = "SQLite"
@@ -74,7 +74,7 @@ class SQLiteDriver:
         return session
 
     async def close(self) -> None:
-        """Finish what was accepted in every session, close all connections and threads. Sessions may open again."""
+        """Finish all accepted work, then close all connections and threads. Sessions may open again."""
         for session in list(self._sessions.values()):
             await session.close()
         pools = self._threads, self._script_threads
@@ -83,14 +83,14 @@ class SQLiteDriver:
             if threads is not None:
                 threads.shutdown()
 
-    # What follows is for sessions.
+    # For sessions.
 
     def in_thread(self, function: Callable[..., T], *arguments: object) -> Future[T]:
         """Run off the loop, in the threads that all sessions share."""
         return _in_thread(self._pool(), function, arguments)
 
     def in_script_thread(self, function: Callable[..., T], *arguments: object) -> Future[T]:
-        """Run custom SQL off the loop, where it keeps no other read waiting and yields the processor to them."""
+        """Run custom SQL off the loop, in separate threads of lower priority, so that it does not delay other reads."""
         if self._script_threads is None:
             self._script_threads = ThreadPoolExecutor(
                 SCRIPT_THREADS, thread_name_prefix="sqlite-script", initializer=_yield_processor
@@ -98,7 +98,7 @@ class SQLiteDriver:
         return _in_thread(self._script_threads, function, arguments)
 
     def opened(self, session: SQLiteSession) -> None:
-        """Count it, and close the least recently used ones beyond the limit, never one with work in flight."""
+        """Count an open session, and close the least recently used idle ones beyond the limit."""
         self._open.add(session)
         excess = len(self._open) - self._open_databases
         if excess <= 0:
@@ -119,7 +119,7 @@ class SQLiteDriver:
         return self._threads
 
     def forget(self) -> None:
-        """In a forked child: nothing the parent opened is used, and nothing closed, which would end its locks."""
+        """In a forked child: drop what the parent opened without closing it, which would release the parent's locks."""
         self._inherited += [session.forget() for session in self._sessions.values()]
         self._inherited += [self._threads, self._script_threads]
         self._open.clear()
@@ -127,7 +127,7 @@ class SQLiteDriver:
 
 
 def _in_thread(threads: ThreadPoolExecutor, function: Callable[..., T], arguments: tuple[object, ...]) -> Future[T]:
-    """``loop.run_in_executor`` without its chain of two futures, which is 15 % of a call of custom SQL."""
+    """``loop.run_in_executor`` without its two chained futures, which take 15 % of a call of custom SQL."""
     loop = get_running_loop()
     future: Future[T] = loop.create_future()
 
@@ -136,7 +136,7 @@ def _in_thread(threads: ThreadPoolExecutor, function: Callable[..., T], argument
             return
         try:
             result = function(*arguments)
-        except BaseException as error:  # the waiting caller gets it, whatever it is
+        except BaseException as error:  # every error goes to the waiting caller
             loop.call_soon_threadsafe(_settle, future, None, error)
         else:
             loop.call_soon_threadsafe(_settle, future, result, None)
@@ -146,7 +146,7 @@ def _in_thread(threads: ThreadPoolExecutor, function: Callable[..., T], argument
 
 
 def _settle(future: Future[Any], result: object, error: BaseException | None) -> None:
-    if future.done():  # cancelled meanwhile
+    if future.done():  # cancelled
         return
     if error is None:
         future.set_result(result)
@@ -155,7 +155,7 @@ def _settle(future: Future[Any], result: object, error: BaseException | None) ->
 
 
 def _yield_processor() -> None:
-    if sys.platform == "linux":  # elsewhere it would concern the whole process
+    if sys.platform == "linux":  # on other systems it would apply to the whole process
         os.nice(SCRIPT_NICENESS)
 
 

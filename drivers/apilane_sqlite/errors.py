@@ -1,4 +1,4 @@
-"""apsw's errors as Apilane's (``apilane.storage.errors``). The original is the cause, which the caller sets."""
+"""Translates apsw's errors to ``apilane.storage.errors``. The caller sets the original error as the cause."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from apilane.plugin.storage import (
 __all__ = ["FAILURES", "is_busy", "translate"]
 
 FAILURES: Final = (apsw.Error, OverflowError, UnicodeEncodeError, TypeError)
-"""What running a statement can raise; TypeError: a value of a type that SQLite does not know."""
+"""The errors that running a statement can raise; TypeError: a value of a type that SQLite does not support."""
 
 _BUSY: Final = (apsw.BusyError, apsw.LockedError)
 
@@ -41,11 +41,11 @@ _UNAVAILABLE: Final[dict[type[apsw.Error], str]] = {
     apsw.CorruptError: "is damaged; restore it from a backup",
     apsw.NotADBError: "is not an SQLite database",
     apsw.NoMemError: "ran out of memory",
-    apsw.ConnectionClosedError: "was closed meanwhile",
+    apsw.ConnectionClosedError: "was closed during the call",
 }
 
 _RESTRICTED: Final = "FOREIGN KEY constraint failed"
-"""SQLite carries ON DELETE RESTRICT out like a trigger that raises; every other text is the author's."""
+"""SQLite reports a violated ON DELETE RESTRICT as a trigger does; any other trigger text is the application's."""
 
 _COLUMNS: Final = re.compile(r"constraint failed: (?!index ')(.+)")
 _MISSING: Final = re.compile(r"no such (?:table|column|index): |has no column named ")
@@ -56,12 +56,12 @@ _VISIBLE: Final = {
 
 
 def is_busy(error: BaseException | None) -> bool:
-    """Whether waiting may help."""
+    """Whether a retry may succeed."""
     return isinstance(error, _BUSY)
 
 
 def translate(error: BaseException, path: str) -> StorageError:
-    """Apilane's error for what apsw raised while working on the database at ``path``."""
+    """Apilane's error for an error of apsw on the database at ``path``."""
     if isinstance(error, StorageError):
         return error
     if isinstance(error, apsw.ConstraintError):
@@ -112,7 +112,7 @@ def _constraint(error: apsw.ConstraintError) -> StorageError:
 
 
 def _of_columns(kind: type[StorageError], text: str, error: apsw.ConstraintError) -> StorageError:
-    """Columns from ``UNIQUE constraint failed: T.A, T.B``; an index on expressions names none."""
+    """Columns from ``UNIQUE constraint failed: T.A, T.B``; the message of an index on expressions names none."""
     found = _COLUMNS.search(str(error))
     if not found:
         return kind(f"{text} ({error})")

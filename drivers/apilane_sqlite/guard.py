@@ -1,6 +1,6 @@
-"""What custom SQL may do in SQLite: its authorizer is asked about everything a statement would do while it is compiled.
+"""Decides what custom SQL may do in SQLite: the authorizer is called for each action while a statement is compiled.
 
-Also says before a definition is applied why a script would fail.
+Also finds out why a script would fail, before a definition is applied.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ _TEMPORARY: Final = frozenset(
 )
 _READING_PRAGMAS: Final = frozenset(
     {
-        "data_version",  # full-text search asks for it
+        "data_version",  # full-text search reads it
         "foreign_key_list",
         "index_info",
         "index_list",
@@ -68,24 +68,24 @@ class Guard:
     def __init__(self, *, reads_only: bool) -> None:
         self.reads_only = reads_only
         self.writes = False
-        """Some statement writes, be it to temporary tables."""
+        """A statement writes, if only to temporary tables."""
         self.temporary = False
-        """Some statement makes or drops temporary objects."""
+        """A statement makes or drops temporary objects."""
         self.changes = False
-        """The statement being compiled writes to the application's tables."""
+        """The current statement writes to the application's tables."""
         self.nulled = ""
-        """A secret that the statement being compiled reads as null."""
+        """A secret that the current statement reads as null."""
         self.refusal = ""
 
     def __call__(self, what: int, first: str | None, second: str | None, database: str | None, _by: str | None) -> int:
         if what == apsw.SQLITE_READ:
-            if (first or "").lower() == "dbstat":  # walks through the whole file
+            if (first or "").lower() == "dbstat":  # a scan of the whole file
                 return self._refuse("reading dbstat")
             if is_private(first or "") and database != "temp":
                 return self._refuse(f"reading {first}")
             if not reads_as_null(first or "", second or ""):
                 return apsw.SQLITE_OK
-            # RETURNING gives the value whatever is answered here but DENY.
+            # RETURNING gives the real value unless this denies the read.
             self.nulled = f"reading {first}.{second} in a statement that writes"
             return self._refuse(self.nulled) if self.changes else _IGNORE
         if what in _READS:
@@ -100,13 +100,13 @@ class Guard:
             self.temporary = True
             return self._write()
         if what in _WRITES and self._may_write(what, first or "", second or "", database):
-            # Whether SQLite asks about the read or about the write first depends on the statement.
+            # The order in which SQLite reports the read and the write depends on the statement.
             return self._refuse(self.nulled) if self.nulled and self.changes else self._write()
         return self._refuse(_named(what, first, second))
 
     def _may_write(self, what: int, table: str, column: str, database: str | None) -> bool:
         if database == "temp" or table.lower() == "sqlite_master":
-            return True  # the latter as part of schema statements, which are asked about too; SQLite refuses all else
+            return True  # sqlite_master: within schema statements, which are checked too; SQLite refuses others
         if table.lower().startswith("sqlite_"):
             return False
         self.changes = True
@@ -128,7 +128,7 @@ class Guard:
 
 
 _IGNORE: Final = apsw.SQLITE_IGNORE
-"""Reads as null."""
+"""The authorizer's answer that makes a column null."""
 
 
 def _named(what: int, first: str | None, second: str | None) -> str:
@@ -138,7 +138,7 @@ def _named(what: int, first: str | None, second: str | None) -> str:
 
 @contextmanager
 def guarded(connection: apsw.Connection, guard: Guard) -> Iterator[None]:
-    """Ask the guard about whatever is compiled on the connection."""
+    """Apply the guard to all statements that are compiled on the connection."""
     longest = connection.limit(apsw.SQLITE_LIMIT_LENGTH, VALUE_MAX_BYTES)
     connection.authorizer = guard
     try:
@@ -149,13 +149,13 @@ def guarded(connection: apsw.Connection, guard: Guard) -> Iterator[None]:
 
 
 def no_value(missing: KeyError) -> str:
-    """What to say of a parameter without a value."""
+    """The message for a parameter without a value."""
     name = missing.args[0]
     return f"The parameter :{name} has no value; callers' parameters are written {{{name}}}."
 
 
 def statements_of(text: str) -> Iterator[str]:
-    """The statements of a script; CREATE TRIGGER has semicolons of its own."""
+    """The statements of a script; semicolons within CREATE TRIGGER do not separate them."""
     start = 0
     for token in _token.finditer(text):
         if token[0] == ";" and apsw.complete(text[start : token.end()]):
@@ -165,9 +165,9 @@ def statements_of(text: str) -> Iterator[str]:
 
 
 def problems_of(script: Script, entities: Sequence[Entity]) -> list[str]:
-    """Why a script would fail on the tables of ``entities``: every statement compiled under the guard, none run.
+    """Why a script would fail on the tables of ``entities``: every statement is compiled under the guard, none runs.
 
-    Temporary objects are made, because later statements use them.
+    Only temporary objects are really made, because later statements use them.
     """
     connection = apsw.Connection(":memory:")
     try:

@@ -1,4 +1,4 @@
-"""What SQLite cannot store, said before anything is changed (B-D8). Pure."""
+"""SQLite's limits, checked before anything is changed (B-D8). Pure."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ COLUMNS_MAX: Final = 2000
 
 
 def problems(entities: Sequence[Entity]) -> list[tuple[str, str]]:
-    """Places and sentences, see ``Dialect.problems``."""
+    """Places and messages, see ``Dialect.problems``."""
     return [
         (f"Entities[{entity.name}].Properties", f"a table has {COLUMNS_MAX} columns at most")
         for entity in entities

@@ -1,6 +1,6 @@
-"""Reads too long for the event loop, or that hold a snapshot: in threads, on connections of their own.
+"""Reads that are too long for the event loop or hold a snapshot: in threads, on separate connections.
 
-Does not decide which reads come here; the session does.
+The session decides which reads come here.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ BUSY_TIMEOUT_MS: Final = 20_000
 
 
 class Readers:
-    """The reading connections of one database. Methods run in worker threads, except ``detach_idle``."""
+    """The reading connections of one database. Its methods run in worker threads, except ``detach_idle``."""
 
     def __init__(self, path: str, statement_timeout_s: float) -> None:
         self.path = path
@@ -34,10 +34,10 @@ class Readers:
         self._lock = Lock()
         self._keep = True
         self.busy = 0
-        """Connections at work."""
+        """The number of connections in use."""
 
     def read(self, text: str, parameters: Sequence[Value], ticket: Deadline) -> Sequence[Row]:
-        """Rows of one statement. The caller cancels by ``ticket``; its time is set here, when the statement begins."""
+        """Rows of one statement. The caller cancels by ``ticket``; its time limit begins when the statement begins."""
         connection = self.take()
         try:
             self.limit(connection, ticket)
@@ -48,7 +48,7 @@ class Readers:
             self.give(connection)
 
     def run(self, step: ScriptStep, ticket: Deadline) -> Result:
-        """A script that only reads, all of it on one state of the database. Raises WritesError when it writes."""
+        """Run a read-only script, all of it on one snapshot of the database. Raises WritesError if it writes."""
         connection = self.take()
         try:
             self.limit(connection, ticket)
@@ -65,12 +65,12 @@ class Readers:
             self.give(connection)
 
     def limit(self, connection: apsw.Connection, ticket: Deadline) -> None:
-        """Start the clock of a statement."""
+        """Start the time limit of a statement."""
         ticket.at = monotonic() + self._statement_timeout_s
         connection.set_progress_handler(ticket.passed, PROGRESS_STEPS)
 
     def take(self) -> apsw.Connection:
-        """A connection for this thread alone, until ``give``."""
+        """A connection for this thread alone, until it is returned with ``give``."""
         with self._lock:
             self.busy += 1
             self._keep = True
@@ -92,14 +92,14 @@ class Readers:
         connection.close()
 
     def detach_idle(self) -> list[apsw.Connection]:
-        """Idle connections, for the caller to close; those at work close when they are done."""
+        """Idle connections, for the caller to close; those in use close when their work ends."""
         with self._lock:
             idle, self._idle, self._keep = self._idle, [], False
         return idle
 
 
 class Batches:
-    """Rows of one read in batches; one thread at a time. Holds a snapshot, and a connection, until closed."""
+    """Rows of one read in batches; used by one thread at a time. Holds a snapshot and a connection until closed."""
 
     def __init__(self, readers: Readers, text: str, parameters: Sequence[Value], size: int) -> None:
         self._readers = readers
@@ -115,7 +115,7 @@ class Batches:
     def next(self) -> Sequence[Row]:
         """The next rows; empty at the end. Each batch has the time limit of a statement."""
         with self._lock:
-            if self._closed:  # by a reader who left before this thread began
+            if self._closed:  # by a reader that left before this thread began
                 return ()
             try:
                 if self._connection is None:
@@ -129,11 +129,11 @@ class Batches:
                 raise translate(error, self._readers.path) from error
 
     def cancel(self) -> None:
-        """Interrupt a batch under way."""
+        """Interrupt the current batch."""
         self._ticket.cancelled = True
 
     def close(self) -> None:
-        """Wait for the batch under way, then give the connection back."""
+        """Wait for the current batch, then return the connection."""
         with self._lock:
             self._closed = True
             if self._cursor is not None:

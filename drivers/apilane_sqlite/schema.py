@@ -1,7 +1,7 @@
-"""What tables look like in SQLite, and the statements that change them. Pure and deterministic.
+"""The tables in SQLite, and the statements that change them. Pure and deterministic.
 
-What ``ALTER TABLE`` cannot do is done by making the table again and copying the rows; the driver runs migrations with
-foreign keys unchecked until the end.
+A change that ``ALTER TABLE`` does not support creates the table again and copies the rows. The driver runs migrations
+with foreign keys unchecked until the end.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ from apilane.plugin.storage import changes as do
 __all__ = ["migrate"]
 
 NOCASE: Final = "NOCASE"
-"""Form of a column of an index: the letter case of ASCII is ignored."""
+"""Form of an index column: the letter case of ASCII is ignored."""
 
 TRAITS: Final = Traits(created_with=frozenset({"references"}), rebuilds=True)
 
@@ -50,7 +50,7 @@ def migrate(migration: Migration) -> list[str]:
     return [text for change in differences(migration, _tables, TRAITS) for text in _written(change)]
 
 
-# What a table looks like.
+# The tables.
 
 
 def _tables(entities: Sequence[Entity]) -> list[Table]:
@@ -86,7 +86,7 @@ def _type(property: Property) -> str:
 
 
 def _indexes(entity: Entity, taken: set[str]) -> Iterator[Index]:
-    """Unique and plain ones; where text takes part, one more for comparing it without letter case (B-Q3)."""
+    """Unique and plain indexes; a key with text gets one more, to compare it without letter case (B-Q3)."""
     secrets = {column.shows for column in HIDDEN_COLUMNS.get(entity.name, ()) if column.source == "hash"}
     texts = {p.name for p in entity.properties if p.type is PropertyType.String and not p.encrypted} - secrets
     companions = []
@@ -97,7 +97,7 @@ def _indexes(entity: Entity, taken: set[str]) -> Iterator[Index]:
     for columns in plain_indexes(entity):
         yield Index(_name("INDEX", entity, columns, taken), tuple(map(IndexColumn, columns)))
         companions.append(columns)
-    if entity.name.startswith("H_"):  # no caller filters these
+    if entity.name.startswith("H_"):  # callers do not filter these tables
         return
     for columns in companions:
         if not texts.isdisjoint(columns):
@@ -111,7 +111,7 @@ def _name(kind: str, entity: Entity, columns: Iterable[str], taken: set[str]) ->
     return name
 
 
-# Statements.
+# The statements.
 
 
 def _written(change: Change) -> list[str]:
@@ -137,7 +137,7 @@ def _written(change: Change) -> list[str]:
 
 
 def _rebuild(change: do.RebuildTable) -> list[str]:
-    """The table again, with the rows and the key sequence of the one that stands."""
+    """Create the table again, with its rows and its key sequence."""
     name, temporary = change.table, f"{change.table}{BETWEEN}"
     old, new = quoted_text(name), quoted_text(temporary)
     targets = ", ".join(map(quoted_name, change.sources))

@@ -1,7 +1,7 @@
-"""Custom SQL on a connection that Apilane uses otherwise too: guarded by SQLite's authorizer while it runs.
+"""Custom SQL on a connection with other uses: SQLite's authorizer guards it while it runs.
 
-``run_script`` works inside a transaction that its caller has begun and will end, and leaves nothing behind on the
-connection. Which connection, and when, is the business of the session and the writer.
+``run_script`` works inside a transaction that its caller began and will end, and leaves no changes on the connection
+itself. The session and the writer decide which connection it uses, and when.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ __all__ = ["WritesError", "run_script"]
 
 
 class WritesError(Exception):
-    """A script that was to read only has a statement that writes; nothing of it was written."""
+    """A read-only script has a statement that writes; nothing was written."""
 
 
 def run_script(connection: apsw.Connection, step: ScriptStep, *, reads_only: bool = False) -> Result:
-    """Run every statement of a script in turn and give what they returned.
+    """Run every statement of a script in order and return the results.
 
     ``reads_only``: raises ``WritesError`` at the first statement that would write. Otherwise raises StorageError for
-    what the guard refuses and for missing parameters, and whatever apsw raises.
+    refusals of the guard and for missing parameters, and apsw's errors.
     """
     guard = Guard(reads_only=reads_only)
     values = {f"v_{name}": value for name, value in step.values.items()}
@@ -62,7 +62,7 @@ def run_script(connection: apsw.Connection, step: ScriptStep, *, reads_only: boo
 
 
 def _run(connection: apsw.Connection, statement: str, values: dict[str, Any], budget: ResultBudget) -> ResultSet | None:
-    """One statement; None when it has no columns. Not cached: no other call may use what the guard saw."""
+    """One statement; None when it has no columns. Not cached: other calls must not reuse what the guard allowed."""
     description: list[Any] = []
 
     def note(cursor: apsw.Cursor, _text: str, _values: object) -> bool:
@@ -86,7 +86,7 @@ _BOOLEAN: Final = frozenset({"BOOLEAN", "BOOL"})
 
 
 def _drop_temporary(connection: apsw.Connection) -> None:
-    """What a script left: it must not stand before the application's tables, nor fire when Apilane writes."""
+    """Drop a script's temporary objects: they must not hide the application's tables, nor fire on Apilane's writes."""
     for kind in ("trigger", "view", "table"):
         query = "SELECT name FROM sqlite_temp_master WHERE type = ?"
         for (name,) in connection.execute(query, (kind,)).fetchall():

@@ -1,7 +1,7 @@
-"""One database: the event loop's own reading connection, the pool for long reads, the writer for units.
+"""One database: a reading connection on the event loop, a pool for long reads, a writer for units.
 
-``fetch`` is the call that is made most. A short read costs the loop less than a hop to a thread and back, so it is
-tried there first, under a time limit that SQLite itself watches.
+``fetch`` is the most frequent call. A short read costs the loop less than handing it to a thread and back, so every
+read is tried on the loop first, under a time limit that SQLite checks.
 """
 
 from __future__ import annotations
@@ -45,15 +45,15 @@ LOOP_LIMIT_S: Final = 0.002
 LOOP_PATIENCE: Final = 4
 BATCH_ROWS: Final = 500
 POOL_READS_AT_ONCE: Final = 2
-"""Long reads of one database at the same time: the others have threads left."""
+"""Concurrent long reads of one database; the other threads remain for other databases."""
 SCRIPTS_AT_ONCE: Final = 2
-"""Of one database, so that endless ones leave threads to the others."""
+"""Per database, so that endless scripts leave threads to other databases."""
 
 WRITES_BETWEEN_LOOKS: Final = 1024
-"""At the size of the file, which may have grown beyond what a connection keeps of it."""
+"""Writes between two checks of the file's size, which may have outgrown the page cache."""
 POOL_S: Final = 10.0
-"""How long a shape that took too long runs in the pool. Not for good: what took long may have been the machine, or the
-values of that one call."""
+"""How long a slow shape runs in the pool. Not forever: the cause may have been a busy machine or the values of that
+one call."""
 
 
 class SQLiteSession:
@@ -69,14 +69,14 @@ class SQLiteSession:
         self._openings = 0
         self._writes = 0
         self._slow: dict[Statement, float] = {}
-        """Until when shapes that took too long run in the pool, by ``time.monotonic``."""
+        """Shapes that took too long, with the end of their time in the pool by ``time.monotonic``."""
         self._readers = Readers(path, driver.statement_timeout_s)
         self._writer = Writer(path, driver.statement_timeout_s)
         self._scripts = asyncio.Semaphore(SCRIPTS_AT_ONCE)
         self._pool_turns = asyncio.Semaphore(POOL_READS_AT_ONCE)
 
     async def fetch(self, statement: Statement, parameters: Sequence[Value] = ()) -> Sequence[Row]:
-        """Rows of a read; on the loop if it is short, in the pool for some seconds once it was not."""
+        """Rows of a read; on the loop, or for some seconds in the pool after the same shape took too long."""
         execute = self._execute
         if execute is not None and not statement.counts_all and not (self._slow and self._is_slow(statement)):
             self._deadline.at = monotonic() + LOOP_LIMIT_S
@@ -88,13 +88,13 @@ class SQLiteSession:
                 if not is_busy(error):
                     raise translate(error, self.path) from error
             return await self._fetch_in_pool(statement, parameters)
-        if statement.counts_all or self._is_slow(statement):  # counting steps through pages without a look at the clock
+        if statement.counts_all or self._is_slow(statement):  # counting does not check the clock between pages
             return await self._fetch_in_pool(statement, parameters)
         await self._open()
         return await self.fetch(statement, parameters)
 
     def _is_slow(self, statement: Statement) -> bool:
-        """Whether it took too long lately, with what is in this database."""
+        """Whether it recently took too long in this database."""
         until = self._slow.get(statement)
         if until is None:
             return False
@@ -127,7 +127,7 @@ class SQLiteSession:
             self._pool_turns.release()
 
     async def stream(self, statement: Statement, parameters: Sequence[Value] = ()) -> AsyncIterator[Sequence[Row]]:
-        """Rows in batches of 500, all of one snapshot; keeps a connection until exhausted or closed."""
+        """Rows in batches of 500, all from one snapshot; keeps a connection until exhausted or closed."""
         await self._open()
         batches = Batches(self._readers, statement.text, parameters, BATCH_ROWS)
         try:
@@ -144,7 +144,7 @@ class SQLiteSession:
         return await self._write(WriteRequest(make_unit, alters=True))  # type: ignore[no-any-return]
 
     async def run_script(self, step: ScriptStep) -> Result:
-        """In threads of their own, beside writers, until a script is found to write; from then on in the writer."""
+        """In separate threads, beside writers; a script that is found to write runs in the writer from then on."""
         if step.script.notes is None or not step.script.notes.writes:
             try:
                 return await self._read_by_script(step)
@@ -186,7 +186,7 @@ class SQLiteSession:
         return await request.future
 
     async def change_mark(self) -> Value:
-        """Differs when any other connection has committed since, of this process or another, and after reopening."""
+        """Changes when another connection, of this process or another, commits, and when the file is opened again."""
         await self._open()
         assert self._execute is not None  # noqa: S101  # opened above
         self._deadline.at = monotonic() + LOOP_LIMIT_S
@@ -203,18 +203,18 @@ class SQLiteSession:
         return name_lock(f"{self.path}.locks", name)
 
     async def diagnose(self) -> Sequence[Finding]:
-        """Version, room and rights; reads the whole file once."""
+        """Version, free space and rights; reads the whole file once."""
         await self._open()
         return await self._driver.in_thread(diagnose, self.path)
 
     async def close(self) -> None:
-        """Finish what was accepted, then let go of every connection."""
+        """Finish all accepted work, then close every connection."""
         await self._writer.stop()
         while self.busy:  # noqa: ASYNC110  # rare, and an event would cost every read
             await asyncio.sleep(0.002)
         await self._driver.let_go(self)
 
-    # What follows is for the driver.
+    # For the driver.
 
     @property
     def busy(self) -> bool:
@@ -223,11 +223,11 @@ class SQLiteSession:
 
     @property
     def last_used(self) -> float:
-        """By ``time.monotonic``; the hot path leaves no other trace than its deadline."""
+        """By ``time.monotonic``. Reads on the loop set only their deadline, which serves as this time."""
         return self._deadline.at
 
     def detach(self) -> list[apsw.Connection]:
-        """Every connection that is not at work, for the driver to close; the next call opens again."""
+        """Every idle connection, for the driver to close; the next call opens again."""
         connections = self._readers.detach_idle()
         if self._connection is not None:
             connections.append(self._connection)
@@ -236,7 +236,7 @@ class SQLiteSession:
         return connections
 
     def forget(self) -> object:
-        """After a fork: start again. What the parent opened must be neither used nor closed here: it is returned."""
+        """After a fork: start again. Returns what the parent opened, which must be neither used nor closed here."""
         inherited = (self._connection, self._readers, self._writer, self._opening)
         self._connection = self._execute = self._opening = None
         self._readers = Readers(self.path, self._driver.statement_timeout_s)
@@ -254,7 +254,7 @@ class SQLiteSession:
         await asyncio.shield(self._opening)
 
     async def _open_connection(self) -> None:
-        """Off the loop: a new file is created and a broken-off one recovered here."""
+        """Off the loop: this creates a new file, or recovers one after a crash."""
         try:
             connection = await self._driver.in_thread(
                 lambda: open_connection(
@@ -277,4 +277,4 @@ class SQLiteSession:
     def _opened(self, task: asyncio.Task[None]) -> None:
         self._opening = None
         if not task.cancelled():
-            task.exception()  # those who wait are told; without any it is no error
+            task.exception()  # the waiting callers raise it; without any it is no error

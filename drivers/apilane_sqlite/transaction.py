@@ -1,6 +1,6 @@
-"""The writing connection of a database: groups of units, each group one transaction on disk.
+"""The writing connection of a database: runs groups of units, each group as one transaction on disk.
 
-Runs in the writer's thread only. Which units come and who is told is the writer's business.
+Runs only in the writer's thread. The writer chooses the units and answers their callers.
 """
 
 from __future__ import annotations
@@ -30,22 +30,22 @@ __all__ = ["Outcome", "Writing", "WritingConnection"]
 GROUP_UNITS: Final = 64
 GROUP_WORK_S: Final = 0.005
 BUSY_TIMEOUT_MS: Final = 1000
-"""For a program that writes to the file without taking our lock; the writer tries again afterwards."""
+"""Waits for a program that writes to the file without Apilane's lock; the writer retries afterwards."""
 
 
 class Writing(Protocol):
-    """What is known here of a request to write."""
+    """The part of a write request that is used here."""
 
     make_unit: Callable[[], UnitWithScripts[Any]]
     single: bool
 
     def begin(self) -> bool:
-        """Claim the request; False when no caller waits for it any more."""
+        """Claim the request; False when its caller no longer waits for it."""
         ...
 
 
 class Outcome(NamedTuple):
-    """What became of a request: a value, or the error to raise."""
+    """The result of a request: a value, or the error to raise."""
 
     request: Any
     value: object = None
@@ -60,7 +60,7 @@ class _TransactionLostError(Exception):
 
 
 class WritingConnection:
-    """Opened when first needed, and again after trouble."""
+    """Opened on first use, and again after a failure."""
 
     def __init__(self, path: str, statement_timeout_s: float) -> None:
         self._path = path
@@ -70,10 +70,10 @@ class WritingConnection:
         self._connection: apsw.Connection | None = None
 
     def commit(self, take: Callable[[], Writing | None]) -> list[Outcome]:
-        """Run what ``take`` gives, until None or the group is full, and commit it.
+        """Run the requests that ``take`` returns, until it returns None or the group is full, and commit them.
 
-        One fsync for all; outcomes hold only once this returns. Raises Unavailable when the database cannot be opened
-        or locked, usually with nothing taken (``__cause__`` busy: worth trying again).
+        One fsync for all; outcomes are valid only after this returns. Raises Unavailable when the database cannot be
+        opened or locked, usually before anything was taken (``__cause__`` is a busy error: a retry may succeed).
         """
         with self._locked() as connection:
             self._begin(connection)
@@ -86,7 +86,7 @@ class WritingConnection:
             return self._finish(connection, outcomes)
 
     def run_alone(self, request: Writing) -> Outcome:
-        """Run a request, not begun yet, in a transaction of its own."""
+        """Run a request that has not begun in a separate transaction."""
         with self._locked() as connection:
             self._begin(connection)
             if not request.begin():
@@ -101,7 +101,7 @@ class WritingConnection:
             return outcome
 
     def alter(self, request: Writing) -> Outcome:
-        """Run a request for new tables, not begun yet, alone and unhurried; foreign keys are checked at the end."""
+        """Run a request that changes tables, alone and without a time limit; foreign keys are checked at the end."""
         with self._locked() as connection:
             connection.execute("PRAGMA foreign_keys = OFF")  # does nothing inside a transaction
             try:
@@ -133,7 +133,7 @@ class WritingConnection:
 
     @contextmanager
     def _locked(self) -> Iterator[apsw.Connection]:
-        """The connection while this process may write. What fails outside units becomes Unavailable."""
+        """The connection while this process holds the write lock. Failures outside units become Unavailable."""
         try:
             if self._lock is None:
                 self._lock = FileLock(f"{self._path}.lock")
@@ -161,18 +161,18 @@ class WritingConnection:
         connection.execute("BEGIN IMMEDIATE")
 
     def _finish(self, connection: apsw.Connection, outcomes: list[Outcome]) -> list[Outcome]:
-        """COMMIT; when that fails, every unit has failed."""
+        """COMMIT; if that fails, every unit has failed."""
         self._deadline.at = float("inf")
         try:
             connection.execute("COMMIT")
         except apsw.Error as error:
-            # What the file holds now is found out by opening it again.
+            # The state of the file is unknown until it is opened again.
             self._drop_connection()
             return [Outcome(outcome.request, error=translate(error, self._path)) for outcome in outcomes]
         return outcomes
 
     def _one_by_one(self, outcomes: list[Outcome]) -> list[Outcome]:
-        """The last outcome took the transaction with it: the others again, each in a transaction of its own."""
+        """The last unit undid the whole transaction: run the others again, each in a separate transaction."""
         *others, culprit = outcomes
         return [*(self._alone(outcome.request) for outcome in others), culprit]
 
@@ -192,7 +192,7 @@ class WritingConnection:
             broken = connection.execute("PRAGMA foreign_key_check").fetchone()
         except _TransactionLostError as lost:
             return Outcome(request, error=lost.error)
-        except BaseException as error:  # the caller gets it
+        except BaseException as error:  # the caller raises it
             return Outcome(request, error=translate(error, self._path) if isinstance(error, apsw.Error) else error)
         if broken is None:
             return Outcome(request, value)
@@ -201,7 +201,7 @@ class WritingConnection:
         return Outcome(request, error=ForeignKeyViolation(text, table=str(table)))
 
     def _run(self, connection: apsw.Connection, request: Writing) -> Outcome:
-        """One unit inside the transaction. Whatever it did is undone when it raises; the transaction may go with it."""
+        """One unit inside the transaction. If it raises, its changes are undone, and perhaps the whole transaction."""
         self._deadline.at = monotonic() + self._statement_timeout_s
         changes = connection.total_changes()
         try:
@@ -212,7 +212,7 @@ class WritingConnection:
                 connection.execute("RELEASE unit")
         except _TransactionLostError as lost:
             return Outcome(request, error=lost.error)
-        except BaseException as error:  # the caller gets it
+        except BaseException as error:  # the caller raises it
             self._undo(connection, request, changed=connection.total_changes() != changes)
             return Outcome(request, error=translate(error, self._path) if isinstance(error, apsw.Error) else error)
         return Outcome(request, value)
@@ -223,11 +223,11 @@ class WritingConnection:
             return
         if not request.single:
             connection.execute("ROLLBACK TO unit; RELEASE unit")
-        elif changed:  # without a savepoint the whole group goes, and the others run again
+        elif changed:  # without a savepoint the whole group is undone, and the other units run again
             connection.execute("ROLLBACK")
 
     def _drive(self, connection: apsw.Connection, unit: UnitWithScripts[Any]) -> object:
-        """Step by step to the unit's value; failures are thrown into it."""
+        """Run the unit's steps to its value; failures are raised inside the unit."""
         try:
             step = unit.send(None)  # type: ignore[arg-type]  # how a generator starts
             while True:
@@ -258,12 +258,12 @@ def _execute(connection: apsw.Connection, step: Step | ScriptStep) -> Result:
 
 
 def _last_words(unit: UnitWithScripts[Any], failure: StorageError) -> BaseException:
-    """The error a unit makes of ``failure``; it cannot go on."""
+    """The error that a unit raises for ``failure``, after which it cannot continue."""
     try:
         unit.throw(failure)
     except StopIteration:
         return failure
-    except BaseException as error:  # the caller gets it
+    except BaseException as error:  # the caller raises it
         return error
     unit.close()
     return failure

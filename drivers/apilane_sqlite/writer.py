@@ -1,7 +1,7 @@
-"""Writes of one database: queued by the event loop, carried out in groups by one thread, answered group by group.
+"""Writes of one database: the event loop queues them, one thread runs them in groups and answers each group at once.
 
-The thread starts when something waits and ends when nothing has for a while. Group commit is what makes durable writes
-fast: 32 callers share one fsync instead of paying for 32.
+The thread starts with the first waiting write and ends after a time without writes. Group commit makes durable writes
+fast: 32 callers share one fsync instead of making 32.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ __all__ = ["WriteRequest", "Writer"]
 
 IDLE_S: Final = 1.0
 WAIT_LIMIT_S: Final = 20.0
-"""The longest a unit waits for its turn (docs/reference/protocol/data-model.md B-D15)."""
+"""The longest time that a unit waits to begin (docs/reference/protocol/data-model.md B-D15)."""
 
 
 class WriteRequest:
-    """One unit on its way. ``claim`` is taken once: by the thread that begins the unit, or by who gives it up."""
+    """One queued unit. ``claim`` is taken once: by the thread that begins the unit, or by the caller that gives up."""
 
     __slots__ = ("alone", "alters", "claim", "expires_at", "future", "loop", "make_unit", "single")
 
@@ -49,12 +49,12 @@ class WriteRequest:
         self.expires_at = monotonic() + WAIT_LIMIT_S
 
     def begin(self) -> bool:
-        """Claim the request; False when its caller has gone or was told that it took too long."""
+        """Claim the request; False when its caller left or was told that it waited too long."""
         return self.claim.acquire(blocking=False) and not self.future.done()
 
 
 class Writer:
-    """``submit``, ``busy``, ``release`` and ``stop`` belong to the event loop, the rest to the thread."""
+    """``submit``, ``busy``, ``release`` and ``stop`` are called on the event loop, the rest in the thread."""
 
     def __init__(self, path: str, statement_timeout_s: float) -> None:
         self._path = path
@@ -63,14 +63,14 @@ class Writer:
         self._lock = Lock()
         self._thread: Thread | None = None
         self._waiting: dict[WriteRequest, None] = {}
-        """Accepted and not done with, in order. Nothing longer: full collections would go through all of it."""
+        """Unfinished requests, in order. Finished ones are removed at once, to keep garbage collection short."""
         self._watch: tuple[asyncio.AbstractEventLoop, asyncio.TimerHandle] | None = None
         self._held: WriteRequest | None = None
         self._taken: list[WriteRequest] = []
 
     @property
     def busy(self) -> bool:
-        """Whether anything was accepted and is not done with."""
+        """Whether accepted requests are unfinished."""
         return bool(self._waiting)
 
     def submit(self, request: WriteRequest) -> None:
@@ -84,15 +84,15 @@ class Writer:
             self._watch = request.loop, request.loop.call_later(WAIT_LIMIT_S, self._expire)
 
     def release(self) -> None:
-        """Let the thread and its connection go as soon as nothing waits."""
+        """End the thread and its connection as soon as no request waits."""
         with self._lock:
             if self._thread is not None:
                 self._queue.put(None)
 
     async def stop(self) -> None:
-        """Finish what was accepted and end the thread."""
+        """Finish all accepted requests and end the thread."""
         for request in list(self._waiting):
-            if request.loop.is_closed():  # it will never hear the answer that was sent to it
+            if request.loop.is_closed():  # its callers cannot receive an answer
                 self._waiting.pop(request, None)
         while self.busy:  # noqa: ASYNC110  # rare, and an event would cost every write
             await asyncio.sleep(0.002)
@@ -105,7 +105,7 @@ class Writer:
             await asyncio.to_thread(thread.join, WAIT_LIMIT_S)
 
     def _expire(self) -> None:
-        """Tell those who wait too long; the timer runs while anybody waits."""
+        """Fail requests that wait too long; the timer runs while requests wait."""
         self._watch = None
         if not self.busy:
             return
@@ -130,7 +130,7 @@ class Writer:
                     outcomes = self._run_alone(database)
                 else:
                     outcomes = database.commit(self._take)
-            except Exception as error:  # the callers concerned get it; the thread goes on
+            except Exception as error:  # the affected callers raise it; the thread continues
                 outcomes = self._failed(error)
             answered = {id(outcome.request) for outcome in outcomes}
             skipped = [Outcome(request) for request in self._taken if id(request) not in answered]
@@ -138,7 +138,7 @@ class Writer:
         database.close()
 
     def _wait(self) -> bool:
-        """Wait for something to do; False when the thread shall end."""
+        """Wait for a request; False when the thread must end."""
         if self._held is not None:
             return True
         with suppress(Empty):
@@ -152,7 +152,7 @@ class Writer:
         return True
 
     def _take(self) -> WriteRequest | None:
-        """The next unit for the group under way; what runs alone waits for its end."""
+        """The next unit for the current group; a unit that runs alone waits for the group's end."""
         while True:
             request, self._held = self._held, None
             if request is None:
@@ -177,7 +177,7 @@ class Writer:
         return [outcome]
 
     def _failed(self, error: Exception) -> list[Outcome]:
-        """What a failed group means: nothing yet when the file was only busy, else an error for all who wait."""
+        """The outcomes of a failed group: none if the file was only busy, else an error for each waiting caller."""
         if not self._taken and isinstance(error, StorageError) and is_busy(error.__cause__):
             return []
         concerned = list(self._taken)
@@ -192,14 +192,14 @@ class Writer:
         return [Outcome(request, error=copy(error)) for request in concerned]
 
     def _answer(self, outcomes: list[Outcome]) -> None:
-        """Wake each event loop once."""
+        """Answer the callers, with one wake-up per event loop."""
         by_loop: dict[asyncio.AbstractEventLoop, list[Outcome]] = {}
         for outcome in outcomes:
             by_loop.setdefault(outcome.request.loop, []).append(outcome)
         for loop, batch in by_loop.items():
             try:
                 loop.call_soon_threadsafe(self._settle, batch)
-            except RuntimeError:  # the loop was closed, and its callers with it
+            except RuntimeError:  # the loop was closed, so its callers are gone
                 for outcome in batch:
                     self._waiting.pop(outcome.request, None)
 

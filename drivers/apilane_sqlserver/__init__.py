@@ -1,7 +1,7 @@
-"""Storage in Microsoft SQL Server and Azure SQL, by pyodbc in threads of the driver.
+"""Storage in Microsoft SQL Server and Azure SQL, by pyodbc in the driver's threads.
 
-Registers the driver; everything else is in the modules beside. Neither pyodbc nor SQLAlchemy's dialect is imported
-before a database is asked for: an instance without one pays nothing for this package.
+Registers the driver; the other modules of this package hold the rest. pyodbc and SQLAlchemy's dialect are imported with
+the first database, so that an instance without one does not pay for this package.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ __all__ = ["SQLServerDriver", "apilane_register_drivers"]
 
 @hookimpl
 def apilane_register_drivers(settings: Settings) -> Sequence[SQLServerDriver]:
-    """The SQL Server driver, under the settings' limits."""
+    """The SQL Server driver, with the settings' limits."""
     return [
         SQLServerDriver(
             connections=max(settings.database_connections // settings.workers, 2),

@@ -3,8 +3,8 @@
     Server=tcp:db.example.com,1433;Database=shop;User Id=shop;Password=...;TrustServerCertificate=True
     sqlserver://shop:...@db.example.com:1433/shop?TrustServerCertificate=yes
 
-Encryption is on unless ``Encrypt=no`` stands there, and the server's certificate is checked unless
-``TrustServerCertificate=yes`` does.
+Encryption is on unless the string has ``Encrypt=no``, and the server's certificate is checked unless it has
+``TrustServerCertificate=yes``.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ __all__ = ["ACCESS_TOKEN", "SCHEMES", "SQLServerAddress", "read_address"]
 SCHEMES: Final = ("sqlserver", "mssql")
 DEFAULT_PORT: Final = 1433
 ACCESS_TOKEN: Final = "accesstoken"  # noqa: S105
-"""``Authentication=AccessToken``: a token of Microsoft Entra, given by the function of an installed package."""
+"""``Authentication=AccessToken``: a token of Microsoft Entra, from a function of an installed package."""
 
 _WITHOUT_USER: Final = ("authentication", "integratedsecurity", "trustedconnection")
 _USED: Final = frozenset(
@@ -59,7 +59,7 @@ _WITHOUT_EFFECT: Final = frozenset(
         "workstationid",
     }
 )
-"""What strings made for .NET hold and this driver has its own way with."""
+"""Options of .NET strings that are accepted and ignored."""
 
 _ENCRYPT: Final = {
     **dict.fromkeys(("yes", "true", "mandatory", "1"), "yes"),
@@ -70,26 +70,26 @@ _SERVER: Final = re.compile(r"(?:tcp:)?(?P<host>[^,]+?)\s*(?:,\s*(?P<port>\d+))?
 
 
 class SQLServerAddress(Struct, frozen=True, kw_only=True):
-    """Where a database is, and how to talk to it. ``encrypt``: yes, no or strict (TDS 8)."""
+    """Where a database is, and how to connect. ``encrypt``: yes, no or strict (TDS 8)."""
 
     server: ServerAddress
     encrypt: str
     trust_certificate: bool
     authentication: str = ""
-    """As the ODBC driver calls it, ``accesstoken``, or '' for user and password."""
+    """The ODBC driver's name of the method, ``accesstoken``, or '' for user and password."""
     driver: str = ""
-    """The ODBC driver by name or path; '' for the best that is installed."""
+    """The ODBC driver by name or path; '' for the best installed one."""
     connect_timeout_s: int = 15
     multi_subnet: bool = False
 
     @property
     def place(self) -> str:
-        """For messages: user, host, port and database, nothing secret."""
+        """For messages: user, host, port and database, no secrets."""
         return self.server.place
 
 
 def read_address(text: str) -> SQLServerAddress:
-    """Raises ConnectionRefused for a text that cannot be read; it names the part, never a secret."""
+    """Raises ConnectionRefused for an unreadable text; it names the part, never a secret."""
     server = parse_address(
         text,
         provider="SQLServer",
@@ -128,7 +128,7 @@ def _placed(server: ServerAddress) -> ServerAddress:
         host = f"localhost\\{host.partition(chr(92))[2]}"
     port = int(found["port"]) if found["port"] else server.port
     if not 0 < port < 65536:
-        raise ConnectionRefused("The connection string for SQLServer has a port that is no number from 1 to 65535.")
+        raise ConnectionRefused("The connection string for SQLServer has a port that is not a number from 1 to 65535.")
     return replace(server, host=host, port=port)
 
 

@@ -1,7 +1,8 @@
-"""A statement's text and values as pyodbc is given them: every parameter with a type that fits its column. Pure.
+"""Prepares text and values for pyodbc: every parameter gets a type that fits its column. Pure.
 
-Without types pyodbc would declare a text by its length, so that the server compiles a statement again for each, and ask
-the server for the type of a null, which fails for batches and may undo the transaction. So nulls stand in the text.
+Without types, pyodbc would declare a text by its length, so that the server compiles a statement again for each length.
+It would also ask the server for the type of a null, which fails in batches and may undo the transaction. So nulls are
+written into the text.
 """
 
 from __future__ import annotations
@@ -16,24 +17,25 @@ from apilane_sqlserver.text import PARAMETER_UNITS
 __all__ = ["PARAMETERS_MAX", "Bound", "ParameterType", "bind", "type_of"]
 
 PARAMETERS_MAX: Final = 2000
-"""SQL Server takes 2100 with a call, some of which the client library needs; beyond it values stand in the text."""
+"""SQL Server takes 2100 per call, and the client library needs some of them; further values go into the text."""
 
 _WVARCHAR: Final = -9
 _WLONGVARCHAR: Final = -10
 _BIGINT: Final = -5
 _BIT: Final = -7
 _DECIMAL: Final = 3
-"""Numbers of the ODBC types (sql.h, sqlext.h, sqlucode.h); pyodbc has the same."""
+"""ODBC type numbers (sql.h, sqlext.h, sqlucode.h); pyodbc uses the same."""
 
 _DIGITS: Final = 38
 _PLACES: Final = 19
-"""Of decimals: more places than a column has, and room for 64-bit numbers before the point."""
+"""For decimals: more places than a column has, with room for 64-bit numbers before the point."""
 
 
 class ParameterType(NamedTuple):
-    """As T-SQL, and for ``Cursor.setinputsizes``: with Microsoft's drivers, and with FreeTDS.
+    """The type in T-SQL, and for ``Cursor.setinputsizes`` with Microsoft's drivers and with FreeTDS.
 
-    They differ for NVARCHAR(MAX): FreeTDS cuts a long WVARCHAR silently, Microsoft's makes NTEXT of WLONGVARCHAR.
+    The last two differ for NVARCHAR(MAX): FreeTDS silently cuts a long WVARCHAR, Microsoft's turns WLONGVARCHAR into
+    NTEXT.
     """
 
     sql: str
@@ -53,19 +55,19 @@ _BOOLEAN: Final = _type("BIT", _BIT, 1, 0)
 
 
 class Bound(NamedTuple):
-    """What is executed; ``types`` and ``values`` have an item for each mark of ``text``."""
+    """The arguments of the execution; ``types`` and ``values`` have an item for each mark of ``text``."""
 
     text: str
     types: tuple[ParameterType, ...]
     values: tuple[Value, ...]
 
     def sizes(self, *, freetds: bool) -> list[tuple[int, int, int]]:
-        """For ``Cursor.setinputsizes``."""
+        """The argument of ``Cursor.setinputsizes``."""
         return [type.freetds if freetds else type.odbc for type in self.types]
 
 
 def type_of(value: Value) -> ParameterType:
-    """The type in which a value travels. Raises NumberOutOfRange beyond 64 bits and 38 decimal digits."""
+    """The type for sending a value. Raises NumberOutOfRange beyond 64 bits and 38 decimal digits."""
     if isinstance(value, str):
         return _TEXT if utf16_length(value) <= PARAMETER_UNITS else _LONG_TEXT
     if isinstance(value, bool):
@@ -93,7 +95,7 @@ def _decimal_type(value: Decimal) -> ParameterType:
 
 
 def bind(text: str, parameters: Sequence[Value]) -> Bound:
-    """``text`` has a ``?`` for each parameter and nowhere else."""
+    """``text`` has one ``?`` for each parameter and no other."""
     too_many = len(parameters) > PARAMETERS_MAX
     if not too_many and not any(value is None for value in parameters):
         return Bound(text, tuple(map(type_of, parameters)), tuple(parameters))
@@ -106,13 +108,13 @@ def bind(text: str, parameters: Sequence[Value]) -> Bound:
 
 
 def _literal(value: Value) -> str:
-    """A value as T-SQL. A backslash before a line feed would join the lines, so the text is cut between them."""
+    """A value as T-SQL. A backslash before a line feed would join the lines, so the text is split between them."""
     if value is None:
         return "NULL"
     if isinstance(value, str):
         text = value.replace("'", "''")
         pieces = "N'" + text.replace("\\\r\n", "\\' + N'\r\n").replace("\\\n", "\\' + N'\n") + "'"
-        if len(pieces) > PARAMETER_UNITS // 2 and "' + N'" in pieces:  # joining short ones would cut at 4,000
+        if len(pieces) > PARAMETER_UNITS // 2 and "' + N'" in pieces:  # joining short pieces would cut at 4,000
             return f"(CAST(N'' AS NVARCHAR(MAX)) + {pieces})"
         return pieces
     type = type_of(value)

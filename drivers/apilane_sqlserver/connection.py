@@ -1,7 +1,7 @@
-"""One connection: opened, set up, used by one thread at a time. Which thread and when is the session's business.
+"""One connection: opened, set up, used by one thread at a time. The session chooses the thread.
 
-Works in autocommit; a unit of several steps begins and ends its transaction itself. ``XACT_ABORT`` makes every error
-undo the transaction, so that a unit cannot go on after one by mistake.
+Works in autocommit; a unit of several steps begins and ends its transaction explicitly. ``XACT_ABORT`` makes every
+error undo the transaction, so that a unit cannot continue after an error.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ SETTINGS: Final = "; ".join(
         "SET TRANSACTION ISOLATION LEVEL READ COMMITTED",
     )
 )
-"""Filtered indexes ask for the first seven; error texts are read, so they must be English."""
+"""Filtered indexes need the first seven settings. Error texts are parsed, so they must be English."""
 
 BEGIN: Final = "BEGIN TRANSACTION"
 COMMIT: Final = "COMMIT TRANSACTION"
@@ -69,7 +69,7 @@ COLUMNS_OF_REFERENCE: Final = (
 
 
 class CancelledError(Exception):
-    """The caller went away; whatever was under way is undone."""
+    """The caller left; its work is undone."""
 
 
 def open_connection(
@@ -100,12 +100,12 @@ def open_connection(
 
 
 def _reach(address: SQLServerAddress) -> None:
-    """Raises ConnectionRefused where no server listens.
+    """Raises ConnectionRefused if no server listens.
 
-    Microsoft's driver would go on trying until the connect timeout: 15.0 s for a closed port on this machine.
+    Microsoft's driver would retry until the connect timeout: 15.0 s for a closed port on this machine.
     """
     server = address.server
-    if "\\" in server.host or address.multi_subnet:  # the port is not known, or it tries several hosts at once
+    if "\\" in server.host or address.multi_subnet:  # the port is not known, or several hosts are tried at once
         return
     try:
         socket.create_connection((server.host, server.port), address.connect_timeout_s).close()
@@ -116,7 +116,7 @@ def _reach(address: SQLServerAddress) -> None:
 
 
 class Connection:
-    """``usable``: False once it is lost or in an unknown state; it is then closed, not kept."""
+    """``usable``: False once it is lost or in an unknown state; it is then closed instead of kept."""
 
     def __init__(
         self, odbc: Any, failure: type[Exception], place: str, statement_timeout_s: float, *, freetds: bool
@@ -132,28 +132,28 @@ class Connection:
         self._cancelled = False
         self.usable = True
 
-    # From elsewhere, while a thread may be at work. A handle must not be freed while it is being cancelled: both
-    # happen under the lock.
+    # Called while another thread may use the connection. A handle must not be freed during its cancellation, so both
+    # take the lock.
 
     def prepare(self) -> int:
-        """A new caller begins; gives his number."""
+        """A new caller begins; returns the caller's number."""
         with self._lock:
             self._caller += 1
             self._cancelled = False
             return self._caller
 
     def abandon(self) -> None:
-        """The caller went away: nothing more is begun for him."""
+        """The caller left: no more statements begin for it."""
         self._cancelled = True
 
     def stop(self, caller: int | None = None) -> None:
-        """Stop what is running, if it is ``caller``'s; blocks. A commit is not stopped."""
+        """Cancel the current statement if it belongs to ``caller``; blocks. A commit is not cancelled."""
         with self._lock:
             if self._running is not None and caller in {None, self._caller}:
                 with suppress(*self._failures):
                     self._running.cancel()
 
-    # In a thread.
+    # Called in a thread of the driver.
 
     def fetch(self, statement: Statement, parameters: Sequence[Value]) -> list[Row]:
         """Rows of a read."""
@@ -162,7 +162,7 @@ class Connection:
             return _last_rows(cursor)
 
     def batches(self, statement: Statement, parameters: Sequence[Value], size: int) -> Generator[list[Row], None, None]:
-        """Rows of a read in batches; each ``next`` may be in another thread."""
+        """Rows of a read in batches; each ``next`` may run in another thread."""
         with self._cursor() as cursor:
             self.run(cursor, statement.text, parameters)
             while rows := cursor.fetchmany(size):
@@ -183,13 +183,13 @@ class Connection:
         return Result(inserted_id=number) if statement.kind == "insert" else Result(matched=number)
 
     def query(self, text: str, parameters: Sequence[Value] = ()) -> list[Row]:
-        """Rows of a text of the driver's own."""
+        """Rows of one of the driver's own queries."""
         with self._cursor() as cursor:
             self.run(cursor, text, parameters)
             return _last_rows(cursor)
 
     def command(self, text: str) -> None:
-        """A text that gives nothing."""
+        """Run a text without results."""
         with self._cursor() as cursor:
             cursor.execute(text)
             while cursor.nextset():
@@ -199,7 +199,7 @@ class Connection:
         self.command(BEGIN)
 
     def commit(self) -> None:
-        """Whether it happened is unknown when the connection is lost here."""
+        """Commit. If the connection is lost here, it is unknown whether the commit happened."""
         if self._cancelled:
             raise CancelledError
         try:
@@ -219,7 +219,7 @@ class Connection:
 
     @contextmanager
     def unlimited(self) -> Iterator[None]:
-        """Statements take as long as they take: building an index is no slow query."""
+        """Statements run without a time limit, as building an index needs."""
         limit, self._odbc.timeout = self._odbc.timeout, 0
         try:
             yield
@@ -237,7 +237,7 @@ class Connection:
 
     @contextmanager
     def _cursor(self) -> Iterator[Any]:
-        """A statement handle that ``stop`` can reach; the library's errors come out as the family's."""
+        """A statement handle that ``stop`` can cancel; raises Apilane's errors for those of the library."""
         try:
             cursor = self._odbc.cursor()
         except self._failures as error:
@@ -262,7 +262,7 @@ class Connection:
         _close(cursor)
 
     def run(self, cursor: Any, text: str, parameters: Sequence[Value]) -> None:
-        """Execute a text with typed parameters; the library's own errors."""
+        """Execute a text with typed parameters. Raises the library's errors."""
         if not parameters:
             cursor.execute(text)
             return
@@ -274,7 +274,7 @@ class Connection:
             cursor.execute(bound.text)
 
     def _failed(self, error: Exception) -> StorageError:
-        """The family's member, with the columns of a violated constraint from the catalog."""
+        """Apilane's error, with the columns of a violated constraint from the catalog."""
         table = ""
         columns: tuple[str, ...] = ()
         constraint = constraint_of(read_failure(error))
@@ -286,7 +286,7 @@ class Connection:
         return translated
 
     def _columns(self, constraint: Constraint) -> tuple[str, tuple[str, ...]]:
-        """Table and columns; nothing when the catalog cannot be asked. The transaction is over already."""
+        """Table and columns; empty if the catalog cannot be read. The transaction has already ended."""
         cursor = self._odbc.cursor()
         try:
             if constraint.is_reference:
@@ -307,7 +307,7 @@ class Connection:
 
 
 def _last_rows(cursor: Any) -> list[Row]:
-    """Rows of the last result: triggers may send others before, and errors come only where they stand."""
+    """Rows of the last result: triggers may send others before it, and an error appears at its place in the order."""
     rows: list[Row] = []
     while True:
         if cursor.description is not None:
@@ -317,5 +317,5 @@ def _last_rows(cursor: Any) -> list[Row]:
 
 
 def _close(cursor: Any) -> None:
-    with suppress(Exception):  # whatever it is, what happened before counts
+    with suppress(Exception):  # an error here does not change the outcome
         cursor.close()

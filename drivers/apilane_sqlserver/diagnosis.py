@@ -1,4 +1,4 @@
-"""What ``apilane doctor`` looks at in a database of SQL Server. Reads the catalog only."""
+"""The checks of ``apilane doctor`` for a database of SQL Server. Reads only the catalog."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 __all__ = ["LOOK", "diagnose"]
 
 OLDEST: Final = 14
-"""SQL Server 2017, which brought TRANSLATE."""
+"""SQL Server 2017, the first with TRANSLATE."""
 _IN_AZURE: Final = frozenset({5, 8, 9})
 
 LOOK: Final = (
@@ -25,11 +25,11 @@ LOOK: Final = (
     "HAS_PERMS_BY_NAME(QUOTENAME(DB_NAME()), N'DATABASE', N'CONTROL') "
     "FROM sys.databases AS d WHERE d.name = DB_NAME()"
 )
-"""By name: in Azure DB_ID need not be the number that sys.databases has."""
+"""Selected by name: in Azure, DB_ID may differ from the number in sys.databases."""
 
 
 def diagnose(connection: Connection) -> list[Finding]:
-    """Version, isolation and rights; takes one query."""
+    """Version, isolation and rights, in one query."""
     ((version, edition, engine, name, has_snapshot, is_read_only, access, schema, may_create, may_make_users),) = (
         connection.query(LOOK)
     )
@@ -45,7 +45,7 @@ def diagnose(connection: Connection) -> list[Finding]:
             Finding(
                 "Readers wait for writers (READ_COMMITTED_SNAPSHOT is off)",
                 f"ALTER DATABASE {quoted(str(name))} SET READ_COMMITTED_SNAPSHOT ON WITH ROLLBACK IMMEDIATE, while "
-                "nobody works on it.",
+                "no other program uses it.",
             )
         )
     if schema != "dbo":

@@ -1,7 +1,7 @@
-"""T-SQL where it differs: column types, text, new IDs, row locks, counts of changed rows. Pure.
+"""The parts of SQL that differ in T-SQL: column types, text, new IDs, row locks, counts of changed rows. Pure.
 
-Needs SQL Server 2017 or newer (TRANSLATE), or Azure SQL. Sources: the T-SQL reference, statement by statement; what
-differs from the other providers is listed in ``docs/reference/sql-server.md``.
+Needs SQL Server 2017 or newer (TRANSLATE), or Azure SQL. Sources: the T-SQL reference of each statement. The
+differences from the other providers are listed in ``docs/reference/sql-server.md``.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _DECIMAL_DIGITS: Final = 18
 
 
 class _Compiler(MSSQLCompiler):
-    """Every statement that writes ends by telling how many rows it matched, or the new ID, whatever triggers report."""
+    """Every write ends by returning the number of matched rows or the new ID, whatever triggers report."""
 
     def visit_insert(self, insert_stmt: Any, *arguments: Any, **options: Any) -> str:
         insert: str = super().visit_insert(insert_stmt, *arguments, **options)  # type: ignore[no-untyped-call]
@@ -49,7 +49,7 @@ class _Compiler(MSSQLCompiler):
         return f"{super().visit_delete(*arguments, **options)}; SELECT @@ROWCOUNT"  # type: ignore[no-untyped-call]
 
     def visit_round_func(self, function: Any, **options: Any) -> str:
-        """ROUND takes its length as int, while numbers are bound as bigint."""
+        """ROUND needs its length as int, but numbers are bound as bigint."""
         number, length = (self.process(clause, **options) for clause in function.clauses)
         return f"ROUND({number}, CAST({length} AS INT))"
 
@@ -58,7 +58,7 @@ class _SQLAlchemyDialect(MSDialect):
     statement_compiler = _Compiler
     supports_statement_cache = True
     insert_returning = False
-    """OUTPUT to the client, which triggers forbid, would be added by SQLAlchemy."""
+    """Otherwise SQLAlchemy would add OUTPUT to the client, which fails on tables with triggers."""
     _supports_offset_fetch = True
 
 
@@ -83,7 +83,7 @@ class SQLServerDialect(Dialect):
                 return sa.Numeric(_DECIMAL_DIGITS, decimals) if decimals else sa.BigInteger()
 
     def decoder(self, property: Property) -> Callable[[Value], Value] | None:
-        """Decimals come with all their places: 12.50 and 3.00 read 12.5 and 3, as on SQLite."""
+        """Decimals are read without trailing zeros: 12.50 and 3.00 become 12.5 and 3, as on SQLite."""
         return plain_number if property.type is PropertyType.Number and property.decimal_places else None
 
     def encode_decimal(self, value: Decimal) -> Value:
@@ -101,7 +101,7 @@ class SQLServerDialect(Dialect):
         return sa.func.datalength(column, type_=sa.BigInteger())
 
     def locked(self, select: sa.Select[Any]) -> sa.Select[Any]:
-        """An update lock on every row read, until the transaction ends; readers go on."""
+        """An update lock on every row read, until the transaction ends; readers do not wait."""
         for table in select.get_final_froms():
             select = select.with_hint(table, "WITH (UPDLOCK, ROWLOCK)", "mssql")
         return select
@@ -118,15 +118,15 @@ class SQLServerDialect(Dialect):
         return problems(entities)
 
     def script_problems(self, script: Script, entities: Sequence[Entity]) -> list[str]:
-        """What is refused before the server is asked; names of tables and columns only the server knows."""
+        """The refusals that need no server. Only the server knows whether tables and columns exist."""
         return problems_of(script)
 
 
 def _giving_id(insert: str, table: str) -> str:
-    """A batch that inserts one row and gives its ID, by way of a table variable: a plain OUTPUT is refused by triggers.
+    """A batch that inserts one row and returns its ID by a table variable: triggers forbid a plain OUTPUT.
 
-    An explicit ID needs ``IDENTITY_INSERT``, and moves the sequence past it; the setting ends with the call at the
-    latest, as one with parameters is a scope of its own.
+    An explicit ID needs ``IDENTITY_INSERT``, and moves the sequence past it. The setting ends with the call at the
+    latest, because a call with parameters has a separate scope.
     """
     output = "OUTPUT INSERTED.[ID] INTO @inserted"
     into, default, _ = insert.partition("DEFAULT VALUES")

@@ -1,6 +1,6 @@
-"""The SQL Server driver: sessions by address, and what they share: the limit of connections and the threads.
+"""The SQL Server driver: sessions by address, their shared connection limit and their shared threads.
 
-pyodbc blocks, so every connection in use needs a thread; there are as many threads as connections, and a few more for
+pyodbc blocks, so every connection in use needs a thread. There are as many threads as connections, and a few more for
 opening, closing and locks.
 """
 
@@ -47,7 +47,7 @@ FEATURES: Final = Features(
 class SQLServerDriver:
     """Addresses are connection strings (``apilane_sqlserver.address``).
 
-    ``connections``: open at the same time, to all databases together. ``idle_s``: how long an unused one stays open.
+    ``connections``: the most open connections to all databases together. ``idle_s``: how long an unused one stays open.
     ``statement_timeout_s``: for each statement. Tokens of Microsoft Entra, for connection strings with
     ``Authentication=AccessToken``, come from an installed package (``odbc.TOKEN_GROUP``).
     """
@@ -73,13 +73,13 @@ class SQLServerDriver:
 
     @cached_property
     def dialect(self) -> SQLServerDialect:
-        """Made when it is first asked for: SQLAlchemy's part for SQL Server takes its time to import."""
+        """Made on first use, because SQLAlchemy's dialect for SQL Server is slow to import."""
         from apilane_sqlserver.dialect import SQLServerDialect
 
         return SQLServerDialect()
 
     def session(self, address: str) -> SQLServerSession:
-        """The session of a connection string; there is one for each."""
+        """The session of a connection string; there is one per string."""
         session = self._sessions.get(address)
         if session is None:
             from apilane_sqlserver.session import SQLServerSession
@@ -88,14 +88,14 @@ class SQLServerDriver:
         return session
 
     async def close(self) -> None:
-        """Finish what was accepted in every session, close all connections and threads. Sessions may open again."""
+        """Finish all accepted work, then close all connections and threads. Sessions may open again."""
         for session in list(self._sessions.values()):
             await session.close()
         threads, self._threads = self._threads, None
         if threads is not None:
             await asyncio.to_thread(threads.shutdown)
 
-    # What follows is for sessions.
+    # For sessions.
 
     def in_thread(self, function: Callable[..., T], *arguments: object) -> asyncio.Future[T]:
         """Run off the loop."""
@@ -104,7 +104,7 @@ class SQLServerDriver:
         return asyncio.get_running_loop().run_in_executor(self._threads, function, *arguments)
 
     async def open(self, address: SQLServerAddress) -> Connection:
-        """A new connection. A caller who goes away meanwhile leaves none behind."""
+        """A new connection. If the caller leaves meanwhile, it is closed."""
         opening = self.in_thread(self._open, address)
         try:
             return await asyncio.shield(opening)
@@ -126,7 +126,7 @@ class SQLServerDriver:
             self._closing = self.in_thread(opening.result().close)
 
     def forget(self) -> None:
-        """In a forked child: nothing the parent opened is used, and nothing closed, which would end its connections."""
+        """In a forked child: drop what the parent opened without closing it, which would end its connections."""
         self._inherited += [self.group, self._threads]
         self.group, self._threads = self._make_group(), None
         self._inherited += [session.forget() for session in self._sessions.values()]

@@ -1,6 +1,6 @@
-"""What SQL Server and its ODBC drivers say, as Apilane's errors.
+"""Translates the errors of SQL Server and its ODBC drivers to Apilane's errors.
 
-The original is the cause, which the caller sets. Texts are English: every connection asks for that.
+The caller sets the original error as the cause. Texts are English, because every connection sets that language.
 Sources: "Database engine events and errors" and the ODBC states.
 """
 
@@ -30,11 +30,11 @@ from apilane.plugin.storage import (
 __all__ = ["Constraint", "Failure", "constraint_of", "read_failure", "refused", "shown", "translate"]
 
 RAISED_FROM: Final = 50_000
-"""THROW takes numbers from here; RAISERROR with a text gives this one."""
+"""THROW takes numbers from here up; RAISERROR with a text uses this number."""
 
 
 class Failure(NamedTuple):
-    """A failure as the client library reports it. ``number``: SQL Server's, 0 where the ODBC driver complains."""
+    """A failure as the client library reports it. ``number``: SQL Server's, or 0 for errors of the ODBC driver."""
 
     state: str
     number: int
@@ -60,11 +60,11 @@ _LOST_NUMBERS: Final = frozenset(
     {-1, 121, 233, 596, 6005, 10053, 10054, 10060, 20002, 20004, 20006, 20009, 20017, 20047, 40197}
 )
 _NOTHING_CAME: Final = Failure("HY000", 0, "Unknown error")
-"""What FreeTDS says of a connection that it finds closed."""
+"""FreeTDS's report for a connection that it finds closed."""
 _UNAVAILABLE: Final = {
     701: "has no memory left for the statement",
     921: "is still being recovered",
-    924: "is in single-user mode, and somebody else uses it",
+    924: "is in single-user mode, and another connection uses it",
     926: "is damaged (suspect); restore it from a backup",
     927: "is being restored",
     942: "is offline",
@@ -93,7 +93,7 @@ _VISIBLE: Final = {
 
 
 class Constraint(NamedTuple):
-    """Which constraint or index a failure names; ``table`` is '' where only the catalog knows."""
+    """The constraint or index that a failure names; ``table`` is '' if only the catalog knows it."""
 
     table: str
     name: str
@@ -103,8 +103,8 @@ class Constraint(NamedTuple):
 def read_failure(error: BaseException) -> Failure:
     """From pyodbc's ``(state, "[state] [driver]text (number) (function); [state] ...")``.
 
-    The number of the first record is the last that stands before a function's name: texts before it may hold a value of
-    the caller that looks like one.
+    The number of the first record is the last one before a function's name: earlier texts may contain a value of the
+    caller that looks like a number.
     """
     if len(error.args) < 2:
         return Failure("", 0, str(error))
@@ -117,7 +117,7 @@ def read_failure(error: BaseException) -> Failure:
 
 
 def constraint_of(failure: Failure) -> Constraint | None:
-    """The violated constraint, whose columns are in the catalog."""
+    """The violated constraint; the catalog has its columns."""
     if failure.number == 2601 and (found := _INDEX_2601.search(failure.text)):
         return Constraint(found[1], found[2], is_reference=False)
     if failure.number == 2627 and (found := _KEY_2627.search(failure.text)):
@@ -128,19 +128,19 @@ def constraint_of(failure: Failure) -> Constraint | None:
 
 
 def shown(table: str, columns: tuple[str, ...]) -> tuple[str, ...]:
-    """Columns as the schema names them: the server's own ones by the property they stand for."""
+    """Columns as the schema names them: a hidden column is shown as the property it belongs to."""
     return tuple(_VISIBLE.get((table, column), column) for column in columns)
 
 
 def _bare(name: str) -> str:
-    """``Things`` of ``shop.dbo.Things``."""
+    """The last part of a name: ``Things`` for ``shop.dbo.Things``."""
     return name.rpartition(".")[2]
 
 
 def translate(  # one case for each kind
     error: BaseException, place: str, *, table: str = "", columns: tuple[str, ...] = ()
 ) -> StorageError:
-    """The family's member. ``table``, ``columns``: of the violated constraint, by the catalog."""
+    """Apilane's error. ``table``, ``columns``: those of the violated constraint, from the catalog."""
     if isinstance(error, UnicodeEncodeError):
         return StorageError("The text holds half of a surrogate pair, which is no character.")
     if isinstance(error, OverflowError):
@@ -200,7 +200,7 @@ _REFUSALS: Final = {
     "18487": "refuses the login, whose password has expired",
     "18488": "refuses the login, whose password must be changed",
     "18461": "is in single-user mode, and an administrator uses it",
-    "924": "has the database in single-user mode, and somebody else uses it",
+    "924": "has the database in single-user mode, and another connection uses it",
     "4060": "cannot open the database: its name is wrong, the login may not use it, or it is in single-user mode",
     "4064": "cannot open the login's default database",
     "40532": "refuses the login",
@@ -208,12 +208,12 @@ _REFUSALS: Final = {
     "40613": "has the database unavailable at the moment (Azure)",
     "18456": "refuses the user name or the password",
 }
-"""The first that is told counts: 924 comes with 4060, and both with 18456."""
+"""The first one found is reported: 924 comes together with 4060, and both with 18456."""
 _CERTIFICATE: Final = re.compile(r"certificate verify failed|self.signed|SSL Provider", re.IGNORECASE)
 
 
 def refused(error: BaseException, place: str) -> ConnectionRefused:
-    """Why no connection could be opened; ``place`` names server, user and database."""
+    """The error for a connection that could not be opened; ``place`` names server, user and database."""
     text = str(error.args[1]) if len(error.args) > 1 else str(error)
     numbers = set(re.findall(r"\((\d+)\)", text))
     for number, reason in _REFUSALS.items():

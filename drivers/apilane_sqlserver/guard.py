@@ -1,8 +1,8 @@
-"""What custom SQL may not say, for all callers. Pure, and no parser: it reads words outside quotes and comments.
+"""The words that custom SQL may not use, for all callers. Pure. Reads words outside quotes and comments, no parser.
 
-What a script may read and write is the server's business (``privileges``). Here go the words that no privilege stops:
-those that would end the transaction, change who is asking, or run text that was not checked. All of them are reserved
-words of T-SQL, so outside quotes they cannot be names.
+The server's privileges limit what a script may read and write (``privileges``). This module refuses words that no
+privilege stops: those that end the transaction, change the user, or run text that was not checked. All of them are
+reserved words of T-SQL, so outside quotes they cannot be names.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ QUOTED: Final = r"""'(?:[^']|'')*+(?:'|\Z)|"(?:[^"]|"")*+(?:"|\Z)|\[(?:[^\]]|\]\
 _FLAT: Final = r"/\*(?:(?!/\*|\*/).)*+(?:\*/|\Z)"
 _NESTED: Final = rf"/\*(?:(?!/\*|\*/).|{_FLAT})*+(?:\*/|\Z)"
 COMMENT: Final = rf"--[^\n]*+|/\*(?:(?!/\*|\*/).|{_NESTED})*+(?:\*/|\Z)"
-"""Comments of T-SQL nest; three levels here, more are refused."""
+"""Comments of T-SQL nest; three levels are allowed here."""
 _DEPTH_MAX: Final = 3
 
 _TOKEN: Final = re.compile(rf"(?P<quoted>{QUOTED})|(?P<word>[\w@#$]+)|(?P<line>--[^\n]*)|/\*|\S", re.DOTALL)
@@ -39,12 +39,12 @@ _BEGINNINGS: Final = frozenset(
         *("RAISERROR", "RETURN", "SELECT", "SET", "THROW", "UPDATE", "WHILE", "WITH"),
     }
 )
-"""A name at the beginning of a batch would call the procedure of that name."""
+"""Allowed first words: a name at the beginning of a batch would call the procedure of that name."""
 _WRITING: Final = frozenset(["DELETE", "EXEC", "EXECUTE", "INSERT", "INTO", "MERGE", "UPDATE"])
 
 
 def placeholder(name: str) -> str:
-    """The variable that carries a mark's value."""
+    """The variable that holds a mark's value."""
     return f" @v_{name} "
 
 
@@ -105,9 +105,9 @@ def _procedure(following: Sequence[tuple[bool, str]]) -> bool:
 
 
 def _words(text: str) -> Iterator[tuple[bool, str]]:
-    """Words and signs outside strings and comments, in capitals, and whether they are quoted names.
+    """Words and signs outside strings and comments, in capitals, and whether each is a quoted name.
 
-    A comment that goes too deep or never ends gives ``/*``.
+    A comment that is nested too deeply or never ends gives ``/*``.
     """
     position = 0
     while (found := _TOKEN.search(text, position)) is not None:

@@ -1,4 +1,4 @@
-"""What SQL Server cannot do, said before anything is changed (B-D8). Pure.
+"""SQL Server's limits, checked before anything is changed (B-D8). Pure.
 
 Sources: "Maximum capacity specifications for SQL Server" and "Primary and foreign key constraints" (cascading).
 """
@@ -33,7 +33,7 @@ Problem = tuple[str, str]
 
 
 def problems(entities: Sequence[Entity]) -> list[Problem]:
-    """Place and sentence of each."""
+    """Place and message of each violation."""
     found: list[Problem] = []
     for entity in entities:
         place = f"Entities[{entity.name}]"
@@ -78,16 +78,16 @@ def _keys(place: str, entity: Entity) -> Iterator[Problem]:
 
 
 def _bytes(property: Property) -> int | None:
-    """The most a value takes in a key; None: without limit."""
+    """The maximum size of a value in a key; None: no limit."""
     if property.type is not PropertyType.String:
         return _BYTES[property.type]
     return None if property.encrypted or property.maximum is None else 2 * int(property.maximum)
 
 
 def _cascades(entities: Sequence[Entity]) -> Iterator[Problem]:
-    """Error 1785: from any table only one path of cascading references may lead to another, and none back to itself.
+    """Error 1785: only one path of cascading references may lead from a table to another, and none back to itself.
 
-    SetNull counts as well, and whether rows could ever meet does not matter.
+    SetNull counts too. It does not matter whether any rows are connected in this way.
     """
     references: dict[str, list[tuple[str, ForeignKey]]] = {}
     for entity in entities:

@@ -1,4 +1,4 @@
-"""Names and texts as T-SQL writes them. Pure."""
+"""Names and texts in T-SQL syntax. Pure."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Final
 __all__ = ["NAME_MAX", "literal", "quoted"]
 
 NAME_MAX: Final = 128
-"""Characters of an identifier."""
+"""Maximum length of an identifier in characters."""
 
 
 def quoted(name: str) -> str:
@@ -16,5 +16,5 @@ def quoted(name: str) -> str:
 
 
 def literal(text: str) -> str:
-    """``N'text'``; only for names, which hold no backslash."""
+    """``N'text'``; only for names, which contain no backslash."""
     return "N'" + text.replace("'", "''") + "'"

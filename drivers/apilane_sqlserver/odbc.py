@@ -1,6 +1,6 @@
-"""ODBC on this machine: the library, the driver to use, and the words in which it wants to be told where to connect.
+"""ODBC on this machine: the library, the driver to use, and the connection string for it.
 
-Nothing here talks to a server. Every failure names what to install.
+Nothing here connects to a server. Every failure names what to install.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ __all__ = [
 ]
 
 AccessToken = Callable[[SQLServerAddress], str]
-"""Gives a token of Microsoft Entra for a database; called in a thread for every new connection, so it should cache."""
+"""Returns a token of Microsoft Entra for a database; called in a thread for every new connection: it should cache."""
 
 TOKEN_GROUP: Final = "apilane_sqlserver.access_token"  # noqa: S105
 """Entry point group in which an installed package offers its ``AccessToken``."""
@@ -63,7 +63,7 @@ def load_pyodbc() -> ModuleType:
 
 
 def client_version() -> str:
-    """Of pyodbc, without importing it: what ``apilane drivers`` shows."""
+    """pyodbc's version, without importing it, for ``apilane drivers``."""
     try:
         return f"pyodbc {version('pyodbc')}"
     except PackageNotFoundError:
@@ -71,9 +71,9 @@ def client_version() -> str:
 
 
 def choose_driver(wanted: str, installed: Sequence[str], library: str | None) -> str:
-    """The driver to use: ``wanted`` if it is there, else Microsoft's newest, else ``library``, else FreeTDS.
+    """The driver to use: ``wanted`` if it is installed, else Microsoft's newest, else ``library``, else FreeTDS.
 
-    ``installed``: names that unixODBC knows. ``library``: path of the one inside mssql-python-odbc.
+    ``installed``: the names in unixODBC. ``library``: path of the driver inside mssql-python-odbc.
     """
     if wanted:
         if wanted.startswith("/") and Path(wanted).is_file():
@@ -95,7 +95,7 @@ def choose_driver(wanted: str, installed: Sequence[str], library: str | None) ->
 
 
 def packaged_library() -> str | None:
-    """The library inside PyPI's mssql-python-odbc, for this kind of machine; None when it is not installed."""
+    """The driver library inside PyPI's mssql-python-odbc for this platform; None when it is not installed."""
     found = util.find_spec(_PACKAGE)
     if found is None or found.origin is None:
         return None
@@ -120,7 +120,7 @@ def _architecture() -> str:
 
 
 def _family() -> str:
-    """The part of the package's folder names that stands for this Linux."""
+    """The part of the package's folder names for this Linux distribution."""
     try:
         release = platform.freedesktop_os_release()
     except OSError:
@@ -132,12 +132,12 @@ def _family() -> str:
 
 
 def is_freetds(driver: str) -> bool:
-    """Whether a driver is FreeTDS, which has words of its own."""
+    """Whether a driver is FreeTDS, whose options have other names."""
     return "freetds" in driver.lower() or "tdsodbc" in driver.lower()
 
 
 def connection_string(address: SQLServerAddress, driver: str) -> str:
-    """What ``SQLDriverConnect`` is given. Raises ConnectionRefused for what the driver cannot do."""
+    """The argument of ``SQLDriverConnect``. Raises ConnectionRefused for options that the driver does not support."""
     parts = _freetds(address) if is_freetds(driver) else _microsoft(address)
     pairs = {"Driver": driver, **parts, "Database": address.server.database, "APP": "apilane"}
     if address.authentication != ACCESS_TOKEN:
@@ -150,7 +150,7 @@ def _microsoft(address: SQLServerAddress) -> dict[str, str]:
     host = server.host if "\\" in server.host else f"{server.host},{server.port}"
     pairs = {"Server": f"tcp:{host}", "Encrypt": address.encrypt}
     pairs["TrustServerCertificate"] = "yes" if address.trust_certificate else "no"
-    pairs["ConnectRetryCount"] = "0"  # a lost connection is replaced here, with all its settings
+    pairs["ConnectRetryCount"] = "0"  # Apilane replaces a lost connection, with all its settings
     for key, name in (
         ("hostnameincertificate", "HostnameInCertificate"),
         ("servercertificate", "ServerCertificate"),
@@ -175,7 +175,7 @@ def _freetds(address: SQLServerAddress) -> dict[str, str]:
         raise ConnectionRefused(f"FreeTDS cannot do Encrypt=strict. {_INSTALL}")
     if address.encrypt == "yes" and not address.trust_certificate:
         raise ConnectionRefused(
-            "FreeTDS encrypts but does not check whose certificate it is given. Install Microsoft's ODBC Driver 18, or "
+            "FreeTDS encrypts but does not check the server's certificate. Install Microsoft's ODBC Driver 18, or "
             "accept that by TrustServerCertificate=yes in the connection string."
         )
     pairs = {"Server": server.host, "TDS_Version": "7.4", "ClientCharset": "UTF-8"}
@@ -190,14 +190,14 @@ def _freetds(address: SQLServerAddress) -> dict[str, str]:
 
 
 def _quoted(value: str) -> str:
-    """In braces where a character means something in a connection string."""
+    """In braces if a character has a meaning in connection strings."""
     if value and not any(sign in value for sign in "[]{}(),;?*=!@ '\"") and value == value.strip():
         return value
     return "{" + value.replace("}", "}}") + "}"
 
 
 def token_source() -> AccessToken:
-    """The function of an installed package that gives tokens. Raises ConnectionRefused unless there is exactly one."""
+    """The function of an installed package that returns tokens. Raises ConnectionRefused unless exactly one exists."""
     found = list(entry_points(group=TOKEN_GROUP))
     if len(found) != 1:
         offered = ", ".join(f"{point.name} ({point.value})" for point in found) or "none"
@@ -210,6 +210,6 @@ def token_source() -> AccessToken:
 
 
 def token_attributes(token: str) -> dict[int, bytes]:
-    """Connection attributes that carry a token: its length in bytes and its UTF-16 text, as msodbcsql.h says."""
+    """Connection attributes with a token: its length in bytes and its UTF-16 text, as msodbcsql.h defines."""
     encoded = token.encode("utf-16-le")
     return {_SQL_COPT_SS_ACCESS_TOKEN: struct.pack(f"<I{len(encoded)}s", len(encoded), encoded)}

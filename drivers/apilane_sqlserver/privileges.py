@@ -1,8 +1,8 @@
-"""The database user that custom SQL runs as, and what it may do: the server itself sees to it. Pure.
+"""The database user that custom SQL runs as, and its rights, which the server enforces. Pure.
 
-``apilane_script`` has no login and owns nothing. It may use tables as ``apilane.model.privileges`` says; a table with
-secrets it does not see at all, but a view of the same name in its own default schema, in which they are null.
-Everything here is left out where the login may not make users; scripts are then refused when they run.
+``apilane_script`` has no login and owns nothing. It may use tables as ``apilane.model.privileges`` says. It cannot read
+a table with secrets; instead it sees a view of the same name in its default schema, in which the secrets are null.
+All of this is left out if the login may not create users; scripts are then refused when they run.
 """
 
 from __future__ import annotations
@@ -38,9 +38,9 @@ _MAKE_SCHEMA: Final = (
 
 
 def grants(created: Sequence[Entity], kept: Sequence[tuple[Entity, Entity]], dropped: Sequence[Entity]) -> list[str]:
-    """Statements that give the user what it may have: on ``created``, and on those of ``kept`` that changed.
+    """Statements that give the user its rights on ``created`` entities, and on ``kept`` ones that changed.
 
-    Grants go along with a table that is renamed or dropped.
+    Existing grants stay when a table is renamed and disappear when it is dropped.
     """
     changed = [new for old, new in kept if _view_columns(old) != _view_columns(new)]
     statements = [text for entity in (*created, *changed) for text in _granted(entity)]
@@ -49,7 +49,7 @@ def grants(created: Sequence[Entity], kept: Sequence[tuple[Entity, Entity]], dro
 
 
 def _view_columns(entity: Entity) -> tuple[str, ...]:
-    """What a view of the entity shows; none where a table needs no view."""
+    """The columns of an entity's view; empty if the table needs no view."""
     names = tuple(property.name for property in stored_properties(entity))
     return names if any(reads_as_null(entity.name, name) for name in names) else ()
 
@@ -62,7 +62,7 @@ def _granted(entity: Entity) -> Iterator[str]:
     if columns:
         shown = ", ".join(_shown(entity.name, column) for column in columns)
         view = f"CREATE VIEW {name} AS SELECT {shown} FROM [dbo].{quoted(entity.name)}"  # noqa: S608  # names, quoted
-        yield f"DROP VIEW IF EXISTS {name}"  # rights on columns go by their position: those of before must not stay
+        yield f"DROP VIEW IF EXISTS {name}"  # rights on columns are stored by position: earlier ones must not stay
         yield f"IF {_EXISTS} EXECUTE ({literal(view)})"
     rights = ["SELECT"]
     rights += ["INSERT"] if may_insert(entity.name) else []

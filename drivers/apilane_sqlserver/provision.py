@@ -1,4 +1,4 @@
-"""Fresh databases for tests, on a server that may be asked for them."""
+"""Fresh databases for tests, on a server whose login may create them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ PREFIX: Final = "apilane_test_"
 
 
 def fresh_database(url: str) -> str:
-    """The address of a new, empty database on the server at ``url``, whose own certificate is accepted."""
+    """The address of a new, empty database on the server at ``url``; the server's certificate is not checked."""
     name = f"{PREFIX}{uuid4().hex}"
     _at_server(
         url,
@@ -28,7 +28,7 @@ def fresh_database(url: str) -> str:
 
 
 def drop_database(address: str) -> None:
-    """Remove a database that ``fresh_database`` made."""
+    """Drop a database made by ``fresh_database``."""
     name = urlsplit(address).path.lstrip("/")
     if not name.startswith(PREFIX):
         raise ValueError("this is no database of a test")
@@ -40,7 +40,7 @@ def drop_database(address: str) -> None:
 
 
 def end_connections(address: str) -> None:
-    """End every connection to the database at ``address``. What was committed stays, delayed durability or not."""
+    """End every connection to the database at ``address``. Committed data stays, even with delayed durability."""
     name = quoted(urlsplit(address).path.lstrip("/"))
     _at_server(
         address,

@@ -1,8 +1,8 @@
-"""What tables look like in SQL Server, and the T-SQL that changes them. Pure and deterministic.
+"""The tables in SQL Server, and the T-SQL that changes them. Pure and deterministic.
 
-Everything that hangs on a column that changes goes before and comes again after; the driver runs all of it in one
-transaction. Uniqueness is a unique index that leaves out rows with a null in it, because a unique constraint of SQL
-Server would let one null pass. References do nothing on update: a key with IDENTITY cannot be updated.
+Indexes and references of a changed column are dropped before the change and created after it, all in one transaction.
+Uniqueness is a unique index without the rows that have a null in it, because a unique constraint of SQL Server would
+allow only one null. References do nothing on update: a key with IDENTITY cannot be updated.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ _EXACT: Final = frozenset({"Email", "Token", "UID", "Username"})
 
 
 def collation(property: Property) -> str:
-    """Of a String column. What signs a user in or is made by the server (hashes, tokens) is compared as it stands."""
+    """The collation of a String column. Sign-in names, hashes and tokens are compared exactly."""
     exact = property.is_system and (property.name.startswith("H_") or property.name in _EXACT)
     return BINARY if exact else LINGUISTIC
 
@@ -64,11 +64,11 @@ def migrate(migration: Migration) -> list[str]:
     ]
 
 
-# What a table looks like.
+# The tables.
 
 
 def _tables(entities: Sequence[Entity]) -> list[Table]:
-    """Constraints share one space of names with the tables; indexes have one for each table."""
+    """Constraints share one namespace with the tables; each table has a namespace for its indexes."""
     taken = {entity.name.lower() for entity in entities}
     return [_table(entity, taken) for entity in entities]
 
@@ -131,7 +131,7 @@ def _indexes(entity: Entity, columns: Sequence[Column]) -> Iterator[Index]:
         yield Index(name, tuple(map(IndexColumn, carried)))
 
 
-# Statements.
+# The statements.
 
 
 def _written(change: Change) -> str:
@@ -154,7 +154,7 @@ def _written(change: Change) -> str:
 
 
 def _altered(change: Change) -> str:
-    """What follows ALTER TABLE."""
+    """The clause after ALTER TABLE."""
     match change:
         case do.AddColumn(column=column):
             return f"ADD {_defined(column)}"
@@ -177,7 +177,7 @@ def _altered(change: Change) -> str:
 
 
 def _rename(place: str, new: str, kind: str) -> str:
-    """``sp_rename`` takes the new name without brackets, as they would become part of it."""
+    """``sp_rename`` takes the new name without brackets, because they would become part of it."""
     return f"EXECUTE sys.sp_rename {literal(place)}, {literal(new)}, {literal(kind)}"
 
 

@@ -1,8 +1,8 @@
-"""Custom SQL on a connection that Apilane uses otherwise too: as the user ``apilane_script`` while it runs.
+"""Custom SQL on a connection with other uses: it runs as the user ``apilane_script``.
 
-Inside a transaction that the caller has begun and will end. ``sp_executesql`` gives the script a scope of its own, so
-that its settings, variables and temporary tables end with it, and REVERT cannot leave it; values travel as its
-parameters. A cookie for REVERT is for ad hoc batches only (error 15590), and calls with parameters are none.
+It runs inside a transaction that the caller began and will end. ``sp_executesql`` gives the script a separate scope:
+its settings, variables and temporary tables end with it, and REVERT has no effect outside; values are passed as its
+parameters. A cookie for REVERT works only in ad hoc batches (error 15590), not in calls with parameters.
 """
 
 from __future__ import annotations
@@ -34,13 +34,13 @@ __all__ = ["batch", "run_script"]
 ROWS_AT_ONCE: Final = 2000
 
 _NULL_TYPE: Final = "NVARCHAR(4000)"
-"""Converts to whatever it is compared with; a number would make the other side convert."""
+"""Converts to the type it is compared with; a number would make the other side convert."""
 BECOME: Final = f"EXECUTE AS USER = N'{SCRIPT_USER}'"
 WHO: Final = "SELECT USER_NAME()"
 
 
 class ScriptConnection(Protocol):
-    """What a script needs of its connection."""
+    """The part of the connection that a script uses."""
 
     usable: bool
 
@@ -49,7 +49,7 @@ class ScriptConnection(Protocol):
         ...
 
     def stop(self) -> None:
-        """Stop what is running."""
+        """Cancel the current statement."""
         ...
 
 
@@ -62,7 +62,7 @@ class _Notes(ScriptNotes):
 
 
 def batch(step: ScriptStep) -> tuple[str, tuple[Value, ...]]:
-    """The batch to execute and the values of its marks; nulls are left to binding."""
+    """The batch to execute and the values of its marks; ``binding`` handles nulls."""
     names = sorted(step.script.names)
     text = step.script.text(step.values, placeholder)
     declared = ", ".join(f"@v_{name} {_declared(step.values[name])}" for name in names)
@@ -79,9 +79,9 @@ def _declared(value: Value) -> str:
 
 
 def run_script(cursor: Any, connection: ScriptConnection, step: ScriptStep, timeout_s: float) -> Result:
-    """Every result of a script. Raises StorageError for what is refused or takes too long, and pyodbc's errors.
+    """Every result of a script. Raises StorageError for a refusal or a timeout, and pyodbc's errors.
 
-    After a failure the connection stays ``usable`` only when it has its own user again.
+    After a failure the connection stays ``usable`` only if its original user is restored.
     """
     notes = step.script.notes
     if not isinstance(notes, _Notes):
@@ -108,7 +108,7 @@ def run_script(cursor: Any, connection: ScriptConnection, step: ScriptStep, time
 
 
 def _results(cursor: Any, deadline: float) -> tuple[list[ResultSet], int]:
-    """Results up to the limits, and the rows that statements without one changed."""
+    """Results up to the limits, and the number of rows changed by statements without results."""
     sets: list[ResultSet] = []
     budget = ResultBudget()
     counted = 0
@@ -127,7 +127,7 @@ def _results(cursor: Any, deadline: float) -> tuple[list[ResultSet], int]:
 
 
 def _names(description: Any) -> tuple[str, ...]:
-    """Columns without a name are Column1, Column2 ... in their order."""
+    """Columns without a name become Column1, Column2 ... in their order."""
     names: list[str] = []
     unnamed = 0
     for column in description:
@@ -142,9 +142,9 @@ def _booleans(description: Any) -> tuple[int, ...]:
 
 
 def _is_own_again(cursor: Any) -> bool:
-    """A batch that fails ends with its context put back; to be sure, ask."""
+    """Whether the connection has its original user: a failed batch should restore it, and this checks it."""
     try:
         cursor.execute(WHO)
         return bool(cursor.fetchone()[0] != SCRIPT_USER)
-    except Exception:  # then the connection is of no use either way
+    except Exception:  # the connection is unusable
         return False

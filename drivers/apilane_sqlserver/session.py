@@ -1,7 +1,7 @@
-"""One database: connections of its pool, each used by a thread of the driver for as long as a read or a unit takes.
+"""One database: the pool's connections; a thread of the driver uses one for the duration of a read or a unit.
 
-A whole unit is one hop to a thread and back. A read on a connection that turns out to be lost is run once more on a new
-one, and so is a unit that was not about to commit: nothing of it has happened.
+A whole unit is one hand-over to a thread and back. If a read finds its connection lost, it runs once more on a new one.
+The same holds for a unit that had not begun to commit, because none of it was stored.
 """
 
 from __future__ import annotations
@@ -47,9 +47,9 @@ TAKE_LOCK: Final = (
     "EXECUTE @result = sys.sp_getapplock @Resource = ?, @LockMode = N'Exclusive', @LockOwner = N'Session', "
     "@LockTimeout = 0; SELECT @result"
 )
-"""0 or 1: granted. It belongs to the connection and ends with it."""
+"""0 or 1: granted. The lock belongs to the connection and ends with it."""
 FREE_LOCK: Final = "EXECUTE sys.sp_releaseapplock @Resource = ?, @LockOwner = N'Session'"
-"""Before the connection is closed: the server takes its time to notice that."""
+"""Sent before the connection is closed, because the server notices a closed connection late."""
 
 
 class SQLServerSession:
@@ -62,7 +62,7 @@ class SQLServerSession:
         self._stopping: set[asyncio.Future[None]] = set()
 
     async def fetch(self, statement: Statement, parameters: Sequence[Value] = ()) -> Sequence[Row]:
-        """Rows of a read. Where readers wait for writers it may be the victim of a deadlock: it is run once more."""
+        """Rows of a read. If readers wait for writers, it may be a deadlock victim, and then it runs once more."""
         try:
             return await self._with(lambda connection: connection.fetch(statement, parameters))
         except (ConnectionLost, Deadlock):
@@ -79,7 +79,7 @@ class SQLServerSession:
                 yield rows
                 reading = self._driver.in_thread(_next, batches)
         finally:
-            if not reading.done():  # the reader went away
+            if not reading.done():  # the reader left
                 connection.abandon()
                 await self._driver.in_thread(connection.stop, caller)
                 await asyncio.wait([reading])
@@ -87,12 +87,12 @@ class SQLServerSession:
             self._pool.release(connection, broken=not connection.usable)
 
     async def run(self, make_unit: Callable[[], UnitWithScripts[T]], *, single: bool = False, alone: bool = False) -> T:
-        """``single`` units commit with their only write, without BEGIN and COMMIT. ``alone`` makes no difference."""
+        """``single`` units commit with their only write, without BEGIN and COMMIT. ``alone`` has no effect."""
         work = _single if single else _in_transaction
         return await repeated(lambda: self._with(lambda connection: work(connection, make_unit)))
 
     async def run_script(self, step: ScriptStep) -> Result:
-        """Its only statement, and run again where nothing of it can have happened."""
+        """The script as the only statement; it runs again if the first try had no effect."""
 
         def unit() -> Generator[ScriptStep, Result, Result]:
             return (yield step)
@@ -100,16 +100,16 @@ class SQLServerSession:
         return await self.run(unit, alone=True)
 
     async def alter(self, make_unit: Callable[[], Unit[T]]) -> T:
-        """One transaction, for as long as it takes."""
+        """One transaction without a time limit."""
         return await self._with(lambda connection: _altering(connection, make_unit))
 
     async def change_mark(self) -> Value:
-        """None: SQL Server tells when a database changes only to logins with rights on the whole server."""
+        """None: SQL Server shows changes of a database only to logins with rights on the whole server."""
         return None
 
     @asynccontextmanager
     async def exclusive(self, name: str) -> AsyncIterator[bool]:
-        """An application lock, held by a connection of its own beside the pool."""
+        """An application lock on a separate connection outside the pool."""
         connection = await self._open()
         is_mine = False
         try:
@@ -120,7 +120,7 @@ class SQLServerSession:
             await asyncio.shield(self._driver.in_thread(_leave, connection, name if is_mine else None))
 
     async def diagnose(self) -> Sequence[Finding]:
-        """Version, isolation, rights."""
+        """Version, isolation and rights."""
         try:
             return await self._with(diagnose)
         except ConnectionLost:
@@ -130,7 +130,7 @@ class SQLServerSession:
         await self._pool.close()
 
     def forget(self) -> object:
-        """After a fork: start again; what the parent opened is returned."""
+        """After a fork: start again; returns what the parent opened."""
         inherited = self._pool
         self._pool = Pool(self._driver.group, self._open, self._close)
         return inherited
@@ -142,14 +142,14 @@ class SQLServerSession:
         await self._driver.in_thread(connection.close)
 
     async def _with(self, work: Callable[[Connection], T]) -> T:
-        """Run ``work`` with a connection in a thread; a caller who goes away stops it."""
+        """Run ``work`` with a connection in a thread; if the caller leaves, it is cancelled."""
         connection = await self._pool.acquire()
         caller = connection.prepare()
         running = self._driver.in_thread(work, connection)
 
         def release(done: asyncio.Future[T]) -> None:
             if not done.cancelled():
-                error = done.exception()  # told to the caller; one who went away needs no warning
+                error = done.exception()  # the caller raises it; a caller that left needs no warning
                 if isinstance(error, ConnectionLost):
                     self._pool.drop_idle()
             self._pool.release(connection, broken=not connection.usable)
@@ -167,7 +167,7 @@ class SQLServerSession:
 
 def _leave(connection: Connection, lock: str | None) -> None:
     if lock is not None:
-        with suppress(StorageError):  # it ends with the connection as well
+        with suppress(StorageError):  # the lock also ends with the connection
             connection.query(FREE_LOCK, (lock,))
     connection.close()
 
@@ -177,7 +177,7 @@ def _next(batches: Iterator[list[Row]]) -> list[Row] | None:
 
 
 def _single(connection: Connection, make_unit: Callable[[], UnitWithScripts[T]]) -> T:
-    """The write is sent once, as the server may have stored it before the connection broke."""
+    """The write is sent only once, because the server may have stored it before the connection broke."""
     is_sent = False
 
     def execute(step: Step | ScriptStep) -> Result:
@@ -197,7 +197,7 @@ def _in_transaction(connection: Connection, make_unit: Callable[[], UnitWithScri
     failed: list[Exception] = []
 
     def execute(step: Step | ScriptStep) -> Result:
-        """After a failure the transaction is over: nothing may follow, as it would be stored without the rest."""
+        """After a failure the transaction has ended: a later step would be stored without the earlier ones."""
         if failed:
             raise failed[0]
         try:

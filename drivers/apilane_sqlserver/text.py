@@ -1,9 +1,9 @@
-"""Conditions on text: letter case folds, accents count, blanks count, nothing is a wildcard (B-Q3). Pure.
+"""Conditions on text: letter case is folded, accents and blanks count, and there are no wildcards (B-Q3). Pure.
 
-Columns have a linguistic collation, whose comparison is too generous: ``ß`` equals ``ss`` and blanks at the end do not
-count. So a condition has two halves: one by the column's collation, which an index answers and which finds all that
-match and some more, and one letter by letter (``Latin1_General_100_BIN2``), which decides. Where the first half could
-miss something it is left out.
+Columns have a linguistic collation, whose comparison matches too much: ``ß`` equals ``ss`` and blanks at the end are
+ignored. So a condition has two halves. The first uses the column's collation and an index, and finds all matches and
+some other rows. The second compares letter by letter (``Latin1_General_100_BIN2``) and decides. The first half is left
+out if it could miss a match.
 """
 
 from __future__ import annotations
@@ -20,28 +20,28 @@ from apilane.plugin.storage import Value, any_or_none, fold, utf16_length
 __all__ = ["BINARY", "LINGUISTIC", "PARAMETER_UNITS", "operand", "predicate"]
 
 LINGUISTIC: Final = "Latin1_General_100_CI_AS_SC"
-"""Of String columns: case-insensitive, accent-sensitive, characters beyond the BMP are one."""
+"""For String columns: case-insensitive, accent-sensitive, one character beyond the BMP counts as one."""
 BINARY: Final = "Latin1_General_100_BIN2"
 """For exact comparisons; positions and lengths are in UTF-16 units."""
 
 PARAMETER_UNITS: Final = 4000
-"""UTF-16 units of the longest NVARCHAR that is not MAX; CHARINDEX takes no longer text to look for."""
+"""UTF-16 units of the longest NVARCHAR that is not MAX; CHARINDEX searches for no longer text."""
 
 _UPPER: Final = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 _LOWER: Final = "abcdefghijklmnopqrstuvwxyz"
 _WORD: Final = re.compile(r"[0-9a-z]+")
 _SIGMA: Final = frozenset("ςσΣ")
-"""Final sigma is the same letter here; whether a collation does the same is documented nowhere."""
+"""Final sigma is the same letter here; it is not documented whether a collation treats it so."""
 _AFTER: Final = {"9": "a", "z": "α"}
-"""In every Windows sort order digits come before Latin letters and these before Greek ones."""
+"""In every Windows sort order, digits come before Latin letters, which come before Greek ones."""
 
 
 def operand(operator: str, value: str) -> tuple[str, tuple[Value, ...]]:
     """``(variant, parameters)`` of a value; see ``apilane.sql.dialect.Dialect.text_operand``.
 
     Variants: ``any`` and ``none`` for '', ``ascii`` (folded here, only A to Z fold in the column), ``folded`` (the
-    server folds both sides), with ``index`` and ``range`` where an index gives the candidates, and ``long`` for a text
-    to look for that is longer than CHARINDEX takes.
+    server folds both sides), with ``index`` and ``range`` if an index gives the candidates, and ``long`` for a searched
+    text that is longer than CHARINDEX takes.
     """
     if not value and operator not in {"equal", "notequal"}:
         return "none" if operator == "notcontains" else "any", ()
@@ -68,7 +68,7 @@ def operand(operator: str, value: str) -> tuple[str, tuple[Value, ...]]:
 def predicate(
     operator: str, variant: str, column: sa.ColumnElement[str], binds: Sequence[sa.BindParameter[Any]]
 ) -> sa.ColumnElement[bool]:
-    """The condition for a variant of ``operand``; rows where the column is null never match."""
+    """The condition for a variant of ``operand``; rows with null in the column never match."""
     if (whole := any_or_none(variant, column)) is not None:
         return whole
     is_ascii = variant.startswith("ascii")
@@ -92,20 +92,20 @@ def predicate(
 
 
 def _after(word: str) -> str:
-    """What sorts after every text that begins with ``word``, one or more of 0-9 and a-z."""
+    """The first text that sorts after every text beginning with ``word``, which consists of 0-9 and a-z."""
     last = word[-1]
     return word[:-1] + (_AFTER.get(last) or chr(ord(last) + 1))
 
 
 def _folded_ascii(text: sa.ColumnElement[str]) -> sa.ColumnElement[str]:
-    """A to Z only: no other letter may become one of them, as LOWER makes k of the Kelvin sign."""
+    """Folds only A to Z: no other letter may become one of them, as LOWER makes k of the Kelvin sign."""
     return sa.func.translate(
         sa.collate(text, BINARY), sa.literal_column(f"N'{_UPPER}'"), sa.literal_column(f"N'{_LOWER}'"), type_=NVARCHAR()
     )
 
 
 def _folded(text: sa.ColumnElement[str]) -> sa.ColumnElement[str]:
-    """By the server's own tables, on both sides, so that a text always equals itself; final sigma is sigma."""
+    """Folds by the server's tables on both sides, so that a text always equals itself; final sigma becomes sigma."""
     lower = sa.func.lower(sa.collate(text, BINARY), type_=NVARCHAR())
     return sa.func.replace(lower, _letter("ς"), _letter("σ"), type_=NVARCHAR())
 
@@ -115,7 +115,7 @@ def _letter(letter: str) -> sa.ColumnElement[str]:
 
 
 def _bytes(text: sa.ColumnElement[str]) -> sa.ColumnElement[int]:
-    """Comparing pads the shorter text with blanks, and LEN does not count those at the end."""
+    """The length in bytes. Comparing pads the shorter text with blanks, and LEN ignores blanks at the end."""
     return sa.func.datalength(text, type_=sa.BigInteger())
 
 
@@ -127,7 +127,7 @@ def _range(
 
 
 def _is_linguistic(column: sa.ColumnElement[str]) -> bool:
-    """Columns of the other collation tell capitals from small letters."""
+    """Whether the column's collation ignores letter case; the other collation compares it."""
     return getattr(column.type, "collation", None) == LINGUISTIC
 
 

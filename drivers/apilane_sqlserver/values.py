@@ -1,6 +1,6 @@
-"""Values of custom SQL as Python's own: what pyodbc does not know, and what JSON has no form for.
+"""Converts values of custom SQL to Python's types: those that pyodbc cannot read, and those without a JSON form.
 
-Apilane's tables hold texts, numbers, booleans and nulls only; these come as they are.
+Apilane's tables contain only texts, numbers, booleans and nulls, which need no conversion.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ __all__ = ["convert_results", "plain"]
 
 _DATETIMEOFFSET: Final = -155
 _UDT: Final = -151
-"""Types of SQL Server that ODBC does not know (msodbcsql.h)."""
+"""Types of SQL Server that ODBC does not define (msodbcsql.h)."""
 
 
 def convert_results(connection: Any) -> None:
-    """Teach a pyodbc connection the types that it refuses to read."""
+    """Make a pyodbc connection convert the types that it cannot read."""
     connection.add_output_converter(_DATETIMEOFFSET, _with_offset)
     connection.add_output_converter(_UDT, bytes)
 
@@ -46,6 +46,6 @@ _PLAIN: Final[dict[type, Callable[[Any], Any]]] = {
 
 
 def plain(value: Any) -> Any:
-    """A text, number, boolean, bytes or null: dates as ISO 8601, decimals without needless places."""
+    """A text, number, boolean, bytes or null: dates as ISO 8601, decimals without trailing zeros."""
     convert = _PLAIN.get(type(value))
     return value if convert is None else convert(value)

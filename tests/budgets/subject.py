@@ -1,7 +1,7 @@
-"""The product in this process with every check of the pipeline at work, called as ASGI; and what a call costs in calls.
+"""The product in this process with every check enabled, called as ASGI; and the cost of a request in function calls.
 
-Python ``call`` events (``sys.setprofile``) are the same on any machine, for one minor version of Python. Time is not
-measured here; that is the business of ``benchmarks/``.
+The number of Python ``call`` events (``sys.setprofile``) is the same on any machine, for one minor version of Python.
+``benchmarks/`` measures time.
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ def book(number: int) -> dict[str, object]:
 
 
 class Request(NamedTuple):
-    """One call as it stands on the wire."""
+    """One request, with its values as on the wire."""
 
     method: str
     path: str
@@ -100,26 +100,26 @@ REQUESTS = {
     "GetByID": Request("GET", "/api/Data/GetByID", "entity=Books&id=7"),
     "signed GetByID": Request("GET", "/api/Data/GetByID", "entity=Books&id=7", signed=True),
     "page": Request("GET", "/api/Data/Get", PAGE),
-    "page, read anew": Request("GET", "/api/Data/Get", PAGE.replace(quote(FILTER), quote(FILTER) + "%20" * 500)),
+    "page, new query": Request("GET", "/api/Data/Get", PAGE.replace(quote(FILTER), quote(FILTER) + "%20" * 500)),
     "page with total": Request("GET", "/api/Data/Get", PAGE + "&getTotal=true"),
     "Post": Request("POST", "/api/Data/Post", "entity=Books", json.dumps(book(1)).encode()),
     "Put": Request("PUT", "/api/Data/Put", "entity=Books", json.dumps({"ID": 9, **book(2)}).encode()),
 }
-"""What has a budget. The page that is read anew has a query too long to be kept, as a new one costs."""
+"""The requests that have a budget. "page, new query" has a query too long for the cache, so it costs as a new one."""
 
 
 class Cost(NamedTuple):
-    """Python function calls of one request, by function; a part of a call where not every request makes it."""
+    """Python function calls of one request, by function; fractions if not every request makes the call."""
 
     by_code: dict[CodeType, float]
 
     @property
     def calls(self) -> float:
-        """How many in all."""
+        """The total number of calls."""
         return sum(self.by_code.values())
 
     def by_name(self) -> dict[str, float]:
-        """The same with names for people, without line numbers: ``front.Front._admit``."""
+        """The calls by readable function names without line numbers: ``front.Front._admit``."""
         counts: Counter[str] = Counter()
         for code, count in self.by_code.items():
             module = code.co_filename.rpartition("/")[2].removesuffix(".py")
@@ -128,7 +128,7 @@ class Cost(NamedTuple):
 
 
 class Subject:
-    """The application, its data and a signed-in user. Everything runs on an event loop like that of a worker."""
+    """The application, its data and a signed-in user. Everything runs on an event loop of a worker's kind."""
 
     def __init__(self, data_dir: Path) -> None:
         self._runner = asyncio.Runner(loop_factory=uvloop.new_event_loop)
@@ -138,11 +138,11 @@ class Subject:
         self._is_counting = False
         self._application = self._token = ""
         self._key_id = 0
-        threading.setprofile(self._on_event)  # for the writer's thread, which comes and goes
+        threading.setprofile(self._on_event)  # for the writer's thread, which starts and ends repeatedly
         self._runner.run(self._prepare())
 
     def close(self) -> None:
-        """Let go of everything."""
+        """Stop profiling and close the application."""
         threading.setprofile(None)  # type: ignore[arg-type]  # that is how it ends
         self._runner.run(self.app.close())
         self._runner.close()
@@ -178,7 +178,7 @@ class Subject:
         return json.loads(body)
 
     def answer(self, request: Request) -> Any:
-        """The decoded body of a request's answer, which must be a success."""
+        """The decoded body of a request's answer; the request must succeed."""
         return self._runner.run(self._value(request))
 
     def _scope(self, request: Request) -> dict[str, Any]:
@@ -230,16 +230,16 @@ class Subject:
     # --- Counting -------------------------------------------------------------------------------------------------
 
     def cost(self, request: Request) -> Cost:
-        """What a request costs once everything it needs has been compiled and cached; the least of some rounds.
+        """The cost of a request after compiling and caching; the minimum of several rounds.
 
-        An identity is read anew once a second, which the least leaves out.
+        An identity is read again once a second, which the minimum excludes.
         """
         for _ in range(3):
             self.answer(request)
         return min((self.cost_now(request, REPEATS) for _ in range(ROUNDS)), key=lambda cost: cost.calls)
 
     def cost_now(self, request: Request, repeats: int = 1) -> Cost:
-        """What a request costs as things are, on average."""
+        """The average cost of a request in the current state."""
         self._counts.clear()
         self._runner.run(self._count(request, repeats))
         return Cost({code: count / repeats for code, count in self._counts.items() if code.co_filename != __file__})
@@ -250,7 +250,7 @@ class Subject:
         for _ in range(repeats):
             await self._send(request)
         sys.setprofile(None)
-        await asyncio.sleep(0.02)  # what the writer's thread does after its answer
+        await asyncio.sleep(0.02)  # the writer's thread works on after its answer
         self._is_counting = False
 
     def _on_event(self, frame: FrameType, event: str, _argument: object) -> None:

@@ -1,7 +1,7 @@
-"""What a request of a known shape may cost: a budget of Python function calls, and work that must not be done again.
+"""The cost of requests of known shapes: a budget of Python function calls, and work that must not be repeated.
 
-``budgets.json`` holds, by minor version of Python, each budget and the calls it was made from. After a change that is
-worth its calls, ``python -m tests.budgets.test_budgets`` writes the part of the Python that runs it.
+``budgets.json`` holds, by minor version of Python, each budget and the measured calls. After a change that needs more
+calls, ``python -m tests.budgets.test_budgets`` writes the budgets of the Python that runs it.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from tests.budgets.subject import REQUESTS, Cost, Request, Subject
 BUDGETS = Path(__file__).with_name("budgets.json")
 VERSION = f"{sys.version_info.major}.{sys.version_info.minor}"
 SLACK = 1.03
-"""A change may add so much before somebody has to look."""
+"""The factor of a budget to the measured calls; a larger increase fails the test and needs a decision."""
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +43,7 @@ def costs(subject: Subject) -> dict[str, Cost]:
 
 
 def budget_of(name: str) -> dict[str, Any]:
-    """``calls`` and ``functions`` for this Python; for a version that is not listed, the largest there is."""
+    """``calls`` and ``functions`` for this Python; for a version that is not listed, those with the most calls."""
     by_version = json.loads(BUDGETS.read_text())
     budgets = [by_version[VERSION]] if VERSION in by_version else list(by_version.values())
     found: dict[str, Any] = max((budget[name] for budget in budgets), key=lambda budget: budget["calls"])
@@ -59,13 +59,13 @@ def difference(before: dict[str, float], now: dict[str, float]) -> str:
 
 @pytest.mark.parametrize("name", REQUESTS)
 def test_calls_stay_within_the_budget(costs: dict[str, Cost], name: str) -> None:
-    """A request makes no more Python function calls than its budget; far fewer make the budget smaller."""
+    """A request makes no more Python function calls than its budget; a budget that is far too large fails too."""
     calls, budget = costs[name].calls, budget_of(name)
     changes = (
         f"{name} makes {calls:.1f} Python function calls, its budget is {budget['calls']}.\n"
         f"By function, the change since the budget was made, and the calls now:\n"
         f"{difference(budget['functions'], costs[name].by_name())}\n"
-        f"If that is worth it: python -m tests.budgets.test_budgets"
+        f"If the change is worth its calls, run: python -m tests.budgets.test_budgets"
     )
     assert calls <= budget["calls"], changes
     assert calls >= budget["calls"] * 0.8, changes
@@ -79,7 +79,7 @@ def test_no_hook_is_called_through_pluggy(costs: dict[str, Cost], name: str) -> 
 
 @pytest.mark.parametrize("name", REQUESTS)
 def test_known_shapes_are_compiled_once(costs: dict[str, Cost], name: str) -> None:
-    """A request of a known shape compiles no statement, evaluates no rule and touches no frame of SQLAlchemy."""
+    """A request of a known shape compiles no statement, evaluates no rule and calls nothing in SQLAlchemy."""
     codes = costs[name].by_code
     for function in (compile_statement, access_of, effective_rules):
         assert function.__code__ not in codes
@@ -87,7 +87,7 @@ def test_known_shapes_are_compiled_once(costs: dict[str, Cost], name: str) -> No
 
 
 def test_new_shapes_are_noticed(subject: Subject) -> None:
-    """The first request of a shape compiles its statement, and the second does not: the count sees such work."""
+    """The first request of a shape compiles its statement, and the second does not: the count detects such work."""
     request = Request(
         "GET", "/api/Data/Get", "entity=Books&sort=%7B%22Property%22:%22Shelf%22,%22Direction%22:%22ASC%22%7D"
     )
@@ -97,7 +97,7 @@ def test_new_shapes_are_noticed(subject: Subject) -> None:
 
 
 def test_long_filters_need_a_thread_once(subject: Subject) -> None:
-    """A list of 500 numbers is compiled beside the event loop when its shape is new, and needs no thread afterwards."""
+    """A list of 500 numbers is compiled in a thread when its shape is new, and needs no thread afterwards."""
     wanted = quote(json.dumps({"Property": "Pages", "Operator": "contains", "Value": list(range(500))}))
     request = Request("GET", "/api/Data/Get", f"entity=Books&getTotal=true&filter={wanted}")
     first, second = subject.cost_now(request), subject.cost_now(request)
@@ -107,7 +107,7 @@ def test_long_filters_need_a_thread_once(subject: Subject) -> None:
 
 @pytest.mark.parametrize("name", REQUESTS)
 def test_requests_do_what_they_are_counted_for(subject: Subject, name: str) -> None:
-    """The counted requests succeed with the answers they should have."""
+    """The counted requests succeed with the expected answers."""
     answer = subject.answer(REQUESTS[name])
     if name.endswith("GetByID"):
         assert answer["ID"] == 7
@@ -119,7 +119,7 @@ def test_requests_do_what_they_are_counted_for(subject: Subject, name: str) -> N
 
 
 def write() -> None:
-    """Measure the budgets of this Python anew."""
+    """Measure and write the budgets of this Python."""
     with tempfile.TemporaryDirectory() as folder:
         subject = Subject(Path(folder) / "data")
         costs = {name: subject.cost(request) for name, request in REQUESTS.items()}

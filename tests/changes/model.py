@@ -1,6 +1,6 @@
-"""Generated applications, and what their records must be after a change: plain Python, no database.
+"""Generated applications, and the expected records after a change: plain Python, no database.
 
-An application is a dict of forms; ``Change`` draws what becomes of it and says the same of the records.
+An application is a dict of forms; ``Change`` draws a changed application and computes its records.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 Record = dict[str, Any]
-"""By property name, ``ID`` included; what a database would hold."""
+"""Values by property name, ``ID`` included, as a database would hold them."""
 
 DEFAULTS: dict[str, Any] = {"String": "", "Number": 0, "Boolean": 0, "Date": 0}
 _VALUES: dict[str, st.SearchStrategy[Any]] = {
@@ -24,7 +24,7 @@ names = st.text("abcdefgh", min_size=5, max_size=7).map(str.capitalize)
 
 @st.composite
 def properties(draw: st.DrawFn, name: str) -> dict[str, Any]:
-    """A property as manifests write it."""
+    """A property in the form of manifests."""
     made: dict[str, Any] = {"Name": name, "Type": draw(st.sampled_from(sorted(DEFAULTS)))}
     if made["Type"] == "Number":
         made["DecimalPlaces"] = draw(st.sampled_from([0, 1, 2]))
@@ -76,7 +76,7 @@ def worlds(draw: st.DrawFn) -> World:
 
 
 def _links(draw: st.DrawFn, listed: list[dict[str, Any]]) -> dict[str, Any]:
-    """Indexes at will; they hold whatever the records are."""
+    """Any indexes; they are valid for all records."""
     if not listed or not draw(st.booleans()):
         return {}
     return {"Indexes": [{"Properties": [draw(st.sampled_from(listed))["Name"]]}]}
@@ -84,7 +84,7 @@ def _links(draw: st.DrawFn, listed: list[dict[str, Any]]) -> dict[str, Any]:
 
 @st.composite
 def changed(draw: st.DrawFn, before: World) -> World:
-    """Another world made from ``before``, with the records as they must be then."""
+    """A world changed from ``before``, with the expected records."""
     after = World()
     used = {name.lower() for name in before.forms}
     for name, listed in before.forms.items():
@@ -133,7 +133,7 @@ def _changed_properties(
 
 
 def _other_form(draw: st.DrawFn, old: dict[str, Any], values: list[Any]) -> dict[str, Any]:
-    """Wider or narrower, as far as the values allow."""
+    """A wider or narrower type, as far as the values allow it."""
     form: dict[str, Any] = {"Required": draw(st.booleans()) and None not in values}
     held = [value for value in values if value is not None]
     if old["Type"] == "Number":

@@ -1,7 +1,7 @@
-"""A process that has loaded the command line once and runs ``apilane apply`` in children: many runs cost little.
+"""A process that loads the command line once and runs ``apilane apply`` in forked children, so that many runs are fast.
 
-In: one JSON line per command: its words, and after how many lines on stderr and how many seconds more to kill it (null:
-not). Out: its wait status and how many lines it wrote; what it wrote goes to stderr. Run with ``python -m``.
+Input: one JSON line per command: its arguments, and when to kill it: after how many stderr lines, plus how many seconds
+(null: never). Output: its wait status and its number of lines; its own output goes to stderr. Run with ``python -m``.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from apilane.settings import load_settings
 
 
 def serve() -> None:
-    """One command after the other until the input ends."""
-    load_plugins(load_settings())  # their modules, once for all children
+    """Run one command after the other until the input ends."""
+    load_plugins(load_settings())  # plugin modules, once for all children
     for line in sys.stdin:
         words, lines, delay_s = json.loads(line)
         reading, writing = os.pipe()
@@ -36,7 +36,7 @@ def serve() -> None:
                 written += 1
                 if written == lines:
                     time.sleep(delay_s)
-                    os.kill(child, signal.SIGKILL)  # not waited for yet, so the ID is its own even when it has ended
+                    os.kill(child, signal.SIGKILL)  # it was not waited for, so its process ID is not reused yet
         sys.stderr.flush()
         print(json.dumps([os.waitpid(child, 0)[1], written]), flush=True)
 

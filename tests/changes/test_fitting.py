@@ -1,4 +1,4 @@
-"""Changes of filled tables that the records do not fit: refused with the records, nothing changed."""
+"""Changes of filled tables that existing records contradict: refused with the records' IDs, nothing changed."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ UNIQUE_CODE = {"Type": "Unique", "Properties": ["Code"]}
 
 
 def items(*properties: dict[str, Any], **keys: Any) -> dict[str, Any]:
-    """``BASE`` with other forms of some properties of ``Items``."""
+    """``BASE`` with changed forms of some properties of ``Items``."""
     forms = {p["Name"]: p for p in (TITLE, CODE, NUMBER, KIND)} | {p["Name"]: p for p in properties}
     return manifest(entity("Kinds"), entity("Items", *forms.values(), **keys))
 
@@ -39,7 +39,7 @@ def filled(shop: Workshop) -> Workshop:
 
 
 def refusal(shop: Workshop, document: dict[str, Any]) -> str:
-    """Why a change is refused: the survey says the same, and nothing at all has changed."""
+    """The reason of a refused change: the survey gives the same one, and nothing has changed."""
     before = shop.stored, shop.tables(), shop.sql('SELECT * FROM "Items"'), shop.sql('SELECT * FROM "H_Schema"')
     survey = shop.survey(document)
     with pytest.raises(ConfigurationError) as caught:
@@ -112,12 +112,12 @@ KEY = "Entities[Items].Constraints[ForeignKey {}]: {}"
     ids=str,
 )
 def test_refused_with_the_records(filled: Workshop, document: dict[str, Any], expected: str) -> None:
-    """What the records break is refused by name, with how many and which; tables and definition stay."""
+    """A change that records violate is refused with the rule, the count and the IDs; tables and definition stay."""
     assert refusal(filled, document).splitlines()[1:] == [f"  {expected}"]
 
 
 def test_every_reason_at_once(filled: Workshop) -> None:
-    """All that does not fit is told together, under the new names, and the data is not touched by the names either."""
+    """All violations are reported together, under the new names, and the data keeps the old names."""
     document = manifest(
         entity("Kinds"),
         entity(
@@ -135,7 +135,7 @@ def test_every_reason_at_once(filled: Workshop) -> None:
 
 
 def test_many_records(shop: Workshop) -> None:
-    """However many do not fit, all are counted and the first ten named; equal ones by group."""
+    """All violating records are counted and the first ten are named; equal ones by group."""
     shop.apply(BASE)
     shop.insert("Items", *({"Title": f"title {n // 3}", "Code": None} for n in range(3000)))
     text = refusal(shop, items(CODE | {"Required": True}, Constraints=[{"Type": "Unique", "Properties": ["Title"]}]))
@@ -144,7 +144,7 @@ def test_many_records(shop: Workshop) -> None:
 
 
 def test_encrypted_texts(shop: Workshop) -> None:
-    """The length of an encrypted text is that of the text, not of what is stored."""
+    """The length of an encrypted text is that of the plain text, not of the stored text."""
     secret = {"Name": "Secret", "Encrypted": True, "Maximum": 100}
     shop.apply(manifest(entity("Items", secret)))
     cipher = Cipher(shop.secrets().encryption_key)
@@ -155,7 +155,7 @@ def test_encrypted_texts(shop: Workshop) -> None:
 
 
 def test_what_fits_is_done(filled: Workshop) -> None:
-    """Once the records are corrected the same change goes through and keeps every value."""
+    """After the records are corrected, the same change succeeds and keeps every value."""
     document = items(
         TITLE | {"Maximum": 10, "Required": True},
         NUMBER | {"DecimalPlaces": 1},
@@ -175,13 +175,13 @@ def test_what_fits_is_done(filled: Workshop) -> None:
 
 @pytest.mark.better("B-D8")
 def test_nulls_are_equal_to_nothing(filled: Workshop) -> None:
-    """Several records without a value pass a unique constraint, alone or beside other properties."""
+    """Several records without a value satisfy a unique constraint, alone or beside other properties."""
     filled.sql('UPDATE "Items" SET "Code" = NULL')
     filled.apply(items(Constraints=[UNIQUE_CODE, {"Type": "Unique", "Properties": ["Code", "Title"]}]))
 
 
 def test_an_entity_may_refer_to_itself(shop: Workshop) -> None:
-    """A new reference of an entity to itself is checked against its own records, the record itself included."""
+    """A new reference of an entity to itself is checked against the entity's records, including the same record."""
     shop.apply(BASE)
     shop.insert("Items", {"KindID": 1}, {"KindID": 1}, {"KindID": 4})
     own = items(Constraints=[{"Type": "ForeignKey", "Property": "KindID", "Entity": "Items"}])
@@ -189,7 +189,7 @@ def test_an_entity_may_refer_to_itself(shop: Workshop) -> None:
 
 
 def test_how_many_records_a_change_concerns(filled: Workshop) -> None:
-    """Before anything is done the records are counted that a change takes, narrows or fills."""
+    """Before a change, the survey counts the records that it deletes, narrows or fills."""
     filled.insert("Kinds", {})
     changed = manifest(
         entity(
@@ -214,7 +214,7 @@ def test_how_many_records_a_change_concerns(filled: Workshop) -> None:
 
 
 def test_a_new_required_property_takes_the_default(filled: Workshop) -> None:
-    """Existing records get 0, '' or false in a new required property, which is free."""
+    """Existing records get 0, '' or false in a new required property that is not unique."""
     fresh = [{"Name": f"Fresh{kind}", "Type": kind, "Required": True} for kind in ("String", "Number", "Boolean")]
     plan = filled.plan(items(*fresh))
     assert not plan.loses_data

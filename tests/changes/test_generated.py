@@ -1,4 +1,4 @@
-"""Changes between generated applications on generated records, against a model in plain Python."""
+"""Changes between generated applications on generated records, compared with a model in plain Python."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def stored(shop: Workshop, name: str, columns: list[str]) -> list[dict[str, Any]
 
 
 def check(shop: Workshop, world: World) -> None:
-    """Every record that should be there is, with every value; no table more or less."""
+    """Every expected record exists with every value; there is no table more or less."""
     custom = {e.name for e in shop.stored.definition.entities if not e.is_system}
     assert custom == set(world.forms)
     tables = {name for kind, name, _ in shop.tables() if kind == "table"}
@@ -36,7 +36,7 @@ def check(shop: Workshop, world: World) -> None:
 
 
 def check_idempotence(shop: Workshop, document: dict[str, Any]) -> None:
-    """Applied again, or exported and applied, nothing changes."""
+    """Applying it again, or exporting and applying it, changes nothing."""
     assert shop.plan(document).is_empty
     version, tables = shop.stored.version, shop.tables()
     shop.apply(document)
@@ -57,7 +57,7 @@ def fill(shop: Workshop, world: World) -> None:
 
 
 def check_history(shop: Workshop, before: World, after: World) -> None:
-    """The snapshots of what was kept tell of the new properties what they told of the old."""
+    """Snapshots of kept properties hold the same values under the new names."""
     for name in after.forms:
         old = after.extras.get(name, {}).get("RenamedFrom", name)
         if old not in before.forms:
@@ -90,7 +90,7 @@ def example(data: st.DataObject) -> None:
 _SETTINGS = settings(
     deadline=None,
     suppress_health_check=list(HealthCheck),
-    # Shrinking makes hundreds of instances; a failure is told by its seed as well.
+    # Shrinking makes hundreds of instances, so it is off; the seed identifies a failure.
     phases=(Phase.explicit, Phase.reuse, Phase.generate),
 )
 
@@ -98,7 +98,7 @@ _SETTINGS = settings(
 @given(st.data())
 @settings(_SETTINGS, max_examples=15)
 def test_changes_keep_what_they_should(data: st.DataObject) -> None:
-    """After a change every record and value that should survive is there, and applying again changes nothing."""
+    """After a change every record and value that should survive exists, and applying again changes nothing."""
     example(data)
 
 
@@ -106,5 +106,5 @@ def test_changes_keep_what_they_should(data: st.DataObject) -> None:
 @given(st.data())
 @settings(_SETTINGS, max_examples=300)
 def test_many_changes_keep_what_they_should(data: st.DataObject) -> None:
-    """The same, over many more applications."""
+    """The same, for many more applications."""
     example(data)

@@ -1,4 +1,4 @@
-"""``apilane apply`` killed at any moment: what comes after is the old application or the new one, whole."""
+"""``apilane apply`` killed at any moment: afterwards the application is completely the old or the new one."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class Spawner:
             )
 
     def run(self, file: Path, lines: int | None = None, delay_s: float = 0) -> tuple[int, int]:
-        """Apply a manifest, killed so long after it wrote so many lines: exit status, and how many lines it wrote."""
+        """Apply a manifest and kill it a given time after a given line: exit status, and how many lines it wrote."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         command = [[str(file), "--yes"], lines, delay_s]
@@ -76,14 +76,14 @@ class Spawner:
 
 @pytest.fixture
 def spawner(shop: Workshop) -> Iterator[Spawner]:
-    """Beside the instance of ``shop``."""
+    """A spawner for the instance of ``shop``."""
     made = Spawner(shop.data_dir)
     yield made
     made.close()
 
 
 def check(shop: Workshop) -> str:
-    """Definition, tables, records and history agree; the name of the entity as it is."""
+    """Check that definition, tables, records and history agree; returns the entity's current name."""
     found = shop.stored
     (name,) = {each.name for each in found.definition.entities} & FORMS.keys()
     label, _ = FORMS[name]
@@ -107,7 +107,7 @@ def check(shop: Workshop) -> str:
 
 @pytest.mark.parametrize("rounds", [pytest.param(12, id="12"), pytest.param(200, marks=pytest.mark.slow, id="200")])
 def test_killed_at_any_moment(tmp_path: Path, shop: Workshop, spawner: Spawner, rounds: int) -> None:
-    """After ``kill -9`` at a random moment the next open finds the change whole or undone, and a second apply works."""
+    """After ``kill -9`` at a random moment the next open finds the change done or undone, and a second apply works."""
     shop.apply(FORMS["Items"][1])
     shop.insert("Items", *({"Title": f"title {n}", "Amount": n * 0.5} for n in range(1, RECORDS + 1)))
     insert = 'INSERT INTO "H_Entity_Change_Tracking" ("Entity", "RecordID", "Data", "Created") VALUES (?, 1, ?, 0)'
@@ -124,7 +124,7 @@ def test_killed_at_any_moment(tmp_path: Path, shop: Workshop, spawner: Spawner, 
     chance, outcomes = random.Random(1), {"undone": 0, "done": 0, "not killed": 0, "recovered": 0}
     target = "Goods"
     for _ in range(rounds):
-        # Each step of the change is a line; the last ones, between which tables and definition part, come most often.
+        # Each step writes a line. The last lines, between the steps for tables and definition, are chosen most often.
         status, _ = spawner.run(files[target], lines - int(chance.expovariate(0.25)) % lines, chance.uniform(0, 0.04))
         pending = bool(shop.pending())
         shop.recover()

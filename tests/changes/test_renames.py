@@ -1,4 +1,4 @@
-"""``RenamedFrom`` on filled data: everything that goes by the old name follows."""
+"""``RenamedFrom`` on filled data: everything that uses the old name is renamed too."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def history(shop: Workshop) -> list[tuple[Any, ...]]:
 
 @pytest.mark.better("B-D8")
 def test_records_constraints_and_indexes_follow(filled: Workshop) -> None:
-    """Tables and columns keep their records; constraints hold under the new names and bear them."""
+    """Tables and columns keep their records; constraints hold under the new names and are renamed."""
     filled.apply(RENAMED)
     assert filled.sql('SELECT "ID", "Caption", "Cost", "SortID" FROM "Goods"') == [(1, "a", 1.5, 1), (2, "b", 2, 1)]
     names = " ".join(str(name) for _, name, _ in filled.tables())
@@ -110,7 +110,7 @@ def test_records_constraints_and_indexes_follow(filled: Workshop) -> None:
 
 
 def test_the_definition_follows(filled: Workshop) -> None:
-    """Rules, default orders, constraints and reports that the manifest does not list stand under the new names."""
+    """Rules, default orders, constraints and reports that the manifest does not list use the new names."""
     filled.apply(RENAMED)
     definition = filled.stored.definition
     goods = definition.entity("Goods")
@@ -128,7 +128,7 @@ def test_the_definition_follows(filled: Workshop) -> None:
 
 @pytest.mark.better("B-D10")
 def test_the_history_follows(filled: Workshop) -> None:
-    """Snapshots stand under the new names with their values to the letter; those of other entities are left alone."""
+    """Snapshots have the new names with exactly the same values; those of other entities do not change."""
     filled.apply(RENAMED)
     assert history(filled) == [
         ("Goods", 1, '{"ID":1,"Caption":"old","Cost":0.10,"SortID":1,"Note":"v1:x","Gone":12345678901234567890}'),
@@ -148,7 +148,7 @@ def test_a_refused_rename_leaves_the_history(filled: Workshop) -> None:
 
 
 def test_renaming_twice_changes_nothing(filled: Workshop) -> None:
-    """``RenamedFrom`` may stay in the manifest: once the old name is gone it means nothing."""
+    """``RenamedFrom`` may stay in the manifest: after the rename it has no effect."""
     filled.apply(RENAMED)
     version = filled.stored.version
     assert filled.plan(RENAMED).is_empty
@@ -156,8 +156,8 @@ def test_renaming_twice_changes_nothing(filled: Workshop) -> None:
     assert filled.stored.version == version
 
 
-def test_names_that_go_from_hand_to_hand(filled: Workshop) -> None:
-    """Names are exchanged by way of a third one; data and history come along at every step."""
+def test_names_can_be_exchanged(filled: Workshop) -> None:
+    """Two names are exchanged through a third one; data and history follow at every step."""
     swapped = [("Third", "Title"), ("Title", "Note"), ("Note", "Third")]
     for new, old in swapped:
         definition = filled.stored.definition.entity("Items")
@@ -175,7 +175,7 @@ def test_names_that_go_from_hand_to_hand(filled: Workshop) -> None:
 
 
 def test_only_letter_case_changes(filled: Workshop) -> None:
-    """A name may change in nothing but its letter case."""
+    """A name may change only in its letter case."""
     listed = [{"Name": "TITLE", "RenamedFrom": "Title"}, PRICE, KIND, NOTE]
     filled.apply(manifest(entity("Kinds", {"Name": "Label"}), entity("ITEMS", *listed, RenamedFrom="Items")))
     assert filled.sql('SELECT "TITLE" FROM "ITEMS"') == [("a",), ("b",)]
@@ -184,7 +184,7 @@ def test_only_letter_case_changes(filled: Workshop) -> None:
 
 
 def test_snapshots_of_properties_long_gone() -> None:
-    """A value of a removed property gives way to the property that takes its name; what is no snapshot is left."""
+    """A removed property's value is replaced by the property that takes its name; other texts do not change."""
     assert renamed_keys('{"Old":1,"New":2}', {"Old": "New"}) == '{"New":1}'
     assert renamed_keys('{"A":1,"B":2}', {"A": "B", "B": "A"}) == '{"B":1,"A":2}'
     assert renamed_keys("[1]", {"Old": "New"}) == "[1]"
@@ -194,7 +194,7 @@ def test_snapshots_of_properties_long_gone() -> None:
 @pytest.mark.better("B-P3")
 @pytest.mark.parametrize("change", ["entity", "property", "removal"])
 def test_an_endpoint_that_no_longer_compiles(filled: Workshop, change: str) -> None:
-    """SQL is not rewritten: a change under which an endpoint cannot run is refused, and names the endpoint."""
+    """SQL is not rewritten: a change that breaks an endpoint is refused, and the error names the endpoint."""
     query = "SELECT Title FROM Items WHERE Price < {Most}"
     filled.apply(application(CustomEndpoints=[{"Name": "CheapItems", "Query": query}]))
     before = filled.stored, filled.tables()

@@ -1,4 +1,4 @@
-"""Changes under a server that is being called: every answer is wholly of the old or of the new application."""
+"""Changes on a running server: every answer is completely of the old or of the new application."""
 
 from __future__ import annotations
 
@@ -46,14 +46,14 @@ NEW = manifest(
 
 
 class Caller(Thread):
-    """Calls until told to stop; what came of each call, by when it was made."""
+    """Calls until stopped; keeps the result of each call by its start time."""
 
     def __init__(self, call: Callable[[int], Any]) -> None:
         super().__init__(daemon=True)
         self._call = call
         self.stopping = Event()
         self.answers: list[tuple[float, float, Any]] = []
-        """Began, took (seconds), answer."""
+        """Start time, duration in seconds, answer."""
 
     def run(self) -> None:
         number = 0
@@ -84,7 +84,7 @@ class Site:
         return answer.status_code, answer.json() if answer.status_code != 200 else answer.json()["Data"]
 
     def post(self, number: int) -> tuple[int, Any]:
-        """A record that both applications take; the old ones know nothing of Label, the new ones nothing of Title."""
+        """Post a record that both applications accept; the old one has no Label, the new one no Title."""
         parameters = {"appToken": self.token, "entity": "Items"}
         text = f"posted {number}"
         body = {"Title": text, "Label": text, "Amount": 1.5, "Extra": number}
@@ -92,7 +92,7 @@ class Site:
         return answer.status_code, answer.json()
 
     def apply(self, document: dict[str, Any]) -> str:
-        """By the command line; what it says to people."""
+        """Apply by the command line; returns its messages."""
         file = self._folder / "change.json"
         file.write_text(json.dumps(document))
         command = [str(Path(sys.executable).with_name("apilane")), "apply", str(file), "--yes"]
@@ -134,7 +134,7 @@ def site(tmp_path: Path) -> Iterator[Site]:
 
 
 def form(records: list[dict[str, Any]]) -> str:
-    """Which application made these records; all of them must be of one."""
+    """The name of the application that made these records; all must be of the same one."""
     forms = {tuple(sorted(record)) for record in records}
     assert len(forms) == 1, records
     known = {("Amount", "Created", "ID", "Owner", "Title"): "old"}
@@ -143,7 +143,7 @@ def form(records: list[dict[str, Any]]) -> str:
 
 
 def test_requests_go_on(site: Site) -> None:
-    """While an application is changed back and forth no call fails or sees half of a change, and no value is lost."""
+    """While an application is changed back and forth, no call fails or sees half a change, and no value is lost."""
     site.fill(2000)
     settled: list[tuple[float, float, str]] = []
     with site.called(site.get, site.get, site.post) as callers:
@@ -167,7 +167,7 @@ def test_requests_go_on(site: Site) -> None:
 
 
 def test_a_change_whose_maker_died(site: Site) -> None:
-    """Where an apply died between the tables and their definition the running server finishes it with the next call."""
+    """If an apply dies between the tables and their definition, the running server completes it on the next call."""
     site.fill(5)
     assert form(site.get(0)[1]) == "old"
 
@@ -176,7 +176,7 @@ def test_a_change_whose_maker_died(site: Site) -> None:
         (plan,) = await plan_files(files, store=store, capabilities=capabilities_of(hooks))
         (stored,) = await store.find(site.token)
         assert plan.migration is not None
-        version = await store.begin(plan.after, stored.secrets, stored, "somebody who died")
+        version = await store.begin(plan.after, stored.secrets, stored, "crashed operator")
         driver = hooks.drivers["SQLite"]
         address = application_address(site.server.data_dir, site.token, stored.secrets)
         tables = ApplicationTables(driver, address)
@@ -192,15 +192,15 @@ def test_a_change_whose_maker_died(site: Site) -> None:
     async def audited(store: ControlStore, hooks: Hooks) -> str:
         return (await store.audit(site.token))[0].actor
 
-    assert site.server.with_store(audited) == "somebody who died"
+    assert site.server.with_store(audited) == "crashed operator"
 
 
 @pytest.mark.parametrize(
     "records", [pytest.param(50_000, id="50k"), pytest.param(1_000_000, id="1M", marks=pytest.mark.slow)]
 )
 def test_big_tables(site: Site, records: int) -> None:
-    """Reads go on while a big table is built anew; writes wait and succeed or say they cannot; the command tells what
-    it does."""
+    """Reads continue while a large table is rebuilt; writes wait and succeed or get an error; the command reports its
+    steps."""
     site.fill(records)
     with site.called(site.get, site.post) as (reader, writer):
         time.sleep(0.5)

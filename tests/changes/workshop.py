@@ -1,4 +1,4 @@
-"""An instance to change applications in: manifests go in as ``apilane apply`` takes them, records by plain SQL."""
+"""An instance for changing applications: manifests are applied as ``apilane apply`` does it, records by plain SQL."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def entity(name: str, *properties: dict[str, Any], **keys: Any) -> dict[str, Any
 
 
 class Workshop:
-    """One open instance; every call runs on one event loop kept for the test. Applications are all called ``Shop``."""
+    """One open instance; every call runs on one event loop kept for the test. All applications are called ``Shop``."""
 
     def __init__(self, data_dir: Path, runner: asyncio.Runner, plugins: Sequence[object] = ()) -> None:
         self.data_dir = data_dir
@@ -54,7 +54,7 @@ class Workshop:
         return plan
 
     def carry_out(self, plan: Plan) -> StoredApplication:
-        """What ``apply`` does once nobody has anything against it."""
+        """Run the part of ``apply`` after the confirmation."""
         return self._runner.run(
             self._instance.changes.apply(plan, actor="tests", report=lambda text, *_: self.reports.append(text))
         )
@@ -63,7 +63,7 @@ class Workshop:
         return self.carry_out(self.plan(document))
 
     def open(self) -> ApplicationRuntime:
-        """The application as its first caller finds it."""
+        """The application as its first caller opens it."""
         found = self._runner.run(self._instance.applications.find(self.stored.definition.token))
         assert found is not None
         return found
@@ -80,7 +80,7 @@ class Workshop:
         return self.stored.secrets
 
     def recover(self) -> None:
-        """What the next start does."""
+        """Recover as the next start does."""
         self._runner.run(self._instance.changes.recover_all())
 
     def pending(self) -> list[str]:
@@ -102,12 +102,12 @@ class Workshop:
             connection.close()
 
     def insert(self, entity: str, *records: dict[str, Any]) -> None:
-        """Records of the same keys, ``Created`` by itself."""
+        """Insert records with the same keys; ``Created`` is set automatically."""
         columns = ("Created", *records[0])
         names, marks = ", ".join(f'"{name}"' for name in columns), ", ".join("?" * len(columns))
         rows = [(0, *record.values()) for record in records]
         self.sql(f'INSERT INTO "{entity}" ({names}) VALUES ({marks})', *rows)
 
     def tables(self) -> list[tuple[Any, ...]]:
-        """Everything that stands in the file beside records."""
+        """The whole content of the file except records."""
         return self.sql("SELECT type, name, sql FROM sqlite_schema ORDER BY name")

@@ -1,4 +1,4 @@
-"""Real servers: ``serve`` in a process of its own, with a small application in place of the whole."""
+"""Real ``serve`` processes with a small stub application instead of the full one."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ cli.main(["serve", *sys.argv[1:]], prog_name="apilane")
 
 
 class Served:
-    """A running ``apilane serve``; its output is in files, so that nothing blocks."""
+    """A running ``apilane serve``. Its output goes to files, because a full pipe would block it."""
 
     def __init__(self, data_dir: Path, *options: str) -> None:
         self.data_dir = data_dir
@@ -46,53 +46,53 @@ class Served:
 
     @property
     def out(self) -> str:
-        """What it printed for the operator."""
+        """The text on stdout, for the operator."""
         return (self.folder / "out").read_text()
 
     @property
     def err(self) -> str:
-        """What it logged."""
+        """The log on stderr."""
         return (self.folder / "err").read_text()
 
     def ready(self) -> Served:
-        """Wait for the line with the URL."""
+        """Wait until the line with the URL is printed."""
         until(lambda: "http://" in self.out or self.process.poll() is not None)
         assert "http://" in self.out, self.err
         return self
 
     @property
     def url(self) -> str:
-        """Where it says that it answers."""
+        """The printed URL."""
         found = re.search(r"http://\S+", self.out)
         assert found is not None
         return found.group()
 
     def worker(self, path: str = "/") -> int:
-        """Ask over a new connection; the process that answered."""
+        """Send a request over a new connection and return the process ID of the worker that answers."""
         return int(httpx.get(self.url + path, timeout=20).text)
 
     def workers(self) -> set[int]:
-        """The processes that its parent has now."""
+        """The child processes at this moment."""
         listed = subprocess.run(
             ["ps", "-o", "pid=", "--ppid", str(self.process.pid)], capture_output=True, text=True, check=False
         )
         return {int(line) for line in listed.stdout.split()}
 
     def stop(self, signal_number: int = signal.SIGTERM) -> int:
-        """Send a signal and give the exit code."""
+        """Send a signal and return the exit code."""
         self.process.send_signal(signal_number)
         return self.process.wait(timeout=20)
 
 
 def until(condition: Callable[[], object], *, timeout_s: float = 20) -> None:
-    """Wait for a condition; what is asserted afterwards says what was missing."""
+    """Wait for a condition or the timeout; the assertion that follows reports a timeout."""
     deadline = time.monotonic() + timeout_s
     while not condition() and time.monotonic() < deadline:
         time.sleep(0.05)
 
 
 def is_alive(process: int) -> bool:
-    """Whether a process runs, zombies not counted."""
+    """Whether a process runs; zombies do not count."""
     try:
         return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except OSError:
@@ -101,13 +101,13 @@ def is_alive(process: int) -> bool:
 
 @pytest.fixture
 def data_dir(tmp_path: Path) -> Path:
-    """Where a data dir may be made."""
+    """A path for a new data dir."""
     return tmp_path / "data"
 
 
 @pytest.fixture
 def serve(data_dir: Path) -> Iterator[Callable[..., Served]]:
-    """Start servers; whatever still runs at the end of the test is ended, workers too."""
+    """Start servers; at the end of the test all that still run are stopped, with their workers."""
     started: list[Served] = []
 
     def start(*options: str, data_dir: Path = data_dir) -> Served:

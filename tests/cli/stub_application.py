@@ -1,4 +1,4 @@
-"""A stand-in for ``apilane.app``: answers with the process that answered, slowly where asked."""
+"""A stand-in for ``apilane.app``: it answers with its process ID, and slowly when the request asks for that."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Answer = Callable[[dict[str, Any]], Awaitable[None]]
 
 
 async def initialise(settings: Settings) -> list[str]:
-    """Mark the data dir once, as the real thing makes its admin once."""
+    """Mark the data dir on first use, as the real function creates the admin on first use."""
     if (settings.data_dir / "refused").exists():
         raise ConfigurationError("the data dir was marked as refused")
     if (settings.data_dir / "made").exists():
@@ -24,7 +24,7 @@ async def initialise(settings: Settings) -> list[str]:
 
 
 def create_app(settings: Settings) -> Callable[..., Awaitable[None]]:
-    """An ASGI application; fails while the file ``broken`` is in the data dir."""
+    """An ASGI application; this function fails while the file ``broken`` is in the data dir."""
     if (settings.data_dir / "broken").exists():
         raise ConfigurationError("the data dir was marked as broken")
 

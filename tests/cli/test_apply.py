@@ -21,7 +21,7 @@ EMPTY = "Apilane: 1\nApplication: {Name: Shop}\nEntities: []\n"
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty working directory with a data dir named ``data`` to come."""
+    """An empty working directory; its data dir ``data`` does not exist yet."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("APILANE_DATA_DIR", str(tmp_path / "data"))
     return tmp_path
@@ -41,7 +41,7 @@ def exported() -> str:
 
 
 def test_apply_prints_name_and_token_on_stdout_and_the_rest_on_stderr(folder: Path) -> None:
-    """Scripts read ``NAME TOKEN``; the plan is for people."""
+    """Stdout has ``NAME TOKEN`` for scripts; the plan for people goes to stderr."""
     done = applied(folder, BASE)
     assert done.exit_code == 0
     name, token = done.stdout.split()
@@ -54,7 +54,7 @@ def test_apply_prints_name_and_token_on_stdout_and_the_rest_on_stderr(folder: Pa
 
 
 def test_the_recorded_application_is_applied(folder: Path) -> None:
-    """The application of the recorded calls can be made, and its export changes nothing."""
+    """The manifest of the recorded application can be applied, and applying its export changes nothing."""
     assert applied(folder, SHOP.read_text(), name="shop.json").exit_code == 0
     for format in ("yaml", "json"):
         assert run("export", "Shop", "--format", format, "--output", f"out.{format}").exit_code == 0
@@ -63,15 +63,15 @@ def test_the_recorded_application_is_applied(folder: Path) -> None:
 
 @pytest.mark.better("B-P3")
 def test_a_dry_run_changes_nothing(folder: Path) -> None:
-    """The plan is printed and no application comes of it."""
+    """A dry run prints the plan and creates no application."""
     done = applied(folder, BASE, "--dry-run")
     assert (done.exit_code, done.stdout) == (0, "")
     assert "+ Entities[Items]" in done.stderr
     assert run("export", "Shop").exit_code == 1
 
 
-def test_nobody_to_ask_changes_nothing(folder: Path) -> None:
-    """Without a terminal and without --yes a loss of data ends with exit code 3."""
+def test_without_a_terminal_nothing_changes(folder: Path) -> None:
+    """Without a terminal and without --yes a change that loses data ends with exit code 3 and changes nothing."""
     applied(folder, BASE)
     before = exported()
     done = applied(folder, EMPTY)
@@ -83,8 +83,8 @@ def test_nobody_to_ask_changes_nothing(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(("answer", "code"), [("y\n", 0), ("n\n", 3)])
-def test_somebody_at_a_terminal_is_asked(folder: Path, answer: str, code: int) -> None:
-    """At a terminal the question decides."""
+def test_at_a_terminal_the_operator_is_asked(folder: Path, answer: str, code: int) -> None:
+    """At a terminal the operator's answer decides."""
     applied(folder, BASE)
     (folder / "a.yaml").write_text(EMPTY)
     ours, theirs = pty.openpty()
@@ -100,7 +100,7 @@ def test_somebody_at_a_terminal_is_asked(folder: Path, answer: str, code: int) -
 
 @pytest.mark.better("B-P3")
 def test_all_files_are_checked_before_any_is_applied(folder: Path) -> None:
-    """Mistakes of every file come together, with exit code 1 and nothing done."""
+    """The mistakes of all files are reported together, with exit code 1, and nothing is applied."""
     (folder / "good.yaml").write_text(BASE)
     (folder / "bad.yaml").write_text("Apilane: 1\nApplication: {Name: Bad}\n")
     (folder / "broken.json").write_text('{"Apilane": 1,}')
@@ -113,7 +113,7 @@ def test_all_files_are_checked_before_any_is_applied(folder: Path) -> None:
 
 
 def test_a_file_that_is_not_there(folder: Path) -> None:
-    """A missing file is a message and exit code 1, and makes no instance."""
+    """A missing file gives a message and exit code 1, and creates no instance."""
     done = run("apply", "none.yaml")
     assert done.exit_code == 1
     assert "none.yaml cannot be read" in done.stderr
@@ -121,7 +121,7 @@ def test_a_file_that_is_not_there(folder: Path) -> None:
 
 
 def test_two_applications_of_one_name_need_the_token(folder: Path) -> None:
-    """A name that several applications have is an error that lists their tokens."""
+    """A name that several applications share is an error that lists their tokens."""
     first = applied(folder, BASE).stdout.split()[1]
     token = "23d4444f-b56e-4c5a-98ed-ef251796a238"
     other = BASE.replace("{Name: Shop}", f"{{Name: Shop, Token: '{token.upper()}'}}")
@@ -136,7 +136,7 @@ def test_two_applications_of_one_name_need_the_token(folder: Path) -> None:
 
 
 def test_two_manifests_of_one_application_are_refused(folder: Path) -> None:
-    """One call describes an application once."""
+    """Two manifests for one application in one call are refused."""
     done = applied(folder, BASE + "---\n" + BASE)
     assert done.exit_code == 1
     assert "described by another manifest too" in done.stderr
@@ -149,7 +149,7 @@ def test_an_unknown_application_names_the_nearest(folder: Path) -> None:
 
 
 def test_added_properties_and_renames_keep_records(folder: Path) -> None:
-    """Tables follow the manifest without losing what they hold."""
+    """Added properties and renames change the tables and keep the records."""
     token = applied(folder, BASE).stdout.split()[1]
     changed = (
         "Apilane: 1\nApplication: {Name: Shop}\nEntities:\n  - Name: Goods\n    RenamedFrom: Items\n"
@@ -171,7 +171,7 @@ FILLED = "Apilane: 1\nApplication: {Name: Shop}\nEntities: [{Name: Items, Proper
 
 @pytest.fixture
 def filled(folder: Path) -> Path:
-    """``Shop`` with three items; the file of its database."""
+    """``Shop`` with three items; the path of its database file."""
     token = applied(folder, FILLED).stdout.split()[1]
     path = folder / "data" / "apps" / token / "data.db"
     connection = apsw.Connection(str(path))
@@ -181,7 +181,7 @@ def filled(folder: Path) -> Path:
 
 
 def test_a_dry_run_counts_the_records(folder: Path, filled: Path) -> None:
-    """What loses data says of how many records, before anybody is asked."""
+    """The plan states how many records a change would lose, before it asks for consent."""
     shorter = FILLED.replace("{Name: Title}, {Name: Code}", "{Name: Title, Maximum: 2}")
     done = applied(folder, shorter, "--dry-run")
     assert done.exit_code == 0
@@ -194,7 +194,7 @@ def test_a_dry_run_counts_the_records(folder: Path, filled: Path) -> None:
 
 @pytest.mark.parametrize("options", [("--dry-run",), ("--yes",), ()])
 def test_records_that_do_not_fit_are_named(folder: Path, filled: Path, options: tuple[str, ...]) -> None:
-    """Whoever asks, a change that records break is refused with their IDs before anybody is asked; exit code 1."""
+    """A change that existing records do not fit is refused with their IDs before the question is asked; exit code 1."""
     before = exported()
     done = applied(folder, FILLED.replace("{Name: Title}", "{Name: Title, Maximum: 1, Required: true}"), *options)
     assert (done.exit_code, done.stdout) == (1, "")
@@ -204,8 +204,8 @@ def test_records_that_do_not_fit_are_named(folder: Path, filled: Path, options: 
     assert exported() == before
 
 
-def test_changed_by_somebody_else_meanwhile(folder: Path, filled: Path) -> None:
-    """Who agrees to a plan that somebody else's change has overtaken changes nothing and is told so."""
+def test_changed_by_another_apply_meanwhile(folder: Path, filled: Path) -> None:
+    """Consent to a plan changes nothing, with a message, when another apply changed the application meanwhile."""
     (folder / "mine.yaml").write_text(EMPTY)
     ours, theirs = pty.openpty()
     command = [sys.executable, "-c", "from apilane.cli.main import main; main()", "apply", "mine.yaml"]
@@ -221,5 +221,5 @@ def test_changed_by_somebody_else_meanwhile(folder: Path, filled: Path) -> None:
     os.close(ours)
     os.close(theirs)
     assert asking.returncode == 1
-    assert b"changed by somebody else since the plan was made" in said
+    assert b"since the plan was made" in said
     assert exported() == after

@@ -1,4 +1,4 @@
-"""The command itself: help, version, listings, and one clear line for every expected failure."""
+"""The command line: help, version, listings, and one clear line for every expected failure."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def test_help_lists_every_command(run: Run) -> None:
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_every_command_and_option_has_help(name: str) -> None:
-    """Each command says what it does, and so does each of its options."""
+    """Each command and each of its options has a help text."""
     import click
 
     command = cli.get_command(click.Context(cli), name)
@@ -52,7 +52,7 @@ def test_every_command_and_option_has_help(name: str) -> None:
 
 
 def test_plugins_lists_what_is_loaded(run: Run, tmp_path: Path) -> None:
-    """Name, version, source and hooks of each plugin, files of the folder included."""
+    """``plugins`` lists name, version, source and hooks of each plugin, including the files of the plugins folder."""
     (tmp_path / "mine.py").write_text("__version__ = '0.9'\n")
     lines = run("plugins", "--plugins-dir", ".").stdout.splitlines()
     assert lines[0].split() == ["NAME", "VERSION", "SOURCE", "HOOKS"]
@@ -61,14 +61,14 @@ def test_plugins_lists_what_is_loaded(run: Run, tmp_path: Path) -> None:
 
 
 def test_hooks_lists_policy_and_order(run: Run) -> None:
-    """Each hook with how answers combine, what an error does and who is asked."""
+    """``hooks`` lists each hook with its policy for answers and errors, and its plugins in order."""
     lines = [line.split() for line in run("hooks").stdout.splitlines()]
     drivers = ["mysql,", "postgresql,", "sqlite,", "sqlserver"]
     assert ["apilane_register_drivers", "named", "fail", *drivers] in lines
 
 
 def test_drivers_lists_versions_and_features(run: Run) -> None:
-    """Each provider with the version of its client and what it can do."""
+    """``drivers`` lists each provider with the version of its client and its features."""
     (line,) = [line for line in run("drivers").stdout.splitlines() if line.startswith("SQLite ")]
     assert "apsw" in line
     assert "embedded" in line
@@ -85,7 +85,7 @@ def test_drivers_lists_versions_and_features(run: Run) -> None:
     ],
 )
 def test_an_expected_failure_is_one_line(run: Run, tmp_path: Path, arguments: list[str], message: str) -> None:
-    """Exit code 1 and one line on stderr, never a traceback."""
+    """An expected failure gives exit code 1 and one line on stderr, never a traceback."""
     (tmp_path / "bad.py").write_text("1 / 0\n")
     ran = run(*arguments)
     assert ran.returncode == 1

@@ -1,4 +1,4 @@
-"""``apilane doctor`` finds what is wrong and says what to do; it changes nothing."""
+"""``apilane doctor`` reports problems and what to do about them; it changes nothing."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.manifests import SHOP, read_manifest
 
 
 def apilane(*arguments: object) -> tuple[int, str]:
-    """Exit code and what stdout holds."""
+    """Run the command; its exit code and stdout."""
     command = [sys.executable, "-m", "apilane", *map(str, arguments)]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
     return done.returncode, done.stdout + (done.stderr if done.returncode and not done.stdout else "")
@@ -27,16 +27,16 @@ def instance(tmp_path: Path) -> Path:
     return tmp_path / "data"
 
 
-def test_a_new_folder_is_left_alone(tmp_path: Path) -> None:
-    """Before the first command there is nothing to find, and the doctor makes nothing."""
+def test_a_new_folder_stays_unchanged(tmp_path: Path) -> None:
+    """Before the first use the doctor reports no problem and creates no file."""
     code, text = apilane("doctor", "--data-dir", tmp_path / "data")
     assert code == 0
     assert "not made yet" in text
     assert not (tmp_path / "data").exists()
 
 
-def test_a_whole_instance_is_found_whole(instance: Path) -> None:
-    """Data folder, control store and every application are looked at, and nothing fails or needs advice."""
+def test_a_healthy_instance_has_no_findings(instance: Path) -> None:
+    """The doctor checks data folder, control store and every application; every line of a healthy one is ok."""
     code, text = apilane("doctor", "--data-dir", instance)
     assert code == 0
     assert {line.split()[0] for line in text.splitlines()} == {"ok"}, text
@@ -44,7 +44,7 @@ def test_a_whole_instance_is_found_whole(instance: Path) -> None:
 
 
 def test_a_lost_database_is_named(instance: Path) -> None:
-    """The application whose file is gone fails with advice; exit code 1; no empty file takes its place."""
+    """An application whose database file is missing fails with advice and exit code 1; no empty file is created."""
     (file,) = instance.glob("apps/*/data.db")
     file.unlink()
     code, text = apilane("doctor", "--data-dir", instance)
@@ -56,7 +56,7 @@ def test_a_lost_database_is_named(instance: Path) -> None:
 
 
 def test_a_damaged_database_is_named(instance: Path) -> None:
-    """A file that is no whole database fails, and the others are looked at all the same."""
+    """A damaged database file fails, and the other applications are still checked."""
     (file,) = instance.glob("apps/*/data.db")
     content = bytearray(file.read_bytes())
     content[4096 : 3 * 4096] = b"x" * 8192
@@ -68,7 +68,7 @@ def test_a_damaged_database_is_named(instance: Path) -> None:
 
 
 def test_a_wrong_key_is_named(instance: Path) -> None:
-    """A master key of another instance is found before anything is decrypted with it."""
+    """A master key of another instance is reported before it is used to decrypt."""
     import base64
 
     (instance / "master.key").write_text(base64.b64encode(b"k" * 32).decode())
@@ -78,7 +78,7 @@ def test_a_wrong_key_is_named(instance: Path) -> None:
 
 
 def test_a_manifest_whose_variable_is_missing(tmp_path: Path) -> None:
-    """A database whose address is not known cannot be looked at, which is said and is no success."""
+    """A manifest whose connection string refers to a missing variable is reported, and is not a success."""
     manifest = read_manifest(SHOP)
     manifest["Application"] |= {"StorageProvider": "PostgreSQL", "ConnectionString": "${NOWHERE_DATABASE}"}
     file = tmp_path / "shop.json"
@@ -89,7 +89,7 @@ def test_a_manifest_whose_variable_is_missing(tmp_path: Path) -> None:
 
 
 def test_the_database_of_a_manifest(tmp_path: Path) -> None:
-    """A manifest's connection string is tried before it is applied; what fails is named without the password."""
+    """The connection string of a manifest is tried before it is applied; a failure is reported without the password."""
     manifest = read_manifest(SHOP)
     manifest["Application"] |= {
         "StorageProvider": "PostgreSQL",

@@ -1,4 +1,4 @@
-"""``apilane owner-token``: the token alone on stdout, and clear refusals."""
+"""``apilane owner-token``: it prints only the token on stdout, and clear refusals."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def run(tmp_path: Path) -> Run:
 
 
 def test_prints_the_token_alone(run: Run) -> None:
-    """Also as the first command on a data folder, for any letter case of the address, and a new one each time."""
+    """Each call prints only a new token, also on a new data folder and in any letter case of the address."""
     first, second = run("owner-token", "boss@EXAMPLE.com"), run("owner-token", "Boss@example.com", "--expires", "90s")
     assert re.fullmatch(GUID, first.stdout), first
     assert re.fullmatch(GUID, second.stdout), second
@@ -42,7 +42,7 @@ def test_prints_the_token_alone(run: Run) -> None:
 
 
 def test_collaborators(run: Run, tmp_path: Path) -> None:
-    """Whom an application lists as a collaborator gets a token; whom none lists gets an explanation and exit code 1."""
+    """A collaborator of an application gets a token; any other address gets an explanation and exit code 1."""
     manifest = {"Apilane": 1, "Application": {"Name": "Shop"}, "Collaborators": ["Dev@example.com"]}
     (tmp_path / "shop.json").write_text(json.dumps(manifest))
     assert run("apply", "shop.json").returncode == 0
@@ -54,7 +54,7 @@ def test_collaborators(run: Run, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("text", ["", "0s", "1", "h", "-1h", "1.5h", "1 h", "366d", "9999999999h", "١h"])
 def test_refused_times(run: Run, text: str) -> None:
-    """What is no time, none at all, or more than a year is a usage error that says what is expected."""
+    """An unreadable duration, zero, or more than a year is a usage error that states what is expected."""
     refused = run("owner-token", "boss@example.com", f"--expires={text}")
     assert (refused.returncode, refused.stdout) == (2, "")
     assert "90s, 30m, 1h" in refused.stderr

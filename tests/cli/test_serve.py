@@ -1,4 +1,4 @@
-"""``apilane serve`` starts, refuses, heals and ends as promised."""
+"""Start, refusals, worker restarts and shutdown of ``apilane serve``."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Until = Callable[..., None]
 
 
 def test_first_start_says_its_lines_once_and_prints_the_url(serve: Serve) -> None:
-    """A data dir is made private, what initialisation has to say is said once, the URL when it answers."""
+    """The first start makes the data dir private, prints the lines of initialisation once, then the URL."""
     first = serve("--port", "0", "--host", "localhost").ready()
     assert first.out.splitlines() == ["made once", f"Apilane API: {first.url}"]
     assert first.worker() in first.workers()
@@ -36,7 +36,7 @@ def test_first_start_says_its_lines_once_and_prints_the_url(serve: Serve) -> Non
 
 
 def test_several_workers_share_the_port(serve: Serve, wait_until: Until) -> None:
-    """With two workers both answer on the one port."""
+    """Two workers both answer on the same port."""
     server = serve("--port", "0", "--workers", "2").ready()
     answered: set[int] = set()
     wait_until(lambda: answered.add(server.worker()) or len(answered) == 2)
@@ -45,7 +45,7 @@ def test_several_workers_share_the_port(serve: Serve, wait_until: Until) -> None
 
 @pytest.mark.parametrize("shared", [False, True])
 def test_a_port_in_use_is_refused(serve: Serve, shared: bool) -> None:
-    """Another server on the port is met, also one that shares its port."""
+    """A port in use is detected, also when the other server allows sharing (``SO_REUSEPORT``)."""
     with socket.socket() as other:
         if shared:
             other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
@@ -60,7 +60,7 @@ def test_a_port_in_use_is_refused(serve: Serve, shared: bool) -> None:
 
 
 def test_a_second_server_on_the_data_dir_is_refused(serve: Serve) -> None:
-    """One data dir has one API server; the error names the process that has it."""
+    """A second server on the same data dir is refused; the error names the process that uses it."""
     first = serve("--port", "0").ready()
     second = serve("--port", "0")
     assert second.process.wait(timeout=20) == 1
@@ -70,7 +70,7 @@ def test_a_second_server_on_the_data_dir_is_refused(serve: Serve) -> None:
 
 
 def test_a_data_dir_without_permission_is_refused() -> None:
-    """A data dir that this user may not make is named, with what to do, before anything starts."""
+    """A data dir that this user may not create is an error before start-up, with its path and advice."""
     with (
         unprivileged(),
         pytest.raises(ConfigurationError, match=r"Cannot use the data dir .*: Permission denied\. Choose another"),
@@ -80,7 +80,7 @@ def test_a_data_dir_without_permission_is_refused() -> None:
 
 
 def test_a_data_dir_that_is_a_file_is_refused(serve: Serve, tmp_path: Path) -> None:
-    """One line says what is wrong with the data dir."""
+    """A data dir that is a file is reported in one line."""
     (tmp_path / "file").touch()
     server = serve("--port", "0", data_dir=tmp_path / "file")
     assert server.process.wait(timeout=20) == 1
@@ -88,7 +88,7 @@ def test_a_data_dir_that_is_a_file_is_refused(serve: Serve, tmp_path: Path) -> N
 
 
 def test_an_instance_that_cannot_be_initialised_is_refused(serve: Serve, data_dir: Path) -> None:
-    """What the check finds is the one line of the error; no worker starts."""
+    """An error of initialisation is reported in one line, and no worker starts."""
     data_dir.mkdir()
     (data_dir / "refused").touch()
     server = serve("--port", "0")
@@ -97,7 +97,7 @@ def test_an_instance_that_cannot_be_initialised_is_refused(serve: Serve, data_di
 
 
 def test_a_worker_that_cannot_start_ends_the_server(serve: Serve, data_dir: Path) -> None:
-    """Workers that die at start do not loop: the reason is said once and the exit code is 1."""
+    """When workers die at start, the server stops with exit code 1 and prints the reason once."""
     data_dir.mkdir()
     (data_dir / "broken").touch()
     server = serve("--port", "0")
@@ -108,7 +108,7 @@ def test_a_worker_that_cannot_start_ends_the_server(serve: Serve, data_dir: Path
 
 
 def test_a_killed_worker_is_replaced(serve: Serve, wait_until: Until) -> None:
-    """A worker that dies is replaced, also twice in a row, and the server answers on."""
+    """A worker that dies is replaced, also twice in a row, and the server keeps answering."""
     server = serve("--port", "0").ready()
     for _ in range(2):
         (worker,) = server.workers()
@@ -119,7 +119,7 @@ def test_a_killed_worker_is_replaced(serve: Serve, wait_until: Until) -> None:
 
 
 def test_workers_that_keep_failing_end_the_server(serve: Serve, wait_until: Until) -> None:
-    """More failures than a new worker can mend are an error, not a loop."""
+    """When replaced workers keep failing, the server ends with an error."""
     server = serve("--port", "0").ready()
 
     def kill_and_look() -> bool:
@@ -133,7 +133,7 @@ def test_workers_that_keep_failing_end_the_server(serve: Serve, wait_until: Unti
 
 
 def test_workers_end_with_their_parent(serve: Serve, alive: Callable[[int], bool], wait_until: Until) -> None:
-    """A parent that is killed leaves no worker behind, and the next server takes its place."""
+    """When the parent is killed, its workers end too, and another server can start on the same data dir."""
     server = serve("--port", "0", "--workers", "2").ready()
     workers = server.workers()
     assert len(workers) == 2
@@ -149,7 +149,7 @@ def test_workers_end_with_their_parent(serve: Serve, alive: Callable[[int], bool
 
 @pytest.mark.parametrize("signal_number", [signal.SIGTERM, signal.SIGINT])
 def test_stopping_finishes_what_was_begun(serve: Serve, signal_number: int, alive: Callable[[int], bool]) -> None:
-    """A request under way is answered; then everything ends within seconds with exit code 0."""
+    """On stop the requests in progress are answered; then all processes end within seconds with exit code 0."""
     server = serve("--port", "0").ready()
     workers = server.workers()
     with ThreadPoolExecutor(1) as pool:
@@ -163,7 +163,7 @@ def test_stopping_finishes_what_was_begun(serve: Serve, signal_number: int, aliv
 
 
 def test_ctrl_c_of_a_terminal_is_no_failure(data_dir: Path, serve: Serve) -> None:
-    """A SIGINT that reaches the workers too ends the server with exit code 0 and without alarm."""
+    """A SIGINT that also reaches the workers ends the server with exit code 0 and without error lines in the log."""
     server = serve("--port", "0").ready()
     for worker in server.workers():
         os.kill(worker, signal.SIGINT)
@@ -172,7 +172,7 @@ def test_ctrl_c_of_a_terminal_is_no_failure(data_dir: Path, serve: Serve) -> Non
 
 
 def test_sighup_replaces_every_worker(serve: Serve, wait_until: Until) -> None:
-    """After SIGHUP other processes answer, and none was missing in between."""
+    """After SIGHUP new processes answer, and no request fails in between."""
     server = serve("--port", "0").ready()
     before = server.workers()
     server.process.send_signal(signal.SIGHUP)
@@ -182,7 +182,7 @@ def test_sighup_replaces_every_worker(serve: Serve, wait_until: Until) -> None:
 
 
 def test_sighup_fails_no_request(serve: Serve, wait_until: Until) -> None:
-    """Clients that keep their connections busy all the while see no failure."""
+    """Clients with busy connections see no failure during SIGHUP."""
     server = serve("--port", "0", "--workers", "2").ready()
     before = server.workers()
     ended = threading.Event()
@@ -204,7 +204,7 @@ def test_sighup_fails_no_request(serve: Serve, wait_until: Until) -> None:
 
 
 def test_sighup_keeps_the_workers_when_new_ones_cannot_start(serve: Serve, data_dir: Path, wait_until: Until) -> None:
-    """A restart that would fail is refused with its reason and the old workers go on."""
+    """When new workers cannot start, SIGHUP logs the reason and the old workers stay."""
     server = serve("--port", "0").ready()
     before = server.workers()
     (data_dir / "refused").touch()
@@ -215,7 +215,7 @@ def test_sighup_keeps_the_workers_when_new_ones_cannot_start(serve: Serve, data_
 
 
 def test_the_parent_opens_no_database_and_imports_no_plugin(serve: Serve) -> None:
-    """What workers are forked from has neither a driver's library nor an open database."""
+    """The parent of the workers loads no driver library and no plugin, and opens no database."""
     ran = subprocess.run(
         [sys.executable, "-c", "import sys, apilane.server, apilane.cli.serve; print(*sys.modules)"],
         capture_output=True,
@@ -229,7 +229,7 @@ def test_the_parent_opens_no_database_and_imports_no_plugin(serve: Serve) -> Non
 
 
 def test_names_are_resolved_to_an_address() -> None:
-    """localhost is the IPv4 loop back; a name without an address is an error that says so."""
+    """localhost resolves to the IPv4 loopback address; a name without an address is an error."""
     assert resolve("localhost") == "127.0.0.1"
     assert resolve("::1") == "::1"
     with pytest.raises(ConfigurationError, match="has no address"):

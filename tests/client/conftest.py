@@ -1,4 +1,4 @@
-"""A server with a shop, and both clients behind one face, so that every test is written once and runs twice."""
+"""A server with a shop, and one interface for both clients, so that each test is written once and runs for both."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ NewApplication = Callable[..., str]
 
 
 class Awaited:
-    """An ``AsyncClient`` whose methods are waited for, on a loop of another thread."""
+    """An ``AsyncClient`` with blocking methods, which run on an event loop in another thread."""
 
     def __init__(self, portal: BlockingPortal, client: AsyncClient) -> None:
         self._portal = portal
@@ -57,7 +57,7 @@ def portal() -> Iterator[BlockingPortal]:
 
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """``apilane serve``, looking for changed applications often, to save tests' time."""
+    """``apilane serve`` with a short interval for changed applications, which makes the tests faster."""
     folder = tmp_path_factory.mktemp("server") / "data"
     with Server(folder, settings={**CHEAP_PASSWORDS, "definition_poll_s": 0.05}) as running:
         yield running
@@ -65,7 +65,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 @pytest.fixture(scope="session")
 def new_application(server: Server) -> NewApplication:
-    """A fresh shop without rate limits, with keys of ``Application`` replaced and rules added; its token."""
+    """Create a shop without rate limits, with replaced keys of ``Application`` and added rules; its token."""
 
     def make(rules: list[dict[str, Any]] | None = None, **application: Any) -> str:
         manifest = with_new_token(unlimited_shop(), **application)
@@ -77,13 +77,13 @@ def new_application(server: Server) -> NewApplication:
 
 @pytest.fixture(scope="session")
 def shop(new_application: NewApplication) -> str:
-    """The token of a shop that tests share."""
+    """The token of a shop that the tests share."""
     return new_application()
 
 
 @pytest.fixture(params=["sync", "async"])
 def new_client(request: pytest.FixtureRequest, portal: BlockingPortal, server: Server) -> Iterator[NewClient]:
-    """Make clients of one kind: of an application at the server, or at another address."""
+    """Create clients of one kind, for an application of the server or for another address."""
     with contextlib.ExitStack() as stack:
 
         def make(application: str, *, url: str | None = None, **options: Any) -> Any:
@@ -104,12 +104,12 @@ def client(new_client: NewClient, shop: str) -> Any:
 
 @pytest.fixture
 def user(client: Any) -> Any:
-    """A new user of the shop, signed in."""
+    """A new, signed-in user of the shop."""
     return signed_in(client)
 
 
 def signed_in(client: Any, **options: Any) -> Any:
-    """Another client, of a new user."""
+    """A second client, for another new user."""
     name = f"u{uuid.uuid4().hex[:12]}"
     client.register({"Email": f"{name}@example.com", "Username": name, "Password": PASSWORD})
     user = client.as_user(None)
@@ -119,5 +119,5 @@ def signed_in(client: Any, **options: Any) -> Any:
 
 @pytest.fixture(name="signed_in", scope="session")
 def _signed_in() -> Callable[..., Any]:
-    """``signed_in`` for tests that need several users."""
+    """Create signed-in clients for tests that need several users."""
     return signed_in

@@ -1,4 +1,4 @@
-"""Every method of the client, on a real server, by both clients."""
+"""Every method of both clients, on a real server."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ from apilane.testing.server import Server, free_port
 from tests.confirmation import confirmation_token
 
 not_served_yet = pytest.mark.xfail(raises=NotFound, strict=True, reason="the server does not have these calls yet")
-"""For tests of calls that the server lacks. When the server has them, the test fails: remove its mark."""
+"""For tests of calls that are not built yet. When the server has a call, its test fails: remove the mark."""
 
 
 def _title() -> str:
@@ -58,7 +58,7 @@ def _title() -> str:
 
 @pytest.mark.parametrize("signed", [False, True])
 def test_records(client: Any, signed_in: Any, signed: bool) -> None:
-    """Post, get, put, delete and read by ID, with text beyond ASCII in bodies and queries, sent or signed."""
+    """Records can be posted, read, changed and deleted, with non-ASCII text, by bearer token or signature."""
     user = signed_in(client, signed=signed)
     first, second = _title(), _title()
     ids = user.post("Products", [{"Title": first, "Price": 9.99}, {"Title": second, "Price": 10}])
@@ -75,7 +75,7 @@ def test_records(client: Any, signed_in: Any, signed: bool) -> None:
 
 
 def test_filter_and_sort(user: Any) -> None:
-    """Filters and sort orders mean on the server what they say in Python."""
+    """Filters and sort orders of Python have the same meaning on the server."""
     mark = uuid4().hex[:8]
     day = datetime(2026, 3, 1, tzinfo=UTC)
     prices = [5, 10, 20, None]
@@ -97,7 +97,7 @@ def test_filter_and_sort(user: Any) -> None:
 
 
 def test_paging(new_client: Any, shop_of_many: str) -> None:
-    """2,500 records come once each: by ID without a sort, page by page with one, all or filtered."""
+    """A walk over 2,500 records yields each record once: by ID, by page with a sort, unfiltered and filtered."""
     client = new_client(shop_of_many)
     pages = list(client.pages("Categories"))
     assert [len(page) for page in pages] == [1000, 1000, 500]
@@ -113,7 +113,7 @@ def test_paging(new_client: Any, shop_of_many: str) -> None:
 
 
 def test_paging_beside_writers(user: Any) -> None:
-    """Records deleted while a walk goes on hide no others."""
+    """Records that are deleted during a walk cause no skipped records."""
     mark = uuid4().hex[:8]
     ids = user.post("Products", [{"Title": f"{mark} {n}"} for n in range(4)])
     ours = F("Title").starts_with(mark)
@@ -133,13 +133,13 @@ def shop_of_many(server: Server, new_application: Any) -> str:
 
 
 def test_schema(user: Any) -> None:
-    """The schema names the entities."""
+    """The schema has the names of the entities."""
     assert {"Users", "Products"} <= {entity["Name"] for entity in user.schema()["Entities"]}
 
 
 @not_served_yet
 def test_history(user: Any) -> None:
-    """The versions before each change, newest first."""
+    """History has the version before each change, newest first."""
     title = _title()
     (id,) = user.post("Products", {"Title": title, "Price": 1})
     for price in (2, 3):
@@ -151,7 +151,7 @@ def test_history(user: Any) -> None:
 
 @not_served_yet
 def test_statistics(user: Any) -> None:
-    """Aggregates and different values."""
+    """Statistics return aggregates and distinct values."""
     mark = uuid4().hex[:8]
     user.post("Products", [{"Title": f"{mark} {n}", "Stock": n % 2, "Price": n} for n in range(4)])
     ours = F("Title").starts_with(mark)
@@ -166,7 +166,7 @@ def test_statistics(user: Any) -> None:
 
 
 def test_custom(user: Any) -> None:
-    """A custom endpoint answers its result sets."""
+    """A custom endpoint returns its result sets."""
     title = _title()
     user.post("Products", {"Title": title, "Price": 1})
     cheap, totals = user.custom("CheapProducts", MaxPrice=2)
@@ -177,7 +177,7 @@ def test_custom(user: Any) -> None:
 @not_served_yet
 @pytest.mark.parametrize("signed", [False, True])
 def test_transactions(client: Any, signed_in: Any, signed: bool) -> None:
-    """Both forms of transaction, all or nothing."""
+    """Both forms of transaction store all or nothing."""
     user = signed_in(client, signed=signed)
     kept, gone = user.post("Products", [{"Title": _title()}, {"Title": _title()}])
     done = user.transaction(
@@ -209,7 +209,7 @@ def test_transactions(client: Any, signed_in: Any, signed: bool) -> None:
 
 @pytest.mark.parametrize("signed", [False, True])
 def test_account(new_client: Any, shop: str, signed: bool) -> None:
-    """Register, sign in, read and change one's own data, change the password, renew, log out."""
+    """A user can register, sign in, read and change their data, change the password, renew the token and log out."""
     client = new_client(shop, signed=signed)
     name = f"u{uuid4().hex[:12]}"
     id = client.register({"Email": f"{name}@example.com", "Username": name, "Password": PASSWORD})
@@ -235,7 +235,7 @@ def test_account(new_client: Any, shop: str, signed: bool) -> None:
 
 
 def test_signed_and_sent_stand_for_the_same_user(user: Any) -> None:
-    """Credentials kept from one client work in another, sent or signed, and the text form of a token does too."""
+    """The credentials of one client work in another, by bearer token or signature, and so does the token as text."""
     kept = Credentials(user.credentials.token, user.credentials.token_id)
     id = user.user_data().user["ID"]
     for other in (user.as_user(kept, signed=True), user.as_user(kept, signed=False), user.as_user(kept.token)):
@@ -245,7 +245,7 @@ def test_signed_and_sent_stand_for_the_same_user(user: Any) -> None:
 
 
 def test_owner(server: Server, new_client: Any, shop: str) -> None:
-    """An owner reads what no rule gives anybody."""
+    """An owner can read records that no rule grants."""
     token = server.with_store(lambda store, _hooks: operator_token(store, "admin@example.com", None))
     owner = new_client(shop, user=token, portal=True)
     assert "Supplier" in {p["Name"] for e in owner.schema()["Entities"] for p in e["Properties"]}
@@ -255,14 +255,14 @@ def test_owner(server: Server, new_client: Any, shop: str) -> None:
 
 
 def test_burst_of_signed_writes(client: Any, signed_in: Any) -> None:
-    """Equal signed writes, one after another without a pause, all count."""
+    """Equal signed writes, one directly after another, are all executed."""
     user = signed_in(client, signed=True)
     ids = [user.post("Notes", {"Text": "again"})[0] for _ in range(20)]
     assert len(set(ids)) == 20
 
 
 def test_confirm(server: Server, client: Any, shop: str) -> None:
-    """Confirm tells where the server points to and does not go there."""
+    """Confirm returns the target of the redirect and does not follow it."""
     name = f"u{uuid4().hex[:12]}"
     id = client.register({"Email": f"{name}@example.com", "Username": name, "Password": PASSWORD})
     location = client.confirm(confirmation_token(server, shop, id))
@@ -273,7 +273,7 @@ def test_confirm(server: Server, client: Any, shop: str) -> None:
 
 
 def test_mails(client: Any) -> None:
-    """Without mail settings, or without mail, the server says so in the standard form."""
+    """Without mail settings, or without the mail plugin, the error has the standard form."""
     for method in (client.request_confirmation, client.forgot_password):
         with pytest.raises(ApilaneError) as caught:
             method("nobody@example.com")
@@ -285,7 +285,7 @@ def test_mails(client: Any) -> None:
 
 @not_served_yet
 def test_files(user: Any) -> None:
-    """Upload, list, read, download by ID and by UID, delete."""
+    """Files can be uploaded, listed, read, downloaded by ID and by UID, and deleted."""
     id = user.upload("Καφές.txt", b"black, no sugar")
     record = user.get_by_id("Files", id)
     assert record["Name"] == "Καφές.txt"
@@ -299,7 +299,7 @@ def test_files(user: Any) -> None:
 
 
 def test_service(client: Any) -> None:
-    """Version and health need no application."""
+    """Version and health work without an application."""
     assert client.version() == "8.7.0"
     assert client.health()["Status"] == "Healthy"
 
@@ -317,7 +317,7 @@ def _raised(kind: type[ApilaneError], method: Any, *args: Any, **kwargs: Any) ->
 
 
 def test_errors_of_records(client: Any, user: Any) -> None:
-    """Each kind of failure has its own class, with the place it names."""
+    """Each kind of failure has its own exception class with property and entity."""
     title = _title()
     (id,) = user.post("Products", {"Title": title})
     assert _raised(Unauthorized, client.get, "Notes").entity == "Notes"
@@ -339,7 +339,7 @@ def test_errors_of_records(client: Any, user: Any) -> None:
 
 
 def test_errors_of_accounts(client: Any, new_client: Any, new_application: Any) -> None:
-    """Wrong credentials, an unconfirmed e-mail, no user signed in."""
+    """Wrong credentials, an unconfirmed e-mail and a missing user have their own exception classes."""
     assert _raised(ApilaneError, client.login, username="unknown", password="x").message == "Invalid login attempt"
     assert client.credentials is None
     _raised(Unauthorized, client.user_data)
@@ -350,12 +350,12 @@ def test_errors_of_accounts(client: Any, new_client: Any, new_application: Any) 
 
 
 def test_offline(new_client: Any, new_application: Any) -> None:
-    """An application that is off line."""
+    """An offline application raises its own exception class."""
     _raised(ServiceUnavailable, new_client(new_application(Online=False)).get, "Products")
 
 
 def test_rate_limit(new_client: Any, new_application: Any) -> None:
-    """A limit tells when to come back."""
+    """The exception of a rate limit has the seconds to wait."""
     limit = {"MaxRequests": 1, "Per": "Hour"}
     rule = {"Entity": "Notes", "Role": "ANONYMOUS", "Action": "get", "Properties": ["Text"], "RateLimit": limit}
     client = new_client(new_application([rule]))
@@ -367,10 +367,10 @@ def test_rate_limit(new_client: Any, new_application: Any) -> None:
 
 
 class Page(BaseHTTPRequestHandler):
-    """A web server that is no Apilane: it breaks some connections, redirects, and answers pages."""
+    """A web server that is not Apilane: it breaks some connections, redirects, and returns HTML pages."""
 
     def do_GET(self) -> None:
-        """Answer by the path."""
+        """Select the answer by path."""
         self.server.seen.append(self.path)  # type: ignore[attr-defined]
         if len(self.server.seen) <= self.server.broken:  # type: ignore[attr-defined]
             self.close_connection = True
@@ -392,12 +392,12 @@ class Page(BaseHTTPRequestHandler):
     do_POST = do_GET
 
     def log_message(self, *_: object) -> None:
-        """Be quiet."""
+        """Suppress the log."""
 
 
 @pytest.fixture
 def other_server() -> Iterator[HTTPServer]:
-    """That web server; it breaks its first ``broken`` connections."""
+    """That web server, which breaks its first ``broken`` connections."""
     with HTTPServer(("127.0.0.1", 0), Page) as server:
         server.seen, server.broken = [], 0  # type: ignore[attr-defined]
         thread = threading.Thread(target=server.serve_forever)
@@ -408,7 +408,7 @@ def other_server() -> Iterator[HTTPServer]:
 
 
 def test_not_an_apilane_server(new_client: Any, other_server: HTTPServer) -> None:
-    """A page of a proxy is one clear error; a redirect is told and not followed."""
+    """An HTML page of a proxy is one clear error; a redirect is reported and not followed."""
     url = f"http://127.0.0.1:{other_server.server_port}"
     error = _raised(UnexpectedAnswer, new_client("app", url=url).get, "Products")
     assert (error.status, "base_url" in str(error)) == (502, True)
@@ -416,8 +416,8 @@ def test_not_an_apilane_server(new_client: Any, other_server: HTTPServer) -> Non
     assert not [path for path in other_server.seen if path == "/elsewhere"]  # type: ignore[attr-defined]
 
 
-def test_nobody_listens(new_client: Any) -> None:
-    """A server that is not there is told with its address, at once or after the retries asked for."""
+def test_no_server_listens(new_client: Any) -> None:
+    """A connection failure names the address, at once or after the configured retries."""
     url = f"http://127.0.0.1:{free_port()}"
     for retries in (0, 1):
         error = _raised(ConnectionFailed, new_client("app", url=url, retries=retries).version)
@@ -425,7 +425,7 @@ def test_nobody_listens(new_client: Any) -> None:
 
 
 def test_retries(new_client: Any, other_server: HTTPServer) -> None:
-    """Reads are sent again as often as asked; nothing is by default, and what changes something never is."""
+    """Reads are retried as often as configured; the default is no retry, and writes are never retried."""
     url = f"http://127.0.0.1:{other_server.server_port}"
     other_server.broken = 2  # type: ignore[attr-defined]
     assert new_client("app", url=url, retries=2).version() == "8.7.0"
@@ -438,7 +438,7 @@ def test_retries(new_client: Any, other_server: HTTPServer) -> None:
 
 
 def test_own_transport(server: Server, shop: str) -> None:
-    """A client of httpx that the caller gives is used and left open."""
+    """An httpx client of the caller is used and not closed."""
     import httpx
 
     from apilane.client import Client

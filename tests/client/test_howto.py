@@ -1,4 +1,4 @@
-"""The examples of docs/howto/client.md are true: they run as they stand, in order."""
+"""The examples of docs/howto/client.md run unchanged and in order."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from apilane.testing.server import Server
 
 
 def test_examples(repository: Path, server: Server, new_application) -> None:  # type: ignore[no-untyped-def]
-    """Every Python block of the page runs against a fresh shop."""
+    """Every Python block of the page runs on a new shop."""
     page = repository / "docs" / "howto" / "client.md"
     text = page.read_text(encoding="utf-8")
     blocks = list(re.finditer(r"^```python\n(.*?)^```$", text, re.MULTILINE | re.DOTALL))
@@ -28,7 +28,7 @@ def test_examples(repository: Path, server: Server, new_application) -> None:  #
 
 
 def test_every_method_is_named(repository: Path) -> None:
-    """The page names each method of the client."""
+    """The page mentions each method of the client."""
     text = (repository / "docs" / "howto" / "client.md").read_text(encoding="utf-8")
     methods = {name for name in vars(Client) if not name.startswith("_")} - {"send", "respond"}
     assert not [name for name in methods if not re.search(rf"\b{name}\b", text)]

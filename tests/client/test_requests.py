@@ -1,4 +1,4 @@
-"""What a call looks like on the wire, and what comes of an answer: exact, without a server."""
+"""The exact requests of the client and the results it reads from answers, without a server."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ APPLICATION = "a71a5000-0000-4000-8000-000000000001"
 
 
 def _call(build: Callable[[Client], object]) -> Call[Any]:
-    """The call that a method sends."""
+    """The request that a method builds."""
     kept: list[Call[Any]] = []
 
     class Unsent(Exception):
@@ -164,7 +164,7 @@ BUILT: list[tuple[Callable[[Client], object], str, str, object]] = [
 
 @pytest.mark.parametrize(("build", "method", "target", "body"), BUILT)
 def test_request(build: Callable[[Client], object], method: str, target: str, body: object) -> None:
-    """Each method makes exactly this request line and body, and httpx sends the target as it was built."""
+    """Each method builds exactly this request line and body, and httpx sends the target unchanged."""
     request = _request(_call(build))
     assert (request.method, request.url.raw_path) == (method, target.encode())
     assert request.headers["x-application-token"] == APPLICATION
@@ -178,14 +178,14 @@ def test_request(build: Callable[[Client], object], method: str, target: str, bo
 
 
 def test_every_call_is_built_above() -> None:
-    """No method of the client is missing from the table."""
+    """The table contains every method of the client."""
     wrapped = {name for name, value in vars(Client).items() if hasattr(value, "__wrapped__")}
     names = {name for build, *_ in BUILT for name in build.__code__.co_names}
     assert wrapped - names == {"upload"}
 
 
 def test_portal_channel() -> None:
-    """An owner's token goes with the mark of the portal, and the client of a user leaves it out."""
+    """An owner's token is sent with ``x-client-id: portal``, and the client of a user omits that header."""
     with Client(URL, APPLICATION, user=TOKEN, portal=True) as owner, httpx.Client() as http:
         call = Call("GET", "/Version", lambda response: None)
         request = owner._session.request(http, call)
@@ -205,7 +205,7 @@ def test_upload() -> None:
 
 
 def test_clients_have_the_same_methods() -> None:
-    """Both clients offer the same names, with the same parameters and docstrings."""
+    """Both clients have the same method names, parameters and docstrings."""
     import inspect
 
     names = {name for name in vars(Client) if not name.startswith("_")}
@@ -217,7 +217,7 @@ def test_clients_have_the_same_methods() -> None:
 
 
 def test_bound_signature() -> None:
-    """What an editor shows of a method is what the caller may pass."""
+    """The signature that an editor shows has exactly the parameters that the caller may pass."""
     import inspect
 
     with Client(URL, APPLICATION) as client:
@@ -238,13 +238,13 @@ def test_bound_signature() -> None:
     ],
 )
 def test_values(value: object, text: str) -> None:
-    """Values of Python in the form that every server reads alike."""
+    """Values of Python are written in the one form that every server reads in the same way."""
     assert json_text(value) == text
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), Decimal("NaN"), datetime(2026, 1, 1)])
 def test_values_without_a_form(value: object) -> None:
-    """NaN and a time without a zone are refused before anything is sent."""
+    """NaN and a time without a time zone are refused before the request is sent."""
     with pytest.raises(ValueError):
         json_text({"x": value})
 
@@ -276,12 +276,12 @@ def _leaf(operator: str, value: object) -> dict[str, object]:
     ],
 )
 def test_filter_leaves(filter: Filter, wire: dict[str, object]) -> None:
-    """Each comparison is one leaf of the wire."""
+    """Each comparison becomes one filter leaf."""
     assert filter.wire == wire
 
 
 def test_filter_groups() -> None:
-    """A chain of one logic is one flat group; another logic nests."""
+    """A chain with one logic becomes one flat group; a different logic becomes a nested group."""
     a, b, c, d = (F(name) > 0 for name in "ABCD")
     assert (a & b & c).wire == {"Logic": "AND", "Filters": [a.wire, b.wire, c.wire]}
     assert (a & (b | c) & d).wire == {
@@ -295,7 +295,7 @@ def test_filter_groups() -> None:
 
 
 def test_filter_is_no_truth() -> None:
-    """``and``, ``or`` and chained comparisons would drop a condition silently, so they raise."""
+    """``and``, ``or`` and chained comparisons raise an error, because they would drop a condition silently."""
     with pytest.raises(TypeError, match="&"):
         assert F("A") > 1 and F("B") > 1  # noqa: PT018 -- what is tested
     with pytest.raises(TypeError, match="&"):
@@ -312,12 +312,12 @@ def test_filter_is_no_truth() -> None:
     ],
 )
 def test_sort(sort: Sort, keys: list[tuple[str, str]]) -> None:
-    """A name, a name with a minus, a pair, or a list of these."""
+    """A sort is a name, a name with a minus, a pair, or a list of these."""
     assert sort_keys(sort) == [{"Property": name, "Direction": direction} for name, direction in keys]
 
 
 def test_sort_pair_of_names() -> None:
-    """Two names in a tuple are a mistake that is told."""
+    """Two property names in a tuple are an error."""
     with pytest.raises(ValueError, match="list"):
         sort_keys(("Price", "Name"))
 
@@ -350,14 +350,14 @@ VECTORS = [
 
 @pytest.fixture
 def _at_1750000000000(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The time of the vectors."""
+    """Set the clock to the time of the test vectors."""
     monkeypatch.setattr("time.time_ns", lambda: 1_750_000_000_000 * 1_000_000)
 
 
 @pytest.mark.usefixtures("_at_1750000000000")
 @pytest.mark.parametrize(("method", "target", "body", "signature"), VECTORS)
 def test_vectors(method: str, target: str, body: str | None, signature: str) -> None:
-    """The signatures of docs/reference/protocol/security.md section 6.2, exactly, and no token beside them."""
+    """The signatures equal those of docs/reference/protocol/security.md section 6.2, and no token is sent with them."""
     call = Call(method, target, lambda response: None, body=None if body is None else body.encode())
     request = _request(call, user=KEY, signed=True)
     assert request.url.raw_path == target.encode()
@@ -370,7 +370,7 @@ def test_vectors(method: str, target: str, body: str | None, signature: str) -> 
 
 @pytest.mark.usefixtures("_at_1750000000000")
 def test_vectors_from_methods() -> None:
-    """The methods themselves make the requests of the vectors."""
+    """The methods of the client build the requests of the vectors."""
     made = [
         lambda c: c.post("Products", {"Name": "Widget", "Price": 9.99}),
         lambda c: c.get("Products"),
@@ -383,7 +383,7 @@ def test_vectors_from_methods() -> None:
 
 @pytest.mark.usefixtures("_at_1750000000000")
 def test_writes_never_share_a_signature() -> None:
-    """The same write twice in one millisecond has two times: a server takes each signature once."""
+    """Two equal writes in one millisecond get different timestamps, because a server accepts each signature once."""
     session = Session(URL, APPLICATION, KEY, signed=True, retries=0)
     call = _call(lambda c: c.post("P", RECORD))
     with httpx.Client() as http:
@@ -392,7 +392,7 @@ def test_writes_never_share_a_signature() -> None:
 
 
 def test_path_below_a_prefix_is_signed() -> None:
-    """With a prefix in the base URL the whole path is signed, as it stands on the request line."""
+    """With a prefix in the base URL the signature covers the whole path of the request line."""
     with httpx.Client() as http:
         session = Session(URL + "/below/", APPLICATION, KEY, signed=True, retries=0)
         request = session.request(http, _call(lambda c: c.user_data()))
@@ -405,7 +405,7 @@ def test_path_below_a_prefix_is_signed() -> None:
 
 
 def test_what_cannot_be_signed() -> None:
-    """A token without its ID, and an upload."""
+    """A token without its ID, and an upload, cannot be signed."""
     with pytest.raises(ValueError, match="token_id"):
         Client(URL, APPLICATION, user=TOKEN, signed=True)
     with pytest.raises(ValueError, match="portal"):
@@ -447,7 +447,7 @@ SCHEMA = _call(lambda c: c.schema())
 
 @pytest.mark.parametrize(("code", "name"), FAMILY.items())
 def test_error_family(code: str, name: str) -> None:
-    """Each code is one class with what the server said, and survives pickling."""
+    """Each error code has one class with the server's message, and survives pickling."""
     with pytest.raises(apilane.client.ApilaneError) as caught:
         _result(SCHEMA, 400, {"Retry-After": "7"}, _body(code))
     error = caught.value
@@ -460,7 +460,7 @@ def test_error_family(code: str, name: str) -> None:
 
 
 def test_every_code_has_a_class() -> None:
-    """The table above knows every code of the wire."""
+    """The table above contains every error code of the protocol."""
     from apilane.errors import Code
 
     assert set(Code) <= set(FAMILY)
@@ -470,14 +470,14 @@ def test_every_code_has_a_class() -> None:
     ("header", "seconds"), [({}, None), ({"Retry-After": "soon"}, None), ({"Retry-After": "3"}, 3)]
 )
 def test_retry_after(header: dict[str, str], seconds: float | None) -> None:
-    """A server may say when to come back, or not."""
+    """Retry-After is read when the server sends it."""
     with pytest.raises(apilane.client.RateLimited) as caught:
         _result(SCHEMA, 400, header, _body("RATE_LIMIT_EXCEEDED"))
     assert caught.value.retry_after_s == seconds
 
 
 def test_short_body() -> None:
-    """The short shape of owner-only endpoints is understood."""
+    """The short error form of owner-only endpoints is read."""
     with pytest.raises(apilane.client.Unauthorized) as caught:
         _result(SCHEMA, 401, None, b'{"Error":"UNAUTHORIZED","Message":"Unauthorized"}')
     assert str(caught.value) == "UNAUTHORIZED: Unauthorized"
@@ -506,7 +506,7 @@ def test_short_body() -> None:
     ],
 )
 def test_unexpected_answers(call: Call[Any], status: int, content: bytes) -> None:
-    """Anything else is one clear error that keeps the body out of its texts."""
+    """Any other answer is one clear error; its texts do not contain the body."""
     with pytest.raises(apilane.client.UnexpectedAnswer, match="base_url") as caught:
         _result(call, status, None, content)
     assert (caught.value.status, caught.value.content, caught.value.code) == (status, content, "")
@@ -516,7 +516,7 @@ def test_unexpected_answers(call: Call[Any], status: int, content: bytes) -> Non
 
 
 def test_results() -> None:
-    """Answers of calls become their results."""
+    """Answers become the results of their calls."""
     assert _result(_call(lambda c: c.get("P")), content=b'{"Data":[{"ID":1}],"Total":5}') == ([{"ID": 1}], 5)
     assert _result(_call(lambda c: c.distinct("P", "N")), content=b'[{"N":"a"},{"N":null}]') == ["a", None]
     assert _result(_call(lambda c: c.custom("X")), content=b'[[{"ID":1}],[]]') == [[{"ID": 1}], []]
@@ -537,7 +537,7 @@ def test_results() -> None:
 
 
 def test_grouped_transactions_have_no_labels() -> None:
-    """What only the ordered form can do is refused before anything is sent."""
+    """Features of the ordered transaction are refused in the grouped form before the request is sent."""
     with Client(URL, APPLICATION) as client:
         for operation in (Post("P", RECORD, "label"), Custom("X", {})):
             with pytest.raises(ValueError, match="transaction_operations"):
@@ -565,13 +565,13 @@ def test_no_secrets_in_texts() -> None:
 
 
 def test_base_url() -> None:
-    """An address without its scheme is refused with an example."""
+    """A base URL without a scheme is refused with an example."""
     with pytest.raises(ValueError, match="http://127"):
         Client("localhost:5001", APPLICATION)
 
 
 def test_page_size() -> None:
-    """A page that no server gives is refused: it would end the walk early."""
+    """A page size that no server accepts is refused, because it would end the walk early."""
     with Client(URL, APPLICATION) as client:
         for size in (0, 1001):
             with pytest.raises(ValueError, match="1000"):
@@ -579,14 +579,14 @@ def test_page_size() -> None:
 
 
 def test_without_httpx() -> None:
-    """Without its extra the client says how to install it."""
+    """Without httpx the client states which extra to install."""
     script = "import sys; sys.modules['httpx'] = None\nimport apilane.client"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
     assert "ImportError: apilane.client needs httpx: pip install 'apilane[client]'" in done.stderr
 
 
 def test_needs_no_server() -> None:
-    """Importing the client loads no part of a server."""
+    """Importing the client imports no module of the server."""
     script = "import sys, apilane.client; print([n for n in ('litestar', 'sqlalchemy', 'apsw') if n in sys.modules])"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

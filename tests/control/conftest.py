@@ -1,4 +1,4 @@
-"""An opened instance on the real SQLite driver, and definitions to put into it."""
+"""An open instance on the real SQLite driver, and definitions for it."""
 
 from __future__ import annotations
 
@@ -41,5 +41,5 @@ def _definition(
 
 @pytest.fixture
 def definition() -> Callable[..., ApplicationDefinition]:
-    """Makes the definition of a small application with the entity ``Products``."""
+    """Create the definition of a small application with the entity ``Products``."""
     return _definition

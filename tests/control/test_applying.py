@@ -1,4 +1,4 @@
-"""Plans carried out on the real driver: two phases, crashes between them, refusals, rivals."""
+"""Applying plans on the real driver: two phases, crashes between them, refusals, and concurrent applies."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from apilane.storage.protocol import Step
 
 
 def plan_of(before: ApplicationDefinition | None, after: ApplicationDefinition, **secrets: str) -> Plan:
-    """The plan between two definitions, as ``apilane.model.plan`` would make it for what these tests change."""
+    """The plan between two definitions, as ``apilane.model.plan`` would make it for the changes of these tests."""
     tables = (before.entities if before else ()), after.entities
     migration = None
     if tables[0] != tables[1]:
@@ -52,7 +52,7 @@ asyncio.run(hold())
 
 
 def start_holder(*arguments: str) -> subprocess.Popen[bytes]:
-    """A process that is changing the application."""
+    """Start a process that holds the application's change lock."""
     holder = subprocess.Popen([sys.executable, "-c", HOLD, *arguments], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     assert holder.stdout.readline() == b"held\n"
     return holder
@@ -74,7 +74,7 @@ async def apply(
 
 
 def rows(instance: Any, token: str, sql: str) -> list[tuple[Any, ...]]:
-    """What another SQLite client finds in the application's database."""
+    """The rows that a separate SQLite client reads from the application's database."""
     connection = apsw.Connection(str(instance.settings.data_dir / "apps" / token / "data.db"))
     try:
         return list(connection.execute(sql))
@@ -89,7 +89,7 @@ def columns(instance: Any, token: str) -> list[str]:
 async def change_tables(
     instance: Any, before: ApplicationDefinition | None, after: ApplicationDefinition, to: int
 ) -> None:
-    """Only the middle of a change, as a process does that dies before it publishes."""
+    """Change the tables only, like a process that dies before it publishes."""
     driver = instance.drivers["SQLite"]
     stored = await instance.store.pending(after.token)
     tables = ApplicationTables(driver, application_address(instance.settings.data_dir, after.token, stored.secrets))
@@ -114,7 +114,7 @@ async def add_products(instance: Any, definition: ApplicationDefinition, titles:
 
 
 def test_new_application(open_instance, definition, tmp_path: Path) -> None:
-    """A new application has keys, private folders, tables, seeded templates, a version and an audit record."""
+    """A new application gets keys, private folders, tables, seeded templates, a version and an audit record."""
     shop = definition()
 
     async def scenario() -> None:
@@ -141,7 +141,7 @@ def test_new_application(open_instance, definition, tmp_path: Path) -> None:
 
 
 def test_change_and_no_change(open_instance, definition, tmp_path: Path) -> None:
-    """A change keeps data and keys and raises the version; the same plan result again changes nothing."""
+    """A change keeps data and keys and raises the version; applying the same result again changes nothing."""
     shop = definition()
     wider = with_products(shop, products(Property(name="Code"), Property(name="Note")))
     closed = msgspec.structs.replace(wider, online=False)
@@ -162,7 +162,7 @@ def test_change_and_no_change(open_instance, definition, tmp_path: Path) -> None
 
 
 def test_secrets_are_kept_unless_given(open_instance, definition, tmp_path: Path) -> None:
-    """A secret the manifest does not carry stays; one it carries replaces the old; a secret alone is a change."""
+    """A secret that the manifest omits is kept; one that it has replaces the old one and is a change."""
     shop = definition()
     closed = msgspec.structs.replace(shop, online=False)
 
@@ -179,7 +179,7 @@ def test_secrets_are_kept_unless_given(open_instance, definition, tmp_path: Path
 
 @pytest.mark.better("B-P3")
 def test_refused_by_the_data(open_instance, definition, tmp_path: Path) -> None:
-    """Where the data breaks a new constraint the error names table and reason, and nothing at all has changed."""
+    """When the data violates a new constraint, the error names table and reason, and nothing is changed."""
     shop = definition()
     unique = with_products(
         shop, products(Property(name="Code"), Property(name="Note"), constraints=(Unique(properties=("Title",)),))
@@ -204,8 +204,8 @@ def test_refused_by_the_data(open_instance, definition, tmp_path: Path) -> None:
 
 
 def test_refused_new_application_leaves_nothing(open_instance, definition, tmp_path: Path) -> None:
-    """A new application whose tables cannot be made leaves no pending change and no folder."""
-    odd = definition(entities=(products(), products()))  # the second table cannot be made
+    """When the tables of a new application cannot be created, neither a pending change nor a folder remains."""
+    odd = definition(entities=(products(), products()))  # creating the second table fails
 
     async def scenario() -> None:
         async with open_instance(tmp_path) as instance:
@@ -219,7 +219,7 @@ def test_refused_new_application_leaves_nothing(open_instance, definition, tmp_p
 
 
 def test_killed_before_the_tables(open_instance, definition, tmp_path: Path) -> None:
-    """A change that ended before its tables is abandoned, at the next start or by the next apply."""
+    """A change that ended before its tables is abandoned at the next start or by the next apply."""
     shop = definition()
     wider = with_products(shop, products(Property(name="Code"), Property(name="Note")))
 
@@ -238,7 +238,7 @@ def test_killed_before_the_tables(open_instance, definition, tmp_path: Path) -> 
 
 
 def test_new_application_killed_before_its_tables(open_instance, definition, tmp_path: Path) -> None:
-    """A new application that got no tables is forgotten, and applying it again works."""
+    """A new application that ended before its tables is removed, and applying it again works."""
     shop = definition()
 
     async def scenario() -> None:
@@ -255,7 +255,7 @@ def test_new_application_killed_before_its_tables(open_instance, definition, tmp
 
 
 def test_killed_before_publish(open_instance, definition, tmp_path: Path) -> None:
-    """A change whose tables were made is published by the next start, with its audit record."""
+    """A change that ended after its tables is published at the next start, with its audit record."""
     shop = definition()
     wider = with_products(shop, products(Property(name="Code"), Property(name="Note")))
 
@@ -275,7 +275,7 @@ def test_killed_before_publish(open_instance, definition, tmp_path: Path) -> Non
 
 @pytest.mark.better("B-P7")
 def test_plan_from_an_old_state(open_instance, definition, tmp_path: Path) -> None:
-    """A plan made before somebody else's change is refused and undoes nothing of it."""
+    """A plan that is older than another change is refused and undoes nothing of that change."""
     shop = definition()
     theirs = msgspec.structs.replace(shop, online=False)
     mine = msgspec.structs.replace(shop, force_single_login=True)
@@ -284,10 +284,10 @@ def test_plan_from_an_old_state(open_instance, definition, tmp_path: Path) -> No
         async with open_instance(tmp_path) as instance:
             await apply(instance, None, shop)
             await apply(instance, shop, theirs)
-            with pytest.raises(ConfigurationError, match="somebody else"):
+            with pytest.raises(ConfigurationError, match="was changed"):
                 await apply(instance, shop, mine)
             assert (await instance.store.application(shop.token)).definition == theirs
-            with pytest.raises(ConfigurationError, match="somebody else"):
+            with pytest.raises(ConfigurationError, match="was changed"):
                 await apply(instance, None, shop)
 
     asyncio.run(scenario())
@@ -295,7 +295,7 @@ def test_plan_from_an_old_state(open_instance, definition, tmp_path: Path) -> No
 
 @pytest.mark.better("B-P7")
 def test_rivals(open_instance, definition, tmp_path: Path) -> None:
-    """Of several applies at once exactly one wins; the others are told and change nothing."""
+    """Of several concurrent applies exactly one succeeds; the others are refused and change nothing."""
     shop = definition()
     wanted = [with_products(shop, products(Property(name="Code"), Property(name=f"Note_{c}"))) for c in "abcd"]
 
@@ -308,7 +308,7 @@ def test_rivals(open_instance, definition, tmp_path: Path) -> None:
             assert won[0].version == 2
             lost = [each for each in results if isinstance(each, BaseException)]
             assert all(isinstance(each, ConfigurationError) for each in lost)
-            assert all("Another process" in str(each) or "somebody else" in str(each) for each in lost)
+            assert all("Another process" in str(each) or "was changed" in str(each) for each in lost)
             assert [name for name in columns(instance, shop.token) if name.startswith("Note")] == [
                 won[0].definition.entities[-1].properties[-1].name
             ]
@@ -317,7 +317,7 @@ def test_rivals(open_instance, definition, tmp_path: Path) -> None:
 
 
 def test_a_running_apply_is_left_alone(open_instance, definition, tmp_path: Path) -> None:
-    """Recovery does not touch a change whose process lives; once that is killed, it does."""
+    """Recovery leaves a change alone while its process lives, and takes over after that process is killed."""
     shop = definition()
 
     async def scenario() -> None:
@@ -340,7 +340,7 @@ def test_a_running_apply_is_left_alone(open_instance, definition, tmp_path: Path
 
 
 def test_foreign_tables(open_instance, definition, tmp_path: Path) -> None:
-    """Tables that this control store does not know, or knows at an older version, are refused untouched."""
+    """Tables that are unknown to this control store, or known at an older version, are refused unchanged."""
     shop = definition()
 
     async def scenario() -> None:
@@ -359,7 +359,7 @@ def test_foreign_tables(open_instance, definition, tmp_path: Path) -> None:
 
 
 def test_older_control_store(open_instance, definition, tmp_path: Path) -> None:
-    """A control store restored from before the tables' last change is refused with what to restore."""
+    """A control store restored from before the last change of the tables is refused; the error says what to restore."""
     shop = definition()
 
     async def scenario() -> None:
@@ -371,7 +371,7 @@ def test_older_control_store(open_instance, definition, tmp_path: Path) -> None:
             wider = with_products(shop, products(Property(name="Code"), Property(name="Note")))
             with pytest.raises(ConfigurationError, match="control store is older"):
                 await apply(instance, shop, wider)
-            # What changes no table needs none.
+            # A change that concerns no table is still accepted.
             assert (await apply(instance, shop, msgspec.structs.replace(shop, online=False))).version == 2
 
     asyncio.run(scenario())

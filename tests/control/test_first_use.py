@@ -1,4 +1,4 @@
-"""Entering an instance: what the first use makes, what later ones check, and several at once."""
+"""Opening an instance: what the first use creates, what later ones check, and concurrent first uses."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ asyncio.run(main())
 
 @pytest.mark.better("B-P1")
 def test_first_use_makes_everything(open_instance, tmp_path: Path) -> None:
-    """Folder, key, store and admin are made once, readable by their owner only."""
+    """The first use creates folder, key, store and admin once; only their owner can read them."""
     data_dir = tmp_path / "deep" / "data"
 
     async def scenario() -> None:
@@ -65,7 +65,7 @@ def test_first_use_makes_everything(open_instance, tmp_path: Path) -> None:
 
 @pytest.mark.better("B-P1")
 def test_admin_from_settings(open_instance, tmp_path: Path) -> None:
-    """E-mail and password from the settings make the admin, and a known password is not given out again."""
+    """E-mail and password from the settings are used for the admin, and that password is not printed."""
 
     async def scenario() -> None:
         given = {"admin_email": "Boss@Example.com", "admin_password": "a long enough one"}
@@ -88,7 +88,7 @@ def test_admin_from_settings(open_instance, tmp_path: Path) -> None:
     ],
 )
 def test_unfit_admin(open_instance, tmp_path: Path, given: dict[str, str], named: str) -> None:
-    """A weak password or no address stops the first use before an admin exists; a right one then works."""
+    """A weak password or an invalid address stops the first use without an admin; corrected settings work."""
 
     async def scenario() -> None:
         with pytest.raises(ConfigurationError, match=named) as caught:
@@ -102,7 +102,7 @@ def test_unfit_admin(open_instance, tmp_path: Path, given: dict[str, str], named
 
 
 def test_wrong_key(open_instance, tmp_path: Path) -> None:
-    """Another master key is refused with what to restore, and the right one still works afterwards."""
+    """A different master key is refused with advice on what to restore, and the right key still works afterwards."""
 
     async def scenario() -> None:
         async with open_instance(tmp_path):
@@ -117,7 +117,7 @@ def test_wrong_key(open_instance, tmp_path: Path) -> None:
 
 
 def test_lost_key(open_instance, tmp_path: Path) -> None:
-    """A control store whose key is gone is refused, and no new key takes its place."""
+    """A control store without its key is refused, and no new key is created."""
 
     async def scenario() -> None:
         async with open_instance(tmp_path):
@@ -137,7 +137,7 @@ def remove_store(data_dir: Path) -> None:
 
 
 def test_killed_between_key_and_tables(open_instance, tmp_path: Path) -> None:
-    """A first use that ended after making the key is continued with that key."""
+    """A first use that ended after it created the key continues with that key."""
 
     async def scenario() -> None:
         async with open_instance(tmp_path):
@@ -152,7 +152,7 @@ def test_killed_between_key_and_tables(open_instance, tmp_path: Path) -> None:
 
 
 def test_unusable_folder(open_instance, tmp_path: Path) -> None:
-    """A data folder that cannot be made, or is a file, is an error that names it and the flag."""
+    """A data folder that cannot be created, or is a file, is an error that names it and the flag."""
     (tmp_path / "file").write_text("")
 
     async def scenario(path: Path) -> None:
@@ -166,7 +166,7 @@ def test_unusable_folder(open_instance, tmp_path: Path) -> None:
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
 def test_read_only_folder(open_instance, tmp_path: Path) -> None:
-    """A data folder without write permission is an error that says so."""
+    """A data folder without write permission is an error that names the reason."""
     tmp_path.chmod(0o500)
 
     async def scenario() -> None:
@@ -179,7 +179,7 @@ def test_read_only_folder(open_instance, tmp_path: Path) -> None:
 
 
 def test_damaged_store(open_instance, tmp_path: Path) -> None:
-    """A control.db that is no database is an error and stays as it is."""
+    """A control.db that is not a database is an error and stays unchanged."""
     (tmp_path / "control.db").write_bytes(b"this is no database, whatever its name says" * 100)
     before = (tmp_path / "control.db").read_bytes()
 
@@ -194,7 +194,7 @@ def test_damaged_store(open_instance, tmp_path: Path) -> None:
 
 
 def test_several_processes_at_once(open_instance, tmp_path: Path) -> None:
-    """Processes that initialise one folder at the same moment make one key, one schema and exactly one admin."""
+    """Processes that initialise one folder at the same time create one key, one schema and exactly one admin."""
     data_dir = tmp_path / "data"
     started = [
         subprocess.Popen(

@@ -1,4 +1,4 @@
-"""Opening an instance: what is made, what is settled, and what looking leaves alone."""
+"""Opening an instance: what is created, what is recovered, and what a read-only opening leaves unchanged."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def settings(data_dir: Path) -> Settings:
 
 
 def test_looking_makes_nothing(tmp_path: Path) -> None:
-    """Without ``create`` an instance that does not exist is refused by name, and no file is made."""
+    """Without ``create`` a missing instance is refused with its path, and no file is created."""
     data_dir = tmp_path / "data"
 
     async def scenario() -> None:
@@ -33,7 +33,7 @@ def test_looking_makes_nothing(tmp_path: Path) -> None:
 
 
 def test_looking_settles_nothing(definition, tmp_path: Path) -> None:
-    """A change left half-way stays as it is when the instance is opened for looking; the next opening settles it."""
+    """A read-only opening leaves an unfinished change as it is; the next normal opening completes or abandons it."""
     shop = definition()
 
     async def scenario() -> None:
@@ -48,7 +48,7 @@ def test_looking_settles_nothing(definition, tmp_path: Path) -> None:
 
 
 def test_a_failed_opening_can_be_repeated(tmp_path: Path) -> None:
-    """An instance that could not be opened opens once the reason is gone; a closed one does not open again."""
+    """After a failed opening an instance can be opened again; after it was closed it cannot."""
     key = tmp_path / "master.key"
 
     async def scenario() -> None:
@@ -72,7 +72,7 @@ def test_a_failed_opening_can_be_repeated(tmp_path: Path) -> None:
 
 
 def test_applications_without_serving(definition, tmp_path: Path) -> None:
-    """A command finds the applications of the instance at their newest version, and starts no background task."""
+    """A command reads the newest version of each application and starts no background task."""
     shop = definition()
 
     async def scenario() -> None:

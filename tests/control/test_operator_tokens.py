@@ -1,4 +1,4 @@
-"""Portal users and their sign-ins: kept hashed, several at once, ended by time, idleness and revocation (B-S12)."""
+"""Portal users and their tokens: stored hashed, several per user, ended by age, idleness and revocation (B-S12)."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ ADMIN = {"admin_email": "boss@example.com", "admin_password": "long-enough-passw
 
 
 def _sql(folder: Path, statement: str, *parameters: Any) -> list[Any]:
-    """Run SQL on the control store as another program."""
+    """Run SQL on the control store through a separate SQLite connection."""
     connection = apsw.Connection(str(folder / "control.db"))
     try:
         return list(connection.execute(statement, parameters))
@@ -30,7 +30,7 @@ def _sql(folder: Path, statement: str, *parameters: Any) -> list[Any]:
 
 @pytest.mark.better("B-S12")
 def test_several_sign_ins(open_instance, tmp_path: Path) -> None:
-    """Each sign-in has a token of its own; revoking one leaves the others alive, and twice is once."""
+    """Each sign-in has its own token; revoking one, even twice, leaves the others valid."""
 
     async def scenario() -> None:
         async with open_instance(tmp_path, **ADMIN) as instance:
@@ -50,7 +50,7 @@ def test_several_sign_ins(open_instance, tmp_path: Path) -> None:
 
 @pytest.mark.better("B-S12")
 def test_at_rest(open_instance, tmp_path: Path) -> None:
-    """No file of the control store holds a token, and another instance's key does not find it."""
+    """No file of the control store contains a token, and the key of another instance does not find it."""
 
     async def scenario() -> str:
         async with open_instance(tmp_path / "one", **ADMIN) as instance:
@@ -75,7 +75,7 @@ def test_at_rest(open_instance, tmp_path: Path) -> None:
 
 
 def test_expiry(open_instance, tmp_path: Path) -> None:
-    """A token lives no longer than it was given, however often it is used."""
+    """A token ends at its expiry time, even when it is in use."""
 
     async def scenario() -> None:
         async with open_instance(tmp_path, **ADMIN) as instance:
@@ -90,7 +90,7 @@ def test_expiry(open_instance, tmp_path: Path) -> None:
 
 @pytest.mark.better("B-S12")
 def test_idleness(open_instance, tmp_path: Path) -> None:
-    """A token unused for 12 hours is dead; a use shortly before begins the 12 hours anew."""
+    """A token that is unused for 12 hours ends; a use before that restarts the 12 hours."""
 
     async def scenario() -> None:
         async with open_instance(tmp_path, **ADMIN) as instance:
@@ -110,7 +110,7 @@ def test_idleness(open_instance, tmp_path: Path) -> None:
 
 
 def test_powers_of_the_user_now(open_instance, tmp_path: Path) -> None:
-    """What a portal user may do is read with the token: a demotion counts at once, a deleted user has no token."""
+    """Rights are read at each use of the token: a demotion applies at once, and a deleted user has no valid token."""
 
     async def scenario() -> None:
         async with open_instance(tmp_path, **ADMIN) as instance:
@@ -123,8 +123,8 @@ def test_powers_of_the_user_now(open_instance, tmp_path: Path) -> None:
     asyncio.run(scenario())
 
 
-def test_whom_a_token_is_given(open_instance, definition, tmp_path: Path) -> None:
-    """Collaborators of an application become portal users without a password; nobody else does."""
+def test_users_that_get_a_token(open_instance, definition, tmp_path: Path) -> None:
+    """Collaborators of an application become portal users without a password; other addresses are refused."""
 
     async def scenario() -> None:
         async with open_instance(tmp_path, **ADMIN) as instance:
@@ -146,7 +146,7 @@ def test_whom_a_token_is_given(open_instance, definition, tmp_path: Path) -> Non
 
 
 def test_writes_on_record(open_instance, definition, tmp_path: Path) -> None:
-    """A write is on record from before it begins, then with its outcome, beside the changes of the definition."""
+    """A write is recorded before it starts and again with its outcome, in the same audit as definition changes."""
 
     async def scenario() -> None:
         async with open_instance(tmp_path, **ADMIN) as instance:

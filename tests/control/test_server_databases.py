@@ -1,4 +1,4 @@
-"""Applying definitions whose tables are on a database server: what only happens there."""
+"""Applying definitions whose tables are on a database server: the cases that exist only there."""
 
 from __future__ import annotations
 
@@ -30,15 +30,15 @@ def shop(tmp_path: Path) -> Path:
 
 
 def apply(file: Path, address: str) -> tuple[int, str]:
-    """Exit code and output of ``apilane apply``."""
+    """Run ``apilane apply``; its exit code and output."""
     command = [sys.executable, "-m", "apilane", "apply", str(file), "--yes", "--data-dir", str(file.parent / "data")]
     environment = {**os.environ, "SHOP_DB": address}
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment, timeout=60)
     return done.returncode, done.stdout + done.stderr
 
 
-def test_half_done_tables_are_not_all_well(shop: Path, server_url: ServerUrl) -> None:
-    """While a change of the tables is half-way, applying the definition of before does not say that all is well."""
+def test_unfinished_tables_are_no_success(shop: Path, server_url: ServerUrl) -> None:
+    """While a change of the tables is unfinished, applying the previous definition does not report success."""
     server = server_url("mysql")
     address = fresh_database(server)
     try:
@@ -55,7 +55,7 @@ def test_half_done_tables_are_not_all_well(shop: Path, server_url: ServerUrl) ->
 
 
 def test_a_new_connection_string_must_lead_to_the_tables(shop: Path, server_url: ServerUrl) -> None:
-    """An application is not moved to a database that has none of its tables; its data would be gone in silence."""
+    """A connection string to a database without the application's tables is refused; its data would be lost."""
     server = server_url("mysql")
     address, empty = fresh_database(server), fresh_database(server)
     try:

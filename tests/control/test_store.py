@@ -46,7 +46,7 @@ asyncio.run(main())
 
 
 def test_two_phases(open_instance, definition, tmp_path: Path) -> None:
-    """A pending change is seen by nobody who asks for applications; published, it is what everybody gets, whole."""
+    """A pending change is invisible to readers of applications; after publishing they read all of it."""
     shop = definition(
         mail=Mail(server="smtp.example.com", port=587),
         ip_policy=IPPolicy(addresses=("203.0.113.7",)),
@@ -76,7 +76,7 @@ def test_two_phases(open_instance, definition, tmp_path: Path) -> None:
 
 
 def test_abandon(open_instance, definition, tmp_path: Path) -> None:
-    """An abandoned change leaves the last whole definition, no audit record and no raised sequence."""
+    """Abandoning a change keeps the last definition, writes no audit record and does not raise the sequence."""
     shop = definition()
     changed = msgspec.structs.replace(shop, online=False)
 
@@ -102,7 +102,7 @@ def test_abandon(open_instance, definition, tmp_path: Path) -> None:
 
 @pytest.mark.better("B-P7")
 def test_optimistic_versions(open_instance, definition, tmp_path: Path) -> None:
-    """A change from a version that is no longer current is refused, and so is a second one at the same time."""
+    """A change based on an old version is refused, and so is a second change at the same time."""
     shop = definition()
     secrets = Secrets.new()
 
@@ -110,13 +110,13 @@ def test_optimistic_versions(open_instance, definition, tmp_path: Path) -> None:
         async with open_instance(tmp_path) as instance:
             store = instance.store
             gone = StoredApplication(definition=shop, secrets=secrets, version=1)
-            with pytest.raises(ConfigurationError, match="somebody else"):
+            with pytest.raises(ConfigurationError, match="was changed"):
                 await store.begin(shop, secrets, gone, "me")
             await store.begin(shop, secrets, None, "me")
             with pytest.raises(ConfigurationError, match="under way"):
                 await store.begin(shop, secrets, None, "you")
             first = await store.publish(shop.token)
-            with pytest.raises(ConfigurationError, match="somebody else"):
+            with pytest.raises(ConfigurationError, match="was changed"):
                 await store.begin(shop, secrets, None, "you")
             assert await store.begin(shop, secrets, first, "you") == 2
 
@@ -124,7 +124,7 @@ def test_optimistic_versions(open_instance, definition, tmp_path: Path) -> None:
 
 
 def test_find(open_instance, definition, tmp_path: Path) -> None:
-    """Names find exactly, tokens in any form, and two of one name are both found."""
+    """``find`` matches names exactly and tokens in any form, and returns both applications of a shared name."""
 
     async def scenario() -> None:
         async with open_instance(tmp_path) as instance:
@@ -142,7 +142,7 @@ def test_find(open_instance, definition, tmp_path: Path) -> None:
 
 
 def test_changes_since(open_instance, definition, tmp_path: Path) -> None:
-    """Every publish raises the sequence; changes gives each application that changed since, once."""
+    """Every publish raises the sequence; ``changes`` returns each changed application once."""
 
     async def scenario() -> None:
         async with open_instance(tmp_path) as instance:
@@ -162,7 +162,7 @@ def test_changes_since(open_instance, definition, tmp_path: Path) -> None:
 
 
 def test_other_processes_see_a_change(open_instance, definition, tmp_path: Path) -> None:
-    """Several other processes see a publish by mark and changes within a second."""
+    """Other processes see a publish through mark and changes within a second."""
     shop = definition()
 
     async def publish() -> float:
@@ -190,7 +190,7 @@ def test_other_processes_see_a_change(open_instance, definition, tmp_path: Path)
 
 
 def test_audit(open_instance, definition, tmp_path: Path) -> None:
-    """Every publish is on record: who, when, what, the definition before and after, newest first."""
+    """Every publish is recorded with user, time, action, old and new definition; the newest comes first."""
     shop = definition()
     closed = msgspec.structs.replace(shop, online=False)
 
@@ -218,7 +218,7 @@ def test_audit(open_instance, definition, tmp_path: Path) -> None:
 
 @pytest.mark.better("B-D1")
 def test_no_secret_is_readable(open_instance, definition, tmp_path: Path) -> None:
-    """No secret, old or new, stands in the audit or anywhere in the files of the control store."""
+    """No secret, old or new, is readable in the audit or in any file of the control store."""
     old = Secrets(
         encryption_key=b"E" * 32,
         token_key=b"T" * 32,
@@ -251,12 +251,12 @@ def test_no_secret_is_readable(open_instance, definition, tmp_path: Path) -> Non
 
     asyncio.run(scenario())
     kept = b"".join(path.read_bytes() for path in tmp_path.glob("control.db*"))
-    for text in set(shown) - {"plugin-secret-value", "tiny"}:  # the definition itself holds the one, chance the other
+    for text in set(shown) - {"plugin-secret-value", "tiny"}:  # the definition has one, random text may have the other
         assert text.encode() not in kept
 
 
 def test_masking_short_and_nested_secrets() -> None:
-    """A secret inside a longer one, or as short as a letter, leaves no readable rest and other words stay."""
+    """A secret inside a longer one, or of one letter, is masked completely, and other words stay."""
     assert masked(["abcdefgh123", "a cat", {"a": "a"}], {"abcdefgh", "abcdefgh123", "a"}) == [
         MASK,
         f"{MASK} cat",
@@ -268,7 +268,7 @@ def test_masking_short_and_nested_secrets() -> None:
 
 @pytest.mark.better("B-D1")
 def test_secrets_belong_to_their_application(open_instance, definition, tmp_path: Path) -> None:
-    """A secrets column copied from another application, or changed, is refused by name, not used."""
+    """A secrets column that was changed, or copied from another application, is refused with the application's name."""
     first, second = definition("First"), definition("Second")
 
     async def scenario() -> None:

@@ -1,4 +1,4 @@
-"""What an older release has made follows a newer one: the control store, and the core's helper tables."""
+"""Upgrades from an older release: the control store, and the core's helper tables."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ SCHEMA_3 = ControlSchema(3, (*CONTROL_TABLES, JOBS))
 
 
 class Place:
-    """An instance in a folder, opened by releases with different control tables."""
+    """An instance in a folder, opened by releases with different versions of the control tables."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -49,7 +49,7 @@ class Place:
         return freeze(load_plugins(self.settings), self.settings).drivers
 
     async def open(self, schema: ControlSchema, *, create: bool = True) -> tuple[str, bool]:
-        """The admin's address, and whether the store was made by this call."""
+        """Open the store; the admin's address, and whether this call created the store."""
         drivers = self.drivers()
         try:
             store = await ControlStore.open(self.settings, drivers, schema=schema, create=create)
@@ -82,7 +82,7 @@ SCHEMA_1 = ControlSchema(1, FIRST_CONTROL_TABLES)
 
 
 def test_a_store_of_version_1_gets_the_tables_of_version_2(place: Place) -> None:
-    """A new table, a new column and the version come in one go; what the store held stays."""
+    """A new table, a new column and the new version number come in one transaction; the stored data stays."""
 
     async def scenario() -> None:
         assert await place.open(SCHEMA_1) == ("admin@localhost", True)
@@ -99,7 +99,7 @@ def test_a_store_of_version_1_gets_the_tables_of_version_2(place: Place) -> None
 
 @pytest.mark.parametrize("first", [SCHEMA_1, SCHEMA_2])
 def test_versions_may_be_skipped(place: Place, first: ControlSchema) -> None:
-    """Version 3 follows on version 1 as on version 2, however the store was made."""
+    """An upgrade to version 3 works from version 1 and from version 2, also when version 2 was an upgrade."""
 
     async def scenario() -> None:
         await place.open(first)
@@ -112,7 +112,7 @@ def test_versions_may_be_skipped(place: Place, first: ControlSchema) -> None:
 
 
 def test_an_older_release_refuses_a_newer_store(place: Place) -> None:
-    """A store of version 2 is not opened by a release that knows version 1."""
+    """A release that knows only version 1 refuses a store of version 2."""
 
     async def scenario() -> None:
         await place.open(SCHEMA_2)
@@ -123,7 +123,7 @@ def test_an_older_release_refuses_a_newer_store(place: Place) -> None:
 
 
 def test_looking_changes_nothing(place: Place) -> None:
-    """Without leave to make anything an older store is named and stays as it is."""
+    """A read-only opening refuses an older store, names its version and changes nothing."""
 
     async def scenario() -> None:
         await place.open(SCHEMA_1)
@@ -135,7 +135,7 @@ def test_looking_changes_nothing(place: Place) -> None:
 
 
 def test_several_at_once(place: Place) -> None:
-    """Of several that open an old store at the same moment one brings it up to date, and all of them use it."""
+    """When several processes open an old store at the same time, one upgrades it and all of them can use it."""
 
     async def scenario() -> None:
         await place.open(SCHEMA_1)
@@ -146,13 +146,13 @@ def test_several_at_once(place: Place) -> None:
     assert place.sql('SELECT count(*) FROM "H_Tables" WHERE "Name" = \'Jobs\'') == [(1,)]
 
 
-# The core's helper tables of a later release.
+# The core's helper tables in a later release.
 
 OUTBOX = helper_table("H_Outbox", (_text("Kind"),))
 
 
 def _later() -> HelperTables:
-    """A new table, and one that has a column more."""
+    """A new table, and a table with one more column."""
     changed = [
         TableVersion(_with(table, _text("Language")), 2) if table.name == "H_Email_Templates" else TableVersion(table)
         for table in HELPER_TABLES
@@ -161,7 +161,7 @@ def _later() -> HelperTables:
 
 
 def test_a_new_helper_table_reaches_an_old_application(open_instance: Any, definition: Any, tmp_path: Path) -> None:
-    """An application of today gets a helper table of a later release, and a changed one keeps its rows."""
+    """Existing applications get the helper tables of a later release, and changed tables keep their rows."""
     shop = definition()
 
     async def scenario() -> None:
@@ -183,7 +183,7 @@ def test_a_new_helper_table_reaches_an_old_application(open_instance: Any, defin
 
 
 def test_the_first_tables_never_change() -> None:
-    """What counts as present in a database without records is what the first release made: it is not edited."""
+    """The first release's tables, which a database without version records is assumed to have, are never edited."""
     assert [(table.name, len(table.properties), len(table.constraints)) for table in FIRST_HELPER_TABLES] == [
         ("H_Entity_Change_Tracking", 6, 0),
         ("H_Auth_Email_Confirmation_Tokens", 4, 2),

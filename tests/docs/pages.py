@@ -1,14 +1,14 @@
-"""What a page of the documentation shows, as steps that can be run: files, commands with their output, servers.
+"""The runnable steps of a documentation page: files, commands with their output, servers.
 
-A code block counts when a comment stands above it::
+A code block counts when one of these comments precedes it::
 
-    <!-- run -->              commands (``$ ``, going on after a backslash) and what they print
-    <!-- start -->            a server in a terminal of its own, and what it prints; the next one ends it
-    <!-- file: NAME -->       a file, made where the commands run
+    <!-- run -->              commands (``$ ``, continued after a backslash) and their output
+    <!-- start -->            a server in its own terminal, and its output; it runs until the next one starts
+    <!-- file: NAME -->       a file in the folder of the commands
     <!-- below KEY: NAME -->  lines that are added to a file, below the line ``KEY:``
     <!-- from: PATH -->       lines of a file of the repository
 
-``<!-- after: PAGE -->`` stands alone: the examples go on from the end of that page in the same folder.
+``<!-- after: PAGE -->`` has no block: the examples continue from the end of that page in the same folder.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _after = re.compile(r"^<!-- after: (\S+) -->$", re.MULTILINE)
 
 
 class Block(NamedTuple):
-    """A marked code block: ``kind``, ``detail`` (the key of ``below``), the ``name`` behind the colon, the text."""
+    """A marked code block: ``kind``, ``detail`` (the key of ``below``), the ``name`` after the colon, the text."""
 
     kind: str
     detail: str
@@ -46,19 +46,19 @@ class Block(NamedTuple):
 
 
 class Command(NamedTuple):
-    """A command and what the page says that it prints."""
+    """A command and its output on the page."""
 
     text: str
     output: str
 
 
 def blocks(page: str) -> list[Block]:
-    """Every marked block of a page in order."""
+    """Every marked block of a page, in order."""
     return [Block(*(part or "" for part in found.groups())) for found in _block.finditer(page)]
 
 
 def before(path: Path) -> list[Block]:
-    """The blocks of the page that a page goes on from; none when it begins in an empty folder."""
+    """The blocks of the page that this page continues; none when it begins in an empty folder."""
     found = _after.search(path.read_text(encoding="utf-8"))
     if found is None:
         return []
@@ -80,7 +80,7 @@ def commands(text: str) -> list[Command]:
 
 
 def steady(text: str, port: str = PORT) -> str:
-    """The text without what differs from run to run, and without the steps that ``apply`` tells while it works."""
+    """The text without the parts that differ between runs, and without the progress lines of ``apply``."""
     text = re.sub(r"^ +[\d.]+ s  .*\n", "", text, flags=re.MULTILINE)
     text = re.sub(r"\b(?!a71a5000-)[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b", "<token>", text)
     text = re.sub(r"\b1[0-9]{12}\b", "<ms>", text)
@@ -90,7 +90,7 @@ def steady(text: str, port: str = PORT) -> str:
 
 
 class Terminal:
-    """A shell in a folder, without settings of this machine; ``apilane`` and Python's tools are those of the tests."""
+    """A shell in a folder, without the settings of this machine; its commands are those of the test environment."""
 
     def __init__(self, folder: Path, port: str, environment: Mapping[str, str]) -> None:
         kept = {name: value for name, value in os.environ.items() if not name.startswith(ENVIRONMENT_PREFIX)}
@@ -113,7 +113,7 @@ class Terminal:
         )
 
     def run(self, command: str) -> str:
-        """What a command prints, errors included."""
+        """Run a command; its stdout and stderr."""
         shell = self._shell
         assert shell.stdin is not None
         shell.stdin.write(f"{command.replace(f'127.0.0.1:{PORT}', f'127.0.0.1:{self.port}')}\necho; echo {END}\n")
@@ -121,7 +121,7 @@ class Terminal:
         return "".join(self._lines(shell, END))
 
     def start(self, command: str) -> str:
-        """What a server prints until it is ready; the one before is stopped."""
+        """Start a server; its output until it is ready. The server before it is stopped."""
         self.stop()
         self._server = self._open("bash", "-c", f"exec env {command}")
         printed = "".join(self._lines(self._server, READY, keep=True))
@@ -129,7 +129,7 @@ class Terminal:
         return printed
 
     def _lines(self, process: subprocess.Popen[str], last: str, *, keep: bool = False) -> Iterator[str]:
-        """Lines up to the one that begins with ``last``; the process ends when that takes too long."""
+        """Lines up to the one that begins with ``last``; the process is killed at the time limit."""
         assert process.stdout is not None
         timer = threading.Timer(TIMEOUT_S, process.kill)
         timer.start()
@@ -161,7 +161,7 @@ class Terminal:
 
 
 def play(block: Block, terminal: Terminal) -> Iterator[tuple[Command, str]]:
-    """Do what a block says; each command with what it really printed."""
+    """Run the steps of a block; each command with its real output."""
     match block.kind:
         case "run":
             for command in commands(block.text):

@@ -1,4 +1,4 @@
-"""The page of requirements beyond the protocol is complete; tests/plugins checks that it is up to date."""
+"""The page of requirements beyond the protocol is complete (tests/plugins checks that it is up to date)."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ def better(repository: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
 
 
 def test_every_label_is_known(better: ModuleType) -> None:
-    """A marker names a line that is built; one that waits is moved with its first test."""
+    """A marker names a built requirement; a waiting requirement is moved when it gets its first test."""
     assert {label: places for label, places in better.proven().items() if label not in better.BUILT} == {}
 
 
 def test_every_built_line_is_proven(better: ModuleType) -> None:
-    """Each line of what is built has a test that carries its label."""
+    """Each built requirement has a test with its label."""
     proven = better.proven()
     assert [label for label in better.BUILT if label not in proven] == []
     assert set(better.BUILT).isdisjoint(better.LATER)

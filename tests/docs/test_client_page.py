@@ -1,4 +1,4 @@
-"""The table of methods in docs/howto/client.md names the parameters that the client has.
+"""The table of methods in docs/howto/client.md has the parameters of the client.
 
 The examples of the page run in ``tests/client/test_howto.py``.
 """
@@ -20,12 +20,12 @@ SHOWN = re.findall(r"`(\w+)\(([\w, ]*)\)`", TEXT.partition("## All methods")[2])
 @pytest.mark.parametrize(("name", "parameters"), SHOWN)
 @pytest.mark.parametrize("client", [Client, AsyncClient])
 def test_parameters_are_the_clients(client: type, name: str, parameters: str) -> None:
-    """Each method of the table has exactly these parameters, in this order."""
+    """Each method in the table has exactly these parameters, in this order."""
     (_, *expected) = inspect.signature(getattr(client, name)).parameters
     assert parameters.split(", ") == (expected or [""])
 
 
 def test_every_method_is_in_the_table() -> None:
-    """The table leaves no method out."""
+    """The table contains every method."""
     methods = {name for name, method in vars(Client).items() if inspect.isfunction(method) and name[0] != "_"}
     assert methods - {name for name, _ in SHOWN} == {"send", "respond"}

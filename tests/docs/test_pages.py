@@ -1,4 +1,4 @@
-"""The documentation is true: its commands, run in a folder of their own against a real server, print what it shows."""
+"""The commands of the documentation, run in a temporary folder against a real server, print the shown output."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ PLAYED = [name for name in PAGES if blocks((DOCS / name).read_text(encoding="utf
 
 @pytest.mark.parametrize("name", PLAYED)
 def test_the_page_shows_what_happens(name: str, tmp_path: Path) -> None:
-    """Every command of the page, run in its order in one shell, prints what stands below it."""
+    """Every command of the page, run in order in one shell, prints the output that is shown below it."""
     site = tmp_path / "site"
     offline = {"PIP_TARGET": str(site), "PIP_NO_INDEX": "1", "PIP_NO_DEPS": "1", "PIP_NO_BUILD_ISOLATION": "0"}
     folder = tmp_path / "empty"
@@ -30,7 +30,7 @@ def test_the_page_shows_what_happens(name: str, tmp_path: Path) -> None:
 
 
 def test_the_tutorial_is_played() -> None:
-    """The pages that teach by commands, and those of the protocol, are among those that are run."""
+    """The tutorial pages and the protocol pages are among the pages that are run."""
     protocol = {name for name in PAGES if name.startswith("reference/protocol/")}
     assert len(protocol) == 6
     assert {"tutorial/first-application.md", "howto/multi-tenancy.md", "howto/write-a-plugin.md", *protocol} <= set(
@@ -40,7 +40,7 @@ def test_the_tutorial_is_played() -> None:
 
 @pytest.mark.parametrize("name", PAGES)
 def test_commands_with_output_are_marked(name: str) -> None:
-    """A block that shows what a command prints is one that is run."""
+    """Each block with commands and output is marked to be run."""
     text = (DOCS / name).read_text(encoding="utf-8")
     marked = {block.text for block in blocks(text)}
     shown = re.findall(r"^```console\n(.*?)```\n", text, re.DOTALL | re.MULTILINE)
@@ -49,7 +49,7 @@ def test_commands_with_output_are_marked(name: str) -> None:
 
 @pytest.mark.parametrize("name", PAGES)
 def test_every_place_the_page_names_exists(name: str) -> None:
-    """Links and paths lead somewhere."""
+    """All links and paths of the page exist."""
     page = DOCS / name
     text = page.read_text(encoding="utf-8")
     links = re.findall(r"\]\(([^):#]+)(?:#[^)]*)?\)", text)
@@ -59,6 +59,6 @@ def test_every_place_the_page_names_exists(name: str) -> None:
 
 
 def test_every_page_is_in_the_index() -> None:
-    """Whoever begins at docs/README.md finds every page."""
+    """Every page can be reached from docs/README.md."""
     index = (DOCS / "README.md").read_text(encoding="utf-8")
     assert [name for name in PAGES if name != "README.md" and f"({name})" not in index] == []

@@ -1,4 +1,4 @@
-"""The tables of the protocol's pages are true: calls, operators, codes, and the test vectors of signed requests.
+"""The tables of the protocol pages are correct: calls, operators, codes, and the test vectors of signed requests.
 
 The examples on these pages are run by ``test_pages.py``.
 """
@@ -43,7 +43,7 @@ def rows(page: str, heading: str) -> Iterator[list[str]]:
 
 
 def calls() -> list[tuple[str, str, bool]]:
-    """Method, path and whether it is built, of every call that the first page lists."""
+    """Method, path and whether it is built, of every call on the first page."""
     listed = []
     for call, state in rows("README.md", "## Calls"):
         method, _, path = call.partition(" ")
@@ -60,7 +60,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 @pytest.mark.parametrize(("method", "path", "is_built"), calls())
 def test_the_call_is_there_or_not(server: Server, method: str, path: str, is_built: bool) -> None:
-    """A call listed as built is answered by its own action; one that is not built yet is 404 ``NOT_FOUND``."""
+    """A built call is answered by its own action; a call that is not built yet is 404 ``NOT_FOUND``."""
     named = path.replace("{name}", "Anything").replace("{appToken}", TOKEN)
     answer = httpx.request(method, f"{server.url}{named}", trust_env=False)
     if is_built:
@@ -70,13 +70,13 @@ def test_the_call_is_there_or_not(server: Server, method: str, path: str, is_bui
 
 
 def test_every_path_of_the_code_is_listed() -> None:
-    """Each ``/api/`` path that the core or a plugin declares is listed as built."""
+    """Each ``/api/`` path that the core or a plugin declares is in the list as built."""
     built = {path.lower().replace("{name}", "") for _, path, is_built in calls() if is_built}
     assert declared() <= built
 
 
 def declared() -> set[str]:
-    """Paths of calls among the texts of the code."""
+    """The paths of calls among the string constants of the code."""
     found = set()
     for folder in (ROOT / "apilane" / "web", ROOT / "plugins"):
         for path in folder.rglob("*.py"):
@@ -105,14 +105,14 @@ def read(operator: str | int, type_name: str) -> Operator | None:
 
 
 def test_the_table_of_operators_is_complete() -> None:
-    """The page lists every operator once, by its number."""
+    """The page lists every operator once, with its number."""
     listed = [(int(number), name.strip("`")) for number, name, *_ in rows("query-language.md", "### 1.2 Operators")]
     assert listed == list(enumerate(Operator))
 
 
 @pytest.mark.parametrize("row", list(rows("query-language.md", "### 1.2 Operators")))
 def test_operators_mean_what_the_table_says(row: list[str]) -> None:
-    """Number, name and aliases name the same operator, in any letter case, and fit the listed types alone."""
+    """Number, name and aliases select the same operator, in any letter case, and only for the listed types."""
     number, name, aliases, fits = row
     fitting = fits.split(", ")
     texts = [name.strip("`"), *(alias.strip("`") for alias in aliases.split())]
@@ -146,7 +146,7 @@ def vectors() -> list[list[str]]:
 
 @pytest.mark.parametrize("vector", vectors())
 def test_vectors_of_signed_requests(vector: list[str]) -> None:
-    """The page's vectors follow from its own words, and the server accepts their signatures."""
+    """The page's vectors follow from its description, and the server accepts their signatures."""
     method, target, body_text, digest, length, signature = vector
     body = body_text.encode()
     assert b64encode(hashlib.sha256(body).digest()).decode() == digest
@@ -158,14 +158,14 @@ def test_vectors_of_signed_requests(vector: list[str]) -> None:
 
 
 def test_the_canonical_text_in_hexadecimal() -> None:
-    """The page shows the canonical text of the first vector byte by byte."""
+    """The page shows the canonical text of the first vector in hexadecimal."""
     method, target, _, digest, *_ = vectors()[0]
     text = "\n".join([str(KEY_ID), method, target, str(TIMESTAMP_MS), digest])
     assert f"\n{text.encode().hex()}\n" in (PAGES / "security.md").read_text(encoding="utf-8")
 
 
 def test_the_vectors_are_found() -> None:
-    """The page has five vectors, with a body and without, and names their key id, token and timestamp."""
+    """The page has five vectors, with a body and without, and states their key id, token and timestamp."""
     assert len(vectors()) == 5
     assert {bool(body) for _, _, body, *_ in vectors()} == {True, False}
     text = (PAGES / "security.md").read_text(encoding="utf-8")

@@ -1,4 +1,4 @@
-"""The README is true: the demo prints what it shows, and its commands, taken from it, give the answers it shows.
+"""The demo and the commands of the README give the output that the README shows.
 
 Volatile parts (tokens, times, the port, how many cities the test stores) are compared by pattern.
 """
@@ -31,7 +31,7 @@ class Demo(NamedTuple):
 
 
 def start_demo(folder: Path, port: str) -> subprocess.Popen[str]:
-    """The demo as ``make demo`` runs it, in ``folder`` and with few cities."""
+    """Start the demo as ``make demo`` does, in ``folder`` and with few cities."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith(ENVIRONMENT_PREFIX)}
     command = [sys.executable, str(ROOT / "docs/examples/atlas/run.py"), "--port", port, "--cities", str(CITIES)]
     return subprocess.Popen(
@@ -40,7 +40,7 @@ def start_demo(folder: Path, port: str) -> subprocess.Popen[str]:
 
 
 def read_until_ready(process: subprocess.Popen[str]) -> str:
-    """What the demo prints until it only waits, or until it ends."""
+    """The output of the demo until it is ready, or until it ends."""
     assert process.stdout is not None
     output = ""
     for line in process.stdout:
@@ -51,7 +51,7 @@ def read_until_ready(process: subprocess.Popen[str]) -> str:
 
 
 def stop(process: subprocess.Popen[str]) -> tuple[int, str]:
-    """End the demo as Ctrl-C does; its exit status and last words."""
+    """End the demo as Ctrl-C does; its exit status and remaining output."""
     process.send_signal(signal.SIGINT)
     try:
         last, _ = process.communicate(timeout=30)
@@ -74,7 +74,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
 
 
 def checked(name: str) -> list[str]:
-    """The code blocks of the README that follow the marker of this name."""
+    """The code blocks of the README after the marker of this name."""
     return [block.text for block in blocks(README) if (block.kind, block.name) == ("checked", name)]
 
 
@@ -85,12 +85,12 @@ def shell(script: str) -> str:
 
 
 def without_counts(text: str, port: str = PORT) -> str:
-    """Steady text, whatever the number of cities and the time it took to store them."""
+    """The text with patterns instead of the number of cities and the seconds it took to store them."""
     return re.sub(r"[\d,]+ cities( stored in \d+ s)?", "<many> cities", steady(text, port))
 
 
 def test_the_walk_of_the_readme(demo: Demo, tmp_path: Path) -> None:
-    """Every command of the README's walk, run in one shell in its order, gives the answer printed below it."""
+    """Every command of the README's walk, run in order in one shell, gives the answer that is printed below it."""
     walk = commands("".join(checked("walk")))
     with Terminal(tmp_path, demo.port, {}) as terminal:
         given = [(command.text, steady(terminal.run(command.text), demo.port)) for command in walk]
@@ -99,14 +99,14 @@ def test_the_walk_of_the_readme(demo: Demo, tmp_path: Path) -> None:
 
 
 def test_the_demo_prints_what_the_readme_shows(demo: Demo) -> None:
-    """The output of the demo in the README is the real one: URLs, three accounts, five curl lines."""
+    """The README shows the real output of the demo: URLs, three accounts, five curl lines."""
     (shown,) = checked("demo")
     printed = demo.output[demo.output.index("Apilane API:") :]
     assert without_counts(printed, demo.port) == without_counts(shown)
 
 
 def test_the_five_printed_lines_work_as_printed(demo: Demo) -> None:
-    """Each curl line that the demo prints, pasted into a shell of its own, gives the answer that its title promises."""
+    """Each curl line of the demo, pasted into a new shell, gives the answer that its title states."""
     lines = [line for line in demo.output.splitlines() if line.startswith("  curl ")]
     page, country, login, favourite, refused = [json.loads(shell(line)) for line in lines]
     assert [city["Name"] for city in page["Data"]] == ["Istanbul", "Moscow", "London"]
@@ -117,7 +117,7 @@ def test_the_five_printed_lines_work_as_printed(demo: Demo) -> None:
 
 
 def test_the_demo_can_be_interrupted_and_repeated(tmp_path: Path) -> None:
-    """Stopped while it fills the application, the demo ends cleanly; the next run completes it, a third finds it so."""
+    """A demo that is stopped early ends cleanly; the next run completes the data, and a third adds nothing."""
     port = str(free_port())
     with start_demo(tmp_path, port) as process:
         assert process.stdout is not None
@@ -133,7 +133,7 @@ def test_the_demo_can_be_interrupted_and_repeated(tmp_path: Path) -> None:
 
 
 def test_a_port_in_use_ends_the_demo_with_the_reason(demo: Demo, tmp_path: Path) -> None:
-    """A second demo on the same port says so and ends with a failure; the first goes on."""
+    """A second demo on the same port reports the port and fails; the first keeps running."""
     with start_demo(tmp_path, demo.port) as second:
         output = read_until_ready(second)
         assert second.wait(30) != 0
@@ -142,7 +142,7 @@ def test_a_port_in_use_ends_the_demo_with_the_reason(demo: Demo, tmp_path: Path)
 
 
 def test_every_place_the_readme_names_exists() -> None:
-    """Links and paths in the README lead somewhere."""
+    """All links and paths in the README exist."""
     links = re.findall(r"\]\(([^):#]+)\)", README)
     paths = re.findall(r"`((?:apilane|drivers|plugins|benchmarks|docs)/[\w./]*)`", README)
     assert len(links) > 3

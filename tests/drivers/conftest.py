@@ -1,4 +1,4 @@
-"""A SQLite database with the suite's tables, for tests of what only SQLite has."""
+"""A SQLite database with the suite's tables, for tests of features that only SQLite has."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ MakeDatabase = Callable[..., Database]
 
 @pytest.fixture
 def make_db(tmp_path: Path) -> Iterator[MakeDatabase]:
-    """Databases with drivers of their own; keyword arguments go to the driver."""
+    """Databases with separate drivers; keyword arguments go to the driver."""
     made: list[Database] = []
     with asyncio.Runner() as runner:
 
@@ -36,5 +36,5 @@ def make_db(tmp_path: Path) -> Iterator[MakeDatabase]:
 
 @pytest.fixture
 def db(make_db: MakeDatabase) -> Database:
-    """One such database under the driver's defaults."""
+    """One such database with the driver's default settings."""
     return make_db()

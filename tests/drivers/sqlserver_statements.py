@@ -1,6 +1,6 @@
-"""Every kind of statement and change of tables that the product issues, built by its own functions for SQL Server.
+"""Every kind of statement and change of tables that the product issues, built by its functions for SQL Server.
 
-Pure: by file and title, the text with the values that a call might bring. ``test_sqlserver_golden`` compares them.
+Pure. By file and title: the text and sample values. ``test_sqlserver_golden`` compares them.
 """
 
 from __future__ import annotations
@@ -101,7 +101,7 @@ def _records() -> Iterator[Case]:
     yield _sampled("read some", write.select_where(TABLE, ("ID",), own, DIALECT))
     yield _sampled("delete by IDs", write.delete_by_ids(TABLE, 3, DIALECT))
     yield _sampled("delete some", write.delete_where(TABLE, own, DIALECT))
-    yield _sampled("is there one", write.first_id_where(TABLE, (("Maker", "id"),), DIALECT))
+    yield _sampled("does a record exist", write.first_id_where(TABLE, (("Maker", "id"),), DIALECT))
 
 
 def _reading() -> Iterator[Case]:
@@ -113,13 +113,15 @@ def _reading() -> Iterator[Case]:
         "page by a key twice and ID": ReadShape(
             ("ID",), order=(SortKey("Name"), SortKey("Name"), SortKey("ID")), paged=True
         ),
-        "page of one's own": ReadShape(("ID",), (("Sponsor", "owner"), ("Maker", None)), paged=True),
+        "page of the caller's records": ReadShape(("ID",), (("Sponsor", "owner"), ("Maker", None)), paged=True),
         "ordered, not paged": ReadShape(("ID",), order=(SortKey("Count"),)),
     }
     for title, shape in shapes.items():
         yield _sampled(title, select_records(THINGS, TABLE, shape, DIALECT))
     yield _sampled("count", count_records(THINGS, TABLE, (), None, DIALECT))
-    yield _sampled("count of one's own", count_records(THINGS, TABLE, (("Sponsor", "owner"),), None, DIALECT))
+    yield _sampled(
+        "count of the caller's records", count_records(THINGS, TABLE, (("Sponsor", "owner"),), None, DIALECT)
+    )
 
 
 _TEXT_VALUES = ("cup", "Émile", "ΣΊΣΥΦΟΣ", "@[_%", "", "x" * 4001)
@@ -163,7 +165,7 @@ def _filters() -> Iterator[Case]:
     some = Group(Logic.OR, (_leaf("Count", Operator.EQUAL, 1), _leaf("Code", Operator.EQUAL, "a")))
     yield _filter("groups", Group(Logic.AND, (some, _leaf("Active", Operator.EQUAL, True))))
     many = Group(Logic.OR, tuple(_leaf("Count", Operator.GREATER, n) for n in range(65)))
-    yield _filter("more conditions than are joined in one go", many)
+    yield _filter("more than 64 conditions", many)
 
 
 def _filter(title: str, node: Node) -> Case:
@@ -179,14 +181,17 @@ def _fitting() -> Iterator[Case]:
     yield _sampled("count nulls", fitting.count_where(TABLE, name.is_(None), DIALECT))
     yield _sampled("too long", fitting.values_after(TABLE, "Name", fitting.is_longer(name, DIALECT), DIALECT))
     yield _sampled("too many decimals", fitting.count_where(TABLE, fitting.has_more_decimals(price), DIALECT))
-    yield _sampled("leads nowhere", fitting.ids_where(TABLE, fitting.leads_nowhere(maker, makers), DIALECT))
-    yield _sampled("leads to a new table", fitting.ids_where(TABLE, fitting.leads_nowhere(maker, None), DIALECT))
     yield _sampled(
-        "leads nowhere in itself", fitting.count_where(TABLE, fitting.leads_nowhere(TABLE.c["Whole"], TABLE), DIALECT)
+        "refers to a missing record", fitting.ids_where(TABLE, fitting.leads_nowhere(maker, makers), DIALECT)
+    )
+    yield _sampled("refers to a new table", fitting.ids_where(TABLE, fitting.leads_nowhere(maker, None), DIALECT))
+    yield _sampled(
+        "refers to a missing record of its table",
+        fitting.count_where(TABLE, fitting.leads_nowhere(TABLE.c["Whole"], TABLE), DIALECT),
     )
     yield _sampled("count duplicates", fitting.count_duplicates(TABLE, ("Kind", "Grade"), DIALECT))
     yield _sampled("first of each group", fitting.duplicate_firsts(TABLE, ("Kind", "Grade"), DIALECT))
-    yield _sampled("those that are equal", fitting.equal_ids(TABLE, ("Kind", "Grade"), DIALECT))
+    yield _sampled("records with equal values", fitting.equal_ids(TABLE, ("Kind", "Grade"), DIALECT))
 
 
 def _control() -> Iterator[Case]:
@@ -210,7 +215,7 @@ def users_property(name: str) -> Property:
 
 
 def _accounts() -> Iterator[Case]:
-    """Sign-in, tokens, history and housekeeping."""
+    """Sign-in, tokens, history and cleanup."""
     entities = {entity.name: entity for entity in (*system_entities(), *HELPER_TABLES)}
     users, tokens = table_of(entities["Users"], DIALECT), table_of(entities["AuthTokens"], DIALECT)
     history = table_of(entities["H_Entity_Change_Tracking"], DIALECT)
@@ -318,11 +323,11 @@ def _migrations() -> Iterator[Case]:
         "new tables": Migration((), (MAKERS, THINGS, PARTS)),
         "nothing": Migration(ENTITIES, ENTITIES),
         "new properties": Migration((MAKERS,), (_with(MAKERS, *new),)),
-        "properties go": Migration((_with(MAKERS, *new),), (MAKERS,)),
+        "properties are dropped": Migration((_with(MAKERS, *new),), (MAKERS,)),
         "a property of Users": Migration((users,), (_with(users, Property(name="Nick", maximum=40)),)),
-        "a table goes": Migration((MAKERS, THINGS, PARTS), (MAKERS, THINGS)),
-        "tables that refer to each other go": Migration((MAKERS, THINGS, PARTS), ()),
-        "a reference comes": Migration(
+        "a table is dropped": Migration((MAKERS, THINGS, PARTS), (MAKERS, THINGS)),
+        "tables that refer to each other are dropped": Migration((MAKERS, THINGS, PARTS), ()),
+        "a reference is added": Migration(
             (MAKERS, _with(MAKERS, thing, name="Others")),
             (MAKERS, _with(MAKERS, thing, name="Others", constraints=(ForeignKey(property="Thing", entity="Makers"),))),
         ),
@@ -347,9 +352,9 @@ def _migrations() -> Iterator[Case]:
         "longer": Migration((named,), (_changed(named, "Name", maximum=200),)),
         "no maximum": Migration((MAKERS,), (_changed(MAKERS, "Name", maximum=None),)),
         "more decimals": Migration((MAKERS, THINGS), (MAKERS, _changed(THINGS, "Price", decimal_places=3))),
-        "a unique constraint comes": Migration((MAKERS,), (named,)),
-        "a unique constraint goes": Migration((named,), (MAKERS,)),
-        "an index comes": Migration((MAKERS,), (_with(MAKERS, indexes=(Index(("Name",)),)),)),
+        "a unique constraint is added": Migration((MAKERS,), (named,)),
+        "a unique constraint is dropped": Migration((named,), (MAKERS,)),
+        "an index is added": Migration((MAKERS,), (_with(MAKERS, indexes=(Index(("Name",)),)),)),
         "an entity is renamed": Migration(
             (MAKERS, THINGS), (renamed, referring), Renames(entities={"Producers": "Makers"})
         ),
@@ -379,7 +384,7 @@ def _migrations() -> Iterator[Case]:
 
 
 def _driver() -> Iterator[Case]:
-    """What the driver says itself."""
+    """The driver's own statements."""
     for name in ("SETTINGS", "BEGIN", "COMMIT", "ROLLBACK"):
         yield Case(name.lower(), getattr(connection, name))
     yield Case("columns of an index", connection.COLUMNS_OF_INDEX, ("[dbo].[Things]", "UNIQUE_Things_Code"))

@@ -1,7 +1,7 @@
-"""A scripted answerer of the protocol of SQL Server (TDS 7.4), in a thread: it plays back answers and is no server.
+"""Plays back scripted answers in the protocol of SQL Server (TDS 7.4), in a thread. It is not a database server.
 
-It knows a login, batches, prepared calls and attention; which answer a statement gets is decided by its text. What the
-client sent is kept for the tests to look at. Source: [MS-TDS].
+It supports login, batches, prepared calls and attention. The text of a statement selects its answer. It keeps the
+statements of the client for the tests. Source: [MS-TDS].
 """
 
 from __future__ import annotations
@@ -40,18 +40,18 @@ class Failure(NamedTuple):
 
 
 class Drop(NamedTuple):
-    """The connection ends without a word."""
+    """The connection ends without an answer."""
 
 
 class Silence(NamedTuple):
-    """No answer until the client gives up."""
+    """No answer until the client cancels."""
 
 
-Answer = Rows | Failure | Drop | Silence | None  # None: done, nothing to tell
+Answer = Rows | Failure | Drop | Silence | None  # None: done, without rows
 
 
 class Received(NamedTuple):
-    """A statement that came. ``values`` with their types, as T-SQL writes them."""
+    """A received statement. ``values`` with their types, as T-SQL writes them."""
 
     text: str
     values: tuple[tuple[str, Any], ...] = ()
@@ -60,8 +60,8 @@ class Received(NamedTuple):
 class Responder:
     """Listens on a free port inside ``with``.
 
-    ``answers``: by a pattern that a statement's text contains, one answer after another; the last one stays. Several
-    results of one statement are a tuple. A pattern ``login`` answers the login.
+    ``answers``: by a pattern that a statement's text matches, one answer after another; the last one is repeated.
+    Several results of one statement are a tuple. The pattern ``login`` answers the login.
     """
 
     def __init__(self, answers: Mapping[str, Sequence[Answer | tuple[Answer, ...]]]) -> None:
@@ -88,7 +88,7 @@ class Responder:
             with suppress(OSError):
                 self._connections.pop().shutdown(socket.SHUT_RDWR)
 
-    def texts(self, pattern: str) -> list[str]:  # that were received
+    def texts(self, pattern: str) -> list[str]:  # received ones
         return [each.text for each in self.received if re.search(pattern, each.text)]
 
     def _listen(self) -> None:
@@ -131,7 +131,7 @@ class Responder:
         return _done(DONE, 0)
 
     def _answered(self, received: Received, done: int, end: bytes) -> bytes | None:
-        if received.text and "sp_datatype_info" not in received.text:  # what FreeTDS asks for itself, and its farewells
+        if received.text and "sp_datatype_info" not in received.text:  # skip FreeTDS's own queries and its logout
             self.received.append(received)
         answers = self._answer(received.text)
         reply = b""
@@ -178,7 +178,7 @@ def _send(connection: socket.socket, body: bytes) -> None:
         )
 
 
-# What is sent.
+# Sent packets.
 
 
 def _prelogin() -> bytes:
@@ -247,11 +247,11 @@ def _value(type: str, value: Any) -> bytes:
     return b"\x09" + bytes([Decimal(value) >= 0]) + units.to_bytes(8, "little")
 
 
-# What is received.
+# Received packets.
 
 
 def _read_call(body: bytes) -> Received:
-    """The text and the values of a prepared call: the first text that is no list of declarations."""
+    """The text and the values of a prepared call: the first text that is not a list of declarations."""
     (position,) = struct.unpack_from("<I", body)
     (length,) = struct.unpack_from("<H", body, position)
     position += 6 if length == 0xFFFF else 4 + 2 * length

@@ -1,4 +1,4 @@
-"""The MySQL driver under the suite that every driver passes, on MySQL or MariaDB: whichever is found."""
+"""The MySQL driver under the suite that every driver passes, on MySQL or MariaDB, depending on the installed server."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from apilane_mysql.provision import drop_database, end_connections, fresh_databa
 
 @pytest.fixture(scope="class")
 def fresh_address(server_url: ServerUrl) -> Iterator[Callable[[], str]]:
-    """A maker of empty databases, which are dropped at the end."""
+    """Makes empty databases, which are dropped at the end."""
     made: list[str] = []
 
     def make() -> str:

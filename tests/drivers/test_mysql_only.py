@@ -1,4 +1,4 @@
-"""What only MySQL has: bad input at the server, hanging servers, its limits, and what custom SQL may not do there."""
+"""Behaviour that only MySQL has: bad input at the server, hanging servers, limits, and refused custom SQL."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def address(server_url: ServerUrl) -> Iterator[str]:
 
 @pytest.fixture
 def limited(address: str) -> Iterator[Callable[[str], str]]:
-    """Makes a user with some rights on the database, and gives the address by that user."""
+    """Makes a user with some rights on the database, and returns the address with that user."""
     made: list[str] = []
     database = address.rpartition("/")[2]
 
@@ -74,7 +74,7 @@ def _unit(*texts: str) -> Callable[[], Generator[Step, Result, None]]:
 
 
 def test_user_without_rights_to_change_tables(address: str, limited: Callable[[str], str]) -> None:
-    """Changing tables is refused, the message names user and setting, nothing is made; doctor says what to grant."""
+    """Changing tables is refused, the message names user and setting, nothing is changed; doctor says what to grant."""
     poor = limited("SELECT, INSERT, UPDATE, DELETE")
 
     async def scenario() -> None:
@@ -93,7 +93,7 @@ def test_user_without_rights_to_change_tables(address: str, limited: Callable[[s
 
 
 def test_two_changes_at_once(address: str) -> None:
-    """Two processes that make the same tables come one after the other: one makes them, one finds them there."""
+    """Two processes that make the same tables run one after the other: one makes them, the other finds them made."""
 
     async def scenario() -> None:
         drivers = [MySQLDriver(), MySQLDriver()]
@@ -113,9 +113,9 @@ def test_two_changes_at_once(address: str) -> None:
 
 
 def test_deadlock_of_lone_inserts(address: str) -> None:
-    """A lone insert that is the victim of a deadlock is begun again, and its connection serves whoever comes next.
+    """A lone insert that is a deadlock victim runs again, and its connection serves the next caller.
 
-    Two wait for the same key while a third one gives it up: each then waits for the other.
+    Two callers wait for the same key while a third one releases it: each then waits for the other.
     """
 
     async def scenario() -> None:
@@ -145,7 +145,7 @@ def test_deadlock_of_lone_inserts(address: str) -> None:
 
 
 def test_commit_that_fails(address: str) -> None:
-    """A connection whose COMMIT failed, as in a cluster that finds a conflict then, is not used again."""
+    """A connection whose COMMIT failed, for example by a cluster conflict, is not used again."""
 
     async def scenario() -> None:
         driver = MySQLDriver()
@@ -166,7 +166,7 @@ def test_commit_that_fails(address: str) -> None:
 
 
 def test_connection_limit_of_the_server(limited: Callable[..., str]) -> None:
-    """At the limit of the server further callers are told so with the setting's name, and served once it is over."""
+    """At the server's limit further callers get an error with the setting's name, and are served after it is over."""
     single = limited("ALL", "WITH MAX_USER_CONNECTIONS 1")
 
     async def scenario() -> None:
@@ -184,7 +184,7 @@ def test_connection_limit_of_the_server(limited: Callable[..., str]) -> None:
 
 
 def test_full_pool(address: str) -> None:
-    """Who waits too long for one of our own connections is told the setting."""
+    """A caller that waits too long for a connection of the pool gets an error that names the setting."""
 
     async def scenario() -> None:
         driver = MySQLDriver(connections=1, wait_s=0.2)
@@ -200,7 +200,7 @@ def test_full_pool(address: str) -> None:
 
 
 def test_hanging_server(address: str) -> None:
-    """A server that takes the connection and says nothing, or stops in the middle, costs its time limit and no more."""
+    """A server that accepts the connection and never answers, or stops within an answer, costs only the time limit."""
 
     async def scenario() -> None:
         silent = socket.create_server(("127.0.0.1", 0))
@@ -225,7 +225,7 @@ def test_hanging_server(address: str) -> None:
 
 
 def test_session_settings(address: str) -> None:
-    """Modes, time zone, character set and isolation are ours, whatever the server's are; one statement at a time."""
+    """Modes, time zone, character set and isolation do not depend on the server; one statement at a time."""
 
     async def scenario() -> None:
         driver = MySQLDriver()
@@ -244,7 +244,7 @@ def test_session_settings(address: str) -> None:
 
 
 def test_tls_that_is_not_there(address: str) -> None:
-    """A certificate that cannot be verified, or a server without TLS, is refused where the mode asks for it."""
+    """A certificate that cannot be verified, or a server without TLS, is refused if the mode requires it."""
 
     async def scenario() -> None:
         driver = MySQLDriver()
@@ -262,7 +262,7 @@ def test_tls_that_is_not_there(address: str) -> None:
 
 
 def test_what_it_cannot_store_is_named() -> None:
-    """Too long Strings, keys and rows, and uniqueness without a Maximum are problems at their place."""
+    """Too long Strings, keys and rows, and uniqueness without a Maximum are reported with their place."""
     entity = Entity(
         name="Many",
         properties=(
@@ -338,21 +338,21 @@ def test_what_it_cannot_store_is_named() -> None:
 )
 @pytest.mark.better("B-Q11")
 def test_custom_sql_is_refused(sql: str) -> None:
-    """Other databases, files, waiting, locks, variables, other statements and secrets are refused unrun."""
+    """Other databases, files, waiting, locks, variables, other statements and secrets are refused before they run."""
     with pytest.raises(StorageError):
         judge(sql, {"users": ("ID", "Password")})
     assert MySQLDriver().dialect.script_problems(read_script(sql, MySQLDriver().dialect), ())
 
 
 def test_names_that_hold_sql_are_judged_as_sql() -> None:
-    """What the parser would write without its quotes is masked like everything else."""
+    """SQL inside a name that the parser would write without quotes is masked like other SQL."""
     sql = "SELECT EXTRACT(`DAY FROM NOW()), (SELECT Password FROM Users), EXTRACT(DAY` FROM NOW())"
     (judged,) = judge(sql, {"users": ("ID", "Password")})
     assert "(SELECT `ID`, NULL AS `Password` FROM `USERS`)" in judged.text
 
 
 def test_unknown_parameters_are_refused(address: str) -> None:
-    """A parameter in a notation that is not ours is told, whatever it is called."""
+    """A parameter in another notation is reported, whatever its name."""
 
     async def scenario() -> None:
         driver = MySQLDriver()
@@ -365,6 +365,6 @@ def test_unknown_parameters_are_refused(address: str) -> None:
 
 
 def test_executable_comments_do_not_run() -> None:
-    """What a comment holds is left out: the statement that runs is the one that was judged."""
+    """The content of comments is left out: the statement that runs is the one that was checked."""
     (judged,) = judge("SELECT 1 /*! UNION SELECT Password FROM Users */ AS One", {})
     assert "Password" not in judged.text

@@ -1,4 +1,4 @@
-"""Changes of tables on MySQL that stop half-way: each schema statement commits, and the next apply goes on or back."""
+"""Changes of tables on MySQL that stop halfway: statements commit one by one; the next apply completes or undoes."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ class Tables:
         ]
 
     def serious(self) -> str:
-        """What doctor finds that will not work."""
+        """Doctor's serious findings."""
         return " ".join(each.text for each in self._runner.run(self.session.diagnose()) if each.serious)
 
     def close(self) -> None:
@@ -97,7 +97,7 @@ class Tables:
 
 @pytest.fixture
 def make_tables(server_url: ServerUrl) -> Iterator[Callable[[], Tables]]:
-    """Databases with the tables of before and two rows."""
+    """Databases with the tables before the change, and two rows."""
     made: list[Tables] = []
     with asyncio.Runner() as runner:
 
@@ -120,7 +120,7 @@ def make_tables(server_url: ServerUrl) -> Iterator[Callable[[], Tables]]:
 
 
 def _stop(monkeypatch: pytest.MonkeyPatch, address: str, at: int, *, after: bool) -> list[int]:
-    """End the connection at the schema statement of that number: before it is sent, or after it was carried out."""
+    """End the connection at the schema statement of that number: before it is sent, or after it was executed."""
     execute = MySQLConnection.execute
     seen = [0]
 
@@ -144,7 +144,7 @@ def _stop(monkeypatch: pytest.MonkeyPatch, address: str, at: int, *, after: bool
 def test_same_change_is_completed(
     make_tables: Callable[[], Tables], monkeypatch: pytest.MonkeyPatch, after: bool
 ) -> None:
-    """A change stopped at any of its statements is completed by applying it again, with the outcome of a whole one."""
+    """A change stopped at any of its statements is completed by applying it again, with the same outcome."""
     migration = Migration(BEFORE, AFTER, RENAMES)
     whole = make_tables()
     whole.change(migration)
@@ -167,7 +167,7 @@ def test_same_change_is_completed(
 def test_additions_are_taken_back(
     make_tables: Callable[[], Tables], monkeypatch: pytest.MonkeyPatch, after: bool
 ) -> None:
-    """A change that only adds and stopped half-way is undone when another one comes, which then has its way."""
+    """A stopped change that only adds is undone when another one is applied, which then succeeds."""
     for at in (1, 2):
         tables = make_tables()
         with monkeypatch.context() as patch:
@@ -181,7 +181,7 @@ def test_additions_are_taken_back(
 
 
 def test_losses_must_be_completed(make_tables: Callable[[], Tables], monkeypatch: pytest.MonkeyPatch) -> None:
-    """After something was dropped another change is refused, and the message says what to do."""
+    """After something was dropped, another change is refused, and the message says what to do."""
     tables = make_tables()
     with monkeypatch.context() as patch:
         _stop(patch, tables.address, 4, after=True)
@@ -195,7 +195,7 @@ def test_losses_must_be_completed(make_tables: Callable[[], Tables], monkeypatch
 
 
 def test_refused_statement_leaves_nothing_to_undo(make_tables: Callable[[], Tables]) -> None:
-    """A statement that the server refuses is not taken for a change under way: any other change may follow."""
+    """A statement that the server refuses does not count as an unfinished change: any other change may follow."""
     tables = make_tables()
     database = tables.address.rpartition("/")[2]
     administer(tables.address, f"INSERT INTO {database}.Makers (Name) VALUES ('a')")
@@ -208,7 +208,7 @@ def test_refused_statement_leaves_nothing_to_undo(make_tables: Callable[[], Tabl
 
 
 def test_a_change_that_stopped_can_be_looked_at(make_tables: Callable[[], Tables]) -> None:
-    """What ``apply`` shows beforehand does not stand in the way of completing a change that dropped something."""
+    """The plan that ``apply`` shows first does not prevent completing a change that dropped something."""
     tables = make_tables()
     before = (Entity(name="Makers", properties=(key(), Property(name="Missing"))),)
     after = (Entity(name="Makers", properties=(key(),)),)

@@ -1,4 +1,4 @@
-"""What only PostgreSQL has: folding without collations, sequences, indexes, wrong settings, servers that go."""
+"""Behaviour that only PostgreSQL has: folding without collations, sequences, indexes, wrong settings, lost servers."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ MakeDatabase = Callable[..., Database]
 
 @pytest.fixture
 def make_db(server_url: ServerUrl) -> Iterator[MakeDatabase]:
-    """Databases with drivers of their own; keyword arguments go to the driver."""
+    """Databases with separate drivers; keyword arguments go to the driver."""
     server = server_url("postgresql")
     made: list[Database] = []
     with asyncio.Runner() as runner:
@@ -58,7 +58,7 @@ def make_db(server_url: ServerUrl) -> Iterator[MakeDatabase]:
 
 @pytest.fixture
 def db(make_db: MakeDatabase) -> Database:
-    """One such database under the driver's defaults."""
+    """One such database with the driver's default settings."""
     return make_db()
 
 
@@ -127,7 +127,7 @@ def test_every_letter_folds_as_in_python(db: Database) -> None:
 
 
 def test_filters_use_indexes(db: Database) -> None:
-    """ASCII text is found by an index, a short column's and a long one's, and so is its order."""
+    """ASCII text is found by an index, in short and long columns, and the index gives the order too."""
     long = Entity(name="Longs", properties=(key(), Property(name="Text")), indexes=(Index(("Text",)),))
     db.migrate((*ENTITIES, long))
     assert "lower" in _explained(db, """SELECT 1 FROM "Things" WHERE lower("Name") = 'x'""")
@@ -138,7 +138,7 @@ def test_filters_use_indexes(db: Database) -> None:
 
 
 def test_long_texts_of_an_index(db: Database) -> None:
-    """Texts of any length go into an indexed column without a maximum, and are told apart beyond the indexed part."""
+    """Texts of any length fit an indexed column without a maximum, and differ also beyond the indexed part."""
     long = Entity(name="Longs", properties=(key(), Property(name="Text")), indexes=(Index(("Text",)),))
     db.migrate((*ENTITIES, long))
     texts = ["😀" * 3000 + "a", "😀" * 3000 + "b", "a" * 20_000, "a" * 20_000 + "b"]
@@ -148,7 +148,7 @@ def test_long_texts_of_an_index(db: Database) -> None:
 
 
 def test_what_cannot_be_unique_is_refused(db: Database) -> None:
-    """Unique without a small enough Maximum, and names longer than PostgreSQL's, are named before anything changes."""
+    """Unique without a small enough Maximum, and names longer than PostgreSQL's, are reported before any change."""
     wide = Property(name="Wide", maximum=1000)
     entity = Entity(
         name="Wides",
@@ -167,7 +167,7 @@ def test_what_cannot_be_unique_is_refused(db: Database) -> None:
 
 
 def test_fractions_beside_integers(db: Database) -> None:
-    """A whole number compares with a fraction, and with one beyond 64 bits."""
+    """A whole number can be compared with a fraction, and with one beyond 64 bits."""
     ids = [db.insert(Count=n) for n in (1, 2, 3)]
     assert db.found("Count", "greater", Decimal("1.5")) == ids[1:]
     assert db.found("Count", "less", Decimal(2**70)) == ids
@@ -197,8 +197,8 @@ def test_violated_limits_name_their_column(db: Database) -> None:
 
 
 def test_explicit_ids_beside_generated_ones(db: Database) -> None:
-    """Explicit IDs near and far move the sequence past them while others draw from it; it never goes back, and whoever
-    draws gets an ID. An explicit one may be taken by then."""
+    """Explicit IDs near and far move the sequence past them while others take IDs from it; it never goes back. Every
+    caller of the sequence gets an ID. An explicit ID may be taken meanwhile."""
 
     def unit(step: object) -> object:
         yield step
@@ -222,7 +222,7 @@ def test_explicit_ids_beside_generated_ones(db: Database) -> None:
 
 
 def test_filter_that_cannot_match(db: Database) -> None:
-    """A text that PostgreSQL cannot store is nowhere, and no error."""
+    """A text that PostgreSQL cannot store matches no row and is no error."""
     id = db.insert(Note="x")
     for value in ("a\0b", "a\ud800"):
         assert db.found("Note", "equal", value) == []
@@ -257,7 +257,7 @@ def test_npgsql_form(db: Database) -> None:
 
 
 def test_user_without_rights(db: Database, make_db: MakeDatabase) -> None:
-    """A user who may not create tables is told so by apply and by doctor, and nothing is half made."""
+    """A user who may not create tables gets an error from apply and from doctor, and nothing is partly made."""
     user = f"weak_{os.urandom(4).hex()}"
     db.wait(
         execute(db.address, f"CREATE ROLE {user} LOGIN PASSWORD 'weak'; REVOKE CREATE ON SCHEMA public FROM PUBLIC")
@@ -281,7 +281,7 @@ def test_user_without_rights(db: Database, make_db: MakeDatabase) -> None:
 
 
 def test_foreign_tables(db: Database) -> None:
-    """Tables of somebody else are told by doctor; one of a name that is needed fails and stays as it is."""
+    """Doctor reports tables of other programs; if one has a needed name, apply fails and the table stays unchanged."""
     db.wait(
         execute(db.address, 'CREATE TABLE legacy (a int); CREATE TABLE "Taken" (a int); INSERT INTO "Taken" VALUES (1)')
     )
@@ -294,12 +294,12 @@ def test_foreign_tables(db: Database) -> None:
 
 
 async def execute_checked(db: Database, text: str) -> None:
-    """A read, with the house's errors."""
+    """A read that raises Apilane's errors."""
     await db.session.fetch(Statement(text))
 
 
 def test_connection_limit_of_the_server(db: Database, make_db: MakeDatabase) -> None:
-    """Where the server has no connection left the message names both settings, and what is open goes on."""
+    """If the server has no connection left, the message names both settings, and open connections still work."""
     user = f"few_{os.urandom(4).hex()}"
     db.wait(
         execute(
@@ -328,7 +328,7 @@ def test_connection_limit_of_the_server(db: Database, make_db: MakeDatabase) -> 
 
 
 def test_full_pool(make_db: MakeDatabase) -> None:
-    """When every connection is at work for too long the setting is named, and afterwards calls work again."""
+    """If every connection is in use for too long, the error names the setting, and later calls work again."""
     db = make_db(connections=1, wait_s=0.2)
     slow = Statement("SELECT pg_sleep(0.6)")
 
@@ -344,7 +344,7 @@ def test_full_pool(make_db: MakeDatabase) -> None:
 
 
 def test_statement_time_limit(make_db: MakeDatabase) -> None:
-    """A statement over the limit is a StatementTimeout, and its connection serves the next one."""
+    """A statement over the limit is a StatementTimeout, and its connection serves the next statement."""
     db = make_db(statement_timeout_s=0.3)
     with pytest.raises(StatementTimeout):
         db.wait(db.session.fetch(Statement("SELECT pg_sleep(5)")))
@@ -352,7 +352,7 @@ def test_statement_time_limit(make_db: MakeDatabase) -> None:
 
 
 def test_changes_take_their_time(make_db: MakeDatabase, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A change of tables may take longer than any statement, here and at the server; afterwards limits hold again."""
+    """A change of tables may take longer than the statement limit, here and at the server; afterwards limits hold."""
     monkeypatch.setattr("apilane_postgresql.connection.SILENCE_S", 0.1)
     db = make_db(statement_timeout_s=0.3)
     sleeping = Step(Statement("SELECT pg_sleep(1.5)", kind="command"))
@@ -367,7 +367,7 @@ def test_changes_take_their_time(make_db: MakeDatabase, monkeypatch: pytest.Monk
 
 
 def test_connections_that_end_mid_request(db: Database) -> None:
-    """Reads and units cut off in the middle are run again by themselves; no connection is kept that is unknown."""
+    """Interrupted reads and units run again without the caller; no connection in an unknown state is kept."""
 
     async def scenario() -> None:
         def unit() -> object:
@@ -388,7 +388,7 @@ def test_connections_that_end_mid_request(db: Database) -> None:
 
 
 def test_tables_change_under_prepared_statements(db: Database) -> None:
-    """Statements that were prepared before a migration go on after it, in reads and in units, on every connection."""
+    """Statements prepared before a migration work after it, in reads and in units, on every connection."""
     other = PostgreSQLDriver()
     session = other.session(db.address)
     read = db.reading("ID", "Name", entity=MAKERS).statement
@@ -409,7 +409,7 @@ def test_tables_change_under_prepared_statements(db: Database) -> None:
 
 
 def test_forked_child(db: Database) -> None:
-    """A forked child opens connections of its own and leaves those of its parent alone."""
+    """A forked child opens separate connections and does not touch those of its parent."""
     db.insert(Name="parent")
     child = os.fork()
     if child == 0:
@@ -424,7 +424,7 @@ def test_forked_child(db: Database) -> None:
 
 
 def test_cancelled_caller_rolls_back(db: Database) -> None:
-    """A caller who leaves within a statement leaves no row, no lock and no statement behind."""
+    """A caller that leaves within a statement leaves no row, no lock and no running statement."""
 
     async def scenario() -> int:
         def unit() -> object:
@@ -445,7 +445,7 @@ def test_cancelled_caller_rolls_back(db: Database) -> None:
         )
         return int(rows[0][0])
 
-    assert db.wait(scenario()) <= 1  # this very query speaks of it
+    assert db.wait(scenario()) <= 1  # this query matches its own text
     assert [row[0] for row in db.rows("Code", entity=THINGS)] == ["locked"]
 
 
@@ -455,7 +455,7 @@ def iter_one(step: object) -> object:
 
 
 class Gate:
-    """A way to the server that can be shut, and can fall silent."""
+    """A proxy to the server that can be closed, and can stop answering."""
 
     def __init__(self, host: str, port: int) -> None:
         self._target = (host, port)
@@ -470,7 +470,7 @@ class Gate:
         self.port = self._server.sockets[0].getsockname()[1]
 
     def stop(self) -> None:
-        """As a server that goes down."""
+        """Close it, as a server that stops."""
         assert self._server is not None
         self._server.close()
         for writer in self._writers:
@@ -501,7 +501,7 @@ def _through(address: str, port: int) -> str:
 
 
 def test_restart(db: Database) -> None:
-    """While the server is down callers are told at once; the first call after it came back works."""
+    """While the server is down callers get an error at once; the first call after its start works."""
 
     async def scenario() -> None:
         url = urlsplit(db.address)
@@ -525,7 +525,7 @@ def test_restart(db: Database) -> None:
 
 
 def test_silent_server(make_db: MakeDatabase) -> None:
-    """A server that hangs in the middle of a request is Unavailable after the limit, and works when it is back."""
+    """A server that hangs within a request is Unavailable after the limit, and works when it answers again."""
     db = make_db(statement_timeout_s=0.2)
 
     async def scenario() -> None:

@@ -1,4 +1,4 @@
-"""What custom SQL cannot do on PostgreSQL, tried on the server itself, and what its guard says without one."""
+"""Refused custom SQL on PostgreSQL, tried on the server, and the guard's refusals without a server."""
 
 from __future__ import annotations
 
@@ -133,7 +133,7 @@ ALLOWED = [
 
 @pytest.fixture(scope="module")
 def db(server_url: ServerUrl) -> Iterator[Database]:
-    """A database with a user, a record, a function of the operator's, and a schema of somebody else."""
+    """A database with a user, a record, a function of the operator, and a schema of another program."""
     server = server_url("postgresql")
     case = DriverCase(make_driver=PostgreSQLDriver, fresh_address=lambda: asyncio.run(fresh_database(server)))
     with asyncio.Runner() as runner:
@@ -157,7 +157,7 @@ def db(server_url: ServerUrl) -> Iterator[Database]:
 
 @pytest.mark.parametrize("sql", LEAKS)
 def test_secrets_stay_secret(db: Database, sql: str) -> None:
-    """However it is asked for, the hash of a password is not in what a script gives."""
+    """No way of asking puts the hash of a password into a script's results."""
     try:
         given = str(db.run_script(sql))
     except StorageError as error:
@@ -169,7 +169,7 @@ def test_secrets_stay_secret(db: Database, sql: str) -> None:
 
 @pytest.mark.parametrize("sql", REFUSED)
 def test_refused(db: Database, sql: str) -> None:
-    """Whatever reaches beyond the application's own records is refused, alone and behind a harmless statement."""
+    """SQL beyond the application's own records is refused, alone and after a harmless statement."""
     for text in (sql, f"SELECT 1; {sql}"):
         with pytest.raises(StorageError, match=r"may not|cannot be read|are written"):
             db.run_script(text)
@@ -182,7 +182,7 @@ def test_allowed(db: Database, sql: str) -> None:
 
 
 def test_numbers_within_rows_and_lists(db: Database) -> None:
-    """Numbers with decimals are read wherever they stand: within a row, a list, a whole record of a table."""
+    """Numbers with decimals are decoded everywhere: within a row, a list, a whole record of a table."""
     (result,) = db.run_script("SELECT ROW(1, 1.50) AS pair, ARRAY[1.5, 2.0] AS list, t AS whole FROM [Things] t")
     pair, numbers, whole = result.rows[0]
     assert "1.5" in str(pair)
@@ -191,7 +191,7 @@ def test_numbers_within_rows_and_lists(db: Database) -> None:
 
 
 def test_refused_before_it_is_applied(db: Database) -> None:
-    """What is refused on sight is told to apply, without a database."""
+    """Refusals that need no database are reported at apply."""
     script = read_script('SELECT {A}; DROP TABLE "Things"; SELECT pg_sleep({A})', db.dialect)
     assert len(db.dialect.script_problems(script, ())) == 2
     assert db.dialect.script_problems(read_script(ALLOWED[0], db.dialect), ()) == []

@@ -1,6 +1,6 @@
-"""Servers that are killed or hang while reads and writes go on, and servers with certificates: on servers of their own.
+"""Servers that are killed or hang during reads and writes, and servers with certificates, each started by the test.
 
-What the drivers promise is the same for each, so the tests are.
+The drivers make the same promises, so the tests are the same.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from apilane_postgresql import PostgreSQLDriver
 LOAD_S = 0.6
 LIMIT_S = 1.0
 GRACE_S = 8.0
-"""What a call may take beyond the time limit of a statement: the server is asked once more before it is given up."""
+"""The time of a call beyond a statement's time limit: the server is asked once more before it counts as dead."""
 
 
 async def _durable_mariadb(url: str) -> None:
@@ -50,7 +50,7 @@ async def _fresh_mariadb(url: str) -> str:
 
 
 class Kind(NamedTuple):
-    """How to use a server, and the words of its TLS."""
+    """How to use a server, and the names of its TLS options."""
 
     driver: Callable[..., Driver]
     fresh_database: Callable[[str], Awaitable[str]]
@@ -105,7 +105,7 @@ def folder() -> Iterator[Path]:
 
 @pytest.fixture
 def started(kind: Kind, folder: Path) -> Iterator[Started]:
-    """Starts a server of the kind; skips where this machine has none."""
+    """Starts a server of the kind; skips if this machine has none."""
     name = next(name for name, each in KINDS.items() if each is kind)
     with ExitStack() as running:
 
@@ -121,7 +121,7 @@ def started(kind: Kind, folder: Path) -> Iterator[Started]:
 
 
 class Load:
-    """Reads and writes on a session until they are stopped, and what came of them."""
+    """Reads and writes on a session until they are stopped, with their outcomes."""
 
     def __init__(self, session: Session, kind: Kind) -> None:
         self._session = session
@@ -131,7 +131,7 @@ class Load:
         self.acknowledged: list[int] = []
         self.answered = 0
         self.failures: list[tuple[float, Exception]] = []
-        """When the call began, and how it ended."""
+        """The start time of the call, and its outcome."""
         self.longest_s = 0.0
         self._stopped = False
 
@@ -156,7 +156,7 @@ class Load:
             try:
                 await call()
                 self.answered += 1
-            except (Unavailable, StatementTimeout) as error:  # anything else ends the test
+            except (Unavailable, StatementTimeout) as error:  # other errors end the test
                 self.failures.append((begun, error))
                 await asyncio.sleep(0.02)
             self.longest_s = max(self.longest_s, monotonic() - begun)
@@ -188,7 +188,7 @@ async def _prepared(kind: Kind, server: LocalServer) -> tuple[Driver, Load]:
 
 
 def test_server_killed_under_load(kind: Kind, started: Started) -> None:
-    """Nothing acknowledged is lost or stored twice, and no call fails that begins once the server is back."""
+    """Nothing acknowledged is lost or stored twice, and no call fails that begins after the server's return."""
     server = started()
 
     async def scenario() -> None:
@@ -213,7 +213,7 @@ def test_server_killed_under_load(kind: Kind, started: Started) -> None:
 
 
 def test_server_hangs_under_load(kind: Kind, started: Started) -> None:
-    """Callers are told Unavailable in bounded time, also those who wait for a connection; all goes on afterwards."""
+    """Callers get Unavailable in bounded time, also those that wait for a connection; later calls work again."""
     server = started()
 
     async def scenario() -> None:
@@ -223,7 +223,7 @@ def test_server_hangs_under_load(kind: Kind, started: Started) -> None:
             server.freeze()
             await asyncio.sleep(LIMIT_S + GRACE_S)
             server.thaw()
-            await asyncio.sleep(LOAD_S)  # those who are half-way through connecting
+            await asyncio.sleep(LOAD_S)  # callers that are still connecting
             back, before = monotonic(), load.answered
             await asyncio.sleep(LOAD_S)
         assert load.failures
@@ -237,7 +237,7 @@ def test_server_hangs_under_load(kind: Kind, started: Started) -> None:
 
 
 def test_certificates(kind: Kind, started: Started, folder: Path) -> None:
-    """The full mode takes a certificate of the authority for the host's name, and refuses another host or authority."""
+    """The full mode accepts the authority's certificate for the host's name, and refuses another host or authority."""
     ours, certificate, key = _authority_and_certificate()
     other, _, _ = _authority_and_certificate()
     for name, text in (("ours.pem", ours), ("other.pem", other)):
@@ -266,7 +266,7 @@ def test_certificates(kind: Kind, started: Started, folder: Path) -> None:
 
 
 def _authority_and_certificate() -> tuple[str, str, str]:
-    """An authority's certificate, one it gave to localhost, and that one's key, as PEM."""
+    """An authority's certificate, one that it signed for localhost, and the latter's key, as PEM."""
     signer, holder = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
     names = [x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)]) for name in ("Authority", "localhost")]
     made = [

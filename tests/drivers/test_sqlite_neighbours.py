@@ -1,4 +1,4 @@
-"""The SQLite driver among other processes, other programs and broken surroundings."""
+"""The SQLite driver beside other processes and programs, and with broken files and folders."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def _one(step: Step) -> Generator[Step, Result, Result]:
 
 
 def test_two_processes_write_at_once(db: Database) -> None:
-    """Two processes lose nothing, are never told that the file is busy, and get their turns alike."""
+    """Two processes lose no write, never get an error for a busy file, and are served in turn."""
     processes = [
         subprocess.Popen(
             [sys.executable, "-c", WRITER, db.address, str(WRITES)],
@@ -92,7 +92,7 @@ def test_two_processes_write_at_once(db: Database) -> None:
 
 @pytest.mark.better("B-D15")
 def test_another_program_holds_the_write_lock(db: Database) -> None:
-    """A program that writes without our lock makes writers wait, not fail; readers do not notice."""
+    """A program that writes without Apilane's lock makes writers wait, not fail; readers do not wait."""
     db.insert()
     other = apsw.Connection(db.address)
     other.execute("BEGIN IMMEDIATE")
@@ -106,8 +106,8 @@ def test_another_program_holds_the_write_lock(db: Database) -> None:
 
 
 @pytest.mark.better("B-D15")
-def test_nobody_waits_longer_than_the_limit(db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Who waits too long for the lock is told Unavailable, nothing of his is written, and it works again after."""
+def test_writers_wait_no_longer_than_the_limit(db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A caller that waits too long for the lock gets Unavailable, its write is not stored, and later writes work."""
     db.wait(db.session.close())
     monkeypatch.setattr("apilane_sqlite.writer.WAIT_LIMIT_S", 0.3)
     with Path(f"{db.address}.lock").open() as file:
@@ -125,7 +125,7 @@ def test_nobody_waits_longer_than_the_limit(db: Database, monkeypatch: pytest.Mo
 
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 def test_a_forked_child_opens_its_own(db: Database) -> None:
-    """A child of a process with open databases works on connections of its own, and the parent's go on."""
+    """A child of a process with open databases uses separate connections, and the parent's still work."""
     db.insert()
     child = os.fork()
     if not child:
@@ -141,7 +141,7 @@ def test_a_forked_child_opens_its_own(db: Database) -> None:
 
 
 def _messages(path: Path) -> tuple[str, str]:
-    """What a read and a write of the database answer."""
+    """The errors of a read and a write of the database."""
 
     async def scenario() -> tuple[str, str]:
         driver = SQLiteDriver()
@@ -157,7 +157,7 @@ def _messages(path: Path) -> tuple[str, str]:
 
 
 def test_not_a_database(tmp_path: Path) -> None:
-    """A file of something else is named, said not to be a database, and left as it is."""
+    """A file of another kind is named in the error, which says that it is not a database, and stays unchanged."""
     path = tmp_path / "notes.db"
     path.write_text("These are my notes. " * 100)
     for message in _messages(path):
@@ -167,7 +167,7 @@ def test_not_a_database(tmp_path: Path) -> None:
 
 
 def test_a_folder_instead_of_a_file(tmp_path: Path) -> None:
-    """A folder in the place of the file is named."""
+    """A folder in place of the file is named in the error."""
     path = tmp_path / "folder.db"
     path.mkdir()
     assert all(str(path) in message for message in _messages(path))
@@ -175,8 +175,8 @@ def test_a_folder_instead_of_a_file(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("exists", [False, True])
 def test_read_only_folder(tmp_path: Path, exists: bool) -> None:
-    """A folder that cannot be written is named, whether the database is there or not, and works once it can be."""
-    _messages(tmp_path)  # imports whatever is imported late
+    """A folder that cannot be written is named, with or without a database, and works after its rights change."""
+    _messages(tmp_path)  # runs the late imports
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "x.db"
         if exists:

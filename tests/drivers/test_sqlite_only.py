@@ -1,4 +1,4 @@
-"""What the SQLite driver promises beyond the suite: where reads run, how writes group, how many files are open."""
+"""The SQLite driver's promises beyond the suite: where reads run, how writes are grouped, how many files are open."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def _one(step: Step) -> Generator[Step, Result, Result]:
 
 
 def _pragma(db: Database, name: str) -> object:
-    """What a pragma of the writing connection says."""
+    """The value of a pragma of the writing connection."""
     return db.unit(lambda: _one(Step(Statement(f"PRAGMA {name}")))).rows[0][0]
 
 
@@ -43,7 +43,7 @@ def _open_files(folder: str) -> int:
 
 
 def _pooled(db: Database) -> int:
-    """How many connections reads in the pool have left."""
+    """The number of idle connections in the pool."""
     return len(db.session._readers._idle)  # type: ignore[attr-defined]
 
 
@@ -57,7 +57,7 @@ def test_short_reads_run_on_the_loop(db: Database) -> None:
 
 
 def test_a_shape_is_planned_once(db: Database) -> None:
-    """A statement that was prepared is not planned again for other values: that takes as long as reading a page."""
+    """A prepared statement is not planned again for other values: planning takes as long as reading a page."""
     statement = Statement('SELECT "ID" FROM "Things" WHERE "Count" >= ? ORDER BY "Count" LIMIT ?', ("least", "limit"))
     planned: list[object] = []
 
@@ -71,7 +71,7 @@ def test_a_shape_is_planned_once(db: Database) -> None:
     read(0)
     db.session._connection.authorizer = watch
     read(1)
-    assert planned  # a new authorizer asks for new plans
+    assert planned  # a new authorizer makes SQLite plan again
     planned.clear()
     read(2)
     read(3)
@@ -79,7 +79,7 @@ def test_a_shape_is_planned_once(db: Database) -> None:
 
 
 def test_custom_sql_finds_beginnings_by_an_index(db: Database) -> None:
-    """LIKE with a parameter is a search in custom SQL: its plan depends on the value."""
+    """In custom SQL, LIKE with a parameter uses an index, because its plan depends on the value."""
     db.unit(lambda: _one(Step(Statement('CREATE TABLE "L" ("T" TEXT COLLATE NOCASE UNIQUE)', kind="ddl"))))
     connection = db.session._readers.take()
     try:
@@ -90,7 +90,7 @@ def test_custom_sql_finds_beginnings_by_an_index(db: Database) -> None:
 
 
 def test_a_stream_closed_before_it_began(db: Database) -> None:
-    """Who leaves a stream before its first batch was fetched leaves no connection behind, whichever thread is first."""
+    """A reader that leaves a stream before its first batch leaves no connection open, in any order of the threads."""
     readers = db.session._readers
     batches = Batches(readers, "SELECT 1", (), 10)
     batches.cancel()
@@ -100,7 +100,7 @@ def test_a_stream_closed_before_it_began(db: Database) -> None:
 
 
 def test_long_reads_move_to_the_pool(db: Database) -> None:
-    """A read over 2 ms is run again in the pool, stays there, and never holds the loop up."""
+    """A read over 2 ms runs again in the pool, stays there, and never blocks the loop."""
     statement = Statement(SLOW.format(400_000))
 
     async def scenario() -> float:
@@ -124,7 +124,7 @@ def test_long_reads_move_to_the_pool(db: Database) -> None:
 
 
 def test_slow_in_one_database_is_not_slow_in_another(make_db: MakeDatabase) -> None:
-    """Applications share statements: that one's data make it slow moves nobody else's read to the pool."""
+    """Applications share statements: slow data of one moves no other application's read to the pool."""
     full, other = make_db(), make_db()
     full.write(*(full.inserting(Count=n) for n in range(2000)))
     text = 'SELECT count(*) FROM "Things" a, "Things" b WHERE a."Count" > b."ID"'
@@ -137,7 +137,7 @@ def test_slow_in_one_database_is_not_slow_in_another(make_db: MakeDatabase) -> N
 
 
 def test_unconditional_counts_go_to_the_pool(db: Database) -> None:
-    """Counting a whole table cannot be interrupted, so it is not tried on the loop."""
+    """Counting a whole table cannot be interrupted, so it does not run on the loop."""
     things = sa.table("Things", sa.column("ID"))
     statement = compile_statement(sa.select(sa.func.count()).select_from(things), db.dialect.sqlalchemy)
     assert db.wait(db.session.fetch(statement)) == [(0,)]
@@ -155,7 +155,7 @@ def test_reads_have_a_time_limit(make_db: MakeDatabase) -> None:
 
 
 def test_a_cancelled_read_stops(db: Database) -> None:
-    """A caller who leaves does not keep a thread of the pool busy."""
+    """A caller that leaves keeps no thread of the pool busy."""
 
     async def scenario() -> None:
         task = asyncio.ensure_future(db.session.fetch(Statement(SLOW.format(10**9))))
@@ -181,7 +181,7 @@ def test_a_cancelled_read_stops(db: Database) -> None:
     ],
 )
 def test_indexes_are_used(db: Database, property: str, operator: str, value: object, index: str) -> None:
-    """Filters on indexed properties are answered from their index; text without regard to letter case too."""
+    """Filters on indexed properties use their index, also for text without letter case."""
     from apilane.model.filter import Leaf, Operator
     from apilane.sql.filter import bind_filter
     from apilane.sql.select import ReadShape, select_records
@@ -193,17 +193,17 @@ def test_indexes_are_used(db: Database, property: str, operator: str, value: obj
     assert f"USING INDEX {index} (" in plan[0][3]
 
 
-# How writes are done.
+# Writes.
 
 
 def test_pragmas_of_the_writer(db: Database) -> None:
-    """Writes are synced at each commit, logged ahead, and references are checked."""
+    """Writes are synced at each commit, the write-ahead log is on, and references are checked."""
     assert [_pragma(db, name) for name in ("synchronous", "journal_mode", "foreign_keys")] == [2, "wal", 1]
 
 
 @pytest.mark.parametrize(("mmap_mib", "mapped"), [(1, 2**20), (0, 0)])
 def test_large_files_are_read_in_place(tmp_path: Path, mmap_mib: int, mapped: int) -> None:
-    """Reads on the loop take so much of a large file in place; what others write and cut off meanwhile is seen."""
+    """Reads on the loop map part of a large file; rows that others write or truncate meanwhile are seen."""
 
     async def scenario() -> None:
         driver = SQLiteDriver(mmap_mib=mmap_mib)
@@ -227,7 +227,7 @@ def test_large_files_are_read_in_place(tmp_path: Path, mmap_mib: int, mapped: in
 
 
 def test_files_that_grow_large(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A small file is not read in place, and is when its own writes have made it large."""
+    """A small file is not mapped; it is after its own writes made it large."""
     monkeypatch.setattr("apilane_sqlite.session.WRITES_BETWEEN_LOOKS", 4)
 
     def unit(text: str) -> Generator[Step, Result, None]:
@@ -249,7 +249,7 @@ def test_files_that_grow_large(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_foreign_keys_are_on_after_a_migration(db: Database) -> None:
-    """A migration, failed or not, leaves the checking of references on."""
+    """After a migration, failed or not, references are checked."""
     from apilane.model.definition import Entity
 
     db.migrate((*db.entities, Entity(name="More", properties=THINGS.properties[:1])))
@@ -261,7 +261,7 @@ def test_foreign_keys_are_on_after_a_migration(db: Database) -> None:
 
 
 def _commits(address: str) -> int:
-    """Commit records in the write-ahead log: frames that give the size of the database."""
+    """The number of commits in the write-ahead log: frames that contain the size of the database."""
     log = Path(f"{address}-wal").read_bytes()
     page_size = struct.unpack(">I", log[8:12])[0]
     salts = log[16:24]
@@ -282,11 +282,11 @@ def test_writes_commit_in_groups(db: Database) -> None:
 
 
 def test_nothing_is_kept_of_writes(db: Database) -> None:
-    """Once a write is answered nothing of it is kept: what it held is free at once, however many follow."""
+    """After a write is answered its objects are freed at once, however many writes follow."""
     kept: list[weakref.ref[Value]] = []
 
     class Value:
-        """Something a unit holds."""
+        """An object that a unit holds."""
 
     def unit(value: Value) -> Generator[Step, Result, Result]:
         assert value is not None
@@ -301,11 +301,11 @@ def test_nothing_is_kept_of_writes(db: Database) -> None:
         await asyncio.sleep(0)
 
     db.wait(scenario())
-    assert [reference() for reference in kept[:-1]] == [None] * 4  # the last one is with the thread until the next
+    assert [reference() for reference in kept[:-1]] == [None] * 4  # the thread holds the last one until the next
 
 
 def test_a_unit_over_its_time_limit(make_db: MakeDatabase) -> None:
-    """A unit that takes too long fails alone; those of its group are done nevertheless."""
+    """A unit that takes too long fails alone; the other units of its group succeed."""
     db = make_db(statement_timeout_s=0.2)
 
     async def scenario() -> list[object]:
@@ -320,7 +320,7 @@ def test_a_unit_over_its_time_limit(make_db: MakeDatabase) -> None:
 
 
 def test_disk_full(db: Database) -> None:
-    """When the file cannot grow only the unit that needs room is Unavailable, and it works again afterwards."""
+    """If the file cannot grow, only the unit that needs space is Unavailable; later units work again."""
     from apilane.storage.errors import Unavailable
 
     pages = _pragma(db, "page_count")
@@ -338,11 +338,11 @@ def test_disk_full(db: Database) -> None:
     db.insert(Note="x" * 1_000_000)
 
 
-# How many files are open.
+# Open files.
 
 
 def test_least_recently_used_are_closed(make_db: MakeDatabase, tmp_path: Path) -> None:
-    """Beyond the limit the least recently used database is closed, and opens again when it is needed."""
+    """Beyond the limit the least recently used database is closed, and opens again on its next use."""
     db = make_db(open_databases=2)
 
     async def scenario() -> None:
@@ -361,7 +361,7 @@ def test_least_recently_used_are_closed(make_db: MakeDatabase, tmp_path: Path) -
 
 
 def test_work_in_flight_is_not_closed(make_db: MakeDatabase, tmp_path: Path) -> None:
-    """A database is not closed while a read, a stream or a unit is under way in it."""
+    """A database is not closed while a read, a stream or a unit runs in it."""
     db = make_db(open_databases=1)
     db.write(*(db.inserting(Count=n) for n in range(1500)))
 
@@ -383,7 +383,7 @@ def test_work_in_flight_is_not_closed(make_db: MakeDatabase, tmp_path: Path) -> 
 
 
 def test_close_lets_every_file_go(db: Database, tmp_path: Path) -> None:
-    """After close no file of the database is open, and the log is gone."""
+    """After close no file of the database is open, and the log is removed."""
     db.insert()
     db.wait(db.session.fetch(Statement(SLOW.format(400_000))))
     db.wait(db.session.close())
@@ -393,7 +393,7 @@ def test_close_lets_every_file_go(db: Database, tmp_path: Path) -> None:
 
 @pytest.mark.better("B-D17")
 def test_reads_by_other_programs(db: Database) -> None:
-    """Other tools can read and write the file: no index or table needs our functions."""
+    """Other tools can read and write the file: no index or table needs Apilane's functions."""
     db.insert(Name="x", Code="é")
     connection = apsw.Connection(db.address)
     connection.execute('REINDEX; INSERT INTO "Things" ("Name") VALUES (\'y\')')

@@ -1,4 +1,4 @@
-"""Migrations against fresh tables: however one gets there, the tables must be the same."""
+"""Migrations compared with fresh tables: the resulting tables must be the same."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def _renames(random: Random, before: tuple[Entity, ...], after: tuple[Entity, ..
 
 
 def _described(connection: apsw.Connection) -> object:
-    """Columns, references and indexes of every table, whatever the order of the columns."""
+    """Columns, references and indexes of every table, independent of the order of the columns."""
     tables = [row[0] for row in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY 1")]
 
     def rows(text: str, name: object) -> list[tuple[object, ...]]:
@@ -95,14 +95,14 @@ def _carry_out(connection: apsw.Connection, migration: Migration) -> None:
 
 @pytest.mark.parametrize("seed", range(60))
 def test_migrated_tables_equal_fresh_ones(seed: int) -> None:
-    """Renames, removals, additions and changes together lead to exactly the tables that a fresh start makes."""
+    """Renames, removals, additions and changes together lead to exactly the tables of a fresh database."""
     random = Random(seed)
     before, after = _entities(random), _entities(random)
     renames = _renames(random, before, after)
     migrated, fresh = apsw.Connection(":memory:"), apsw.Connection(":memory:")
     _carry_out(migrated, Migration((), before))
     for entity in before:
-        names = [p.name for p in entity.properties]  # no nulls: a column may become required
+        names = [p.name for p in entity.properties]  # no nulls, because a column may become required
         columns, ones = ", ".join(f'"{name}"' for name in names), ", ".join("1" for _ in names)
         migrated.execute(f'INSERT INTO "{entity.name}" ({columns}) VALUES ({ones})')
     _carry_out(migrated, Migration(before, after, renames))
@@ -118,7 +118,7 @@ def test_migrated_tables_equal_fresh_ones(seed: int) -> None:
 
 
 def test_too_many_columns_are_told() -> None:
-    """SQLite holds 2000 columns: a table with as many is made, one with more is refused before anything is changed."""
+    """SQLite holds 2000 columns: a table with as many is made, one with more is refused before any change."""
     columns = tuple(Property(name=f"P{number}", type=PropertyType.Date) for number in range(1999))
     largest = Entity(name="Largest", properties=(key(), *columns))
     apsw.Connection(":memory:").execute(MIGRATE(Migration((), (largest,)))[0])

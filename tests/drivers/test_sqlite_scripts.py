@@ -1,4 +1,4 @@
-"""Custom SQL on SQLite: what it may do, what it may see, how much and how long, and that it leaves nothing behind."""
+"""Custom SQL on SQLite: its rights, its limits of size and time, and that it leaves nothing on the connection."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class Scripts:
         return list(found.sets)
 
     def rows(self, sql: str) -> list[tuple[Any, ...]]:
-        """Rows as the house reads them, around every guard."""
+        """Rows as the server reads them, without a guard."""
         return list(self.wait(self.session.fetch(Statement(sql))))
 
     def state(self) -> list[Any]:
@@ -83,7 +83,7 @@ MakeScripts = Callable[..., Scripts]
 
 @pytest.fixture
 def make_scripts(tmp_path: Any) -> Iterator[MakeScripts]:
-    """Databases with drivers of their own; keyword arguments go to the driver."""
+    """Databases with separate drivers; keyword arguments go to the driver."""
     made: list[Scripts] = []
     with asyncio.Runner() as runner:
 
@@ -98,7 +98,7 @@ def make_scripts(tmp_path: Any) -> Iterator[MakeScripts]:
 
 @pytest.fixture
 def scripts(make_scripts: MakeScripts) -> Scripts:
-    """One of them under the driver's defaults."""
+    """One such database with the driver's default settings."""
     return make_scripts()
 
 
@@ -106,7 +106,7 @@ def scripts(make_scripts: MakeScripts) -> Scripts:
 
 
 def test_results(scripts: Scripts) -> None:
-    """Each statement with columns gives a result, empty ones too; declared booleans are told apart."""
+    """Each statement with columns gives a result, even without rows; declared booleans become booleans."""
     assert scripts.run("SELECT ID, Done FROM Notes ORDER BY ID; ; -- nothing\nSELECT 1 WHERE 0") == [
         ResultSet(("ID", "Done"), (1,), [(1, 1), (2, 0)]),
         ResultSet(("1",), (), []),
@@ -117,7 +117,7 @@ def test_results(scripts: Scripts) -> None:
 
 @pytest.mark.better("B-Q8")
 def test_values_are_bound(scripts: Scripts) -> None:
-    """A mark outside quotes takes a value of any type as it is; inside quotes numbers and null become text."""
+    """A mark outside quotes takes a value of any type; inside quotes, numbers and null become text."""
     found = scripts.run('SELECT {A}, typeof({A}), \'x{N}y\', "Te" || 1 FROM (SELECT 2 "Te")', A="'; DROP--", N=5)
     assert found[0].rows == [("'; DROP--", "text", "x5y", "21")]
     assert scripts.run("SELECT '{N}', {N}", N=None)[0].rows == [("null", None)]
@@ -126,7 +126,7 @@ def test_values_are_bound(scripts: Scripts) -> None:
 
 
 def test_one_state_of_the_database(scripts: Scripts) -> None:
-    """The statements of a script that reads see the same state, whatever is written meanwhile."""
+    """All statements of a reading script see one snapshot, despite writes meanwhile."""
     step = scripts.step(f"SELECT count(*) FROM Notes; {_counting(2_000_000)}; SELECT count(*) FROM Notes")
 
     async def scenario() -> Result:
@@ -146,7 +146,7 @@ def _counting(rows: int) -> str:
 
 @pytest.mark.better("B-Q11")
 def test_rows_are_capped(scripts: Scripts) -> None:
-    """A million rows become 50,000, the results of a script together, and the statements after it still run."""
+    """A million rows are cut to 50,000, for all results of a script together, and later statements still run."""
     million = _counting(1_000_000).replace("count(*)", "i")
     found = scripts.run(f"SELECT 1; {million}; SELECT 1; UPDATE Notes SET Text = 'ran'")
     assert [len(each.rows) for each in found] == [1, ROWS_MAX - 1, 0]
@@ -154,7 +154,7 @@ def test_rows_are_capped(scripts: Scripts) -> None:
 
 
 def test_size_is_capped(scripts: Scripts) -> None:
-    """Neither a huge value nor many large ones take the process with them."""
+    """Neither a huge value nor many large ones use up the memory of the process."""
     with pytest.raises(ValueTooLong):
         scripts.run("SELECT zeroblob(1000000000)")
     with pytest.raises(ValueTooLong):
@@ -165,7 +165,7 @@ def test_size_is_capped(scripts: Scripts) -> None:
 
 
 def test_endless_reads_end(make_scripts: MakeScripts) -> None:
-    """A script over its time limit is ended, while short reads and writes go on beside it without waiting."""
+    """A script over its time limit is ended, while short reads and writes beside it do not wait."""
     scripts = make_scripts(statement_timeout_s=2.0)
 
     async def scenario() -> float:
@@ -185,7 +185,7 @@ def test_endless_reads_end(make_scripts: MakeScripts) -> None:
 
 
 def test_endless_writes_end(make_scripts: MakeScripts) -> None:
-    """A writing script over its time limit is undone, and the units behind it follow."""
+    """A writing script over its time limit is undone, and the units after it run."""
     scripts = make_scripts(statement_timeout_s=0.5)
     before = scripts.state()
     with pytest.raises(StatementTimeout):
@@ -196,7 +196,7 @@ def test_endless_writes_end(make_scripts: MakeScripts) -> None:
 
 
 def test_cancelling_ends_a_script(scripts: Scripts) -> None:
-    """A caller who goes away takes his endless script along."""
+    """If the caller leaves, its endless script ends."""
 
     async def scenario() -> None:
         for _ in range(3):  # more than may run at once
@@ -214,7 +214,7 @@ def test_cancelling_ends_a_script(scripts: Scripts) -> None:
 
 
 def test_a_failure_undoes_everything(scripts: Scripts) -> None:
-    """Nothing of a script stays when one of its statements fails."""
+    """If one statement of a script fails, none of the script is stored."""
     before = scripts.state()
     for failing in (
         "SELECT * FROM Nope",
@@ -229,7 +229,7 @@ def test_a_failure_undoes_everything(scripts: Scripts) -> None:
 
 
 def test_scripts_and_units_lose_nothing(scripts: Scripts) -> None:
-    """Scripts that count and units that insert run side by side, each alone, and nothing is lost."""
+    """Counting scripts and inserting units run concurrently, each isolated, and nothing is lost."""
     insert = "INSERT INTO Notes (Created, Text) VALUES (3, 'unit')"
     step = scripts.step("INSERT INTO Notes (Created, Text) SELECT 4, 'script ' || count(*) FROM Notes")
 
@@ -243,7 +243,7 @@ def test_scripts_and_units_lose_nothing(scripts: Scripts) -> None:
 
 
 def test_a_script_in_a_unit(scripts: Scripts) -> None:
-    """A script takes part in a unit: it sees what came before, and goes with it when the unit fails."""
+    """A script takes part in a unit: it sees earlier steps, and is undone when the unit fails."""
     step = scripts.step("SELECT count(*) FROM Notes; UPDATE Notes SET Text = 'script'")
 
     def unit() -> Generator[Step | ScriptStep, Result, Any]:
@@ -257,7 +257,7 @@ def test_a_script_in_a_unit(scripts: Scripts) -> None:
 
 
 def test_waiting_for_another_program(scripts: Scripts) -> None:
-    """What runs alone waits while another program holds the file, and is carried out afterwards, once."""
+    """A unit that runs alone waits while another program holds the file, and then runs once."""
     step = scripts.step("UPDATE Notes SET Text = Text || '!'")
     other = apsw.Connection(scripts.path)
 
@@ -338,7 +338,7 @@ def test_transactions_are_the_servers(scripts: Scripts, sql: str) -> None:
     ],
 )  # fmt: skip
 def test_forbidden(scripts: Scripts, sql: str, tmp_path: Any) -> None:
-    """What is not granted is refused, alone and behind a write, changes nothing, and leaves no file."""
+    """SQL without a grant is refused, alone and after a write, changes nothing, and leaves no file."""
     before, files = scripts.state(), set(tmp_path.iterdir())
     sql = sql.replace("{path}", scripts.path)
     for text in (sql, f"UPDATE Notes SET Text = 'x'; {sql}"):
@@ -385,7 +385,7 @@ def test_forbidden(scripts: Scripts, sql: str, tmp_path: Any) -> None:
     ],
 )  # fmt: skip
 def test_secrets_are_never_read(scripts: Scripts, sql: str) -> None:
-    """Hashes and tokens read as null; where SQLite would return them nevertheless the script is refused."""
+    """Hashes and tokens read as null; if SQLite would return their values, the script is refused."""
     found: list[ResultSet] = []
     refusal = "may not do this: reading"
     try:
@@ -408,7 +408,7 @@ def test_secrets_are_never_read(scripts: Scripts, sql: str) -> None:
     ],
 )
 def test_secrets_are_never_compared(scripts: Scripts, sql: str) -> None:
-    """Nor can they be guessed by conditions."""
+    """Hashes and tokens cannot be guessed by conditions."""
     assert scripts.run(sql)[0].rows == []
 
 
@@ -429,7 +429,7 @@ def test_secrets_are_never_compared(scripts: Scripts, sql: str) -> None:
     ],
 )
 def test_allowed(scripts: Scripts, sql: str) -> None:
-    """Reading anything else, writing records, and temporary tables are granted; ``apply`` says the same."""
+    """Reading other data, writing records, and temporary tables are allowed; ``apply`` agrees."""
     scripts.run(sql)
     assert SQLiteDialect().script_problems(read_script(sql, SQLiteDialect()), TABLES) == []
 
@@ -446,7 +446,7 @@ def test_full_text_search(scripts: Scripts) -> None:
 
 @pytest.mark.better("B-E5")
 def test_raised_texts_are_the_authors(scripts: Scripts) -> None:
-    """RAISE reaches whoever asks as it was written, from a script's own trigger and from one in the database."""
+    """The text of RAISE reaches the caller unchanged, from a script's trigger and from one in the database."""
     guard = "CREATE TEMP TRIGGER g BEFORE UPDATE ON Notes BEGIN SELECT RAISE({kind}, 'Out of stock; sorry'); END;"
     for kind in ("ABORT", "FAIL", "ROLLBACK"):
         with pytest.raises(Raised, match=r"^Out of stock; sorry$"):
@@ -455,7 +455,7 @@ def test_raised_texts_are_the_authors(scripts: Scripts) -> None:
 
 
 def test_nothing_is_left_behind(scripts: Scripts) -> None:
-    """Temporary tables and triggers go with their script, and the house's statements are compiled anew."""
+    """Temporary tables and triggers end with their script, and the server's statements are compiled again."""
     scripts.run(
         'CREATE TEMP TABLE Users AS SELECT 1; CREATE TEMP TABLE "a""b" (x);'
         "CREATE TEMP TRIGGER g AFTER UPDATE ON main.Notes BEGIN DELETE FROM Notes; END; CREATE TEMP VIEW v AS SELECT 1"
@@ -473,8 +473,8 @@ def test_nothing_is_left_behind(scripts: Scripts) -> None:
     assert scripts.rows("SELECT count(*) FROM Notes WHERE Text = 'kept'") == [(2,)]
 
 
-def test_house_reads_secrets_after_a_script_did(scripts: Scripts) -> None:
-    """A text that was compiled under the guard, where it reads null, is compiled again for the house."""
+def test_the_server_reads_secrets_after_a_script_did(scripts: Scripts) -> None:
+    """A statement compiled under the guard, where it reads null, is compiled again for the server."""
     text = "SELECT Password FROM Users"
     for _ in range(3):
         assert scripts.run(text)[0].rows == [(None,)]
@@ -482,7 +482,7 @@ def test_house_reads_secrets_after_a_script_did(scripts: Scripts) -> None:
     assert list(scripts.wait(scripts.session.fetch(pooled))) == [("$argon2id$secret",)]
 
 
-# What apply is told.
+# Messages at apply.
 
 
 @pytest.mark.parametrize(
@@ -501,7 +501,7 @@ def test_house_reads_secrets_after_a_script_did(scripts: Scripts) -> None:
     ],
 )
 def test_problems(sql: str, says: str) -> None:
-    """Whoever applies a script that cannot run is told why, in the database's words or the guard's."""
+    """For a script that cannot run, apply reports the reason in the database's words or the guard's."""
     dialect = SQLiteDialect()
     (problem,) = dialect.script_problems(read_script(sql, dialect), TABLES)
     assert says in problem

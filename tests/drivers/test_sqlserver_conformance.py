@@ -14,7 +14,7 @@ from apilane_sqlserver.provision import drop_database, end_connections, fresh_da
 
 @pytest.fixture
 def fresh_address(server_url: ServerUrl) -> Iterator[Callable[[], str]]:
-    """A maker of empty databases, which are dropped at the end."""
+    """Makes empty databases, which are dropped at the end."""
     made: list[str] = []
 
     def make() -> str:

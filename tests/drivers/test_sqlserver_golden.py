@@ -1,7 +1,7 @@
-"""Every statement for SQL Server as text with parameter types, in files that people have read.
+"""Every statement for SQL Server as text with parameter types, compared with reviewed files.
 
-``pytest tests/drivers/test_sqlserver_golden.py --update-golden`` writes them anew; read the difference before you
-commit it. Each statement is also parsed by sqlglot, which knows T-SQL and nothing of this project.
+``pytest tests/drivers/test_sqlserver_golden.py --update-golden`` writes them again; review the difference before you
+commit it. Each statement is also parsed by sqlglot, an independent parser of T-SQL.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ UNKNOWN_TO_SQLGLOT = [
     (r"; REVERT$", ""),
     (r"OUTPUT INSERTED\.\[ID\] INTO @inserted DEFAULT VALUES", "DEFAULT VALUES"),
 ]
-"""What its grammar lacks, and what stands for it there (EXECUTE AS, REVERT and OUTPUT in the T-SQL reference)."""
+"""Syntax that sqlglot lacks, and its replacement (EXECUTE AS, REVERT and OUTPUT in the T-SQL reference)."""
 
 LONG = re.compile(r"(x{40})x+")
 
@@ -58,7 +58,7 @@ def _shown(value: object) -> str:
 
 @pytest.mark.parametrize("name", FILES)
 def test_statements_are_as_they_were_read(name: str, request: pytest.FixtureRequest) -> None:
-    """The text and the parameter types of every statement are those of the golden file."""
+    """The text and the parameter types of every statement equal those of the golden file."""
     written = _written(FILES[name])
     path = FOLDER / f"{name}.sql"
     if request.config.getoption("--update-golden"):
@@ -68,7 +68,7 @@ def test_statements_are_as_they_were_read(name: str, request: pytest.FixtureRequ
 
 
 def test_no_golden_file_is_left_over() -> None:
-    """Each file belongs to a kind of statements that is still issued."""
+    """Each file belongs to a kind of statement that is still issued."""
     assert {path.stem for path in FOLDER.glob("*.sql")} == set(FILES)
 
 
@@ -76,7 +76,7 @@ def test_no_golden_file_is_left_over() -> None:
     ("name", "case"), CASES, ids=lambda value: value if isinstance(value, str) else value.title[:60]
 )
 def test_statements_are_t_sql(name: str, case: object) -> None:
-    """An independent grammar of T-SQL reads each statement."""
+    """An independent parser of T-SQL accepts each statement."""
     text = bind(case.text, case.values).text.replace("?", "@P1")  # type: ignore[attr-defined]
     for pattern, known in UNKNOWN_TO_SQLGLOT:
         text = re.sub(pattern, known, text)

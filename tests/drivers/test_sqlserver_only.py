@@ -1,4 +1,4 @@
-"""What only SQL Server has, as far as it can be told without a server."""
+"""Behaviour that only SQL Server has, as far as it can be tested without a server."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ DIALECT = SQLServerDialect()
     ],
 )  # fmt: skip
 def test_connection_strings(text: str, expected: str) -> None:
-    """Both forms become what Microsoft's driver wants; encrypted and checked unless said otherwise."""
+    """Both forms become a string for Microsoft's driver; encrypted and checked unless the string says otherwise."""
     made = connection_string(read_address(text), MICROSOFT)
     assert (
         made.removeprefix("Driver=ODBC Driver 18 for SQL Server;")
@@ -98,14 +98,14 @@ def test_connection_strings(text: str, expected: str) -> None:
     ],
 )  # fmt: skip
 def test_connection_strings_that_are_wrong(text: str, named: str) -> None:
-    """What cannot be read is refused before anything is opened; the message names the part and holds no secret."""
+    """An unreadable string is refused before a connection is opened; the message names the part and has no secret."""
     with pytest.raises(ConnectionRefused, match=named) as caught:
         SQLServerDriver().session(text)
     assert "s3cr3t" not in str(caught.value)
 
 
 def test_freetds_has_its_own_words() -> None:
-    """FreeTDS gets its own keywords, and is refused what it cannot do: checking certificates, TDS 8, Entra."""
+    """FreeTDS gets its own keywords, and options that it lacks are refused: checking certificates, TDS 8, Entra."""
     base = "Server=db;Database=shop;User Id=ann;Password=p;"
     made = connection_string(read_address(f"{base}TrustServerCertificate=yes"), "FreeTDS")
     assert made == (
@@ -123,7 +123,7 @@ def test_freetds_has_its_own_words() -> None:
 
 
 def test_tokens() -> None:
-    """A token of Entra travels as a connection attribute: its length in bytes, then UTF-16; no user, no password."""
+    """A token of Entra becomes a connection attribute: its length in bytes, then UTF-16; no user, no password."""
     address = read_address("Server=db;Database=shop;Authentication=AccessToken")
     assert "UID" not in connection_string(address, MICROSOFT)
     assert "Authentication" not in connection_string(address, MICROSOFT)
@@ -132,7 +132,7 @@ def test_tokens() -> None:
         odbc.token_source()
 
 
-# What is installed.
+# Installed drivers.
 
 
 def test_the_best_driver_is_chosen() -> None:
@@ -146,7 +146,7 @@ def test_the_best_driver_is_chosen() -> None:
 
 
 def test_no_driver() -> None:
-    """Without a driver, or with one that is not there, the message says what is and what to install."""
+    """Without a driver, or with a missing one, the message lists the installed ones and what to install."""
     with pytest.raises(ConnectionRefused, match=r"no ODBC driver .*msodbcsql18.*mssql-python-odbc.*tdsodbc"):
         choose_driver("", ["PostgreSQL"], None)
     with pytest.raises(ConnectionRefused, match=r"'ODBC Driver 99' .installed: FreeTDS."):
@@ -154,7 +154,7 @@ def test_no_driver() -> None:
 
 
 def test_the_packaged_library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The library inside mssql-python-odbc is found for this machine's kind."""
+    """The library inside mssql-python-odbc is found for this platform."""
     assert odbc.packaged_library() is None or Path(str(odbc.packaged_library())).is_file()
     package = tmp_path / "mssql_python_odbc"
     for family in ("debian_ubuntu", "rhel", "suse"):
@@ -178,7 +178,7 @@ def test_the_packaged_library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     ],
 )
 def test_missing_libraries(monkeypatch: pytest.MonkeyPatch, error: ImportError, told: str) -> None:
-    """Without pyodbc or unixODBC the first use says what to install."""
+    """Without pyodbc or unixODBC, the first use says what to install."""
     real: Callable[..., Any] = builtins.__import__
 
     def fake(name: str, *arguments: Any, **options: Any) -> Any:
@@ -192,7 +192,7 @@ def test_missing_libraries(monkeypatch: pytest.MonkeyPatch, error: ImportError, 
 
 
 def test_registering_is_light() -> None:
-    """Importing the package loads neither pyodbc nor SQLAlchemy's dialect: others pay nothing for it."""
+    """Importing the package loads neither pyodbc nor SQLAlchemy's dialect, so other instances do not pay for them."""
     code = (
         "import sys, apilane_sqlserver; apilane_sqlserver.SQLServerDriver(); "
         "print([n for n in ('pyodbc', 'sqlalchemy.dialects.mssql') if n in sys.modules])"
@@ -215,7 +215,7 @@ SINGLE = "[28000] [Microsoft][ODBC Driver 18 for SQL Server][SQL Server]Database
     ],
 )
 def test_the_reason_of_a_refused_login(records: tuple[str, ...], told: str) -> None:
-    """A database that cannot be opened is told so, though the server says beside it that the login failed."""
+    """A database that cannot be opened is reported, although the server also says that the login failed."""
     first, *others = records
     error = Exception("28000", "; ".join([f"{first} (SQLDriverConnect)", *others]))
     assert told in str(refused(error, "sa@db:1433/x"))
@@ -225,7 +225,7 @@ def test_the_reason_of_a_refused_login(records: tuple[str, ...], told: str) -> N
 
 
 def test_too_many_parameters_stand_in_the_text() -> None:
-    """Beyond what SQL Server takes values become part of the text, quoted so that they stay values."""
+    """Values beyond SQL Server's limit become part of the text, quoted so that they stay values."""
     values = ["o'x\\\ny", 5, True, Decimal("1.50"), None] * 500
     bound = bind("SELECT " + ", ".join("?" * len(values)), values)
     assert bound.values == ()
@@ -233,7 +233,7 @@ def test_too_many_parameters_stand_in_the_text() -> None:
 
 
 def test_a_long_text_in_the_text_is_whole() -> None:
-    """Short texts that are joined would be cut at 4,000 characters, so the first one has no limit."""
+    """Joined short texts would be cut at 4,000 characters, so the first one has no limit."""
     values = [("x" * 3000 + "\\\n") * 2, *["y"] * 2000]
     text = bind(", ".join("?" * len(values)), values).text
     assert text.startswith("(CAST(N'' AS NVARCHAR(MAX)) + N'xxx")
@@ -272,17 +272,17 @@ ADMITTED = [
 
 @pytest.mark.parametrize("text", REFUSED)
 def test_scripts_that_are_refused(text: str) -> None:
-    """Words that no privilege stops are refused, wherever they hide."""
+    """Words that no privilege stops are refused, also in hidden places."""
     assert DIALECT.script_problems(read_script(text, DIALECT), ())
 
 
 @pytest.mark.parametrize("text", ADMITTED)
 def test_scripts_that_are_admitted(text: str) -> None:
-    """The same words inside quotes and comments, procedures of the database and temporary tables are fine."""
+    """The same words inside quotes and comments, procedures of the database and temporary tables are allowed."""
     assert DIALECT.script_problems(read_script(text, DIALECT), ()) == []
 
 
-# What the provider cannot do.
+# Limits of the provider.
 
 
 def _number(name: str) -> Property:
@@ -329,19 +329,19 @@ PROBLEMS = [
 
 @pytest.mark.parametrize(("entities", "place", "told"), PROBLEMS)
 def test_what_it_cannot_do(entities: tuple[Entity, ...], place: str, told: str) -> None:
-    """Lengths, keys and cascade paths beyond its limits are named with their place."""
+    """Lengths, keys and cascade paths beyond the limits are reported with their place."""
     assert [(where, told in sentence) for where, sentence in DIALECT.problems(entities)] == [(place, True)]
 
 
 def test_what_it_can_do() -> None:
-    """The house's own tables and those of the conformance suite are within the limits, one path each."""
+    """The server's own tables and those of the conformance suite are within the limits, with one cascade path each."""
     longest = _entity("A", Property(name="T", maximum=850), constraints=(Unique(properties=("T",)),))
     chain = (_entity("B"), _entity("C", _number("X"), constraints=(_cascade("X", "B"),)))
     assert DIALECT.problems((*ENTITIES, *HELPER_TABLES, longest, *chain)) == []
 
 
 def test_the_script_user_gets_nothing_on_private_tables() -> None:
-    """A helper table of a plugin is granted to the user of custom SQL in no way, when it is made or changed."""
+    """The user of custom SQL gets no right on a helper table of a plugin, when it is made or changed."""
     first, second = helper_table("H_Counts", ()), helper_table("H_Counts", (Property(name="Token"),))
     made = DIALECT.migrate(Migration((), (first,)))
     changed = DIALECT.migrate(Migration((first,), (second,)))
@@ -354,7 +354,7 @@ def test_the_script_user_gets_nothing_on_private_tables() -> None:
 
 
 class _Answering:
-    """In place of a connection: one row of the catalog."""
+    """In place of a connection: returns one row of the catalog."""
 
     def __init__(self, **changes: Any) -> None:
         row = {
@@ -391,7 +391,7 @@ def test_doctor(changes: dict[str, Any], advice: str, serious: bool) -> None:
 
 
 def test_the_list_of_differences_names_tests(repository: Path) -> None:
-    """Every test and golden file that the docs' list of differences names is there."""
+    """Every test and golden file that the docs' list of differences names exists."""
     text = (repository / "docs" / "reference" / "sql-server.md").read_text(encoding="utf-8")
     sources = [*(repository / "tests" / "drivers").glob("*.py"), *(repository / "apilane" / "testing").rglob("*.py")]
     known = set(re.findall(r"def (test_\w+)", "\n".join(path.read_text(encoding="utf-8") for path in sources)))

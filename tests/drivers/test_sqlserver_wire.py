@@ -1,9 +1,9 @@
 """The SQL Server driver on the wire: FreeTDS through pyodbc against a scripted responder.
 
-Also with Microsoft's own ODBC driver where the package mssql-python-odbc is installed.
+Also with Microsoft's ODBC driver if the package mssql-python-odbc is installed.
 
-Proves connecting, decoding, how parameters travel, error translation and reconnection. What T-SQL means only a server
-can tell: see ``test_sqlserver_conformance``.
+Tests connecting, decoding, parameter types, error translation and reconnection. The meaning of T-SQL can only be tested
+on a server: see ``test_sqlserver_conformance``.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ def _freetds(request: pytest.FixtureRequest) -> None:
 
 
 class Setting:
-    """A responder, a driver that speaks to it, and a loop."""
+    """A responder, a driver that connects to it, and a loop."""
 
     def __init__(self, runner: asyncio.Runner, responder: Any, driver: SQLServerDriver, odbc: str) -> None:
         self.runner = runner
@@ -128,7 +128,7 @@ def test_values_come_as_they_are(make: MakeSetting) -> None:
 
 
 def test_parameters_have_the_types_of_columns(make: MakeSetting) -> None:
-    """Every text is NVARCHAR of one length, whole numbers are BIGINT, decimals exact; a null stands in the text."""
+    """Every text is NVARCHAR of one length, whole numbers are BIGINT, decimals exact; nulls are in the text."""
     setting = make({})
     values = ("é😀", "y" * 5000, 5, -(2**63), True, Decimal("12.50"), None, "")
     setting.fetch(Statement("SELECT ?, ?, ?, ?, ?, ?, ?, ?", tuple("abcdefgh")), values)
@@ -146,7 +146,7 @@ def test_parameters_have_the_types_of_columns(make: MakeSetting) -> None:
 
 
 def test_a_connection_is_set_up(make: MakeSetting) -> None:
-    """Before anything else a connection gets the settings that indexes, errors and messages depend on."""
+    """A new connection first gets the settings that indexes, errors and messages depend on."""
     setting = make({})
     setting.fetch()
     first, _ = setting.responder.received
@@ -155,7 +155,7 @@ def test_a_connection_is_set_up(make: MakeSetting) -> None:
 
 
 def test_a_write_gives_id_or_count(make: MakeSetting) -> None:
-    """The new id and the count of matched rows are those of the last result, whatever a trigger sent before."""
+    """The new ID and the count of matched rows are those of the last result, even if a trigger sent others before."""
     answers = (tds.Rows([ONE], [(99,)]), None, tds.Rows([ONE], [(7,)]))
     setting = make({"INSERT": [answers], "UPDATE": [(None, tds.Rows([ONE], [(3,)]))]})
     inserted, updated = setting.run(Step(INSERT), Step(UPDATE, ("x",)))
@@ -194,7 +194,7 @@ SAYINGS: list[tuple[int, str, type[StorageError], tuple[str, ...]]] = [
 def test_errors_are_translated(
     make: MakeSetting, number: int, text: str, kind: type[StorageError], columns: tuple[str, ...]
 ) -> None:
-    """Numbers of SQL Server become the house's family, with the columns that the text names and the cause."""
+    """Numbers of SQL Server become Apilane's errors, with the columns that the text names, and the cause."""
     setting = make({"FROM T": [tds.Failure(number, text)]})
     with pytest.raises(StorageError) as caught:
         setting.fetch()
@@ -203,7 +203,7 @@ def test_errors_are_translated(
     assert caught.value.__cause__ is not None
     if kind is Raised:
         assert str(caught.value) == text
-    assert setting.fetch(Statement("SELECT 1")) == []  # the connection goes on
+    assert setting.fetch(Statement("SELECT 1")) == []  # the connection still works
 
 
 ROW = "Cannot insert duplicate key row in object 'dbo.{}' with unique index '{}'. The duplicate key value is ({})."
@@ -241,7 +241,7 @@ def test_violations_name_columns(
     kind: type[StorageError],
     columns: tuple[str, ...],
 ) -> None:
-    """A violated index or reference is looked up in the catalog; the server's own columns show their property."""
+    """A violated index or reference is looked up in the catalog; hidden columns are shown as their property."""
     rows = tds.Rows([("table", "nvarchar"), ("column", "nvarchar")], found)
     setting = make({"UPDATE": [tds.Failure(number, text)], catalog: [rows]})
     with pytest.raises(StorageError) as caught:
@@ -253,7 +253,7 @@ def test_violations_name_columns(
 
 
 def test_a_dead_connection_is_replaced(make: MakeSetting) -> None:
-    """After the server ended every connection a read, a unit and a script work at the first call."""
+    """After the server ended every connection, a read, a unit and a script succeed at the first call."""
     setting = make({"FROM T": [tds.Rows([ONE], [(1,)])], "UPDATE": [tds.Rows([ONE], [(1,)])]})
     script = ScriptStep(read_script("SELECT n FROM T", setting.driver.dialect), {})
     calls: tuple[Callable[[], Any], ...] = (
@@ -269,7 +269,7 @@ def test_a_dead_connection_is_replaced(make: MakeSetting) -> None:
 
 
 def test_many_dead_connections_are_replaced(make: MakeSetting) -> None:
-    """One call works after all connections of the pool were lost, however many of them are unused."""
+    """One call succeeds after all connections of the pool were lost, however many are unused."""
     setting = make({"FROM T": [tds.Rows([ONE], [(1,)])]})
 
     async def read_at_once() -> None:
@@ -291,7 +291,7 @@ def test_a_write_is_sent_once(make: MakeSetting) -> None:
 
 
 def test_a_victim_tries_again(make: MakeSetting) -> None:
-    """A unit that ends as the victim of a deadlock is begun anew; one that always does is told so."""
+    """A unit that is a deadlock victim runs again; one that is a victim every time fails with that error."""
     victim = tds.Failure(1205, "Transaction was deadlocked and has been chosen as the deadlock victim.", 13)
     setting = make({"UPDATE": [victim, victim, tds.Rows([ONE], [(1,)])], "DELETE": [victim]})
     assert setting.run(Step(UPDATE, ("x",)))[0].matched == 1
@@ -301,14 +301,14 @@ def test_a_victim_tries_again(make: MakeSetting) -> None:
 
 
 def test_a_read_that_is_a_victim_is_repeated(make: MakeSetting) -> None:
-    """Without snapshots a read may be the victim of a deadlock with a writer: its caller does not see it."""
+    """Without snapshots a read may be a deadlock victim beside a writer: it runs again and its caller sees no error."""
     victim = tds.Failure(1205, "Transaction was deadlocked and has been chosen as the deadlock victim.", 13)
     setting = make({"FROM T": [victim, tds.Rows([ONE], [(1,)])]})
     assert setting.fetch() == [(1,)]
 
 
 def test_nothing_follows_a_failure(make: MakeSetting) -> None:
-    """A unit that goes on after a failed step stores nothing: the server has ended its transaction."""
+    """A unit that continues after a failed step stores nothing: the server has ended its transaction."""
     setting = make({"FROM T": [tds.Failure(208, "Invalid object name 'T'.")]})
 
     def unit() -> Generator[Step, Result, None]:
@@ -358,7 +358,7 @@ def test_a_caller_who_goes_away(make: MakeSetting) -> None:
     ],
 )  # fmt: skip
 def test_logins_are_refused_with_the_reason(make: MakeSetting, number: int, text: str, told: str) -> None:
-    """Wrong password, wrong database, single-user mode: the message says which, where, and holds no secret."""
+    """Wrong password, wrong database, single-user mode: the message names reason and place, and has no secret."""
     setting = make({"login": [tds.Failure(number, text, 14)]})
     with pytest.raises(ConnectionRefused, match=told) as caught:
         setting.fetch()
@@ -366,8 +366,8 @@ def test_logins_are_refused_with_the_reason(make: MakeSetting, number: int, text
     assert "s3cr3t" not in str(caught.value)
 
 
-def test_nobody_answers(make: MakeSetting) -> None:
-    """A port where nobody listens is refused soon, and named."""
+def test_no_server_listens(make: MakeSetting) -> None:
+    """A port without a listening server is refused soon, and named."""
     setting = make({})
     setting.responder.__exit__()
     begun = monotonic()
@@ -376,8 +376,8 @@ def test_nobody_answers(make: MakeSetting) -> None:
     assert monotonic() - begun < 5
 
 
-def test_scripts_run_as_somebody_else(make: MakeSetting) -> None:
-    """A script becomes the user without rights first, its values travel as parameters, its columns all have names."""
+def test_scripts_run_as_another_user(make: MakeSetting) -> None:
+    """A script first becomes the user without rights, its values are parameters, its columns all have names."""
     columns = [("a", "nvarchar"), ("", "bigint"), ("", "bit"), ("d", "decimal")]
     answers = (tds.Rows(columns, [("x", 1, True, "3")]), tds.Rows([("e", "bigint")], []))
     setting = make({"EXECUTE AS USER": [answers]})
@@ -402,8 +402,8 @@ def test_scripts_run_as_somebody_else(make: MakeSetting) -> None:
 
 
 @pytest.mark.parametrize("who", ["apilane_script", "dbo"])
-def test_a_connection_stays_nobody_elses(make: MakeSetting, who: str) -> None:
-    """After a script that failed a connection is used again only when it is the house's own."""
+def test_a_connection_keeps_its_own_user(make: MakeSetting, who: str) -> None:
+    """After a failed script a connection is used again only when its user is the server's own."""
     rows = tds.Rows([("who", "nvarchar")], [(who,)])
     setting = make({"EXECUTE AS USER": [tds.Failure(50000, "Out of stock")], "USER_NAME": [rows]})
     script = ScriptStep(read_script("RAISERROR('Out of stock', 16, 1)", setting.driver.dialect), {})
@@ -414,7 +414,7 @@ def test_a_connection_stays_nobody_elses(make: MakeSetting, who: str) -> None:
 
 
 def test_a_lock_has_a_connection_of_its_own(make: MakeSetting) -> None:
-    """A named lock belongs to a connection beside the pool, and is freed before that ends."""
+    """A named lock belongs to a connection outside the pool, and is released before that connection ends."""
     setting = make({"sp_getapplock": [tds.Rows([ONE], [(0,)]), tds.Rows([ONE], [(-1,)])]})
 
     async def scenario() -> tuple[bool, bool]:
@@ -427,7 +427,7 @@ def test_a_lock_has_a_connection_of_its_own(make: MakeSetting) -> None:
 
 
 def test_rows_come_in_batches(make: MakeSetting) -> None:
-    """A stream gives all rows, and may be left half-way without harm to the next."""
+    """A stream gives all rows; leaving it early does not affect the next one."""
     setting = make({"FROM T": [tds.Rows([ONE], [(n,) for n in range(1203)])]})
 
     async def sizes() -> list[int]:

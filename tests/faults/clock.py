@@ -1,6 +1,6 @@
-"""A clock that a test can set, for the processes of one server: an offset in a file, added to what ``time`` says.
+"""A clock that a test can set, for the processes of one server: an offset in a file that is added to ``time``.
 
-Only the wall clock moves, as on a machine whose time is corrected; ``time.monotonic`` goes on.
+Only the wall clock moves, as on a machine whose time is corrected; ``time.monotonic`` is unchanged.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ time.time = lambda: time.time_ns() / 1e9
 
 
 class Clock:
-    """Made before the server: whatever is started with the environment of this process then has this clock."""
+    """Make it before the server: every process started with the environment of this process uses this clock."""
 
     def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self._path = folder / "offset"
@@ -37,11 +37,11 @@ class Clock:
         monkeypatch.setenv(FILE_VARIABLE, str(self._path))
 
     def set(self, offset_s: float) -> None:
-        """So many seconds before or after the real time."""
+        """Set the clock to this many seconds before or after the real time."""
         with self._path.open("r+b") as file:
             file.write(struct.pack("q", int(offset_s * 1e9)))
 
     def now_ms(self) -> int:
-        """What the server takes the time for, in unix milliseconds."""
+        """The server's current time, in unix milliseconds."""
         (offset,) = struct.unpack("q", self._path.read_bytes())
         return int(time.time_ns() + offset) // 1_000_000

@@ -1,7 +1,7 @@
-"""What each writer was told, and whether the database says the same.
+"""The answers that each writer received, and a check that the database agrees with them.
 
-A write without an answer may have happened or not, so a record has a set of states it may be in: None for absent.
-Looking at the database leaves the one it is in.
+A write without an answer may have happened or not, so a record has a set of possible states: None for absent.
+Reading the database reduces the set to the state it has.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ __all__ = ["Item", "Ledger", "check"]
 
 
 class Item(NamedTuple):
-    """A record of Items as it may be. ``puts``: how many changes the history must hold."""
+    """The possible states of a record of Items. ``puts``: how many changes the history must contain."""
 
     unit: str
     amount: int
@@ -25,30 +25,30 @@ class Item(NamedTuple):
 
 
 class Ledger:
-    """Of one writer, whose names nobody else uses; ``prizes`` are fought for by all."""
+    """The ledger of one writer. Its names are unique; the names of ``prizes`` are used by all writers."""
 
     def __init__(self, name: str) -> None:
         self.name = name
         self.items: dict[str, set[Item | None]] = {}
         self.ids: dict[str, int] = {}
         self.groups: dict[str, set[int | None]] = {}
-        """Names with the IDs they may have; 0: any."""
+        """Names with their possible IDs; 0: any ID."""
         self.users: dict[str, set[bool]] = {}
         """Whether the registration may have happened."""
         self.tokens: list[str] = []
         self.prizes: dict[str, set[bool]] = {}
-        """Whether this writer may have won it."""
+        """Whether this writer may have stored the prize."""
         self.surprises: list[str] = []
         self.done: Counter[str] = Counter()
         self.running_unit: list[str] = []
 
     def certain(self) -> list[str]:
-        """Items that are there for sure, with an ID that is known."""
+        """Items that certainly exist, with a known ID."""
         return [name for name, states in self.items.items() if None not in states and len(states) == 1]
 
 
 def check(server: Server, token: str, ledgers: Iterable[Ledger]) -> None:
-    """Everything acknowledged is there with its values, nothing else is, no half unit, and the file is sound."""
+    """Every acknowledged write is stored with its values, nothing else is, no unit is partial, the file is intact."""
     ledgers = list(ledgers)
     assert server.sql(token, "PRAGMA integrity_check") == [("ok",)]
     assert server.sql(token, "PRAGMA foreign_key_check") == []
@@ -67,7 +67,7 @@ def _check_groups(server: Server, token: str, ledgers: list[Ledger]) -> None:
             found = stored.pop(name, None)
             assert found in states or (found is not None and 0 in states), (name, found, states)
             ledger.groups[name] = {found}
-    assert not stored, f"nobody made the groups {stored}"
+    assert not stored, f"no writer made the groups {stored}"
 
 
 def _check_items(server: Server, token: str, ledgers: list[Ledger]) -> None:
@@ -91,8 +91,8 @@ def _check_items(server: Server, token: str, ledgers: list[Ledger]) -> None:
             ledger.items[name] = {found}
             ledger.ids[name] = id
         ledger.running_unit.clear()
-    assert not stored, f"nobody made the items {list(stored.items())[:5]}"
-    assert all(len(absent) == 1 for absent in units.values()), f"half a unit is there: {units}"
+    assert not stored, f"no writer made the items {list(stored.items())[:5]}"
+    assert all(len(absent) == 1 for absent in units.values()), f"a unit is partly stored: {units}"
 
 
 def _check_prizes(server: Server, token: str, ledgers: list[Ledger]) -> None:

@@ -1,4 +1,4 @@
-"""The application that faults are tried on: unique names, references, units of several records, kept history."""
+"""The application of the fault tests: unique names, references, units of several records, kept history."""
 
 from __future__ import annotations
 

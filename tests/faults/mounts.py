@@ -1,4 +1,4 @@
-"""Small and read-only file systems, for who may mount; others are told to skip the test."""
+"""Small and read-only file systems, for users who may mount; otherwise the test is skipped."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ CHUNK = bytes(4096)
 
 
 def _mount(*arguments: object) -> None:
-    """``mount`` as root; skips the test where that is not allowed."""
+    """``mount`` as root; skips the test if mounting is not allowed."""
     try:
         subprocess.run(["mount", *map(str, arguments)], check=True, capture_output=True, text=True, timeout=20)
     except (OSError, subprocess.CalledProcessError) as error:
@@ -24,13 +24,13 @@ def _mount(*arguments: object) -> None:
 
 
 def _unmount(path: Path) -> None:
-    """At once, though files may be open."""
+    """Unmount at once, even if files are open."""
     subprocess.run(["umount", "--lazy", str(path)], check=True, capture_output=True, timeout=20)
 
 
 @contextmanager
 def small_disk(path: Path, size_mib: int) -> Iterator[Path]:
-    """A file system in memory at ``path``, which is made; gone with everything on it afterwards."""
+    """A new file system in memory at ``path``; it is removed with its content afterwards."""
     path.mkdir()
     _mount("-t", "tmpfs", "-o", f"size={size_mib}m", "tmpfs", path)
     try:
@@ -41,7 +41,7 @@ def small_disk(path: Path, size_mib: int) -> Iterator[Path]:
 
 @contextmanager
 def read_only(path: Path) -> Iterator[None]:
-    """The folder is read-only for everything opened meanwhile; what was open before goes on being written."""
+    """The folder is read-only for files opened meanwhile; files that were open before stay writable."""
     _mount("--bind", path, path)
     try:
         _mount("-o", "remount,bind,ro", path)
@@ -52,7 +52,7 @@ def read_only(path: Path) -> Iterator[None]:
 
 @contextmanager
 def ballast(folder: Path) -> Iterator[None]:
-    """No room is left on the file system of ``folder``."""
+    """Fill the file system of ``folder`` completely."""
     path = folder / "ballast"
     try:
         with path.open("wb", buffering=0) as file:

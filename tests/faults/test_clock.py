@@ -1,4 +1,4 @@
-"""The machine's clock is set back by a day, or forward: nobody is shut out for long, and nothing is counted less."""
+"""The machine's clock is set back by a day, or forward: callers recover their access, and limits still count."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ FAILURES = 3
 LIMIT = 5
 MINUTE_S, QUARTER_S = 60, 15 * 60
 TRUSTED_S = 1.2
-"""Longer than a worker trusts what it knows of a token."""
+"""Longer than a worker caches the facts about a token."""
 PROBES = 8
 DIRECTIONS = pytest.mark.parametrize("offset_s", [-DAY_S, DAY_S], ids=["back", "forward"])
 
@@ -57,7 +57,7 @@ def _application(server: Victim, http: httpx.Client, name: str, token_minutes: i
 
 
 def test_the_clock_is_the_server_s(server: Victim, clock: Clock, http: httpx.Client) -> None:
-    """What is written while the clock is wrong carries that time: the other tests really move the server's clock."""
+    """A write during the wrong time carries that time: the other tests really move the server's clock."""
     user = _application(server, http, "Shown").signed_in("user")
     for offset_s in (-DAY_S, DAY_S):
         clock.set(offset_s)
@@ -67,7 +67,7 @@ def test_the_clock_is_the_server_s(server: Victim, clock: Clock, http: httpx.Cli
 
 
 def test_tokens_when_set_back(server: Victim, clock: Clock, http: httpx.Client) -> None:
-    """Who is signed in stays so, others can sign in and out, and all of it holds when the clock is right again."""
+    """Signed-in users stay signed in, others can sign in and out, and this still holds after the clock is corrected."""
     application = _application(server, http, "Tokens back")
     user = application.signed_in("user")
     clock.set(-DAY_S)
@@ -83,7 +83,7 @@ def test_tokens_when_set_back(server: Victim, clock: Clock, http: httpx.Client) 
 
 
 def test_tokens_when_set_forward(server: Victim, clock: Clock, http: httpx.Client) -> None:
-    """Tokens older than their life end, signing in works at once, and goes on to hold when the clock is right again."""
+    """Tokens past their lifetime end, signing in works at once, and still holds after the clock is corrected."""
     application = _application(server, http, "Tokens forward")
     user = application.signed_in("user")
     clock.set(DAY_S)
@@ -99,13 +99,13 @@ def test_tokens_when_set_forward(server: Victim, clock: Clock, http: httpx.Clien
 
 @DIRECTIONS
 def test_rate_limit(server: Victim, clock: Clock, http: httpx.Client, offset_s: int) -> None:
-    """A limit holds before, during and after: never more than it admits, never a wait longer than its window."""
+    """A limit holds before, during and after: never more calls than it admits, never a wait longer than its window."""
     limit = {"MaxRequests": LIMIT, "Per": "Minute"}
     user = _application(server, http, f"Limited {offset_s}", 7 * 24 * 60, RateLimit=limit).signed_in("user")
     number = iter(range(1000))
 
     def admitted() -> int:
-        """How many of some more calls than the limit are."""
+        """How many calls of a series longer than the limit are admitted."""
         found = 0
         for _ in range(LIMIT + 3):
             response = user.post("Data/Post", {"Name": f"limited {next(number)}"}, entity="Groups")
@@ -117,13 +117,13 @@ def test_rate_limit(server: Victim, clock: Clock, http: httpx.Client, offset_s: 
 
     assert admitted() == LIMIT
     clock.set(offset_s)
-    if offset_s > 0:  # the time of the window is over
+    if offset_s > 0:  # the window has ended
         assert admitted() == LIMIT
     assert admitted() == 0
     clock.set(offset_s + MINUTE_S + 1)
     assert admitted() == LIMIT
     clock.set(0)
-    # Back from the past the window is over, back from the future it is not; either way a minute later it is.
+    # After a return from the past the window has ended, from the future it has not; a minute later both have ended.
     assert admitted() == (LIMIT if offset_s < 0 else 0)
     clock.set(MINUTE_S + 1)
     assert admitted() == LIMIT
@@ -131,7 +131,7 @@ def test_rate_limit(server: Victim, clock: Clock, http: httpx.Client, offset_s: 
 
 @DIRECTIONS
 def test_throttled_sign_in(server: Victim, clock: Clock, http: httpx.Client, offset_s: int) -> None:
-    """Wrong passwords are throttled whatever the clock does, and the right one works a quarter of an hour later."""
+    """Wrong passwords are throttled at any clock, and the right one works a quarter of an hour later."""
     application = _application(server, http, f"Throttled {offset_s}")
     application.register("user")
 
@@ -162,7 +162,7 @@ def test_throttled_sign_in(server: Victim, clock: Clock, http: httpx.Client, off
 
 
 def test_a_signed_change_works_once(server: Victim, clock: Clock, http: httpx.Client) -> None:
-    """A signed request is never done twice, however the clock is moved; new ones work with the time of the server."""
+    """A signed request is never executed twice, however the clock moves; new ones work with the server's time."""
     application = _application(server, http, "Signed")
     application.register("user")
     answer = application.post("Account/Login", {"Username": "user", "Password": PASSWORD}).json()
@@ -179,7 +179,7 @@ def test_a_signed_change_works_once(server: Victim, clock: Clock, http: httpx.Cl
         }
 
     used: list[tuple[bytes, dict[str, str]]] = []
-    # A day ahead the token itself has ended, so the new ones are tried up to half an hour ahead.
+    # A day ahead the token itself has expired, so new requests are tried up to half an hour ahead.
     for offset_s in (0, -120, 120, 0, -DAY_S, 0, 30 * MINUTE_S, -DAY_S, 120, 0):
         clock.set(offset_s)
         for body, headers in used:
@@ -194,7 +194,7 @@ def test_a_signed_change_works_once(server: Victim, clock: Clock, http: httpx.Cl
 
 
 def test_operator_tokens(server: Victim, clock: Clock, http: httpx.Client) -> None:
-    """An owner stays signed in when the clock is set back, is out when it shows half a day more, and comes back."""
+    """An operator stays signed in when the clock is set back, not when half a day ahead, and again afterwards."""
     application = _application(server, http, "Owned")
     token = server.with_store(lambda store, _hooks: operator_token(store, "admin@example.com", None))
     owner = application.as_operator(token)
@@ -214,7 +214,7 @@ def test_operator_tokens(server: Victim, clock: Clock, http: httpx.Client) -> No
 
 @DIRECTIONS
 def test_definitions_are_followed(server: Victim, clock: Clock, http: httpx.Client, offset_s: int) -> None:
-    """A definition that is changed while the clock is wrong is served within a second, and so is one after."""
+    """A definition changed during the wrong time is served within a second, and so is one changed afterwards."""
     user = _application(server, http, f"Followed {offset_s}").signed_in("user")
     assert not user.is_anonymous()
     stored = server.with_store(lambda store, _hooks: store.application(user.token))

@@ -1,4 +1,4 @@
-"""No file descriptors left: connections wait or are refused, calls are told, and it is over when connections close."""
+"""No file descriptors left: connections wait or are refused, calls get errors, and closed connections end the fault."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def _many_connections(server: Victim) -> Iterator[list[socket.socket]]:
 
 
 def _ask(server: Victim) -> str:
-    """What a new connection is told within half a second."""
+    """The answer on a new connection within half a second."""
     request = b"GET /health/liveness HTTP/1.1\r\nHost: x\r\n\r\n"
     with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", server.port), timeout=0.5) as connection:
         connection.sendall(request)
@@ -49,14 +49,14 @@ def _ask(server: Victim) -> str:
 
 
 def test_no_descriptors_left(tmp_path: Path, http: httpx.Client) -> None:
-    """Callers with a connection read on and are told when a write cannot be done; all is well when there are some."""
+    """Connected callers can still read, and failed writes get an error; with free descriptors all calls succeed."""
     with Victim(tmp_path / "data", settings=SETTINGS) as server:
         user = Client(http, server.url, server.apply(MANIFEST)).signed_in("keeper")
         other = {**MANIFEST, "Application": {**MANIFEST["Application"], "Name": "Other"}}
         asleep = Client(http, server.url, server.apply(other))
         (group,) = user.add("Groups", {"Name": "before"})
         time.sleep(WRITER_IDLE_S)
-        user.record("Groups", group)  # on the connection that is kept
+        user.record("Groups", group)  # on the connection that is kept open
         (worker,) = server.workers()
         with server.limited(resource.RLIMIT_NOFILE, _open_files(worker) + LEFT), _many_connections(server):
             wait_until(lambda: _open_files(worker) >= resource.prlimit(worker, resource.RLIMIT_NOFILE)[0], "used up")

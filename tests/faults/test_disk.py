@@ -1,4 +1,4 @@
-"""A disk that is full, a quota that is used up, a file system that became read-only: told clearly, and got over."""
+"""A full disk, an exhausted quota, a file system that became read-only: clear errors, and recovery."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ Trouble = Callable[[], AbstractContextManager[None]]
 
 
 class Shelf:
-    """Items of one user, with those the server has acknowledged."""
+    """Items of one user, and which of them the server has acknowledged."""
 
     def __init__(self, user: Client) -> None:
         self.user = user
@@ -38,7 +38,7 @@ class Shelf:
         self._units = 0
 
     def add(self) -> bool:
-        """Post a unit of items; False when it was refused because storage is in trouble, as callers must be told."""
+        """Post a unit of items; False when it was refused with the error for unavailable storage."""
         self._units += 1
         items = [self._item(f"{self._units}.{number}") for number in range(UNIT)]
         response = self.user.post("Data/Post", items, entity="Items")
@@ -52,14 +52,14 @@ class Shelf:
         return {"Name": f"item {name}".ljust(90, "x"), "Unit": str(self._units).ljust(90, "x"), "Amount": self._units}
 
     def check(self, server: Victim) -> None:
-        """All of what was acknowledged is read back, and nothing else."""
+        """All acknowledged items are read back, and nothing else."""
         total = self.user.get("Data/Get", entity="Items", pageSize=1, getTotal="true").json()["Total"]
         assert total == len(self.known)
         stored = server.sql(self.user.token, 'SELECT "Name", "Amount" FROM "Items"')
         assert dict(stored) == self.known
 
     def read(self) -> None:
-        """Records are read, by page and one by one."""
+        """Read the records, by page and one by one."""
         page = self.user.records("Items", pageSize=100)
         assert {item["Name"]: item["Amount"] for item in page}.items() <= self.known.items()
         assert self.user.record("Items", page[0]["ID"]) == page[0]
@@ -67,19 +67,19 @@ class Shelf:
 
 @pytest.fixture
 def disk(tmp_path: Path) -> Iterator[Path]:
-    """A small file system of the test's own."""
+    """A small file system for this test."""
     with small_disk(tmp_path / "disk", DISK_MIB) as path:
         yield path
 
 
 def _endure(server: Victim, http: httpx.Client, trouble: Trouble) -> None:
-    """Work, get into trouble, be told so, read on, and work again once it is over."""
+    """Write, make storage fail, get errors for writes, keep reading, and write again after the fault ends."""
     user = Client(http, server.url, server.apply(MANIFEST)).signed_in("keeper")
     shelf = Shelf(user)
     for _ in range(5):
         assert shelf.add()
     with trouble():
-        # What fits into the files as they are is still written; sooner or later nothing is.
+        # Writes that fit into the existing files still succeed; after some more, none does.
         assert sum(shelf.add() for _ in range(300)) < 300
         for _ in range(20):
             assert not shelf.add()
@@ -97,21 +97,21 @@ def _endure(server: Victim, http: httpx.Client, trouble: Trouble) -> None:
 
 
 def test_full_disk(disk: Path, http: httpx.Client) -> None:
-    """On a full disk writes are refused and reads go on; with room again all is well, without a restart."""
+    """On a full disk writes are refused and reads continue; with free space all calls work again without a restart."""
     with Victim(disk / "data", workers=2, settings=SETTINGS | SMALL_COUNTERS) as server:
         _endure(server, http, lambda: ballast(disk))
         assert "free some space" in server.output()
 
 
 def test_used_up_quota(tmp_path: Path, http: httpx.Client) -> None:
-    """A file that may not grow any further is like a full disk."""
+    """A file that reached its size limit behaves like a full disk."""
     with Victim(tmp_path / "data", workers=2, settings=SETTINGS | SMALL_COUNTERS) as server:
         _endure(server, http, lambda: server.limited(resource.RLIMIT_FSIZE, QUOTA_BYTES))
 
 
 @pytest.mark.parametrize("is_first", [True, False])
 def test_start_on_a_full_disk(disk: Path, is_first: bool) -> None:
-    """On a full disk the server ends with one sentence that names the folder and why; afterwards it starts."""
+    """On a full disk the server ends with one sentence that names the folder and the reason; afterwards it starts."""
     server = Victim(disk / "data", settings=SETTINGS | SMALL_COUNTERS)
     server.log = disk.with_name("server.log")
     if not is_first:
@@ -127,7 +127,7 @@ def test_start_on_a_full_disk(disk: Path, is_first: bool) -> None:
 
 
 def test_file_system_turned_read_only(disk: Path, http: httpx.Client) -> None:
-    """On a file system that became read-only writes are refused, reads go on, and writing comes back by itself."""
+    """On a file system that became read-only writes fail and reads continue; writes recover without a restart."""
     server = Victim(disk / "data", workers=2, settings=SETTINGS | SMALL_COUNTERS)
     server.log = disk.with_name("server.log")
     with server:

@@ -1,4 +1,4 @@
-"""An answered write is on the disk: what the writing connection is set to, and what the kernel is asked for."""
+"""An answered write is on the disk: the settings of the writing connection, and its system calls."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ POSTS = 5
 
 
 def test_the_writer_synchronises_fully(tmp_path: Path) -> None:
-    """The connection that writes waits for the disk with every commit."""
+    """The writing connection waits for the disk at every commit."""
     pragma = Step(Statement("PRAGMA synchronous"))
 
     def unit() -> Generator[Step, Result, object]:
@@ -46,7 +46,7 @@ def test_the_writer_synchronises_fully(tmp_path: Path) -> None:
 
 @contextmanager
 def _traced(process: int, output: Path) -> Iterator[None]:
-    """System calls of a process and its threads, written to ``output``; skips the test where that is forbidden."""
+    """Trace the system calls of a process and its threads to ``output``; skips the test where that is forbidden."""
     strace = shutil.which("strace")
     if strace is None:
         pytest.skip("strace is not installed (make tools)")
@@ -67,7 +67,7 @@ def _traced(process: int, output: Path) -> Iterator[None]:
 
 
 def test_the_disk_has_it_before_the_answer(tmp_path: Path, http: httpx.Client) -> None:
-    """Between the arrival of a Post and its answer the worker has the kernel write the log of the database to disk."""
+    """Between the arrival of a Post and its answer the worker synchronises the database's log to disk."""
     output = tmp_path / "trace"
     with Victim(tmp_path / "data", settings=SETTINGS) as server:
         user = Client(http, server.url, server.apply(MANIFEST)).signed_in("traced")
@@ -82,7 +82,7 @@ def test_the_disk_has_it_before_the_answer(tmp_path: Path, http: httpx.Client) -
 
 
 def _order(trace: str, log: str) -> list[str]:
-    """The events of a trace in order, repetitions of one left out. A call counts when it has returned."""
+    """The events of a trace in order, without repetitions. A call counts when it has returned."""
     kinds = {
         "request": re.compile(r'"POST /api/Data/Post'),
         "disk": re.compile(rf"(?:fsync|fdatasync)\(\d+<{re.escape(log)}>\) += 0"),

@@ -1,7 +1,7 @@
 """``kill -9`` of workers and of the whole server at random moments while several callers write.
 
-``APILANE_TEST_ROUNDS=1000 pytest -m slow tests/faults/test_kills.py`` does more rounds than the usual 200, and
-``APILANE_TEST_SEED`` repeats the choices of a run that failed, whose message names its seed.
+``APILANE_TEST_ROUNDS=1000 pytest -m slow tests/faults/test_kills.py`` runs more rounds than the usual 200.
+``APILANE_TEST_SEED`` repeats the choices of a failed run, whose message names its seed.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from tests.faults.writers import Writer
 WRITERS = 4
 WORKERS = 2
 WORKER_ROUNDS = 3
-"""Rounds that kill one worker between two that kill the server, which ends when six workers fail within a minute."""
+"""Rounds that kill one worker, between two that kill the server: six failed workers in a minute end the server."""
 EXPECTED_LINES = (
     "Instance admin: ",
     "Apilane API: ",
@@ -36,7 +36,7 @@ HINT_OF_GRANIAN = "tcp_migrate_req"
 
 
 class Campaign:
-    """A server with writers that it survives."""
+    """A server that is killed repeatedly, and its writers."""
 
     def __init__(self, server: Victim, client: Client, seed: int) -> None:
         self.server = server
@@ -45,7 +45,7 @@ class Campaign:
         self.writers = [Writer(client.signed_in(f"writer{n}"), f"w{n}", seed) for n in range(WRITERS)]
 
     def round(self, number: int) -> None:
-        """Write, kill, go on, and find everything as it was told."""
+        """Write, kill, restart, and check that the data agrees with the answers."""
         whole = number % (WORKER_ROUNDS + 1) == WORKER_ROUNDS
         for writer in self.writers:
             writer.start()
@@ -67,7 +67,7 @@ class Campaign:
         self.server.kill(self.chance.choice(self.server.workers()))
 
     def _kill_server(self) -> None:
-        """All at once, one after the other, or the parent alone, whose workers then end by themselves."""
+        """Kill all processes one after the other, or only the parent, after which the workers end."""
         parent, workers = self.server.pid, self.server.workers()
         if self.chance.random() < 0.2:
             self.server.kill(parent)
@@ -79,7 +79,7 @@ class Campaign:
 
 @pytest.mark.parametrize("rounds", [pytest.param(6, id="6"), pytest.param(200, marks=pytest.mark.slow, id="many")])
 def test_killed_at_any_moment(tmp_path: Path, http: httpx.Client, rounds: int) -> None:
-    """Every acknowledged write is there, no half unit, keys hold, and the server goes on as if nothing had been."""
+    """Every acknowledged write is stored, no unit is partly stored, constraints hold, and the server works on."""
     if rounds > 6:
         rounds = int(os.environ.get("APILANE_TEST_ROUNDS", rounds))
     seed = int(os.environ.get("APILANE_TEST_SEED", random.randrange(2**32)))
@@ -100,7 +100,7 @@ def test_killed_at_any_moment(tmp_path: Path, http: httpx.Client, rounds: int) -
         assert not lines, lines[:10]
     done = sum((writer.ledger.done for writer in campaign.writers), start=Counter[str]())
     print(f"{rounds} rounds in {time.monotonic() - begun:.0f} s: {dict(done)}")
-    assert done["unanswered"], "no kill ever met a call"
+    assert done["unanswered"], "no kill interrupted a call"
 
 
 def _is_expected(line: str) -> bool:

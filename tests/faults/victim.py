@@ -1,4 +1,4 @@
-"""A server whose processes can be killed and limited one by one. What is asked of it meanwhile is not its business."""
+"""A server whose processes can be killed and limited one by one."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ SETTINGS = {**CHEAP_PASSWORDS, **PATIENT, "definition_poll_s": 0.05}
 ALIVE_TIMEOUT_S = 20.0
 READY = "Apilane API: "
 PROBES = 12
-"""New connections, which the workers share among them."""
+"""Number of new connections; enough that every worker gets one."""
 
 
 def wait_until(holds: Callable[[], bool], what: str, timeout_s: float = ALIVE_TIMEOUT_S) -> float:
-    """Seconds until it holds; AssertionError naming ``what`` when it does not in time."""
+    """Seconds until the condition holds; AssertionError naming ``what`` when it does not hold in time."""
     begun = time.monotonic()
     while not holds():
         assert time.monotonic() - begun < timeout_s, f"not within {timeout_s} s: {what}"
@@ -40,10 +40,10 @@ def _parents() -> Iterator[tuple[int, int]]:
 
 
 class Victim(Server):
-    """``apilane serve``. Workers whose parent was killed end by themselves, and the next start waits for them."""
+    """``apilane serve``. Workers whose parent was killed end, and the next start waits for that."""
 
     def start(self) -> None:
-        """Start, and wait until the supervisor knows that its workers answer, and every one of them does."""
+        """Start, and wait until the supervisor and every worker are ready."""
         started = self.output().count(READY)
         super().start()
         wait_until(lambda: self.output().count(READY) > started, "the server is ready")
@@ -75,7 +75,7 @@ class Victim(Server):
 
     @contextmanager
     def limited(self, kind: int, soft: int) -> Iterator[None]:
-        """A lower soft limit (``resource.RLIMIT_*``) for every worker, and the old one again afterwards."""
+        """Set a lower soft limit (``resource.RLIMIT_*``) for every worker, and restore the old one afterwards."""
         before = [(worker, resource.prlimit(worker, kind)) for worker in self.workers()]
         try:
             for worker, (_, hard) in before:

@@ -1,4 +1,4 @@
-"""Callers that write without pause, each in a thread of its own, and keep a ledger of what they were told."""
+"""Callers that write without pause, each in a thread, and record the answers in a ledger."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ PAUSE_S = 0.01
 
 
 class _Unanswered(Exception):
-    """The connection broke: what was asked may have been done or not."""
+    """The connection broke: the call may have been executed or not."""
 
 
 class Writer:
-    """One caller of the application of ``client``, with records of its own named after it."""
+    """One caller of the application of ``client``; its records have its name."""
 
     def __init__(self, client: Client, name: str, seed: object) -> None:
         self.ledger = Ledger(name)
@@ -55,7 +55,7 @@ class Writer:
         self._thread.start()
 
     def stop(self) -> None:
-        """End with the call under way."""
+        """Finish the current call and end."""
         self._stop.set()
         if self._thread is not None:
             self._thread.join(2 * TIMEOUT_S)
@@ -66,7 +66,7 @@ class Writer:
         self._http.close()
 
     def live_tokens(self) -> list[bool]:
-        """Whether the newest acknowledged sign-ins still hold."""
+        """Whether the newest acknowledged sign-ins are still valid."""
         return [not self._client.as_user(token).is_anonymous() for token in self.ledger.tokens[-3:]]
 
     def _work(self) -> None:
@@ -78,7 +78,7 @@ class Writer:
             except _Unanswered:
                 self.ledger.done["unanswered"] += 1
                 self._stop.wait(PAUSE_S)
-            except Exception as error:  # told to the test, whose thread is another
+            except Exception as error:  # raised in the test's thread later
                 self.ledger.surprises.append(f"{kind.__name__}: {type(error).__name__} {error}")
                 return
 
@@ -134,7 +134,7 @@ class Writer:
         self._add(items, [_body(name, item) for name, item in items.items()])
 
     def _post_broken_unit(self) -> None:
-        """The last record is refused, and takes the others with it."""
+        """The last record is refused, so none of the unit is stored."""
         items = self._made(3)
         for name in items:
             self.ledger.items[name] = {None}
@@ -176,7 +176,7 @@ class Writer:
         self.ledger.groups[name] = {id}
 
     def _break_references(self) -> None:
-        """Delete a group that an item of ours refers to, or refer to one that is not there: both refused."""
+        """Delete a group that one of this writer's items refers to, or refer to a missing group: both are refused."""
         used = [item.group for name in self.ledger.certain() for item in self.ledger.items[name] if item and item.group]
         if used and self._chance.random() < 0.5:
             response = self._ask(self._client.delete, "Data/Delete", entity="Groups", ids=self._chance.choice(used))
@@ -188,7 +188,7 @@ class Writer:
         self._refused(response, "FOREIGN_KEY_CONSTRAINT_VIOLATION")
 
     def _win(self) -> None:
-        """All writers number their prizes alike, so that they meet."""
+        """Use the same prize numbers as all other writers, so that they conflict."""
         name = f"prize {len(self.ledger.prizes)}"
         self.ledger.prizes[name] = {True, False}
         body = {"Name": name, "Winner": self.ledger.name}

@@ -1,4 +1,4 @@
-"""Multipart bodies, most of them nearly right: what a file upload looks like, sent to wherever."""
+"""Multipart bodies, most of them almost valid: file uploads, which are sent to any path."""
 
 from __future__ import annotations
 

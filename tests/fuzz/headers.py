@@ -1,6 +1,6 @@
-"""Header lines as strategies: those the product reads with odd values, and those it must not care about.
+"""Header lines as strategies: those that the product reads, with unusual values, and those that it must ignore.
 
-Values hold what an HTTP server lets through; what it stops is tried over a socket (``test_heads.py``).
+Values contain only what an HTTP server accepts; the rest is tried over a socket (``test_heads.py``).
 """
 
 from __future__ import annotations
@@ -42,4 +42,4 @@ _values = st.one_of(
 )
 _names = st.sampled_from(READ) | st.text("abcxyz0-_!~", min_size=1, max_size=8).map(lambda text: f"x-{text}")
 header_lines = st.sampled_from(KNOWN) | st.tuples(_names, _values)
-"""Name in small letters, as servers hand it on, and value."""
+"""Name in small letters, as servers pass it on, and value."""

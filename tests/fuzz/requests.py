@@ -1,7 +1,7 @@
-"""Strategies for calls: valid ones of every kind, most of them then changed a little, so that many get deep.
+"""Strategies for calls: valid ones of every kind, most of them then changed a little to reach deep code.
 
-A ``Call`` says who calls with what as names, not as tokens, so that it reads the same in every run; ``rendered`` makes
-the bytes. Texts and numbers that callers may choose carry ``MARK`` or ``NUMBER``.
+A ``Call`` has names of callers and credentials, not tokens, so that it is the same in every run; ``rendered`` makes the
+bytes. Texts and numbers that callers choose contain ``MARK`` or ``NUMBER``.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from tests.fuzz.world import ENDPOINTS, PASSWORD, A, B
 __all__ = ["MARK", "NUMBER", "Call", "Rendered", "calls", "rendered"]
 
 NUMBER = "990099"
-CALLERS = ("ann", "bob", "cid", "dot", "eve") * 3 + ("owner", "owner", "anonymous", "foreign", "nobody", "stranger")
+CALLERS = ("ann", "bob", "cid", "dot", "eve") * 3 + ("owner", "owner", "anonymous", "foreign", "unknown", "outsider")
 SAFE = "/:;,~!$()*'-._@ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 
 
 class Call(NamedTuple):
-    """One call. ``query``: pairs; ``body``: None is none."""
+    """One call. ``query``: pairs; ``body``: None for no body."""
 
     method: str
     path: str
@@ -43,7 +43,7 @@ class Call(NamedTuple):
 
 
 class Rendered(NamedTuple):
-    """A call as bytes. ``certain``: the caller's credential stands there as it should, and nothing beside it."""
+    """A call as bytes. ``certain``: it carries the caller's credential in valid form, and no other."""
 
     method: str
     target: bytes
@@ -209,7 +209,7 @@ SOUND = st.one_of(
 
 @st.composite
 def filters(draw: st.DrawFn, depth: int = 2) -> Any:
-    """A filter's tree: mostly well-formed."""
+    """A filter's tree, mostly well-formed."""
     form = draw(st.integers(0, 5))
     if depth and form == 0:
         items = draw(st.lists(filters(depth - 1), max_size=3))
@@ -255,13 +255,13 @@ bodies = records | st.lists(records | scalars, max_size=3) | scalars
 def _query(
     needed: str = "entity id", **chosen: st.SearchStrategy[str]
 ) -> st.SearchStrategy[tuple[tuple[str, str], ...]]:
-    """The parameters ``chosen``, each there or not; those named in ``needed`` always are."""
+    """Some of the parameters ``chosen``; those named in ``needed`` are always present."""
     always = {name: chosen.pop(name) for name in needed.split() if name in chosen}
     return st.fixed_dictionaries(always, optional=chosen).map(lambda found: tuple(found.items()))
 
 
 class Kind(NamedTuple):
-    """A kind of call: its path, and what it takes."""
+    """A kind of call: its path and its parameters."""
 
     method: str
     path: str
@@ -538,7 +538,7 @@ def rendered(call: Call, credentials: dict[str, tuple[str, int]]) -> Rendered:
         call.credential == "bearer"
         and not call.headers
         and names.count("authorization") == 1
-        and call.caller not in ("nobody", "foreign", "stranger")
+        and call.caller not in ("unknown", "foreign", "outsider")
     )
     step = max(1, -(-len(body) // call.parts)) if body else 1
     parts = tuple(body[start : start + step] for start in range(0, len(body), step)) if body else ()
@@ -560,7 +560,7 @@ def _application(form: str) -> tuple[str, str]:
 
 
 def _credential(call: Call, token: str, key: int, target: bytes, body: bytes) -> list[tuple[str, str]]:
-    portal = [("x-client-id", "portal")] if call.caller in ("owner", "stranger") else []
+    portal = [("x-client-id", "portal")] if call.caller in ("owner", "outsider") else []
     if call.credential.startswith("signed"):
         now = int(time.time() * 1000) - (130_000 if call.credential == "signed late" else 0)
         secret = MARK if call.credential == "signed wrong" else token

@@ -1,6 +1,6 @@
 """Generated calls of every kind against the whole application in this process.
 
-``APILANE_TEST_FUZZ_CALLS`` sets how many, ``APILANE_TEST_FUZZ_SEED`` which; the same seed makes the same calls.
+``APILANE_TEST_FUZZ_CALLS`` sets their number, ``APILANE_TEST_FUZZ_SEED`` the choice; a seed makes the same calls.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ SHARDS = 4
 AT_ONCE = 4
 """Calls of one example."""
 TEXTS_MAX = 1500
-"""Distinct statements of a run: shapes, not values. 579 were the most of 25,000 calls, some 250 of 3,000."""
+"""Distinct statements of a run: shapes, not values. At most 579 in 25,000 calls, some 250 in 3,000."""
 UNSETTLING = ("/logout", "/renewauthtoken", "/changepassword")
 
 
 @pytest.fixture
 def world(tmp_path: Path) -> Iterator[World]:
-    """Both applications, fresh."""
+    """Both applications, freshly made."""
     with World(tmp_path / "data") as running:
         yield running
 
@@ -43,7 +43,7 @@ def _try(world: World, call: Call, seen: Counter[tuple[str, int]]) -> None:
     path = call.path.lower()
     unsettled = answer.status == 200 and any(part in path for part in UNSETTLING)
     check_answer(call, sent, answer, [] if unsettled else [token for token, _ in world.credentials.values()])
-    if unsettled and call.caller in world.credentials and call.caller not in ("owner", "stranger", "nobody"):
+    if unsettled and call.caller in world.credentials and call.caller not in ("owner", "outsider", "unknown"):
         world.sign_up(call.caller, B if call.caller == "foreign" else A)
     if call.caller == "owner" and call.method in ("PUT", "DELETE"):
         world.settle()
@@ -75,7 +75,7 @@ def _run(world: World, number: int, count: int) -> None:
     good = sum(times for (_, status), times in seen.items() if status < 300)
     print(f"{seen.total()} calls, {good} of them 2xx, {len(world.texts)} statements")
     assert seen.total() >= count
-    assert good > count / 8, "most calls are refused at the door: the generator no longer fits the product"
+    assert good > count / 8, "most calls fail the first checks: the generator no longer fits the product"
     check_texts(world.texts)
     assert len(world.texts) < TEXTS_MAX
     for token in (A, B):
@@ -87,7 +87,7 @@ def _run(world: World, number: int, count: int) -> None:
 
 @pytest.mark.parametrize("number", range(2))
 def test_calls(world: World, number: int) -> None:
-    """Whatever is sent: no failure, the wire's error shape, nobody else's value, no value in a statement's text."""
+    """For any call: no failure, the protocol's error form, no value of another caller, no value in a statement."""
     _run(world, number, int(os.environ.get("APILANE_TEST_FUZZ_CALLS", "6000")) // 2)
 
 

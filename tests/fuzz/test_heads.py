@@ -1,4 +1,4 @@
-"""Malformed heads and framings over real sockets, to a server of its own."""
+"""Malformed heads and framings over real sockets, to a separate server."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ MANIFEST: dict[str, Any] = {
 }
 SALVO = 40
 SILENCE_S = 0.4
-"""How long a connection is listened to: many of these requests leave the server waiting for the rest."""
+"""How long to read from a connection: many of these requests leave the server waiting for the rest."""
 ERROR_KEYS = {"Code", "Message", "Property", "Entity"}
 
 one_of = st.sampled_from
@@ -63,7 +63,7 @@ PLACES = ("framing", "method", "target", "version", "line", "line", "header", "h
 
 @st.composite
 def requests(draw: st.DrawFn) -> bytes:
-    """A sound request with none, one or two of its places spoilt."""
+    """A valid request with none, one or two of its places made invalid."""
     spoilt = draw(one_of(((), (), *((place,) for place in PLACES), *((place, "bytes") for place in PLACES))))
     writes = "framing" in spoilt or draw(st.booleans())
     method, action = (b"POST", b"Post") if writes else (b"GET", b"Get")
@@ -89,7 +89,7 @@ def requests(draw: st.DrawFn) -> bytes:
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """One note, whose hidden text nobody may read."""
+    """One note, whose hidden text no caller may read."""
     folder: Path = tmp_path_factory.mktemp("heads")
     with Server(folder / "data", settings={**CHEAP_PASSWORDS, "definition_poll_s": 0.05}) as running:
         with httpx.Client(trust_env=False) as http:
@@ -98,7 +98,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 
 async def _exchange(port: int, request: bytes) -> bytes:
-    """What the server says until it hangs up or is silent."""
+    """The bytes that the server sends until it closes the connection or pauses."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     received = b""
     try:
@@ -113,7 +113,7 @@ async def _exchange(port: int, request: bytes) -> bytes:
 
 
 def _check(answer: bytes, seen: Counter[int]) -> None:
-    """Every answer is one of HTTP, of no failure, with the error's body or none."""
+    """Every answer is valid HTTP, has no status of a failure, and has the error's body or none."""
     assert HIDDEN.encode() not in answer
     assert b"set-cookie" not in answer.lower()
     while answer:
@@ -132,7 +132,7 @@ def _check(answer: bytes, seen: Counter[int]) -> None:
 
 
 def test_heads(server: Server) -> None:
-    """Whatever stands in a head or frames a body: an answer below 500 or none, and the server goes on."""
+    """For any head and framing of a body: an answer below 500 or none, and the server continues."""
     _run(server, 12)
 
 

@@ -1,4 +1,4 @@
-"""What must hold of every answer, whatever was asked."""
+"""The conditions that every answer must meet, for any call."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ NEVER = ("$argon2", PASSWORD, "H_Token_Hash", "H_Email_Fold", "set-cookie")
 
 
 def check_answer(call: Call, sent: Rendered, answer: Answer, tokens: list[str]) -> None:
-    """AssertionError saying what is wrong with an answer. ``tokens``: live ones that no answer may name."""
+    """Raise an AssertionError that names the fault of an answer. ``tokens``: live ones that no answer may contain."""
     text = answer.body.decode("utf-8")
     assert answer.status < 500, (answer.status, text)
     assert "set-cookie" not in answer.headers
     if answer.status >= 400:
         _check_error(answer, text)
-    if call.caller not in ("owner", "stranger"):
+    if call.caller not in ("owner", "outsider"):
         found = INSIDES.search(text)
         assert found is None, f"{found} in {text}"
     for secret in NEVER:
@@ -63,6 +63,6 @@ def _check_marks(call: Call, sent: Rendered, text: str) -> None:
 
 
 def check_texts(texts: set[str]) -> None:
-    """No statement text holds a value that a caller sent."""
+    """No statement text contains a value that a caller sent."""
     pasted = [text for text in texts if MARK.lower() in text.lower() or NUMBER in text]
     assert not pasted, pasted[:3]

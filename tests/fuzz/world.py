@@ -1,7 +1,7 @@
-"""What the fuzz calls are aimed at: two applications in this process, with marked values in every place of interest.
+"""The targets of the fuzz calls: two applications in this process, with marked values in every important place.
 
-A marked value tells where it came from, so that an answer which holds one can be judged by who asked. Fuzz calls never
-carry these marks; the mark that they do carry (``requests.MARK``) must stay out of statement texts.
+The mark of a value shows its origin, so that an answer with one can be judged by its caller. Fuzz calls never contain
+these marks; the mark that they do contain (``requests.MARK``) must stay out of statement texts.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ A = "aaaaaaaa-1111-4111-8111-aaaaaaaaaaaa"
 B = "bbbbbbbb-2222-4222-8222-bbbbbbbbbbbb"
 PASSWORD = "MkPassword-of-everybody"
 TENANTS = {"ann": 1, "bob": 1, "cid": 2, "eve": 2, "dot": None}
-"""Users of application A and their companies; bob is an editor, eve is the one whose account is changed."""
+"""Users of application A and their companies; bob is an editor; the calls change eve's account."""
 MARKS = {1: "MkTenantOne", 2: "MkTenantTwo", None: "MkTenantNone"}
 PLACES = (*MARKS, *MARKS)
 """Companies of the marked orders."""
@@ -63,7 +63,7 @@ ENDPOINTS = {
 
 
 def manifests(first: str = A, second: str = B) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The application under fire and the other one, under these tokens."""
+    """The tested application and the other one, with these tokens."""
     columns = [
         {"Name": "Text", "Maximum": 200},
         {"Name": "Amount", "Type": "Number", "Maximum": 1000000000},
@@ -129,15 +129,15 @@ def manifests(first: str = A, second: str = B) -> tuple[dict[str, Any], dict[str
         "Application": {"Name": "The other", "Token": second},
         "Entities": [{"Name": "Public", "Properties": [{"Name": "Text"}]}],
         "Security": _rules("Public", "ANONYMOUS", "get") + _rules("Users", "AUTHENTICATED", "get", ["Username"]),
-        "Collaborators": ["stranger@example.com"],
+        "Collaborators": ["outsider@example.com"],
     }
     return one, other
 
 
 def visible_marks(caller: str, *, certain: bool) -> frozenset[str]:
-    """Marks of application A that may stand in an answer to ``caller``.
+    """Marks of application A that an answer to ``caller`` may contain.
 
-    ``certain``: the call carries the caller's own credential as it should be; otherwise it may count as anonymous.
+    ``certain``: the call carries the caller's credential in valid form; otherwise it may count as anonymous.
     """
     if caller == "owner":
         return frozenset(ALL_MARKS) - {OTHER}
@@ -152,7 +152,7 @@ def visible_marks(caller: str, *, certain: bool) -> frozenset[str]:
 
 
 class Answer(NamedTuple):
-    """What came back; ``headers`` by lower-case name."""
+    """The answer; ``headers`` by lower-case name."""
 
     status: int
     headers: dict[str, str]
@@ -160,7 +160,7 @@ class Answer(NamedTuple):
 
 
 class _Errors(logging.Handler):
-    """Everything that was logged as an error."""
+    """All messages that were logged as errors."""
 
     def __init__(self) -> None:
         super().__init__(logging.ERROR)
@@ -171,7 +171,7 @@ class _Errors(logging.Handler):
 
 
 class World:
-    """The applications, running inside ``with``. ``texts``: every distinct statement that any connection was given."""
+    """The applications, running inside ``with``. ``texts``: every distinct statement sent to any connection."""
 
     def __init__(self, folder: Path) -> None:
         self.settings = Settings(
@@ -226,7 +226,7 @@ class World:
                     capabilities=capabilities_of(instance.hooks),
                 )
                 await instance.changes.apply(plan, actor="tests")
-            for caller, email in (("owner", "admin@example.com"), ("stranger", "stranger@example.com")):
+            for caller, email in (("owner", "admin@example.com"), ("outsider", "outsider@example.com")):
                 self.credentials[caller] = (await operator_token(instance.store, email, None), 0)
 
     def database(self, token: str = A) -> Path:
@@ -234,7 +234,7 @@ class World:
         return self.settings.data_dir / "apps" / token / "data.db"
 
     def sql(self, text: str, *parameters: Any, token: str = A) -> list[tuple[Any, ...]]:
-        """SQL beside the server, on a connection that nobody watches."""
+        """Run SQL beside the server, on a connection that is not recorded."""
         with_hooks, apsw.connection_hooks[:] = list(apsw.connection_hooks), []
         try:
             connection = apsw.Connection(str(self.database(token)))
@@ -255,7 +255,7 @@ class World:
         *,
         breaks_off: bool = False,
     ) -> Answer:
-        """One call as an HTTP server hands it on; ``breaks_off``: the client goes away before its body is whole."""
+        """One call as an HTTP server passes it on; ``breaks_off``: the client disconnects within its body."""
         return self.runner.run(self._call(method, target, headers, body, breaks_off=breaks_off))
 
     async def _call(
@@ -304,7 +304,7 @@ class World:
         return Answer(start["status"], answered, b"".join(part.get("body", b"") for part in parts))
 
     def errors(self) -> list[str]:
-        """What was logged as an error since the last look."""
+        """The errors logged since the last call of this method."""
         lines, self._errors.lines = self._errors.lines, []
         return lines
 
@@ -342,7 +342,7 @@ class World:
         for caller in TENANTS:
             self.sign_up(caller)
         self.sign_up("foreign", B)
-        self.credentials["nobody"] = ("3f2504e0-4f89-41d3-9a0c-0305e82c3301", 999_999)
+        self.credentials["unknown"] = ("3f2504e0-4f89-41d3-9a0c-0305e82c3301", 999_999)
         self._orders = [self._add_order(company) for company in PLACES]
         self._mark_orders()
         self.sql('INSERT INTO "Locked" ("Created", "Text") VALUES (1, ?)', LOCKED)
@@ -350,7 +350,7 @@ class World:
         self.errors()
 
     def _add_order(self, company: int | None) -> int:
-        """An order that callers can neither delete (a line refers to it) nor rid of its marks (no rule lets them)."""
+        """An order that callers cannot delete (a line refers to it) and whose marks they cannot change (no rule)."""
         headers = [
             (b"x-application-token", A.encode()),
             (b"x-client-id", b"portal"),
@@ -369,7 +369,7 @@ class World:
             )
 
     def settle(self) -> None:
-        """Make good what an owner may do and what marks could not tell apart: move records and users, delete them."""
+        """Undo changes that owners may make and marks cannot show: move records and users, delete them."""
         present = {id for (id,) in self.sql('SELECT "ID" FROM "Orders"')}
         self._orders = [
             id if id in present else self._add_order(company) for id, company in zip(self._orders, PLACES, strict=True)

@@ -26,7 +26,7 @@ PROVIDER = os.environ.get("APILANE_TEST_PROVIDER", "sqlite").lower()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skip what is about SQLite elsewhere."""
+    """Skip the tests that concern only SQLite when another provider is under test."""
     for item in items if PROVIDER != "sqlite" else []:
         marker = item.get_closest_marker("sqlite_only")
         if marker is not None:
@@ -35,7 +35,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def everything_lives_there(server_url: ServerUrl) -> Iterator[None]:
-    """The provider's server, for every ``Server`` of the run."""
+    """Keep all databases of the run on the provider's server."""
     if PROVIDER != "sqlite":
         Server.place = ServerPlace(PROVIDER, server_url(PROVIDER))
     yield
@@ -44,9 +44,9 @@ def everything_lives_there(server_url: ServerUrl) -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def server(everything_lives_there: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """``apilane serve``; it looks for changed applications often, to save tests' time.
+    """``apilane serve`` with a short interval for changed applications, which makes the tests faster.
 
-    ``APILANE_TEST_WORKERS`` says with how many workers: behaviour must be the same with one and with several.
+    ``APILANE_TEST_WORKERS`` sets the number of workers: behaviour must be the same with one and with several.
     """
     workers = int(os.environ.get("APILANE_TEST_WORKERS", "1"))
     folder = tmp_path_factory.mktemp("server") / "data"
@@ -57,19 +57,19 @@ def server(everything_lives_there: None, tmp_path_factory: pytest.TempPathFactor
 
 @pytest.fixture(scope="session")
 def shop_manifest() -> dict[str, Any]:
-    """The shop without its rate limit. Copy before changing it."""
+    """The shop without its rate limit. Copy it before changing it."""
     return unlimited_shop()
 
 
 @pytest.fixture(scope="session")
 def lab_manifest() -> dict[str, Any]:
-    """Properties of every kind, open to every caller. Copy before changing it."""
+    """Properties of every kind, open to every caller. Copy it before changing it."""
     return read_manifest(LAB)
 
 
 @pytest.fixture(scope="session")
 def new_application(server: Server, http: httpx.Client) -> NewClient:
-    """Make a fresh application of a manifest, with keys of ``Application`` replaced; an anonymous client of it."""
+    """Create an application of a manifest, with replaced keys of ``Application``; an anonymous client of it."""
 
     def make(manifest: dict[str, Any], **application: Any) -> Client:
         return Client(http, server.url, server.apply(with_new_token(manifest, **application)))
@@ -79,19 +79,19 @@ def new_application(server: Server, http: httpx.Client) -> NewClient:
 
 @pytest.fixture(scope="module")
 def shop(new_application: NewClient, shop_manifest: dict[str, Any]) -> Client:
-    """A fresh shop for a file of tests."""
+    """A new shop for each test module."""
     return new_application(shop_manifest)
 
 
 @pytest.fixture(scope="module")
 def lab(new_application: NewClient, lab_manifest: dict[str, Any]) -> Client:
-    """A fresh lab for a file of tests."""
+    """A new lab for each test module."""
     return new_application(lab_manifest)
 
 
 @pytest.fixture(scope="session")
 def as_operator(server: Server) -> AsOperator:
-    """The client of an application on the portal channel: as the instance admin, or as a collaborator of any one."""
+    """An application's client on the portal channel, as the instance admin or as a collaborator."""
 
     def sign_in(client: Client, email: str = ADMIN, life_ms: int | None = None) -> Client:
         return client.as_operator(server.with_store(lambda store, _hooks: operator_token(store, email, life_ms)))

@@ -1,6 +1,6 @@
-"""An application's database from the test's own process, as an operator works on it while the server runs.
+"""Direct access to an application's database from the test process, as an operator has it while the server runs.
 
-Rows go in and come out as stored, around every access rule. Callers of the API are somebody else's matter.
+Rows are written and read as stored, without access rules. Calls of the API are made elsewhere.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ Row = dict[str, Any]
 
 
 class Database:
-    """The database of the application ``token`` of the instance with these settings, open inside ``with``."""
+    """The database of the application ``token`` on the instance with these settings; it is open inside ``with``."""
 
     application: ApplicationRuntime
 
@@ -60,7 +60,7 @@ class Database:
         self._run(self.application.session.run(unit))
 
     def insert(self, entity: str, rows: Sequence[Mapping[str, Any]]) -> None:
-        """Insert rows as they stand, all with the same columns, in one transaction."""
+        """Insert rows as given, all with the same columns, in one transaction."""
         if not rows:
             return
         runtime = self.application.entities[entity.lower()]
@@ -78,7 +78,7 @@ class Database:
         self.insert("Users", rows)
 
     def rows(self, entity: str, ids: Sequence[int] | None = None) -> dict[int, Row]:
-        """Rows by ID with every visible column as stored; ``ids`` None: all of them."""
+        """Rows by ID with every visible column as stored; all rows when ``ids`` is None."""
         runtime = self.application.entities[entity.lower()]
         columns = tuple(p.name for p in runtime.entity.properties)
         if ids is None:
@@ -89,18 +89,18 @@ class Database:
         return {row[0]: dict(zip(columns, row, strict=True)) for row in found}
 
     def set_roles(self, user_id: int, roles: str | None) -> None:
-        """A user's comma list of roles, as an operator sets it."""
+        """Set the comma-separated roles of a user, as an operator does."""
         assert self._run(accounts.set_roles(self.application, user_id, roles))
 
     def update(self, entity: str, id: int, **values: Any) -> None:
-        """Set columns of one row as they stand."""
+        """Set columns of one row to the given values."""
         runtime = self.application.entities[entity.lower()]
         statement = runtime.statement(update_where, tuple(values), (("ID", "id"),))
         new = {f"new_{name}": value for name, value in values.items()}
         self._write(lambda: [Step(statement, statement.parameters({**new, "id": id}))])
 
     def snapshots(self) -> dict[tuple[str, int], int]:
-        """How many snapshots the change tracking keeps, by entity and record."""
+        """The number of snapshots of the change tracking, by entity and record."""
         table = self.application.helpers["H_Entity_Change_Tracking"].table
         entity, record = table.c["Entity"], table.c["RecordID"]
         counted = sa.select(entity, record, sa.func.count()).group_by(entity, record)

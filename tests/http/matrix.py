@@ -1,7 +1,8 @@
 """The applications of the authorization matrix: every combination of roles, rules, tenants and owners, generated.
 
-Five families, an application each. In ``roles`` only custom roles have rules, on every kind of entity, the system ones
-included; in the others ANONYMOUS, AUTHENTICATED, both, or ANONYMOUS twice have them. Nothing here calls a server.
+There are five families with one application each. In ``roles`` only custom roles have rules, on every kind of entity,
+including the system ones; in the others ANONYMOUS, AUTHENTICATED, both, or ANONYMOUS twice have rules. This module
+calls no server.
 """
 
 from __future__ import annotations
@@ -17,9 +18,9 @@ ACTIONS = ("get", "post", "put", "delete")
 TENANT_ENTITY = "Company"
 TENANT_COLUMN = "Company_ID"
 OWN_TENANT, OTHER_TENANT, EMPTY_TENANT = 1, 2, 3
-"""Rows of the differentiation entity: of every caller who has a tenant; of bystanders; of nobody."""
+"""Rows of the differentiation entity: the tenant of callers, of bystanders, and of no user."""
 CUSTOM: dict[str, Any] = {"Alpha": None, "Beta": None, "Gamma": 0}
-"""Custom properties of every entity and what the column holds when an insert leaves it out; Gamma is required."""
+"""Custom properties of every entity, with the value of an omitted column; Gamma is required."""
 
 LISTS: dict[str, tuple[str, ...]] = {
     "empty": (),
@@ -30,7 +31,7 @@ LISTS: dict[str, tuple[str, ...]] = {
 }
 GRANTS = tuple(product(("All", "Owned"), LISTS))
 SHIFT = {"get": 0, "post": 3, "put": 6, "delete": 9}
-"""A role's grant differs from action to action, so that a rule for one can never pass for a rule for another."""
+"""A role has a different grant for each action, so that a rule for another action gives a wrong result."""
 ROLES = tuple(f"role{letter}" for letter in "abcdefghij")
 WITHOUT_RULES = ("roley", "rolez")
 
@@ -40,7 +41,7 @@ WRITABLE_OF_USERS = ("Email", "Username", "Roles")
 
 @dataclass(frozen=True)
 class Seat:
-    """A caller before it has an ID: None for ``name`` is the anonymous one, or with ``is_owner`` the owner."""
+    """A caller before it has an ID; ``name`` None is the anonymous caller, or with ``is_owner`` the owner."""
 
     name: str | None
     roles: tuple[str, ...] = ()
@@ -50,7 +51,7 @@ class Seat:
 
 @dataclass
 class Family:
-    """One application: its entities in order, the rules, and who calls them."""
+    """One application: its entities in order, the rules, and its callers."""
 
     name: str
     entities: list[EntityModel]
@@ -58,7 +59,7 @@ class Family:
     seats: list[Seat]
 
     def manifest(self) -> dict[str, Any]:
-        """What ``apilane apply`` reads."""
+        """The manifest for ``apilane apply``."""
         properties = [
             {"Name": "Alpha", "Type": "String"},
             {"Name": "Beta", "Type": "Number"},
@@ -87,7 +88,7 @@ class Family:
         }
 
     def oracle(self) -> Oracle:
-        """A fresh model without rows; ``*`` written out as the manifest promises."""
+        """A new model without rows; ``*`` is replaced by the properties that the manifest reference promises."""
         by_name = {entity.name: entity for entity in self.entities}
         rules = [
             Rule(rule.entity, rule.role, rule.action, rule.record, _every(by_name[rule.entity], rule.action))
@@ -101,11 +102,11 @@ class Family:
 def _every(entity: EntityModel, action: str) -> tuple[str, ...]:
     if action == "get":
         return tuple(name for name in entity.properties if name != "Password")
-    return tuple(entity.writable)  # a delete rule's list means nothing
+    return tuple(entity.writable)  # the property list of a delete rule has no effect
 
 
 def custom_entity(name: str, *, tenant: bool, tracked: bool) -> EntityModel:
-    """A custom entity with its system properties in front."""
+    """A custom entity, its system properties first."""
     system = ("ID", "Owner", "Created", *((TENANT_COLUMN,) if tenant else ()))
     return EntityModel(name, (*system, *CUSTOM), dict(CUSTOM), has_tenant=tenant, tracked=tracked)
 
@@ -121,7 +122,7 @@ def system_entities() -> list[EntityModel]:
 
 
 def _rules(entity: EntityModel, role: str, position: int) -> Iterator[Rule]:
-    """The four rules of a role on an entity, each with the grant of its action."""
+    """The four rules of a role on an entity, with one grant for each action."""
     for action in ACTIONS:
         if action == "post" and not entity.may_post:
             continue
@@ -134,7 +135,7 @@ OWNER = Seat(None, is_owner=True)
 
 
 def _users(role_sets: list[tuple[str, ...]]) -> list[Seat]:
-    """Users with every role set, in no tenant and in one."""
+    """Users with every set of roles, one without a tenant and one in a tenant."""
     kinds = product(role_sets, (None, OWN_TENANT))
     return [Seat(f"user{number:04}", roles, tenant) for number, (roles, tenant) in enumerate(kinds)]
 
@@ -161,7 +162,7 @@ def _by_roles() -> Family:
 
 
 def _with_base(name: str, base_role: str) -> Family:
-    """Every grant of ``base_role``, joined by every single custom role."""
+    """Every grant of ``base_role``, combined with every single custom role."""
     family = Family(name, system_entities(), [], [ANONYMOUS, OWNER, *_users(_SINGLE)])
     for position, tenant in product(range(len(GRANTS)), (False, True)):
         entity = custom_entity(f"Base_{_letter(position)}_{_kind(tenant)}", tenant=tenant, tracked=position % 2 == 1)
@@ -173,7 +174,7 @@ def _with_base(name: str, base_role: str) -> Family:
 
 
 def _joined(name: str, first: str, second: str, pairs: list[tuple[int, int, bool]], seats: list[Seat]) -> Family:
-    """Grants of one base role with grants of the other: pairs of positions, and whether the entity has tenants."""
+    """Grants of two base roles combined; ``pairs``: positions of the grants, and whether the entity has tenants."""
     family = Family(name, system_entities(), [], seats)
     for left, right, tenant in pairs:
         title = f"Join_{_letter(left)}{_letter(right)}_{_kind(tenant)}"
@@ -184,9 +185,9 @@ def _joined(name: str, first: str, second: str, pairs: list[tuple[int, int, bool
 
 
 def families() -> dict[str, Family]:
-    """Fresh models of all five applications."""
+    """New models of all five applications."""
     positions = range(len(GRANTS))
-    # Of two grants joined either way round, one way has tenants and the other has none.
+    # Each two grants are combined in both orders: one order has tenants, the other has none.
     every = [(left, right, left < right) for left, right in product(positions, positions)]
     distinct = [(left, right, tenant) for left, right in combinations(positions, 2) for tenant in (False, True)]
     made = [
@@ -215,18 +216,18 @@ def new_rows(entity: EntityModel, caller: Caller, bystander: int, first_id: int)
     return rows
 
 
-# --- What a check is about, for the proof that nothing was forgotten
+# --- Classification of checks, for the proof that every combination occurs
 
 
 def role_kind(caller: Caller) -> str:
-    """owner, anonymous, authenticated (no role), one or two."""
+    """The kind of caller: owner, anonymous, authenticated (no role), one or two roles."""
     if caller.is_owner:
         return "owner"
     return "anonymous" if caller.user_id is None else ("authenticated", "one", "two")[len(caller.roles)]
 
 
 def rule_kind(rules: list[Rule], entity: EntityModel) -> tuple[str, str]:
-    """(record scope, property lists) of effective rules."""
+    """The kind of effective rules: (record scope, property lists)."""
     if not rules:
         return "none", "none"
     scopes = {rule.record for rule in rules}
@@ -243,7 +244,7 @@ def rule_kind(rules: list[Rule], entity: EntityModel) -> tuple[str, str]:
 
 
 def row_kind(caller: Caller, entity: EntityModel, row: Row) -> tuple[str, str]:
-    """(tenant, owner) of a row as the caller sees them."""
+    """The kind of row for the caller: (tenant, owner)."""
     tenant = "absent"
     if entity.has_tenant:
         value = row[TENANT_COLUMN]

@@ -1,7 +1,7 @@
-"""What the specification lets a caller see and change, in plain Python over a list of rows.
+"""The specification's access rules for reads and writes, in plain Python over a list of rows.
 
-Written from the specification alone and sharing no code with the product, so that the two can disagree. It knows only
-what the authorization matrix asks: no value validation, no paging beyond the first page, three filter operators.
+Written from the specification alone, without code of the product, so that the two can disagree. It covers only the
+needs of the authorization matrix: no value validation, no paging beyond the first page, three filter operators.
 """
 
 from __future__ import annotations
@@ -15,18 +15,18 @@ Answer = tuple[int, Any]
 """HTTP status and decoded body."""
 
 UNTOLD = "(the specification leaves this open)"
-"""Stands in a refusal where any value is right."""
+"""Marks a part of an error where any value is right."""
 
 
 def refusal(code: str, message: str, *, entity: str | None = None, property: str | None = None) -> Answer:
-    """The standard error body; 401 belongs to UNAUTHORIZED alone."""
+    """The standard error body; status 401 is used for UNAUTHORIZED only."""
     body = {"Code": code, "Message": message, "Property": property, "Entity": entity}
     return (401 if code == "UNAUTHORIZED" else 400), body
 
 
 @dataclass(frozen=True)
 class Rule:
-    """One stored rule. ``properties``: schema names."""
+    """One stored rule. ``properties``: names as in the schema."""
 
     entity: str
     role: str
@@ -37,7 +37,7 @@ class Rule:
 
 @dataclass(frozen=True)
 class Caller:
-    """Who asks; ``user_id`` None: anonymous, or an owner of the application."""
+    """A caller; ``user_id`` None: anonymous, or an owner of the application."""
 
     user_id: int | None = None
     roles: frozenset[str] = frozenset()
@@ -45,7 +45,7 @@ class Caller:
     is_owner: bool = False
 
     def has_role(self, role: str) -> bool:
-        """Role names are exact."""
+        """Whether the caller has a role; role names are compared exactly."""
         if role == "ANONYMOUS":
             return True
         return self.user_id is not None and (role == "AUTHENTICATED" or role in self.roles)
@@ -53,7 +53,7 @@ class Caller:
 
 @dataclass
 class EntityModel:
-    """One entity. ``properties`` in schema order; ``writable`` with the value a column takes when it is left out."""
+    """One entity. ``properties`` in schema order; ``writable`` maps names to the values of omitted columns."""
 
     name: str
     properties: tuple[str, ...]
@@ -64,19 +64,19 @@ class EntityModel:
     may_post: bool = True
     rows: dict[int, Row] = field(default_factory=dict)
     history: dict[int, int] = field(default_factory=dict)
-    """Snapshots by record."""
+    """The number of snapshots by record ID."""
 
 
 @dataclass(frozen=True)
 class Grant:
-    """What the caller's effective rules for an entity and an action give together."""
+    """The combined effect of the caller's effective rules for an entity and an action."""
 
     properties: frozenset[str]
     owned: bool
 
 
 class Oracle:
-    """The entities of one application with their rows. Writes change ``rows`` exactly as they ought to."""
+    """The entities of one application with their rows. Writes change ``rows`` as the specification demands."""
 
     def __init__(self, tenant_entity: str, entities: Iterable[EntityModel], rules: Sequence[Rule]) -> None:
         self.tenant_entity = tenant_entity
@@ -91,9 +91,9 @@ class Oracle:
         return [rule for rule in self._rules.get((entity.name, action), []) if caller.has_role(rule.role)]
 
     def grant(self, caller: Caller, entity: EntityModel, action: str) -> Grant | None:
-        """Union of the property lists; Owned if any rule says so (B-S1). None: nothing grants the action.
+        """Union of the property lists; Owned if any rule says so (B-S1). None: no rule grants the action.
 
-        Owners are granted everything, rules or not.
+        Owners have every grant, with or without rules.
         """
         if caller.is_owner:
             return Grant(frozenset(entity.properties), owned=False)
@@ -110,7 +110,7 @@ class Oracle:
         return entity.writable
 
     def reaches(self, caller: Caller, entity: EntityModel, grant: Grant, row: Row) -> bool:
-        """Whether a row is within record scope and differentiation."""
+        """Whether a row is within the record scope and the caller's tenant."""
         if caller.is_owner:
             return True
         if entity.has_tenant and row[self.tenant_column] != caller.tenant:
@@ -140,7 +140,7 @@ class Oracle:
         properties: str | None = None,
         size: int = 1000,
     ) -> Answer:
-        """Data/Get with ``getTotal``: the first page. ``sort``: properties as typed, all ascending."""
+        """Data/Get with ``getTotal``: the first page. ``sort``: property names as sent, all ascending."""
         grant = self.grant(caller, entity, "get")
         if grant is None:
             return refusal("UNAUTHORIZED", "Unauthorized", entity=entity.name)
@@ -174,7 +174,7 @@ class Oracle:
     # --- writing
 
     def put(self, caller: Caller, entity: EntityModel, body: Sequence[Mapping[str, Any]]) -> Answer:
-        """Data/Put with an array; all or nothing (B-W6)."""
+        """Data/Put with an array; it changes all records or none (B-W6)."""
         grant = self.grant(caller, entity, "put")
         if grant is None:
             return refusal("UNAUTHORIZED", "Unauthorized", entity=entity.name)
@@ -196,7 +196,7 @@ class Oracle:
         return 200, matched
 
     def post(self, caller: Caller, entity: EntityModel, body: Mapping[str, Any]) -> Answer:
-        """Data/Post with one object; on success the body is the row to be stored, without ``ID`` and ``Created``."""
+        """Data/Post with one object; on success the body is the row to store, without ``ID`` and ``Created``."""
         grant = self.grant(caller, entity, "post")
         if grant is None:
             return refusal("UNAUTHORIZED", "Unauthorized", entity=entity.name)
@@ -213,7 +213,7 @@ class Oracle:
         return 200, row
 
     def delete(self, caller: Caller, entity: EntityModel, ids: Sequence[int]) -> Answer:
-        """Data/Delete; all or nothing when a record is still referred to."""
+        """Data/Delete; it deletes no record when one of them is still referenced."""
         grant = self.grant(caller, entity, "delete")
         if grant is None:
             return refusal("UNAUTHORIZED", "Unauthorized", entity=entity.name)
@@ -247,7 +247,7 @@ def schema_name(entity: EntityModel, typed: str) -> str | None:
 
 
 def _named(filter: Mapping[str, Any] | None, entity: EntityModel) -> list[str]:
-    """Every property a filter refers to, at every level, in order."""
+    """Every property that a filter names, at every level, in order."""
     if filter is None:
         return []
     if "Filters" in filter:

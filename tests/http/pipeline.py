@@ -1,7 +1,7 @@
 """Many calls on one connection, sent without waiting for each answer (HTTP/1.1 pipelining).
 
 For tests with tens of thousands of calls, where a client that waits costs more than the server. Answers come in the
-order of the requests; it knows only what our server sends: a ``Content-Length`` and a JSON body.
+order of the requests. The reader supports only the answers of this server: a ``Content-Length`` and a JSON body.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class Request(NamedTuple):
 
 
 class Pipeline:
-    """A connection to one application of the server at ``url``. ``calls``: how many were answered."""
+    """A connection to one application of the server at ``url``. ``calls``: the number of answered calls."""
 
     def __init__(self, url: str, application: str) -> None:
         parts = urlsplit(url)
@@ -39,7 +39,7 @@ class Pipeline:
         self.calls = 0
 
     def ask(self, token: str | None, requests: Sequence[Request], *, portal: bool = False) -> list[tuple[int, Any]]:
-        """Status and decoded body of each request, in order; ``token`` None: anonymous; ``portal``: an owner's."""
+        """Status and decoded body of each request; ``token`` None: anonymous; ``portal``: the token is an owner's."""
         head = self._head if token is None else f"{self._head}Authorization: Bearer {token}\r\n"
         if portal:
             head += "x-client-id: portal\r\n"
@@ -64,7 +64,7 @@ class Pipeline:
         self._buffer += received
 
     def close(self) -> None:
-        """Hang up."""
+        """Close the connection."""
         self._socket.close()
 
 

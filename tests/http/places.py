@@ -20,9 +20,9 @@ PROVIDERS = {"mysql": "MySQL", "postgresql": "PostgreSQL", "sqlserver": "SQLServ
 
 
 class ServerPlace:
-    """A fresh database on the server at ``url`` for each application and each control store.
+    """A new database on the server at ``url`` for each application and each control store.
 
-    SQL of endpoints is written with identifiers in brackets, which become what the provider wants.
+    The SQL of endpoints has identifiers in brackets; they are replaced by the quotes of the provider.
     """
 
     def __init__(self, provider: str, url: str) -> None:
@@ -41,11 +41,11 @@ class ServerPlace:
         return self._addresses[owner]
 
     def settings(self, data_dir: Path) -> Mapping[str, object]:
-        """The control store lives there too."""
+        """Settings that put the control store on this server too."""
         return {"control_provider": self.provider, "control_url": self._address(str(data_dir))}
 
     def manifest(self, data_dir: Path, manifest: Mapping[str, Any] | str) -> Mapping[str, Any] | str:
-        """The same application there; a text stays a text, with as many lines."""
+        """The same manifest for this server; a text manifest stays a text with the same number of lines."""
         described = yaml.safe_load(manifest) if isinstance(manifest, str) else manifest
         application = dict(described["Application"])
         name = str(application.get("Token") or application["Name"]).lower()

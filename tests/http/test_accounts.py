@@ -23,14 +23,14 @@ GUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a
 
 @pytest.fixture(scope="module", autouse=True)
 def ann(shop: Client) -> Client:
-    """A user with capitals in her names."""
+    """A user with capital letters in e-mail and user name."""
     body = {"Email": "Ann@Example.com", "Username": "Annie", "Password": PASSWORD, "Firstname": "Ann"}
     assert shop.post("Account/Register", body).text == "1"
     return shop.as_user(shop.login("Annie"))
 
 
 def test_login(shop: Client) -> None:
-    """Login answers the user as before this login, a GUID token and its ID."""
+    """Login returns the user as it was before this login, a GUID token and the token's ID."""
     id = shop.register("fresh", Firstname="F")
     first = shop.post("Account/Login", {"Username": "fresh", "Password": PASSWORD}).json()
     user = first["User"]
@@ -65,11 +65,11 @@ def test_login(shop: Client) -> None:
         {"Username": "annie"},
         {"Email": None, "Username": "Annie"},
         {"Email": " ", "Username": "Annie"},
-        {"Email": "ann@example.com", "Username": "nobody"},
+        {"Email": "ann@example.com", "Username": "unknown"},
     ],
 )
 def test_letter_case(shop: Client, names: dict[str, Any]) -> None:
-    """E-mail and user name ignore letter case; a blank e-mail counts as absent; with both the e-mail is used."""
+    """E-mail and user name ignore letter case; a blank e-mail counts as absent; the e-mail precedes the name."""
     assert shop.post("Account/Login", {**names, "Password": PASSWORD}).status_code == 200
 
 
@@ -82,7 +82,7 @@ def test_letter_case(shop: Client, names: dict[str, Any]) -> None:
         {"Email": "nobody@example.com", "Username": "Annie", "Password": PASSWORD},
         {"Username": "Annie", "Password": PASSWORD.upper()},
         {"Username": "Annie", "Password": PASSWORD + "x"},
-        {"Username": "nobody", "Password": PASSWORD},
+        {"Username": "unknown", "Password": PASSWORD},
         {"Username": "%", "Password": PASSWORD},
         {"Username": "Ann%", "Password": PASSWORD},
         {"Username": "Anni_", "Password": PASSWORD},
@@ -97,10 +97,10 @@ def test_letter_case(shop: Client, names: dict[str, Any]) -> None:
     ],
 )
 def test_wrong_credentials_look_alike(shop: Client, credentials: dict[str, str]) -> None:
-    """A failed login never says which part was wrong, and wildcards are ordinary letters (B-A1)."""
+    """A failed login never tells which part was wrong, and wildcards are ordinary characters (B-A1)."""
     response = shop.post("Account/Login", credentials)
     assert error_of(response) == FAILED
-    plain = shop.post("Account/Login", {"Username": "nobody", "Password": "x"})
+    plain = shop.post("Account/Login", {"Username": "unknown", "Password": "x"})
     assert response.content == plain.content
 
 
@@ -108,7 +108,7 @@ def test_wrong_credentials_look_alike(shop: Client, credentials: dict[str, str])
     "email", ["x", "a@b@c", "Ann <ann@example.com>", " ann@example.com", "ann@", "@example.com", "a b@c.de"]
 )
 def test_malformed_address(shop: Client, email: str) -> None:
-    """An e-mail is one address with nothing around it."""
+    """An e-mail must be exactly one address."""
     response = shop.post("Account/Login", {"Email": email, "Password": PASSWORD})
     assert error_of(response) == WireError("VALIDATION", "Email is not valid", "email")
 
@@ -149,13 +149,13 @@ def _register(shop: Client, **changes: Any) -> Any:
     ],
 )
 def test_register_refuses(shop: Client, changes: dict[str, Any], error: WireError) -> None:
-    """Register checks like Data Post; names are unique ignoring letter case (B-D8)."""
+    """Register validates like Data Post; names are unique without regard to letter case (B-D8)."""
     assert error_of(_register(shop, **changes)) == error
 
 
 @pytest.mark.better("B-D8")
 def test_unique_beyond_ascii(shop: Client) -> None:
-    """Letter case folds for all letters, and accents count."""
+    """Letter case is ignored for all letters, and accents are significant."""
     assert _register(shop, Username="Ελένη").status_code == 200
     assert error_of(_register(shop, Username="ΕΛΈΝΗ")).property == "Username"
     assert _register(shop, Username="Ελενη").status_code == 200
@@ -163,7 +163,7 @@ def test_unique_beyond_ascii(shop: Client) -> None:
 
 
 def test_register_ignores(shop: Client) -> None:
-    """Server-owned properties of the body are ignored; the longest password and outer blanks are fine."""
+    """Register ignores properties that the server sets; the longest password and outer blanks are accepted."""
     changes = {"ID": 999, "Roles": "admin", "EmailConfirmed": True, "Created": 1, "LastLogin": 5, "Password": "x" * 400}
     id = _register(shop, Username="  trimmed  ", Nope=1, **changes).json()
     assert id < 999
@@ -174,7 +174,7 @@ def test_register_ignores(shop: Client) -> None:
 
 @pytest.mark.better("B-D7")
 def test_password_is_trimmed_everywhere(shop: Client) -> None:
-    """Outer blanks of a password never matter (B-D7)."""
+    """Outer blanks of a password are ignored everywhere (B-D7)."""
     assert _register(shop, Username="blanks", Password="  Blanked-pw ").status_code == 200
     for sent in ("Blanked-pw", "  Blanked-pw ", "\tBlanked-pw"):
         user = shop.as_user(shop.login("blanks", sent))
@@ -183,7 +183,7 @@ def test_password_is_trimmed_everywhere(shop: Client) -> None:
 
 
 def test_user_data(shop: Client, ann: Client) -> None:
-    """UserData is the user with the rules of its roles, in stored order."""
+    """UserData returns the user with the rules of its roles, in stored order."""
     body = ann.get("Account/UserData").json()
     assert set(body) == {"User", "Security"}
     assert body["User"]["Email"] == "Ann@Example.com"
@@ -199,7 +199,7 @@ def test_user_data(shop: Client, ann: Client) -> None:
 
 
 def test_rules_of_roles(server: Server, new_application, shop_manifest) -> None:  # type: ignore[no-untyped-def]
-    """A role shows its rules as soon as the user has it; role names are split at commas."""
+    """The rules of a role are listed as soon as the user has it; role names are split at commas."""
     rules = [*shop_manifest["Security"], {"Entity": "Users", "Role": "admin", "Action": "get", "Properties": ["Email"]}]
     client = new_application({**shop_manifest, "Security": rules})
     user = client.signed_in("roles")
@@ -218,7 +218,7 @@ def test_rules_of_roles(server: Server, new_application, shop_manifest) -> None:
 
 
 def test_update(ann: Client) -> None:
-    """Update writes the caller's own properties, ignores the others and answers the fresh user."""
+    """Update writes the caller's own properties, ignores the others and returns the changed user."""
     body = {"Firstname": " Anna ", "Email": "other@example.com", "Roles": "admin", "Password": "x", "ID": 99, "Nope": 1}
     user = ann.put("Account/Update", body).json()
     assert (user["Firstname"], user["Email"], user["Roles"], user["Password"]) == (
@@ -231,7 +231,7 @@ def test_update(ann: Client) -> None:
 
 
 def test_unconfirmed(server: Server, new_application, shop_manifest) -> None:  # type: ignore[no-untyped-def]
-    """Where it is asked for, only a confirmed e-mail may log in; wrong credentials are told first."""
+    """Where the application requires it, only a confirmed e-mail may log in; wrong credentials are reported first."""
     client = new_application(shop_manifest, AllowLoginUnconfirmedEmail=False)
     id = client.register("newbie")
     assert error_of(client.post("Account/Login", {"Username": "newbie", "Password": "wrong"})) == FAILED
@@ -246,7 +246,7 @@ def test_unconfirmed(server: Server, new_application, shop_manifest) -> None:  #
 
 
 def test_confirm(server: Server, shop: Client) -> None:
-    """A valid token confirms the address and leads to the Portal, as often as it is used."""
+    """A valid token confirms the address and redirects to the Portal, on each use."""
     user = shop.signed_in("confirmer")
     id = user.get("Account/UserData").json()["User"]["ID"]
     token = confirmation_token(server, shop.token, id)
@@ -258,7 +258,7 @@ def test_confirm(server: Server, shop: Client) -> None:
 
 
 def test_confirm_redirects(server: Server, new_application, shop_manifest) -> None:  # type: ignore[no-untyped-def]
-    """The application's own page is used when it has one."""
+    """The redirect goes to the application's own page when it has one."""
     client = new_application(shop_manifest, EmailConfirmationRedirectUrl="https://shop.example.com/hi?a=1")
     token = confirmation_token(server, client.token, client.register("redirect"))
     response = client.get("Account/Confirm", token=token)
@@ -267,14 +267,14 @@ def test_confirm_redirects(server: Server, new_application, shop_manifest) -> No
 
 @pytest.mark.parametrize("token", ["", "%", "x", NOBODYS, "_" * 36])
 def test_confirm_unknown(shop: Client, token: str) -> None:
-    """An unknown token leads to the error page of the application."""
+    """An unknown token redirects to the error page of the application."""
     response = shop.get("Account/Confirm", token=token)
     assert response.status_code == 302
     assert response.headers["location"] == f"{shop.url}/App/{shop.token}/Account/Manage/Error"
 
 
 def test_confirm_expired(server: Server, shop: Client) -> None:
-    """After an hour the token is dead."""
+    """A token is invalid after one hour."""
     id = shop.register("latecomer")
     token = confirmation_token(server, shop.token, id)
     table = '"H_Auth_Email_Confirmation_Tokens"'
@@ -285,7 +285,7 @@ def test_confirm_expired(server: Server, shop: Client) -> None:
 
 
 def test_foreign_confirmation(server: Server, shop: Client, new_application, shop_manifest) -> None:  # type: ignore[no-untyped-def]
-    """A confirmation token is worth nothing in another application."""
+    """A confirmation token is invalid in another application."""
     other = new_application(shop_manifest)
     other.register("native")
     token = confirmation_token(server, shop.token, shop.register("abroad"))
@@ -293,7 +293,7 @@ def test_foreign_confirmation(server: Server, shop: Client, new_application, sho
 
 
 def test_numbers_as_names(shop: Client) -> None:
-    """A user name sent as a JSON number is its text, as in Data Post."""
+    """A user name that is sent as a JSON number is stored as text, as in Data Post."""
     assert _register(shop, Username=12345).status_code == 200
     assert (
         json.loads(shop.post("Account/Login", {"Username": "12345", "Password": PASSWORD}).text)["User"]["Username"]
@@ -303,7 +303,7 @@ def test_numbers_as_names(shop: Client) -> None:
 
 @pytest.mark.better("B-S5")
 def test_mail_tokens_end_with_the_address(server: Server, new_application: Any, shop_manifest: dict[str, Any]) -> None:
-    """A changed address is unconfirmed, and what was mailed to the old one confirms or resets nothing any more."""
+    """After a change of the e-mail it is unconfirmed, and tokens that were mailed to the old address have no effect."""
     rule = {"Entity": "Users", "Role": "AUTHENTICATED", "Action": "put", "Properties": ["Email", "Password"]}
     client = new_application({**shop_manifest, "Security": [*shop_manifest["Security"], rule]})
     user = client.signed_in("moving")

@@ -1,7 +1,7 @@
 """Every combination of role, action, record scope, property list, tenant and record owner, against the oracle.
 
-The product answers over HTTP and its database is read after every write; ``tests/http/oracle.py`` says what must come
-out. The rules of the specification that are no combination are in ``test_authorization_rules.py``.
+The server is called over HTTP and its database is read after every write; ``tests/http/oracle.py`` computes the
+expected result. Rules of the specification that are not combinations are in ``test_authorization_rules.py``.
 """
 
 from __future__ import annotations
@@ -30,15 +30,15 @@ from tests.http.pipeline import Pipeline, Request
 
 SHOWN = 20
 """Mismatches that a failure prints."""
-NOBODY = 10**12
-"""The ID of no record."""
+UNKNOWN_ID = 10**12
+"""An ID without a record."""
 PROBES: dict[str, Any] = {"Alpha": "a1", "Gamma": 2, TENANT_COLUMN: OTHER_TENANT, "Username": "user0007", "ID": 0}
-"""A value to look for by property; the others are looked for above ``PROBE_ABOVE``."""
+"""The value to filter for, by property; other properties are compared with ``PROBE_ABOVE``."""
 PROBE_ABOVE = {"Beta": 1, "Created": 1_700_000_000_100, "LastLogin": 0}
 
 
 def is_right(expected: Any, actual: Any) -> bool:
-    """Equal, records with their keys in the same order; what the specification leaves open is always right."""
+    """Equal, with keys of records in the same order; a value that the specification leaves open always matches."""
     if isinstance(expected, dict) and isinstance(actual, dict):
         if "ID" in expected and list(expected) != list(actual):
             return False
@@ -53,7 +53,7 @@ NOTHING = {"Property": "id", "Operator": "equal", "Value": 0}
 
 
 class Attempt(NamedTuple):
-    """One call and what must come of it."""
+    """One call and its expected result."""
 
     where: str
     expected: Answer
@@ -61,7 +61,7 @@ class Attempt(NamedTuple):
 
 
 class World:
-    """One family's application with everybody signed in and every row in place."""
+    """One family's application with all callers signed in and all rows stored."""
 
     def __init__(self, family: Family, wire: Pipeline, database: Database, operator_token: str) -> None:
         self.family = family
@@ -79,7 +79,7 @@ class World:
         self._begin()
 
     def _seat(self) -> None:
-        """Companies, bystanders of every tenant, and the callers: registered, given tenant and roles, signed in."""
+        """Store companies and bystanders of every tenant; register the callers with tenants and roles."""
         companies = (matrix.OWN_TENANT, OTHER_TENANT, matrix.EMPTY_TENANT)
         self.database.insert(TENANT_ENTITY, [{"ID": id, "Created": id, **CUSTOM} for id in companies])
         tenants: list[int | None] = [None, matrix.OWN_TENANT, OTHER_TENANT]
@@ -118,7 +118,7 @@ class World:
         return str(done["AuthToken"])
 
     def _fill(self) -> None:
-        """Rows of custom entities for every caller: get, put and delete are tried on the caller's own share."""
+        """Insert rows of custom entities for every caller: get, put and delete use the caller's own share."""
         for entity in self.custom_entities():
             rows: list[Row] = []
             for caller, _ in self.callers:
@@ -128,7 +128,7 @@ class World:
             self.database.insert(entity.name, rows)
 
     def _begin(self) -> None:
-        """Tell the oracle what is there; from here on it follows by itself."""
+        """Copy the stored rows into the oracle once; later it computes every change."""
         for entity in self.oracle.entities.values():
             entity.rows = self.stored(entity)
         for (name, id), count in self.database.snapshots().items():
@@ -139,7 +139,7 @@ class World:
         return [entity for entity in self.oracle.entities.values() if entity.has_owner]
 
     def stored(self, entity: EntityModel, ids: list[int] | None = None) -> dict[int, Row]:
-        """Rows as the database has them, in the values of the wire."""
+        """Rows as stored in the database, with the values of the wire."""
         rows = self.database.rows(entity.name, ids)
         for row in rows.values():
             if entity.name == "Users":
@@ -147,7 +147,7 @@ class World:
         return rows
 
     def own_targets(self, caller: Caller, entity: EntityModel) -> list[int]:
-        """IDs of records whose owners and tenants are all that this caller can meet."""
+        """IDs of records that have every owner and tenant this caller can meet."""
         if entity.name == TENANT_ENTITY:
             return [matrix.OWN_TENANT, OTHER_TENANT, matrix.EMPTY_TENANT]
         if entity.name == "Users":
@@ -155,7 +155,7 @@ class World:
         return self.targets[entity.name, caller]
 
     def check(self, where: str, expected: Any, actual: Any) -> None:
-        """Remember a mismatch."""
+        """Record a mismatch."""
         if not is_right(expected, actual):
             self.wrong.append(f"{where}\n    expected {str(expected)[:600]}\n    actual   {str(actual)[:600]}")
 
@@ -169,11 +169,11 @@ class World:
             self.check(attempt.where, attempt.expected, answer)
 
     def try_get(self, caller: Caller, token: str | None, entity: EntityModel) -> None:
-        """The list, every record by its ID, and every property in filter and sort."""
+        """Get the list, every record by its ID, and use every property in filter and sort."""
         oracle, where = self.oracle, f"{entity.name} get {caller}"
         target = f"Data/Get?entity={entity.name}&getTotal=true&pageSize="
         attempts = [Attempt(where, oracle.get(caller, entity), Request("GET", f"{target}1000"))]
-        for id in [*self.own_targets(caller, entity), NOBODY]:
+        for id in [*self.own_targets(caller, entity), UNKNOWN_ID]:
             request = Request("GET", f"Data/GetByID?entity={entity.name}&id={id}")
             attempts.append(Attempt(f"{where} by ID {id}", oracle.get_by_id(caller, entity, id), request))
         grant = oracle.grant(caller, entity, "get")
@@ -194,7 +194,7 @@ class World:
         self.ask(token, attempts)
 
     def try_put(self, caller: Caller, token: str | None, entity: EntityModel) -> None:
-        """Everything on every record at once; every allowed property alone; with each other one, which refuses all."""
+        """Put all properties; each allowed property alone; and one with each forbidden property, which fails."""
         targets = self.own_targets(caller, entity)
         forbidden = {"Owner": self.bystanders[1], "Created": 5, TENANT_COLUMN: OTHER_TENANT, "Unknown": 1}
         number = self.wire.calls
@@ -204,7 +204,7 @@ class World:
         alone = [
             {"ID": id, name: values[name]} for id, name in zip(targets, sorted(allowed & values.keys()), strict=False)
         ]
-        bodies = [[{"ID": id, **values} for id in [*targets, NOBODY]], alone]
+        bodies = [[{"ID": id, **values} for id in [*targets, UNKNOWN_ID]], alone]
         for position, name in enumerate(sorted(values.keys() - allowed)):
             bodies.append([*alone, {"ID": targets[position % len(targets)], name: values[name]}])
         attempts = []
@@ -217,7 +217,7 @@ class World:
         self.check(f"{entity.name} put {caller}: stored", wanted, self.stored(entity, targets))
 
     def try_post(self, caller: Caller, token: str | None, entity: EntityModel) -> None:
-        """One record with everything in the body, also what nobody may write."""
+        """Post one record with every property, including those that no caller may write."""
         number = self.wire.calls
         forbidden = {"ID": 1, "Owner": self.bystanders[1], "Created": 5, TENANT_COLUMN: OTHER_TENANT, "Unknown": 1}
         body = {"Alpha": f"n{number}", "Beta": number, "Gamma": number, **forbidden}
@@ -235,20 +235,20 @@ class World:
         entity.rows[id] = row
 
     def try_delete(self, caller: Caller, token: str | None, entity: EntityModel) -> None:
-        """The caller's share of records; what others refer to by itself, because it must refuse the whole call."""
+        """Delete the caller's records; referenced ones separately, because they make the whole call fail."""
         shares = [self.own_targets(caller, entity)]
         if not entity.has_owner:
             shares = [[id] for id in shares[0] if id != matrix.EMPTY_TENANT] + [self._victims(entity)]
         attempts = []
         for ids in shares:
             expected = self.oracle.delete(caller, entity, ids)
-            text = ",".join(map(str, [*ids, NOBODY]))
+            text = ",".join(map(str, [*ids, UNKNOWN_ID]))
             request = Request("DELETE", f"Data/Delete?entity={entity.name}&ids={text}")
             attempts.append(Attempt(f"{entity.name} delete {caller} {ids}", expected, request))
         self.ask(token, attempts)
 
     def _victims(self, entity: EntityModel) -> list[int]:
-        """Fresh records of a system entity that nothing refers to, one for each tenant."""
+        """New records of a system entity without references, one for each tenant."""
         ids = [next(self.fresh) for _ in range(3)]
         rows: list[Row] = [{"ID": id, "Created": id, **CUSTOM} for id in ids]
         if entity.name == "Users":
@@ -261,7 +261,7 @@ class World:
         return ids
 
     def compare_whole(self) -> None:
-        """In the end the database holds the oracle's rows, no more and no less, and one snapshot for each change."""
+        """At the end the database has exactly the oracle's rows, and one snapshot for each change."""
         kept = self.database.snapshots()
         for entity in self.oracle.entities.values():
             self.check(f"{entity.name}: all rows", entity.rows, self.stored(entity))
@@ -269,7 +269,7 @@ class World:
             self.check(f"{entity.name}: history", entity.history, dict(sorted(history.items())))
 
     def run(self) -> None:
-        """Every action of every caller on every entity; the deletes last, so that the others find their rows."""
+        """Run every action of every caller on every entity; deletes run last, because others need the rows."""
         entities = [*self.oracle.entities.values()] if self.family.name == "roles" else self.custom_entities()
         tries = {"get": self.try_get, "put": self.try_put, "post": self.try_post, "delete": self.try_delete}
         for action, attempt in tries.items():
@@ -280,7 +280,7 @@ class World:
 
 
 class _Query:
-    """A filter whose conditions hide in an inner group; a sort; properties in other letters."""
+    """A filter with its conditions in an inner group; a sort; property names in another letter case."""
 
     def __init__(self, leaves: Sequence[dict[str, Any]] = (), sort: Sequence[str] = ()) -> None:
         self.filter: dict[str, Any] | None = None
@@ -290,7 +290,7 @@ class _Query:
         self.show = "beta, COMPANY_ID ,nothing"
 
     def text(self) -> str:
-        """As query string."""
+        """The query string."""
         parts = {"properties": self.show}
         if self.filter:
             parts["filter"] = json.dumps(self.filter)
@@ -312,7 +312,7 @@ def _leaf(name: str, caller: Caller) -> dict[str, Any]:
 @pytest.mark.better("B-S1", "B-S3")
 @pytest.mark.parametrize("name", families())
 def test_every_combination_is_answered_as_the_rules_say(server: Server, name: str) -> None:
-    """Status, code, visible records, properties, counts and stored values are the oracle's for every caller."""
+    """Status, code, visible records, properties, counts and stored values equal the oracle's for every caller."""
     family = families()[name]
     manifest = family.manifest()
     manifest["Application"]["Token"] = str(uuid.uuid4())
@@ -330,7 +330,7 @@ def test_every_combination_is_answered_as_the_rules_say(server: Server, name: st
 
 
 def test_every_combination_occurs() -> None:
-    """The five applications together meet every possible role set, action, scope, property list, tenant and owner."""
+    """The five applications together cover every possible role set, action, scope, property list, tenant and owner."""
     met = set()
     for family in families().values():
         oracle = family.oracle()
@@ -353,6 +353,6 @@ def _possible() -> list[tuple[Any, ...]]:
     return [
         ((kind, has_tenant, action, rule, row))
         for (kind, has_tenant), action, rule, row in product(callers, ACTIONS, rules, [*rows])
-        if not (kind == "anonymous" and (has_tenant or row[1] == "own"))  # nobody owns nothing, nowhere
+        if not (kind == "anonymous" and (has_tenant or row[1] == "own"))  # an anonymous caller has neither
         and not (not has_tenant and row[0] == "own")
     ]

@@ -1,7 +1,7 @@
-"""What the access rules say beyond combinations: names, defaults, other applications, system entities
+"""Access rules that are not combinations: names, defaults, other applications, system entities
 (docs/reference/protocol/security.md).
 
-The combinations themselves are in ``test_authorization_matrix.py``.
+The combinations are in ``test_authorization_matrix.py``.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ OFFICE: dict[str, Any] = {
 
 @pytest.fixture
 def office(new_application: NewClient) -> Client:
-    """A fresh office."""
+    """A new office application."""
     return new_application(OFFICE)
 
 
@@ -70,23 +70,23 @@ def database(server: Server, office: Client) -> Iterator[Database]:
 
 
 def user_with(office: Client, database: Database, name: str, roles: str | None) -> Client:
-    """A new user who holds ``roles`` from the first call on."""
+    """Create a user who has ``roles`` from the first call on."""
     database.set_roles(office.register(name), roles)
     return office.as_user(office.login(name))
 
 
 def reads(caller: Client, entity: str, **query: Any) -> int:
-    """Status of Data/Get."""
+    """The status of Data/Get."""
     return caller.get("Data/Get", entity=entity, **query).status_code
 
 
 def filtered(property: str, value: Any, operator: str = "equal") -> str:
-    """The ``filter`` of one condition."""
+    """The ``filter`` parameter for one condition."""
     return json.dumps({"Property": property, "Operator": operator, "Value": value})
 
 
 def test_without_rules_everything_is_denied(new_application: NewClient) -> None:
-    """An application without rules answers UNAUTHORIZED to every Data call of anonymous callers and users alike."""
+    """An application without rules answers UNAUTHORIZED to every Data call of anonymous callers and of users."""
     office = new_application({**OFFICE, "Security": []})
     for caller in (office, office.signed_in("someone")):
         calls = {
@@ -104,7 +104,7 @@ def test_without_rules_everything_is_denied(new_application: NewClient) -> None:
 
 @pytest.mark.parametrize("roles", ["editors", "edit", "xeditor", "authenticated,anonymous", "editor.", None])
 def test_role_names_are_exact(office: Client, database: Database, roles: str | None) -> None:
-    """A role that only resembles the one of a rule grants nothing of it."""
+    """A role whose name only resembles the role of a rule gets no grant from it."""
     id = office.register("person")
     database.update("Users", id, Roles=roles)
     person = office.as_user(office.login("person"))
@@ -115,7 +115,7 @@ def test_role_names_are_exact(office: Client, database: Database, roles: str | N
 @pytest.mark.better("B-S1")
 @pytest.mark.parametrize("roles", ["editor", "other,editor", " editor ,", ",,editor"])
 def test_role_lists_are_split_and_trimmed(office: Client, database: Database, roles: str) -> None:
-    """Names between commas count without blanks around them, empty ones not at all (B-S1)."""
+    """Role names between commas are trimmed, and empty names are ignored (B-S1)."""
     id = office.register("person")
     database.update("Users", id, Roles=roles)
     person = office.as_user(office.login("person"))
@@ -124,7 +124,7 @@ def test_role_lists_are_split_and_trimmed(office: Client, database: Database, ro
 
 
 def test_the_schema_needs_a_schema_rule(office: Client, database: Database) -> None:
-    """Data/Schema is for holders of its rule; rules on entities do not open it."""
+    """Data/Schema needs its own rule; rules on entities do not grant it."""
     for caller in (office, office.signed_in("reader")):
         assert error_of(caller.get("Data/Schema")) == WireError("UNAUTHORIZED", UNAUTHORIZED, None, "Schema")
     schema = user_with(office, database, "editing", "editor").get("Data/Schema").json()
@@ -133,7 +133,7 @@ def test_the_schema_needs_a_schema_rule(office: Client, database: Database) -> N
 
 @pytest.mark.better("B-S9")
 def test_a_token_counts_only_in_its_application(new_application: NewClient) -> None:
-    """A token of one application is nobody in another, used before or not, although the user ID exists (B-S9)."""
+    """A token of one application is anonymous in another, also when the user ID exists there (B-S9)."""
     first, second = new_application(OFFICE), new_application(OFFICE)
     at_home, resident = first.signed_in("first"), second.signed_in("second")
     resident.add("Orders", {"Title": "private"})
@@ -150,7 +150,7 @@ def test_a_token_counts_only_in_its_application(new_application: NewClient) -> N
 @pytest.mark.better("B-S2")
 @pytest.mark.parametrize("typed", ["Secret", "secret", "SECRET"])
 def test_a_property_out_of_reach_is_refused_in_any_letters(office: Client, typed: str) -> None:
-    """Filter and sort name what they refuse, wherever and however it is written (B-S2)."""
+    """Filter and sort refuse a property that the caller may not read, at any level and in any letter case (B-S2)."""
     refused = WireError("INVALID_FILTER_PARAMETER", "Property 'Secret' is not allowed on this filter", None, "Letters")
     leaf = {"Property": typed, "Operator": "equal", "Value": None}
     fine = {"Property": "title", "Operator": "equal", "Value": "x"}
@@ -172,7 +172,7 @@ def test_a_property_out_of_reach_is_refused_in_any_letters(office: Client, typed
 
 @pytest.mark.better("B-Q14")
 def test_names_ignore_letter_case_where_they_are_allowed(office: Client) -> None:
-    """Entity, property and body names work in any letters, and records show the schema's."""
+    """Names of entities, properties and bodies match in any letter case; records have the schema's spelling."""
     writer = office.signed_in("writer")
     (id,) = writer.post("Data/Post", {"TITLE": "a", "secret": "no"}, entity="LETTERS").json()
     assert writer.put("Data/Put", {"id": str(id), "tItLe": "b"}, entity="letters").json() == 1
@@ -185,14 +185,14 @@ def test_names_ignore_letter_case_where_they_are_allowed(office: Client) -> None
 
 @pytest.mark.better("B-D9")
 def test_the_default_order_needs_no_permission(office: Client, database: Database) -> None:
-    """A default order on a property out of the caller's reach sorts all the same (B-D9)."""
+    """The default order may use a property that the caller may not read (B-D9)."""
     database.insert("Letters", [{"ID": id, "Created": 1, "Title": "t", "Secret": f"s{id % 2}"} for id in (1, 2, 3)])
     assert [letter["ID"] for letter in office.records("Letters")] == [1, 3, 2]
 
 
 @pytest.mark.better("B-S3")
 def test_anonymous_callers_own_nothing(office: Client) -> None:
-    """Owned rules show and change no record to an anonymous caller, not even one without owner (B-S3)."""
+    """Owned rules give an anonymous caller no record, not even one without an owner (B-S3)."""
     (id,) = office.add("Drafts", {"Title": "orphan"})
     assert office.get("Data/Get", entity="Drafts", getTotal="true").json() == {"Data": [], "Total": 0}
     assert error_of(office.get("Data/GetByID", entity="Drafts", id=id)).code == "NOT_FOUND"
@@ -201,7 +201,7 @@ def test_anonymous_callers_own_nothing(office: Client) -> None:
 
 
 def test_a_filter_cannot_leave_the_tenant(office: Client, database: Database) -> None:
-    """Conditions on the differentiation property narrow what the tenant shows and never widen it."""
+    """Conditions on the differentiation property can narrow the caller's tenant and never widen it."""
     database.insert("Company", [{"ID": id, "Created": 1} for id in (1, 2)])
     rows = [{"ID": id, "Created": 1, "Company_ID": tenant} for id, tenant in ((1, None), (2, 1), (3, 2))]
     database.insert("Orders", rows)
@@ -216,7 +216,7 @@ def test_a_filter_cannot_leave_the_tenant(office: Client, database: Database) ->
 
 
 def test_what_the_server_sets_is_ignored_in_bodies(office: Client, database: Database) -> None:
-    """ID, Owner, Created and the differentiation property of a body change nothing, in any letters."""
+    """ID, Owner, Created and the differentiation property of a body are ignored, in any letter case."""
     database.insert("Company", [{"ID": 1, "Created": 1}])
     owner = office.signed_in("owner")
     sent = {"id": 77, "OWNER": 99, "created": 5, "company_id": 1}
@@ -233,7 +233,7 @@ def test_what_the_server_sets_is_ignored_in_bodies(office: Client, database: Dat
 
 @pytest.mark.better("B-S9")
 def test_a_tenant_given_by_an_operator_is_seen_within_a_second(office: Client, database: Database) -> None:
-    """A change of the user's row by another process reaches a caller whose identity was just used (B-S9)."""
+    """A change of a user's row by another process applies within a second to a caller with a cached identity (B-S9)."""
     database.insert("Company", [{"ID": 1, "Created": 1}])
     database.insert("Orders", [{"ID": 1, "Created": 1, "Company_ID": 1}])
     id = office.register("mover")
@@ -249,7 +249,7 @@ def test_a_tenant_given_by_an_operator_is_seen_within_a_second(office: Client, d
 
 @pytest.mark.better("B-S5")
 def test_roles_changed_by_put_take_effect_at_once(office: Client, database: Database) -> None:
-    """The next call of a signed-in user already has the roles that somebody gave or took (B-S5)."""
+    """The next call of a signed-in user has the roles that were changed by another user (B-S5)."""
     janitor = user_with(office, database, "janitor", "janitor")
     id = office.register("person")
     person = office.as_user(office.login("person"))
@@ -260,7 +260,7 @@ def test_roles_changed_by_put_take_effect_at_once(office: Client, database: Data
 
 @pytest.mark.better("B-S5")
 def test_password_changed_by_put_ends_sessions(office: Client, database: Database) -> None:
-    """Tokens of the user die with the old password; the new one signs in (B-S5)."""
+    """A password change ends the user's tokens; the new password signs in (B-S5)."""
     janitor = user_with(office, database, "janitor", "janitor")
     id = office.register("person")
     person = office.as_user(office.login("person"))
@@ -275,7 +275,7 @@ def test_password_changed_by_put_ends_sessions(office: Client, database: Databas
 
 @pytest.mark.better("B-S5")
 def test_email_changed_by_put_is_unconfirmed(office: Client, database: Database) -> None:
-    """A new e-mail address is not the confirmed one (B-S5)."""
+    """A new e-mail address is unconfirmed (B-S5)."""
     janitor = user_with(office, database, "janitor", "janitor")
     id = office.register("person")
     database.update("Users", id, EmailConfirmed=True)
@@ -288,7 +288,7 @@ def test_email_changed_by_put_is_unconfirmed(office: Client, database: Database)
 
 @pytest.mark.better("B-S4")
 def test_owned_on_users_is_the_own_row(office: Client, database: Database) -> None:
-    """A Put on another user within an Owned rule counts 0 and touches neither password nor sessions (B-S4)."""
+    """Within an Owned rule a Put on another user counts 0 and changes neither password nor sessions (B-S4)."""
     own = user_with(office, database, "owner", "self")
     id = office.register("person")
     person = office.as_user(office.login("person"))
@@ -306,7 +306,7 @@ def _id_of(caller: Client) -> int:
 
 @pytest.mark.better("B-S4", "B-S9")
 def test_users_who_delete_themselves_are_gone(office: Client) -> None:
-    """Owned on Users lets a user delete the own row and no other; the token is nobody's at once."""
+    """Owned on Users lets users delete their own row only; their token is invalid at once."""
     person, other = office.signed_in("person"), office.signed_in("other")
     own, others = _id_of(person), _id_of(other)
     assert person.delete("Data/Delete", entity="Users", ids=f"{own},{others}").json() == [own]
@@ -316,7 +316,7 @@ def test_users_who_delete_themselves_are_gone(office: Client) -> None:
 
 @pytest.mark.better("B-D3", "B-D4")
 def test_secrets_read_as_null(office: Client, database: Database) -> None:
-    """Rules that name Password or Token show null, and nobody can filter or sort by them (B-D3, B-D4)."""
+    """Password and Token read as null under any rule, and cannot be used in filter and sort (B-D3, B-D4)."""
     janitor = user_with(office, database, "janitor", "janitor")
     other = office.signed_in("other")
     for entity, secret, reader in (("Users", "Password", other), ("AuthTokens", "Token", janitor)):
@@ -331,7 +331,7 @@ def test_secrets_read_as_null(office: Client, database: Database) -> None:
 
 
 def test_tokens_obey_rules_and_are_read_only(office: Client, database: Database) -> None:
-    """Owned shows the own tokens; no rule lets anybody write AuthTokens."""
+    """An Owned rule shows a user's own tokens; no rule allows writes to AuthTokens."""
     janitor = user_with(office, database, "janitor", "janitor")
     person = office.signed_in("person")
     office.login("person")

@@ -1,4 +1,4 @@
-"""Request bodies: what counts as JSON, as no body, as too much
+"""Request bodies: JSON, missing bodies, and bodies that are too large
 (docs/reference/protocol/wire-api.md sections 1.1, 4.4; docs/reference/protocol/errors.md B-E7).
 """
 
@@ -41,7 +41,7 @@ WRONG = WireError("ERROR", "Something went wrong", None, "Values")
     ],
 )
 def test_other_content_types(lab: Client, method: str, path: str, kind: str | None) -> None:
-    """A body of another type than JSON, or of none, is 415 with the standard body."""
+    """A body with a content type other than JSON, or with none, is 415 with the standard body."""
     response = lab.send(method, path, b'{"Text":"x"}', {"Content-Type": kind} if kind else {})
     assert response.status_code == 415
     assert error_of(response).code == "ERROR"
@@ -52,7 +52,7 @@ def test_other_content_types(lab: Client, method: str, path: str, kind: str | No
     ["application/json", "APPLICATION/JSON", "application/json; charset=utf-8", "application/json;charset=UTF-8"],
 )
 def test_json_content_types(lab: Client, kind: str) -> None:
-    """The JSON type is accepted in any letter case and with its charset."""
+    """The JSON content type is accepted in any letter case and with a charset."""
     assert lab.send("POST", POST, b'{"Text":"x"}', {"Content-Type": kind}).status_code == 200
 
 
@@ -85,7 +85,7 @@ NO_JSON: dict[str, bytes] = {
 @pytest.mark.better("B-E7")
 @pytest.mark.parametrize("body", [*NO_JSON.values()], ids=[*NO_JSON])
 def test_no_json(lab: Client, body: bytes) -> None:
-    """What is not JSON is the same as no body, and stores nothing."""
+    """Invalid JSON counts as a missing body, and stores nothing."""
     before = lab.get("Data/Get", entity="Values", pageSize=1, getTotal="true").json()["Total"]
     assert error_of(lab.send("POST", POST, body, JSON)) == EMPTY
     assert error_of(lab.send("PUT", "/api/Data/Put?entity=Values", body, JSON)) == EMPTY
@@ -93,19 +93,19 @@ def test_no_json(lab: Client, body: bytes) -> None:
 
 
 @pytest.fixture(scope="module")
-def somebody(shop: Client) -> Client:
-    """A user of the shop."""
-    return shop.signed_in("somebody")
+def user(shop: Client) -> Client:
+    """A signed-in user of the shop."""
+    return shop.signed_in("user")
 
 
 @pytest.mark.better("B-E7")
 @pytest.mark.parametrize("body", [b"", b"{", b"\xff", b"[" * 101 + b"]" * 101])
-def test_no_json_in_account_calls(shop: Client, somebody: Client, body: bytes) -> None:
-    """Each Account call treats a missing body its own way."""
+def test_no_json_in_account_calls(shop: Client, user: Client, body: bytes) -> None:
+    """Each Account call has its own answer to a missing body."""
     for path in ("Login", "Register"):
         response = shop.send("POST", f"/api/Account/{path}", body, JSON)
         assert error_of(response) == WireError("EMPTY_BODY", "Empty body"), path
-    for client in (shop, somebody):
+    for client in (shop, user):
         response = client.send("PUT", "/api/Account/Update", body, JSON)
         assert error_of(response) == WireError("ERROR", "Something went wrong")
         response = client.send("PUT", "/api/Account/ChangePassword", body, JSON)
@@ -114,7 +114,7 @@ def test_no_json_in_account_calls(shop: Client, somebody: Client, body: bytes) -
 
 @pytest.mark.parametrize("body", [b"5", b"true", b'"x"', b"[]", b"[{}]"])
 def test_account_bodies_are_objects(shop: Client, body: bytes) -> None:
-    """Register and Update refuse a body that is no object; a typed body of another kind is no body."""
+    """Register and Update refuse a body that is not an object; in typed calls it counts as missing."""
     assert error_of(shop.send("POST", "/api/Account/Register", body, JSON)) == WireError(
         "ERROR", "Something went wrong"
     )
@@ -124,14 +124,14 @@ def test_account_bodies_are_objects(shop: Client, body: bytes) -> None:
 
 @pytest.mark.better("B-E7")
 def test_depth_100(lab: Client) -> None:
-    """Nesting up to 100 is read; nested arrays are flattened."""
+    """Nesting up to 100 levels is accepted; nested arrays are flattened."""
     ids = lab.send("POST", POST, b"[" * 99 + b'{"Text":"deep"}' + b"]" * 99, JSON).json()
     assert [lab.record("Values", id)["Text"] for id in ids] == ["deep"]
 
 
 @pytest.mark.better("B-E7")
 def test_duplicate_keys(lab: Client) -> None:
-    """Of a key that comes twice in an object the last one counts."""
+    """When a key is repeated in an object the last value counts."""
     (id,) = lab.send("POST", POST, b'{"Text":"first","Whole":1,"Text":"last"}', JSON).json()
     assert lab.record("Values", id, properties="Text,Whole") == {"ID": id, "Text": "last", "Whole": 1}
 
@@ -153,7 +153,7 @@ def test_duplicate_keys(lab: Client) -> None:
     ],
 )
 def test_shapes(lab: Client, body: Any, texts: list[str | None]) -> None:
-    """Objects, lists, nested lists and JSON within a JSON string are records; null elements are none."""
+    """Objects, lists, nested lists and JSON within a JSON string are read as records; null elements are skipped."""
     ids = lab.send("POST", POST, json.dumps(body).encode(), JSON).json()
     assert [lab.record("Values", id)["Text"] for id in ids] == texts
 
@@ -183,7 +183,7 @@ def test_names_ignore_case(lab: Client, shop: Client) -> None:
 
 @pytest.mark.better("B-W1")
 def test_typed_names_ignore_case(shop: Client) -> None:
-    """Typed bodies ignore letter case of names and unknown properties; unused ones may be null."""
+    """Typed bodies ignore the letter case of names and unknown properties; unused properties may be null."""
     shop.register("typed")
     body = {"EMAIL": None, "userName": "typed", "passWORD": PASSWORD, "Remember": True}
     assert shop.post("Account/Login", body).status_code == 200
@@ -195,7 +195,7 @@ LIMIT = 30_000_000
 
 
 def _parts(total: int) -> Iterator[bytes]:
-    """``{"Text":"big"}`` blown up with blanks."""
+    """``{"Text":"big"}`` with blanks up to the given size."""
     yield b'{"Text":"big"}'
     left = total - 14
     while left:
@@ -205,14 +205,14 @@ def _parts(total: int) -> Iterator[bytes]:
 
 
 def test_largest_body(lab: Client) -> None:
-    """A body of exactly 30,000,000 bytes is read, with a declared length and in chunks."""
+    """A body of exactly 30,000,000 bytes is accepted, with a declared length and in chunks."""
     declared = lab.send("POST", POST, b"".join(_parts(LIMIT)), JSON)
     assert declared.status_code == 200
     assert lab.send("POST", POST, _parts(LIMIT), JSON).status_code == 200
 
 
 def test_too_large_in_chunks(lab: Client) -> None:
-    """One byte more is an error, found while reading."""
+    """A chunked body with one more byte is an error that is found while reading."""
     try:
         response = lab.send("POST", POST, _parts(LIMIT + 1), JSON)
     except OSError:  # pragma: no cover - the server may close before everything was sent
@@ -222,7 +222,7 @@ def test_too_large_in_chunks(lab: Client) -> None:
 
 
 def _raw(lab: Client, request: bytes) -> bytes:
-    """Everything the server answers until it closes the connection."""
+    """Everything that the server sends until it closes the connection."""
     host, port = lab.url.removeprefix("http://").split(":")
     with socket.create_connection((host, int(port)), timeout=10) as connection:
         connection.sendall(request)
@@ -242,7 +242,7 @@ def test_too_large_as_declared(lab: Client) -> None:
 
 
 def test_chunked(lab: Client) -> None:
-    """A chunked body is put together, also when a chunk ends within a character; an empty one is no body."""
+    """A chunked body is joined, also when a chunk ends within a character; an empty one counts as missing."""
     text = '{"Text":"Φως"}'.encode()
     (id,) = lab.send("POST", POST, (text[i : i + 1] for i in range(len(text))), JSON).json()
     assert lab.record("Values", id)["Text"] == "Φως"
@@ -250,6 +250,6 @@ def test_chunked(lab: Client) -> None:
 
 
 def test_get_with_a_body(lab: Client) -> None:
-    """A body where none belongs is ignored."""
+    """A body on a GET request is ignored."""
     response = lab.send("GET", "/api/Data/Get?entity=Values&pageSize=1", b"nonsense", {"Content-Type": "text/plain"})
     assert response.status_code == 200

@@ -1,4 +1,4 @@
-"""Browsers of any origin may call (docs/reference/protocol/wire-api.md section 1.3)."""
+"""Browsers may call from any origin (docs/reference/protocol/wire-api.md section 1.3)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ PATHS = ["/api/Data/Get", "/api/data/POST/", "/api/Account/Login", "/api/Nope/No
 @pytest.mark.parametrize("path", PATHS)
 @pytest.mark.parametrize("method", ["GET", "POST", "PUT", "DELETE"])
 def test_preflight(lab: Client, path: str, method: str) -> None:
-    """A preflight is answered without a token, for any origin, method and header, Authorization by name."""
+    """A preflight needs no token and allows any origin, method and header; Authorization is listed by name."""
     asked = "authorization,content-type,x-application-token,x-anything"
     headers = {**ORIGIN, "Access-Control-Request-Method": method, "Access-Control-Request-Headers": asked}
     response = lab.http.request("OPTIONS", lab.url + path, headers=headers)
@@ -40,7 +40,7 @@ def test_preflight(lab: Client, path: str, method: str) -> None:
     ],
 )
 def test_every_answer_is_readable(lab: Client, path: str, status: int) -> None:
-    """Errors and service endpoints may be read from any origin too, without credentials."""
+    """Errors and service endpoints are readable from any origin too, without credentials."""
     response = lab.send("GET", path, headers=ORIGIN)
     assert response.status_code == status
     assert response.headers["access-control-allow-origin"] == "*"
@@ -49,6 +49,6 @@ def test_every_answer_is_readable(lab: Client, path: str, status: int) -> None:
 
 @pytest.mark.better("B-A5")
 def test_renewal_header_is_exposed(lab: Client) -> None:
-    """Scripts may read the response header that carries the ID of a renewed token (B-A5)."""
+    """Scripts may read the response header with the ID of a renewed token (B-A5)."""
     response = lab.get("Data/Get", entity="Values")
     assert "x-auth-token-id" in response.headers["access-control-expose-headers"].lower()

@@ -1,4 +1,4 @@
-"""Custom endpoints on the wire: parameters, access, results, failures, and what hostile ones cannot do."""
+"""Custom endpoints on the wire: parameters, access, results, failures, and the limits of hostile ones."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def _manifest(**changed: str) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def api(server: Server, http: httpx.Client) -> Client:
-    """An application of endpoints with two notes."""
+    """An application with endpoints and two notes."""
     client = Client(http, server.url, server.apply(_manifest()))
     client.add("Notes", {"Text": "one", "Done": True, "Secret": "hush"}, {"Text": "two", "Done": False})
     return client
@@ -118,7 +118,7 @@ def _run(client: Client, name: str, **parameters: Any) -> Any:
     ],
 )
 def test_an_integer_or_null(api: Client, typed: str, value: int | None) -> None:
-    """A parameter without a type is a 64-bit integer or null: bound outside quotes, text inside, none in comments."""
+    """An untyped parameter is a 64-bit integer or null: bound outside quotes, text inside, ignored in comments."""
     (row,) = _run(api, "Echo", A=typed)[0]
     assert row["a"] == value
     assert row["t"] == ("null" if value is None else "integer")
@@ -126,21 +126,21 @@ def test_an_integer_or_null(api: Client, typed: str, value: int | None) -> None:
 
 
 def test_absent_and_unknown_parameters(api: Client) -> None:
-    """An absent parameter is null; unknown ones, also a second of the same name, have no effect."""
+    """An absent parameter is null; unknown parameters, and a repeated name, have no effect."""
     assert _run(api, "Echo", B=1, entity="Notes", id=4)[0][0]["a"] is None
     assert api.send("GET", "/api/Custom/Echo?A=1&A=2").json()[0][0]["a"] == 1
     assert api.send("GET", "/api/Custom/Echo?&&=&A").json()[0][0]["a"] is None
 
 
 def test_letter_case(api: Client) -> None:
-    """Parameters count letter case, endpoint names and a trailing slash do not."""
+    """Parameter names are case-sensitive; endpoint names are not, and a trailing slash is accepted."""
     assert _run(api, "cAsEd", Value=1) == _run(api, "CASED/", Value=1) == [[{"upper": 1, "lower": None}]]
     assert _run(api, "Cased", value=2, VALUE=3) == [[{"upper": None, "lower": 2}]]
 
 
 @pytest.mark.better("B-Q8")
 def test_typed_parameters(api: Client) -> None:
-    """What the manifest gives a type is bound as such, texts with whatever they hold; unreadable values are null."""
+    """Typed parameters are bound with their type, texts with any content; unreadable values become null."""
     text = "'; DROP TABLE Notes; -- {N} \" ünï"
     found = _run(api, "Typed", N="2.5", B="True", D="2024-01-02", S=text)
     assert found == [[{"n": 2.5, "tn": "real", "qn": "2.5", "b": 1, "qb": "1", "d": 1704153600000, "s": text}]]
@@ -151,7 +151,7 @@ def test_typed_parameters(api: Client) -> None:
 
 @pytest.mark.better("B-Q8")
 def test_owner(api: Client, server: Server) -> None:
-    """{Owner} is the user and nothing a caller sends; without a user it is refused (B-Q8)."""
+    """{Owner} is the user's ID and cannot be set by the caller; a call without a user is refused (B-Q8)."""
     user = api.signed_in("owner")
     user_id = user.get("Account/UserData").json()["User"]["ID"]
     assert _run(user, "Mine", Owner=77) == [[{"id": user_id, "quoted": str(user_id), "ID": user_id}]]
@@ -165,7 +165,7 @@ def test_owner_differentiation(api: Client, server: Server) -> None:
     assert _run(api, "Tenant", Owner_Differentiation=5) == _run(user, "Tenant") == [[{"tenant": None}]]
     server.sql(api.token, 'INSERT INTO "Company" ("ID", "Created") VALUES (3, 1)')
     server.sql(api.token, 'UPDATE "Users" SET "Company_ID" = 3 WHERE "Username" = ?', ("tenant",))
-    time.sleep(1.1)  # as long as an identity is trusted
+    time.sleep(1.1)  # the lifetime of a cached identity
     assert _run(user, "Tenant", Owner_Differentiation=5) == [[{"tenant": 3}]]
 
 
@@ -173,7 +173,7 @@ def test_owner_differentiation(api: Client, server: Server) -> None:
 
 
 def test_results(api: Client) -> None:
-    """One result for each statement with columns; equal names get numbers; declared booleans are booleans."""
+    """Each statement with columns gives one result; equal column names get numbers; declared booleans are booleans."""
     assert _run(api, "Several") == [
         [{"ID": 1, "ID1": 1, "Done": True, "ID2": True}, {"ID": 2, "ID1": 2, "Done": False, "ID2": False}],
         [],
@@ -183,7 +183,7 @@ def test_results(api: Client) -> None:
 
 
 def test_values(api: Client) -> None:
-    """Bytes are base64, large integers exact, encrypted columns what is stored."""
+    """Bytes are base64, large integers are exact, and encrypted columns have the stored text."""
     (row,) = _run(api, "Values")[0]
     secret = row.pop("Secret")
     assert row == {"bin": "AP8=", "f": 1.5, "i": 9007199254740993, "n": None, "s": "é", "inf": None}
@@ -192,7 +192,7 @@ def test_values(api: Client) -> None:
 
 @pytest.mark.better("B-Q11")
 def test_rows_are_capped(api: Client) -> None:
-    """A million rows become 50,000 (B-Q11)."""
+    """A result of a million rows is cut to 50,000 (B-Q11)."""
     assert [row["i"] for row in _run(api, "Million")[0]] == list(range(1, 50_001))
 
 
@@ -200,7 +200,7 @@ def test_rows_are_capped(api: Client) -> None:
 
 
 def test_no_such_endpoint(api: Client) -> None:
-    """An unknown name is NOT_FOUND with status 400, a deeper path is none of ours."""
+    """An unknown name is NOT_FOUND with status 400; a deeper path is an unknown path."""
     for name in ("Nope", "Notes", "%7BOwner%7D", "Echo%20"):
         response = api.get(f"Custom/{name}")
         assert (response.status_code, error_of(response)) == (400, WireError("NOT_FOUND", "Custom endpoint not found"))
@@ -208,7 +208,7 @@ def test_no_such_endpoint(api: Client) -> None:
 
 
 def test_no_rule(api: Client) -> None:
-    """Without a rule for the caller the endpoint's name comes back as Entity; a role counts once it is granted."""
+    """Without a rule for the caller the error has the endpoint's name as Entity; a granted role applies at once."""
     assert error_of(api.get("Custom/closed")) == WireError("UNAUTHORIZED", "Unauthorized", None, "Closed")
     user = api.signed_in("promoted")
     assert error_of(user.get("Custom/ForEditors")).entity == "ForEditors"
@@ -218,7 +218,7 @@ def test_no_rule(api: Client) -> None:
 
 @pytest.mark.better("B-S6")
 def test_rate_limit(server: Server, http: httpx.Client) -> None:
-    """The limit of a caller's rules counts the calls of an endpoint, whatever the letter case of its name."""
+    """The rate limit of a caller's rules counts calls of an endpoint, in any letter case of its name."""
     manifest = _manifest()
     manifest["Application"]["Name"] = "Limited"
     for rule in manifest["Security"]:
@@ -236,13 +236,13 @@ def test_rate_limit(server: Server, http: httpx.Client) -> None:
 
 @pytest.mark.parametrize("method", ["PUT", "DELETE"])
 def test_only_get(api: Client, method: str) -> None:
-    """Other methods are no endpoint calls and run nothing."""
+    """Other methods are not endpoint calls and execute nothing."""
     assert api.send(method, "/api/Custom/Insert").status_code == 405
 
 
 @pytest.mark.better("B-Q9")
 def test_queries_are_tried_by_owners_only(api: Client, as_operator: Any) -> None:
-    """POST runs the text of its body for an owner and undoes what it writes; for all others it is 401."""
+    """For an owner POST runs the text of its body and rolls back its writes; for all others it is 401."""
     body = {
         "Name": "Whatever",
         "Query": "DELETE FROM Notes; SELECT COUNT(*) AS n, {Owner} AS o, {Number} AS p FROM Notes",
@@ -259,7 +259,7 @@ def test_queries_are_tried_by_owners_only(api: Client, as_operator: Any) -> None
 
 
 def test_owners_runs_are_audited(server: Server, api: Client, as_operator: Any) -> None:
-    """What an owner runs through an endpoint is on record."""
+    """An owner's calls of endpoints are in the audit."""
     as_operator(api).get("Custom/Echo", A=1)
 
     async def newest(store: Any, _hooks: Any) -> Any:
@@ -275,20 +275,20 @@ def test_owners_runs_are_audited(server: Server, api: Client, as_operator: Any) 
 
 @pytest.mark.better("B-E5")
 def test_failures_are_masked(api: Client) -> None:
-    """The database's own texts stay inside, and everything is undone (B-E5)."""
+    """The database's own error texts are not sent to the caller, and everything is rolled back (B-E5)."""
     assert error_of(api.get("Custom/Failing")) == WireError("ERROR", "Something went wrong")
     assert [note["Text"] for note in api.records("Notes", sort='[{"Property":"ID","Direction":"ASC"}]')][:1] == ["one"]
 
 
 @pytest.mark.better("B-E5")
 def test_raised_texts_arrive(api: Client) -> None:
-    """What the author raises reaches the caller."""
+    """An error text that the endpoint's author raises reaches the caller."""
     assert error_of(api.get("Custom/Raising")) == WireError("ERROR", "Sold out")
 
 
 @pytest.mark.better("B-D3", "B-D4", "B-D17")
 def test_secrets_read_as_null(api: Client) -> None:
-    """Neither password hashes nor tokens are in any answer."""
+    """No answer contains password hashes or tokens."""
     api.signed_in("secretive")
     users, tokens = _run(api, "Passwords")
     assert users
@@ -302,7 +302,7 @@ def test_secrets_read_as_null(api: Client) -> None:
 
 
 def test_writing_endpoints_and_posts(api: Client) -> None:
-    """A writing endpoint beside 32 callers who post loses nothing, and runs alone."""
+    """Concurrent calls of a writing endpoint and posts of 32 callers lose no write, and the endpoint runs alone."""
     before = _run(api, "Count")[0][0]["n"]
 
     def post(number: int) -> int:
@@ -319,15 +319,15 @@ def test_writing_endpoints_and_posts(api: Client) -> None:
     after = _run(api, "Count")[0][0]["n"]
     assert after == before + 32 * 5 + 8 * 5
     texts = {note["Text"] for note in api.records("Notes", pageSize=1000)}
-    assert len([text for text in texts if text and text.startswith("by endpoint")]) == 8 * 5  # no two saw one count
+    assert len([text for text in texts if text and text.startswith("by endpoint")]) == 8 * 5  # all counts differ
 
 
-# Hostile ones, on a server with short limits.
+# Hostile endpoints, on a server with short limits.
 
 
 @pytest.fixture(scope="module")
 def strict(tmp_path_factory: pytest.TempPathFactory, http: httpx.Client) -> Any:
-    """A server whose statements may take a second, with the endpoints and a bystander's application."""
+    """A server with a time limit of one second for statements, the endpoints, and a second application."""
     folder = tmp_path_factory.mktemp("strict") / "data"
     settings = {**CHEAP_PASSWORDS, "definition_poll_s": 0.05, "statement_timeout_s": 1.0}
     with Server(folder, settings=settings) as running:
@@ -341,7 +341,7 @@ def strict(tmp_path_factory: pytest.TempPathFactory, http: httpx.Client) -> Any:
 
 
 def _slowest(client: Client, seconds: float) -> float:
-    """The 99th percentile of calls that read a record, seconds."""
+    """The 99th percentile of calls that read a record, in seconds."""
     taken = []
     until = time.monotonic() + seconds
     with httpx.Client(trust_env=False, timeout=30) as http:
@@ -356,7 +356,7 @@ def _slowest(client: Client, seconds: float) -> float:
 
 @pytest.mark.parametrize(("name", "callers"), [("Endless", 8), ("EndlessWrite", 2), ("Million", 4)])
 def test_others_are_served_meanwhile(strict: tuple[Client, Client], name: str, callers: int) -> None:
-    """While callers hammer an endpoint without end, others read in the same application and another."""
+    """While callers repeat an endless endpoint, readers of the same application and of another one are served."""
     client, bystander = strict
     stop = threading.Event()
 
@@ -375,13 +375,13 @@ def test_others_are_served_meanwhile(strict: tuple[Client, Client], name: str, c
         for each in hammering:
             assert each.result() <= ({200, 400} if name == "Million" else {400})  # a busy machine may need over 1 s
     print(f"p99 beside {name}: {slowest * 1000:.1f} ms")
-    assert slowest < 5  # who waited for the endpoint would wait for its time limit; busy machines take their time
+    assert slowest < 5  # a reader behind the endpoint would wait longer; 5 s allow for a busy machine
     assert error_of(client.get("Custom/Endless")) == WireError("ERROR", "Something went wrong")
     assert client.record("Notes", 1)["Text"] == "one"
     client.add("Notes", {"Text": "still writable"})
 
 
-# What apply refuses.
+# Refusals of apply.
 
 
 @pytest.mark.parametrize(
@@ -395,7 +395,7 @@ def test_others_are_served_meanwhile(strict: tuple[Client, Client], name: str, c
     ],
 )
 def test_apply_refuses(server: Server, query: str, says: str) -> None:
-    """An endpoint that cannot run is refused by name and line before anything is changed."""
+    """An endpoint that cannot run is refused with its name and line, and nothing is changed."""
     manifest = _manifest()
     manifest["Application"]["Name"] = "Refused"
     manifest["CustomEndpoints"] = [
@@ -411,7 +411,7 @@ def test_apply_refuses(server: Server, query: str, says: str) -> None:
 
 
 def test_apply_refuses_what_breaks_a_stored_endpoint(server: Server, http: httpx.Client) -> None:
-    """Removing a property that a stored endpoint reads is refused, naming the endpoint; changing both is accepted."""
+    """A change that breaks a stored endpoint is refused with the endpoint's name; changing both is accepted."""
     manifest = _manifest()
     manifest["Application"]["Name"] = "Growing"
     client = Client(http, server.url, server.apply(manifest))
@@ -432,7 +432,7 @@ def test_apply_refuses_what_breaks_a_stored_endpoint(server: Server, http: httpx
 
 
 def test_without_the_plugin(tmp_path: Path, http: httpx.Client) -> None:
-    """Endpoints are kept when nobody knows their kind, and only their calls answer 404."""
+    """Without their plugin endpoints are kept, and calls of them answer 404."""
     settings = {**CHEAP_PASSWORDS, "definition_poll_s": 0.05, "plugins": "auth,counter_file"}
     with Server(tmp_path / "data", settings=settings) as running:
         client = Client(http, running.url, running.apply(_manifest(Broken="SELECT Nope")))

@@ -1,4 +1,4 @@
-"""Nothing fails open: what no loaded plugin enforces closes the application
+"""An application is closed when it demands a check that no loaded plugin performs
 (docs/reference/protocol/security.md B-S13).
 """
 
@@ -23,7 +23,7 @@ CLOSED = WireError("SERVICE_UNAVAILABLE", "Service unavailable")
 
 @pytest.fixture(scope="module")
 def bare(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A server that loads no plugin at all."""
+    """A server without any plugin."""
     settings = {**CHEAP_PASSWORDS, "definition_poll_s": 0.05, "plugins": ""}
     with Server(tmp_path_factory.mktemp("bare") / "data", settings=settings) as running:
         yield running
@@ -31,12 +31,12 @@ def bare(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 @pytest.fixture
 def client(bare: Server, http: httpx.Client, shop_manifest: dict[str, Any]) -> Client:
-    """An open shop on that server."""
+    """A shop on that server, open to anonymous callers."""
     return Client(http, bare.url, bare.apply(shop_manifest))
 
 
 def _rewrite(server: Server, token: str, **changes: Any) -> None:
-    """Publish a definition that no manifest could bring about here."""
+    """Publish a definition that ``apply`` would refuse on this server."""
 
     async def work(store: ControlStore, _hooks: Hooks) -> None:
         stored = await store.application(token)
@@ -64,7 +64,7 @@ def _answers(client: Client) -> list[WireError | None]:
 
 @pytest.mark.better("B-S13")
 def test_rate_limit(bare: Server, client: Client) -> None:
-    """An application with a rate limit answers SERVICE_UNAVAILABLE to every call, and opens again without it."""
+    """An application with a rate limit answers SERVICE_UNAVAILABLE to every call, and opens again without the limit."""
     before = _answers(client)
     stored_rules = _rules(bare, client.token)
     limited = msgspec.structs.replace(stored_rules[0], rate_limit=RateLimit(100, "Minute"))
@@ -86,7 +86,7 @@ def _rules(server: Server, token: str) -> tuple[Any, ...]:
 @pytest.mark.better("B-S13")
 @pytest.mark.parametrize("logic", ["Block", "Allow"])
 def test_ip_policy(bare: Server, client: Client, logic: str) -> None:
-    """An application with an IP list answers SERVICE_UNAVAILABLE; an empty list admits all."""
+    """An application with an IP list answers SERVICE_UNAVAILABLE; an empty list admits every address."""
     _rewrite(bare, client.token, ip_policy=IPPolicy(logic=logic, addresses=("203.0.113.7",)))
     assert _answers(client) == [CLOSED] * len(CALLS)
     _rewrite(bare, client.token, ip_policy=IPPolicy(logic=logic))
@@ -95,7 +95,7 @@ def test_ip_policy(bare: Server, client: Client, logic: str) -> None:
 
 
 def test_offline_is_told_first(bare: Server, client: Client) -> None:
-    """An offline application says that it is offline, whatever it asks for."""
+    """An offline application answers that it is offline, even when it also demands a missing check."""
     _rewrite(bare, client.token, online=False, ip_policy=IPPolicy(addresses=("203.0.113.7",)))
     assert _answers(client) == [WireError("SERVICE_UNAVAILABLE", "Application offline.")] * len(CALLS)
     _rewrite(bare, client.token, online=True, ip_policy=None)
@@ -104,7 +104,7 @@ def test_offline_is_told_first(bare: Server, client: Client) -> None:
 @pytest.mark.better("B-S13", "B-S10")
 @pytest.mark.parametrize("signature", ["", "x", "AAAA", "q3wdq6o8ufsMo87/rwZOtwBTF6+UUwLB50VyNF9gyxA="])
 def test_signed(client: Client, signature: str) -> None:
-    """A request with signature headers nobody can verify is 401, also where anonymous access would do."""
+    """A request with signature headers that no plugin can verify is 401, also where anonymous access is granted."""
     headers = {"x-auth-signature": signature, "x-auth-keyid": "1", "x-auth-timestamp": "1750000000000"}
     for method, target in CALLS:
         assert error_of(client.send(method, f"/api/{target}", headers=headers)).code == "UNAUTHORIZED"
@@ -122,39 +122,39 @@ def test_signed(client: Client, signature: str) -> None:
     ],
 )
 def test_malformed_signature_headers(client: Client, key: str | None, timestamp: str | None, message: str) -> None:
-    """Signature headers that cannot be read say what is wrong with them."""
+    """Unreadable signature headers get an error that states the mistake."""
     headers = {"x-auth-signature": "AAAA", "x-auth-keyid": key, "x-auth-timestamp": timestamp}
     sent = {name: value for name, value in headers.items() if value is not None}
     response = client.send("GET", "/api/Data/Get?entity=Categories", headers=sent)
     assert error_of(response) == WireError("UNAUTHORIZED", message)
 
 
-def test_tokens_stand_for_nobody(client: Client) -> None:
+def test_tokens_identify_no_user(client: Client) -> None:
     """Without the plugin that reads user tokens every caller is anonymous, also right after a login."""
     assert client.signed_in("unheard").is_anonymous()
 
 
 def test_custom_endpoint(client: Client) -> None:
-    """A custom endpoint whose kind nobody brings is kept and answers 404."""
+    """A custom endpoint of a kind without a plugin is kept and answers 404."""
     response = client.get("Custom/CheapProducts", MaxPrice=5)
     assert response.status_code == 404
     assert error_of(response) == WireError("NOT_FOUND", "Not found")
 
 
 def test_key_without_signature(client: Client) -> None:
-    """The signature header alone selects signing; the others without it mean nothing."""
+    """Only the signature header selects signing; the other two alone have no effect."""
     response = client.send("GET", "/api/Data/Get?entity=Categories", headers={"x-auth-keyid": "x"})
     assert response.status_code == 200
 
 
 @pytest.mark.better("B-S13")
 def test_without_the_auth_plugin_alone(tmp_path: Path, http: httpx.Client, shop_manifest: dict[str, Any]) -> None:
-    """With all other plugins loaded a signed request is refused, and a bearer token makes nobody a user."""
+    """With all plugins except auth, a signed request is refused, and a bearer token identifies no user."""
     settings = {**CHEAP_PASSWORDS, "plugins": "ip_policy,rate_limit,custom_endpoints,counter_file"}
     with Server(tmp_path / "data", settings=settings) as running:
         client = Client(http, running.url, running.apply(shop_manifest))
         signed = {"x-auth-keyid": "1", "x-auth-timestamp": "1", "x-auth-signature": "AA=="}
         answer = client.send("GET", "/api/Data/Get?entity=Products", headers=signed)
         assert (answer.status_code, error_of(answer).code) == (401, "UNAUTHORIZED")
-        assert client.signed_in("nobody").is_anonymous()
+        assert client.signed_in("anna").is_anonymous()
         assert client.get("Data/Get", entity="Products").status_code == 200

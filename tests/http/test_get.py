@@ -39,7 +39,7 @@ def _leaf(name: str, operator: Any, *value: Any) -> dict[str, Any]:
 
 @pytest.mark.better("B-D9")
 def test_default_order(lab: Client) -> None:
-    """Without a sort the entity's default order applies, even by a property the caller may not read (B-D9)."""
+    """Without a sort the entity's default order applies, even by a property that the caller may not read (B-D9)."""
     assert _ids(lab) == [7, 6, 2, 5, 3, 4, 1]
     assert _ids(lab, sort="") == _ids(lab, sort="  ") == _ids(lab)
 
@@ -66,7 +66,7 @@ def test_default_order(lab: Client) -> None:
     ],
 )
 def test_sort(lab: Client, sort: Any, ids: list[int]) -> None:
-    """A sort decides the order, ties go by ID and nulls come first when ascending (B-Q12)."""
+    """A sort sets the order; equal values are ordered by ID, and nulls come first when ascending (B-Q12)."""
     assert _ids(lab, sort=sort) == ids
 
 
@@ -87,7 +87,7 @@ def test_sort(lab: Client, sort: Any, ids: list[int]) -> None:
     ],
 )
 def test_bad_sort(lab: Client, sort: Any, message: str) -> None:
-    """A sort that cannot be read, or names what the caller may not read in any letter case, is refused (B-S2)."""
+    """A malformed sort, or one with a property that the caller may not read, is refused in any letter case (B-S2)."""
     text = sort if isinstance(sort, str) else json.dumps(sort)
     expected = WireError("INVALID_SORT_PARAMETER", message, None, "Ranked")
     assert error_of(lab.get("Data/Get", entity="ranked", sort=text)) == expected
@@ -95,7 +95,7 @@ def test_bad_sort(lab: Client, sort: Any, message: str) -> None:
 
 @pytest.mark.better("B-Q5")
 def test_encrypted_sort(lab: Client) -> None:
-    """An encrypted property is no sort key (B-Q5)."""
+    """An encrypted property cannot be sorted by (B-Q5)."""
     sort = json.dumps({"Property": "Secret", "Direction": "ASC"})
     assert error_of(lab.get("Data/Get", entity="Ranked", sort=sort)).code == "INVALID_SORT_PARAMETER"
 
@@ -113,7 +113,7 @@ def test_encrypted_sort(lab: Client) -> None:
     ],
 )
 def test_properties(lab: Client, properties: str, names: list[str]) -> None:
-    """A selection drops unknown and forbidden names in silence and keeps ID and the order of the schema."""
+    """A selection ignores unknown and forbidden names, and keeps ID and the order of the schema."""
     for record in (*lab.records("Ranked", properties=properties), lab.record("Ranked", 1, properties=properties)):
         assert list(record) == names
 
@@ -128,7 +128,7 @@ def test_properties(lab: Client, properties: str, names: list[str]) -> None:
     ],
 )
 def test_pages(lab: Client, query: dict[str, int], ids: list[int]) -> None:
-    """Pages follow each other; Total counts what matches whatever the page."""
+    """Pages are consecutive; Total counts all matching records on every page."""
     body = lab.get("Data/Get", entity="Ranked", getTotal="true", **query).json()
     assert [record["ID"] for record in body["Data"]] == ids
     assert body["Total"] == 7
@@ -217,7 +217,7 @@ FILTERS: list[tuple[Any, list[int]]] = [
 @pytest.mark.better("B-Q3", "B-Q4")
 @pytest.mark.parametrize(("filter", "ids"), FILTERS, ids=lambda value: json.dumps(value)[:60])
 def test_filter(lab: Client, filter: Any, ids: list[int]) -> None:
-    """A filter keeps exactly the records it describes."""
+    """A filter returns exactly the records that match it."""
     text = filter if isinstance(filter, str) else json.dumps(filter)
     assert sorted(_ids(lab, filter=text)) == ids
 
@@ -261,7 +261,7 @@ BAD_FILTERS: list[Any] = [
 @pytest.mark.better("B-E4")
 @pytest.mark.parametrize("filter", BAD_FILTERS, ids=lambda value: json.dumps(value)[:60])
 def test_bad_filter(lab: Client, filter: Any) -> None:
-    """A filter that cannot be read, or whose value or operator does not fit (B-E4), is INVALID_FILTER_PARAMETER."""
+    """A malformed filter, or a value or operator that does not fit (B-E4), is INVALID_FILTER_PARAMETER."""
     text = filter if isinstance(filter, str) else json.dumps(filter, separators=(",", ":"))
     error = error_of(lab.get("Data/Get", entity="ranked", filter=text))
     assert (error.code, error.property, error.entity) == ("INVALID_FILTER_PARAMETER", None, "Ranked")
@@ -269,7 +269,7 @@ def test_bad_filter(lab: Client, filter: Any) -> None:
 
 @pytest.mark.parametrize("filter", [{}, {"Property": "Price", "Value": 1}, {"Nope": 1}])
 def test_incomplete_filter(lab: Client, filter: Any) -> None:
-    """A node with neither property nor filters, and a leaf without operator, is ERROR."""
+    """A node without property and filters, or a leaf without operator, is ERROR."""
     response = lab.get("Data/Get", entity="Ranked", filter=json.dumps(filter))
     assert error_of(response) == WireError("ERROR", "Something went wrong", None, "Ranked")
 
@@ -285,7 +285,7 @@ def test_incomplete_filter(lab: Client, filter: Any) -> None:
     ],
 )
 def test_forbidden_in_filter(lab: Client, filter: Any) -> None:
-    """A property the caller may not read is refused at every level and in any letter case (B-S2)."""
+    """A property that the caller may not read is refused at every level and in any letter case (B-S2)."""
     message = "Property 'Hidden' is not allowed on this filter"
     response = lab.get("Data/Get", entity="Ranked", filter=json.dumps(filter))
     assert error_of(response) == WireError("INVALID_FILTER_PARAMETER", message, None, "Ranked")
@@ -293,5 +293,5 @@ def test_forbidden_in_filter(lab: Client, filter: Any) -> None:
 
 @pytest.mark.better("B-Q2")
 def test_deepest_filter(lab: Client) -> None:
-    """Twenty levels are accepted."""
+    """Twenty levels of groups are accepted."""
     assert sorted(_ids(lab, filter=_nested(20))) == [1, 2]

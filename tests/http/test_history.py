@@ -1,5 +1,6 @@
-"""Snapshots of records before they change (docs/reference/protocol/data-model.md section 7); reading them over the wire
-comes later.
+"""Snapshots of records before each change (docs/reference/protocol/data-model.md section 7).
+
+The call that reads them is not built yet.
 """
 
 from __future__ import annotations
@@ -22,12 +23,12 @@ def _history(server: Server, client: Client, entity: str, id: int) -> list[tuple
 
 @pytest.fixture(scope="module")
 def keeper(shop: Client) -> Client:
-    """A user who keeps products."""
+    """A user who may change products."""
     return shop.signed_in("keeper", Firstname="K")
 
 
 def test_put_and_delete(server: Server, keeper: Client) -> None:
-    """Put and Delete keep the whole row as it was, with the acting user; encrypted columns stay ciphertext."""
+    """Put and Delete keep the complete old row and the acting user; encrypted columns stay ciphertext."""
     record = {"Title": "tracked", "Price": 1.5, "InStock": True, "Released": "2026-01-31", "Supplier": "Acme"}
     (id,) = keeper.add("Products", record)
     assert _history(server, keeper, "Products", id) == []
@@ -44,7 +45,7 @@ def test_put_and_delete(server: Server, keeper: Client) -> None:
 
 
 def test_array(server: Server, keeper: Client) -> None:
-    """Each matched record of an array is kept once per change; one out of reach is not."""
+    """Each matched record of an array gets one snapshot per change; a record out of the caller's reach gets none."""
     first, second = keeper.add("Products", {"Title": "array a"}, {"Title": "array b"})
     changes = [
         {"ID": first, "Stock": 1},
@@ -61,7 +62,7 @@ def test_array(server: Server, keeper: Client) -> None:
 
 @pytest.mark.better("B-D10")
 def test_atomic(server: Server, keeper: Client) -> None:
-    """A change that fails leaves no snapshot behind."""
+    """A change that fails leaves no snapshot."""
     first, second = keeper.add("Products", {"Title": "atomic a"}, {"Title": "atomic b"})
     changes = [{"ID": first, "Stock": 1}, {"ID": second, "Title": "atomic a"}]
     assert keeper.put("Data/Put", changes, entity="Products").status_code == 400
@@ -69,7 +70,7 @@ def test_atomic(server: Server, keeper: Client) -> None:
 
 
 def test_untracked(server: Server, keeper: Client) -> None:
-    """An entity without change tracking keeps nothing."""
+    """An entity without change tracking gets no snapshots."""
     (id,) = keeper.add("Notes", {"Text": "a"})
     keeper.change("Notes", {"ID": id, "Text": "b"})
     keeper.delete("Data/Delete", entity="Notes", ids=id)
@@ -78,7 +79,7 @@ def test_untracked(server: Server, keeper: Client) -> None:
 
 @pytest.mark.better("B-D10", "B-D17")
 def test_account_update(server: Server, shop: Client) -> None:
-    """Account/Update keeps the user's row before the change, without the password (B-D10); login keeps nothing."""
+    """Account/Update keeps the user's old row without the password (B-D10); a login adds no snapshot."""
     user = shop.signed_in("historic", Firstname="before")
     id = user.get("Account/UserData").json()["User"]["ID"]
     assert user.put("Account/Update", {"Firstname": "after"}).status_code == 200

@@ -1,4 +1,4 @@
-"""Requests nobody sends by mistake: whatever comes, no 5xx, and the standard body under /api/."""
+"""Hostile requests: no request causes a 5xx, and errors under /api/ have the standard body."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SILENCE_S = 0.3
 
 
 def _exchange(url: str, request: bytes, *, then: bytes = b"") -> bytes:
-    """What the server answers to raw bytes until it closes, or is silent for a moment."""
+    """The answer to raw bytes until the server closes the connection, or sends nothing for a moment."""
     host, port = url.removeprefix("http://").split(":")
     received = b""
     with socket.create_connection((host, int(port)), timeout=SILENCE_S) as connection:
@@ -29,14 +29,14 @@ def _exchange(url: str, request: bytes, *, then: bytes = b"") -> bytes:
             connection.sendall(request + then)
             while part := connection.recv(65536):
                 received += part
-        except OSError:  # silent, or closed while we were still sending
+        except OSError:  # no more data, or the connection was closed while sending
             pass
     return received
 
 
 @pytest.fixture(autouse=True)
 def healthy(server: Server, lab: Client) -> Iterator[None]:
-    """After every test the server serves as before and has logged no unexpected failure."""
+    """After every test the server still serves and has logged no unexpected failure."""
     yield
     assert lab.get("Data/Get", entity="Values", pageSize=1).status_code == 200
     assert "Traceback" not in server.output(), server.output()[-3000:]
@@ -61,7 +61,7 @@ def _expect_no_failure(answer: bytes) -> None:
 
 
 def test_random_bytes(lab: Client) -> None:
-    """Two hundred requests of random bytes, bare and behind a plausible beginning."""
+    """Two hundred requests of random bytes, alone and after a valid beginning, cause no failure."""
     chance = random.Random(8)
     beginnings = [
         b"",
@@ -76,7 +76,7 @@ def test_random_bytes(lab: Client) -> None:
 
 
 def test_random_queries(lab: Client) -> None:
-    """Random bytes, percent-encoded or not, as values of every parameter."""
+    """Random bytes, percent-encoded or not, as values of every parameter cause no failure."""
     chance = random.Random(9)
     names = ["entity", "id", "filter", "sort", "properties", "pageSize", "getTotal", "ids", "appToken", "token"]
     for number in range(200):
@@ -93,7 +93,7 @@ def test_random_queries(lab: Client) -> None:
 
 
 def test_random_bodies(lab: Client) -> None:
-    """Random bytes as JSON, and JSON with random bytes changed."""
+    """Random bytes as a body, and JSON with some bytes changed, cause no failure."""
     chance = random.Random(10)
     sound = json.dumps(
         [{"Text": "abc", "Whole": 1.5, "Flag": True, "Moment": "2026-01-01", "Code": [1, None]}]
@@ -113,7 +113,7 @@ def test_random_bodies(lab: Client) -> None:
 
 @pytest.mark.parametrize("size", [10_000, 60_000, 100_000, 1_000_000])
 def test_huge_query(lab: Client, size: int) -> None:
-    """A query string of any size is served or refused, never a failure."""
+    """A query string of any size is served or refused, without a failure."""
     for name in ("padding", "filter", "properties", "ids"):
         head = f"GET /api/Data/Get?entity=Values&{name}={'x' * size} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
         _expect_no_failure(_exchange(lab.url, f"{head}x-application-token: {lab.token}\r\n\r\n".encode()))
@@ -145,7 +145,7 @@ def test_huge_query(lab: Client, size: int) -> None:
 )
 @pytest.mark.parametrize("method", ["GET", "POST"])
 def test_headers(lab: Client, method: str, lines: str) -> None:
-    """Odd headers are served or refused."""
+    """Unusual headers are served or refused."""
     action = "Get" if method == "GET" else "Post"
     head = f"{method} /api/Data/{action}?entity=Values HTTP/1.1\r\nHost: x\r\n{lines}\r\n"
     _expect_no_failure(_exchange(lab.url, head.encode("latin-1"), then=b"0\r\n\r\n"))
@@ -155,7 +155,7 @@ def test_headers(lab: Client, method: str, lines: str) -> None:
     "text", ["x\r\nSet-Cookie: a=b", "x\nSet-Cookie: a=b", "x%0d%0aSet-Cookie:%20a=b", "\u010d\u010aSet-Cookie: a=b"]
 )
 def test_header_injection(lab: Client, text: str) -> None:
-    """Line breaks in what is echoed never become response headers."""
+    """Line breaks in echoed values never become response headers."""
     query = quote(text, safe="%")
     for target in (
         f"Data/Get?entity={query}",
@@ -169,7 +169,7 @@ def test_header_injection(lab: Client, text: str) -> None:
 
 
 def test_host_header(lab: Client) -> None:
-    """A host with anything in it stays within the Location header."""
+    """Any text in the Host header stays within the Location header."""
     head = "GET /api/Account/Confirm?token=x HTTP/1.1\r\nHost: evil.example.com/x?y#z\r\nConnection: close\r\n"
     answer = _exchange(lab.url, f"{head}x-application-token: {lab.token}\r\n\r\n".encode())
     assert answer.startswith((b"HTTP/1.1 302", b"HTTP/1.1 400"))
@@ -177,7 +177,7 @@ def test_host_header(lab: Client) -> None:
 
 
 def test_property_list(lab: Client) -> None:
-    """A very long list of properties is one like any other."""
+    """A very long list of properties is handled like a short one."""
     lab.add("Values", {"Text": "x"})
     for listed in ("Text," * 10_000, "," * 50_000, "x" * 60_000, ",".join(f"p{n}" for n in range(10_000)) + ",Text"):
         status, body = _ask(lab, f"/api/Data/Get?entity=Values&pageSize=1&properties={listed}")
@@ -257,7 +257,7 @@ HOSTILE_VALUES: list[Any] = [
 
 @pytest.mark.parametrize("name", ["Text", "Short", "Code", "Secret", "Whole", "Fine", "Flag", "Moment", "ID", "Nope"])
 def test_values(lab: Client, name: str) -> None:
-    """No value of any property takes the server down or long."""
+    """No value of any property stops or blocks the server."""
     for value in HOSTILE_VALUES:
         started = time.monotonic()
         for response in (
@@ -271,7 +271,7 @@ def test_values(lab: Client, name: str) -> None:
 
 
 def test_slow_sender(lab: Client) -> None:
-    """A client that sends half a body and goes away leaves nothing behind."""
+    """A client that sends half a body and disconnects stores no record."""
     before = lab.get("Data/Get", entity="Values", getTotal="true", pageSize=1).json()["Total"]
     head = "POST /api/Data/Post?entity=Values HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
     _exchange(lab.url, f'{head}Content-Length: 100\r\nx-application-token: {lab.token}\r\n\r\n{{"Text":'.encode())

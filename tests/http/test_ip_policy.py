@@ -1,5 +1,6 @@
-"""IP lists over real HTTP (docs/reference/protocol/security.md section 5, B-S7, B-S8); the tests' own address is
-127.0.0.1.
+"""IP lists over real HTTP (docs/reference/protocol/security.md section 5, B-S7, B-S8).
+
+The address of the tests is 127.0.0.1.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from apilane.testing.server import CHEAP_PASSWORDS, Server
 
 
 def policy(logic: str, *addresses: str) -> dict[str, Any]:
-    """The manifest key."""
+    """The keys of the manifest for an IP list."""
     return {"IPPolicy": {"Logic": logic, "Addresses": list(addresses)}}
 
 
@@ -42,7 +43,7 @@ def policy(logic: str, *addresses: str) -> dict[str, Any]:
 def test_lists(
     new_application: Any, shop_manifest: dict[str, Any], logic: str, addresses: list[str], admitted: bool
 ) -> None:
-    """Block refuses who is listed, Allow everybody else; ranges and both families count, an empty list admits all."""
+    """Block refuses listed addresses, Allow all others; ranges work for IPv4 and IPv6; an empty list admits all."""
     client = new_application(shop_manifest, **policy(logic, *addresses))
     answer = client.get("Data/Get", entity="Products")
     if admitted:
@@ -54,14 +55,14 @@ def test_lists(
 
 @pytest.mark.better("B-S7")
 def test_spoofed_header(new_application: Any, shop_manifest: dict[str, Any]) -> None:
-    """X-Forwarded-For from anybody but a trusted proxy changes nothing."""
+    """X-Forwarded-For has no effect unless a trusted proxy sends it."""
     client = new_application(shop_manifest, **policy("Allow", "203.0.113.7"))
     answer = client.send("GET", "/api/Data/Get?entity=Products", headers={"X-Forwarded-For": "203.0.113.7"})
     assert error_of(answer).code == "SERVICE_UNAVAILABLE"
 
 
 def test_the_list_comes_before_everything_else(new_application: Any, shop_manifest: dict[str, Any]) -> None:
-    """An unknown entity, a broken body and a wrong signature are not looked at for a refused address."""
+    """For a refused address an unknown entity, a malformed body and a wrong signature are not examined."""
     client = new_application(shop_manifest, **policy("Block", "127.0.0.1"))
     assert error_of(client.get("Data/Get", entity="Nope")).code == "SERVICE_UNAVAILABLE"
     assert error_of(client.get("Account/Confirm", token="x")).code == "SERVICE_UNAVAILABLE"
@@ -79,7 +80,7 @@ def proxied(tmp_path: Path) -> Iterator[Server]:
 
 @pytest.mark.better("B-S7")
 def test_trusted_proxy(proxied: Server, http: httpx.Client, shop_manifest: dict[str, Any]) -> None:
-    """Behind a trusted proxy the right-most untrusted entry is the caller."""
+    """Behind a trusted proxy the right-most untrusted address is the caller's."""
     application = {**shop_manifest["Application"], **policy("Allow", "203.0.113.7")}
     client = Client(http, proxied.url, proxied.apply({**shop_manifest, "Application": application}))
 
@@ -95,7 +96,7 @@ def test_trusted_proxy(proxied: Server, http: httpx.Client, shop_manifest: dict[
 
 @pytest.mark.better("B-S13")
 def test_without_the_plugin(tmp_path: Path, http: httpx.Client, shop_manifest: dict[str, Any]) -> None:
-    """Take the plugin away and the application is closed; one without a list is served (B-S13)."""
+    """Without the plugin an application with an IP list is closed; one without a list is served (B-S13)."""
     folder = tmp_path / "data"
     listed = {**shop_manifest["Application"], "Name": "Listed", **policy("Block", "203.0.113.7")}
     with Server(folder, settings=CHEAP_PASSWORDS) as whole:

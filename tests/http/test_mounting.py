@@ -1,4 +1,4 @@
-"""The application under other roofs: mounted in Litestar and Starlette, and by its import string."""
+"""The application mounted in Litestar and Starlette, and loaded by its import string."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from apilane import Settings, create_app
 
 
 async def _statuses(application: Any, paths: list[str]) -> list[tuple[int, str]]:
-    """Status and code of GETs, without any lifespan: a mounted application is not told of it."""
+    """Status and code of GET requests, without lifespan events: a mounted application receives none."""
     transport = httpx.ASGITransport(app=application)
     async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
         answers = [await client.get(path) for path in paths]
@@ -32,13 +32,13 @@ PATHS = ["/backend/api/Data/Get?entity=x", "/backend/API/nothing", "/backend/Ver
 
 
 def test_in_starlette(tmp_path: Path) -> None:
-    """Mounted in Starlette it answers wire calls and service endpoints below the mount point."""
+    """Mounted in Starlette, the application answers wire calls and service endpoints below the mount point."""
     application = Starlette(routes=[Mount("/backend", app=create_app(Settings(data_dir=tmp_path)))])
     assert asyncio.run(_statuses(application, PATHS)) == EXPECTED
 
 
 def test_in_litestar(tmp_path: Path) -> None:
-    """Mounted in Litestar it answers the same, beside the routes of the larger application."""
+    """Mounted in Litestar, the application gives the same answers, and the outer application keeps its routes."""
     inner = create_app(Settings(data_dir=tmp_path))
 
     @asgi("/backend", is_mount=True, copy_scope=True)
@@ -68,19 +68,19 @@ def test_import_string(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", apilane.__all__)
 def test_public_names(name: str) -> None:
-    """Every public name of the package is there and is the one of its home module."""
+    """Every public name of the package is the object of the module that defines it."""
     home = importlib.import_module(apilane._HOMES[name])
     assert getattr(apilane, name) is getattr(home, name)
 
 
 def test_unknown_name() -> None:
-    """A name that is not public is an AttributeError like in any module."""
+    """A name that is not public is an AttributeError, as in any module."""
     with pytest.raises(AttributeError, match="nothing"):
         _ = apilane.nothing
 
 
 def test_after_the_end(tmp_path: Path) -> None:
-    """Once closed, the application stays closed and says so in the standard body."""
+    """A closed application stays closed and answers so with the standard body."""
 
     async def scenario() -> tuple[int, str]:
         application = create_app(Settings(data_dir=tmp_path))

@@ -23,7 +23,7 @@ from apilane.testing.client import Client, WireError, error_of
 from apilane.testing.server import CHEAP_PASSWORDS, Server
 
 ADMIN = "admin@example.com"
-DEV, STRANGER = "dev@example.com", "stranger@example.com"
+DEV, OTHER_OWNER = "dev@example.com", "other@example.com"
 SECRET = "Very-Secret-Supplier"
 MANIFEST: dict[str, Any] = {
     "Apilane": 1,
@@ -46,35 +46,35 @@ MANIFEST: dict[str, Any] = {
     "Security": [{"Entity": "Orders", "Role": "AUTHENTICATED", "Action": "post", "Properties": "*"}],
     "Collaborators": ["Dev@Example.COM"],
 }
-FOREIGN: dict[str, Any] = {"Apilane": 1, "Application": {"Name": "Foreign"}, "Collaborators": [STRANGER]}
+FOREIGN: dict[str, Any] = {"Apilane": 1, "Application": {"Name": "Foreign"}, "Collaborators": [OTHER_OWNER]}
 DENIED = WireError("UNAUTHORIZED", "Unauthorized")
 
 
 @pytest.fixture(scope="module")
 def application(new_application) -> Client:  # type: ignore[no-untyped-def]
-    """An anonymous caller of the application; nobody but its owners may read anything."""
+    """An anonymous caller of the application; only owners may read records."""
     client: Client = new_application(MANIFEST)
     return client
 
 
 @pytest.fixture(scope="module")
 def owner(application: Client, as_operator) -> Client:  # type: ignore[no-untyped-def]
-    """The collaborator, whose address the manifest writes in other letters."""
+    """The collaborator; the manifest has its address in another letter case."""
     client: Client = as_operator(application, DEV)
     return client
 
 
 @pytest.fixture(scope="module")
-def stranger(new_application, application: Client, as_operator) -> Client:  # type: ignore[no-untyped-def]
-    """The owner of another application, at this one."""
-    foreign: Client = as_operator(new_application(FOREIGN), STRANGER)
+def other_owner(new_application, application: Client, as_operator) -> Client:  # type: ignore[no-untyped-def]
+    """The owner of another application, as a caller of this one."""
+    foreign: Client = as_operator(new_application(FOREIGN), OTHER_OWNER)
     assert foreign.get("Data/Schema").status_code == 200
     assert foreign.user is not None
     return application.as_operator(foreign.user)
 
 
 def _audit(server: Server, token: str, limit: int = 100) -> list[Any]:
-    """Owners' writes on record, newest first."""
+    """The audit records of owners' writes, newest first."""
 
     async def read(store: ControlStore, _hooks: Hooks) -> list[Any]:
         return [record for record in await store.audit(token, limit) if record.after is None]
@@ -86,7 +86,7 @@ def _audit(server: Server, token: str, limit: int = 100) -> list[Any]:
 
 
 def test_every_kind_of_owner(application: Client, as_operator: Any, owner: Client) -> None:
-    """The instance admin and a collaborator, in any letter case, see what no rule grants; others do not."""
+    """The instance admin and a collaborator, in any letter case, read records without a rule; others do not."""
     assert error_of(application.get("Data/Get", entity="Orders")) == DENIED._replace(entity="Orders")
     for each in (owner, as_operator(application, ADMIN.upper()), as_operator(application, "DEV@EXAMPLE.com")):
         assert each.get("Data/Get", entity="Orders").status_code == 200
@@ -111,16 +111,16 @@ def _send(client: Client, method: str, target: str, body: Any, headers: dict[str
 
 
 @pytest.mark.better("B-S11")
-def test_owners_of_other_applications(stranger: Client, owner: Client) -> None:
-    """Who owns another application is anybody here, in every call, and nothing is changed."""
+def test_owners_of_other_applications(other_owner: Client, owner: Client) -> None:
+    """The owner of another application has no rights here, in any call, and changes nothing."""
     before = owner.records("Company")
     for method, target, body, entity in CALLS:
-        assert error_of(_send(stranger, method, target, body)) == DENIED._replace(entity=entity), target
+        assert error_of(_send(other_owner, method, target, body)) == DENIED._replace(entity=entity), target
     assert owner.records("Company") == before
 
 
 def test_the_header_alone_or_the_token_alone(application: Client, owner: Client) -> None:
-    """Without ``x-client-id: portal`` an owner token is an unknown user token, and the header alone means nothing."""
+    """Without ``x-client-id: portal`` an owner token is an unknown user token, and the header alone has no effect."""
     assert error_of(application.as_user(owner.user).get("Data/Schema")) == DENIED._replace(entity="Schema")
     alone = _send(application, "GET", "Data/Schema", None, {"x-client-id": "portal"})
     assert error_of(alone) == DENIED._replace(entity="Schema")
@@ -132,7 +132,7 @@ def test_the_header_alone_or_the_token_alone(application: Client, owner: Client)
 
 
 def test_a_user_on_the_portal_channel(application: Client) -> None:
-    """A bearer value that is no owner token is tried as a user token."""
+    """On the portal channel a bearer value that is not an owner token is tried as a user token."""
     user = application.signed_in("portaluser")
     answer = _send(user, "GET", "Account/UserData", None, {"x-client-id": "portal"})
     assert answer.json()["User"]["Username"] == "portaluser"
@@ -148,9 +148,9 @@ def test_forms_of_the_token(application: Client, owner: Client) -> None:
 
 
 @pytest.mark.better("B-S11")
-def test_hostile_tokens(stranger: Client, application: Client, owner: Client) -> None:
-    """A value that is more than a GUID is no token: nothing of it reaches any other question (B-S11)."""
-    theirs, ours = stranger.user, owner.user
+def test_hostile_tokens(other_owner: Client, application: Client, owner: Client) -> None:
+    """A value that is not exactly one GUID is not a token, and no part of it reaches another check (B-S11)."""
+    theirs, ours = other_owner.user, owner.user
     values = [
         f"{theirs}&appToken={application.token}",
         f"{ours}&appToken={application.token}",
@@ -178,7 +178,7 @@ def test_hostile_tokens(stranger: Client, application: Client, owner: Client) ->
 
 
 def test_expired_and_revoked(server: Server, application: Client, as_operator: Any) -> None:
-    """A token past its time is nobody's at once, a revoked one within a second."""
+    """An expired token is invalid at once, a revoked one within a second."""
     short = as_operator(application, ADMIN, 1500)
     assert short.get("Data/Schema").status_code == 200
     time.sleep(1.5)
@@ -191,22 +191,22 @@ def test_expired_and_revoked(server: Server, application: Client, as_operator: A
 
 
 def test_collaborators_come_and_go(server: Server, new_application: Any, as_operator: Any) -> None:
-    """Who is taken off the list loses the application, and gets it back with the list."""
+    """A collaborator that is removed from the list loses access, and gets it back when listed again."""
     token = str(uuid.uuid4())
     client = new_application(MANIFEST, Token=token)
     owner = as_operator(client, DEV)
     named = {**MANIFEST["Application"], "Token": token}
-    for collaborators, status in (([], 401), ([STRANGER], 401), ([DEV], 200)):
+    for collaborators, status in (([], 401), ([OTHER_OWNER], 401), ([DEV], 200)):
         server.apply({**MANIFEST, "Application": named, "Collaborators": collaborators})
         assert owner.get("Data/Schema").status_code == status
 
 
-# --- what an owner may do
+# --- rights of an owner
 
 
 @pytest.mark.better("B-D11")
 def test_rows_of_an_owner(owner: Client, application: Client) -> None:
-    """Rows that owners make have neither owner nor tenant; the tenant can be set, and set back (B-D11)."""
+    """Rows that owners create have no owner and no tenant; the tenant can be set and cleared (B-D11)."""
     (company,) = owner.add("Company", {"Title": "Acme"})
     plain, placed = owner.add("Orders", {"Text": "plain", "Owner": 1}, {"Text": "placed", "company_id": company})
     assert _ownership(owner, plain) == (None, None)
@@ -230,7 +230,7 @@ def _ownership(owner: Client, order: int) -> tuple[Any, Any]:
 
 
 def test_everything_is_in_reach(owner: Client, application: Client) -> None:
-    """Every record of every tenant and user, every property, in filter and sort too; encrypted ones in clear."""
+    """Owners read all records of all tenants and users, can use every property, and get encrypted ones in clear."""
     (company,) = owner.add("Company", {"Title": "Reach"})
     id = application.register("reached")
     assert owner.change("Users", {"ID": id, "Company_ID": company}) == 1
@@ -247,7 +247,7 @@ def test_everything_is_in_reach(owner: Client, application: Client) -> None:
 
 @pytest.mark.better("B-D3", "B-D4")
 def test_secrets_stay_secret(owner: Client, application: Client) -> None:
-    """Passwords and tokens read as null and are part of no filter and no sort, also for owners (B-D3, B-D4)."""
+    """Passwords and tokens read as null and cannot be used in filter and sort, also for owners (B-D3, B-D4)."""
     application.signed_in("secretive")
     users, tokens = owner.records("Users"), owner.records("AuthTokens")
     assert {user["Password"] for user in users} == {None}
@@ -261,7 +261,7 @@ def test_secrets_stay_secret(owner: Client, application: Client) -> None:
 
 @pytest.mark.better("B-S5")
 def test_users_by_put(owner: Client, application: Client) -> None:
-    """Owners set e-mail, user name, password, roles and custom properties, and nothing else of a user."""
+    """Owners may set e-mail, user name, password, roles and custom properties of a user, and no other property."""
     id = application.register("managed")
     before = owner.record("Users", id)
     change = {"Email": "m2@example.com", "Username": "managed2", "Roles": "editor", "Password": "New-Passw0rd",
@@ -283,12 +283,14 @@ def test_users_by_put(owner: Client, application: Client) -> None:
     ],
 )
 def test_not_allowed_even_to_owners(owner: Client, method: str, target: str, body: Any, entity: str) -> None:
-    """What an entity does not allow, it allows nobody (docs/reference/protocol/data-model.md section 2.1)."""
+    """An action that the entity does not allow is refused for owners too
+    (docs/reference/protocol/data-model.md section 2.1).
+    """
     assert error_of(_send(owner, method, target, body)) == WireError("ERROR", "Not allowed", None, entity)
 
 
 def test_user_only_calls(owner: Client) -> None:
-    """An owner is no application user; plain sign-out ends nothing, the owner's token included."""
+    """An owner is not an application user; Logout ends no token, not even the owner's."""
     calls = [
         owner.get("Account/UserData"),
         owner.put("Account/Update", {"Firstname": "x"}),
@@ -302,7 +304,7 @@ def test_user_only_calls(owner: Client) -> None:
 
 
 def test_register(new_application: Any, as_operator: Any) -> None:
-    """Owners register users as everybody does: not where the application forbids it."""
+    """Owners register users under the same conditions as others: not where the application forbids it."""
     open_to_all, closed = [as_operator(new_application(MANIFEST, AllowUserRegister=allow)) for allow in (True, False)]
     assert open_to_all.register("byowner") == 1
     user = {"Email": "x@example.com", "Username": "xxxx", "Password": "Some-Passw0rd"}
@@ -313,7 +315,7 @@ def test_register(new_application: Any, as_operator: Any) -> None:
 
 
 def test_owners_pass_the_gates(new_application: Any, as_operator: Any) -> None:
-    """Offline and address list stop everybody but owners."""
+    """Offline mode and the IP list stop all callers except owners."""
     listed = {"IPPolicy": {"Logic": "Allow", "Addresses": ["203.0.113.7"]}}
     for settings in ({"Online": False}, listed, {"Online": False, **listed}):
         client = new_application(MANIFEST, **settings)
@@ -324,7 +326,7 @@ def test_owners_pass_the_gates(new_application: Any, as_operator: Any) -> None:
 
 
 def test_owners_have_no_limit(new_application: Any, as_operator: Any) -> None:
-    """A limit that stops users stops no owner, and an owner's calls do not use it up."""
+    """A rate limit for users does not apply to owners, and owners' calls do not count against it."""
     limit = {"MaxRequests": 2, "Per": "Hour"}
     rules = [
         {"Entity": "Company", "Role": "ANONYMOUS", "Action": "get", "Properties": "*", "RateLimit": limit},
@@ -341,7 +343,7 @@ def test_owners_have_no_limit(new_application: Any, as_operator: Any) -> None:
 
 
 def test_signature_headers_first(owner: Client, application: Client) -> None:
-    """Malformed signature headers are refused before the owner is looked for; well-formed ones mean nothing to one."""
+    """Malformed signature headers are refused before the owner is identified; well-formed ones are ignored."""
     signed = {"x-auth-signature": "AAAA", "x-auth-keyid": "1", "x-auth-timestamp": "1750000000000"}
     incomplete = {**signed, "x-auth-keyid": ""}
     refused = _send(owner, "GET", "Data/Schema", None, incomplete)
@@ -353,7 +355,7 @@ def test_signature_headers_first(owner: Client, application: Client) -> None:
 
 
 def test_checks_of_the_action_remain(owner: Client) -> None:
-    """Owners read the same errors as everybody for entities, bodies and values."""
+    """Owners get the same errors as other callers for entities, bodies and values."""
     assert error_of(owner.get("Data/Get", entity="Nope")).message == "Entity Nope does not exist"
     assert error_of(_send(owner, "POST", "Data/Post?entity=Orders", None)).code in ("EMPTY_BODY", "ERROR")
     wrong = owner.post("Data/Post", {"Amount": "x"}, entity="Orders")
@@ -367,7 +369,7 @@ def test_checks_of_the_action_remain(owner: Client) -> None:
 
 @pytest.mark.better("B-E3")
 def test_only_owners_read_what_failed(server: Server, new_application: Any, as_operator: Any) -> None:
-    """An unexpected failure tells owners its text and a reference that is in the log, others neither (B-E3)."""
+    """For an unexpected failure owners get its text and a reference that is in the log; others get neither (B-E3)."""
     rules = [{"Entity": "Orders", "Role": "ANONYMOUS", "Action": "get", "Properties": "*"}]
     client = new_application({**MANIFEST, "Security": rules})
     owner = as_operator(client)
@@ -382,7 +384,7 @@ def test_only_owners_read_what_failed(server: Server, new_application: Any, as_o
 
 
 def test_writes_are_audited(server: Server, application: Client, as_operator: Any) -> None:
-    """Every write says who, when, what, which records and how it ended; reads say nothing, and no value shows."""
+    """Every write is audited with user, time, action, records and outcome; reads are not, and no value is shown."""
     owner = as_operator(application, DEV)
     already = len(_audit(server, application.token))
     first, second = owner.add("Orders", {"Text": "audited 1", "Supplier": SECRET}, {"Text": "audited 2"})
@@ -430,18 +432,18 @@ def test_history_of_an_owner_names_no_user(server: Server, owner: Client, applic
 
 
 def test_users_leave_no_record(server: Server, application: Client) -> None:
-    """Writes of application users are no business of the audit."""
+    """Writes of application users are not in the audit."""
     already = len(_audit(server, application.token))
     application.signed_in("unaudited").add("Orders", {"Text": "unaudited"})
     assert len(_audit(server, application.token)) == already
 
 
-# --- servers of their own
+# --- tests with their own server
 
 
 @pytest.fixture
 def own_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A server whose control store may be harmed."""
+    """A server whose control store may be damaged."""
     folder = tmp_path_factory.mktemp("own") / "data"
     with Server(folder, settings=CHEAP_PASSWORDS) as running:
         yield running
@@ -462,7 +464,7 @@ def _owner_of(server: Server, http: httpx.Client) -> Client:
 
 @pytest.mark.sqlite_only("it alters the file of the control store")
 def test_nothing_unaudited(own_server: Server, http: httpx.Client) -> None:
-    """A write that cannot be put on record is not done; reading goes on."""
+    """A write that cannot be audited is not executed; reads continue."""
     owner = _owner_of(own_server, http)
     (order,) = owner.add("Orders", {"Text": "kept"})
     _control_sql(own_server, 'ALTER TABLE "Audit" RENAME TO "Lost"')
@@ -478,7 +480,7 @@ def test_nothing_unaudited(own_server: Server, http: httpx.Client) -> None:
 
 
 def test_two_workers(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Every worker knows a fresh token at once and forgets a revoked one within a second."""
+    """Every worker accepts a new token at once and refuses a revoked one within a second."""
     limits = httpx.Limits(max_keepalive_connections=0)
     folder = tmp_path_factory.mktemp("pair") / "data"
     with (

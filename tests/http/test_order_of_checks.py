@@ -1,4 +1,4 @@
-"""Which error comes first when a call does two things wrong
+"""The error that is reported when a call makes two mistakes
 (docs/reference/protocol/errors.md sections 3.1 to 3.3, docs/reference/protocol/wire-api.md section 2).
 """
 
@@ -34,7 +34,7 @@ def _check(client: Client, case: Case, headers: dict[str, str] | None = None) ->
 
 @pytest.fixture(scope="module")
 def generous(server: Server, lab: Client) -> Client:
-    """A lab whose rules grant what no manifest may grant, so that the checks behind the rules can be seen."""
+    """A lab with rules that no manifest may have, so that calls reach the checks after the rules."""
 
     async def grant(store: ControlStore, _hooks: Hooks) -> None:
         stored = await store.application(lab.token)
@@ -54,17 +54,17 @@ def generous(server: Server, lab: Client) -> Client:
 
 
 def test_signed_upload_before_files(lab: Client) -> None:
-    """A signature on a multipart body is refused before the entity Files is."""
+    """A signature on a multipart body is refused before the entity Files is refused."""
     headers = {**SIGNATURE, "Content-Type": "multipart/form-data; boundary=x"}
     response = lab.send("POST", "/api/Data/Post?entity=Files", b"--x--", headers)
     assert error_of(response) == WireError("UNAUTHORIZED", "Request signing is not supported for file uploads.")
 
 
 def test_files_before_application(lab: Client) -> None:
-    """The entity Files is refused before the application token is looked for, and that before the application."""
-    nobody = Client(lab.http, lab.url, "")
-    _check(nobody, ("GET", "Data/Get?entity=files", None, WireError("ERROR", USE_FILES)))
-    _check(nobody, ("GET", "Data/Get?entity=Nope", None, WireError("ERROR", NO_TOKEN)))
+    """The entity Files is refused first, then a missing application token, then an unknown application."""
+    without_token = Client(lab.http, lab.url, "")
+    _check(without_token, ("GET", "Data/Get?entity=files", None, WireError("ERROR", USE_FILES)))
+    _check(without_token, ("GET", "Data/Get?entity=Nope", None, WireError("ERROR", NO_TOKEN)))
     unknown = Client(lab.http, lab.url, "x")
     _check(unknown, ("GET", "Data/Get?entity=Nope", None, WireError("ERROR", "Something went wrong")))
     _check(unknown, ("GET", "Account/UserData", None, WireError("ERROR", "Something went wrong")))
@@ -75,7 +75,7 @@ OFFLINE = WireError("SERVICE_UNAVAILABLE", "Application offline.")
 
 @pytest.mark.better("B-E7")
 def test_offline_comes_first(new_application, lab_manifest) -> None:  # type: ignore[no-untyped-def]
-    """An application that is offline says so before anything about caller, entity, access or body."""
+    """An offline application reports that before errors of caller, entity, access or body."""
     client = new_application(lab_manifest, Online=False)
     cases: list[Case] = [
         ("GET", "Data/Get?entity=Values", None, OFFLINE),
@@ -94,7 +94,7 @@ def test_offline_comes_first(new_application, lab_manifest) -> None:  # type: ig
 
 @pytest.mark.better("B-E7", "B-S10")
 def test_signature_before_access(lab: Client) -> None:
-    """A failed signature is refused before the entity is looked up, also where anonymous access would do."""
+    """A failed signature is refused before the entity is looked up, also where anonymous access is granted."""
     for target in ("Data/Get?entity=Values", "Data/Get?entity=Nope", "Account/UserData"):
         response = lab.send("GET", f"/api/{target}", headers=SIGNATURE)
         assert (error_of(response).code, error_of(response).entity) == ("UNAUTHORIZED", None)
@@ -186,13 +186,13 @@ CASES: dict[str, Case] = {
 @pytest.mark.better("B-E7")
 @pytest.mark.parametrize("case", [*CASES.values()], ids=[*CASES])
 def test_data(generous: Client, case: Case) -> None:
-    """Of two things that are wrong the one that docs/reference/protocol/errors.md names first is reported."""
+    """Of two mistakes the one that docs/reference/protocol/errors.md lists first is reported."""
     _check(generous, case)
 
 
 @pytest.fixture(scope="module")
 def taken(lab: Client) -> int:
-    """A record that takes unique values."""
+    """A stored record whose values must be unique."""
     return lab.add("Strict", {"Label": "a", "First": 1, "Second": 2})[0]
 
 
@@ -226,20 +226,20 @@ LOGINS: list[tuple[Any, WireError]] = [
     ),
     ({"Password": "x"}, _required("email", "User name or email is required to login")),
     ({"Email": " ", "Username": " ", "Password": "x"}, _required("email", "User name or email is required to login")),
-    ({"Email": None, "Username": "nobody", "Password": "x"}, WireError("ERROR", "Invalid login attempt")),
+    ({"Email": None, "Username": "unknown", "Password": "x"}, WireError("ERROR", "Invalid login attempt")),
 ]
 
 
 @pytest.mark.better("B-E7")
 @pytest.mark.parametrize(("body", "expected"), LOGINS)
 def test_login(shop: Client, body: Any, expected: WireError) -> None:
-    """Login looks at body, password, e-mail, user name and credentials in this order."""
+    """Login checks body, password, e-mail, user name and credentials in this order."""
     _check(shop, ("POST", "Account/Login", body, expected))
 
 
 @pytest.mark.better("B-E7")
 def test_register(new_application, shop_manifest, shop: Client) -> None:  # type: ignore[no-untyped-def]
-    """Register looks at body, permission, values in schema order and the database in this order."""
+    """Register checks body, permission, values in schema order and the database in this order."""
     closed = new_application(shop_manifest, AllowUserRegister=False)
     not_allowed = WireError("ERROR", "Register is not allowed")
     _check(closed, ("POST", "Account/Register", b"{", WireError("EMPTY_BODY", "Empty body")))
@@ -269,7 +269,7 @@ def test_register(new_application, shop_manifest, shop: Client) -> None:  # type
 
 @pytest.mark.better("B-A4", "B-E7")
 def test_change_password(shop: Client) -> None:
-    """ChangePassword looks at body, user, current password and new password in this order."""
+    """ChangePassword checks body, user, current password and new password in this order."""
     user = shop.signed_in("changer")
     bad = "VALIDATION"
     for client, body, expected in [
@@ -291,7 +291,7 @@ def test_change_password(shop: Client) -> None:
 
 @pytest.mark.better("B-E7")
 def test_update(shop: Client) -> None:
-    """Update looks at the body before the user, and at the user before what there is to write."""
+    """Update checks the body before the user, and the user before the values."""
     user = shop.signed_in("updater")
     wrong, denied = WireError("ERROR", "Something went wrong"), WireError("UNAUTHORIZED", "Unauthorized")
     _check(shop, ("PUT", "Account/Update", [], wrong))

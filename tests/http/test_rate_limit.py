@@ -1,5 +1,6 @@
-"""Rate limits over real HTTP with two workers (docs/reference/protocol/security.md section 4, B-S6); callers are told
-apart behind a proxy.
+"""Rate limits over real HTTP with two workers (docs/reference/protocol/security.md section 4, B-S6).
+
+The server trusts the tests as a proxy, so that they can set the address of the caller.
 """
 
 from __future__ import annotations
@@ -27,14 +28,14 @@ From = Callable[..., Client]
 
 @pytest.fixture(scope="module")
 def proxied(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """Two workers behind the tests as a trusted proxy."""
+    """Two workers that trust the tests as a proxy."""
     with Server(tmp_path_factory.mktemp("limits") / "data", workers=2, settings=SETTINGS) as running:
         yield running
 
 
 @pytest.fixture(scope="module")
 def caller(proxied: Server) -> Iterator[From]:
-    """A caller of an application from an address, on connections of its own."""
+    """Create a caller of an application from an address; each call uses a new connection."""
     opened: list[httpx.Client] = []
 
     def make(token: str, address: str = "203.0.113.1") -> Client:
@@ -42,7 +43,7 @@ def caller(proxied: Server) -> Iterator[From]:
             trust_env=False,
             timeout=30,
             headers={"X-Forwarded-For": address},
-            limits=httpx.Limits(max_keepalive_connections=0),  # every call may meet either worker
+            limits=httpx.Limits(max_keepalive_connections=0),  # each call can reach either worker
         )
         opened.append(client)
         return Client(client, proxied.url, token)
@@ -64,7 +65,7 @@ def manifest(*rules: dict[str, Any]) -> dict[str, Any]:
 
 
 def rule(action: str = "get", limit: int | None = None, *, role: str = "ANONYMOUS", **more: Any) -> dict[str, Any]:
-    """A rule on Notes; ``limit`` per hour, unless ``Per`` is given."""
+    """A rule on Notes; ``limit`` uses per hour, unless ``Per`` is given."""
     per = more.pop("Per", "Hour")
     properties = {} if action == "delete" else {"Properties": ["Text"]}
     made: dict[str, Any] = {"Entity": "Notes", "Role": role, "Action": action, **properties, **more}
@@ -74,7 +75,7 @@ def rule(action: str = "get", limit: int | None = None, *, role: str = "ANONYMOU
 
 
 def outcome(response: httpx.Response) -> bool:
-    """Whether a call was admitted; whatever else it said. A refusal is complete."""
+    """Whether a call was admitted, with any other result; a refusal must have the complete error."""
     if response.status_code == 200 or response.json()["Code"] != "RATE_LIMIT_EXCEEDED":
         assert "retry-after" not in response.headers
         return True
@@ -114,7 +115,7 @@ def test_schema(proxied: Server, caller: From) -> None:
 
 @pytest.mark.better("B-S6")
 def test_what_shares_a_count(proxied: Server, caller: From) -> None:
-    """All calls under one rule share its count, whatever the letter case; actions and entities have their own."""
+    """All calls under one rule share a count, in any letter case; each action and each entity has its own."""
     rules = [rule("get", 2), rule("post", 2), {**rule("get", 2), "Entity": "Others"}]
     client = caller(proxied.apply(manifest(*rules)))
     assert outcome(client.get("Data/Get", entity="Notes"))
@@ -126,7 +127,7 @@ def test_what_shares_a_count(proxied: Server, caller: From) -> None:
 
 @pytest.mark.better("B-S6")
 def test_callers_have_their_own(proxied: Server, caller: From) -> None:
-    """Users are counted by who they are, from wherever; the others by address; applications apart."""
+    """Users are counted by user ID from any address, others by address, and each application separately."""
     definition = manifest(rule("get", 2))
     token = proxied.apply(definition)
     first, second = caller(token, "203.0.113.1"), caller(token, "2001:db8::1")
@@ -154,14 +155,14 @@ def test_callers_have_their_own(proxied: Server, caller: From) -> None:
         ({"ANONYMOUS": (3, "Hour"), "AUTHENTICATED": (1, "Hour")}, 3),
         ({"ANONYMOUS": (1, "Hour"), "AUTHENTICATED": None}, None),
         ({"ANONYMOUS": (5, "Hour"), "editor": (2, "Minute")}, 2),
-        ({"ANONYMOUS": (2, "Hour"), "stranger": (5, "Hour")}, 2),
-        ({"ANONYMOUS": (2, "Hour"), "stranger": None}, 2),
+        ({"ANONYMOUS": (2, "Hour"), "other": (5, "Hour")}, 2),
+        ({"ANONYMOUS": (2, "Hour"), "other": None}, 2),
     ],
 )
 def test_the_most_generous_effective_rule(
     proxied: Server, caller: From, limits: dict[str, tuple[int, str] | None], expected: int | None
 ) -> None:
-    """Of the caller's own rules one without a limit wins, else the one that admits most per second; others' never."""
+    """Of the caller's rules one without a limit wins, otherwise the highest rate; other roles' rules never count."""
     rules = [
         rule("get", limit[0], role=role, Per=limit[1]) if limit else rule("get", role=role)
         for role, limit in limits.items()
@@ -170,14 +171,14 @@ def test_the_most_generous_effective_rule(
     token = proxied.apply(manifest(*rules, roles))
     user = caller(token).signed_in("editor")
     user.change("Users", {"ID": 1, "Roles": "editor"})
-    time.sleep(1.1)  # until both workers know the role
+    time.sleep(1.1)  # until both workers read the new role
     admitted = [outcome(user.get("Data/Get", entity="Notes")) for _ in range(7)]
     assert admitted == [True] * (expected or 7) + [False] * (7 - (expected or 7))
 
 
 @pytest.mark.better("B-S6")
 def test_window(proxied: Server, caller: From) -> None:
-    """Refused calls are not recorded, Retry-After is right, and the window slides."""
+    """Refused calls are not counted, Retry-After is right, and the window slides."""
     client = caller(proxied.apply(manifest(rule("get", 2, Per="Second"), rule("post", 1, Per="Minute"))))
 
     def get() -> bool:
@@ -188,7 +189,7 @@ def test_window(proxied: Server, caller: From) -> None:
         assert get()
         refused = client.get("Data/Get", entity="Notes")
         assert refused.headers["retry-after"] == "1"
-        while time.sleep(0.02) is None and not get():  # would never end if refused calls counted
+        while time.sleep(0.02) is None and not get():  # would never end if refused calls were counted
             pass
         time.sleep(1.01)
     assert outcome(client.post("Data/Post", {"Text": "x"}, entity="Notes"))
@@ -201,7 +202,7 @@ def test_window(proxied: Server, caller: From) -> None:
 
 
 def test_place_among_the_checks(proxied: Server, caller: From) -> None:
-    """Unknown entity and missing rule come before the limit and do not count; body, values and database after it."""
+    """Unknown entities and missing rules come before the limit and are not counted; body and database come after."""
     client = caller(proxied.apply(manifest(rule("post", 4), rule("get", 1))))
     for _ in range(3):
         assert error_of(client.post("Data/Post", {}, entity="Nope")).message == "Entity Nope does not exist"
@@ -221,7 +222,7 @@ def test_place_among_the_checks(proxied: Server, caller: From) -> None:
 
 @pytest.mark.better("B-S6")
 def test_exact_among_workers(proxied: Server, caller: From) -> None:
-    """Both workers at once admit exactly the limit, not one more and not one less."""
+    """Two workers together admit exactly the limit."""
     token = proxied.apply(manifest(rule("get", 100)))
     clients = [caller(token) for _ in range(8)]
 
@@ -233,7 +234,7 @@ def test_exact_among_workers(proxied: Server, caller: From) -> None:
 
 
 def test_counts_survive_a_change_of_the_application(proxied: Server, caller: From) -> None:
-    """A new version of the definition goes on with the counts; a raised limit admits the rest."""
+    """After a change of the application the counts continue; a raised limit admits the difference."""
     definition = manifest(rule("get", 2))
     client = caller(proxied.apply(definition))
     assert [outcome(client.get("Data/Get", entity="Notes")) for _ in range(3)] == [True, True, False]

@@ -1,4 +1,4 @@
-"""The calls recorded from a running Apilane 8.7, replayed in order on a fresh shop (``tests/data/calls.json``)."""
+"""Calls recorded from a running Apilane 8.7, replayed in order on a new shop (``tests/data/calls.json``)."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ CALLS: list[dict[str, Any]] = json.loads((Path(__file__).parents[1] / "data" / "
 
 VOLATILE = {"Created", "LastLogin", "AuthToken", "AuthTokenID", "Source"}
 AFTER_A_FAILURE = {"custom endpoint"}
-"""Calls that show the ID of a record which came after a failed insert: database servers use an ID up for that."""
+"""Calls that show the ID of a record after a failed insert, for which database servers use up an ID."""
 GUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 LATER = {
@@ -40,7 +40,7 @@ LATER = {
     "delete a file",
     "mail not set up",
 }
-"""Paths that are not built yet answer like unknown ones (B-E7)."""
+"""Calls that are not built yet, which answer like unknown paths (B-E7)."""
 WRONG_SECRET = "signed with a wrong secret: anonymous"
 
 LEAVES_BEHIND: dict[str, list[tuple[str, str, dict[str, Any]]]] = {
@@ -50,7 +50,7 @@ LEAVES_BEHIND: dict[str, list[tuple[str, str, dict[str, Any]]]] = {
         ("POST", "Products", {"Title": "In new category", "Price": 1, "CategoryID": 2}),
     ],
 }
-"""What a call of a later release would have stored, so that the calls after it find what they expect."""
+"""The records that a call of a later release would have stored; the calls after it need them."""
 
 BETTER: dict[str, tuple[int, dict[str, Any]]] = {
     "post: foreign key violation": (400, {"Property": "CategoryID"}),  # B-E6
@@ -58,12 +58,12 @@ BETTER: dict[str, tuple[int, dict[str, Any]]] = {
     "post: no body": (400, {"Code": "EMPTY_BODY", "Message": "Empty body", "Property": None, "Entity": "Products"}),
     "unknown path": (404, {"Code": "NOT_FOUND", "Message": "Not found", "Property": None, "Entity": None}),  # B-W8
 }
-"""Status and body keys where our answer differs."""
+"""Status and body keys that differ from the recorded answer."""
 
 
 @pytest.fixture(scope="module")
 def answers(shop: Client) -> dict[str, httpx.Response]:
-    """The response of every call by title, asked in order."""
+    """The response of every call by title; the calls are sent in order."""
     values = {"app": shop.token}
     found = {}
     for call in CALLS:
@@ -90,8 +90,8 @@ def answers(shop: Client) -> dict[str, httpx.Response]:
 
 
 def _signature(key_id: str, secret: str, method: str, target: str, body: str) -> dict[str, str]:
-    """The headers of a signed request (docs/reference/protocol/security.md section 6.2); the recorded ones have run out
-    of time.
+    """New headers of a signed request (docs/reference/protocol/security.md section 6.2), because the recorded ones have
+    expired.
     """
     timestamp = str(time.time_ns() // 1_000_000)
     body_hash = base64.b64encode(hashlib.sha256(body.encode()).digest()).decode()
@@ -107,7 +107,7 @@ def _filled(text: str, values: dict[str, str]) -> str:
 
 
 def _blurred(value: Any, key: str = "", volatile: set[str] = VOLATILE) -> Any:
-    """``value`` with what is volatile replaced by its type, so that two answers can be compared."""
+    """``value`` with volatile parts replaced by their types, so that two answers can be compared."""
     if key in volatile or (isinstance(value, str) and GUID.fullmatch(value)):
         return type(value).__name__
     if isinstance(value, dict):
@@ -137,7 +137,7 @@ def _now(call: dict[str, Any]) -> bool:
 
 @pytest.mark.parametrize("call", [*filter(_now, CALLS)], ids=lambda call: call["title"])
 def test_recorded(answers: dict[str, httpx.Response], call: dict[str, Any]) -> None:
-    """Status, content type and JSON are those of 8.7, except where a Better line says otherwise."""
+    """Status, content type and JSON equal those of 8.7, except where a Better label requires otherwise."""
     response = answers[call["title"]]
     status, kind, body = _expected(call)
     gaps = {"ID"} if call["title"] in AFTER_A_FAILURE and PROVIDER != "sqlite" else set()
@@ -154,5 +154,5 @@ def test_later(answers: dict[str, httpx.Response], title: str) -> None:
 
 
 def test_lists_name_recorded_calls() -> None:
-    """Every title in the lists above is that of a recorded call."""
+    """Every title in the lists above is the title of a recorded call."""
     assert {*LATER, *BETTER, *LEAVES_BEHIND} <= {call["title"] for call in CALLS}

@@ -1,4 +1,4 @@
-"""A request that is refused before its body was read is always answered (docs/explanation/request-path.md)."""
+"""A request that is refused before its body is read still gets its answer (docs/explanation/request-path.md)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ JSON = "Content-Type: application/json"
 
 
 class Answer(NamedTuple):
-    """What a client reads. ``is_kept``: the connection serves a second request."""
+    """The answer that a client reads. ``is_kept``: the connection serves a second request."""
 
     status: int
     body: Any
@@ -36,7 +36,7 @@ def read_answer(connection: socket.socket) -> tuple[int, dict[str, str], Any]:
 
 
 def send_refused(server: Server, target: str, size: int, *headers: str, chunked: bool = False) -> Answer:
-    """Send a whole body before reading, as most clients do; a broken pipe on the way fails the test."""
+    """Send the whole body before reading, as most clients do; a broken pipe fails the test."""
     host, port = server.url.removeprefix("http://").split(":")
     with socket.create_connection((host, int(port)), timeout=20) as connection:
         length = "Transfer-Encoding: chunked" if chunked else f"Content-Length: {size}"
@@ -60,7 +60,7 @@ def send_refused(server: Server, target: str, size: int, *headers: str, chunked:
 @pytest.mark.parametrize("size", [1, 100_000, MIB])
 @pytest.mark.parametrize("target", ["/api/Nope", "/nope", "/api/Data/Get?entity=Values"])
 def test_unknown_paths_and_methods(server: Server, target: str, size: int, chunked: bool) -> None:
-    """A body of up to 1 MB to an unknown path or a wrong method is read, answered, and the connection goes on."""
+    """A body of up to 1 MB to an unknown path or a wrong method is read and answered, and the connection is kept."""
     answer = send_refused(server, target, size, chunked=chunked)
     assert (answer.status, answer.is_kept) == (405 if "Data" in target else 404, True)
     assert answer.body["Code"] == ("ERROR" if answer.status == 405 else "NOT_FOUND")
@@ -68,7 +68,7 @@ def test_unknown_paths_and_methods(server: Server, target: str, size: int, chunk
 
 @pytest.mark.parametrize("kind", ["wrong type", "no application", "bad signature", "no rule", "Files"])
 def test_refusals_before_the_body(server: Server, lab: Client, kind: str) -> None:
-    """Each refusal that does not need the body waits for it and keeps the connection."""
+    """Each refusal that does not need the body is sent after the body is read, and keeps the connection."""
     application = f"x-application-token: {lab.token}"
     sent: dict[str, tuple[str, list[str], int]] = {
         "wrong type": ("Values", [application, "Content-Type: text/plain"], 415),
@@ -84,7 +84,7 @@ def test_refusals_before_the_body(server: Server, lab: Client, kind: str) -> Non
 
 @pytest.mark.parametrize("target", ["/api/Nope", "/nope", "/api/Data/Post?entity=Values"])
 def test_a_large_body_is_answered_before_the_connection_closes(server: Server, lab: Client, target: str) -> None:
-    """Of a body that is too large to be waited for 1 MB is read; then comes the answer, and the connection closes."""
+    """Of a larger body 1 MB is read; then the answer is sent and the connection is closed."""
     host, port = server.url.removeprefix("http://").split(":")
     with socket.create_connection((host, int(port)), timeout=20) as connection:
         head = f"POST {target} HTTP/1.1\r\nHost: {host}\r\nContent-Length: 100000000\r\n"
@@ -96,7 +96,7 @@ def test_a_large_body_is_answered_before_the_connection_closes(server: Server, l
 
 
 def test_a_body_that_never_comes(server: Server) -> None:
-    """A client that announces a body and sends nothing is answered after the wait for it."""
+    """A client that declares a body and sends nothing is answered after a time limit, and the connection is closed."""
     host, port = server.url.removeprefix("http://").split(":")
     with socket.create_connection((host, int(port)), timeout=20) as connection:
         connection.sendall(f"POST /api/Nope HTTP/1.1\r\nHost: {host}\r\nContent-Length: 10\r\n\r\n".encode())

@@ -1,4 +1,4 @@
-"""Every route of the server, whatever brought it: it refuses callers without rights and counts against its limit."""
+"""Every route of the core and of plugins refuses callers without rights and counts against the limit."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ BODIES = {
     "/api/account/changepassword": {"Password": "Old-Passw0rd", "NewPassword": "New-Passw0rd"},
     "/api/account/update": {"Firstname": "x"},
 }
-"""Of routes that look at the body before they look at the user."""
+"""Bodies for routes that check the body before the user."""
 
 
 def calls() -> list[WireCall]:
-    """Every wire call of the core and of the shipped plugins."""
+    """Every wire call of the core and of the plugins in this repository."""
     return [each.call for each in create_app(Settings(data_dir=Path("never-made"))).routes]
 
 
@@ -46,13 +46,13 @@ def title(call: WireCall) -> str:
 
 @pytest.fixture
 def application(new_application) -> Client:  # type: ignore[no-untyped-def]
-    """An application whose every rule admits one use an hour."""
+    """An application in which every rule admits one use an hour."""
     client: Client = new_application(MANIFEST)
     return client
 
 
 def send(client: Client, call: WireCall) -> Any:
-    """The route's request, with an empty object where a body is JSON."""
+    """Send a request to the route, with an empty object as its JSON body."""
     path = call.path + ("Titles" if call.path.endswith("/") else "")
     target = f"{path}?entity=Books&id=1&ids=1"
     if call.body != "json":
@@ -64,7 +64,7 @@ def send(client: Client, call: WireCall) -> Any:
 @pytest.mark.better("B-S6")
 @pytest.mark.parametrize("call", calls(), ids=title)
 def test_each_route_asks_for_its_rights(application: Client, call: WireCall) -> None:
-    """A route refuses callers without the rights it declares, and counts one use of those who have them."""
+    """A route refuses callers without the rights it declares, and counts one use of callers with them."""
     user = application.signed_in("member")
     match call.access:
         case Data() | CustomEndpoint() | Schema():
@@ -89,13 +89,13 @@ def test_each_route_asks_for_its_rights(application: Client, call: WireCall) -> 
 
 @pytest.mark.parametrize("call", [call for call in calls() if call.method != "GET"], ids=title)
 def test_each_change_is_on_record(call: WireCall) -> None:
-    """A route that changes something puts operators' calls on record, unless none gets there or all is undone."""
+    """A route that changes data audits operators' calls, unless it is for users only or rolls everything back."""
     is_for_users = isinstance(call.access, Account) and call.access.user
     is_undone = isinstance(call.access, Operator) and call.path == "/api/Custom/"
     assert call.audited or is_for_users or is_undone
 
 
 def test_nothing_is_made_by_looking(tmp_path: Path) -> None:
-    """The table of routes is there before an instance is opened; it makes no file."""
+    """The table of routes exists before an instance is opened, and building it creates no file."""
     create_app(Settings(data_dir=tmp_path / "data"))
     assert list(tmp_path.iterdir()) == []

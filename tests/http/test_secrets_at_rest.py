@@ -1,4 +1,4 @@
-"""What no file of the instance may hold in clear: passwords, tokens, encrypted values (B-D3, B-D4, B-D13)."""
+"""No file of the instance has passwords, tokens or encrypted values in clear (B-D3, B-D4, B-D13)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SUPPLIER = "Very-Secret-Supplier"
 
 @pytest.fixture(scope="module")
 def secrets(server: Server, shop: Client) -> list[str]:
-    """Secrets the server was told or has told, after all of them were used."""
+    """Secrets that the server received or sent, after each of them was used."""
     user = shop.signed_in("secretive", password=OLD)
     ids = user.add("Products", {"Title": "secret", "Supplier": SUPPLIER})
     user.change("Products", {"ID": ids[0], "Supplier": SUPPLIER + "2"})
@@ -35,7 +35,7 @@ def _files(server: Server) -> list[Path]:
 
 @pytest.mark.better("B-D1", "B-D3", "B-D4")
 def test_no_file_holds_a_secret(server: Server, secrets: list[str]) -> None:
-    """No file of the data folder, and nothing the server printed, holds a secret as text, as hex or as base64."""
+    """No file of the data folder and no output of the server contains a secret as text, as hex or as base64."""
     files = _files(server)
     assert PROVIDER != "sqlite" or server.data_dir / "control.db" in files
     for path in files:
@@ -48,7 +48,7 @@ def test_no_file_holds_a_secret(server: Server, secrets: list[str]) -> None:
 
 @pytest.mark.better("B-D13")
 def test_master_key_lies_alone(server: Server, secrets: list[str]) -> None:
-    """The master key is readable by its owner only and is in no other file."""
+    """Only the owner of the master key's file can read it, and no other file contains the key."""
     assert secrets
     key_file = server.data_dir / "master.key"
     assert key_file.stat().st_mode & 0o077 == 0
@@ -63,7 +63,7 @@ def test_master_key_lies_alone(server: Server, secrets: list[str]) -> None:
 
 @pytest.mark.better("B-D13", "B-D3")
 def test_the_same_value_twice(server: Server, shop: Client, secrets: list[str]) -> None:
-    """Equal encrypted values and equal passwords do not look equal in the database."""
+    """Equal encrypted values and equal passwords are stored differently."""
     assert secrets
     user = shop.signed_in("twin", password=NEW)
     user.add("Products", {"Title": "twin a", "Supplier": "same"}, {"Title": "twin b", "Supplier": "same"})
@@ -76,7 +76,7 @@ def test_the_same_value_twice(server: Server, shop: Client, secrets: list[str]) 
 
 @pytest.mark.better("B-D3")
 def test_default_cost(tmp_path: Path, http, shop_manifest) -> None:  # type: ignore[no-untyped-def]
-    """With default settings a password hash costs what the settings say: 19 MiB and two passes."""
+    """With default settings a password hash has the cost of the settings: 19 MiB and two passes."""
     with Server(tmp_path / "data") as server:
         client = Client(http, server.url, server.apply(shop_manifest))
         client.signed_in("costly")

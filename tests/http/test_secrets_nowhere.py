@@ -1,6 +1,6 @@
-"""No secret of a whole life of an instance lies anywhere: logs, answers, audit, exports, the doctor, the data folder.
+"""No secret appears in logs, answers, audit, exports, the doctor or the data folder of a fully used instance.
 
-Says nothing of a secret's use; that it is kept from callers without rights is the business of other tests.
+Other tests check that callers without rights do not get a secret's value.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ MAILED: dict[str, Any] = {
 
 
 class Life:
-    """What happened: every secret by name, what was said to callers who must not hear one, and where all of it lies."""
+    """Every secret by name, the outputs that must not contain one, and the server with its files."""
 
     def __init__(self, server: Server, http: httpx.Client) -> None:
         self.server = server
@@ -98,11 +98,11 @@ class Life:
             self.keep(name, text)
 
     def keep(self, name: str, secret: str | bytes) -> None:
-        """A secret to look for."""
+        """Add a secret to search for."""
         self.secrets[name] = secret.encode() if isinstance(secret, str) else secret
 
     def command(self, *arguments: object, environ: dict[str, str] | None = None) -> str:
-        """``apilane`` with these arguments; all that it prints is looked at."""
+        """Run ``apilane`` with these arguments and record its output."""
         command = [str(Path(sys.executable).with_name("apilane")), *map(str, arguments)]
         done = subprocess.run(
             command, capture_output=True, env={**self.environ, **(environ or {})}, check=False, timeout=60
@@ -112,27 +112,27 @@ class Life:
         return printed.decode()
 
     def heard(self, response: httpx.Response) -> None:
-        """An answer that may hold no secret: body and headers."""
+        """Record an answer that must not contain a secret: body and headers."""
         self.said.append((f"answer to {response.request.url.path}", response.content + repr(response.headers).encode()))
 
     def refused(self, response: httpx.Response) -> None:
-        """The same of one that must be an error."""
+        """Record an answer that must be an error."""
         assert response.status_code >= 400, (response.request.url, response.text)
         self.heard(response)
 
     def files(self) -> list[Path]:
-        """What the server has printed, and every file of the data folder."""
+        """The log of the server, and every file of the data folder."""
         return [self.server.log, *(path for path in self.server.data_dir.rglob("*") if path.is_file())]
 
     def find(self, places: Iterable[tuple[str, bytes]]) -> list[tuple[str, str]]:
-        """Where which secret stands, in whatever form."""
+        """The places that contain a secret in any form, with the secret's name."""
         forms = [(name, form.lower()) for name, secret in self.secrets.items() for form in _forms(secret)]
         lowered = ((place, content.lower()) for place, content in places)
         return sorted({(place, name) for place, content in lowered for name, form in forms if form in content})
 
 
 def _forms(secret: bytes) -> set[bytes]:
-    """What a secret may look like, letter case aside: as it is, without hyphens, escaped, in base 16 and 64."""
+    """The forms of a secret, in lower case later: unchanged, without hyphens, escaped, in base 16 and 64."""
     raw = {secret}
     if len(secret) == 36 and secret.count(b"-") == 4:
         raw |= {uuid.UUID(secret.decode()).bytes, secret.replace(b"-", b"")}
@@ -145,7 +145,7 @@ def _forms(secret: bytes) -> set[bytes]:
             quote_plus(each).encode(),
             repr(each)[2:-1].encode(),
         }
-        for before in range(3):  # within a longer text the same bytes look in three ways
+        for before in range(3):  # within a longer text the same bytes have three encodings
             encoded = base64.b64encode(b"x" * before + each)
             inner = encoded[(0, 2, 3)[before] :].rstrip(b"=")[: -1 if (before + len(each)) % 3 else None]
             found |= {inner, inner.translate(bytes.maketrans(b"+/", b"-_"))}
@@ -153,7 +153,7 @@ def _forms(secret: bytes) -> set[bytes]:
 
 
 def _users(life: Life, client: Client) -> None:
-    """Accounts and their tokens; passwords and tokens where they do not belong; what is signed."""
+    """Create accounts and tokens, send passwords and tokens in wrong places, and sign requests."""
     user = client.signed_in("discreet", password=OLD)
     assert user.user
     life.keep("token", user.user)
@@ -167,7 +167,7 @@ def _users(life: Life, client: Client) -> None:
     renewed = user.get("Account/RenewAuthToken").json()
     life.keep("renewed token", renewed)
     life.refused(user.get("Account/UserData"))
-    for name in ("discreet", "nobody", WRONG):
+    for name in ("discreet", "unknown", WRONG):
         life.refused(client.post("Account/Login", {"Username": name, "Password": WRONG}))
     life.refused(client.post("Account/Login", {"Username": ["x"], "Password": [WRONG]}))
     life.refused(client.post("Account/Register", {"Email": "discreet@example.com", "Username": "d", "Password": WRONG}))
@@ -226,7 +226,7 @@ def _data(life: Life, client: Client, user: Client) -> None:
 
 
 def _owner(life: Life, client: Client) -> None:
-    """An owner's writes, which are on record, and what fails of them."""
+    """Make audited writes as an owner, and some that fail."""
     token = life.server.with_store(lambda store, _hooks: operator_token(store, "admin@example.com", None))
     life.keep("owner token", token)
     owner = client.as_operator(token)
@@ -244,7 +244,7 @@ def _owner(life: Life, client: Client) -> None:
 
 
 def _commands(life: Life, client: Client, folder: Path) -> None:
-    """Manifests with secrets from the environment, settings with secrets, and commands that tell about the instance."""
+    """Use secrets in manifests and settings, and run the commands that describe the instance."""
     manifest = folder / "manifest.json"
     application = {**MANIFEST["Application"], "Token": client.token, "Mail": MAILED}
     manifest.write_text(json.dumps({**MANIFEST, "Application": application}))
@@ -276,7 +276,7 @@ def _commands(life: Life, client: Client, folder: Path) -> None:
 
 @pytest.fixture(scope="module")
 def life(tmp_path_factory: pytest.TempPathFactory, http: httpx.Client) -> Iterator[Life]:
-    """All of it on a server of its own that logs whatever it can."""
+    """All these steps on a separate server with the most detailed log."""
     folder = tmp_path_factory.mktemp("discreet")
     settings = {
         **CHEAP_PASSWORDS,
@@ -299,7 +299,7 @@ def life(tmp_path_factory: pytest.TempPathFactory, http: httpx.Client) -> Iterat
 
 
 def _look_into_the_store(life: Life, token: str) -> None:
-    """The keys that only the control store knows, and what is on record there."""
+    """Collect the keys from the control store, and the audit."""
 
     async def read(store: ControlStore, _hooks: Hooks) -> None:
         stored = await store.application(token)
@@ -316,7 +316,7 @@ def _look_into_the_store(life: Life, token: str) -> None:
 
 
 def test_a_secret_would_be_found(life: Life) -> None:
-    """The search finds a secret in every form: as text, escaped, in base 16 and, anywhere in a text, in base 64."""
+    """The search finds a secret in every form: as text, escaped, in base 16 and, at any offset, in base 64."""
     for name, secret in life.secrets.items():
         around = [b"{" + secret + b"}", secret.hex().upper().encode(), quote(secret).encode()]
         around += [base64.b64encode(b"ab:"[:count] + secret + b" and more") for count in range(4)]
@@ -327,14 +327,14 @@ def test_a_secret_would_be_found(life: Life) -> None:
 
 @pytest.mark.better("B-D1", "B-D3", "B-D4", "B-D13", "B-S12")
 def test_nothing_says_a_secret(life: Life) -> None:
-    """No error, no command's output, no audit record and no export holds a secret that was used."""
+    """No error, no output of a command, no audit record and no export contains a secret that was used."""
     assert len(life.said) > 80
     assert life.find(life.said) == []
 
 
 @pytest.mark.better("B-D1", "B-D3", "B-D4", "B-D13", "B-S12")
 def test_no_file_holds_a_secret(life: Life) -> None:
-    """No file of the data folder and no line of the log holds one, while the server runs and after it has ended."""
+    """No file of the data folder and no line of the log contains one, while the server runs and after it has ended."""
     key = life.server.data_dir / "master.key"
     assert "GET" in life.server.output()
     for _ in range(2):
@@ -347,7 +347,7 @@ def test_no_file_holds_a_secret(life: Life) -> None:
 
 @pytest.mark.better("B-D13")
 def test_files_are_their_owners(life: Life) -> None:
-    """Whatever the umask is, nobody but its owner may read or write a file of the data folder."""
+    """With any umask only the owner can read or write the files of the data folder."""
     modes = {path.name: stat.filemode(path.stat().st_mode) for path in life.files() if path != life.server.log}
     assert {name: mode for name, mode in modes.items() if mode[4:] != "------"} == {}
     assert modes["master.key"] == "-rw-------"

@@ -27,7 +27,7 @@ def test_liveness(lab: Client, path: str) -> None:
 
 @pytest.mark.parametrize("path", ["/health/readiness", "/Health/Readiness"])
 def test_readiness(lab: Client, path: str) -> None:
-    """Readiness tells whether definitions can be read."""
+    """Readiness reports whether definitions can be read."""
     response = lab.http.get(lab.url + path)
     assert response.status_code == 200
     (entry,) = response.json()["Entries"]
@@ -37,13 +37,13 @@ def test_readiness(lab: Client, path: str) -> None:
 
 @pytest.mark.parametrize("path", ["/Version", "/version", "/VERSION/"])
 def test_version(lab: Client, path: str) -> None:
-    """The version is that of the protocol."""
+    """The version is the protocol's version."""
     response = lab.http.get(lab.url + path)
     assert (response.status_code, response.json()) == (200, {"Version": "8.7.0"})
 
 
 def test_banner(lab: Client) -> None:
-    """The root is a plain-text banner."""
+    """The root path returns a plain-text banner."""
     response = lab.http.get(f"{lab.url}/")
     assert response.status_code == 200
     assert response.headers["content-type"].startswith("text/plain")
@@ -80,7 +80,7 @@ UNKNOWN += [
 @pytest.mark.parametrize("path", UNKNOWN)
 @pytest.mark.parametrize("method", ["GET", "POST", "DELETE"])
 def test_unknown_path(lab: Client, path: str, method: str) -> None:
-    """A path under /api/ that is not known or not built is 404 with the standard body, also without a token."""
+    """A path under /api/ that is unknown or not built is 404 with the standard body, also without a token."""
     for headers in ({}, lab.headers()):
         response = lab.http.request(method, lab.url + path, headers=headers)
         assert response.status_code == 404
@@ -116,7 +116,7 @@ def test_wrong_method(lab: Client, method: str, path: str) -> None:
 
 
 def test_head(lab: Client) -> None:
-    """HEAD is no method of the wire; whatever it answers has no body and breaks nothing."""
+    """HEAD is not a method of the protocol; its answer has no body and the connection stays usable."""
     response = lab.http.head(f"{lab.url}/api/Data/Get", headers=lab.headers())
     assert response.content == b""
     assert response.status_code < 500
@@ -138,7 +138,7 @@ def test_not_ready(tmp_path: Path, http: httpx.Client) -> None:
 
 @pytest.mark.sqlite_only("it deletes the file of a database")
 def test_lost_database(tmp_path: Path, http: httpx.Client, shop_manifest: dict[str, Any]) -> None:
-    """A database that is gone is not replaced by an empty one: calls and ``apply`` say so, and the file stays away."""
+    """A missing database is not replaced by an empty one: calls and ``apply`` report it, and no file is created."""
     folder = tmp_path / "data"
     with Server(folder, settings=CHEAP_PASSWORDS) as first:
         token = first.apply(shop_manifest)
@@ -155,7 +155,7 @@ def test_lost_database(tmp_path: Path, http: httpx.Client, shop_manifest: dict[s
 
 
 def test_bodies_that_do_not_arrive(tmp_path: Path) -> None:
-    """A body that is malformed, or slower than the limit, gets the standard body and its connection is closed."""
+    """A malformed body, or one slower than the limit, gets the standard body and its connection is closed."""
     settings = {**CHEAP_PASSWORDS, "body_timeout_s": 0.5}
     with Server(tmp_path / "data", settings=settings) as server:
         token = server.apply({"Apilane": 1, "Application": {"Name": "Slow"}})

@@ -1,5 +1,5 @@
-"""The life of user tokens (docs/reference/protocol/wire-api.md section 3.4, docs/reference/protocol/security.md section
-6.1).
+"""The lifetime of user tokens
+(docs/reference/protocol/wire-api.md section 3.4, docs/reference/protocol/security.md section 6.1).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ DENIED = WireError("UNAUTHORIZED", "Unauthorized")
 
 @pytest.mark.better("B-A4")
 def test_change_password(shop: Client) -> None:
-    """A new password works at once, the old one no more, and only the caller's own token lives on (B-A4)."""
+    """A new password replaces the old one at once, and only the token that changed it stays valid (B-A4)."""
     first = shop.signed_in("changes")
     second = shop.as_user(shop.login("changes"))
     assert not second.is_anonymous()
@@ -42,7 +42,7 @@ def test_long_password(shop: Client) -> None:
 
 @pytest.mark.better("B-A5", "B-W2")
 def test_renew(shop: Client) -> None:
-    """Renew ends the old token and gives a new one as quoted JSON text, which works with its quotes (B-W2, B-A5)."""
+    """Renew replaces the token; the answer is JSON text, which also works with its quotes (B-W2, B-A5)."""
     old = shop.signed_in("renews")
     response = old.get("Account/RenewAuthToken")
     assert response.status_code == 200
@@ -59,7 +59,7 @@ def test_renew(shop: Client) -> None:
 
 @pytest.mark.better("B-A5")
 def test_logout(shop: Client) -> None:
-    """Logout ends the caller's token and answers 1, even without a valid one."""
+    """Logout ends the caller's token and returns 1, even without a valid token."""
     user = shop.signed_in("leaves")
     other = shop.as_user(shop.login("leaves"))
     for client in (user, user, shop, shop.as_user("nonsense")):
@@ -72,7 +72,7 @@ def test_logout(shop: Client) -> None:
 
 @pytest.mark.parametrize("everywhere", ["true", "TRUE"])
 def test_logout_everywhere(shop: Client, everywhere: str) -> None:
-    """Logout everywhere ends all tokens of the user and tells how many; it needs a user."""
+    """Logout everywhere ends all tokens of the user and returns their number; it needs a user."""
     name = f"all-{everywhere}-{everywhere.islower()}"
     user = shop.signed_in(name)
     others = [shop.as_user(shop.login(name)) for _ in range(2)]
@@ -85,7 +85,7 @@ def test_logout_everywhere(shop: Client, everywhere: str) -> None:
 
 
 def test_force_single_login(new_application, shop_manifest) -> None:  # type: ignore[no-untyped-def]
-    """Where it is asked for, a login ends the user's other tokens, and nobody else's."""
+    """With ForceSingleLogin a login ends the user's other tokens, and no token of another user."""
     client = new_application(shop_manifest, ForceSingleLogin=True)
     first, bystander = client.signed_in("single"), client.signed_in("bystander")
     second = first.as_user(client.login("single"))
@@ -94,14 +94,14 @@ def test_force_single_login(new_application, shop_manifest) -> None:  # type: ig
 
 @pytest.fixture(scope="module")
 def brief(new_application, shop_manifest) -> Client:  # type: ignore[no-untyped-def]
-    """A shop whose tokens live one minute."""
+    """A shop whose tokens are valid for one minute."""
     client: Client = new_application(shop_manifest, AuthTokenExpireMinutes=1)
     client.register("brief")
     return client
 
 
 def _aged(server: Server, client: Client, age_ms: int) -> tuple[Client, int]:
-    """A fresh token made as old as said, and its ID."""
+    """A token with a creation time in the past, and its ID."""
     signed_in = client.post("Account/Login", {"Username": "brief", "Password": PASSWORD}).json()
     id = signed_in["AuthTokenID"]
     created = int(time.time() * 1000) - age_ms
@@ -114,21 +114,21 @@ def _created(server: Server, client: Client, id: int) -> list[int]:
 
 
 def test_expired(server: Server, brief: Client) -> None:
-    """A token older than its life stands for nobody, and its row goes when that is noticed."""
+    """An expired token is anonymous, and its row is deleted when it is used."""
     user, id = _aged(server, brief, 60_000)
     assert user.is_anonymous()
     assert _created(server, brief, id) == []
 
 
 def test_slides(server: Server, brief: Client) -> None:
-    """A use after a tenth of its life makes a token young again."""
+    """When a tenth of its lifetime has passed, a use of a token restarts its lifetime."""
     user, id = _aged(server, brief, 50_000)
     assert not user.is_anonymous()
     assert time.time() * 1000 - _created(server, brief, id)[0] < 10_000
 
 
 def test_does_not_slide_early(server: Server, brief: Client) -> None:
-    """An earlier use leaves it as it is."""
+    """A use before that does not change the token."""
     user, id = _aged(server, brief, 2_000)
     before = _created(server, brief, id)
     assert not user.is_anonymous()
@@ -136,14 +136,15 @@ def test_does_not_slide_early(server: Server, brief: Client) -> None:
 
 
 def test_login_clears_expired(server: Server, brief: Client) -> None:
-    """A login deletes the expired tokens of that user and no other."""
+    """A login deletes the expired tokens of that user only."""
     _, old = _aged(server, brief, 70_000)
     _, young = _aged(server, brief, 0)
     assert brief.login("brief")
     assert (_created(server, brief, old), len(_created(server, brief, young))) == ([], 1)
 
 
-# --- What changes a user (B-S5, B-S9) -------------------------------------------------------------------------------
+# --- Changes of a user (B-S5, B-S9)
+# -------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
@@ -173,7 +174,7 @@ def _id(user: Client) -> int:
 
 @pytest.mark.better("B-S5")
 def test_password_by_put(staffed: Client) -> None:
-    """A password set by Put works at login and ends the user's tokens at once."""
+    """A password that is set by Put works at login and ends the user's tokens at once."""
     boss, user = staffed.signed_in("boss"), staffed.signed_in("worker")
     id = _id(user)
     assert boss.change("Users", {"ID": id, "Password": " Set-by-boss1 "}) == 1
@@ -186,7 +187,7 @@ def test_password_by_put(staffed: Client) -> None:
 
 @pytest.mark.better("B-S5")
 def test_email_by_put(server: Server, staffed: Client) -> None:
-    """A new e-mail is no longer confirmed and logs in; the same e-mail stays confirmed."""
+    """A new e-mail is unconfirmed and can be used at login; an unchanged e-mail stays confirmed."""
     user = staffed.signed_in("mailer")
     id = _id(user)
     server.sql(staffed.token, 'UPDATE "Users" SET "EmailConfirmed" = ? WHERE "ID" = ?', (True, id))
@@ -204,7 +205,7 @@ def test_email_by_put(server: Server, staffed: Client) -> None:
 
 @pytest.mark.better("B-S5")
 def test_roles_by_put(staffed: Client) -> None:
-    """Roles set by Put count at once, and so does taking them away."""
+    """Roles that are set or removed by Put apply at once."""
     user = staffed.signed_in("climber")
     id = _id(user)
     (category,) = user.add("Categories", {"Title": "x"})
@@ -219,7 +220,7 @@ def test_roles_by_put(staffed: Client) -> None:
 
 @pytest.mark.better("B-S9")
 def test_deleted_user(staffed: Client) -> None:
-    """A deleted user is nobody at once; one who owns records cannot be deleted."""
+    """The token of a deleted user is invalid at once; a user who owns records cannot be deleted."""
     boss, user, owner = (staffed.signed_in(name) for name in ("chief", "leaver", "owner"))
     ids = [_id(user), _id(owner)]
     owner.add("Notes", {"Text": "mine"})
@@ -232,7 +233,7 @@ def test_deleted_user(staffed: Client) -> None:
 
 @pytest.mark.better("B-D3", "B-D4")
 def test_secrets_are_never_read(staffed: Client) -> None:
-    """Password and Token read as null and are part of no filter and no sort, whatever the rules say (B-D3, B-D4)."""
+    """Password and Token read as null and cannot be used in filter and sort under any rule (B-D3, B-D4)."""
     user = staffed.signed_in("reader")
     assert {record["Password"] for record in user.records("Users")} == {None}
     assert {record["Token"] for record in user.records("AuthTokens")} == {None}
@@ -246,7 +247,7 @@ def test_secrets_are_never_read(staffed: Client) -> None:
 
 @pytest.mark.better("B-S9")
 def test_expired_tokens_are_swept(tmp_path: Path, http: httpx.Client, shop_manifest: dict[str, Any]) -> None:
-    """A job of the server deletes tokens whose time is over, of sign-ins and of mails, and no others."""
+    """A background job deletes expired tokens of sign-ins and mails, and no others."""
     settings = {**CHEAP_PASSWORDS, "definition_poll_s": 0.05, "housekeeping_s": 0.2}
     with Server(tmp_path / "data", settings=settings) as running:
         client = Client(http, running.url, running.apply(shop_manifest))

@@ -15,7 +15,7 @@ from apilane.testing.client import PASSWORD, Client, error_of
 
 
 class Signer:
-    """A signed-in user who signs instead of sending the token."""
+    """A signed-in user who signs requests instead of sending the token."""
 
     def __init__(self, client: Client, name: str) -> None:
         client.register(name)
@@ -23,7 +23,7 @@ class Signer:
         self.token, self.key_id, self.client = answer["AuthToken"], answer["AuthTokenID"], client
 
     def headers(self, method: str, target: str, body: bytes = b"", **changed: Any) -> dict[str, str]:
-        """The three headers; ``shift_ms`` moves the clock, ``token`` and ``key_id`` replace the right ones."""
+        """The three headers; ``shift_ms`` moves the clock, ``token`` and ``key_id`` replace the valid ones."""
         now = int(time.time() * 1000) + changed.get("shift_ms", 0)
         key_id = changed.get("key_id", self.key_id)
         text = canonical_text(key_id, method, target.encode(), now, body)
@@ -31,7 +31,7 @@ class Signer:
         return {"x-auth-keyid": str(key_id), "x-auth-timestamp": str(now), "x-auth-signature": signature}
 
     def call(self, method: str, target: str, content: bytes = b"", **changed: Any) -> httpx.Response:
-        """Sign and send."""
+        """Sign and send a request."""
         headers = self.headers(method, target, content, **changed)
         if content:
             headers["Content-Type"] = "application/json"
@@ -45,7 +45,7 @@ def signer(shop: Client) -> Signer:
 
 
 def test_every_method(signer: Signer) -> None:
-    """GET, POST, PUT and DELETE are recognised as the user's, non-ASCII bodies and escaped queries included."""
+    """Signed GET, POST, PUT and DELETE requests identify the user, also with non-ASCII bodies and escaped queries."""
     body = json.dumps({"Text": "signed ✓"}, ensure_ascii=False).encode()
     created = signer.call("POST", "/api/Data/Post?entity=Notes", body)
     assert created.status_code == 200, created.text
@@ -60,7 +60,7 @@ def test_every_method(signer: Signer) -> None:
 
 @pytest.mark.parametrize("target", ["/api/Account/UserData", "/api/Account/UserData?"])
 def test_question_mark(signer: Signer, target: str) -> None:
-    """Both clients' forms of an empty query verify."""
+    """The signature of an empty query verifies in the forms of both clients."""
     assert signer.call("GET", target).status_code == 200
 
 
@@ -77,20 +77,20 @@ def test_question_mark(signer: Signer, target: str) -> None:
     ],
 )
 def test_what_does_not_verify_is_refused(signer: Signer, changed: dict[str, Any]) -> None:
-    """A wrong secret, unknown key or clock that is off is 401, also where anonymous callers may read (B-S10)."""
+    """A wrong secret, an unknown key or a wrong clock is 401, also where anonymous callers may read (B-S10)."""
     answer = signer.call("GET", "/api/Data/Get?entity=Products", **changed)
     assert answer.status_code == 401
     assert error_of(answer).code == "UNAUTHORIZED"
 
 
 def test_clock_within_the_window(signer: Signer) -> None:
-    """A clock that is off by less than two minutes is accepted."""
+    """A clock that differs by less than two minutes is accepted."""
     assert signer.call("GET", "/api/Account/UserData", shift_ms=-110_000).status_code == 200
 
 
 @pytest.mark.better("B-S10")
 def test_tampering(signer: Signer) -> None:
-    """A changed query, method or body does not verify."""
+    """A changed query, method or body fails verification."""
     headers = signer.headers("GET", "/api/Data/GetByID?entity=Notes&id=1")
     assert signer.client.send("GET", "/api/Data/GetByID?entity=Notes&id=2", headers=headers).status_code == 401
     body = b'{"Text":"a"}'
@@ -100,14 +100,14 @@ def test_tampering(signer: Signer) -> None:
 
 @pytest.mark.better("B-S10")
 def test_replay(signer: Signer) -> None:
-    """The same signed change works once, whatever the spelling of its base64; the same read may be repeated."""
+    """A signed change is accepted once, in any spelling of its base64; a signed read may be repeated."""
     target, body = "/api/Data/Post?entity=Notes", b'{"Text":"once"}'
     headers = {**signer.headers("POST", target, body), "Content-Type": "application/json"}
     assert signer.client.send("POST", target, body, headers).status_code == 200
     assert signer.client.send("POST", target, body, headers).status_code == 401
     alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
     signature = headers["x-auth-signature"]
-    twin = alphabet[alphabet.index(signature[-2]) ^ 1]  # the last two bits before the padding carry nothing
+    twin = alphabet[alphabet.index(signature[-2]) ^ 1]  # the last two bits before the padding are ignored when decoding
     other = {**headers, "x-auth-signature": f"{signature[:-2]}{twin}="}
     assert signer.client.send("POST", target, body, other).status_code == 401
     read = signer.headers("GET", "/api/Account/UserData")
@@ -115,28 +115,28 @@ def test_replay(signer: Signer) -> None:
 
 
 def test_bearer_is_ignored(signer: Signer, shop: Client) -> None:
-    """A good bearer token does not help a request whose signature is wrong."""
+    """A valid bearer token does not help a request whose signature is wrong."""
     headers = signer.headers("GET", "/api/Account/UserData", token="x" * 36)
     assert shop.as_user(signer.token).send("GET", "/api/Account/UserData", headers=headers).status_code == 401
 
 
 @pytest.mark.better("B-S9")
 def test_key_of_another_application(signer: Signer, new_application: Any, shop_manifest: dict[str, Any]) -> None:
-    """A key of one application signs nothing in another."""
+    """A key of one application is not valid in another."""
     other = new_application(shop_manifest)
     headers = signer.headers("GET", "/api/Account/UserData")
     assert other.send("GET", "/api/Account/UserData", headers=headers).status_code == 401
 
 
 def test_malformed_headers_come_first(signer: Signer) -> None:
-    """Unreadable headers are named before anything else of the call is judged."""
+    """Unreadable headers are reported before any other mistake of the call."""
     headers = {**signer.headers("GET", "/x"), "x-auth-keyid": "abc"}
     error = error_of(signer.client.send("GET", "/api/Data/Get?entity=Nope", headers=headers))
     assert (error.code, error.message) == ("UNAUTHORIZED", "Invalid signed-request headers")
 
 
 def test_uploads_cannot_be_signed(signer: Signer) -> None:
-    """Multipart with a signature is refused with its own message."""
+    """A multipart request with a signature is refused with a separate message."""
     headers = {**signer.headers("POST", "/api/Data/Post"), "Content-Type": "multipart/form-data; boundary=x"}
     error = error_of(signer.client.send("POST", "/api/Data/Post?entity=Notes", b"--x--", headers))
     assert error.message == "Request signing is not supported for file uploads."
@@ -144,7 +144,7 @@ def test_uploads_cannot_be_signed(signer: Signer) -> None:
 
 @pytest.mark.better("B-A5")
 def test_renew_and_logout_act_on_the_signing_token(shop: Client) -> None:
-    """Renew replaces the token that signed and tells the new ID; Logout ends it (B-A5)."""
+    """Renew replaces the token that signed and returns the new ID; Logout ends it (B-A5)."""
     signer = Signer(shop, "renewing")
     renewed = signer.call("GET", "/api/Account/RenewAuthToken")
     assert renewed.headers["cache-control"] == "no-store"

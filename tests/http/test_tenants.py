@@ -35,7 +35,7 @@ MANIFEST: dict[str, Any] = {
 
 @pytest.fixture(scope="module")
 def callers(server: Server, new_application) -> dict[str, Client]:  # type: ignore[no-untyped-def]
-    """Two users of company 1, one of company 2, one of none, and nobody; each has posted one order."""
+    """Two users of company 1, one of company 2, one without company, and an anonymous caller; each has one order."""
     client: Client = new_application(MANIFEST)
     names = {"ones": 1, "once": 1, "twos": 2, "none": None}
     for name in names:
@@ -46,7 +46,7 @@ def callers(server: Server, new_application) -> dict[str, Client]:  # type: igno
     for name, company in names.items():
         server.sql(client.token, 'UPDATE "Users" SET "Company_ID" = ? WHERE "Username" = ?', (company, name))
     found = {name: client.as_user(client.login(name)) for name in names}
-    found["nobody"] = client
+    found["anonymous"] = client
     for name, caller in found.items():
         caller.add("Orders", {"Text": name, "Company_ID": 2})
     return found
@@ -56,14 +56,14 @@ REACH = {
     "ones": {"ones", "once"},
     "once": {"ones", "once"},
     "twos": {"twos"},
-    "none": {"none", "nobody"},
-    "nobody": {"none", "nobody"},
+    "none": {"none", "anonymous"},
+    "anonymous": {"none", "anonymous"},
 }
 
 
 @pytest.mark.parametrize("name", [*REACH])
 def test_reach(callers: dict[str, Client], name: str) -> None:
-    """A caller sees the records of the own tenant; without a tenant those without one; a filter cannot widen that."""
+    """Callers see records of their own tenant, or those without one if they have none; no filter widens that."""
     caller = callers[name]
     assert {record["Text"] for record in caller.records("Orders")} == REACH[name]
     for value in (1, 2, None):
@@ -74,17 +74,17 @@ def test_reach(callers: dict[str, Client], name: str) -> None:
 
 
 def test_stamp(callers: dict[str, Client]) -> None:
-    """A new record gets the caller's tenant, whatever the body says."""
+    """A new record gets the caller's tenant; a tenant in the body is ignored."""
     tenants = {
         record["Text"]: record["Company_ID"] for caller in callers.values() for record in caller.records("Orders")
     }
-    assert tenants == {"ones": 1, "once": 1, "twos": 2, "none": None, "nobody": None}
+    assert tenants == {"ones": 1, "once": 1, "twos": 2, "none": None, "anonymous": None}
 
 
 def test_other_tenants_cannot_touch(callers: dict[str, Client]) -> None:
     """GetByID, Put and Delete do not reach another tenant's records."""
     (id,) = callers["ones"].add("Orders", {"Text": "guarded"})
-    for name in ("twos", "none", "nobody"):
+    for name in ("twos", "none", "anonymous"):
         caller = callers[name]
         assert error_of(caller.get("Data/GetByID", entity="Orders", id=id)).code == "NOT_FOUND"
         assert caller.change("Orders", {"ID": id, "Text": "stolen"}) == 0
@@ -97,19 +97,19 @@ def test_other_tenants_cannot_touch(callers: dict[str, Client]) -> None:
 
 
 def test_without_the_column(callers: dict[str, Client]) -> None:
-    """An entity without the column is shared."""
+    """An entity without the column is shared by all tenants."""
     (id,) = callers["ones"].add("Shared", {"Text": "x"})
     assert all(caller.record("Shared", id)["Text"] == "x" for caller in callers.values())
 
 
 def test_users_are_differentiated(callers: dict[str, Client]) -> None:
-    """Users carry the column, so a caller lists the users of the own tenant only."""
+    """Users have the column, so callers can list only the users of their own tenant."""
     assert {record["Username"] for record in callers["ones"].records("Users")} == {"ones", "once"}
     assert {record["Username"] for record in callers["none"].records("Users")} == {"none"}
 
 
 @pytest.mark.better("B-S4")
 def test_owned_company(callers: dict[str, Client]) -> None:
-    """Owned on the differentiation entity means the caller's own tenant (B-S4)."""
+    """An Owned rule on the differentiation entity gives the caller's own tenant (B-S4)."""
     assert [record["Title"] for record in callers["twos"].records("Company")] == ["company 2"]
     assert callers["none"].records("Company") == []

@@ -1,4 +1,4 @@
-"""Guessed passwords and registrations in masses, over real HTTP with the default settings
+"""Limits for password guesses and registrations, over real HTTP with the default settings
 (docs/reference/protocol/wire-api.md B-A2).
 """
 
@@ -24,7 +24,7 @@ Somewhere = Callable[[], Client]
 
 @pytest.fixture(scope="module")
 def proxied(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """Two workers with default limits, behind the tests as a trusted proxy."""
+    """Two workers with default limits that trust the tests as a proxy."""
     settings = {**CHEAP_PASSWORDS, "definition_poll_s": 0.05, "trusted_proxies": "127.0.0.0/8"}
     with Server(tmp_path_factory.mktemp("throttle") / "data", workers=2, settings=settings) as running:
         yield running
@@ -32,7 +32,7 @@ def proxied(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 @pytest.fixture(scope="module")
 def new_shop(proxied: Server, shop_manifest: dict[str, Any]) -> Callable[[str], str]:
-    """A fresh shop of a name; its token."""
+    """Create a shop with this name; its token."""
 
     def make(name: str) -> str:
         return proxied.apply({**shop_manifest, "Application": {**shop_manifest["Application"], "Name": name}})
@@ -48,12 +48,12 @@ def shop_token(new_shop: Callable[[str], str]) -> str:
 
 @pytest.fixture(scope="module")
 def somewhere(proxied: Server, shop_token: str) -> Iterator[Somewhere]:
-    """A caller of the shop from an address that nobody had before."""
+    """Create a caller of the shop with an address that was not used before."""
     numbers = itertools.count(1)
     opened: list[httpx.Client] = []
 
     def make() -> Client:
-        limits = httpx.Limits(max_keepalive_connections=0)  # every call may meet either worker
+        limits = httpx.Limits(max_keepalive_connections=0)  # each call can reach either worker
         client = httpx.Client(
             trust_env=False, timeout=30, limits=limits, headers={"X-Forwarded-For": f"198.51.100.{next(numbers)}"}
         )
@@ -66,7 +66,7 @@ def somewhere(proxied: Server, shop_token: str) -> Iterator[Somewhere]:
 
 
 def attempt(client: Client, password: str, **account: str) -> str:
-    """``in``, ``wrong`` or ``later``."""
+    """The result of a login: ``in``, ``wrong`` or ``later``."""
     response = client.post("Account/Login", {"Password": password, **account})
     if response.status_code == 200:
         return "in"
@@ -90,7 +90,7 @@ def test_defaults() -> None:
 
 @pytest.mark.better("B-A2")
 def test_failures_of_one_account(somewhere: Somewhere) -> None:
-    """After ten failures even the right password waits; other accounts and other addresses do not."""
+    """After ten failures even the right password is refused; other accounts and other addresses are not."""
     here = somewhere()
     here.register("victim")
     here.register("neighbour")
@@ -102,8 +102,8 @@ def test_failures_of_one_account(somewhere: Somewhere) -> None:
 
 
 @pytest.mark.better("B-A2")
-def test_nobody_learns_what_exists(somewhere: Somewhere) -> None:
-    """An account that does not exist, by name or by e-mail, is throttled like one that does."""
+def test_throttling_tells_no_existing_account(somewhere: Somewhere) -> None:
+    """An account that does not exist, by name or by e-mail, is throttled like one that exists."""
     here = somewhere()
     here.register("existing")
     here.register("another")
@@ -115,7 +115,7 @@ def test_nobody_learns_what_exists(somewhere: Somewhere) -> None:
 
 @pytest.mark.better("B-A2")
 def test_one_account_by_two_names(somewhere: Somewhere) -> None:
-    """E-mail and user name of one account share its ten failures, and so does the current password of a change."""
+    """E-mail and user name of one account share ten failures, also with the current password of a change."""
     here = somewhere()
     user = here.signed_in("twofold")
     names = [{"Username": "twofold"}, {"Email": "twofold@example.com"}]
@@ -130,7 +130,7 @@ def test_one_account_by_two_names(somewhere: Somewhere) -> None:
 
 @pytest.mark.better("B-A2")
 def test_success_does_not_count(somewhere: Somewhere) -> None:
-    """Who knows the password signs in as often as they like, failures in between or not; failures stay counted."""
+    """A right password always works before the limit and is not counted; failures stay counted."""
     here = somewhere()
     here.register("frequent")
     assert {attempt(here, PASSWORD, Username="frequent") for _ in range(30)} == {"in"}
@@ -142,7 +142,7 @@ def test_success_does_not_count(somewhere: Somewhere) -> None:
 def test_right_password_of_an_unconfirmed_account(
     proxied: Server, shop_manifest: dict[str, Any], somewhere: Somewhere
 ) -> None:
-    """To be refused for an unconfirmed e-mail is no guess."""
+    """A login that is refused for an unconfirmed e-mail does not count as a failure."""
     settings = {**shop_manifest["Application"], "Name": "Strict", "AllowLoginUnconfirmedEmail": False}
     anywhere = somewhere()
     here = Client(anywhere.http, proxied.url, proxied.apply({**shop_manifest, "Application": settings}))
@@ -153,7 +153,7 @@ def test_right_password_of_an_unconfirmed_account(
 
 
 def test_what_is_no_attempt(somewhere: Somewhere) -> None:
-    """A call that is refused before a password is looked at does not count."""
+    """A call that is refused before the password is checked does not count."""
     here = somewhere()
     here.register("careless")
     for _ in range(15):
@@ -164,7 +164,7 @@ def test_what_is_no_attempt(somewhere: Somewhere) -> None:
 
 @pytest.mark.better("B-A2")
 def test_failures_of_one_address(somewhere: Somewhere, new_shop: Callable[[str], str]) -> None:
-    """After a hundred failures on whatever accounts an address waits, in that application only."""
+    """After a hundred failures on any accounts an address is refused, in that application only."""
     here = somewhere()
     here.register("bystander")
     answers = [attempt(here, "wrong", Username=f"name {number // 5}") for number in range(102)]
@@ -177,7 +177,7 @@ def test_failures_of_one_address(somewhere: Somewhere, new_shop: Callable[[str],
 
 @pytest.mark.better("B-A2")
 def test_guesses_at_once(somewhere: Somewhere) -> None:
-    """Guesses sent at the same time to both workers are no more than those sent in turn."""
+    """Concurrent guesses to both workers are limited like sequential ones."""
     here = somewhere()
     here.register("hunted")
     with ThreadPoolExecutor(8) as pool:
@@ -187,7 +187,7 @@ def test_guesses_at_once(somewhere: Somewhere) -> None:
 
 @pytest.mark.better("B-A2")
 def test_registrations(somewhere: Somewhere) -> None:
-    """Sixty registrations an hour from one address, taken names included, mistyped bodies not; others go on."""
+    """An address may register sixty times an hour; taken names count, invalid bodies do not; other addresses go on."""
     here = somewhere()
 
     def register(client: Client, name: str, **more: Any) -> str:
@@ -212,7 +212,7 @@ def test_registrations(somewhere: Somewhere) -> None:
 
 @pytest.mark.better("B-A2", "B-S7")
 def test_a_made_up_header(shop: Client) -> None:
-    """Without a trusted proxy nobody gets a new allowance by telling another address."""
+    """Without a trusted proxy X-Forwarded-For does not change the address that is counted."""
     shop.register("spoofed")
     answers = [
         shop.send(

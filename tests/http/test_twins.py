@@ -1,4 +1,4 @@
-"""Applications with equal definitions share what is compiled of them, and nothing else."""
+"""Applications with equal definitions share compiled objects, and nothing else."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ NewClient = Callable[..., Client]
 
 @pytest.fixture(scope="module")
 def twins(new_application: NewClient) -> tuple[Client, Client]:
-    """Two applications of one manifest."""
+    """Two applications with the same manifest."""
     return new_application(MANIFEST), new_application(MANIFEST)
 
 
 def test_records_are_apart(twins: tuple[Client, Client]) -> None:
-    """The same calls in turns read and write each application's own records, encrypted ones by its own key."""
+    """Alternating calls read and write each application's own records; encrypted ones use its own key."""
     for n in range(5):
         for name, client in zip("ab", twins, strict=True):
             assert client.add("Notes", {"Text": f"{name}{n}", "Stars": n}) == [n + 1]
@@ -48,7 +48,7 @@ def test_records_are_apart(twins: tuple[Client, Client]) -> None:
 
 
 def test_rules_are_apart(new_application: NewClient, twins: tuple[Client, Client]) -> None:
-    """An application with the same entities and other rules goes by its own."""
+    """An application with the same entities and other rules has its own rules."""
     strict = copy.deepcopy(MANIFEST)
     strict["Security"] = [{"Entity": "Notes", "Role": "ANONYMOUS", "Action": "get", "Properties": ["Stars"]}]
     client = new_application(strict)

@@ -1,4 +1,4 @@
-"""Values on their way in and out (docs/reference/protocol/wire-api.md section 1.4,
+"""Values in requests and answers (docs/reference/protocol/wire-api.md section 1.4,
 docs/reference/protocol/data-model.md section 4.2).
 """
 
@@ -100,7 +100,7 @@ STORED: list[tuple[str, str, Any]] = [
 @pytest.mark.better("B-W3", "B-D14")
 @pytest.mark.parametrize(("name", "sent", "read"), STORED, ids=lambda value: str(value)[:30])
 def test_stored(lab: Client, name: str, sent: str, read: Any) -> None:
-    """A value that is accepted reads back as the tables say, after Post, after Put and in a list."""
+    """An accepted value reads back as the tables state, after Post, after Put and in a list."""
     response = lab.send("POST", "/api/Data/Post?entity=Values", f'{{"{name}":{sent}}}'.encode(), JSON)
     assert response.status_code == 200, response.text
     (posted,) = response.json()
@@ -115,7 +115,7 @@ def test_stored(lab: Client, name: str, sent: str, read: Any) -> None:
 
 @pytest.mark.parametrize("value", [{"a": 1, "b": [True, None, "x"]}, [1, 2.5, {"c": "é"}], {}, []])
 def test_json_as_text(lab: Client, value: Any) -> None:
-    """Objects and lists sent for a String are stored as their JSON text."""
+    """Objects and lists in a String property are stored as their JSON text."""
     (id,) = lab.add("Values", {"Text": value})
     assert json.loads(lab.record("Values", id)["Text"]) == value
 
@@ -159,7 +159,7 @@ REFUSED: list[tuple[str, str, str]] = [
 @pytest.mark.better("B-D5", "B-D16", "B-E7")
 @pytest.mark.parametrize(("name", "sent", "message"), REFUSED, ids=lambda value: str(value)[:30])
 def test_refused(lab: Client, name: str, sent: str, message: str) -> None:
-    """A value that does not fit is a VALIDATION error that names property and entity, in Post and Put alike."""
+    """A value that does not fit is a VALIDATION error with property and entity, in Post and in Put."""
     (id,) = lab.add("Values", {})
     expected = WireError("VALIDATION", message, name, "Values")
     posted = lab.send("POST", "/api/Data/Post?entity=Values", f'{{"{name}":{sent}}}'.encode(), JSON)
@@ -169,7 +169,7 @@ def test_refused(lab: Client, name: str, sent: str, message: str) -> None:
 
 
 def test_first_in_schema_order(lab: Client) -> None:
-    """Of several bad values the one that comes first in the schema is reported, whatever the order of the body."""
+    """Of several invalid values the first in schema order is reported, in any order of the body."""
     body = {"Moment": "x", "Bounded": 99, "Whole": "x", "Short": "x"}
     for present in ("Short", "Whole", "Bounded", "Moment"):
         assert error_of(lab.post("Data/Post", body, entity="Values")).property == present
@@ -177,7 +177,7 @@ def test_first_in_schema_order(lab: Client) -> None:
 
 
 def test_decimal_text(lab: Client) -> None:
-    """A number is written with at most as many fraction digits as its property has, an integer with none."""
+    """A number has at most the fraction digits of its property, and an integer has none."""
     record = {"Money": 0.1, "Fine": 1e-8, "Whole": 100}
     (id,) = lab.add("Values", record)
     raw = lab.get("Data/GetByID", entity="Values", id=id).text
@@ -187,7 +187,7 @@ def test_decimal_text(lab: Client) -> None:
 
 @pytest.mark.better("B-D16")
 def test_sums_of_cents_read_as_typed(lab: Client) -> None:
-    """Decimals of up to 15 digits read back exactly as they were typed."""
+    """Decimals of up to 15 digits read back exactly as they were sent."""
     texts = ["0.29", "1.15", "4.35", "19.99", "1023.03", "9999999999999.99", "-0.07", "8.41", "0.57"]
     body = "[" + ",".join('{"Money":' + text + "}" for text in texts) + "]"
     ids = lab.send("POST", "/api/Data/Post?entity=Values", body.encode(), JSON).json()
@@ -197,7 +197,7 @@ def test_sums_of_cents_read_as_typed(lab: Client) -> None:
 
 
 def test_server_fills_its_own(lab: Client) -> None:
-    """ID, Owner and Created of a body are ignored in Post."""
+    """ID, Owner and Created in the body of a Post are ignored."""
     (id,) = lab.add("Values", {"ID": 12345, "Owner": 7, "Created": 1, "Text": "x"})
     record = lab.record("Values", id)
     assert id != 12345

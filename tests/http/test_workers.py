@@ -1,4 +1,6 @@
-"""Several workers on one data folder: nothing is lost, nothing is busy, every change is seen by all within a second."""
+"""Several workers on one data folder: no write is lost, no call fails as busy, all workers see a change within a
+second.
+"""
 
 from __future__ import annotations
 
@@ -21,19 +23,19 @@ from apilane.testing.server import CHEAP_PASSWORDS, Server
 WRITES = 150
 SEEN_WITHIN_S = 1.0
 PROBES = 24
-"""Calls over fresh connections; the workers share the port, so that all of them are reached."""
+"""Calls over new connections, enough to reach every worker of the shared port."""
 
 
 @pytest.fixture(scope="module")
 def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """Two workers with default settings but for cheap passwords."""
+    """Two workers with default settings except cheap passwords."""
     with Server(tmp_path_factory.mktemp("pair") / "data", workers=2, settings=CHEAP_PASSWORDS) as running:
         yield running
 
 
 @pytest.fixture(scope="module")
 def fresh() -> Iterator[httpx.Client]:
-    """A client that never keeps a connection."""
+    """A client that opens a new connection for each request."""
     limits = httpx.Limits(max_keepalive_connections=0)
     with httpx.Client(trust_env=False, timeout=30, limits=limits) as client:
         yield client
@@ -75,7 +77,7 @@ print(json.dumps([ids, failures]))
 
 @pytest.mark.better("B-D15")
 def test_two_writers(pair: Server, client: Client) -> None:
-    """Two processes write at once: every call succeeds, reads its own write, and every record is there once."""
+    """Two processes write at once: every call succeeds, reads its own write, and every record exists once."""
     user = client.signed_in("writer").user or ""
     writers = [
         subprocess.Popen(
@@ -94,7 +96,7 @@ def test_two_writers(pair: Server, client: Client) -> None:
 
 
 def _workers(pair: Server) -> set[int]:
-    """Processes that hold the server's port, as the kernel tells."""
+    """The processes of this server, found by its data folder in their environment."""
     found = set()
     for status in Path("/proc").glob("[0-9]*/environ"):
         try:
@@ -106,12 +108,12 @@ def _workers(pair: Server) -> set[int]:
 
 
 def test_there_are_two_workers(pair: Server) -> None:
-    """The server really runs two workers beside its main process."""
+    """The server runs two workers and a main process."""
     assert len(_workers(pair)) >= 3
 
 
 def _everywhere(ask: Callable[[], bool]) -> float:
-    """Seconds until a row of fresh connections agree; AssertionError when they do not in time."""
+    """Seconds until ``PROBES`` consecutive connections agree; AssertionError when they do not in time."""
     started = time.monotonic()
     agreed_at = started
     agreeing = 0
@@ -127,13 +129,13 @@ def _everywhere(ask: Callable[[], bool]) -> float:
 
 
 def _use_everywhere(ask: Callable[[], bool]) -> None:
-    """Let every worker remember the answer."""
+    """Make every worker cache the answer."""
     assert all(ask() for _ in range(PROBES))
 
 
 @pytest.mark.better("B-S9")
 def test_revoked_token(client: Client) -> None:
-    """A token that was logged out is dead in every worker within a second."""
+    """A token that was logged out is invalid in every worker within a second."""
     user = client.signed_in("revoked")
     _use_everywhere(lambda: not user.is_anonymous())
     assert user.get("Account/Logout").text == "1"
@@ -142,7 +144,7 @@ def test_revoked_token(client: Client) -> None:
 
 @pytest.mark.better("B-S9")
 def test_changed_roles(client: Client) -> None:
-    """Roles that were given and taken count in every worker within a second."""
+    """Added and removed roles apply in every worker within a second."""
     user = client.signed_in("changing")
     id = user.get("Account/UserData").json()["User"]["ID"]
     (category,) = user.add("Categories", {"Title": "x"})
@@ -158,7 +160,7 @@ def test_changed_roles(client: Client) -> None:
 
 
 def test_apply(pair: Server, client: Client, shop_manifest: dict[str, Any], fresh: httpx.Client) -> None:
-    """A changed definition is served by every worker within a second, and calls meanwhile do not fail."""
+    """A changed definition is served by every worker within a second, and calls in between do not fail."""
     manifest = json.loads(json.dumps(shop_manifest))
     manifest["Application"]["Name"] = "Changing"
     token = pair.apply(manifest)
@@ -185,7 +187,7 @@ def test_apply(pair: Server, client: Client, shop_manifest: dict[str, Any], fres
 
 
 def _apply(data_dir: Path, environ: dict[str, str], manifest: dict[str, Any]) -> None:
-    """In a process of its own: what ``apilane apply`` does."""
+    """Do what ``apilane apply`` does, in another process."""
     file = data_dir.with_name("changing.json")
     file.write_text(json.dumps(manifest))
     command = [str(Path(sys.executable).with_name("apilane")), "apply", str(file), "--data-dir", str(data_dir)]
@@ -207,7 +209,7 @@ def test_offline(pair: Server, client: Client, shop_manifest: dict[str, Any], fr
 
 @pytest.mark.better("B-D15")
 def test_registrations_race(pair: Server, client: Client) -> None:
-    """Of registrations of one name in both workers exactly one wins."""
+    """Of concurrent registrations of one name in both workers exactly one succeeds."""
     from concurrent.futures import ThreadPoolExecutor
 
     def register(number: int) -> int:
@@ -221,7 +223,7 @@ def test_registrations_race(pair: Server, client: Client) -> None:
 
 @pytest.mark.better("B-S10")
 def test_a_signed_change_works_once_on_all_workers(client: Client) -> None:
-    """The repetition of a signed request is refused, whichever worker it reaches."""
+    """A repeated signed request is refused by every worker."""
     client.register("repeating")
     answer = client.post("Account/Login", {"Username": "repeating", "Password": PASSWORD}).json()
     target, body, now = "/api/Data/Post?entity=Notes", b'{"Text":"once"}', int(time.time() * 1000)

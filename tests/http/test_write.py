@@ -21,7 +21,7 @@ FOREIGN = "Foreign key constraint violation"
 
 @pytest.fixture(scope="module")
 def strict(lab: Client) -> list[int]:
-    """A record that takes unique values, and another one."""
+    """A record whose values must be unique, and a second record."""
     return lab.add("Strict", {"Label": "taken", "First": 1, "Second": 2}, {"Label": "other"})
 
 
@@ -31,7 +31,7 @@ def _total(client: Client, entity: str) -> int:
 
 
 def test_put(lab: Client) -> None:
-    """Only properties that are present change, an explicit null is stored, identical values count as matched."""
+    """Put changes only the given properties, stores an explicit null, and counts identical values as matched."""
     (id,) = lab.add("Values", {"Text": "a", "Whole": 1, "Flag": True})
     assert lab.change("Values", {"ID": id, "Whole": None}) == 1
     assert lab.change("Values", {"ID": str(id), "Flag": True}) == 1
@@ -40,7 +40,7 @@ def test_put(lab: Client) -> None:
 
 
 def test_put_counts(lab: Client) -> None:
-    """The result is the sum of matched rows; unknown IDs count 0, an ID named twice counts twice."""
+    """The result is the sum of matched rows; unknown IDs count 0, a repeated ID counts each time."""
     first, second = lab.add("Values", {}, {})
     bodies: list[tuple[Any, int]] = [
         ({"ID": 987654321, "Whole": 1}, 0),
@@ -59,7 +59,7 @@ def test_put_counts(lab: Client) -> None:
 
 @pytest.mark.parametrize("id", [0, -1, "", "abc", None, True, [], {}, "1 2", "9223372036854775808", 1e300])
 def test_put_without_id(lab: Client, id: Any) -> None:
-    """An ID that is missing, not positive or no number is NO_ID_PROVIDED."""
+    """An ID that is missing, not positive or not a number is NO_ID_PROVIDED."""
     response = lab.put("Data/Put", {"ID": id, "Text": "x"}, entity="values")
     assert error_of(response) == WireError("NO_ID_PROVIDED", "No ID provided", None, "Values")
 
@@ -68,19 +68,19 @@ def test_put_without_id(lab: Client, id: Any) -> None:
     "body", [{"ID": 1}, {"ID": 1, "Nope": 1}, {}, [{"ID": 1}], {"ID": 1, "Owner": 1, "Created": 1}]
 )
 def test_put_of_nothing(lab: Client, body: Any) -> None:
-    """A body that names no property the caller may write is NO_PROPERTIES_PROVIDED."""
+    """A body without a property that the caller may write is NO_PROPERTIES_PROVIDED."""
     response = lab.put("Data/Put", body, entity="values")
     assert error_of(response) == WireError("NO_PROPERTIES_PROVIDED", "No properties provided", None, "Values")
 
 
 def test_post_without_writable_properties(lab: Client) -> None:
-    """A post rule that names no property lets nobody post."""
+    """A post rule without properties allows no post."""
     response = lab.post("Data/Post", {"Text": "x"}, entity="Unwritable")
     assert error_of(response) == WireError("NO_PROPERTIES_PROVIDED", "No properties provided", None, "Unwritable")
 
 
 def test_delete(lab: Client) -> None:
-    """Delete answers the IDs that went, ascending; entries that are no ID and unknown ones are skipped."""
+    """Delete returns the deleted IDs in ascending order; unreadable and unknown IDs are skipped."""
     ids = lab.add("Values", {}, {}, {})
     listed = f" {ids[2]},x,-1,0,,{ids[0]},{ids[0]},1.5,9223372036854775807,99999999999999999999,{ids[2]}"
     assert lab.delete("Data/Delete", entity="Values", ids=listed).json() == [ids[0], ids[2]]
@@ -89,7 +89,7 @@ def test_delete(lab: Client) -> None:
 
 
 def test_delete_many(lab: Client) -> None:
-    """A list of several hundred IDs is one call."""
+    """A list of several hundred IDs is handled in one call."""
     ids = lab.add("Values", *({} for _ in range(300)))
     listed = ",".join(str(id) for id in reversed(ids))
     assert lab.delete("Data/Delete", entity="Values", ids=listed).json() == ids
@@ -97,7 +97,7 @@ def test_delete_many(lab: Client) -> None:
 
 @pytest.mark.parametrize("ids", [None, "", ",", "x", "0", "-5", "1.5", "٣"])
 def test_delete_nothing(lab: Client, ids: str | None) -> None:
-    """Without a usable ID there is nothing to delete."""
+    """A call without a usable ID deletes nothing."""
     query = {} if ids is None else {"ids": ids}
     response = lab.delete("Data/Delete", entity="values", **query)
     expected = WireError("NO_RECORDS_FOUND_TO_DELETE", "No records found to delete", None, "Values")
@@ -117,7 +117,7 @@ def test_delete_nothing(lab: Client, ids: str | None) -> None:
     ],
 )
 def test_constraints(lab: Client, strict: list[int], record: dict[str, Any], error: tuple[str, str, str]) -> None:
-    """What the database refuses names the properties by their schema names (B-E2, B-E6), in Post and Put."""
+    """A violated constraint is reported with the properties' schema names (B-E2, B-E6), in Post and Put."""
     _, other = strict
     expected = WireError(*error, "Strict")
     assert error_of(lab.post("Data/Post", record, entity="strict")) == expected
@@ -126,7 +126,7 @@ def test_constraints(lab: Client, strict: list[int], record: dict[str, Any], err
 
 
 def test_empty_text_is_a_value(lab: Client) -> None:
-    """The empty string passes Required."""
+    """The empty string satisfies Required."""
     (id,) = lab.add("Strict", {"Label": ""})
     assert lab.record("Strict", id)["Label"] == ""
     assert lab.delete("Data/Delete", entity="Strict", ids=id).json() == [id]
@@ -134,13 +134,13 @@ def test_empty_text_is_a_value(lab: Client) -> None:
 
 @pytest.mark.better("B-D8")
 def test_nulls_are_not_equal(lab: Client) -> None:
-    """Several nulls pass a unique constraint (B-D8)."""
+    """Several nulls satisfy a unique constraint (B-D8)."""
     ids = lab.add("Strict", {"Label": "n1", "First": 7}, {"Label": "n2", "First": 7})
     assert len(ids) == 2
 
 
 def test_delete_of_a_referenced_record(lab: Client) -> None:
-    """A record that another one needs stays, and so does everything else of the call."""
+    """When one record is still referenced, no record of the call is deleted."""
     parent, child, free = lab.add("Strict", {"Label": "parent"}, {"Label": "child"}, {"Label": "free"})
     assert lab.change("Strict", {"ID": child, "Parent": parent}) == 1
     response = lab.delete("Data/Delete", entity="Strict", ids=f"{free},{parent}")
@@ -150,7 +150,7 @@ def test_delete_of_a_referenced_record(lab: Client) -> None:
 
 @pytest.mark.better("B-W6")
 def test_all_or_nothing(lab: Client) -> None:
-    """One bad record of an array undoes the others, in Post and Put (B-W6)."""
+    """One invalid record of an array undoes the others, in Post and Put (B-W6)."""
     (id,) = lab.add("Strict", {"Label": "kept"})
     before = _total(lab, "Strict")
     for last in ({"Label": "new"}, {"First": 5}, {"Label": "x" * 21}):
@@ -163,7 +163,7 @@ def test_all_or_nothing(lab: Client) -> None:
 
 
 def test_set_null(shop: Client) -> None:
-    """A foreign key that says so is emptied when its target goes."""
+    """A foreign key with SetNull becomes null when its target is deleted."""
     user = shop.signed_in("setnull")
     (category,) = user.add("Categories", {"Title": "doomed"})
     (product,) = user.add("Products", {"Title": "orphan", "CategoryID": category})
@@ -174,7 +174,7 @@ def test_set_null(shop: Client) -> None:
 @pytest.mark.better("B-D8")
 @pytest.mark.skipif(PROVIDER == "sqlserver", reason="a table cannot cascade to itself there (error 1785)")
 def test_changed_delete_rule(server: Server, new_application: Any, lab_manifest: dict[str, Any]) -> None:
-    """A foreign key whose delete rule alone changes follows the new one."""
+    """A change of the delete rule alone applies to the foreign key."""
     lab: Client = new_application(lab_manifest)
     parent, _ = lab.add("Strict", {"Label": "root"}, {"Label": "unrelated"})
     (child,) = lab.add("Strict", {"Label": "leaf", "Parent": parent})
@@ -188,7 +188,7 @@ def test_changed_delete_rule(server: Server, new_application: Any, lab_manifest:
 
 
 def test_records_that_refer_to_each_other_go_together(lab: Client) -> None:
-    """One call deletes records and those that refer to them, however many and in whatever order they were made."""
+    """One call can delete records together with records that refer to them, in any number and order."""
     chain = lab.add("Strict", {"Label": "first of chain"})
     for number in range(1, 100):
         chain += lab.add("Strict", {"Label": f"link {number}", "Parent": chain[-1]})
@@ -201,7 +201,7 @@ def test_records_that_refer_to_each_other_go_together(lab: Client) -> None:
 
 @pytest.mark.better("B-W7")
 def test_ids_of_64_bits(server: Server, lab: Client) -> None:
-    """A record with an ID beyond 32 bits is read, found, changed, referred to and deleted like any other."""
+    """A record with an ID beyond 32 bits can be read, found, changed, referred to and deleted."""
     id = 10**18 - 2  # the largest that also fits a Number, which has 18 digits
     server.sql(lab.token, 'INSERT INTO "Strict" ("ID", "Label", "Created") VALUES (?, ?, 0)', (id, "far"))
     filter = json.dumps({"Property": "ID", "Operator": "equal", "Value": id})
@@ -209,14 +209,14 @@ def test_ids_of_64_bits(server: Server, lab: Client) -> None:
     assert [record["ID"] for record in lab.records("Strict", filter=filter)] == [id]
     assert lab.change("Strict", {"ID": id, "First": 7}) == 1
     (next_id,) = lab.add("Strict", {"Label": "farther", "Parent": id})
-    assert PROVIDER == "postgresql" or next_id == id + 1  # there only the server's own inserts move the sequence
+    assert PROVIDER == "postgresql" or next_id == id + 1  # there only inserts of the server move the sequence
     assert lab.record("Strict", next_id)["Parent"] == id
     for each in (next_id, id):
         assert lab.delete("Data/Delete", entity="Strict", ids=each).json() == [each]
 
 
 def test_ids_are_never_reused(lab: Client) -> None:
-    """The ID of a deleted record is not given to another one."""
+    """The ID of a deleted record is not used again."""
     (first,) = lab.add("Values", {})
     lab.delete("Data/Delete", entity="Values", ids=first)
     (second,) = lab.add("Values", {})
@@ -225,7 +225,7 @@ def test_ids_are_never_reused(lab: Client) -> None:
 
 @pytest.mark.better("B-D15")
 def test_race_for_a_unique_value(lab: Client) -> None:
-    """Of callers who race for a unique value exactly one wins; the others read why they lost (B-D15)."""
+    """Of concurrent writes of a unique value exactly one succeeds; the others get the reason (B-D15)."""
     answers: list[int | str] = []
 
     def race() -> None:
@@ -241,7 +241,7 @@ def test_race_for_a_unique_value(lab: Client) -> None:
 
 
 def test_many_records(lab: Client) -> None:
-    """A thousand records of one call get ascending IDs, and one page of a thousand reads them back."""
+    """A thousand records of one call get ascending IDs, and one page of a thousand returns them."""
     ids = lab.add("Values", *({"Whole": number} for number in range(1000)))
     assert ids == sorted(ids)
     wanted = json.dumps({"Property": "ID", "Operator": "greaterorequal", "Value": ids[0]})
@@ -250,7 +250,7 @@ def test_many_records(lab: Client) -> None:
 
 
 def test_too_many_records(lab: Client) -> None:
-    """A body of more than 100,000 records is refused as a whole, and others are served while it is read."""
+    """A body of more than 100,000 records is refused as a whole, and other callers are served while it is read."""
     body = b"[" + b",".join([b'{"Label":null}'] * 100_001) + b"]"
     error = error_of(lab.post("Data/Post", body, entity="Strict"))
     assert (error.code, error.message) == ("ERROR", "At most 100000 records in one call")

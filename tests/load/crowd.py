@@ -1,6 +1,6 @@
-"""A crowd of connections from one process: idle, slow with their heads, slow with their bodies, and ordinary callers.
+"""Many connections from one process: idle, with slow heads, with slow bodies, and ordinary callers.
 
-Knows HTTP only as far as it needs; what a test makes of the figures is its own business.
+Supports only the HTTP that it needs; the tests judge the figures.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ __all__ = ["Connection", "Crowd", "Served", "descriptors", "resident_mib", "work
 
 @contextmanager
 def descriptors(wanted: int) -> Iterator[None]:
-    """Room for that many open files in this process."""
+    """Raise the limit of open files of this process to the wanted number."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if hard != resource.RLIM_INFINITY and hard < wanted:
         wanted = hard
@@ -49,13 +49,13 @@ def resident_mib(process: int) -> float:
 
 
 class Served(NamedTuple):
-    """What ordinary callers got: status of each answer and seconds it took."""
+    """The answers to ordinary callers: status and seconds of each."""
 
     statuses: list[int]
     times_s: list[float]
 
     def p99_s(self) -> float:
-        """Time of the slowest answer but for one in a hundred."""
+        """The 99th percentile of the seconds."""
         return sorted(self.times_s)[int(len(self.times_s) * 0.99) - 1]
 
 
@@ -70,7 +70,7 @@ class Connection:
         self.received = b""
 
     async def exchange(self, request: bytes) -> tuple[int, bytes]:
-        """Send a request and read its answer; the connection goes on."""
+        """Send a request and read its answer; the connection stays open."""
         self.writer.write(request)
         head = await self.reader.readuntil(b"\r\n\r\n")
         lines = head.lower().split(b"\r\n")
@@ -78,7 +78,7 @@ class Connection:
         return int(head[9:12]), await self.reader.readexactly(length)
 
     async def drip(self, text: bytes, pause_s: float) -> None:
-        """Send byte by byte until the server hangs up or the text is over, then wait for what it says."""
+        """Send byte by byte until the server closes the connection or the text ends, then read the answer."""
         answer = asyncio.create_task(self._receive())
         for place in range(len(text)):
             if answer.done():
@@ -110,7 +110,7 @@ class Crowd:
         await asyncio.sleep(0)
 
     async def connect(self, count: int, at_once: int = 50) -> list[Connection]:
-        """New connections, opened some at a time."""
+        """Open new connections, up to ``at_once`` at a time."""
         gate = asyncio.Semaphore(at_once)
 
         async def one() -> Connection:
@@ -122,7 +122,7 @@ class Crowd:
         return list(made)
 
     async def callers(self, request: bytes, *, count: int, until: float, pause_s: float = 0.01) -> Served:
-        """``count`` ordinary callers who ask again and again until ``until`` (``time.monotonic``)."""
+        """``count`` ordinary callers that repeat the request until ``until`` (``time.monotonic``)."""
         served = Served([], [])
 
         async def one(connection: Connection) -> None:

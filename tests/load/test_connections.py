@@ -1,7 +1,7 @@
-"""Many connections at once, idle and slow ones among them: memory stays bounded and other callers are served.
+"""Many connections, among them idle and slow ones: memory stays bounded and other callers are served.
 
 The limits are settings: ``connections``, ``idle_timeout_s`` (heads), ``body_timeout_s``, ``bodies_max_bytes``,
-``head_max_bytes``. Bounds on times are wide, as tests share the machine.
+``head_max_bytes``. The bounds on times are wide, because tests share the machine.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ BODY_TIMEOUT_S = 4.0
 SETTINGS = {**CHEAP_PASSWORDS, **PATIENT, "idle_timeout_s": HEAD_TIMEOUT_S, "body_timeout_s": BODY_TIMEOUT_S}
 P99_S = 1.0
 GROWTH_MIB = 60
-"""Resident memory that a worker may gain; 17 measured with 2,000 connections for 30 s, 5 with 300 for 6 s."""
+"""Resident memory that a worker may gain; measured: 17 with 2,000 connections for 30 s, 5 with 300 for 6 s."""
 
 
 def _read_request(token: str) -> bytes:
@@ -61,7 +61,7 @@ async def _slow_body(connection: Connection, token: str) -> None:
 async def _crowd(
     server: Server, token: str, *, idle: int, slow: int, seconds: float
 ) -> tuple[Served, list[Connection]]:
-    """``idle`` connections that asked once and stay, ``slow`` of each slow kind coming anew, and 8 ordinary callers."""
+    """``idle`` connections that stay open after one request, ``slow`` repeated ones of each kind, and 8 callers."""
     request = _read_request(token)
     dropped: list[Connection] = []
     async with Crowd(server.port) as crowd:
@@ -109,13 +109,13 @@ def _check_crowd(tmp_path: Path, *, idle: int, slow: int, seconds: float) -> Non
         for each in dropped:
             limit = limits[each.received[:12]]
             assert each.closed_after_s is not None
-            # This process begins to count later than the server when the machine is busy.
+            # On a busy machine this process begins to count later than the server.
             assert limit / 2 < each.closed_after_s < limit + 3, (each.received, each.closed_after_s)
         assert "Traceback" not in server.output()
 
 
 def test_a_small_crowd(tmp_path: Path) -> None:
-    """Beside 300 idle and slow connections callers are served; slow heads and bodies are dropped after their time."""
+    """Beside 300 idle and slow connections callers are served; slow heads and bodies are closed after their limit."""
     _check_crowd(tmp_path, idle=200, slow=50, seconds=6)
 
 
@@ -126,7 +126,7 @@ def test_two_thousand_connections(tmp_path: Path) -> None:
 
 
 def test_connections_beyond_the_limit_wait(tmp_path: Path) -> None:
-    """With as many idle connections as ``connections`` allows a further one waits until an idle one is dropped."""
+    """With ``connections`` idle connections, another one waits until an idle one is closed."""
     with Server(tmp_path / "data", settings={**SETTINGS, "connections": 20, "idle_timeout_s": 2}) as server:
 
         async def ask() -> float:
@@ -159,7 +159,7 @@ def test_a_large_head_is_refused(tmp_path: Path) -> None:
 
 
 def test_bodies_that_arrive_share_a_limit(tmp_path: Path) -> None:
-    """Bodies beyond ``bodies_max_bytes`` together are refused with SERVICE_UNAVAILABLE; then there is room again."""
+    """Bodies beyond ``bodies_max_bytes`` together are refused with SERVICE_UNAVAILABLE; later ones are accepted."""
     settings = {**SETTINGS, "bodies_max_bytes": 1_000_000, "body_timeout_s": 20}
     with Server(tmp_path / "data", settings=settings) as server:
         token = server.apply(MANIFEST)

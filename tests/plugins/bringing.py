@@ -1,7 +1,7 @@
-"""A plugin that brings helper tables, and a process that opens an application with one.
+"""A plugin with helper tables, and a process that opens an application with it.
 
-Run with ``python -m``: version of the table, data folder, token. It opens the application once it is sent a line, and
-prints the columns of the table.
+Run with ``python -m``; the arguments are the version of the table, the data folder and the token. The process opens the
+application when it reads a line, and prints the columns of the table.
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ class Bringing:
 
 
 def table_at(version: int) -> HelperTable:
-    """The table of the processes; its last column goes with every version, and another one comes."""
+    """The table of the processes; each version replaces its last column."""
     last = column("Even" if version % 2 == 0 else "Odd")
     columns = (column("Name", maximum=100), column("Calls", PropertyType.Number), last)
     return HelperTable(name="H_Counts", version=version, columns=columns)
 
 
 async def main(version: int, data_dir: Path, token: str) -> None:
-    """See the module."""
+    """Open the application and print the columns; see the module."""
     async with open_instance(Settings(data_dir=data_dir), [Bringing(table_at(version))]) as instance:
         print("ready", flush=True)
         sys.stdin.readline()

@@ -1,4 +1,4 @@
-"""Throwaway plugins, real ones: files in a folder, distributions with entry points."""
+"""Temporary plugins: files in a folder, and distributions with entry points."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def write_plugin(plugins_dir: Path) -> Callable[..., Settings]:
 
 @pytest.fixture
 def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-    """Install a distribution with one module and one entry point, for the length of a test."""
+    """Install a distribution with one module and one entry point for the duration of a test."""
 
     def make(name: str, body: str, *, group: str = "apilane.plugins", version: str = "1.2.3") -> None:
         module = f"acme_{name}"

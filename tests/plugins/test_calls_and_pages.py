@@ -1,4 +1,4 @@
-"""Calls, pages and commands of a plugin, on a real server: the same admission as the core's own calls."""
+"""Calls, pages and commands of a plugin, on a real server: they pass the same checks as the core's calls."""
 
 from __future__ import annotations
 
@@ -144,7 +144,7 @@ BIG = bytes(range(256)) * 1000
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder of plugins with the one of this file."""
+    """A folder of plugins with the plugin of this file."""
     folder = tmp_path_factory.mktemp("toys")
     (folder / "toys.py").write_text(PLUGIN, encoding="utf-8")
     (folder / "big.bin").write_bytes(BIG)
@@ -168,17 +168,17 @@ def toybox(server: Server) -> Iterator[Client]:
 
 @pytest.fixture(scope="module")
 def operator(server: Server, toybox: Client) -> Client:
-    """A collaborator on the owner channel."""
+    """A collaborator on the portal channel."""
     return toybox.as_operator(server.with_store(lambda store, _hooks: operator_token(store, "dev@example.com", None)))
 
 
 def page(client: Client, path: str) -> httpx.Response:
-    """A page, asked for with the client's credentials."""
+    """Get a page with the client's credentials."""
     return client.http.get(client.url + path, headers=client.headers())
 
 
 def test_hook_apilane_register_calls(toybox: Client) -> None:
-    """A plugin's call declares its access; the core checks it, counts it, and gives entity and plan to the action."""
+    """A plugin's call declares its access; the core checks and counts it, and passes entity and plan to the action."""
     refused = error_of(toybox.get("Toys/Read"))
     assert (refused.code, refused.entity) == ("UNAUTHORIZED", "Toys")
     user = toybox.signed_in("reader")
@@ -191,7 +191,7 @@ def test_hook_apilane_register_calls(toybox: Client) -> None:
 
 
 def test_operators_call_a_plugin(server: Server, toybox: Client, operator: Client) -> None:
-    """A call for operators refuses all others, and an audited change is on record before and after."""
+    """A call for operators refuses all others, and an audited change is recorded before and after."""
     assert error_of(toybox.get("Toys/Operator")).code == "UNAUTHORIZED"
     assert error_of(toybox.signed_in("no-operator").get("Toys/Operator")).code == "UNAUTHORIZED"
     assert operator.get("Toys/Operator").json() == ["operator", "dev@example.com"]
@@ -204,7 +204,7 @@ def test_operators_call_a_plugin(server: Server, toybox: Client, operator: Clien
 
 
 def test_a_body_arrives_as_a_stream(toybox: Client) -> None:
-    """A body is read in parts up to the bound of the action; beyond it the answer is 413 and the connection closes."""
+    """A body is read in parts up to the action's limit; beyond it the answer is 413 and the connection is closed."""
     body = BIG * 15
     sent = {"x-application-token": toybox.token, "Content-Type": "application/octet-stream"}
     answer = toybox.http.post(f"{toybox.url}/api/Toys/Digest", content=body, headers=sent)
@@ -216,28 +216,28 @@ def test_a_body_arrives_as_a_stream(toybox: Client) -> None:
 
 
 def test_a_reply_is_a_file_or_chunks(toybox: Client) -> None:
-    """A reply may be a part of a file or chunks as they come."""
+    """A reply may be a part of a file or a stream of chunks."""
     assert toybox.get("Toys/Part").content == BIG
     assert toybox.get("Toys/Part", offset=1000, length=70_000).content == BIG[1000:71_000]
     assert toybox.get("Toys/Lines").text == "line 0\nline 1\nline 2\n"
 
 
 def test_chunks_that_fail_end_the_connection(server: Server, toybox: Client) -> None:
-    """A client never takes a stream that broke for a whole one."""
+    """A client can tell a stream that broke from a complete one."""
     with pytest.raises(ConnectionFailed, match="incomplete chunked read"):
         toybox.get("Toys/Lines", fail="yes")
     assert toybox.get("Toys/Lines").status_code == 200
 
 
 def test_the_log_names_the_plugin_at_fault(server: Server, toybox: Client) -> None:
-    """The caller reads nothing of a plugin's fault; the log names plugin and hook."""
+    """The caller gets no details of a plugin's failure; the log names plugin and hook."""
     answer = error_of(toybox.get("Toys/Broken"))
     assert (answer.code, answer.message) == ("ERROR", "Something went wrong")
     assert "GET /api/Toys/Broken, plugin 'toys', hook apilane_register_calls" in server.output()
 
 
 def test_hook_apilane_register_routes(server: Server, toybox: Client, operator: Client) -> None:
-    """A page declares its access like a call: open, a user, a rule, an operator, an admin of the instance."""
+    """A page declares its access like a call: open, a user, a rule, an operator, or an admin of the instance."""
     assert page(Client(toybox.http, toybox.url, ""), "/toys/open").text == "<p>open</p>"
     user = toybox.signed_in("visitor")
     assert page(toybox, "/toys/mine").status_code == 401
@@ -253,7 +253,7 @@ def test_hook_apilane_register_routes(server: Server, toybox: Client, operator: 
 
 
 def test_hook_apilane_register_commands(server: Server, toybox: Client) -> None:
-    """A command is found by its name, with the options that every command has and the application it asks for."""
+    """A plugin's command is found by its name, has the common options, and gets the application it asks for."""
 
     def run(*arguments: str) -> str:
         command = [str(Path(sys.executable).with_name("apilane")), *arguments]
@@ -290,7 +290,7 @@ BAD_CALLS = {
 
 @pytest.mark.parametrize(("call", "says"), BAD_CALLS.values(), ids=BAD_CALLS)
 def test_bad_calls_stop_start_up(tmp_path: Path, call: str, says: str) -> None:
-    """A call that is registered twice, declares too little or stands elsewhere stops start-up and names the plugin."""
+    """A call that is registered twice, is incomplete or has a forbidden path stops start-up and names the plugin."""
     body = f"""
         from apilane.plugin import Open, WireCall, hookimpl
 
@@ -308,7 +308,7 @@ def test_bad_calls_stop_start_up(tmp_path: Path, call: str, says: str) -> None:
 
 @pytest.mark.parametrize("path", ["/api/toys", "/Version", "/health/liveness"])
 def test_pages_leave_the_servers_paths_alone(tmp_path: Path, path: str) -> None:
-    """A page under /api/, or in the place of a service page, stops start-up."""
+    """A page under /api/, or at the path of a service page, stops start-up."""
     body = f"""
         from litestar import get
 
@@ -328,7 +328,7 @@ def test_pages_leave_the_servers_paths_alone(tmp_path: Path, path: str) -> None:
 
 
 def test_a_command_of_the_core_is_not_replaced(tmp_path: Path) -> None:
-    """A plugin's command with a name of the core's is refused, and the core's commands go on."""
+    """A plugin's command with the name of a core command is refused, and the core's commands still work."""
     body = """
         import click
 

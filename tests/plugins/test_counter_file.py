@@ -1,4 +1,4 @@
-"""The counters file against a plain model, many keys, other processes, and processes that die."""
+"""The counter file compared with a simple model, with many keys, several processes, and killed processes."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ MINUTE = 60_000
 
 
 def done(work: Coroutine[Any, Any, T]) -> T:
-    """What a call gives; the counters never wait for the event loop."""
+    """Run a call to its result; the counters never wait for the event loop."""
     try:
         work.send(None)
     except StopIteration as stopped:
@@ -36,7 +36,7 @@ def done(work: Coroutine[Any, Any, T]) -> T:
 
 
 class Model:
-    """A sliding log as docs/reference/protocol/security.md section 4 words it: times in a list."""
+    """A sliding log as in docs/reference/protocol/security.md section 4: a list of times."""
 
     def __init__(self, limit: int, window_ms: int) -> None:
         self.limit = limit
@@ -57,7 +57,7 @@ class Model:
 
 @pytest.fixture
 def counters(tmp_path: Path) -> Iterator[CounterFile]:
-    """A small file."""
+    """A small counter file."""
     file = CounterFile(tmp_path / "counters", size_mib=1)
     yield file
     file.close()
@@ -78,7 +78,7 @@ steps = st.lists(
 def test_counts_like_the_model(
     tmp_path_factory: pytest.TempPathFactory, steps: list[tuple[str, int, int]], limits: tuple[int, int, int]
 ) -> None:
-    """Whatever is counted and taken back, the answers are those of a list of times, to the millisecond."""
+    """Any sequence of hits and take-backs gives the answers of a list of times, to the millisecond."""
     file = CounterFile(tmp_path_factory.mktemp("model") / "counters", size_mib=1)
     models = [Model(limit, 1000) for limit in limits]
     now = NOW
@@ -95,7 +95,7 @@ def test_counts_like_the_model(
 
 @pytest.mark.parametrize("limit", [1, 10, 11, 12, 100, 1000])
 def test_a_steady_caller_gets_the_limit(counters: CounterFile, limit: int) -> None:
-    """Over many windows exactly ``limit`` uses pass in any one of them."""
+    """In a long run every window admits exactly ``limit`` uses."""
     model = Model(limit, 1000)
     passed = 0
     for at in range(NOW, NOW + 5000, max(1, 400 // limit)):
@@ -106,7 +106,7 @@ def test_a_steady_caller_gets_the_limit(counters: CounterFile, limit: int) -> No
 
 
 def test_a_large_limit(tmp_path: Path) -> None:
-    """A limit too large to keep each use admits just as many and not one more, and admits again an hour later."""
+    """A limit too large for one entry per use still admits exactly that many, and admits again an hour later."""
     counters = CounterFile(tmp_path / "counters", size_mib=16)
     limit, hour = 100_001, 3_600_000
     admitted = sum(
@@ -122,7 +122,7 @@ def test_a_large_limit(tmp_path: Path) -> None:
 
 
 def test_a_changed_limit_counts_what_was(counters: CounterFile) -> None:
-    """A lowered or raised limit applies to the uses that are already there."""
+    """A lowered or raised limit counts the uses that are already stored."""
 
     def hit(limit: int) -> int | None:
         return done(counters.hit(b"k", limit=limit, window_ms=MINUTE, now_ms=NOW))
@@ -134,7 +134,7 @@ def test_a_changed_limit_counts_what_was(counters: CounterFile) -> None:
 
 
 def test_refused_uses_are_not_recorded(counters: CounterFile) -> None:
-    """Asking too often does not make the wait longer."""
+    """Refused uses do not extend the wait."""
     assert done(counters.hit(b"k", limit=1, window_ms=1000, now_ms=NOW)) is None
     waits = [done(counters.hit(b"k", limit=1, window_ms=1000, now_ms=NOW + at)) for at in range(0, 1001, 100)]
     assert waits == [1001 - at for at in range(0, 1001, 100)]
@@ -142,12 +142,12 @@ def test_refused_uses_are_not_recorded(counters: CounterFile) -> None:
 
 
 def test_a_limit_of_nothing_admits_nothing(counters: CounterFile) -> None:
-    """Zero is a limit too."""
+    """A limit of zero admits no use."""
     assert done(counters.hit(b"k", limit=0, window_ms=1000, now_ms=NOW)) == 1000
 
 
 def test_remember_until(counters: CounterFile) -> None:
-    """A key is remembered once until its time is over, and never mixed up with a log of the same key."""
+    """A key is remembered once until its time is over, and is separate from a log with the same key."""
     assert done(counters.hit(b"k", limit=1, window_ms=1000, now_ms=NOW)) is None
     assert done(counters.remember(b"k", until_ms=NOW + 500, now_ms=NOW))
     assert not done(counters.remember(b"k", until_ms=NOW + 900, now_ms=NOW + 499))
@@ -156,7 +156,7 @@ def test_remember_until(counters: CounterFile) -> None:
 
 
 def test_no_longer_than_a_day(counters: CounterFile) -> None:
-    """What the file cannot keep is an error of the caller, not a count that gets lost."""
+    """A time span that the file cannot store is an error of the caller, and no count is lost."""
     with pytest.raises(ValueError, match="86400000"):
         done(counters.hit(b"k", limit=1, window_ms=HORIZON_MS, now_ms=NOW))
     with pytest.raises(ValueError, match="86400000"):
@@ -165,7 +165,7 @@ def test_no_longer_than_a_day(counters: CounterFile) -> None:
 
 @pytest.mark.parametrize("back", [5, 5_000, 86_400_000, 40_000_000_000])
 def test_a_clock_set_back(counters: CounterFile, back: int) -> None:
-    """Nobody waits longer than a window, nobody gets more than the limit, and new keys find room at once."""
+    """After the clock is set back no wait exceeds a window, no key its limit, and new keys find room at once."""
     limit = 50
     assert [done(counters.hit(b"k", limit=limit, window_ms=MINUTE, now_ms=NOW)) for _ in range(limit)] == [None] * limit
     earlier = NOW - back
@@ -177,7 +177,7 @@ def test_a_clock_set_back(counters: CounterFile, back: int) -> None:
 
 
 def test_slots_of_a_wrong_clock_are_free(tmp_path: Path) -> None:
-    """A file filled under a clock that ran years ahead has room once the clock is right."""
+    """A file that was filled while the clock was years ahead has room again when the clock is right."""
     counters = CounterFile(tmp_path / "counters", size_mib=1)
     ahead = NOW + 400 * HORIZON_MS
     for number in range(20_000):
@@ -187,14 +187,14 @@ def test_slots_of_a_wrong_clock_are_free(tmp_path: Path) -> None:
 
 
 def test_many_keys_in_a_small_file(counters: CounterFile, tmp_path: Path) -> None:
-    """100,000 callers: the file keeps its size, nobody is admitted uncounted, and who is known goes on."""
+    """With 100,000 callers the file keeps its size, each admitted use is counted, and known keys keep their counts."""
     size = (tmp_path / "counters").stat().st_size if done(counters.remember(b"", until_ms=0, now_ms=0)) else 0
     for _ in range(3):
         assert done(counters.hit(b"known", limit=5, window_ms=MINUTE, now_ms=NOW)) is None
     keys = [b"caller %d" % number for number in range(100_000)]
     admitted = [key for key in keys if done(counters.hit(key, limit=2, window_ms=MINUTE, now_ms=NOW)) is None]
     assert 6_000 < len(admitted) < 8_192
-    # Counted, every one of them: the second use passes, the third does not.
+    # Each admitted key was counted: its second use passes, the third does not.
     assert all(done(counters.hit(key, limit=2, window_ms=MINUTE, now_ms=NOW)) is None for key in admitted)
     assert not any(done(counters.hit(key, limit=2, window_ms=MINUTE, now_ms=NOW)) is None for key in keys[::7])
     wait = done(counters.hit(keys[-1], limit=2, window_ms=MINUTE, now_ms=NOW + 1000))
@@ -203,7 +203,7 @@ def test_many_keys_in_a_small_file(counters: CounterFile, tmp_path: Path) -> Non
     answers = [done(counters.hit(b"known", limit=5, window_ms=MINUTE, now_ms=NOW)) for _ in range(3)]
     assert answers == [None, None, MINUTE + 1]
     assert (tmp_path / "counters").stat().st_size == size <= 2**20 + 4096
-    # A minute later they are idle and make room.
+    # A minute later these keys are idle and can be replaced.
     later = NOW + MINUTE + 1
     assert (
         sum(done(counters.hit(b"l%d" % n, limit=2, window_ms=MINUTE, now_ms=later)) is None for n in range(4000))
@@ -212,7 +212,7 @@ def test_many_keys_in_a_small_file(counters: CounterFile, tmp_path: Path) -> Non
 
 
 def test_a_long_log_in_a_full_file(counters: CounterFile) -> None:
-    """A log that finds no room to grow refuses; it neither forgets nor admits more."""
+    """A log that cannot grow refuses uses; it loses no count and does not exceed the limit."""
     for number in range(20_000):
         done(counters.remember(b"%d" % number, until_ms=NOW + MINUTE, now_ms=NOW))
     limit = 500
@@ -251,20 +251,20 @@ print(admitted)
 
 
 def hammer(path: Path, limit: int, turns: int = 5000) -> subprocess.Popen[str]:
-    """A process that hits one key as fast as it can, and others in between."""
+    """A process that uses one key as fast as it can, and other keys in between."""
     arguments = [str(path), str(limit), str(MINUTE), str(time.time() + 0.5), str(turns)]
     return subprocess.Popen([sys.executable, "-c", HAMMER, *arguments], stdout=subprocess.PIPE, text=True)
 
 
 @pytest.mark.parametrize("limit", [7, 1000, 15_000])
 def test_exact_among_processes(tmp_path: Path, limit: int) -> None:
-    """Four processes that begin at once, on a file none of them has made, get exactly the limit together."""
+    """Four processes that start at once on a new file together admit exactly the limit."""
     processes = [hammer(tmp_path / "counters", limit) for _ in range(4)]
     assert sum(int(process.communicate(timeout=60)[0]) for process in processes) == limit
 
 
-def test_killed_processes_block_nobody(tmp_path: Path) -> None:
-    """Processes killed at any moment leave no lock, and no log that admits too much."""
+def test_killed_processes_leave_no_lock(tmp_path: Path) -> None:
+    """Processes that are killed at any moment leave no lock and no log that exceeds its limit."""
     path, limit = tmp_path / "counters", 2000
     counters = CounterFile(path, size_mib=16)
     assert done(counters.hit(b"bystander", limit=2, window_ms=MINUTE * 10, now_ms=time.time_ns() // 10**6)) is None
@@ -288,7 +288,7 @@ def test_killed_processes_block_nobody(tmp_path: Path) -> None:
 
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 def test_children_go_on_with_the_file(tmp_path: Path) -> None:
-    """A file opened before a fork counts for parent and child together."""
+    """A file that was opened before a fork counts for parent and child together."""
     counters = CounterFile(tmp_path / "counters", size_mib=1)
     assert done(counters.hit(b"k", limit=200, window_ms=MINUTE, now_ms=NOW)) is None
     children = []
@@ -309,7 +309,7 @@ def test_children_go_on_with_the_file(tmp_path: Path) -> None:
 
 
 def test_counts_outlive_the_process(tmp_path: Path) -> None:
-    """What was counted before a restart counts after it."""
+    """Counts from before a restart still count after it."""
     for expected in (None, MINUTE + 1):
         counters = CounterFile(tmp_path / "counters", size_mib=1)
         assert done(counters.hit(b"k", limit=1, window_ms=MINUTE, now_ms=NOW)) == expected
@@ -319,8 +319,8 @@ def test_counts_outlive_the_process(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "content", [b"", b"x", bytes(5000), b"apilane1" + bytes(2**20 + 4088), os.urandom(2**20 + 4096)]
 )
-def test_a_file_that_is_none_is_replaced(tmp_path: Path, content: bytes) -> None:
-    """What is no counters file of this size is replaced by one; it is readable by its owner only."""
+def test_an_unreadable_file_is_replaced(tmp_path: Path, content: bytes) -> None:
+    """A file with other content or another size is replaced; only its owner can read the new one."""
     path = tmp_path / "counters"
     path.write_bytes(content)
     counters = CounterFile(path, size_mib=1)
@@ -334,8 +334,8 @@ def test_a_file_that_is_none_is_replaced(tmp_path: Path, content: bytes) -> None
     counters.close()
 
 
-def test_another_size_begins_anew(tmp_path: Path) -> None:
-    """With another size set the file is made again, while those who use the old one keep it until they end."""
+def test_another_size_replaces_the_file(tmp_path: Path) -> None:
+    """With another size the file is replaced; processes that use the old file keep it until they end."""
     small, large = (CounterFile(tmp_path / "counters", size_mib=size) for size in (1, 2))
     for file in (small, large, small, large):
         assert done(file.hit(b"k", limit=2, window_ms=MINUTE, now_ms=NOW)) is None
@@ -346,8 +346,8 @@ def test_another_size_begins_anew(tmp_path: Path) -> None:
 
 @given(noise=st.binary(min_size=8, max_size=4000), at=st.integers(0, 2**20 - 4000))
 @settings(max_examples=60, deadline=None)
-def test_broken_slots_harm_nobody_else(tmp_path_factory: pytest.TempPathFactory, noise: bytes, at: int) -> None:
-    """Whatever stands in the slots, a call answers, waits no longer than a window, and the limit holds from then on."""
+def test_broken_slots_keep_the_file_usable(tmp_path_factory: pytest.TempPathFactory, noise: bytes, at: int) -> None:
+    """With random bytes in some slots every call returns, waits stay bounded, and limits hold from then on."""
     path = tmp_path_factory.mktemp("broken") / "counters"
     counters = CounterFile(path, size_mib=1)
     for number in range(300):
@@ -364,7 +364,7 @@ def test_broken_slots_harm_nobody_else(tmp_path_factory: pytest.TempPathFactory,
 
 
 def test_random_numbers_in_every_slot(tmp_path: Path) -> None:
-    """A file whose header is right and whose slots are noise still answers, and counts what it has room for."""
+    """A file with a valid header and random slots still answers, and counts as far as it has room."""
     path = tmp_path / "counters"
     counters = CounterFile(path, size_mib=1)
     done(counters.remember(b"", until_ms=NOW, now_ms=NOW))
@@ -377,5 +377,5 @@ def test_random_numbers_in_every_slot(tmp_path: Path) -> None:
 
 
 def test_calls_are_coroutines(counters: CounterFile) -> None:
-    """They are awaited as the contract says."""
+    """The methods are coroutines, as the contract requires."""
     assert asyncio.run(counters.hit(b"k", limit=1, window_ms=MINUTE, now_ms=NOW)) is None

@@ -40,7 +40,7 @@ Opened = Callable[..., Workshop]
 
 @pytest.fixture
 def opened(tmp_path: Path) -> Iterator[Opened]:
-    """Opens the one instance of the test with a plugin that brings these tables; the one opened before is closed."""
+    """Open the single instance of the test with a plugin that has these tables, and close the one before."""
     with asyncio.Runner() as runner:
         workshops: list[Workshop] = []
 
@@ -68,7 +68,7 @@ def names(shop: Workshop) -> set[str]:
 
 
 def test_without_plugins_nothing_is_made(opened: Opened) -> None:
-    """An instance whose plugins bring no table keeps no record of tables."""
+    """An instance whose plugins have no tables keeps no record of tables."""
     shop = opened()
     shop.apply(SHOP)
     shop.open()
@@ -76,7 +76,7 @@ def test_without_plugins_nothing_is_made(opened: Opened) -> None:
 
 
 def test_a_new_application_has_the_tables(opened: Opened) -> None:
-    """The unit that makes the first tables of an application makes those of plugins too."""
+    """The transaction that creates the first tables of an application creates those of plugins too."""
     shop = opened(counts())
     shop.apply(SHOP)
     assert columns_of(shop, "H_Counts") == ["ID", "Name", "Calls"]
@@ -85,7 +85,7 @@ def test_a_new_application_has_the_tables(opened: Opened) -> None:
 
 
 def test_an_existing_application_gets_them_when_it_opens(opened: Opened) -> None:
-    """A plugin that is loaded later finds its tables in the applications that were there before."""
+    """A plugin that is loaded later gets its tables in existing applications."""
     opened().apply(SHOP)
     shop = opened(counts())
     assert "H_Counts" not in names(shop)
@@ -107,7 +107,7 @@ def test_a_new_version_keeps_the_rows(opened: Opened) -> None:
 
 
 def test_apply_brings_tables_up_to_date(opened: Opened) -> None:
-    """A change of an application finds its helper tables as the loaded plugins want them."""
+    """A change of an application also brings its helper tables up to the versions of the loaded plugins."""
     opened(counts()).apply(SHOP)
     shop = opened(VERSION_2)
     shop.apply(manifest(entity("Items", {"Name": "Title"}, {"Name": "Color"})))
@@ -115,7 +115,7 @@ def test_apply_brings_tables_up_to_date(opened: Opened) -> None:
 
 
 def test_an_older_plugin_closes_the_application(opened: Opened) -> None:
-    """A table of a newer version closes its application with plugin, table and versions; nothing is changed."""
+    """A table of a newer version closes its application with plugin, table and versions; the table is unchanged."""
     opened(VERSION_2).apply(SHOP)
     shop = opened(counts())
     told = r"table H_Counts \(plugin 'bringing'\) has version 2 in the database; .* up to version 1"
@@ -126,14 +126,14 @@ def test_an_older_plugin_closes_the_application(opened: Opened) -> None:
 
 
 def test_a_change_without_a_new_version_closes_the_application(opened: Opened) -> None:
-    """Other columns under the same version are refused, because two processes would change the table in turn."""
+    """Other columns with the same version are refused, because two processes would change the table in turn."""
     opened(counts()).apply(SHOP)
     with pytest.raises(Unavailable, match=r"both have version 1\. A change needs a higher version"):
         opened(counts(1, indexes=())).open()
 
 
 def test_a_failure_leaves_the_table_as_it_was(opened: Opened) -> None:
-    """A version that the rows do not fit closes the application and undoes everything of its unit."""
+    """A version that the rows do not fit closes the application, and its transaction is rolled back."""
     shop = opened(counts())
     shop.apply(SHOP)
     shop.sql('INSERT INTO "H_Counts" ("Name", "Calls") VALUES (?, 1)', ("same",), ("same",))
@@ -147,7 +147,7 @@ def test_a_failure_leaves_the_table_as_it_was(opened: Opened) -> None:
 
 
 def test_tables_of_a_missing_plugin_stay(opened: Opened) -> None:
-    """Without its plugin a table keeps its rows, and the plugin finds them when it is back."""
+    """When a plugin is removed its tables keep their rows, and the plugin finds them when it returns."""
     shop = opened(counts())
     shop.apply(SHOP)
     shop.sql('INSERT INTO "H_Counts" ("Name", "Calls") VALUES (?, 1)', ("kept",))
@@ -158,7 +158,7 @@ def test_tables_of_a_missing_plugin_stay(opened: Opened) -> None:
 
 
 def test_doctor_names_tables_of_missing_plugins(opened: Opened, capsys: pytest.CaptureFixture[str]) -> None:
-    """``apilane doctor`` says which table no loaded plugin knows."""
+    """``apilane doctor`` lists the tables that no loaded plugin has."""
     shop = opened(counts())
     shop.apply(SHOP)
     opened()
@@ -167,8 +167,8 @@ def test_doctor_names_tables_of_missing_plugins(opened: Opened, capsys: pytest.C
     assert "keeps the table H_Counts of the plugin 'bringing', which is not loaded" in capsys.readouterr().out
 
 
-def test_a_table_that_nobody_registers(opened: Opened) -> None:
-    """Asking for a table that no plugin brings names it."""
+def test_a_table_that_no_plugin_registers(opened: Opened) -> None:
+    """A request for a table that no plugin has is an error with the table's name."""
     shop = opened(counts())
     shop.apply(SHOP)
     with pytest.raises(LookupError, match="'H_Other'"):
@@ -193,7 +193,7 @@ def test_a_table_that_nobody_registers(opened: Opened) -> None:
     ],
 )
 def test_unfit_tables_stop_start_up(opened: Opened, table: HelperTable, told: str) -> None:
-    """What is wrong with a table is told with its plugin and hook before anything is opened."""
+    """An invalid table is reported with its plugin and hook before an application is opened."""
     with pytest.raises(PluginError, match=r"'bringing', hook apilane_register_tables: registers a table") as caught:
         opened(table)
     assert told in str(caught.value)
@@ -201,7 +201,7 @@ def test_unfit_tables_stop_start_up(opened: Opened, table: HelperTable, told: st
 
 @contextmanager
 def child(version: int, shop: Workshop) -> Iterator[subprocess.Popen[str]]:
-    """A process with the table at that version; it opens the application once it is sent a line."""
+    """Start a process that has the table at that version; it opens the application when it gets a line."""
     module, pipe = [sys.executable, "-m", "tests.plugins.bringing"], subprocess.PIPE
     command = [*module, str(version), str(shop.data_dir), shop.stored.definition.token]
     root = Path(__file__).parents[2]
@@ -221,7 +221,7 @@ def go(process: subprocess.Popen[str]) -> None:
 
 
 def test_processes_that_open_at_once(opened: Opened) -> None:
-    """One of several processes changes the table; all of them find it changed, and each row once."""
+    """Of several processes one changes the table; all of them see the change, and each row exists once."""
     shop = opened()
     shop.apply(SHOP)
     with child(1, shop) as first, child(1, shop) as second, child(1, shop) as third:
@@ -233,7 +233,7 @@ def test_processes_that_open_at_once(opened: Opened) -> None:
 
 
 def test_killed_at_any_moment(opened: Opened) -> None:
-    """After ``kill -9`` the table has its old or its new version with every row, and the next open completes it."""
+    """After ``kill -9`` the table has its old or its new version with every row, and the next opening completes it."""
     shop = opened()
     shop.apply(SHOP)
     chance, rows = random.Random(1), 20_000
@@ -261,7 +261,7 @@ def test_killed_at_any_moment(opened: Opened) -> None:
 
 
 def test_hook_apilane_register_tables(write_plugin: Callable[..., Settings]) -> None:
-    """A plugin's tables are kept with its name; a second table of one name, in any letter case, is refused."""
+    """A plugin's tables are stored with its name; a second table with that name, in any letter case, is refused."""
     body = """
         from apilane.plugin import HelperTable, column
 

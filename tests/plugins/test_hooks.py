@@ -1,4 +1,4 @@
-"""Every hook does what its page says."""
+"""Every hook works as its reference page states."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def frozen(settings: Settings) -> Hooks:
 
 
 def test_hook_apilane_register_settings(write_plugin: Write) -> None:
-    """A plugin's Structs are known by its name, and its other hooks get what people wrote as ``options``."""
+    """A plugin's Structs are found by its name, and its other hooks get the configured values as ``options``."""
     body = """
         from msgspec import Struct
         from apilane.plugin import PluginSettings
@@ -59,7 +59,7 @@ def test_hook_apilane_register_settings(write_plugin: Write) -> None:
 
 
 def test_hook_apilane_register_drivers(write_plugin: Write) -> None:
-    """A plugin's driver is found by its provider name beside the shipped ones, whatever the case."""
+    """A plugin's driver is found by its provider name, in any letter case, like the ones in this repository."""
     settings = write_plugin(
         "second",
         """
@@ -78,7 +78,7 @@ def test_hook_apilane_register_drivers(write_plugin: Write) -> None:
 
 
 def test_hook_apilane_register_authenticators(write_plugin: Write) -> None:
-    """A plugin's authenticators are kept in plugin order, each hook asked once with the settings."""
+    """A plugin's authenticators are kept in plugin order, and each hook is called once with the settings."""
     body = """
         class Key:
             name = "key"
@@ -97,7 +97,7 @@ def test_hook_apilane_register_authenticators(write_plugin: Write) -> None:
 
 
 def test_hook_apilane_register_availability_checks(write_plugin: Write) -> None:
-    """What a plugin's check enforces is what applications may ask for."""
+    """Applications may demand what a plugin's check enforces."""
     body = """
         class Closed:
             enforces = frozenset({"IPPolicy"})
@@ -114,7 +114,7 @@ def test_hook_apilane_register_availability_checks(write_plugin: Write) -> None:
 
 
 def test_hook_apilane_register_limiters(write_plugin: Write) -> None:
-    """A plugin's limiter gets the counters that all workers share, and what it enforces is known."""
+    """A plugin's limiter gets the counters that all workers share, and the names of what it enforces are known."""
     body = """
         class Limits:
             enforces = frozenset({"RateLimit"})
@@ -152,7 +152,7 @@ def test_hook_apilane_register_throttles(write_plugin: Write, tmp_path: Path) ->
 
 
 def test_hook_apilane_register_endpoint_kinds(write_plugin: Write) -> None:
-    """A plugin's kinds of endpoints stand beside the shipped one; a second of one name, in any case, is refused."""
+    """A plugin's kinds of endpoints are added to the core's; a second kind with one name, in any case, is refused."""
     body = """
         class Kind:
             name = "{name}"
@@ -172,7 +172,7 @@ def test_hook_apilane_register_endpoint_kinds(write_plugin: Write) -> None:
 
 
 def test_hook_apilane_register_counters(write_plugin: Write) -> None:
-    """The first store in plugin order serves every hook with the argument ``counters``."""
+    """The first counter store in plugin order is used for every hook with the argument ``counters``."""
     body = """
         class Memory:
             async def hit(self, key, *, limit, window_ms, now_ms):
@@ -193,27 +193,27 @@ def test_hook_apilane_register_counters(write_plugin: Write) -> None:
 
 
 def test_counters_are_asked_for_only_where_they_are_there(write_plugin: Write) -> None:
-    """A plugin that counts stops start-up when no plugin brings counters, and the message says what to enable."""
+    """A plugin that needs counters stops start-up when no plugin has them; the message says what to enable."""
     with pytest.raises(PluginError, match=r"'rate_limit'.*needs counters.*enable the plugin counter_file"):
         frozen(write_plugin("empty", "", plugins=("rate_limit",)))
 
 
 def test_every_hook_has_its_test(repository: Path) -> None:
-    """A hook ships only with a test named after it."""
+    """Every hook has a test named after it."""
     files = (repository / "tests/plugins").glob("test_*.py")
     found = {name for file in files for name in re.findall(r"^def (test_hook_\w+)", file.read_text(), re.MULTILINE)}
     assert {f"test_hook_{name}" for name in HOOKS} <= found
 
 
 def test_every_hook_has_an_attribute() -> None:
-    """What a register hook collects is one typed attribute of Hooks."""
+    """The results of each register hook are one typed attribute of Hooks."""
     asked_by_the_command_line, with_names = {"commands"}, {"registered"}
     hooks = {name.removeprefix("apilane_register_") for name in HOOKS} - asked_by_the_command_line
     assert hooks == set(Hooks.__struct_fields__) - with_names
 
 
 def test_every_hook_has_a_section_with_its_signature(repository: Path) -> None:
-    """The reference page has one section per hook, headed by the signature as it is in the specs."""
+    """The reference page has one section per hook, with the signature of the hook specification."""
     page = (repository / "docs/reference/hooks.md").read_text(encoding="utf-8")
     specs = (repository / "apilane/hookspecs.py").read_text(encoding="utf-8")
     for name in HOOKS:
@@ -224,7 +224,7 @@ def test_every_hook_has_a_section_with_its_signature(repository: Path) -> None:
 
 
 def test_generated_pages_are_up_to_date(repository: Path) -> None:
-    """Nobody forgot to run docs/generate.py."""
+    """The pages that docs/generate.py writes are up to date."""
     ran = subprocess.run(
         [sys.executable, repository / "docs/generate.py", "--check"], capture_output=True, text=True, check=False
     )
@@ -232,7 +232,7 @@ def test_generated_pages_are_up_to_date(repository: Path) -> None:
 
 
 def test_a_missing_driver_names_what_is_installed() -> None:
-    """Asking for a driver that is not there says which are, and how to get it."""
+    """A request for a missing driver lists the installed ones, and how to install it."""
     drivers = frozen(Settings(plugins=())).drivers
     with pytest.raises(UnknownDriverError, match=r"'Oracle' is installed \(installed: .*SQLite.*\)"):
         drivers["Oracle"]

@@ -1,4 +1,4 @@
-"""Finding plugins, their order and what is said of them."""
+"""How plugins are found, ordered and described."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Write = Callable[..., Settings]
 Install = Callable[..., None]
 
 AUTHENTICATOR = """
-class Nobody:
+class Anonymous:
     name = __name__
     scheme = "test"
     async def authenticate(self, request, application):
@@ -25,13 +25,13 @@ class Nobody:
 
 {mark}
 def apilane_register_authenticators():
-    return [Nobody()]
+    return [Anonymous()]
 """
 PLUGIN = AUTHENTICATOR.format(mark="@hookimpl")
 
 
 def asked(settings: Settings, extra: tuple[object, ...] = ()) -> list[str]:
-    """Plugins asked for authenticators, in their final order."""
+    """The plugins whose authenticator hook was called, in their final order."""
     orders = hook_order(load_plugins(settings, extra))
     return list(next(one.plugins for one in orders if one.name == "apilane_register_authenticators"))
 
@@ -43,7 +43,7 @@ class Mounted:
 
     @hookimpl
     def apilane_register_authenticators(self, settings: Settings) -> list[object]:
-        """Nothing, but asked."""
+        """Record the call and return nothing."""
         return []
 
 
@@ -64,21 +64,21 @@ def test_empty_plugins_setting_leaves_the_drivers(install: Install) -> None:
 
 
 def test_named_plugins_are_the_only_ones(install: Install) -> None:
-    """An explicit set loads exactly these plugins beside the drivers."""
+    """A list of plugins in the settings loads exactly these and the drivers."""
     install("one", PLUGIN)
     install("two", PLUGIN)
     assert [plugin.name for plugin in load_plugins(Settings(plugins=("two",))).describe()] == [*DRIVERS, "two"]
 
 
-def test_a_stranger_is_described(install: Install) -> None:
-    """A third party's plugin is shown with its distribution, version and hooks."""
+def test_a_third_party_plugin_is_described(install: Install) -> None:
+    """A third-party plugin is listed with its distribution, version and hooks."""
     install("extra", PLUGIN)
     found = {plugin.name: plugin for plugin in load_plugins(Settings()).describe()}["extra"]
     assert (found.version, found.source, found.hooks) == ("1.2.3", "acme_extra", ("apilane_register_authenticators",))
 
 
 def test_a_file_is_described(write_plugin: Write) -> None:
-    """A single-file plugin is shown with its file and its own version; files that begin with _ are left out."""
+    """A single-file plugin is listed with its file and version; files that begin with _ are skipped."""
     write_plugin("_shared", "raise RuntimeError")
     settings = write_plugin("single", PLUGIN + "__version__ = '0.3'\n")
     found = {plugin.name: plugin for plugin in load_plugins(settings).describe()}
@@ -87,7 +87,7 @@ def test_a_file_is_described(write_plugin: Write) -> None:
 
 
 def test_an_object_is_described() -> None:
-    """A plugin given to create_app is shown as such, and two of one class are told apart."""
+    """A plugin object for create_app is listed as such, and two objects of one class get different names."""
     found = load_plugins(Settings(plugins=()), [Mounted(), Mounted()]).describe()[-2:]
     assert [(one.name, one.version, one.source) for one in found] == [
         ("Mounted", "7", "create_app"),
@@ -96,7 +96,7 @@ def test_an_object_is_described() -> None:
 
 
 def test_order_is_by_name_then_files_then_objects(write_plugin: Write, install: Install) -> None:
-    """Entry points come by name, then files by name, then objects."""
+    """The order is: entry points by name, then files by name, then objects."""
     install("zeta", PLUGIN)
     install("alpha", PLUGIN)
     write_plugin("b_file", PLUGIN)
@@ -105,7 +105,7 @@ def test_order_is_by_name_then_files_then_objects(write_plugin: Write, install: 
 
 
 def test_tryfirst_and_trylast_move_a_plugin(write_plugin: Write) -> None:
-    """A plugin may ask to come first or last; equals stay in plugin order."""
+    """A plugin may ask to be first or last; plugins with the same wish stay in plugin order."""
     for name in ("a", "b"):
         write_plugin(name, AUTHENTICATOR.format(mark="@hookimpl(trylast=True)"))
     for name in ("x", "y"):
@@ -115,7 +115,7 @@ def test_tryfirst_and_trylast_move_a_plugin(write_plugin: Write) -> None:
 
 
 def test_the_operator_has_the_last_word(write_plugin: Write) -> None:
-    """plugins_order wins over tryfirst; what it does not name follows."""
+    """plugins_order takes precedence over tryfirst; plugins that it does not name follow."""
     write_plugin("a", AUTHENTICATOR.format(mark="@hookimpl(tryfirst=True)"))
     settings = write_plugin("b", PLUGIN, plugins=("a", "b"), plugins_order=("b",))
     assert asked(settings) == ["b", "a"]
@@ -125,13 +125,13 @@ def test_the_operator_has_the_last_word(write_plugin: Write) -> None:
 
 @pytest.mark.parametrize("setting", ["plugins", "plugins_order"])
 def test_an_unknown_name_is_refused(setting: str) -> None:
-    """A name that is no plugin is refused with the nearest one."""
+    """An unknown plugin name is refused with the nearest known name."""
     with pytest.raises(ConfigurationError, match=rf"Setting {setting}: .*'sqlit' \(did you mean 'sqlite'\?\)"):
         load_plugins(Settings(**{setting: ("sqlit",)}))  # type: ignore[arg-type]
 
 
 def test_two_applications_have_two_managers(write_plugin: Write) -> None:
-    """Loading twice in one process gives two sets that know nothing of each other."""
+    """Loading twice in one process gives two independent sets of plugins."""
     first = load_plugins(write_plugin("one", PLUGIN))
     second = load_plugins(Settings(plugins=()))
     assert first.manager is not second.manager

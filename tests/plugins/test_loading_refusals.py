@@ -1,4 +1,4 @@
-"""What is wrong with a plugin stops start-up and names it."""
+"""A faulty plugin stops start-up with its name."""
 
 from __future__ import annotations
 
@@ -120,22 +120,22 @@ def test_a_plugin_that_does_not_fit_is_named(case: str, write_plugin: Write) -> 
 
 
 def test_two_plugins_of_one_name_are_refused(write_plugin: Write, install: Callable[..., None]) -> None:
-    """Two sources of one name are refused, both named."""
+    """Two plugins with one name are refused; both sources are named."""
     install("twin", "")
     settings = write_plugin("twin", "")
     with pytest.raises(PluginError, match=r"two plugins have this name, from acme_twin and .*twin\.py"):
         load_plugins(settings)
 
 
-def test_a_stranger_that_fails_to_import_is_named(install: Callable[..., None]) -> None:
-    """An installed plugin that fails is named with its distribution."""
+def test_a_third_party_plugin_that_fails_to_import_is_named(install: Callable[..., None]) -> None:
+    """An installed plugin that fails to import is named with its distribution."""
     install("broken", "1 / 0")
     with pytest.raises(PluginError, match=r"Plugin 'broken': cannot be imported from acme_broken: ZeroDivisionError"):
         load_plugins(Settings())
 
 
 def test_a_class_is_no_plugin() -> None:
-    """A class given instead of an instance is refused."""
+    """A class instead of an instance is refused."""
 
     class Forgot:
         """A plugin, if it were an instance."""
@@ -145,13 +145,13 @@ def test_a_class_is_no_plugin() -> None:
 
 
 def test_one_object_twice_is_refused() -> None:
-    """The same object cannot be two plugins."""
+    """The same object cannot be registered as two plugins."""
     with pytest.raises(PluginError, match="is the same object as the plugin"):
         load_plugins(Settings(), [one := type("Once", (), {})(), one])
 
 
 def test_a_missing_folder_is_refused(tmp_path: Path) -> None:
-    """A plugins folder that is not there is an error, not an empty one."""
+    """A missing plugins folder is an error."""
     with pytest.raises(ConfigurationError, match="does not exist"):
         load_plugins(Settings(plugins_dir=tmp_path / "none"))
 

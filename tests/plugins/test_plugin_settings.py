@@ -1,4 +1,4 @@
-"""Settings of plugins: where they come from, what stops start-up, and a plugin with secrets inside a real server."""
+"""Settings of plugins: their sources, errors at start-up, and a plugin with secrets in a real server."""
 
 from __future__ import annotations
 
@@ -88,12 +88,12 @@ async def _text(secret: Any) -> str:
 
 
 def text_of(secret: Any) -> str:
-    """What a secret hides."""
+    """The text of a secret."""
     return asyncio.run(_text(secret))
 
 
 def test_defaults_file_and_variables(mail: Callable[..., Any], tmp_path: Path) -> None:
-    """A variable wins over the section of the file, which wins over the default; each by the type of its field."""
+    """A variable overrides the file and the file overrides the default; each value is read by the type of its field."""
     (tmp_path / "key").write_text("from-file\n")
     options = mail(
         '[plugins]\nload = ["mail"]\n[plugins.mail]\nhost = "file"\nport = {env = "PORT"}\n'
@@ -111,7 +111,7 @@ def test_defaults_file_and_variables(mail: Callable[..., Any], tmp_path: Path) -
 
 
 def test_settings_do_not_show_sections() -> None:
-    """Which values are secrets is known to plugins only, so the settings print none."""
+    """Settings print no plugin values, because only plugins know which of them are secrets."""
     settings = load_settings(environ={"APILANE_MAIL_PASSWORD": "open-sesame"})
     assert "sesame" not in f"{settings!r} {settings.plugin_settings!r}"
 
@@ -152,7 +152,7 @@ REFUSED = {
 
 @pytest.mark.parametrize("name", REFUSED)
 def test_settings_that_do_not_fit(name: str, mail: Callable[..., Any]) -> None:
-    """Start-up stops, names source and setting, says what was expected, and never repeats a secret."""
+    """Start-up stops with source, setting and the expected value, and never shows a secret."""
     toml, environ, message = REFUSED[name]
     with pytest.raises(ConfigurationError, match=message) as refusal:
         mail(toml, environ)
@@ -195,7 +195,7 @@ REGISTERED = {
 
 @pytest.mark.parametrize("name", REGISTERED)
 def test_structs_that_cannot_be(name: str, write_plugin: Write) -> None:
-    """A plugin whose settings could not work stops start-up, named with its hook."""
+    """A plugin with a settings class that cannot work stops start-up, with its name and hook."""
     plugin, answer, message = REGISTERED[name]
     settings = write_plugin(plugin, STRUCTS.replace("ANSWER", answer), plugins=(plugin,))
     with pytest.raises(ConfigurationError, match=f"'{plugin}', hook apilane_register_settings: .*{message}"):
@@ -213,7 +213,7 @@ def test_variables_of_two_plugins(write_plugin: Write) -> None:
 
 
 def test_a_setting_that_is_needed(write_plugin: Write) -> None:
-    """A field without a default must be given."""
+    """A field without a default is required."""
     body = STRUCTS.replace("ANSWER", "PluginSettings(instance=Needed)")
     settings = write_plugin("a", body, plugins=("a",))
     with pytest.raises(ConfigurationError, match=r"a\.port is missing: expected whole .* set APILANE_A_PORT"):
@@ -258,7 +258,7 @@ Plugins: {guard: {Header: x-guard, Key: "KEY"}}
 
 
 def test_a_secret_of_an_application(write_plugin: Write, tmp_path: Path) -> None:
-    """The plugin reads it at once after each apply; no file, command, audit record or log holds it in clear."""
+    """The plugin reads a secret at once after each apply; no file, command, audit record or log has it in clear."""
     folder = write_plugin("guard", GUARD).plugins_dir
     settings = {**CHEAP_PASSWORDS, "plugins_dir": folder, "definition_poll_s": 0.05, "log_level": "debug"}
     said = []

@@ -1,4 +1,4 @@
-"""The template plugin works for a stranger: installed beside Apilane with pip, copied with ``apilane new``."""
+"""The template plugin, installed beside Apilane with pip and copied with ``apilane new``."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ HOOKS = "apilane_register_availability_checks, apilane_register_endpoint_kinds, 
 
 
 def run(*command: str | Path, folder: Path, path: Path | None = None) -> str:
-    """What a command prints; ``path``: a folder of packages that come before the installed ones."""
+    """Run a command; its output. ``path``: a folder of packages that precede the installed ones."""
     environment = {**os.environ, "PYTHONPATH": str(path or "")}
     done = subprocess.run(
         [sys.executable, "-m", *map(str, command)],
@@ -29,7 +29,7 @@ def run(*command: str | Path, folder: Path, path: Path | None = None) -> str:
 
 
 def install(source: Path, folder: Path) -> Path:
-    """The folder that pip installed a distribution into, without the network."""
+    """Install a distribution with pip into a folder, without the network; the folder."""
     site = folder / "site"
     offline = ("--quiet", "--disable-pip-version-check", "--no-deps", "--no-index", "--no-build-isolation")
     run("pip", "install", *offline, "--target", site, source, folder=folder)
@@ -37,13 +37,13 @@ def install(source: Path, folder: Path) -> Path:
 
 
 def files(folder: Path) -> dict[str, str]:
-    """Every file below a folder by its place."""
+    """The content of every file in a folder, by relative path."""
     return {str(path.relative_to(folder)): path.read_text() for path in folder.rglob("*") if path.is_file()}
 
 
 @pytest.mark.parametrize("name", ["template", "opening-hours"])
-def test_installed_and_tested_as_a_stranger(name: str, repository: Path, tmp_path: Path) -> None:
-    """The template, and a copy of it that ``apilane new`` made, install, are listed and pass their tests."""
+def test_a_plugin_installed_and_tested_like_a_third_party(name: str, repository: Path, tmp_path: Path) -> None:
+    """The template, and a copy made by ``apilane new``, can be installed, are listed and pass their tests."""
     source = tmp_path / f"apilane-{name}"
     if name == "template":
         shutil.copytree(repository / "contrib/template-plugin", source, ignore=shutil.ignore_patterns("__pycache__"))
@@ -60,7 +60,7 @@ def test_installed_and_tested_as_a_stranger(name: str, repository: Path, tmp_pat
 
 
 def test_the_wheel_carries_the_template(repository: Path, tmp_path: Path) -> None:
-    """Who installed Apilane without its repository gets the same copy."""
+    """``apilane new`` makes the same copy from the wheel, without the repository."""
     site = install(repository, tmp_path)
     run("apilane", "new", "plugin", "one", "--folder", "shipped", folder=tmp_path, path=site)
     run("apilane", "new", "plugin", "one", "--folder", "here", folder=tmp_path)
@@ -73,7 +73,7 @@ def test_the_wheel_carries_the_template(repository: Path, tmp_path: Path) -> Non
     ("name", "reason"), [("auth", "is installed already"), ("Two Words", "is no name"), ("mine", "is there already")]
 )
 def test_names_that_cannot_be(name: str, reason: str, tmp_path: Path) -> None:
-    """A name that is taken or none is refused before anything is written."""
+    """A name that is in use or invalid is refused, and no file is written."""
     (tmp_path / "apilane-mine").mkdir()
     command = [sys.executable, "-m", "apilane", "new", "plugin", name]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
@@ -82,8 +82,8 @@ def test_names_that_cannot_be(name: str, reason: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["template-driver", "cloud-files"])
-def test_a_driver_installed_and_tested_as_a_stranger(name: str, repository: Path, tmp_path: Path) -> None:
-    """The template driver, and a copy that ``apilane new`` made, install, are listed and pass the suite of drivers."""
+def test_a_driver_installed_and_tested_like_a_third_party(name: str, repository: Path, tmp_path: Path) -> None:
+    """The template driver, and a copy by ``apilane new``, can be installed, are listed and pass the driver suite."""
     source = tmp_path / f"apilane-{name}"
     if name == "template-driver":
         shutil.copytree(repository / "contrib/template-driver", source, ignore=shutil.ignore_patterns("__pycache__"))

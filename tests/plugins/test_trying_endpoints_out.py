@@ -1,4 +1,4 @@
-"""Trying the text of an endpoint out, as owners do before they store it
+"""Running the text of an endpoint before it is stored, as owners do
 (docs/reference/protocol/query-language.md section 8.4).
 """
 
@@ -35,7 +35,7 @@ Wait = Callable[[Coroutine[Any, Any, Any]], Any]
 
 @pytest.fixture
 def opened(tmp_path: Path) -> Iterator[tuple[ApplicationRuntime, Wait]]:
-    """An application with a table of notes, and what waits for its coroutines."""
+    """An application with a table of notes, and a function that runs coroutines."""
     settings = Settings(data_dir=tmp_path, admin_email="admin@example.com", admin_password="Adm1n-password")
     instance = Instance(settings)
 
@@ -59,7 +59,7 @@ def _endpoint(query: str, **parameters: str) -> Endpoint:
 
 
 def test_what_it_writes_is_undone(opened: tuple[ApplicationRuntime, Wait]) -> None:
-    """The results are those of a call, and nothing is stored (B-Q9)."""
+    """The results equal those of a call, and nothing is stored (B-Q9)."""
     application, wait = opened
     endpoint = _endpoint("INSERT INTO Notes (Created, Text) VALUES (1, {S}); SELECT Text FROM Notes", S="String")
     for _ in range(2):
@@ -68,7 +68,7 @@ def test_what_it_writes_is_undone(opened: tuple[ApplicationRuntime, Wait]) -> No
 
 
 def test_owner_is_a_parameter(opened: tuple[ApplicationRuntime, Wait]) -> None:
-    """{Owner} takes the value of the parameter of that name, or null (B-Q8, B-Q9)."""
+    """{Owner} has the value of the parameter with that name, or null (B-Q8, B-Q9)."""
     application, wait = opened
     endpoint = _endpoint("SELECT {Owner} id")
     for typed, value in {"7": 7, "x": None, "": None, "9" * 5000: None}.items():
@@ -76,7 +76,7 @@ def test_owner_is_a_parameter(opened: tuple[ApplicationRuntime, Wait]) -> None:
 
 
 def test_owners_read_why_it_fails(opened: tuple[ApplicationRuntime, Wait]) -> None:
-    """A failure comes with the database's own words, and is undone too
+    """A failure has the database's own message, and is rolled back too
     (docs/reference/protocol/errors.md section 1.5).
     """
     application, wait = opened
@@ -91,8 +91,8 @@ def test_owners_read_why_it_fails(opened: tuple[ApplicationRuntime, Wait]) -> No
     assert list(wait(application.session.fetch(Statement("SELECT ID FROM Notes")))) == []
 
 
-def test_a_kind_nobody_knows(opened: tuple[ApplicationRuntime, Wait]) -> None:
-    """An endpoint of another kind answers as if it were not there."""
+def test_a_kind_without_a_plugin(opened: tuple[ApplicationRuntime, Wait]) -> None:
+    """An endpoint of another kind gets the answer of an unknown endpoint."""
     application, wait = opened
     with pytest.raises(ApilaneError) as caught:
         wait(try_out(application, Endpoint(name="Trial", query="x", kind="other"), {}, OWNER))

@@ -1,4 +1,4 @@
-"""The benchmarks' bookkeeping: results are judged, compared and shown. Nothing is measured here."""
+"""Reading, judging, comparing and showing results of benchmarks. Nothing is measured here."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def samples(*rates: float, cpu_us: float = 100.0) -> list[Sample]:
 
 
 def result(*product: float) -> Result:
-    """A small result: GetByID of the product at these rates beside a floor of 10,000, and a driver."""
+    """A small result: GetByID of the product at these rates, a floor of 10,000, and a driver."""
     floor, rounds = samples(*[10_000.0] * len(product)), len(product)
     made = Result(
         format=results.FORMAT,
@@ -60,7 +60,7 @@ def files(tmp_path: Path) -> dict[str, str]:
 
 
 def test_a_result_is_read_as_it_was_written(tmp_path: Path) -> None:
-    """A file holds the whole result; another format is refused with what to do."""
+    """A result file contains the whole result; another format is refused with advice."""
     path = tmp_path / "folder" / "result.json"
     results.save_result(result(6000.0), path)
     assert results.load_result(path) == result(6000.0)
@@ -70,7 +70,7 @@ def test_a_result_is_read_as_it_was_written(tmp_path: Path) -> None:
 
 
 def test_targets_are_judged_by_the_median_of_the_rounds() -> None:
-    """Ratios are taken round by round, and only what was measured is judged."""
+    """Ratios are computed per round, and only measured cases are judged."""
     verdicts = {verdict.name: verdict for verdict in result(5000.0, 6000.0, 7000.0).targets}
     assert (verdicts["GetByID: / floor"].measured, verdicts["GetByID: / floor"].met) == (0.6, True)
     assert verdicts["GetByID: CPU per request, 2 workers / 1"].met
@@ -88,7 +88,7 @@ def test_targets_are_judged_by_the_median_of_the_rounds() -> None:
 def test_compare_tells_changes_from_noise(
     files: dict[str, str], new: str, code: int, word: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A change counts when it is beyond what the rounds of both results differ by; a loss is an exit code of 1."""
+    """A change counts when it exceeds the spread between rounds of both results; a loss gives exit code 1."""
     assert compare.main([files["old"], files[new]]) == code
     (line,) = [
         line for line in capsys.readouterr().out.splitlines() if line.startswith("GetByID") and "/ floor" in line
@@ -97,13 +97,13 @@ def test_compare_tells_changes_from_noise(
 
 
 def test_one_round_says_little() -> None:
-    """What was measured once has a noise of its own, whatever it says."""
+    """Results of one round have a minimum noise, so a small difference is not a change."""
     (change, *_) = compare.compare(result(6000.0), result(6600.0))
     assert change.is_better is None
 
 
 def test_the_page_shows_a_result(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The page of the docs holds every table of a result, its machine and its commit."""
+    """The page in docs shows every table of a result, its machine and its commit."""
     monkeypatch.syspath_prepend(str(repository / "docs"))
     from generators import benchmarks as page
 
@@ -120,7 +120,7 @@ def test_the_page_shows_a_result(repository: Path, monkeypatch: pytest.MonkeyPat
 
 
 def test_help_names_every_case(capsys: pytest.CaptureFixture[str]) -> None:
-    """``--help`` tells what can be selected."""
+    """``--help`` lists the cases."""
     with pytest.raises(SystemExit):
         run.main(["--help"])
     told = " ".join(capsys.readouterr().out.split())

@@ -1,4 +1,4 @@
-"""What code and documentation cite of the protocol exists: the page, the section, the label, the anchor of a link."""
+"""Every citation of the protocol is valid: the page, the section, the label, the anchor of a link."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _heading = re.compile(r"^#{1,6} (.+)$", re.MULTILINE)
 
 
 def texts() -> dict[str, str]:
-    """Every file that may cite, by its path in the repository; line breaks and marks of comments are blanks."""
+    """Every file that may cite, by its path in the repository; line breaks and comment marks are replaced by blanks."""
     paths = [path for folder in FOLDERS for kind in ("py", "md") for path in (ROOT / folder).rglob(f"*.{kind}")]
     found = {}
     for path in sorted([*paths, *ROOT.glob("*.md")]):
@@ -59,7 +59,7 @@ def sources() -> dict[str, str]:
 
 
 def test_cited_pages_and_sections_exist(sources: dict[str, str]) -> None:
-    """A citation of the protocol leads to a page and a section of this repository."""
+    """Every cited page and section of the protocol exists in this repository."""
     cited = {(name, *citation) for name, text in sources.items() for citation in citations(text)}
     assert len(cited) > 30
     wrong = [
@@ -71,7 +71,7 @@ def test_cited_pages_and_sections_exist(sources: dict[str, str]) -> None:
 
 
 def test_citations_name_the_folder(sources: dict[str, str]) -> None:
-    """No citation leads out of the repository, and none in code leaves the folder of the page out."""
+    """Citations name only files of this repository, and those in code include the folder of the page."""
     wrong = [f"{name}: {found[0]}" for name, text in sources.items() for found in _outside.finditer(text)]
     for name, text in sources.items():
         if name.endswith(".py"):
@@ -87,14 +87,14 @@ def test_labels_exist(sources: dict[str, str]) -> None:
 
 
 def test_listed_labels_are_on_the_pages(sources: dict[str, str]) -> None:
-    """The pages name every label of the list, those of the Portal aside."""
+    """The pages have every label of the list, except those of the Portal."""
     on_pages = set(_label.findall(" ".join(PAGES.values())))
     listed = set(_label.findall(sources["docs/generators/gists.py"]))
     assert {label for label in listed - on_pages if not label.startswith("B-P")} == set()
 
 
 def anchors(text: str) -> set[str]:
-    """The anchors of a page's headings, as the hosts of repositories make them."""
+    """The anchors of a page's headings, as Git hosts generate them."""
     found = set()
     for heading in _heading.findall(text):
         letters = re.sub(r"[^\w\- ]", "", heading.lower())
@@ -104,7 +104,7 @@ def anchors(text: str) -> set[str]:
 
 @pytest.mark.parametrize("path", sorted((ROOT / "docs").rglob("*.md")), ids=lambda path: path.name)
 def test_links_lead_to_a_heading(path: Path) -> None:
-    """The part of a link after ``#`` is the heading of a page."""
+    """The part of a link after ``#`` is a heading of the page."""
     for target, anchor in _link.findall(path.read_text(encoding="utf-8")):
         page = path.parent / target if target else path
         if target.startswith("http"):
@@ -122,5 +122,5 @@ def test_links_lead_to_a_heading(path: Path) -> None:
     ],
 )
 def test_citations_are_read(text: str, expected: list[tuple[str, str]]) -> None:
-    """The forms in which people cite are all understood."""
+    """All usual forms of citations are recognised."""
     assert list(citations(text.format(PROTOCOL))) == expected

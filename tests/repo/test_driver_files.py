@@ -1,4 +1,4 @@
-"""The four drivers are laid out alike, and none of them reads SQL text to learn what it does."""
+"""The four drivers have the same layout, and none of them parses SQL text to find out what a statement does."""
 
 from __future__ import annotations
 
@@ -46,24 +46,24 @@ MORE = {
         "values": "types that pyodbc does not read",
     },
 }
-"""Files that one driver needs beside the common ones, and why."""
+"""Files of one driver besides the common ones, with the reason."""
 
 
 @pytest.mark.parametrize("driver", sorted(MORE))
 def test_drivers_have_the_same_files(repository: Path, driver: str) -> None:
-    """A driver has the common files, and further ones only with a reason."""
+    """Each driver has the common files, and other files only with a listed reason."""
     files = {path.stem for path in (repository / "drivers" / driver).glob("*.py")}
     assert files == COMMON | MORE[driver].keys()
 
 
 def test_every_driver_is_known(repository: Path) -> None:
-    """Every package in ``drivers/`` is compared with the others."""
+    """Every package in ``drivers/`` is checked."""
     packages = {path.name for path in (repository / "drivers").iterdir() if (path / "__init__.py").exists()}
     assert packages == MORE.keys()
 
 
 def test_no_driver_reads_what_a_statement_does(repository: Path) -> None:
-    """``Statement.kind`` says what a statement does; no driver looks for it in the text."""
+    """Drivers use ``Statement.kind``; none looks for the kind of a statement in its text."""
     looks = re.compile(r"statement\.text\.(?:startswith|lower|upper|lstrip|strip|split)|\bin statement\.text\b")
     wrong = [
         f"{path.relative_to(repository)}:{number}: {line.strip()}"

@@ -1,4 +1,4 @@
-"""Habits of this project that a linter does not check."""
+"""Rules of this project that a linter does not check."""
 
 from __future__ import annotations
 

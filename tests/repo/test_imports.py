@@ -1,4 +1,4 @@
-"""Imports run one way through the rooms, and the core knows no plugin and no driver."""
+"""Imports go in one direction through the top-level packages, and the core imports no plugin and no driver."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ ORDER = [
     *("model", "sql", "storage", "plugin", "control", "runtime", "services", "instance"),
     *("web", "manage", "app", "asgi", "server", "cli"),
 ]
-"""A room imports itself and rooms to its left."""
+"""The top-level packages in order (called rooms here): a room may import itself and rooms to its left."""
 
 SERVES_ALL = {
     "errors": set(),
@@ -35,10 +35,10 @@ SERVES_ALL = {
         "plugin",
     },
 }
-"""Rooms that every other may import, with what they themselves may import."""
+"""Rooms that every other may import, with the rooms that they may import."""
 
 STANDS_ALONE = {"client": {"errors", "security"}}
-"""Rooms that no other imports, with what they themselves may import."""
+"""Rooms that no other may import, with the rooms that they may import."""
 
 SHIPPED_TO_TESTS = {"testing"}
 """May import everything; no other module imports it."""
@@ -47,7 +47,7 @@ ROOMS = ["drivers", "plugins", "contrib"]
 
 
 def imported(path: Path) -> Iterator[tuple[str, int]]:
-    """Dotted names that a file imports, with the line; relative imports are refused on the spot."""
+    """The dotted names that a file imports, with the line; a relative import fails at once."""
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             yield from ((alias.name, node.lineno) for alias in node.names)
@@ -58,12 +58,12 @@ def imported(path: Path) -> Iterator[tuple[str, int]]:
 
 
 def room_of(path: Path, package: Path) -> str:
-    """First part below the package: ``model`` for model/json.py, ``app`` for app.py."""
+    """The first part below the package: ``model`` for model/json.py, ``app`` for app.py."""
     return path.relative_to(package).parts[0].removesuffix(".py")
 
 
 def allowed(room: str) -> set[str]:
-    """Rooms that ``room`` may import."""
+    """The top-level packages that ``room`` may import."""
     if room in SERVES_ALL | STANDS_ALONE:
         return (SERVES_ALL | STANDS_ALONE)[room] | {room}
     left = set(ORDER[: ORDER.index(room) + 1])
@@ -71,7 +71,7 @@ def allowed(room: str) -> set[str]:
 
 
 def test_rooms_import_in_one_direction(repository: Path) -> None:
-    """No module of the core imports a room to its right."""
+    """No module of the core imports a package to the right of its own."""
     package = repository / "apilane"
     wrong = []
     for path in sorted(package.rglob("*.py")):
@@ -99,7 +99,7 @@ def test_core_imports_no_other_room(repository: Path, room: str) -> None:
 
 
 def test_only_two_files_know_pluggy(repository: Path) -> None:
-    """pluggy is met at start-up only: in the specs, the loading and the freezing of hooks."""
+    """Only the hook specifications, the loader and the freezing of hooks import pluggy."""
     knowing = {
         str(path.relative_to(repository))
         for path in (repository / "apilane").rglob("*.py")
@@ -110,7 +110,7 @@ def test_only_two_files_know_pluggy(repository: Path) -> None:
 
 @pytest.mark.parametrize("room", ROOMS)
 def test_rooms_import_what_is_documented(repository: Path, room: str) -> None:
-    """Drivers, plugins and templates import of the core only what its page says is stable, as third-party code does."""
+    """Drivers, plugins and templates import only names of the core that its page lists as stable."""
     page = (repository / "docs/reference/python.md").read_text(encoding="utf-8")
     documented = set(re.findall(r"^## `(apilane[\w.]*)`", page, re.MULTILINE))
     wrong = [

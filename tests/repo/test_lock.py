@@ -27,7 +27,7 @@ def lock(repository: Path) -> str:
 
 
 def declared(project: dict[str, Any]) -> Iterator[Requirement]:
-    """Every requirement on another package, of all extras."""
+    """Every requirement on another package, with all extras."""
     for text in [
         *project["dependencies"],
         *(text for extra in project["optional-dependencies"].values() for text in extra),
@@ -38,7 +38,7 @@ def declared(project: dict[str, Any]) -> Iterator[Requirement]:
 
 
 def test_every_requirement_is_locked(project: dict[str, Any], lock: str) -> None:
-    """Each requirement has at least one locked version, and each locked version of it is one that it allows."""
+    """Each requirement has at least one locked version, and allows each locked version of its package."""
     locked: dict[str, list[str]] = {}
     for name, version in re.findall(r"^([\w.-]+)==(\S+)", lock, re.MULTILINE):
         locked.setdefault(canonicalize_name(name), []).append(version)
@@ -51,14 +51,14 @@ def test_every_requirement_is_locked(project: dict[str, Any], lock: str) -> None
 
 
 def test_the_lock_names_no_index(lock: str) -> None:
-    """Where packages come from is set by the machine that installs them, not by the lock."""
+    """The lock names no package index, because that is a setting of the machine that installs."""
     assert "make lock" in lock.splitlines()[1]
     assert "://" not in lock
     assert not re.search(r"^\s*-", lock, re.MULTILINE)
 
 
 def test_supported_pythons_are_tested(project: dict[str, Any], repository: Path) -> None:
-    """The classifiers, ``make test-python`` and the workflow name the same versions of Python."""
+    """The classifiers, ``make test-python`` and the workflow have the same Python versions."""
     versions = [text.rpartition(" ")[2] for text in project["classifiers"] if " :: Python :: 3" in text]
     makefile = (repository / "Makefile").read_text(encoding="utf-8")
     assert f"PYTHONS := {' '.join(versions)}\n" in makefile

@@ -1,4 +1,4 @@
-"""Prose avoids the words of ``words.toml``, in code and in docs, except in the files that are not rewritten yet."""
+"""Code and docs avoid the words of ``words.toml``, except in the files that are not rewritten yet."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 LIST = "tests/repo/words.toml"
 CHECKED_NAMES = ("*.py", "*.md", "Makefile", "pyproject.toml")
 LEFT_OUT = "tests/repo/test_words.py"
-"""This file quotes such words, to test the search."""
+"""This file contains such words, to test the search."""
 
 
 class Rule(NamedTuple):
@@ -45,14 +45,14 @@ class Finding(NamedTuple):
 
 @pytest.fixture(scope="module")
 def words(repository: Path) -> Words:
-    """The list, as it stands in the file."""
+    """The list of the file."""
     read = tomllib.loads((repository / LIST).read_text(encoding="utf-8"))
     return Words([Rule(**rule) for rule in read["avoid"]], read["not_yet"])
 
 
 @pytest.fixture(scope="module")
 def findings(repository: Path, words: Words) -> list[Finding]:
-    """Every avoided word of the repository, in the files that are not rewritten yet too."""
+    """Every avoided word of the repository, also in the files that are not rewritten yet."""
     return [
         finding
         for path in checked_files(repository)
@@ -61,7 +61,7 @@ def findings(repository: Path, words: Words) -> list[Finding]:
 
 
 def checked_files(repository: Path) -> Iterator[Path]:
-    """Code and docs; nothing that tools make."""
+    """Code and docs, without generated files."""
     for top in sorted(repository.iterdir()):
         if top.name.startswith(".") or top.name in {"build", "dist"}:
             continue
@@ -72,7 +72,7 @@ def checked_files(repository: Path) -> Iterator[Path]:
 
 
 def pattern_of(words: list[str]) -> re.Pattern[str]:
-    """Matches each of the words as a whole, over line breaks and the sign of a comment; no part of an address."""
+    """A pattern for whole words, across line breaks and comment marks, but not inside addresses."""
     each = [r"[\s#>*]+".join(map(re.escape, word.split())) for word in words]
     return re.compile(rf"(?<![\w@./-])(?:{'|'.join(each)})(?![\w@-])", re.IGNORECASE)
 
@@ -85,7 +85,7 @@ def search(text: str, place: str, rules: list[Rule]) -> Iterator[Finding]:
 
 
 def is_below(place: str, entry: str) -> bool:
-    """Whether a file is the entry itself or lies in it."""
+    """Whether a file is the entry itself or is in that folder."""
     return place == entry or place.startswith(f"{entry.rstrip('/')}/")
 
 
@@ -96,13 +96,13 @@ def test_prose_avoids_the_words(words: Words, findings: list[Finding]) -> None:
 
 
 def test_not_yet_only_gets_shorter(words: Words, findings: list[Finding]) -> None:
-    """An entry of ``not_yet`` without findings is done, and is removed."""
+    """An entry of ``not_yet`` without findings must be removed."""
     done = [entry for entry in words.not_yet if not any(is_below(finding.place, entry) for finding in findings)]
     assert not done, f"These are clean now; remove them from not_yet in {LIST}: {', '.join(done)}"
 
 
 def test_the_list_can_be_maintained(words: Words) -> None:
-    """Every rule has words, a reason and an alternative; no word and no file stands twice."""
+    """Every rule has words, a reason and an alternative; no word and no file is listed twice."""
     for rule in words.rules:
         assert rule.words
         assert rule.reason
@@ -123,6 +123,6 @@ def test_the_list_can_be_maintained(words: Words) -> None:
     ],
 )
 def test_search(text: str, found: list[str]) -> None:
-    """Whole words are found in any letter case and over line breaks; names and addresses that contain them are not."""
+    """Whole words are found in any letter case and across line breaks, but not inside names and addresses."""
     rules = [Rule(["nobody", "the house"], "reason", "alternative")]
     assert [finding.text for finding in search(text, "file", rules)] == found

@@ -1,4 +1,4 @@
-"""The workflows of the repository's host are valid and speak of things that exist."""
+"""The workflows of the repository's host are valid and refer to existing things."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ def _commands(workflow: dict[str, Any]) -> list[str]:
 
 
 def test_it_runs_on_every_push(workflow: dict[str, Any]) -> None:
-    """YAML reads the key ``on`` as true, which is how the host writes it."""
+    """The workflow runs on every push; YAML reads the key ``on`` as true."""
     assert "push" in workflow[True]
 
 
 def test_every_kind_of_server_is_there(workflow: dict[str, Any]) -> None:
-    """SQL Server, MySQL 8 and 9, MariaDB and PostgreSQL, each with an address that its driver can read."""
+    """SQL Server, MySQL 8 and 9, MariaDB and PostgreSQL each have an address that its driver can read."""
     servers = workflow["jobs"]["database"]["strategy"]["matrix"]["include"]
     assert [server["image"].rpartition("/")[2].partition("-")[0] for server in servers] == [
         "server:2022", "mysql:8", "mysql:9", "mariadb:11.4", "postgres:17",
@@ -47,7 +47,7 @@ def test_every_kind_of_server_is_there(workflow: dict[str, Any]) -> None:
 
 
 def test_the_variables_are_the_ones_that_tests_read(workflow: dict[str, Any]) -> None:
-    """The workflow sets what ``apilane.testing.databases`` and the HTTP suite look for, and requires those drivers."""
+    """The workflow sets the variables of ``apilane.testing.databases`` and the HTTP suite, and requires the drivers."""
     servers = workflow["jobs"]["database"]["strategy"]["matrix"]["include"]
     assert {server["variable"] for server in servers} <= {f"APILANE_TEST_{kind.upper()}_URL" for kind in KINDS}
     assert all(server["variable"] == f"APILANE_TEST_{server['driver'].upper()}_URL" for server in servers)
@@ -58,7 +58,7 @@ def test_the_variables_are_the_ones_that_tests_read(workflow: dict[str, Any]) ->
 
 
 def test_its_commands_exist(workflow: dict[str, Any]) -> None:
-    """Targets of make and folders of tests are those of the checkout; its packages are those that make asks for."""
+    """Its make targets and test folders exist, and its packages are those that the Makefile names."""
     root = Path(__file__).parents[2]
     makefile = (root / "Makefile").read_text(encoding="utf-8")
     commands = "\n".join(_commands(workflow))

@@ -1,4 +1,4 @@
-"""Servers for tests: found, shared by the processes of a run, and gone with the last of them."""
+"""Database servers for tests: found, shared by the processes of a run, and stopped with the last of them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from apilane.testing.databases import NoServerError, SharedServers
 from apilane.testing.databases.local import LocalServer
 
 KIND = "postgresql"
-"""The kind that starts quickest."""
+"""The kind with the shortest start."""
 
 ASK = """
 import sys
@@ -33,18 +33,18 @@ sys.stdin.read()
 
 @pytest.fixture(autouse=True)
 def _installed(server_url: Callable[[str], str]) -> None:
-    """Skip where no such server can be had."""
+    """Skip the test where no such server is available."""
     server_url(KIND)
 
 
 def asking(folder: Path) -> subprocess.Popen[str]:
-    """A process that asks for a server and needs it until its input ends."""
+    """Start a process that requests a server and uses it until its input ends."""
     command = [sys.executable, "-c", ASK, str(folder), KIND]
     return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
 
 def answers(url: str) -> bool:
-    """Whether a server listens there."""
+    """Whether a server accepts connections at the address."""
     place = urlsplit(url)
     try:
         socket.create_connection((place.hostname or "", place.port or 0), timeout=5).close()
@@ -54,7 +54,7 @@ def answers(url: str) -> bool:
 
 
 def ends(url: str) -> bool:
-    """Whether the server there stops listening within 20 seconds."""
+    """Whether the server stops accepting connections within 20 seconds."""
     deadline = time.monotonic() + 20
     while answers(url) and time.monotonic() < deadline:
         time.sleep(0.05)
@@ -62,7 +62,7 @@ def ends(url: str) -> bool:
 
 
 def test_one_server_for_all_processes_of_a_run(tmp_path: Path) -> None:
-    """Processes of one run get one server, which outlives its starter and ends with the last, even killed."""
+    """Processes of one run share one server, which ends with the last of them, also when processes are killed."""
     first, second = asking(tmp_path), asking(tmp_path)
     assert first.stdout is not None
     assert second.stdout is not None
@@ -76,11 +76,11 @@ def test_one_server_for_all_processes_of_a_run(tmp_path: Path) -> None:
     second.communicate()
     assert ends(url)
     with SharedServers(tmp_path, {}) as servers:
-        assert answers(servers.url(KIND))  # a later process gets another one
+        assert answers(servers.url(KIND))  # a later process starts another server
 
 
 def test_named_servers_come_first(tmp_path: Path) -> None:
-    """APILANE_TEST_<KIND>_URL is believed, and nothing is started."""
+    """With APILANE_TEST_<KIND>_URL that address is used, and no server is started."""
     url = "postgresql://someone:secret@db.example:5432/"
     with SharedServers(tmp_path, {"APILANE_TEST_POSTGRESQL_URL": url}) as servers:
         assert servers.url(KIND) == url
@@ -88,7 +88,7 @@ def test_named_servers_come_first(tmp_path: Path) -> None:
 
 
 def test_no_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where there is none the reason names each way that was tried."""
+    """Without a server the reason names each way that was tried."""
     monkeypatch.setenv("DOCKER_HOST", "tcp://127.0.0.1:1")
     with SharedServers(tmp_path, {}) as servers, pytest.raises(NoServerError) as caught:
         servers.url("sqlserver")
@@ -100,7 +100,7 @@ def test_no_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("kind", ["mysql", "postgresql"])
 def test_local_servers(kind: str) -> None:
-    """A server of this machine never runs as root, and stops, starts, hangs and goes on when it is told to."""
+    """A local server never runs as root, and can be stopped, started, suspended and resumed."""
     with tempfile.TemporaryDirectory() as folder:
         try:
             running = LocalServer(kind, Path(folder))
@@ -120,7 +120,7 @@ def test_local_servers(kind: str) -> None:
 
 
 def test_required_drivers(tmp_path: Path) -> None:
-    """A test whose server is missing is skipped with the reason, and fails where the driver is required."""
+    """A test without its server is skipped with the reason, and fails where the driver is required."""
     (tmp_path / "conftest.py").write_text('pytest_plugins = ["apilane.testing.plugin"]')
     (tmp_path / "test_it.py").write_text("def test_it(server_url):\n    server_url('sqlserver')\n")
     environ = {**os.environ, "DOCKER_HOST": "tcp://127.0.0.1:1"}

@@ -1,4 +1,4 @@
-"""Where settings come from, what wins, what is refused, and that secrets stay secret."""
+"""Settings: their sources, precedence, refusals, and hidden secrets."""
 
 from __future__ import annotations
 
@@ -26,20 +26,20 @@ def write_toml(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Write:
 
 
 def test_defaults_need_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With no file, no environment and no flag every setting has its default."""
+    """Without file, environment and flags every setting has its default."""
     monkeypatch.chdir(tmp_path)
     assert load_settings(environ={}) == Settings()
 
 
 def test_a_flag_wins_over_environment_over_file_over_default(write_toml: Write) -> None:
-    """Each source wins over those after it, and only for what it names."""
+    """Each source overrides the sources after it, only for the settings that it has."""
     write_toml("port = 1\nworkers = 2\nbacklog = 300\n")
     settings = load_settings({"port": "3", "host": None}, environ={"APILANE_PORT": "2", "APILANE_WORKERS": "4"})
     assert (settings.port, settings.workers, settings.backlog, settings.host) == (3, 4, 300, "127.0.0.1")
 
 
 def test_the_environment_is_read_by_type() -> None:
-    """Numbers, switches, paths and lists come as text; an empty list is a list, an empty optional is unset."""
+    """Numbers, switches, paths and lists are read from text; an empty list is a list, an empty optional None."""
     settings = load_settings(
         environ={
             "APILANE_PORT": "0",
@@ -58,7 +58,7 @@ def test_the_environment_is_read_by_type() -> None:
 
 
 def test_secrets_come_by_reference(write_toml: Write) -> None:
-    """A secret in the file is the name of a variable or of a file beside it."""
+    """A secret in the file is a reference to a variable or to another file."""
     file = write_toml('admin_password = {env = "PASSWORD"}\nmaster_key = {file = "key"}\n')
     (file.parent / "key").write_text("k3y\n")
     settings = load_settings(file=file, environ={"PASSWORD": "s3cret"})
@@ -84,7 +84,7 @@ def test_secrets_come_by_reference(write_toml: Write) -> None:
     ],
 )
 def test_a_wrong_file_is_refused(write_toml: Write, text: str, message: str) -> None:
-    """The error names the file, the setting and what was expected."""
+    """The error names the file, the setting and the expected value."""
     file = write_toml(text)
     with pytest.raises(ConfigurationError, match=message) as refusal:
         load_settings(file=file, environ={})
@@ -93,20 +93,20 @@ def test_a_wrong_file_is_refused(write_toml: Write, text: str, message: str) -> 
 
 
 def test_a_wrong_secret_is_not_shown() -> None:
-    """An error about a secret does not repeat its value."""
+    """An error about a secret does not show its value."""
     with pytest.raises(ConfigurationError) as refusal:
         load_settings({"master_key": 12345678}, environ={})
     assert "12345678" not in str(refusal.value)
 
 
 def test_a_named_file_must_be_there(tmp_path: Path) -> None:
-    """Without a name a missing file is no error; with one it is."""
+    """Without a configured name a missing file is accepted; with one it is an error."""
     with pytest.raises(ConfigurationError, match=r"Cannot read the settings file .*none\.toml"):
         load_settings(file=tmp_path / "none.toml")
 
 
 def test_every_setting_is_described() -> None:
-    """Each field has its row: name, variable, type, default and a sentence."""
+    """Each field has a row with name, variable, type, default and a sentence."""
     rows = describe_settings()
     assert [*(row.name for row in rows), "plugin_settings"] == list(Settings.__struct_fields__)
     assert all(row.help.endswith(".") and row.type and row.environment == f"APILANE_{row.name.upper()}" for row in rows)

@@ -1,4 +1,4 @@
-"""What the manifest tests share: capabilities, and manifests to plans in one call."""
+"""Helpers of the manifest tests: capabilities, and functions that turn manifests into plans."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from apilane.model.plan import Capabilities, ManifestError, ManifestErrors, Plan
 from tests import manifests
 
 HEAD = "Apilane: 1\nApplication: {Name: Shop}\n"
-"""Two lines: what follows begins in line 3."""
+"""Two lines, so that the text after it begins in line 3."""
 
 SHOP = manifests.SHOP.read_text(encoding="utf-8")
 
@@ -36,13 +36,13 @@ def planned(
     environ: dict[str, str] | None = None,
     secrets: dict[str, str] | None = None,
 ) -> Plan:
-    """The plan of the only manifest in ``text``."""
+    """The plan of the single manifest in ``text``."""
     [manifest] = read_manifests(text, filename=filename, environ=environ or {})
     return plan(manifest, before, capabilities=capabilities, secrets=secrets)
 
 
 def errors_of(text: str | bytes, before: ApplicationDefinition | None = None, **more: object) -> list[ManifestError]:
-    """The mistakes of a manifest; none when it is accepted."""
+    """The mistakes of a manifest; empty when it is accepted."""
     try:
         planned(text, before, **more)  # type: ignore[arg-type]
     except ManifestErrors as errors:

@@ -1,4 +1,4 @@
-"""Mistakes in every other section: each is reported with its place, all of them at once."""
+"""Mistakes in every other section: each is reported with its place, all in one run."""
 
 from __future__ import annotations
 
@@ -259,7 +259,7 @@ def test_a_mistake_in_the_settings_names_its_place(name: str) -> None:
 
 @pytest.mark.better("B-P3")
 def test_all_mistakes_are_reported_at_once() -> None:
-    """Mistakes of form, of names and of references come together, in the order of their lines."""
+    """Mistakes of form, names and references are reported together, in the order of their lines."""
     text = (
         "Apilane: 2\nApplication: {Name: Abc, Onlin: true}\nEntities:\n  - Name: Items\n    Properties:\n"
         "      - {Name: Title, Requird: true, Type: Texts}\nSecurity:\n  - {Entity: Item, Role: X, Action: get}\n"
@@ -276,7 +276,7 @@ def test_all_mistakes_are_reported_at_once() -> None:
 
 
 def test_the_same_mistake_in_json_and_toml_has_its_key() -> None:
-    """JSON gives lines too, TOML gives the key path."""
+    """A mistake in JSON has a line too; in TOML it has the key path."""
     [error] = errors_of('{"Apilane": 1,\n "Application": {\n  "Name": "Abc"}}', filename="a.json")
     assert (error.file, error.line, error.key) == ("a.json", 3, "Application.Name")
     [error] = errors_of('Apilane = 1\n[Application]\nName = "Abc"\n', filename="a.toml")
@@ -285,7 +285,7 @@ def test_the_same_mistake_in_json_and_toml_has_its_key() -> None:
 
 @pytest.mark.better("B-S13")
 def test_what_nothing_enforces_is_refused() -> None:
-    """An IP list and a rate limit without their plugins are refused, naming the plugins (B-S13)."""
+    """An IP list or a rate limit without its plugin is refused with the plugin's name (B-S13)."""
     text = (
         "Apilane: 1\nApplication:\n  Name: Shop\n  IPPolicy: {Addresses: [10.0.0.0/8]}\nSecurity:\n"
         "  - {Entity: Users, Role: editor, Action: get,\n     RateLimit: {MaxRequests: 1, Per: Hour}}\n"
@@ -300,7 +300,7 @@ def test_what_nothing_enforces_is_refused() -> None:
 
 @pytest.mark.better("B-S13")
 def test_a_limit_that_stays_is_refused_without_its_plugin() -> None:
-    """A manifest that leaves a rate limit in place is refused while nothing enforces it."""
+    """A manifest that leaves a rate limit in place is refused while no plugin enforces it."""
     rule = "Security: [{Entity: Users, Role: editor, Action: get, RateLimit: {MaxRequests: 1, Per: Hour}}]\n"
     before = planned(HEAD + rule, capabilities=EVERYTHING).after
     [error] = errors_of(HEAD, before, capabilities=NOTHING_ENFORCED)

@@ -1,4 +1,4 @@
-"""What a manifest means for an application: defaults, merging, renames, consent, secrets, export."""
+"""From a manifest to a plan: defaults, merging, renames, consent, secrets, export."""
 
 from __future__ import annotations
 
@@ -127,7 +127,7 @@ Reports:
 
 
 def change(text: str, before: ApplicationDefinition | None = None) -> Plan:
-    """The plan of sections on top of ``BASE``."""
+    """The plan of these sections for the application ``BASE``."""
     return planned("Apilane: 1\nApplication: {Name: Shop}\n" + text, before or planned(BASE).after)
 
 
@@ -142,7 +142,7 @@ def properties(plan: Plan, entity: str) -> tuple[Property, ...]:
 
 
 def test_the_recorded_application_is_accepted() -> None:
-    """The application of the recorded calls becomes its definition, in the order it is written."""
+    """The manifest of the recorded application becomes its definition, in written order."""
     made = planned(SHOP, filename="shop.json")
     assert [e.name for e in made.after.entities] == ["Users", "AuthTokens", "Files", "Categories", "Products", "Notes"]
     assert [p.name for p in properties(made, "Products")][:3] == ["Title", "Price", "Stock"]
@@ -153,7 +153,7 @@ def test_the_recorded_application_is_accepted() -> None:
 
 
 def test_the_example_of_the_specification_is_accepted() -> None:
-    """Every key of the documented example is known and lands where it belongs."""
+    """Every key of the documented example is known and stored in the right field."""
     secrets = {"SHOP_DB": "mysql://u:p@h/d", "SHOP_MAIL_PASSWORD": "pw"}
     made = planned(EXAMPLE, environ=secrets)
     assert made.after.token == "23d4444f-b56e-4c5a-98ed-ef251796a238"
@@ -176,7 +176,7 @@ def test_the_example_of_the_specification_is_accepted() -> None:
 
 
 def test_defaults_of_a_new_definition() -> None:
-    """A String, no decimals, all records, the settings of the data model and the first report panel."""
+    """Defaults are: String, no decimals, all records, the settings of the data model, the first report panel."""
     made = change("Entities: [{Name: Items, Properties: [{Name: Text}, {Name: Size, Type: Number}]}]\n").after
     text, size = made.entity("Items").properties[-2:]  # type: ignore[union-attr]
     assert (text.type, text.decimal_places) == (PropertyType.String, None)
@@ -187,14 +187,14 @@ def test_defaults_of_a_new_definition() -> None:
 
 
 def test_an_absent_section_is_left_as_it_is() -> None:
-    """A manifest of nothing but the name changes nothing."""
+    """A manifest with only the name changes nothing."""
     made = change("")
     assert made.is_empty
     assert made.migration is None
 
 
 def test_an_absent_key_keeps_what_exists_and_an_empty_list_removes() -> None:
-    """Existing items keep what their item does not mention; ``[]`` removes."""
+    """Keys that an item omits keep their values; ``[]`` removes the items."""
     kept = change(
         "Entities: [{Name: Categories},\n"
         "  {Name: Products, Properties: [{Name: Title}, {Name: Price}, {Name: CategoryID}]}]\n"
@@ -213,7 +213,7 @@ def test_an_absent_key_keeps_what_exists_and_an_empty_list_removes() -> None:
 
 
 def test_what_is_no_longer_listed_is_removed_with_all_that_names_it() -> None:
-    """Removing an entity or property takes along constraints, orders, indexes and rules, and needs consent."""
+    """Removing an entity or property also removes its constraints, orders, indexes and rules, and needs consent."""
     made = change("Entities: [{Name: Products, Properties: [{Name: Price}, {Name: CategoryID}]}]\n")
     assert shown(made) == [
         '~ Entities[Products].DefaultOrder: [{"Property":"Title","Direction":"ASC"}] -> []',
@@ -241,7 +241,7 @@ def test_what_is_no_longer_listed_is_removed_with_all_that_names_it() -> None:
     ],
 )
 def test_only_narrowing_needs_consent(property: str, loses: bool) -> None:
-    """A lower String maximum and Required may not fit existing rows; everything else is free."""
+    """A lower String maximum and Required need consent, because existing rows may not fit; other changes do not."""
     made = change(
         "Entities: [{Name: Categories},\n"
         f"  {{Name: Products, Properties: [{property}, {{Name: Price}}, {{Name: CategoryID}}]}}]\n"
@@ -251,7 +251,7 @@ def test_only_narrowing_needs_consent(property: str, loses: bool) -> None:
 
 
 def test_fewer_decimals_need_consent_and_more_do_not() -> None:
-    """DecimalPlaces down cuts values off."""
+    """Fewer DecimalPlaces need consent, because values are cut; more do not."""
     for places, loses in ((1, True), (3, False)):
         price = f"{{Name: Price, DecimalPlaces: {places}}}"
         listed = f"[{{Name: Title}}, {price}, {{Name: CategoryID}}]"
@@ -291,14 +291,14 @@ def test_fewer_decimals_need_consent_and_more_do_not() -> None:
     ],
 )
 def test_refused_changes(text: str, key: str, message: str) -> None:
-    """What cannot change on an existing application is an error with its place."""
+    """A change that existing applications cannot have is an error with its place."""
     [error] = errors_of("Apilane: 1\n" + text, planned(BASE).after)
     assert error.key == key
     assert message in error.message
 
 
 def test_a_rename_moves_along_what_names_it() -> None:
-    """RenamedFrom keeps the data and renames in constraints, orders, indexes, rules and reports."""
+    """RenamedFrom keeps the data and renames the item in constraints, orders, indexes, rules and reports."""
     text = """
 Entities:
   - {Name: Kinds, RenamedFrom: Categories, Properties: [{Name: Label, RenamedFrom: Title}]}
@@ -330,7 +330,7 @@ Entities:
 
 
 def test_renames_that_cannot_be() -> None:
-    """Both names there, or one old name claimed twice, is an error."""
+    """A rename is an error when both names exist, or when two items claim one old name."""
     before = planned(BASE).after
     head = "Apilane: 1\nApplication: {Name: Shop}\n"
     [error] = errors_of(head + "Entities: [{Name: Products, RenamedFrom: Categories}]\n", before)
@@ -347,7 +347,7 @@ def test_renames_that_cannot_be() -> None:
 
 @pytest.mark.better("B-D3")
 def test_every_property_is_written_out_without_secrets() -> None:
-    """``*`` is what get may read or post and put may write; never Password nor a token."""
+    """``*`` becomes the properties that get may read, or post and put may write, without Password and Token."""
     rules = "".join(
         f"  - {{Entity: {entity}, Role: editor, Action: {action}, Properties: '*'}}\n"
         for entity, action in (
@@ -369,14 +369,14 @@ def test_every_property_is_written_out_without_secrets() -> None:
 
 
 def test_names_are_found_in_any_case_and_stored_as_they_are_spelled() -> None:
-    """Rules, constraints and reports may write names in another case."""
+    """Rules, constraints and reports may write names in another letter case; the stored spelling is the entity's."""
     made = change("Security: [{Entity: products, Role: editor, Action: get, Properties: [TITLE, id]}]\n")
     assert made.after.rules[0].name == "Products"
     assert made.after.rules[0].properties == ("Title", "ID")
 
 
 def test_the_order_of_a_list_is_no_change() -> None:
-    """Entities, properties, rules and endpoints in another order change nothing."""
+    """Another order of entities, properties, rules or endpoints is not a change."""
     made = change(
         "Entities: [{Name: Products, Properties: [{Name: CategoryID}, {Name: Price}, {Name: Title}]},\n"
         "  {Name: Categories}]\n"
@@ -387,7 +387,7 @@ def test_the_order_of_a_list_is_no_change() -> None:
 
 
 def test_system_entities_stay_and_take_what_they_may() -> None:
-    """Users can get properties, tracking, constraints; a list without them leaves them alone."""
+    """Users accepts properties, tracking and constraints; a list without the system entities leaves them unchanged."""
     made = change(
         "Entities: [{Name: Categories}, {Name: Products},\n"
         "  {Name: Users, ChangeTracking: false, Properties: [{Name: Nick}],\n"
@@ -406,7 +406,7 @@ def test_system_entities_stay_and_take_what_they_may() -> None:
 
 
 def test_a_stored_secret_stays_without_its_variable() -> None:
-    """A reference whose variable is not set keeps what the application has; the same value again is no change."""
+    """A reference to a missing variable keeps the stored secret; the same value again is not a change."""
     text = "Mail: {Server: s, Password: '${PW}'}"
     manifest = f"Apilane: 1\nApplication: {{Name: Shop, {text}}}\n"
     made = planned(manifest, environ={"PW": "one"})
@@ -419,7 +419,7 @@ def test_a_stored_secret_stays_without_its_variable() -> None:
 
 
 def test_secrets_are_never_exported() -> None:
-    """The export has references in their place, and reading it again changes nothing."""
+    """The export has references instead of secrets, and applying it changes nothing."""
     secrets = {"connection_string": "mysql://u:hunter2@h/d", "mail_password": "hunter3"}
     environ = {"SHOP_DB": secrets["connection_string"], "SHOP_MAIL_PASSWORD": secrets["mail_password"]}
     made = planned(EXAMPLE, environ=environ)
@@ -431,7 +431,7 @@ def test_secrets_are_never_exported() -> None:
 
 
 def test_the_export_follows_the_order_of_the_specification() -> None:
-    """Sections and keys stand in the documented order; a system entity that is as usual is left out."""
+    """Sections and keys of the export have the documented order; a system entity with default values is omitted."""
     document = json.loads(export_manifest(planned(SHOP, filename="shop.json").after, "json"))
     assert list(document) == [
         "Apilane",
@@ -449,7 +449,7 @@ def test_the_export_follows_the_order_of_the_specification() -> None:
 
 
 def test_reports_and_templates_are_kept() -> None:
-    """Sections whose plugins are absent are stored as written."""
+    """Sections of missing plugins are stored as written."""
     made = change("EmailTemplates: [{Event: UserForgotPassword, Subject: Hi}]\nReports: []\n")
     assert made.after.reports == ()
     assert made.after.email_templates[0].subject == "Hi"

@@ -1,4 +1,4 @@
-"""Sections of plugins: checked by their Structs, their secrets kept out of definition, plan and export."""
+"""Sections of plugins: checked by their Structs; secrets are kept out of definition, plan and export."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Hook(Struct, rename="pascal"):
 
 
 class MailSection(Struct, rename="pascal"):
-    sender: str = "nobody"
+    sender: str = "default"
     retries: int = 3
     api_key: Secret | None = None
     smtp: Smtp | None = None
@@ -94,7 +94,7 @@ def made() -> Plan:
 
 
 def test_secrets_leave_the_definition(made: Plan) -> None:
-    """The texts are among the plan's secrets, the definition holds marks, and what is printed holds neither."""
+    """The plan's secrets have the texts, the definition has marks, and printed forms show no text."""
     assert made.secrets == SECRETS
     assert set(marks_in(made.after.plugins)) == set(SECRETS)
     assert made.after.plugins["mail"]["Retries"] == 7
@@ -104,9 +104,9 @@ def test_secrets_leave_the_definition(made: Plan) -> None:
 
 
 def test_the_section_as_its_struct(made: Plan) -> None:
-    """The plugin reads its section with the secrets in it; without a section it reads the defaults."""
+    """The plugin reads its section with the secrets; without a section it reads the defaults."""
     section = read_section(made.after.plugins["mail"], MailSection, SECRETS)
-    assert (section.retries, section.sender) == (7, "nobody")
+    assert (section.retries, section.sender) == (7, "default")
     assert section.smtp is not None
     assert section.smtp.password is not None
     assert asyncio.run(section.smtp.password.get()) == "k-2"
@@ -115,7 +115,7 @@ def test_the_section_as_its_struct(made: Plan) -> None:
 
 
 def test_a_secret_is_never_shown() -> None:
-    """Neither repr nor str nor an encoder nor pickle gives the text."""
+    """Neither repr nor str nor an encoder nor pickle shows the text."""
     secret = Secret("open-sesame")
     assert "sesame" not in f"{secret!r} {secret} {MailSection(api_key=secret)}"
     for encode in (msgspec.json.encode, msgspec.to_builtins):
@@ -129,7 +129,7 @@ def test_a_secret_is_never_shown() -> None:
 
 @pytest.mark.parametrize("format", ["yaml", "json"])
 def test_the_export_applies_without_a_change(made: Plan, format: str) -> None:
-    """Secrets are exported as references, whose missing variables keep what is stored."""
+    """Secrets are exported as references; when their variables are missing the stored secrets are kept."""
     text = export_manifest(made.after, format, secrets=SECRETS)  # type: ignore[arg-type]
     assert "k-" not in text
     for name in ("APIKEY", "SMTP_PASSWORD", "HOOKS_FIRST_KEY", "HOOKS_SECOND_KEY", "HEADERS_X_TOKEN"):
@@ -144,7 +144,7 @@ def test_the_export_applies_without_a_change(made: Plan, format: str) -> None:
 
 
 def test_references_of_two_secrets_differ() -> None:
-    """Where two key paths would give one variable, or that of the core, a number keeps them apart."""
+    """When two key paths, or one and the core, would have the same variable, a number is added."""
 
     class Passwords(Struct, rename="pascal"):
         password: Secret | None = None
@@ -158,7 +158,7 @@ def test_references_of_two_secrets_differ() -> None:
 
 
 def test_items_may_change_their_places(made: Plan) -> None:
-    """A secret in a list follows the Name of its item; an item that goes takes its secret along."""
+    """A secret in a list belongs to the Name of its item, and is removed with the item."""
     turned = "Plugins: {mail: {Hooks: [{Name: second, Key: '${NO}'}, {Name: first, Key: '${NO}'}]}}\n"
     plan = mail(turned, made.after, secrets=SECRETS)
     assert plan.secrets == {}
@@ -169,7 +169,7 @@ def test_items_may_change_their_places(made: Plan) -> None:
 
 
 def test_what_goes_takes_its_secrets_along(made: Plan) -> None:
-    """A removed key or section removes its secrets; an absent one keeps them."""
+    """Removing a key or section removes its secrets; omitting it keeps them."""
     assert mail("Plugins: {mail: {ApiKey: null}}\n", made.after, secrets=SECRETS).secrets == {
         "Plugins.mail.ApiKey": None
     }
@@ -181,7 +181,7 @@ def test_what_goes_takes_its_secrets_along(made: Plan) -> None:
 
 
 def test_a_literal_gets_a_warning() -> None:
-    """A secret in clear is taken, stored as one, and the plan says how to write it."""
+    """A secret in clear is accepted and stored as a secret, and the plan warns how to write it."""
     plan = mail("Plugins: {mail: {ApiKey: open-sesame}}\n")
     assert plan.secrets == {"Plugins.mail.ApiKey": "open-sesame"}
     [warning] = [line for line in plan.lines if line.kind == "warning"]
@@ -218,7 +218,7 @@ MISTAKES = {
 
 @pytest.mark.parametrize("name", MISTAKES)
 def test_a_section_that_does_not_fit(name: str) -> None:
-    """The mistake is reported with line, key path, and what to do, and never repeats a secret."""
+    """A mistake is reported with line, key path and advice, and never shows a secret."""
     section, key, message, hint = MISTAKES[name]
     [error] = errors_of(f"{HEAD}Plugins:\n  mail: {section}\n", capabilities=LOADED)
     assert (error.line, error.key) == (4, key)
@@ -228,7 +228,7 @@ def test_a_section_that_does_not_fit(name: str) -> None:
 
 
 def test_a_plugin_that_is_not_loaded(made: Plan) -> None:
-    """Its section may stay as it is, also with the variables set; another secret or value is refused."""
+    """The section of a missing plugin may stay unchanged, also with its variables set; changes are refused."""
     for environ in ({"RETRIES": "7"}, ENVIRON):
         text = FULL.replace("${RETRIES}", "7")
         assert mail(text, made.after, environ=environ, secrets=SECRETS, capabilities=NOT_LOADED).is_empty
@@ -240,7 +240,7 @@ def test_a_plugin_that_is_not_loaded(made: Plan) -> None:
 
 @pytest.mark.better("B-S13")
 def test_a_section_that_must_be_enforced() -> None:
-    """The definition says so, the plan shows it, and without the plugin every manifest is refused (B-S13)."""
+    """The definition has the demand, the plan shows it, and without the plugin every manifest is refused (B-S13)."""
     text = "Plugins: {mail: {Sender: x}}\n"
     plan = mail(text, capabilities=ENFORCED)
     assert plan.after.enforced == ("Plugins.mail",)
@@ -254,14 +254,14 @@ def test_a_section_that_must_be_enforced() -> None:
 
 
 def test_changed_secrets() -> None:
-    """A plan's secrets go to the fields of the core and, by key path, to those of plugins."""
+    """A plan's secrets are stored in the core's fields and, by key path, for plugins."""
     before = Secrets(encryption_key=b"", token_key=b"", plugins={"Plugins.a.K": "1", "Plugins.b.K": "2"})
     after = before.changed({"mail_password": "3", "Plugins.a.K": None, "Plugins.c.K": "4"})
     assert (after.mail_password, after.plugins) == ("3", {"Plugins.b.K": "2", "Plugins.c.K": "4"})
 
 
 def test_places_where_a_secret_cannot_stand() -> None:
-    """A list without names, a tuple or a union would mix secrets up; the place is named."""
+    """A secret in a list without names, a tuple or a union is refused with its place, as it could be confused."""
 
     class A(Struct):
         keys: list[Secret] = []

@@ -1,4 +1,4 @@
-"""Files of manifests: formats, lines, hostile content, the environment."""
+"""Reading manifest files: formats, lines, hostile content, the environment."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ UNREADABLE = {
     "python tag": ("a.yaml", "a: 1\nb: !!python/object/apply:os.system [ls]\n", 2, "not allowed"),
     "binary tag": ("a.yaml", "a: !!binary aGk=\n", 1, "not allowed"),
     "deep yaml": ("a.yaml", "[\n" * 5000, None, "nested deeper"),
-    "deep yaml in a line": ("a.yaml", "[" * 5000, None, "nest"),  # libyaml looks ahead, and has a limit of its own
+    "deep yaml in a line": ("a.yaml", "[" * 5000, None, "nest"),  # libyaml reads ahead, and has its own limit
     "deep json": ("a.json", "[" * 100_000 + "]" * 100_000, None, "nested"),
     "deep toml": ("a.toml", "a = " + "[" * 20_000 + "]" * 20_000, None, "nested"),
     "long key in TOML": ("a.toml", "a." * 100_000 + "a = 1", None, "dotted parts"),
@@ -59,7 +59,7 @@ UNREADABLE = {
 
 @pytest.mark.parametrize("name", UNREADABLE)
 def test_what_cannot_be_read_is_a_clear_error(name: str) -> None:
-    """Broken and hostile files give one error each, with the line where there is one, and in little time."""
+    """An unreadable or hostile file gives one error, with the line if there is one, within a short time."""
     filename, content, line, message = UNREADABLE[name]
     start = time.perf_counter()
     with pytest.raises(ManifestErrors) as caught:
@@ -72,13 +72,13 @@ def test_what_cannot_be_read_is_a_clear_error(name: str) -> None:
 
 @pytest.mark.parametrize("content", ["[]", "- a\n", "hello", "~", "---\n---\n", "1"])
 def test_a_document_that_is_no_mapping_is_a_clear_error(content: str) -> None:
-    """A list, a text, a number or nothing at the top is reported as such."""
+    """A list, a text, a number or an empty document at the top level is an error."""
     for manifest in read_manifests(content, filename="a.yaml", environ={}):
         assert any("expected a mapping" in error.message for error in manifest.problems)
 
 
 def test_a_duplicate_key_tells_where_the_first_stands() -> None:
-    """The error has the whole path and the line of the first of the two."""
+    """A duplicate key is an error with the whole path and the line of the first one."""
     [error] = errors_of("Apilane: 1\nApplication:\n  Name: Shop\n  Mail:\n    Port: 1\n    Port: 2\n")
     assert (error.line, error.key) == (6, "Application.Mail.Port")
     assert "line 5" in error.hint
@@ -86,7 +86,7 @@ def test_a_duplicate_key_tells_where_the_first_stands() -> None:
 
 @given(st.binary(max_size=200))
 def test_no_bytes_crash_a_reader(content: bytes) -> None:
-    """Whatever a file holds, the answer is a manifest or a ManifestErrors."""
+    """Any file content gives a manifest or ManifestErrors."""
     for filename in ("a.yaml", "a.json", "a.toml"):
         errors_of_any(content, filename)
 
@@ -103,7 +103,7 @@ _anything = st.recursive(
 
 @given(st.dictionaries(_keys, _anything, max_size=8))
 def test_no_types_crash_the_checks(document: dict[str, object]) -> None:
-    """Values of wrong types anywhere are errors, never a traceback."""
+    """Values of wrong types at any place are errors, never a traceback."""
     errors_of_any(json.dumps(document).encode(), "a.json")
 
 
@@ -125,7 +125,7 @@ def test_several_documents_are_several_manifests() -> None:
 
 
 def test_aliases_repeat_a_value() -> None:
-    """Small aliases are allowed and stand for what they name."""
+    """Small aliases are allowed and repeat their value."""
     text = (
         "Apilane: 1\nApplication: {Name: Shop}\nEntities:\n"
         "  - {Name: First, Properties: &p [{Name: Title}]}\n  - {Name: Second, Properties: *p}\n"
@@ -134,14 +134,14 @@ def test_aliases_repeat_a_value() -> None:
 
 
 def test_texts_that_other_readers_take_for_something_else_are_texts() -> None:
-    """``no``, ``on``, dates and times are texts without quotes."""
+    """``no``, ``on``, dates and times without quotes are texts."""
     for text in ("no", "on", "2024-01-01", "1:30", "=", "<<"):
         made = planned(f"Apilane: 1\nApplication: {{Name: Shop}}\nEntities: [{{Name: Items, Description: {text}}}]\n")
         assert made.after.entities[-1].description == text
 
 
 def test_the_environment_fills_references() -> None:
-    """``${NAME}`` is replaced, inside text too, for numbers as well; ``$${`` is a literal ``${``."""
+    """``${NAME}`` is replaced, also inside text and for numbers; ``$${`` is a literal ``${``."""
     text = (
         "Apilane: 1\nApplication: {Name: 'The ${X}', Mail: {Port: '${PORT}', Password: '${PW}'}}\n"
         "Entities: [{Name: Items, Description: 'a $${X} b ${X}'}]\n"
@@ -155,7 +155,7 @@ def test_the_environment_fills_references() -> None:
 
 
 def test_a_flood_of_mistakes_ends() -> None:
-    """Nobody reads more than a thousand mistakes, and looking for nearest names costs time."""
+    """At most a thousand mistakes are reported, because the search for nearest names takes time."""
     text = "Apilane: 1\nApplication: {Name: Shop}\n" + "".join(f"k{number}: 1\n" for number in range(100_000))
     with pytest.raises(ManifestErrors) as caught:
         read_manifests(text, filename="a.yaml", environ={})

@@ -1,4 +1,4 @@
-"""Export and apply are inverse, over generated applications."""
+"""Export and apply are inverse, for generated applications."""
 
 from __future__ import annotations
 
@@ -134,7 +134,7 @@ def _escaped(text: str) -> str:
 @given(_applications())
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 def test_export_then_apply_changes_nothing(document: dict[str, Any]) -> None:
-    """Whatever an application is, its export reads back as itself, and its manifest applied twice changes nothing."""
+    """The export of any application reads back as the same, and applying its manifest twice changes nothing."""
     text = msgspec.json.encode(document).decode()
     made = planned(text, filename="a.json")
     again = planned(text, made.after, filename="a.json")

@@ -1,4 +1,4 @@
-"""An entity with every type, and who may read what of it."""
+"""An entity with every type, and the properties that a caller may read."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from apilane.model.system import custom_entity
 
 @pytest.fixture(scope="session")
 def products() -> Entity:
-    """Products: one property of each type, an encrypted one, and one that ``readable`` leaves out."""
+    """Products: one property of each type, an encrypted one, and ``Margin``, which is not in ``readable``."""
     return custom_entity(
         "Products",
         (
@@ -27,5 +27,5 @@ def products() -> Entity:
 
 @pytest.fixture(scope="session")
 def readable() -> frozenset[str]:
-    """Everything but ``Margin``."""
+    """All properties except ``Margin``."""
     return frozenset({"title", "price", "stock", "instock", "released", "supplier", "created", "owner"})

@@ -1,4 +1,4 @@
-"""Every form a date may come in."""
+"""Every accepted form of a date."""
 
 from __future__ import annotations
 
@@ -105,13 +105,13 @@ def test_dates_become_unix_milliseconds(value: object, ms: int) -> None:
     ],
 )
 def test_everything_else_is_no_date(value: object) -> None:
-    """Other texts, impossible days, moments outside the years 1 to 9999, booleans and containers are refused."""
+    """Other texts, impossible days, times outside the years 1 to 9999, booleans and containers are refused."""
     assert parse_date(value) is None
 
 
 @given(st.integers(MIN_MS, MAX_MS))
 def test_what_is_printed_as_iso_is_read_back(ms: int) -> None:
-    """ISO text of any moment gives the same moment again."""
+    """The ISO text of any time is read back as the same time."""
     days, rest = divmod(ms, 86_400_000)
     day = date.fromordinal(days + 719_163).isoformat()
     hours, rest = divmod(rest, 3_600_000)
@@ -123,6 +123,6 @@ def test_what_is_printed_as_iso_is_read_back(ms: int) -> None:
 
 @given(st.text() | st.integers() | st.from_regex(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:?\d\d)?"))
 def test_no_value_raises(value: object) -> None:
-    """Whatever is sent is a moment within bounds or None."""
+    """Any value becomes a time within bounds or None."""
     ms = parse_date(value)
     assert ms is None or MIN_MS <= ms <= MAX_MS

@@ -1,4 +1,4 @@
-"""The filter parameter: what it means, who may use what, and how wrong ones are refused."""
+"""The filter parameter: its meaning, the properties a caller may use, and refusals."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ ALIASES = {
 
 
 def leaf(name: str, operator: object, value: object = None, **more: object) -> dict[str, object]:
-    """One condition as a client sends it."""
+    """One condition in JSON form."""
     return {"Property": name, "Operator": operator, "Value": value, **more}
 
 
@@ -54,7 +54,7 @@ def parsed_leaf(parse: Any, *arguments: object) -> tuple[str, str, object]:
 
 
 def refused(parse: Any, document: object, code: Code = Code.INVALID_FILTER_PARAMETER) -> str:
-    """The message that refuses a filter."""
+    """The error message for a filter."""
     with pytest.raises(ApilaneError) as caught:
         parse(document)
     assert (caught.value.code, caught.value.property, caught.value.entity) == (code, None, "Products")
@@ -64,13 +64,13 @@ def refused(parse: Any, document: object, code: Code = Code.INVALID_FILTER_PARAM
 @pytest.mark.better("B-Q1")
 @pytest.mark.parametrize(("operator", "word"), [(o, word) for o, words in ALIASES.items() for word in words])
 def test_operators_by_name_alias_and_ordinal(parse: Any, operator: Operator, word: object) -> None:
-    """Every name, alias and ordinal, in any letter case, means its operator (B-Q1)."""
+    """Every name, alias and ordinal, in any letter case, selects its operator (B-Q1)."""
     assert parsed_leaf(parse, "Title", word, "x") == ("Title", operator.value, "x")
 
 
 @pytest.mark.better("B-Q14")
 def test_names_and_keys_ignore_letter_case(parse: Any) -> None:
-    """Keys and properties match in any letter case and come out in schema spelling; unknown keys are ignored."""
+    """Keys and properties match in any letter case and get the schema's spelling; unknown keys are ignored."""
     node = parse({"property": "tITLE", "OPERATOR": "Equal", "vAlue": "x", "extra": {}, "Logic": None, "Filters": None})
     assert node == parse(leaf("Title", "equal", "x"))
     assert node.property.name == "Title"
@@ -88,7 +88,7 @@ def test_no_filter(parse: Any, text: str) -> None:
     [("AND", "AND"), ("or", "OR"), ("Or", "OR"), (0, "AND"), (1, "OR"), ("1", "OR"), (None, "AND")],
 )
 def test_logic(parse: Any, logic: object, meaning: str) -> None:
-    """Logic in any letter case or as 0 and 1; none means AND (B-Q2)."""
+    """Logic is read in any letter case or as 0 and 1; without it AND is used (B-Q2)."""
     conditions = [leaf("Title", "equal", "x"), leaf("Stock", "equal", 1)]
     node = parse({"Logic": logic, "Filters": conditions})
     assert isinstance(node, Group)
@@ -97,7 +97,7 @@ def test_logic(parse: Any, logic: object, meaning: str) -> None:
 
 
 def test_groups_nest(parse: Any) -> None:
-    """A group inside a group keeps its logic and its place."""
+    """A group inside a group keeps its logic and its position."""
     node = parse(
         {
             "Logic": "OR",
@@ -118,19 +118,19 @@ def test_groups_nest(parse: Any) -> None:
     [{"Filters": []}, {"Logic": "OR", "Filters": []}, {"Filters": [{"Filters": []}, {"Logic": "OR", "Filters": []}]}],
 )
 def test_empty_groups_are_no_condition(parse: Any, document: object) -> None:
-    """A group of nothing, or of nothing but empty groups, does not restrict (B-Q2)."""
+    """A group without conditions, or with only empty groups, does not restrict (B-Q2)."""
     assert parse(document) is None
 
 
 def test_an_empty_group_does_not_change_its_siblings(parse: Any) -> None:
-    """Beside other conditions an empty group is left out."""
+    """An empty group beside other conditions is omitted."""
     assert parse({"Logic": "OR", "Filters": [{"Filters": []}, leaf("Stock", "equal", 1)]}) == parse(
         {"Logic": "OR", "Filters": [leaf("Stock", "equal", 1)]}
     )
 
 
 def test_a_node_with_filters_and_property(parse: Any) -> None:
-    """The group counts, but the property must exist and be allowed; with empty filters the leaf counts."""
+    """With filters and property the group is used, but the property is checked; with empty filters the leaf is."""
     conditions = [leaf("Stock", "equal", 1)]
     assert parse(leaf("Title", "equal", "x", Filters=conditions)) == parse({"Filters": conditions})
     assert parse(leaf("Title", "equal", "x", Filters=[])) == parse(leaf("Title", "equal", "x"))
@@ -140,13 +140,13 @@ def test_a_node_with_filters_and_property(parse: Any) -> None:
 
 @pytest.mark.parametrize("document", [{}, {"Logic": "AND"}, {"Filters": None}, {"x": 1}, {"Filters": [{}]}])
 def test_a_node_without_property_and_filters(parse: Any, document: object) -> None:
-    """Neither a property nor filters: ERROR with the default message."""
+    """A node without property and filters is ERROR with the default message."""
     assert refused(parse, document, Code.ERROR) == "Something went wrong"
 
 
 @pytest.mark.parametrize("document", [{"Property": "Title"}, {"Property": "Title", "Operator": None, "Value": "x"}])
 def test_a_leaf_without_operator(parse: Any, document: object) -> None:
-    """No operator: ERROR with the default message."""
+    """A leaf without operator is ERROR with the default message."""
     assert refused(parse, document, Code.ERROR) == "Something went wrong"
 
 
@@ -183,12 +183,12 @@ def test_a_leaf_without_operator(parse: Any, document: object) -> None:
     ],
 )
 def test_malformed_filters(parse: Any, document: object) -> None:
-    """No JSON, the wrong JSON kind, unknown properties, operators and logic get the default message."""
+    """Invalid JSON, another JSON kind, unknown properties, operators and logic get the default message."""
     assert refused(parse, document) == "Invalid filter parameter"
 
 
 def nested(depth: int, inner: object) -> object:
-    """A condition inside that many groups."""
+    """A condition inside ``depth`` groups."""
     for _ in range(depth):
         inner = {"Logic": "OR", "Filters": [inner]}
     return inner
@@ -196,14 +196,14 @@ def nested(depth: int, inner: object) -> object:
 
 @pytest.mark.better("B-Q2")
 def test_depth_is_limited(parse: Any) -> None:
-    """Twenty groups inside one another are fine, one more is refused (B-Q2)."""
+    """Twenty nested groups are accepted, one more is refused (B-Q2)."""
     assert parse(nested(MAX_DEPTH, leaf("Stock", "equal", 1))) is not None
     assert "20" in refused(parse, nested(MAX_DEPTH + 1, leaf("Stock", "equal", 1)))
 
 
 @pytest.mark.better("B-Q2")
 def test_leaves_are_limited(parse: Any) -> None:
-    """Five hundred conditions are fine, one more is refused, wherever they stand; texts of a list count (B-Q2)."""
+    """Five hundred conditions at any level are accepted, one more is refused; texts of a list count (B-Q2)."""
     many = [leaf("Stock", "equal", n) for n in range(MAX_LEAVES)]
     assert len(parse({"Filters": many}).items) == MAX_LEAVES
     assert "500" in refused(parse, {"Filters": [*many, leaf("Stock", "equal", 1)]})
@@ -218,7 +218,7 @@ def test_leaves_are_limited(parse: Any) -> None:
 @pytest.mark.parametrize("name", ["Margin", "margin", "MARGIN"])
 @pytest.mark.parametrize("rest", [("equal", 1), ("equal", None), ("nope", 1), (None, 1), ("startswith", [])])
 def test_disallowed_properties(parse: Any, name: str, rest: tuple[object, object]) -> None:
-    """A property the caller may not read is refused by name at every level, before anything else (B-S2)."""
+    """A property that the caller may not read is refused by name at every level, before other errors (B-S2)."""
     bad = leaf(name, *rest)
     good = leaf("Title", "equal", "x")
     message = "Property 'Margin' is not allowed on this filter"
@@ -227,7 +227,7 @@ def test_disallowed_properties(parse: Any, name: str, rest: tuple[object, object
 
 
 def test_id_is_always_allowed(products: Entity) -> None:
-    """ID can be filtered by a caller who may read nothing else."""
+    """A caller who may read no other property can still filter by ID."""
     node = parse_filter('{"Property":"id","Operator":"=","Value":5}', products, frozenset())
     assert isinstance(node, Leaf)
     assert node.property.name == "ID"
@@ -237,7 +237,7 @@ def test_id_is_always_allowed(products: Entity) -> None:
 @pytest.mark.parametrize(("entity", "name"), [("Users", "Password"), ("AuthTokens", "Token")])
 @pytest.mark.parametrize("value", [None, "x"])
 def test_secrets_are_never_filtered(entity: str, name: str, value: object) -> None:
-    """Password and Token take part in no filter, not even a null test, whoever asks (B-D3, B-D4)."""
+    """Password and Token cannot be used in a filter by any caller, not even in a null test (B-D3, B-D4)."""
     definition = next(e for e in system_entities() if e.name == entity)
     with pytest.raises(ApilaneError) as caught:
         parse_filter(json.dumps(leaf(name.lower(), "equal", value)), definition, frozenset({name.lower()}))
@@ -247,7 +247,7 @@ def test_secrets_are_never_filtered(entity: str, name: str, value: object) -> No
 
 @pytest.mark.better("B-Q5")
 def test_encrypted_properties_take_null_tests_only(parse: Any) -> None:
-    """An encrypted property can be compared with null and with nothing else (B-Q5)."""
+    """An encrypted property can only be compared with null (B-Q5)."""
     assert parsed_leaf(parse, "Supplier", "equal", None) == ("Supplier", "equal", None)
     assert parsed_leaf(parse, "Supplier", "!=", None) == ("Supplier", "notequal", None)
     for operator in Operator:
@@ -257,7 +257,7 @@ def test_encrypted_properties_take_null_tests_only(parse: Any) -> None:
 
 @pytest.mark.parametrize("name", ["Title", "Stock", "InStock", "Released"])
 def test_null_goes_with_equal_and_notequal(parse: Any, name: str) -> None:
-    """Is null and is not null exist for every type; an absent value is null; other operators need a value."""
+    """Null tests exist for every type; an absent value is null; other operators need a value."""
     assert parsed_leaf(parse, name, "equal") == (name, "equal", None)
     assert parse({"Property": name, "Operator": "notequal"}).value is None
     assert name in refused(parse, leaf(name, "greater", None))
@@ -274,7 +274,7 @@ def test_null_goes_with_equal_and_notequal(parse: Any, name: str) -> None:
     ],
 )
 def test_operators_that_do_not_fit_the_type(parse: Any, name: str, operator: str) -> None:
-    """They are INVALID_FILTER_PARAMETER and the message says what fits (B-E4)."""
+    """An operator that does not fit the type is INVALID_FILTER_PARAMETER; the message names what fits (B-E4)."""
     message = refused(parse, leaf(name, operator, "1"))
     assert operator in message
     assert name in message
@@ -322,7 +322,7 @@ def test_operators_that_do_not_fit_the_type(parse: Any, name: str, operator: str
     ],
 )
 def test_values_are_read_by_type(parse: Any, name: str, operator: str, value: object, meaning: object) -> None:
-    """Values become what the type compares: text, bounded numbers, booleans, milliseconds, lists of distinct items."""
+    """Values are read by type: text, bounded numbers, booleans, milliseconds, lists of distinct items."""
     got = parsed_leaf(parse, name, operator, value)[2]
     assert got == meaning
     assert type(got) is type(meaning)
@@ -362,7 +362,7 @@ def test_values_are_read_by_type(parse: Any, name: str, operator: str, value: ob
     ],
 )
 def test_values_that_do_not_fit_the_type(parse: Any, name: str, operator: str, value: object) -> None:
-    """They are INVALID_FILTER_PARAMETER and the message names property and operator (B-E4)."""
+    """A value that does not fit the type is INVALID_FILTER_PARAMETER with property and operator (B-E4)."""
     message = refused(parse, leaf(name, operator, value))
     assert name in message
     assert operator in message
@@ -387,6 +387,6 @@ values = st.recursive(
 
 @given(values.map(json.dumps) | st.text())
 def test_any_text_is_parsed_or_refused(products: Entity, readable: frozenset[str], text: str) -> None:
-    """Whatever a caller sends, nothing but ApilaneError comes out."""
+    """Any text is parsed or raises ApilaneError."""
     with contextlib.suppress(ApilaneError):
         parse_filter(text, products, readable)

@@ -54,7 +54,7 @@ from apilane.model.json import MAX_DEPTH, JsonNumber, MalformedJson, decode_json
     ],
 )
 def test_what_is_no_json_counts_as_missing(body: bytes) -> None:
-    """Everything that B-E7 calls malformed raises MalformedJson and nothing else."""
+    """Everything that B-E7 calls malformed raises MalformedJson."""
     with pytest.raises(MalformedJson):
         decode_json(body)
 
@@ -78,23 +78,23 @@ def test_what_is_no_json_counts_as_missing(body: bytes) -> None:
     ],
 )
 def test_json_is_read_exactly(body: bytes, value: object) -> None:
-    """Integers stay exact, fractions keep their text, the last of a repeated key counts."""
+    """Integers are exact, fractions keep their text, and the last of a repeated key counts."""
     assert decode_json(body) == value
 
 
 def test_nesting_up_to_the_limit_is_read() -> None:
-    """One hundred arrays inside one another are still JSON, also mixed with objects."""
+    """One hundred nested arrays are accepted, also mixed with objects."""
     assert decode_json(b"[" * MAX_DEPTH + b"]" * MAX_DEPTH)
     assert decode_json(b'[{"a":' * (MAX_DEPTH // 2) + b"1" + b"}]" * (MAX_DEPTH // 2))
 
 
 def test_key_order_is_kept() -> None:
-    """Keys come in the order they were sent."""
+    """Keys keep the order in which they were sent."""
     assert list(decode_json(b'{"z":1,"a":2,"m":3}')) == ["z", "a", "m"]  # type: ignore[call-overload]
 
 
 def test_a_large_flat_body_is_cheap() -> None:
-    """Looking for depth does not slow a body of many records down."""
+    """The check of the depth does not slow down a body of many records."""
     body = b"[" + b",".join([b'{"a":[1,2,3],"b":"text","c":1.5}'] * 20_000) + b"]"
     start = time.perf_counter()
     decode_json(body)
@@ -103,7 +103,7 @@ def test_a_large_flat_body_is_cheap() -> None:
 
 @given(st.binary(max_size=60))
 def test_any_bytes_give_a_value_or_malformed_json(body: bytes) -> None:
-    """No other error comes out, whatever goes in."""
+    """Any bytes give a value or MalformedJson."""
     with contextlib.suppress(MalformedJson):
         decode_json(body)
 
@@ -119,12 +119,12 @@ plain = st.recursive(
 
 @given(plain)
 def test_json_text_gives_the_value_back(value: object) -> None:
-    """What is written can be read again as the same value, by another reader too."""
+    """Written JSON is read as the same value again, also by another reader."""
     text = json_text(value)
     assert decode_json(text.encode()) == value
     assert json.loads(text) == value
 
 
 def test_json_text_keeps_fractions_as_they_were_sent() -> None:
-    """A number inside a list or object is not reformatted."""
+    """A number inside a list or object keeps its text."""
     assert json_text(decode_json(b'{"a": [1.50, 1E+5, 1]}')) == '{"a":[1.50,1E+5,1]}'

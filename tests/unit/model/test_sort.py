@@ -19,7 +19,7 @@ PRICE_DESC, TITLE_ASC = SortKey("Price", Direction.DESC), SortKey("Title", Direc
 
 @pytest.mark.parametrize("text", [None, "", " ", "\t"])
 def test_blank_means_the_default_order(products: Entity, readable: frozenset[str], text: str | None) -> None:
-    """A blank or absent parameter leaves the order to the entity."""
+    """A blank or absent parameter selects the entity's default order."""
     assert parse_sort(text, products, readable) is None
 
 
@@ -45,7 +45,7 @@ def test_blank_means_the_default_order(products: Entity, readable: frozenset[str
     ],
 )
 def test_sort_keys(products: Entity, readable: frozenset[str], text: str, keys: tuple[SortKey, ...]) -> None:
-    """Keys come in order and schema spelling; unknown ones are dropped; nothing left means ID ascending."""
+    """Keys keep their order and get the schema's spelling; unknown ones are dropped; the default is ID ascending."""
     assert parse_sort(text, products, readable) == keys
 
 
@@ -78,7 +78,7 @@ def test_sort_keys(products: Entity, readable: frozenset[str], text: str, keys: 
     ],
 )
 def test_refused_sorts(products: Entity, readable: frozenset[str], text: str, message: str) -> None:
-    """Malformed, disallowed and encrypted sorts are INVALID_SORT_PARAMETER with the wire's messages (B-S2, B-Q5)."""
+    """Malformed, forbidden and encrypted sorts are INVALID_SORT_PARAMETER with the protocol's messages (B-S2, B-Q5)."""
     with pytest.raises(ApilaneError) as caught:
         parse_sort(text, products, readable)
     error = caught.value
@@ -89,7 +89,7 @@ def test_refused_sorts(products: Entity, readable: frozenset[str], text: str, me
 @pytest.mark.better("B-D3", "B-D4")
 @pytest.mark.parametrize(("entity", "name"), [("Users", "Password"), ("AuthTokens", "Token")])
 def test_secrets_are_never_sorted_by(entity: str, name: str) -> None:
-    """Password and Token give no order, whoever asks (B-D3, B-D4)."""
+    """No caller can sort by Password or Token (B-D3, B-D4)."""
     definition = next(e for e in system_entities() if e.name == entity)
     with pytest.raises(ApilaneError, match="not allowed"):
         parse_sort(json.dumps({"Property": name, "Direction": "ASC"}), definition, frozenset({name.lower()}))
@@ -97,7 +97,7 @@ def test_secrets_are_never_sorted_by(entity: str, name: str) -> None:
 
 @given(st.text() | st.dictionaries(st.sampled_from(["Property", "Direction"]), st.none() | st.text()).map(json.dumps))
 def test_any_text_is_parsed_or_refused(products: Entity, readable: frozenset[str], text: str) -> None:
-    """Whatever a caller sends, nothing but ApilaneError comes out."""
+    """Any text is parsed or raises ApilaneError."""
     with contextlib.suppress(ApilaneError):
         keys = parse_sort(text, products, readable)
         assert keys is None or len(keys) > 0
@@ -119,5 +119,5 @@ def test_any_text_is_parsed_or_refused(products: Entity, readable: frozenset[str
 )
 @pytest.mark.parametrize("readable", [("ID", "Title", "Price"), ("Title", "Price")])
 def test_properties(text: str | None, readable: tuple[str, ...], names: tuple[str, ...]) -> None:
-    """Names come in schema order with ID always among them; unknown and unreadable ones are left out."""
+    """Names get schema order and always include ID; unknown and unreadable names are dropped."""
     assert parse_properties(text, readable) == names

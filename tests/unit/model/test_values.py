@@ -1,4 +1,4 @@
-"""Value rules: what is stored, and which message refuses what cannot be."""
+"""Value rules: the stored value, or the message that refuses it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def read(value: object, *, exact_decimals: bool = False, **rules: Any) -> object
 
 
 def refusal(value: object, *, exact_decimals: bool = False, **rules: Any) -> str:
-    """The message that refuses a value; everything else of the error is checked here."""
+    """The message that refuses a value; this helper checks the rest of the error."""
     with pytest.raises(ApilaneError) as caught:
         read(value, exact_decimals=exact_decimals, **rules)
     error = caught.value
@@ -33,7 +33,7 @@ def refusal(value: object, *, exact_decimals: bool = False, **rules: Any) -> str
 
 @pytest.mark.parametrize("type", list(PropertyType))
 def test_null_is_always_null(type: PropertyType) -> None:
-    """Null passes every rule; the database knows what is required."""
+    """Null passes every rule; the database checks required columns."""
     assert read(None, type=type, minimum=5, maximum=6, validation_regex="x", required=True) is None
 
 
@@ -56,7 +56,7 @@ def test_null_is_always_null(type: PropertyType) -> None:
     ],
 )
 def test_strings_are_trimmed_json_text(body: str, stored: str) -> None:
-    """Texts lose outer Unicode white space, other values become their JSON text."""
+    """Texts are trimmed of Unicode white space; other values become their JSON text."""
     assert read(decode_json(body.encode())) == stored
 
 
@@ -77,7 +77,7 @@ def test_strings_are_trimmed_json_text(body: str, stored: str) -> None:
     ],
 )
 def test_strings_that_break_a_rule(value: str, rules: dict[str, Any], message: str) -> None:
-    """The first failing rule names itself: text, lengths in UTF-16 units, pattern."""
+    """The first rule that fails is reported: text, lengths in UTF-16 units, pattern."""
     assert refusal(value, **rules) == message
 
 
@@ -85,7 +85,7 @@ def test_strings_that_break_a_rule(value: str, rules: dict[str, Any], message: s
     ("value", "rules"), [("\U0001f600", {"minimum": 2, "maximum": 2}), ("x", {"validation_regex": ""})]
 )
 def test_strings_that_keep_the_rules(value: str, rules: dict[str, Any]) -> None:
-    """A letter beyond the basic plane counts twice; a blank pattern is no rule."""
+    """A character beyond the basic plane counts twice; a blank pattern is ignored."""
     assert read(value, **rules) == value
 
 
@@ -119,7 +119,7 @@ def test_strings_that_keep_the_rules(value: str, rules: dict[str, Any]) -> None:
     ],
 )
 def test_numbers_are_cut_toward_zero(value: object, places: int | None, stored: float) -> None:
-    """JSON numbers and numeric texts are cut to the decimal places, without a sign on zero."""
+    """JSON numbers and numeric texts are cut to the decimal places, and zero has no sign."""
     got = read(value, type=PropertyType.Number, decimal_places=places)
     assert got == stored
     assert type(got) is type(stored)
@@ -167,7 +167,7 @@ def test_numbers_are_cut_toward_zero(value: object, places: int | None, stored: 
 )
 @pytest.mark.parametrize("places", [0, 2])
 def test_invalid_numbers(value: object, places: int) -> None:
-    """What is no number, has more than 18 digits, or outgrows the column is refused, and at once."""
+    """A value that is not a number, has over 18 digits, or exceeds the column is refused, without delay."""
     start = time.perf_counter()
     assert refusal(value, type=PropertyType.Number, decimal_places=places) == "Invalid number"
     assert time.perf_counter() - start < 1.0
@@ -191,7 +191,7 @@ def test_invalid_numbers(value: object, places: int) -> None:
     ],
 )
 def test_digits_of_decimals(text: str, exact: bool, valid: bool) -> None:
-    """15 digits without exact decimals, else 18, counted after cutting and without zeros at the end (B-D16, B-D5)."""
+    """15 digits without exact decimals, otherwise 18, after cutting, without trailing zeros (B-D16, B-D5)."""
     rules: dict[str, Any] = {"type": PropertyType.Number, "decimal_places": 2}
     for number in (text, JsonNumber(text)):
         if valid:
@@ -201,7 +201,7 @@ def test_digits_of_decimals(text: str, exact: bool, valid: bool) -> None:
 
 
 def test_exact_providers_get_decimals() -> None:
-    """A provider with exact decimals is given Decimal, and int where there are no decimal places."""
+    """A provider with exact decimals gets Decimal, and int where there are no decimal places."""
     got = read(JsonNumber("1234567890123456.789"), type=PropertyType.Number, decimal_places=2, exact_decimals=True)
     assert type(got) is Decimal
     assert got == Decimal("1234567890123456.78")
@@ -221,7 +221,7 @@ def test_exact_providers_get_decimals() -> None:
 )
 @pytest.mark.parametrize("places", [0, 2])
 def test_bounds_are_compared_before_cutting(value: object, message: str, places: int) -> None:
-    """Minimum and maximum see the number as it was sent."""
+    """Minimum and maximum are compared with the number as sent."""
     assert refusal(value, type=PropertyType.Number, minimum=0, maximum=10, decimal_places=places) == message
 
 
@@ -231,7 +231,7 @@ def test_bounds_are_compared_before_cutting(value: object, message: str, places:
     st.booleans(),
 )
 def test_a_stored_number_is_the_number_cut(number: Decimal, places: int, exact: bool) -> None:
-    """What is not refused differs from what was sent by less than one step and never lies further from zero."""
+    """A stored number differs from the sent one by less than one step and is never further from zero."""
     rules: dict[str, Any] = {"type": PropertyType.Number, "decimal_places": places}
     try:
         stored = read(JsonNumber(str(number)), exact_decimals=exact, **rules)
@@ -244,18 +244,18 @@ def test_a_stored_number_is_the_number_cut(number: Decimal, places: int, exact: 
 
 @pytest.mark.parametrize("value", [True, 1, "true", "1", "on"])
 def test_values_that_are_true(value: object) -> None:
-    """The true half of the Boolean table."""
+    """These values are read as true."""
     assert read(value, type=PropertyType.Boolean) is True
 
 
 @pytest.mark.parametrize("value", [False, 0, "false", "0", "off", "", "yes", 2, -1, [], {}, [1], JsonNumber("1.5")])
 def test_everything_else_is_false(value: object) -> None:
-    """A Boolean is never an error."""
+    """All other values are false; a Boolean is never an error."""
     assert read(value, type=PropertyType.Boolean) is False
 
 
 def test_dates() -> None:
-    """Dates become milliseconds, minimum and maximum do not apply, the message is the wire's."""
+    """Dates become milliseconds, minimum and maximum do not apply, and the message is the protocol's."""
     assert read("2026-01-31 10:20", type=PropertyType.Date, minimum=0, maximum=1) == 1769854800000
     assert refusal("yesterday", type=PropertyType.Date) == (
         "The value provided is not a valid unix timestamp or date in format yyyy-MM-dd HH:mm:ss.fff"
@@ -278,7 +278,7 @@ anything = st.recursive(
 
 @given(anything, st.sampled_from(PropertyType), st.sampled_from([None, 0, 3]), st.booleans())
 def test_no_value_raises_anything_else(value: object, type: PropertyType, places: int | None, exact: bool) -> None:
-    """Whatever is sent is stored or refused."""
+    """Any value is stored or refused with ApilaneError."""
     with contextlib.suppress(ApilaneError):
         read(
             value,

@@ -1,4 +1,4 @@
-"""What applications share of what is compiled for them: all that follows from equal entities and rules, and no key."""
+"""Objects that applications share after compilation: those that follow from equal entities and rules, and no key."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ KEY, OTHER_KEY = Cipher(b"k" * 32), Cipher(b"o" * 32)
 
 
 def _entity(*, encrypted: bool = False) -> Entity:
-    """Made anew each time: equal, and not the same object."""
+    """A new object for each call: equal to the others, but not identical."""
     key = Property(name="ID", type=PropertyType.Number, decimal_places=0, required=True, is_primary_key=True)
     return Entity(name="Books", properties=(key, Property(name="Title", maximum=100, encrypted=encrypted)))
 
@@ -29,7 +29,7 @@ def _definition(token: str, *roles: str) -> ApplicationDefinition:
 
 
 def test_equal_entities_share() -> None:
-    """Equal entities of one provider are compiled once, and forgotten when no application has them any more."""
+    """Equal entities of one provider are compiled once, and released with the last application that uses them."""
     compilations, driver = Compilations(), SQLiteDriver()
     first = compilations.entity(_entity(), driver, KEY)
     assert compilations.entity(_entity(), driver, OTHER_KEY) is first
@@ -41,7 +41,7 @@ def test_equal_entities_share() -> None:
 
 
 def test_encrypted_properties_are_not_shared() -> None:
-    """An entity with encrypted properties is compiled for each application, with its own key."""
+    """An entity with encrypted properties is compiled for each application, with that application's key."""
     compilations, driver = Compilations(), SQLiteDriver()
     compiled = [compilations.entity(_entity(encrypted=True), driver, key) for key in (KEY, OTHER_KEY)]
     for entity, key, other in zip(compiled, (KEY, OTHER_KEY), (OTHER_KEY, KEY), strict=True):
@@ -55,7 +55,7 @@ def test_encrypted_properties_are_not_shared() -> None:
 
 
 def test_equal_rules_share_plans() -> None:
-    """Plans follow from entities, rules and separation; whoever differs in one of them has plans of his own."""
+    """Plans are shared for equal entities, rules and separation; a difference in one of them gives separate plans."""
     compilations = Compilations()
     first = compilations.plans(_definition("one", "editor"))
     assert compilations.plans(_definition("two", "editor")) is first
@@ -71,7 +71,7 @@ def test_equal_rules_share_plans() -> None:
 
 
 def test_shared_definitions() -> None:
-    """A shared definition is equal to the one that was read, and keeps nothing of the application that was first."""
+    """A shared definition equals the one that was read, and keeps no data of the first application."""
     compilations = Compilations()
     plans = compilations.plans(_definition("one", "editor"))
     assert (plans.definition.token, plans.definition.name) == ("", "")

@@ -1,4 +1,4 @@
-"""Encryption of texts, and the rules about the master key file."""
+"""Encryption of texts, and the master key file."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ KEY = bytes(range(32))
 @pytest.mark.better("B-D13")
 @pytest.mark.parametrize("text", ["", "a", "Καφές ☕", "x" * 100_000, "\0\n"])
 def test_round_trip(text: str) -> None:
-    """What was encrypted decrypts to the same text, and no two ciphertexts are equal."""
+    """An encrypted text decrypts to the same text, and no two ciphertexts are equal."""
     cipher = Cipher(KEY)
     assert cipher.decrypt(cipher.encrypt(text)) == text
     assert cipher.encrypt(text) != cipher.encrypt(text)
@@ -28,7 +28,7 @@ def test_round_trip(text: str) -> None:
 
 @pytest.mark.better("B-D13")
 def test_another_key_or_context_reads_nothing() -> None:
-    """A ciphertext opens only under its own key and its own context."""
+    """A ciphertext can be decrypted only with its own key and its own context."""
     stored = Cipher(KEY).encrypt("secret", "application:a")
     assert Cipher(KEY).decrypt(stored, "application:a") == "secret"
     assert Cipher(KEY).decrypt(stored, "application:b") is None
@@ -38,9 +38,9 @@ def test_another_key_or_context_reads_nothing() -> None:
 
 @pytest.mark.better("B-D13")
 def test_every_changed_character_is_noticed() -> None:
-    """Tampering with any character of a ciphertext makes it unreadable, never another text."""
+    """A change of any character makes a ciphertext unreadable."""
     cipher = Cipher(KEY)
-    stored = cipher.encrypt("secret!!")  # 12 + 8 + 16 bytes fill their base64 exactly: no unused bits to change
+    stored = cipher.encrypt("secret!!")  # 12 + 8 + 16 bytes fill their base64 exactly: there are no unused bits
     for place in range(len(stored)):
         changed = stored[:place] + ("A" if stored[place] != "A" else "B") + stored[place + 1 :]
         assert cipher.decrypt(changed) is None
@@ -50,12 +50,12 @@ def test_every_changed_character_is_noticed() -> None:
     "stored", ["", "v1:", "v1:AA", "v1:A", "v1:!!!!", "v2:AAAA", "clear text", "v1:é", "v1:" + "A" * 30]
 )
 def test_what_is_no_ciphertext(stored: str) -> None:
-    """Anything that is no ciphertext reads as None."""
+    """A text that is not a ciphertext is read as None."""
     assert Cipher(KEY).decrypt(stored) is None
 
 
 def test_key_file_is_made_once_and_kept(tmp_path: Path) -> None:
-    """The first call makes the key readable by its owner only; later calls, creating or not, read the same."""
+    """The first call creates the key, readable by its owner only; later calls read the same key."""
     settings = Settings(data_dir=tmp_path)
     key = load_master_key(settings, create=True)
     assert len(key) == 32
@@ -64,8 +64,8 @@ def test_key_file_is_made_once_and_kept(tmp_path: Path) -> None:
     assert [each.name for each in tmp_path.iterdir()] == ["master.key"]
 
 
-def test_one_key_whoever_is_first(tmp_path: Path) -> None:
-    """Many callers creating the key at the same moment all get the same one, whole."""
+def test_concurrent_callers_get_one_key(tmp_path: Path) -> None:
+    """Concurrent calls that create the key all get the same complete key."""
     settings = Settings(data_dir=tmp_path)
     with ThreadPoolExecutor(16) as pool:
         keys = set(pool.map(lambda _: load_master_key(settings, create=True), range(64)))
@@ -73,7 +73,7 @@ def test_one_key_whoever_is_first(tmp_path: Path) -> None:
 
 
 def test_missing_key_is_never_replaced(tmp_path: Path) -> None:
-    """Where something is encrypted already, a missing key is an error that asks for the backup, and no file is made."""
+    """When encrypted data exists, a missing key is an error that asks for the backup, and no file is created."""
     with pytest.raises(ConfigurationError, match=r"master\.key is missing.*Restore"):
         load_master_key(Settings(data_dir=tmp_path), create=False)
     assert list(tmp_path.iterdir()) == []
@@ -81,7 +81,7 @@ def test_missing_key_is_never_replaced(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o620, 0o644, 0o660])
 def test_loose_permissions_are_refused(tmp_path: Path, mode: int) -> None:
-    """A key file that others may read or write is refused with the line that mends it."""
+    """A key file that others may read or write is refused with the command that corrects it."""
     settings = Settings(data_dir=tmp_path)
     load_master_key(settings, create=True)
     (tmp_path / "master.key").chmod(mode)
@@ -93,7 +93,7 @@ def test_loose_permissions_are_refused(tmp_path: Path, mode: int) -> None:
     "content", [b"", b"open sesame", b64encode(b"x" * 31), b64encode(b"x" * 33), b"\xff" * 44, b"!" * 44]
 )
 def test_damaged_key_file(tmp_path: Path, content: bytes) -> None:
-    """A damaged key file is an error that names the file and not its content."""
+    """A damaged key file is an error with its path and without its content."""
     path = tmp_path / "master.key"
     path.write_bytes(content)
     path.chmod(0o600)
@@ -104,7 +104,7 @@ def test_damaged_key_file(tmp_path: Path, content: bytes) -> None:
 
 
 def test_key_from_the_environment(tmp_path: Path) -> None:
-    """A key given as a setting is used and nothing is written; a bad one is refused without showing it."""
+    """A key from the settings is used and no file is written; an invalid one is refused without showing it."""
     settings = Settings(data_dir=tmp_path, master_key=b64encode(KEY).decode())
     assert load_master_key(settings, create=True) == KEY
     assert list(tmp_path.iterdir()) == []

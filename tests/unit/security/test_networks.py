@@ -1,4 +1,4 @@
-"""Whom counters take an address for."""
+"""The network that counters use for an address."""
 
 from __future__ import annotations
 
@@ -17,5 +17,5 @@ from apilane.security.networks import network_of
     ],
 )
 def test_network_of(address: str, network: str) -> None:
-    """An IPv4 caller is one address, an IPv6 caller a /64, which is what a household or a rented server has."""
+    """An IPv4 address is counted alone, an IPv6 address by its /64, the usual size of a household's network."""
     assert network_of(address) == network

@@ -1,4 +1,4 @@
-"""Argon2id hashing: right answers, equal time for nobody, bounded concurrency, no blocked loop."""
+"""Argon2id hashing: correct results, equal time for unknown users, limited concurrency, no blocked loop."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def passwords() -> Iterator[Passwords]:
 
 @pytest.mark.better("B-D3")
 def test_right_and_wrong(passwords: Passwords) -> None:
-    """A hash verifies its own password and no other, and two hashes of one password differ."""
+    """A hash verifies only its own password, and two hashes of one password differ."""
 
     async def scenario() -> None:
         first, second = await passwords.hash("Correct horse"), await passwords.hash("Correct horse")
@@ -34,8 +34,8 @@ def test_right_and_wrong(passwords: Passwords) -> None:
     asyncio.run(scenario())
 
 
-def test_nobody_is_never_right(passwords: Passwords) -> None:
-    """A missing user and a damaged hash are a plain no."""
+def test_a_missing_user_has_no_right_password(passwords: Passwords) -> None:
+    """For a missing user or a damaged hash the answer is no."""
 
     async def scenario() -> None:
         assert not (await passwords.verify(None, "anything")).ok
@@ -46,7 +46,7 @@ def test_nobody_is_never_right(passwords: Passwords) -> None:
 
 
 def test_odd_texts(passwords: Passwords) -> None:
-    """Empty, non-ASCII, NUL and lone-surrogate passwords hash and verify like any other."""
+    """Empty, non-ASCII, NUL and lone-surrogate passwords can be hashed and verified."""
 
     async def scenario() -> None:
         for text in ("", "Καφές", "a\0b", "\udcff", "x" * 400):
@@ -58,7 +58,7 @@ def test_odd_texts(passwords: Passwords) -> None:
 
 
 def test_rehash_when_parameters_change(passwords: Passwords) -> None:
-    """A right password under older parameters asks for a new hash; a wrong one does not."""
+    """The right password with a hash of older parameters asks for a new hash; a wrong password does not."""
     stronger = Passwords(time_cost=2, memory_kib=128, parallelism=1, concurrency=1)
 
     async def scenario() -> None:
@@ -70,8 +70,8 @@ def test_rehash_when_parameters_change(passwords: Passwords) -> None:
     stronger.close()
 
 
-def test_nobody_takes_as_long() -> None:
-    """Time does not tell whether a user exists: nobody and a wrong password differ by less than a third."""
+def test_a_missing_user_takes_as_long() -> None:
+    """A missing user takes as long as a wrong password: the times differ by less than a third."""
     real = Passwords()
 
     async def timed(stored: str | None) -> float:
@@ -82,15 +82,15 @@ def test_nobody_takes_as_long() -> None:
     async def scenario() -> None:
         stored = await real.hash("right")
         wrong = median([await timed(stored) for _ in range(9)])
-        nobody = median([await timed(None) for _ in range(9)])
-        assert 2 / 3 < nobody / wrong < 3 / 2
+        missing = median([await timed(None) for _ in range(9)])
+        assert 2 / 3 < missing / wrong < 3 / 2
 
     asyncio.run(scenario())
     real.close()
 
 
 def test_concurrency_is_bounded_and_lazy() -> None:
-    """However many callers wait, only ``concurrency`` threads hash, and none exists before the first call."""
+    """With any number of callers only ``concurrency`` threads hash, and none exists before the first call."""
     made = Passwords(time_cost=1, memory_kib=8192, parallelism=1, concurrency=2)
 
     def threads() -> int:
@@ -112,7 +112,7 @@ def test_concurrency_is_bounded_and_lazy() -> None:
 
 
 def test_cancelled_callers_leave_the_queue() -> None:
-    """Callers that gave up cost no hash: the queue behind them moves on at once."""
+    """Cancelled callers cause no hash, and the callers behind them are served at once."""
     made = Passwords(time_cost=4, memory_kib=65536, parallelism=1, concurrency=1)
 
     async def scenario() -> None:

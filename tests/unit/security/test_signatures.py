@@ -1,4 +1,4 @@
-"""Signatures against the vectors of the protocol."""
+"""Signatures compared with the test vectors of the protocol."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ VECTORS = [
 
 @pytest.mark.parametrize(("method", "target", "body", "length", "signature"), VECTORS)
 def test_vectors(method: str, target: bytes, body: bytes, length: int, signature: bytes) -> None:
-    """Canonical text and signature of every published vector come out to the byte, and verify."""
+    """Canonical text and signature equal those of every published vector, and the signature verifies."""
     text = canonical_text(42, method, target, TIME, body)
     assert len(text) == length
     assert sign(TOKEN, text) == signature
@@ -58,14 +58,14 @@ def test_vectors(method: str, target: bytes, body: bytes, length: int, signature
 @pytest.mark.parametrize("signed", [b"/api/Account/UserData", b"/api/Account/UserData?"])
 @pytest.mark.parametrize("seen", [b"/api/Account/UserData", b"/api/Account/UserData?"])
 def test_bare_question_mark(signed: bytes, seen: bytes) -> None:
-    """An empty query verifies whether or not the question mark survived the way."""
+    """An empty query verifies with and without its question mark."""
     signature = sign(TOKEN, canonical_text(42, "GET", signed, TIME, b""))
     headers = SignatureHeaders(42, TIME, signature)
     assert verifies(signing_key(TOKEN), headers, "GET", seen, b"")
 
 
 def test_one_spelling_of_the_signature() -> None:
-    """Base64 that decodes to the same bytes but is written otherwise does not verify, so no request has two names."""
+    """Another base64 spelling of the same bytes is refused, so that each request has exactly one signature text."""
     signature = VECTORS[0][4]
     assert signature.endswith(b"0=")
     for other in (signature[:-2] + b"1=", signature[:-1], signature + b"=", b" " + signature, b"", b"\xff", b"!" * 44):
@@ -88,7 +88,7 @@ def test_one_spelling_of_the_signature() -> None:
     ],
 )
 def test_unreadable_headers(key_id: bytes | None, timestamp: bytes, message: str) -> None:
-    """Blank headers are incomplete, others that are no 64-bit integer invalid; both refuse the request."""
+    """A blank header is reported as incomplete, one without a 64-bit integer as invalid; both are refused."""
     headers = {b"x-auth-signature": b"AA==", b"x-auth-timestamp": timestamp}
     if key_id is not None:
         headers[b"x-auth-keyid"] = key_id
@@ -98,7 +98,7 @@ def test_unreadable_headers(key_id: bytes | None, timestamp: bytes, message: str
 
 
 def test_numbers_are_written_plainly() -> None:
-    """Signs and leading zeros of key id and timestamp do not reach the canonical text."""
+    """The canonical text has key id and timestamp without plus signs and leading zeros."""
     headers = {b"x-auth-signature": b"AA==", b"x-auth-keyid": b" +0042 ", b"x-auth-timestamp": b"0001750000000000"}
     read = check_signature_headers(headers)
     assert canonical_text(read.key_id, "get", b"/x", read.timestamp_ms, b"").startswith(b"42\nGET\n/x\n1750000000000\n")

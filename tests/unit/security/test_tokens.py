@@ -12,7 +12,7 @@ GUID = "3f2504e0-4f89-41d3-9a0c-0305e82c3301"
 
 
 def test_new_tokens() -> None:
-    """A new token is a canonical GUID of version 4 and never the same twice."""
+    """New tokens are canonical GUIDs of version 4 and all different."""
     tokens = {new_token() for _ in range(1000)}
     assert len(tokens) == 1000
     assert all(canonical_guid(token) == token and uuid.UUID(token).version == 4 for token in tokens)
@@ -32,7 +32,7 @@ def test_new_tokens() -> None:
     ],
 )
 def test_every_form_names_the_same(text: str) -> None:
-    """Hyphens, bare digits, braces, parentheses and either letter case are one GUID."""
+    """Hyphens, bare digits, braces, parentheses and either letter case give the same GUID."""
     assert canonical_guid(text) == GUID
 
 
@@ -56,7 +56,7 @@ def test_every_form_names_the_same(text: str) -> None:
     ],
 )
 def test_anything_else_is_none(text: str) -> None:
-    """What is no GUID, however close, is None and not an error."""
+    """Any text that is not a GUID is None, without an error."""
     assert canonical_guid(text) is None
 
 
@@ -79,13 +79,13 @@ def test_anything_else_is_none(text: str) -> None:
     ],
 )
 def test_bearer(header: str, token: str | None) -> None:
-    """The last word of the header is the token, without one pair of quotes; anything but a GUID is no token."""
+    """The last word of the header is the token, without one pair of quotes; other texts than a GUID are none."""
     assert bearer_token(header.encode("latin-1")) == token
 
 
 @pytest.mark.better("B-D4")
 def test_hash_is_keyed_and_stable() -> None:
-    """Equal token and key give the equal hash of 64 digits; another key or token gives another."""
+    """The same token and key give the same hash of 64 digits; another key or token gives another one."""
     key, other = b"k" * 32, b"o" * 32
     assert token_hash(key, GUID) == token_hash(key, GUID)
     assert len(token_hash(key, GUID)) == 64

@@ -1,4 +1,4 @@
-"""A small entity, its table, and a real SQLite in memory to ask."""
+"""A small entity, its table, and an in-memory SQLite database."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ Fetch = Callable[..., list[tuple[Any, ...]]]
 
 @pytest.fixture(scope="session")
 def dialect() -> SQLiteDialect:
-    """SQLite's own dialect."""
+    """SQLite's dialect."""
     return SQLiteDialect()
 
 
 @pytest.fixture(scope="session")
 def things() -> Entity:
-    """An entity with a property of each type, and names that SQL would trip over without quotes."""
+    """An entity with a property of each type, and names that need quotes in SQL."""
     return custom_entity(
         "Things",
         (
@@ -44,13 +44,13 @@ def things() -> Entity:
 
 @pytest.fixture(scope="session")
 def table(things: Entity, dialect: SQLiteDialect) -> sa.Table:
-    """Its table."""
+    """The table of the entity."""
     return table_of(things, dialect)
 
 
 @pytest.fixture(scope="session")
 def connection(table: sa.Table, dialect: SQLiteDialect) -> Iterator[apsw.Connection]:
-    """A database in memory with the empty table."""
+    """An in-memory database with the empty table."""
     connection = apsw.Connection(":memory:")
     connection.create_scalar_function(FOLD_FUNCTION, fold_or_none, 1, deterministic=True)
     connection.execute(str(CreateTable(table).compile(dialect=dialect.sqlalchemy)))
@@ -59,13 +59,13 @@ def connection(table: sa.Table, dialect: SQLiteDialect) -> Iterator[apsw.Connect
 
 
 def fold_or_none(text: str | None) -> str | None:
-    """``fold`` as SQL wants it: null stays null."""
+    """``fold`` as an SQL function: null stays null."""
     return None if text is None else fold(text)
 
 
 @pytest.fixture
 def fetch(connection: apsw.Connection) -> Iterator[Fetch]:
-    """Ask the database: a statement and its values by name. What a test inserts is gone afterwards."""
+    """Run a statement with its values by name; inserts of a test are rolled back afterwards."""
 
     def fetch(statement: Statement | str, values: dict[str, Any] | Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         if isinstance(statement, Statement):

@@ -1,4 +1,4 @@
-"""The schema differ: which changes a migration is, in which order, and what a database's traits make of it."""
+"""The schema differ: the changes of a migration, their order, and the effect of a database's traits."""
 
 from __future__ import annotations
 
@@ -56,12 +56,12 @@ def _kinds(changes: Sequence[Change]) -> list[str]:
 
 
 def test_nothing_changes() -> None:
-    """The same entities before and after are no changes."""
+    """Equal entities before and after give no changes."""
     assert _changes([MAKERS, THINGS], [MAKERS, THINGS]) == []
 
 
 def test_new_tables_get_their_references_last() -> None:
-    """A reference is added when every table exists, also where tables refer to each other."""
+    """References are added after all tables exist, also where tables refer to each other."""
     assert _kinds(_changes([], [THINGS, MAKERS])) == [
         "CreateTable Things",
         "CreateTable Makers",
@@ -76,7 +76,7 @@ def test_tables_go_after_the_references_to_them() -> None:
 
 
 def test_create_table_brings_what_the_database_can() -> None:
-    """What CREATE TABLE brings along is no change of its own, and references then come with their column."""
+    """What CREATE TABLE includes is not a separate change, and later references are added with their column."""
     traits = Traits(created_with=frozenset({"indexes", "references"}))
     assert _kinds(_changes([], [MAKERS, THINGS], traits=traits)) == ["CreateTable Makers", "CreateTable Things"]
     without = Entity(name="Things", properties=(KEY, NAME))
@@ -85,7 +85,7 @@ def test_create_table_brings_what_the_database_can() -> None:
 
 
 def test_tables_swap_their_names() -> None:
-    """Of two tables that swap names both go by a name between, so that each new name is free."""
+    """Two tables that swap names use a temporary name, so that each new name is free."""
     first, second = (Entity(name=name, properties=(KEY,)) for name in ("First", "Second"))
     renames = Renames(entities={"First": "Second", "Second": "First"})
     found = [
@@ -100,7 +100,7 @@ def test_tables_swap_their_names() -> None:
 
 
 def test_a_name_that_was_given_away_is_a_new_table() -> None:
-    """Where a table was renamed and another takes its old name, that one is created after the rename."""
+    """When a table is renamed and another takes its old name, the other is created after the rename."""
     producers = Entity(name="Producers", properties=(KEY, NAME))
     renames = Renames(entities={"Producers": "Makers"})
     found = _changes([MAKERS], [producers, MAKERS], renames)
@@ -126,7 +126,7 @@ def test_columns_change_in_order() -> None:
 
 
 def test_what_stands_on_a_changed_column() -> None:
-    """Indexes and references on a column that changes are dropped first and added again where the database asks."""
+    """Indexes and references on a changed column are dropped first and added again where the database requires it."""
     before = Entity(
         name="Things",
         properties=(KEY, NAME, MAKER),
@@ -147,7 +147,7 @@ def test_what_stands_on_a_changed_column() -> None:
 
 
 def test_keys_are_renamed_with_their_table() -> None:
-    """Where keys can be renamed, those of a renamed table are, by a name between; elsewhere they are made again."""
+    """Keys of a renamed table are renamed through a temporary name; where that is impossible they are recreated."""
     before = Entity(name="Makers", properties=(KEY, NAME), constraints=(Unique(properties=("Name",)),))
     after = Entity(name="Producers", properties=(KEY, NAME), constraints=(Unique(properties=("Name",)),))
     renames = Renames(entities={"Producers": "Makers"})
@@ -165,7 +165,7 @@ def test_keys_are_renamed_with_their_table() -> None:
 
 
 def test_a_reference_goes_with_its_index() -> None:
-    """Where a reference needs an index, it goes before its index and comes back after the next one."""
+    """Where a reference needs an index, it is dropped before that index and added after the new one."""
     wide = Entity(
         name="Things", properties=THINGS.properties, constraints=(REFERENCE,), indexes=(Index(("Maker", "Name")),)
     )
@@ -179,7 +179,7 @@ def test_a_reference_goes_with_its_index() -> None:
 
 
 def test_tables_are_made_again_where_columns_cannot_change() -> None:
-    """With ``rebuilds`` a table whose columns change is made again, with its indexes; one that only grows is not."""
+    """With ``rebuilds`` a table whose columns change is rebuilt with its indexes; added columns need no rebuild."""
     traits = Traits(rebuilds=True, created_with=frozenset({"references"}))
     named = Entity(name="Makers", properties=(KEY, NAME), indexes=(Index(("Name",)),))
     required = Property(name="Name", maximum=20, required=True)

@@ -1,4 +1,4 @@
-"""Shapes of filters: what they hold, what they share, and that no value enters a text."""
+"""Shapes of filters: content and sharing; no value is part of an SQL text."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ EVERYTHING = frozenset({"order", "count", "price", "flag", "when", "secret"})
 
 
 def bound(things: Entity, dialect: Dialect, document: object) -> tuple[FilterShape, tuple[Value, ...]]:
-    """Shape and values of a filter as a client sends it."""
+    """Shape and values of a filter in JSON form."""
     node = parse_filter(json.dumps(document), things, EVERYTHING)
     assert node is not None
     return bind_filter(node, dialect)
@@ -33,7 +33,7 @@ def leaf(name: str, operator: str, value: object) -> dict[str, object]:
 
 
 def test_equal_shapes_share_one_text(things: Entity, table: sa.Table, dialect: Dialect) -> None:
-    """Filters that differ in values only have equal, hashable shapes and one text."""
+    """Filters that differ only in values have equal, hashable shapes and one text."""
 
     def document(text: str, number: object, day: str, flag: object) -> dict[str, Any]:
         conditions = [leaf("order", "contains", text), leaf("Price", "less", number), leaf("Flag", "equal", flag)]
@@ -64,7 +64,7 @@ def test_equal_shapes_share_one_text(things: Entity, table: sa.Table, dialect: D
     ],
 )
 def test_no_value_enters_a_text(things: Entity, table: sa.Table, dialect: Dialect, document: object) -> None:
-    """Every value is a parameter, and each parameter has a value (B-Q3)."""
+    """Every value becomes a parameter, and each parameter has a value (B-Q3)."""
     shape, values = bound(things, dialect, document)
     statement = count_records(things, table, (), shape, dialect)
     assert "4711" not in statement.text
@@ -77,7 +77,7 @@ def test_no_value_enters_a_text(things: Entity, table: sa.Table, dialect: Dialec
 def test_lists_are_filled_up(
     things: Entity, dialect: Dialect, count: int, parameters: int, name: str, make: type
 ) -> None:
-    """A list takes the next power of two parameters, so few shapes serve all lengths."""
+    """A list is padded to the next power of two, so that few shapes serve all lengths."""
     items = [make(n) for n in range(count)]
     shape, values = bound(things, dialect, leaf(name, "contains", items))
     assert len(values) == parameters
@@ -86,7 +86,7 @@ def test_lists_are_filled_up(
 
 
 def test_lists_of_text_do_not_depend_on_order(things: Entity, dialect: Dialect) -> None:
-    """Texts in and beyond ASCII in any order make one shape."""
+    """ASCII and non-ASCII texts in any order give one shape."""
     one = bound(things, dialect, leaf("Order", "contains", ["a", "é", "b"]))
     two = bound(things, dialect, leaf("Order", "contains", ["é", "c", "d"]))
     assert one[0] == two[0]

@@ -1,4 +1,4 @@
-"""What filters find: random records and filters, SQLite's answer against plain Python's."""
+"""Results of filters: random records and filters, with SQLite's result compared to plain Python's."""
 
 from __future__ import annotations
 
@@ -42,9 +42,7 @@ Record = dict[str, Any]
 
 
 def matches(record: Record, document: dict[str, Any]) -> bool:
-    """The meaning of a filter on one record, by section 1.3 of docs/reference/protocol/query-language.md and nothing
-    else.
-    """
+    """Whether a record matches a filter, by section 1.3 of docs/reference/protocol/query-language.md alone."""
     if "Filters" in document:
         join = any if document["Logic"] == "OR" else all
         return join([matches(record, item) for item in document["Filters"]])
@@ -82,7 +80,7 @@ days = st.integers(-2, 2).map(lambda day: 1_600_000_000_000 + day)
 
 
 def nullable(values: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
-    """The values, and null."""
+    """The values, or null."""
     return st.none() | values
 
 
@@ -127,7 +125,7 @@ filters = st.recursive(
 
 
 def found(fetch: Fetch, things: Entity, table: sa.Table, dialect: Dialect, document: dict[str, Any]) -> list[int]:
-    """Which records the database finds, by their position."""
+    """The positions of the records that the database finds."""
     node = parse_filter(json.dumps(document), things, READABLE)
     assert node is not None
     shape, values = bind_filter(node, dialect)
@@ -137,7 +135,7 @@ def found(fetch: Fetch, things: Entity, table: sa.Table, dialect: Dialect, docum
 
 
 def store(fetch: Fetch, position: int, record: Record) -> None:
-    """Insert a record; its position goes where the owner would."""
+    """Insert a record; its position is stored as the owner."""
     price = None if record["Price"] is None else float(record["Price"])
     fetch(
         'INSERT INTO "Things" ("Owner", "Created", "Order", "Count", "Price", "Flag", "When") VALUES (?,0,?,?,?,?,?)',
@@ -151,7 +149,7 @@ def store(fetch: Fetch, position: int, record: Record) -> None:
 def test_filters_find_what_they_mean(
     fetch: Fetch, things: Entity, table: sa.Table, dialect: Dialect, rows: list[Record], document: dict[str, Any]
 ) -> None:
-    """SQLite returns exactly the records for which the filter holds in plain Python."""
+    """SQLite returns exactly the records that match the filter in plain Python."""
     fetch('DELETE FROM "Things"')
     for position, record in enumerate(rows):
         store(fetch, position, record)
@@ -189,7 +187,7 @@ def test_filters_find_what_they_mean(
 def test_letters_fold_and_accents_count(
     fetch: Fetch, things: Entity, table: sa.Table, dialect: Dialect, stored: str, value: str, equal: bool
 ) -> None:
-    """Letter case folds for all letters, accents count, wildcards are literal (B-Q3), also inside lists."""
+    """Letter case is ignored for all letters, accents count, and wildcards are literal (B-Q3), also inside lists."""
     store(fetch, 0, {"Order": stored, "Count": None, "Price": None, "Flag": None, "When": None})
 
     def holds(sign: str, wanted: object) -> bool:

@@ -1,4 +1,4 @@
-"""Where the marks of custom SQL stand: code, quoted text and comments are told apart."""
+"""Parameter marks of custom SQL: code, quoted text and comments are distinguished."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ SQLITE = SQLiteDialect()
 
 
 def marks(text: str, dialect: Dialect = SQLITE) -> list[tuple[str, bool]]:
-    """Names, and whether they are quoted."""
+    """The marks, and whether they are quoted."""
     return [tuple(mark) for mark in read_script(text, dialect).marks]
 
 
@@ -40,18 +40,18 @@ def marks(text: str, dialect: Dialect = SQLITE) -> list[tuple[str, bool]]:
     ],
 )
 def test_marks(text: str, found: list[tuple[str, bool]]) -> None:
-    """Marks in comments are none; those in strings and quoted identifiers are known as quoted."""
+    """Marks in comments are ignored; those in strings and quoted identifiers are reported as quoted."""
     assert marks(text) == found
 
 
 def test_brackets_are_sqlites() -> None:
-    """What quotes an identifier is the dialect's matter."""
+    """The dialect decides which characters quote an identifier."""
     assert marks("[it's {A}] {B}", SQLITE) == [("A", True), ("B", False)]
     assert marks("a[1] {B}", Dialect()) == [("B", False)]
 
 
 def test_text_is_put_together() -> None:
-    """Placeholders outside quotes, values as text inside; everything else stays as it was."""
+    """Placeholders are used outside quotes and values as text inside; the rest of the text is unchanged."""
     text = "SELECT {A}, '{A}{N}', {S} -- {A}"
     script = read_script(text, SQLITE)
     assert script.marks[0] == Mark("A", quoted=False)
@@ -64,7 +64,7 @@ def test_text_is_put_together() -> None:
 
 
 def cpu_seconds(text: str) -> float:
-    """CPU time to read a text: the least of three, because other work on the machine only adds."""
+    """The CPU time to read a text: the minimum of three runs, because other load only adds time."""
 
     def once() -> float:
         start = time.process_time()
@@ -76,6 +76,6 @@ def cpu_seconds(text: str) -> float:
 
 @pytest.mark.parametrize("piece", ["'", "''", "/*", "{A", "[", "--", "'{A}'", "'a", "`", "{A}", "/* '"])
 def test_reading_time_grows_with_the_length(piece: str) -> None:
-    """A text of 16 times the length takes about 16 times as long to read; a quadratic reader would take 256 times."""
+    """A text of 16 times the length takes about 16 times as long; a quadratic reader would take 256 times."""
     short, long = cpu_seconds(piece * 10_000), cpu_seconds(piece * 160_000)
     assert long < 100 * max(short, 0.0005)

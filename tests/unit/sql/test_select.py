@@ -1,4 +1,4 @@
-"""Texts of reads: columns, restrictions, order, paging, count."""
+"""SQL texts of reads: columns, restrictions, order, paging, count."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ COLUMNS = ("ID", "Order")
 
 
 def text_of(things: Entity, table: sa.Table, dialect: Dialect, shape: ReadShape) -> str:
-    """The statement on one line."""
+    """The statement in one line."""
     return " ".join(select_records(things, table, shape, dialect).text.split())
 
 
 def test_a_read_by_id(things: Entity, table: sa.Table, dialect: Dialect) -> None:
-    """One record: the columns asked for in that order, one parameter, neither order nor paging."""
+    """A read by ID has the columns in the given order, one parameter, and neither order nor paging."""
     statement = select_records(things, table, ReadShape(COLUMNS, (("ID", "id"),)), dialect)
     assert " ".join(statement.text.split()) == (
         'SELECT "Things"."ID", "Things"."Order" FROM "Things" WHERE "Things"."ID" = ?'
@@ -32,7 +32,7 @@ def test_a_read_by_id(things: Entity, table: sa.Table, dialect: Dialect) -> None
 
 
 def test_a_page(things: Entity, table: sa.Table, dialect: Dialect) -> None:
-    """Restrictions come first, then the filter, then paging; null restrictions take no parameter."""
+    """Restrictions come first, then the filter, then paging; null restrictions have no parameter."""
     node = parse_filter('{"Property":"Count","Operator":">","Value":7}', things, frozenset({"count"}))
     assert node is not None
     filter, values = bind_filter(node, dialect)
@@ -59,7 +59,7 @@ def test_a_page(things: Entity, table: sa.Table, dialect: Dialect) -> None:
 def test_id_is_the_last_sort_key(
     things: Entity, table: sa.Table, dialect: Dialect, order: tuple[SortKey, ...], names: list[str]
 ) -> None:
-    """ID follows unless it is there already, and no column is named twice (B-Q12)."""
+    """ID is the last sort key unless it is there already, and no column is repeated (B-Q12)."""
     text = text_of(things, table, dialect, ReadShape(COLUMNS, order=order, paged=True))
     keys = text.split(" ORDER BY ")[1].split(" LIMIT ")[0].replace('"Things".', "").replace('"', "").split(", ")
     assert keys == names
@@ -74,7 +74,7 @@ def test_order_without_paging(things: Entity, table: sa.Table, dialect: Dialect)
 
 @pytest.mark.better("B-Q12")
 def test_nulls_come_first_ascending(fetch: Fetch, things: Entity, table: sa.Table, dialect: Dialect) -> None:
-    """Nulls are first ascending and last descending, ties follow ID (B-Q12)."""
+    """Nulls are first ascending and last descending, and equal values are ordered by ID (B-Q12)."""
     for count in (2, None, 1, None, 2):
         fetch('INSERT INTO "Things" ("Created", "Count") VALUES (0, ?)', (count,))
     first = fetch('SELECT min("ID") FROM "Things"')[0][0]
@@ -85,7 +85,7 @@ def test_nulls_come_first_ascending(fetch: Fetch, things: Entity, table: sa.Tabl
 
 
 def test_paging_and_count(fetch: Fetch, things: Entity, table: sa.Table, dialect: Dialect) -> None:
-    """Pages cut the order; the count ignores them and obeys filter and restrictions."""
+    """A page is part of the ordered records; the count ignores pages and uses filter and restrictions."""
     for number in range(5):
         fetch('INSERT INTO "Things" ("Created", "Count", "Owner") VALUES (0, ?, ?)', (number, number % 2))
     page = select_records(things, table, ReadShape(("Count",), order=(SortKey("Count"),), paged=True), dialect)

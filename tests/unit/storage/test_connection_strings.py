@@ -1,4 +1,4 @@
-"""Connection strings of database servers: both forms, what is refused, and that no message shows a secret."""
+"""Connection strings of database servers: both forms, refusals, and no secret in messages."""
 
 from __future__ import annotations
 
@@ -22,21 +22,21 @@ def _parse(text: str) -> ServerAddress:
     ],
 )
 def test_forms_mean_the_same(text: str) -> None:
-    """URL and Key=Value pairs give the same parts, whatever the case of keys and however values are quoted."""
+    """URL and Key=Value pairs give the same parts, in any letter case of keys and any quoting of values."""
     address = _parse(text)
     parts = (address.host, address.port, address.database, address.user, address.password, address.options)
     assert parts == ("db.example.com", 3307, "shop", "us@er", "p:ss/w", {"sslmode": "required"})
 
 
 def test_defaults() -> None:
-    """The port is the provider's own and a password may be missing."""
+    """The default port is the provider's, and a password may be missing."""
     address = _parse("mysql://root@localhost/shop")
     assert (address.port, address.password, address.options) == (3306, "", {})
 
 
 @pytest.mark.parametrize("quoted", ["'a;b''c'", '"a;b\'c"', "{a;b'c}"])
 def test_quoted_values(quoted: str) -> None:
-    """A quoted value may hold semicolons and, doubled, its own quote."""
+    """A quoted value may contain semicolons and, doubled, its quote character."""
     assert _parse(f"Server=h;Database=d;Uid=u;Pwd={quoted}").password == "a;b'c"
 
 
@@ -58,7 +58,7 @@ def test_quoted_values(quoted: str) -> None:
     ],
 )
 def test_refusals(text: str, named: str) -> None:
-    """What cannot be read is refused; the message names the part and both forms, and never a secret."""
+    """An unreadable string is refused; the message names the part and both forms, and never a secret."""
     with pytest.raises(ConnectionRefused, match=named) as caught:
         _parse(text)
     assert "s3cr3t" not in str(caught.value)
@@ -66,7 +66,7 @@ def test_refusals(text: str, named: str) -> None:
 
 
 def test_secrets_do_not_show() -> None:
-    """Neither the address nor its place shows the password."""
+    """No printed form of the address shows the password."""
     address = _parse("mysql://u:s3cr3t@h/d")
     assert "s3cr3t" not in f"{address!r} {address} {address.place}"
     assert address.place == "u@h:3306/d"

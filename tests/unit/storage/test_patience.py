@@ -1,4 +1,6 @@
-"""One timer for many waits: who waits too long is told so, nobody else is disturbed, and nothing is left behind."""
+"""One timer for many waits: a wait over the limit ends with TimeoutError, others are not affected, and no timer is
+left.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,7 @@ async def _wait(patience: Patience, seconds: float) -> str:
 
 
 def test_long_waits_end() -> None:
-    """Of many waits those beyond the limit end with TimeoutError, the others are let be."""
+    """Waits over the limit end with TimeoutError; shorter ones complete."""
 
     async def scenario() -> list[object]:
         patience = Patience(LIMIT_S)
@@ -32,7 +34,7 @@ def test_long_waits_end() -> None:
 
 
 def test_each_wait_has_the_whole_time() -> None:
-    """A task may wait again and again: the limit is that of one wait."""
+    """A task may wait repeatedly: the limit applies to each wait."""
 
     async def scenario() -> None:
         patience = Patience(LIMIT_S * 4)
@@ -43,7 +45,7 @@ def test_each_wait_has_the_whole_time() -> None:
 
 
 def test_a_task_goes_on_after_its_wait_ended() -> None:
-    """After the TimeoutError the task is not cancelled: what it awaits next is not disturbed."""
+    """After a TimeoutError the task is not cancelled, and later awaits are not affected."""
 
     async def scenario() -> str:
         patience = Patience(LIMIT_S)
@@ -55,8 +57,8 @@ def test_a_task_goes_on_after_its_wait_ended() -> None:
     assert asyncio.run(asyncio.wait_for(scenario(), 5.0)) == "done"
 
 
-def test_cancelled_by_somebody_else() -> None:
-    """A cancellation is not taken for the time limit, even when both come at once."""
+def test_cancelled_by_another_task() -> None:
+    """A cancellation is not mistaken for the time limit, even when both come at once."""
 
     async def scenario(*, at_once: bool) -> None:
         patience = Patience(LIMIT_S)
@@ -76,7 +78,7 @@ def test_cancelled_by_somebody_else() -> None:
 
 
 def test_cancelled_before() -> None:
-    """A task that was cancelled earlier and goes on has time limits like any other."""
+    """A task that ignored an earlier cancellation still has time limits."""
 
     async def scenario() -> None:
         task = asyncio.current_task()
@@ -91,7 +93,7 @@ def test_cancelled_before() -> None:
 
 
 def test_the_timer_rests_and_moves() -> None:
-    """Without waits there is no timer, and a new event loop gets one of its own although the old one had one."""
+    """Without waits there is no timer, and each event loop gets its own."""
     patience = Patience(LIMIT_S)
 
     async def leave_a_timer() -> None:

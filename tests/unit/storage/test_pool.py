@@ -1,4 +1,4 @@
-"""Pools: one limit for many databases, turns for all, nothing lost when callers leave."""
+"""Connection pools: one limit for many databases, fair turns, and no connection lost when callers are cancelled."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Scenario = Callable[[], Awaitable[None]]
 
 
 class Server:
-    """Counts what is open."""
+    """A server that counts its open connections."""
 
     def __init__(self, *, delay_s: float = 0.0) -> None:
         self.numbers = count(1)
@@ -45,7 +45,7 @@ class Server:
 
 
 def test_kept_and_used_again() -> None:
-    """A connection that came back is given to the next caller."""
+    """A released connection is given to the next caller."""
 
     async def scenario() -> None:
         server = Server()
@@ -61,7 +61,7 @@ def test_kept_and_used_again() -> None:
 
 
 def test_never_more_than_the_limit() -> None:
-    """Many callers of several pools share the limit, and everybody is served."""
+    """Many callers of several pools share the limit, and all are served."""
 
     async def scenario() -> None:
         server = Server(delay_s=0.001)
@@ -88,7 +88,7 @@ def test_never_more_than_the_limit() -> None:
 
 
 def test_unused_connection_of_another_pool_makes_room() -> None:
-    """A pool at the limit gets the place of a connection that nobody uses."""
+    """A pool at the limit replaces an unused connection of another pool."""
 
     async def scenario() -> None:
         server = Server()
@@ -106,7 +106,7 @@ def test_unused_connection_of_another_pool_makes_room() -> None:
 
 
 def test_pools_take_turns() -> None:
-    """A pool with many callers does not keep another one waiting until all of them are served."""
+    """Callers of another pool do not wait until all callers of a busy pool are served."""
 
     async def scenario() -> None:
         server = Server()
@@ -127,7 +127,7 @@ def test_pools_take_turns() -> None:
 
 
 def test_full_pool_names_the_setting() -> None:
-    """Who waits too long is told which setting to raise, and the others go on."""
+    """A caller that waits too long gets the name of the setting to raise, and the others continue."""
 
     async def scenario() -> None:
         server = Server()
@@ -143,7 +143,7 @@ def test_full_pool_names_the_setting() -> None:
 
 
 def test_cancelled_waiters_lose_nothing() -> None:
-    """Callers who leave while they wait, or in the moment they are served, take no connection along."""
+    """Callers that are cancelled while they wait, or when they are served, lose no connection."""
 
     async def scenario() -> None:
         server = Server(delay_s=0.0005)
@@ -175,7 +175,7 @@ def test_cancelled_waiters_lose_nothing() -> None:
 
 
 def test_refused_connections_free_their_place() -> None:
-    """A server that refuses does not use the limit up: afterwards as many connections open as before."""
+    """Connections that the server refuses do not count: later as many can be opened as before."""
 
     async def scenario() -> None:
         server = Server()
@@ -192,7 +192,7 @@ def test_refused_connections_free_their_place() -> None:
 
 
 def test_broken_ones_are_closed() -> None:
-    """A broken connection is closed and its place is free; the unused ones stay until they are dropped too."""
+    """A broken connection is closed and its place is free; unused ones stay until they are dropped."""
 
     async def scenario() -> None:
         server = Server()
@@ -212,7 +212,7 @@ def test_broken_ones_are_closed() -> None:
 
 
 def test_unused_ones_are_closed_in_time() -> None:
-    """A connection that nobody uses is closed after the idle time, and no pool is kept by its group."""
+    """An unused connection is closed after the idle time, and the group keeps no reference to its pool."""
 
     async def scenario() -> None:
         server = Server()
@@ -229,7 +229,7 @@ def test_unused_ones_are_closed_in_time() -> None:
 
 
 def test_close_waits_for_what_is_in_use() -> None:
-    """Closing waits for a connection that is being opened and for one at work."""
+    """Closing waits for connections that are being opened and for those in use."""
 
     async def scenario() -> None:
         server = Server(delay_s=0.01)

@@ -1,4 +1,4 @@
-"""Drivers with pooled sessions: one session for each connection string, and what they say of themselves."""
+"""Drivers with pooled sessions: one session for each connection string, version and options."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ DRIVERS = [(MySQLDriver, "mysql://u:p@h/d"), (PostgreSQLDriver, "postgresql://u:
 
 @pytest.mark.parametrize(("make", "address"), DRIVERS)
 def test_one_session_for_each_connection_string(make: type[MySQLDriver | PostgreSQLDriver], address: str) -> None:
-    """The same text gives the same session while it is in use."""
+    """The same connection string gives the same session while it is in use."""
     driver = make(connections=3)
     assert isinstance(driver, Driver)
     session = driver.session(address)
@@ -24,14 +24,14 @@ def test_one_session_for_each_connection_string(make: type[MySQLDriver | Postgre
 
 
 def test_missing_client_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without its client library the version says what installs it."""
+    """Without its client library the version names the package to install."""
     monkeypatch.setattr(MySQLDriver, "client", "no-such-distribution")
     assert MySQLDriver().version == "needs apilane[mysql]"
 
 
 @pytest.mark.parametrize(("make", "address"), DRIVERS)
 def test_after_a_fork_nothing_is_shared(make: type[MySQLDriver | PostgreSQLDriver], address: str) -> None:
-    """Sessions stay, with pools of a new group; the old ones are kept and left alone."""
+    """After a fork sessions have pools of a new group; the old pools are kept and not used."""
     driver = make(connections=3)
     session = driver.session(address)
     group, pool = driver.group, session.pool
@@ -44,14 +44,14 @@ def test_after_a_fork_nothing_is_shared(make: type[MySQLDriver | PostgreSQLDrive
 
 @pytest.mark.parametrize(("option", "seconds"), [({}, 10), ({"connecttimeout": "3"}, 3), ({"timeout": "3600"}, 3600)])
 def test_connect_timeout(option: dict[str, str], seconds: int) -> None:
-    """The option of every form is read; without one it is ten seconds."""
+    """The timeout is read in every form; the default is ten seconds."""
     address = ServerAddress(host="h", port=1, database="d", user="u", password="p", options=option)
     assert connect_timeout_s(address) == seconds
 
 
 @pytest.mark.parametrize("text", ["0", "3601", "x", "-1", "1.5", "٣"])
 def test_connect_timeout_that_is_no_number(text: str) -> None:
-    """What is no number of seconds is refused."""
+    """A timeout that is not a number of seconds is refused."""
     address = ServerAddress(host="h", port=1, database="d", user="u", password="p", options={"connectiontimeout": text})
     with pytest.raises(ConnectionRefused, match="connect timeout"):
         connect_timeout_s(address)

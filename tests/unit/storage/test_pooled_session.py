@@ -1,4 +1,4 @@
-"""What sessions on a server share, on a connection that does as it is told: who gets it, and when."""
+"""Common behaviour of sessions on a server, with a scripted connection: connections, repeats, and shared inserts."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ INSERT_ONE = Statement("INSERT one", kind="insert", of_one_row=True)
 
 
 class Connection:
-    """Answers at once, but rolls back slowly; ``fails``: what its steps raise, one by one."""
+    """Answers at once, but rolls back slowly; ``fails``: the errors of its steps, one by one."""
 
     def __init__(self, fails: Sequence[Exception | None] = ()) -> None:
         self.usable = True
@@ -48,10 +48,10 @@ class Connection:
         return range(100, 100 + len(callers))
 
     async def begin(self) -> None:
-        """Nothing to do."""
+        """Do nothing."""
 
     async def commit(self) -> None:
-        """Nothing to do."""
+        """Do nothing."""
 
     async def rollback(self) -> None:
         self.is_rolling_back = True
@@ -63,11 +63,11 @@ class Connection:
         self.is_rolling_back = False
 
     async def close(self) -> None:
-        """Nothing to do."""
+        """Do nothing."""
 
 
 class Server:
-    """Makes connections; the first one ``fails``, or the one with the number ``failing``."""
+    """Creates connections; the first one, or the one with the number ``failing``, has the errors ``fails``."""
 
     def __init__(self, fails: Sequence[Exception | None] = (), *, failing: int = 0) -> None:
         self.connections: list[Connection] = []
@@ -81,7 +81,7 @@ class Server:
 
     @property
     def ran(self) -> list[list[str]]:
-        """What ran on each connection."""
+        """The statements on each connection."""
         return [connection.ran for connection in self.connections]
 
 
@@ -92,8 +92,8 @@ def _unit(*steps: Step) -> Generator[Step, Result, int]:
     return len(results)
 
 
-def test_nobody_gets_a_connection_that_rolls_back() -> None:
-    """A caller who leaves while his unit is undone takes the connection with him: the next one gets another."""
+def test_a_connection_that_rolls_back_is_not_reused() -> None:
+    """A connection that is rolling back for a cancelled caller is not given to the next caller."""
 
     async def scenario() -> None:
         server = Server([UniqueViolation("twice")])
@@ -109,7 +109,7 @@ def test_nobody_gets_a_connection_that_rolls_back() -> None:
 
 
 def test_reads_before_the_write_are_repeated() -> None:
-    """A single unit that loses its connection before its write is begun anew on another one."""
+    """A single unit that loses its connection before its write is repeated on another connection."""
 
     async def scenario() -> None:
         server = Server([ConnectionLost("gone")])
@@ -121,7 +121,7 @@ def test_reads_before_the_write_are_repeated() -> None:
 
 @pytest.mark.parametrize("fails", [[None, ConnectionLost("gone")], [None, None, ConnectionLost("gone")]])
 def test_a_sent_write_is_not_repeated(fails: list[Exception | None]) -> None:
-    """Once its write was sent a single unit is not begun anew, whether the write or a read after it failed."""
+    """A single unit whose write was sent is not repeated, whether the write or a later read failed."""
 
     async def scenario() -> None:
         server = Server(fails)
@@ -133,7 +133,7 @@ def test_a_sent_write_is_not_repeated(fails: list[Exception | None]) -> None:
 
 
 class Sharing(PooledSession):
-    """A session whose connections insert for several callers."""
+    """A session that sends inserts of several callers together."""
 
     shares_inserts = True
 
@@ -143,7 +143,7 @@ def _insert(number: int, text: str = "") -> Generator[Step, Result, int]:
 
 
 async def _insert_in_company(server: Server, text: str = "") -> list[int | BaseException]:
-    """Two inserts while another connection is in use."""
+    """Run two inserts while another connection is in use."""
     server.session = Sharing(PoolGroup(3), server._connect)  # type: ignore[arg-type]
     held = await server.session.pool.acquire()
     try:
@@ -154,7 +154,7 @@ async def _insert_in_company(server: Server, text: str = "") -> list[int | BaseE
 
 
 def test_inserts_in_company() -> None:
-    """While connections are in use inserts of the same statement are sent together; a lone caller's goes at once."""
+    """While connections are in use inserts of one statement are sent together; a lone insert is sent at once."""
 
     async def scenario() -> None:
         server = Server()
@@ -167,7 +167,7 @@ def test_inserts_in_company() -> None:
 
 
 def test_refused_in_company() -> None:
-    """What the server refuses together is sent again one by one, for nothing of it was stored."""
+    """Inserts that the server refuses together are repeated one by one, because none was stored."""
 
     async def scenario() -> None:
         server = Server([UniqueViolation("twice")], failing=1)
@@ -178,7 +178,7 @@ def test_refused_in_company() -> None:
 
 
 def test_lost_in_company() -> None:
-    """Inserts that were sent when the connection broke are not sent again: their callers hear of it."""
+    """Inserts that were sent when the connection broke are not repeated; their callers get the error."""
 
     async def scenario() -> None:
         server = Server([ConnectionLost("gone")], failing=1)
@@ -190,7 +190,7 @@ def test_lost_in_company() -> None:
 
 
 def test_long_rows_go_alone() -> None:
-    """Rows with long texts are not sent together: a server takes so many bytes at a time."""
+    """Rows with long texts are not sent together, because a server limits the size of a packet."""
 
     async def scenario() -> None:
         server = Server()

@@ -1,4 +1,4 @@
-"""Trips shared by callers of one statement: who goes along, and who is told what."""
+"""Round trips shared by callers of one statement: who shares one, and which result each caller gets."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ ONE, OTHER = Statement("SELECT 1"), Statement("SELECT 2")
 
 
 class Trips:
-    """Answers with ten times the parameter; ``fails``: what the trips raise; ``gate``: what they wait for.
+    """Returns ten times the parameter; ``fails``: the errors of the trips; ``gate``: an event they wait for.
 
-    ``missing``: answers that are left out.
+    ``missing``: the answers that are omitted.
     """
 
     def __init__(self, fails: Exception | None = None) -> None:
@@ -42,7 +42,7 @@ class Trips:
 
 
 def test_callers_of_one_turn_share_a_trip() -> None:
-    """Callers of the same statement in one turn of the loop make one trip, and each gets what is his."""
+    """Callers of the same statement in one turn of the loop share a trip, and each gets its own result."""
 
     async def scenario() -> None:
         trips = Trips()
@@ -55,7 +55,7 @@ def test_callers_of_one_turn_share_a_trip() -> None:
 
 
 def test_other_statements_have_trips_of_their_own() -> None:
-    """What is asked for at the same time by another statement is not mixed in."""
+    """Concurrent callers of another statement get a separate trip."""
 
     async def scenario() -> None:
         trips = Trips()
@@ -67,7 +67,7 @@ def test_other_statements_have_trips_of_their_own() -> None:
 
 
 def test_a_trip_has_so_many_callers() -> None:
-    """Beyond ``MOST`` callers the next ones take the next trip; nobody waits for the first to come back."""
+    """Beyond ``MOST`` callers the next ones get another trip at once."""
 
     async def scenario() -> None:
         trips = Trips()
@@ -83,13 +83,13 @@ def test_a_trip_has_so_many_callers() -> None:
 
 
 def test_callers_who_leave() -> None:
-    """Who leaves before the trip is not taken along; who leaves during it disturbs nobody."""
+    """A caller that is cancelled before the trip is not part of it; one cancelled later does not affect the others."""
 
     async def scenario() -> None:
         trips = Trips()
         trips.gate.clear()
         early, late, stays = (asyncio.ensure_future(trips.ask(n)) for n in (1, 2, 3))
-        await asyncio.sleep(0)  # they have asked, and the trip has not begun
+        await asyncio.sleep(0)  # the calls are queued, and the trip has not started
         early.cancel()
         for _ in range(3):
             await asyncio.sleep(0)
@@ -106,7 +106,7 @@ def test_callers_who_leave() -> None:
 
 
 def test_nothing_was_done() -> None:
-    """Where a trip did nothing, each caller is told so and can go without company."""
+    """When a trip executed nothing, each caller learns that and can repeat its statement alone."""
 
     async def scenario() -> None:
         trips = Trips()
@@ -117,7 +117,7 @@ def test_nothing_was_done() -> None:
 
 
 def test_a_failed_trip() -> None:
-    """What a trip raises all its callers get, each an exception of his own."""
+    """The error of a trip is raised for all its callers, each with its own exception object."""
 
     async def scenario() -> None:
         trips = Trips(ConnectionLost("gone"))
@@ -130,7 +130,7 @@ def test_a_failed_trip() -> None:
 
 
 class Stubborn(Exception):
-    """Cannot be copied by its arguments."""
+    """An exception that cannot be copied from its arguments."""
 
     def __init__(self, one: int, two: int) -> None:
         super().__init__(one + two)
@@ -138,7 +138,7 @@ class Stubborn(Exception):
 
 @pytest.mark.parametrize(("fails", "missing"), [(Stubborn(1, 2), 0), (None, 1)])
 def test_everybody_is_answered(fails: Exception | None, missing: int) -> None:
-    """Whatever a trip raises, and when answers are missing: every caller hears of it, and none gets another's."""
+    """After any error, and for missing answers, callers get an error and never another caller's result."""
 
     async def scenario() -> None:
         trips = Trips(fails)
@@ -150,7 +150,7 @@ def test_everybody_is_answered(fails: Exception | None, missing: int) -> None:
 
 
 def test_close_waits_for_trips() -> None:
-    """Closing waits for what is about to leave and for what is under way."""
+    """Closing waits for queued and running trips."""
 
     async def scenario() -> None:
         trips = Trips()

@@ -1,4 +1,4 @@
-"""Whose request it is, behind proxies that are trusted and others that are not."""
+"""The caller's address, behind trusted and untrusted proxies."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ PROXIES = ("10.0.0.0/8", "2001:db8::/32")
 
 
 def address(peer: str, *forwarded: str, trusted: tuple[str, ...] = PROXIES) -> str:
-    """The client's address for a peer and its X-Forwarded-For headers."""
+    """The caller's address for a peer and its X-Forwarded-For headers."""
     headers = [(b"x-forwarded-for", value.encode()) for value in forwarded]
     return client_addresses(trusted)({"client": (peer, 1234), "headers": headers})
 
@@ -35,22 +35,22 @@ def address(peer: str, *forwarded: str, trusted: tuple[str, ...] = PROXIES) -> s
     ],
 )
 def test_client_address(peer: str, forwarded: tuple[str, ...], client: str) -> None:
-    """The right-most address that is no trusted proxy counts, and only a trusted peer is believed at all."""
+    """The right-most address that is not a trusted proxy is used, and only if the peer is trusted."""
     assert address(peer, *forwarded) == client
 
 
 @pytest.mark.better("B-S7")
-def test_nobody_is_trusted_by_default() -> None:
+def test_no_proxy_is_trusted_by_default() -> None:
     """Without trusted proxies the header has no effect."""
     assert address("127.0.0.1", "203.0.113.9", trusted=()) == "127.0.0.1"
 
 
 def test_no_client() -> None:
-    """A request without a peer address (a Unix socket) has an address that no list names by accident."""
+    """A request without a peer address (a Unix socket) gets an address that no list contains."""
     assert client_addresses(())({"client": None, "headers": []}) == "0.0.0.0"
 
 
 def test_setting_that_is_no_address() -> None:
-    """A mistake in trusted_proxies stops start-up and names the entry."""
+    """An invalid entry of trusted_proxies stops start-up with its text."""
     with pytest.raises(ConfigurationError, match=r"trusted_proxies.*'proxy\.local'"):
         client_addresses(("proxy.local",))

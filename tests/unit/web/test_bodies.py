@@ -1,4 +1,4 @@
-"""When a body is whole: by its declared length, else when the server says so."""
+"""The end of a body: by its declared length, otherwise by the server's last message."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def _part(body: bytes, *, more: bool = True) -> dict[str, Any]:
 
 
 def _read(headers: dict[bytes, bytes], *messages: dict[str, Any], most: int = 100) -> tuple[bytes, int]:
-    """The body, and how many messages were asked for."""
+    """The body, and the number of messages that were read."""
     asked = 0
 
     async def receive() -> MutableMapping[str, Any]:
@@ -38,7 +38,7 @@ def _read(headers: dict[bytes, bytes], *messages: dict[str, Any], most: int = 10
 
 @pytest.mark.parametrize("parts", [(b"12345",), (b"12", b"345"), (b"", b"1", b"2345")])
 def test_declared_length(parts: tuple[bytes, ...]) -> None:
-    """A body of a declared length is whole with its last byte: nothing more is waited for."""
+    """A body with a declared length is complete with its last byte, and no further message is read."""
     assert _read({b"content-length": b"5"}, *map(_part, parts)) == (b"12345", len(parts))
 
 
@@ -47,13 +47,14 @@ def test_declared_length(parts: tuple[bytes, ...]) -> None:
     [{}, {b"content-length": b"2", b"transfer-encoding": b"chunked"}, {b"content-length": b"0" * 20 + b"2"}],
 )
 def test_undeclared_length(headers: dict[bytes, bytes]) -> None:
-    """Without a length, or where chunks make it meaningless, a body ends when the server says so."""
+    """Without a length, or with chunks that override it, a body ends with the server's last message."""
     assert _read(headers, _part(b"12"), _part(b"345"), _part(b"", more=False)) == (b"12345", 3)
 
 
 def test_shorter_than_declared() -> None:
-    """A body that ends before its declared length is taken from a server that says it is whole, and refused when its
-    client went away."""
+    """A body shorter than declared is accepted when the server marks it as complete, and refused when the client
+    disconnected.
+    """
     assert _read({b"content-length": b"5"}, _part(b"12"), _part(b"", more=False)) == (b"12", 2)
     with pytest.raises(BrokenBody):
         _read({b"content-length": b"5"}, _part(b"12"), CUT)
@@ -61,6 +62,6 @@ def test_shorter_than_declared() -> None:
 
 @pytest.mark.parametrize("length", [b"101", b"5", b""])
 def test_too_large(length: bytes) -> None:
-    """A body over the limit is refused by its declared length, and by its bytes when it has none or a wrong one."""
+    """A body over the limit is refused by its declared length, or by its bytes when the length is missing or wrong."""
     with pytest.raises(BodyTooLarge):
         _read({b"content-length": length}, _part(b"x" * 50), _part(b"x" * 51), _part(b"", more=False))

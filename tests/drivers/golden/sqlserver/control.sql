@@ -39,7 +39,7 @@ UPDATE [Audit] SET [Changes]=? WHERE [Audit].[ID] = ?; SELECT @@ROWCOUNT;
 SELECT [Applications].[Definition]
 FROM [Applications] ORDER BY [Applications].[Name];
 
--- delete_dead_owner_tokens
+-- delete_dead_operator_tokens
 -- @P1 BIGINT = 1
 -- @P2 BIGINT = 1
 DELETE FROM [OwnerTokens] WHERE [OwnerTokens].[LastUsed] <= ? OR [OwnerTokens].[Expires] <= ?; SELECT @@ROWCOUNT;
@@ -79,7 +79,7 @@ DECLARE @inserted TABLE ([ID] BIGINT NOT NULL); INSERT INTO [Audit] ([Token], [V
 -- @P4 BIGINT = 1
 DECLARE @inserted TABLE ([ID] BIGINT NOT NULL); INSERT INTO [Instance] ([SchemaVersion], [KeyCheck], [Sequence], [Created]) OUTPUT INSERTED.[ID] INTO @inserted VALUES (?, ?, ?, ?); SELECT [ID] FROM @inserted;
 
--- insert_owner_token
+-- insert_operator_token
 -- @P1 NVARCHAR(4000) = 'text'
 -- @P2 BIGINT = 1
 -- @P3 BIGINT = 1
@@ -118,7 +118,7 @@ UPDATE [Instance] SET [Sequence]=[Instance].[Sequence]; SELECT @@ROWCOUNT;
 -- @P2 BIGINT = 1
 UPDATE [OwnerTokens] SET [LastUsed]=? WHERE [OwnerTokens].[ID] = ?; SELECT @@ROWCOUNT;
 
--- owner_token
+-- operator_token
 -- @P1 NVARCHAR(4000) = 'text'
 SELECT [OwnerTokens].[ID], [OwnerTokens].[LastUsed], [OwnerTokens].[Expires], [PortalUsers].[Email], [PortalUsers].[IsAdmin]
 FROM [OwnerTokens] JOIN [PortalUsers] ON [PortalUsers].[ID] = [OwnerTokens].[UserID]

@@ -481,7 +481,7 @@ SELECT count(*) AS count_1
 FROM [Things]
 WHERE ([Things].[Count] = ? OR [Things].[Code] = ? AND translate([Things].[Code] COLLATE Latin1_General_100_BIN2, N'ABCDEFGHIJKLMNOPQRSTUVWXYZ', N'abcdefghijklmnopqrstuvwxyz') = ? AND datalength([Things].[Code]) = datalength(?)) AND [Things].[Active] = ?;
 
--- more conditions than are joined in one go
+-- more than 64 conditions
 -- @P1 BIGINT = 0
 -- @P2 BIGINT = 1
 -- @P3 BIGINT = 2

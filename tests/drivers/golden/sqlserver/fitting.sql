@@ -24,7 +24,7 @@ SELECT count(*) AS count_1
 FROM [Things]
 WHERE ROUND([Things].[Price], CAST(? AS INT)) != [Things].[Price];
 
--- leads nowhere
+-- refers to a missing record
 -- @P1 BIGINT = 1
 -- @P2 BIGINT = 1
 SELECT [Things].[ID]
@@ -35,7 +35,7 @@ WHERE target.[ID] = [Things].[Maker])) ORDER BY [Things].[ID]
  OFFSET ? ROWS
  FETCH FIRST ? ROWS ONLY;
 
--- leads to a new table
+-- refers to a new table
 -- @P1 BIGINT = 1
 -- @P2 BIGINT = 1
 SELECT [Things].[ID]
@@ -44,7 +44,7 @@ WHERE [Things].[Maker] IS NOT NULL ORDER BY [Things].[ID]
  OFFSET ? ROWS
  FETCH FIRST ? ROWS ONLY;
 
--- leads nowhere in itself
+-- refers to a missing record of its table
 SELECT count(*) AS count_1
 FROM [Things]
 WHERE [Things].[Whole] IS NOT NULL AND NOT (EXISTS (SELECT *
@@ -69,7 +69,7 @@ HAVING count(*) > 1) AS anon_1 ORDER BY anon_1.first
  OFFSET ? ROWS
  FETCH FIRST ? ROWS ONLY;
 
--- those that are equal
+-- records with equal values
 -- @P1 BIGINT = 1
 -- @P2 BIGINT = 1
 -- @P3 BIGINT = 1

@@ -276,31 +276,31 @@ ALTER TABLE [Makers] ADD [Due] BIGINT NULL;
 -- new properties 6
 ALTER TABLE [Makers] ADD [Secret] NVARCHAR(MAX) COLLATE Latin1_General_100_CI_AS_SC NULL;
 
--- properties go 1
+-- properties are dropped 1
 ALTER TABLE [Makers] DROP CONSTRAINT [DEFAULT_Makers_Need];
 
--- properties go 2
+-- properties are dropped 2
 ALTER TABLE [Makers] DROP CONSTRAINT [DEFAULT_Makers_Amount];
 
--- properties go 3
+-- properties are dropped 3
 ALTER TABLE [Makers] DROP CONSTRAINT [DEFAULT_Makers_Flag];
 
--- properties go 4
+-- properties are dropped 4
 ALTER TABLE [Makers] DROP COLUMN [Text];
 
--- properties go 5
+-- properties are dropped 5
 ALTER TABLE [Makers] DROP COLUMN [Need];
 
--- properties go 6
+-- properties are dropped 6
 ALTER TABLE [Makers] DROP COLUMN [Amount];
 
--- properties go 7
+-- properties are dropped 7
 ALTER TABLE [Makers] DROP COLUMN [Flag];
 
--- properties go 8
+-- properties are dropped 8
 ALTER TABLE [Makers] DROP COLUMN [Due];
 
--- properties go 9
+-- properties are dropped 9
 ALTER TABLE [Makers] DROP COLUMN [Secret];
 
 -- a property of Users 1
@@ -324,37 +324,37 @@ IF DATABASE_PRINCIPAL_ID(N'apilane_script') IS NOT NULL GRANT SELECT, DELETE ON 
 -- a property of Users 7
 IF DATABASE_PRINCIPAL_ID(N'apilane_script') IS NOT NULL GRANT UPDATE ([Created], [LastLogin], [EmailConfirmed], [Roles], [Nick]) ON [apilane_script].[Users] TO [apilane_script];
 
--- a table goes 1
+-- a table is dropped 1
 ALTER TABLE [Parts] DROP CONSTRAINT [FOREIGN_KEY_Parts_Thing_Things];
 
--- a table goes 2
+-- a table is dropped 2
 DROP TABLE [Parts];
 
--- tables that refer to each other go 1
+-- tables that refer to each other are dropped 1
 ALTER TABLE [Things] DROP CONSTRAINT [FOREIGN_KEY_Things_Maker_Makers];
 
--- tables that refer to each other go 2
+-- tables that refer to each other are dropped 2
 ALTER TABLE [Things] DROP CONSTRAINT [FOREIGN_KEY_Things_Sponsor_Makers];
 
--- tables that refer to each other go 3
+-- tables that refer to each other are dropped 3
 ALTER TABLE [Things] DROP CONSTRAINT [FOREIGN_KEY_Things_Whole_Things];
 
--- tables that refer to each other go 4
+-- tables that refer to each other are dropped 4
 ALTER TABLE [Parts] DROP CONSTRAINT [FOREIGN_KEY_Parts_Thing_Things];
 
--- tables that refer to each other go 5
+-- tables that refer to each other are dropped 5
 DROP TABLE [Makers];
 
--- tables that refer to each other go 6
+-- tables that refer to each other are dropped 6
 DROP TABLE [Things];
 
--- tables that refer to each other go 7
+-- tables that refer to each other are dropped 7
 DROP TABLE [Parts];
 
--- a reference comes 1
+-- a reference is added 1
 CREATE INDEX [INDEX_Others_Thing] ON [Others] ([Thing]);
 
--- a reference comes 2
+-- a reference is added 2
 ALTER TABLE [Others] WITH CHECK ADD CONSTRAINT [FOREIGN_KEY_Others_Thing_Makers] FOREIGN KEY ([Thing]) REFERENCES [Makers] ([ID]) ON DELETE NO ACTION;
 
 -- another delete logic 1
@@ -426,13 +426,13 @@ ALTER TABLE [Makers] ADD CONSTRAINT [DEFAULT_Makers_Name] DEFAULT N'' FOR [Name]
 -- more decimals 1
 ALTER TABLE [Things] ALTER COLUMN [Price] DECIMAL(18,3) NULL;
 
--- a unique constraint comes 1
+-- a unique constraint is added 1
 CREATE UNIQUE INDEX [UNIQUE_Makers_Name] ON [Makers] ([Name]);
 
--- a unique constraint goes 1
+-- a unique constraint is dropped 1
 DROP INDEX [UNIQUE_Makers_Name] ON [Makers];
 
--- an index comes 1
+-- an index is added 1
 CREATE INDEX [INDEX_Makers_Name] ON [Makers] ([Name]);
 
 -- an entity is renamed 1

@@ -28,7 +28,7 @@ FROM [Things] ORDER BY [Things].[Name] ASC, [Things].[ID] ASC
  OFFSET ? ROWS
  FETCH FIRST ? ROWS ONLY;
 
--- page of one's own
+-- page of the caller's records
 -- @P1 BIGINT = 1
 -- @P2 BIGINT = 1
 -- @P3 BIGINT = 1
@@ -46,7 +46,7 @@ FROM [Things] ORDER BY [Things].[Count] ASC, [Things].[ID] ASC;
 SELECT count(*) AS count_1
 FROM [Things];
 
--- count of one's own
+-- count of the caller's records
 -- @P1 BIGINT = 1
 SELECT count(*) AS count_1
 FROM [Things]

@@ -62,7 +62,7 @@ DELETE FROM [Things] WHERE [Things].[ID] IN (?, ?, ?); SELECT @@ROWCOUNT;
 -- @P1 BIGINT = 1
 DELETE FROM [Things] WHERE [Things].[Sponsor] = ? AND [Things].[Maker] IS NULL; SELECT @@ROWCOUNT;
 
--- is there one
+-- does a record exist
 -- @P1 BIGINT = 1
 SELECT min([Things].[ID]) AS min_1
 FROM [Things]
