@@ -128,12 +128,6 @@ class Settings(Struct, frozen=True, kw_only=True):
     argon2_memory_kib: Annotated[int, Meta(ge=8), _help("Memory of one password hash, in KiB.")] = 19456
     argon2_parallelism: Annotated[Count, _help("Lanes of the password hash.")] = 1
     argon2_concurrency: Annotated[Count, _help("Password hashes a worker computes at the same time.")] = 2
-    counters_size_mib: Annotated[
-        Count,
-        _help(
-            "Size of the counters file in data_dir: a MiB has room for about 6,000 callers or remembered signatures."
-        ),
-    ] = 64
     open_databases: Annotated[Count, _help("Application databases a worker keeps open.")] = 200
     sqlite_mmap_mib: Annotated[
         int,

@@ -34,7 +34,7 @@ PASSWORD_MINIMUM = 12
 
 
 class Admin(NamedTuple):
-    """The instance admin with the password as somebody may type it."""
+    """The instance admin with the password to type at sign-in."""
 
     email: str
     password: str
@@ -77,7 +77,7 @@ async def enter(
     schema: ControlSchema,
     create: bool,
 ) -> tuple[SecretsBox, Admin | None]:
-    """What opens the instance's secrets, and the admin if this call made one with a password nobody knows yet.
+    """What opens the instance's secrets, and the admin if this call made one with a password to show.
 
     A store of an older release is brought up to date. Raises ConfigurationError for a missing or wrong master key and
     for a control store newer than this program, and NoInstance where the store is empty and ``create`` is false.

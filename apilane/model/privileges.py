@@ -41,7 +41,7 @@ def is_private(table: str) -> bool:
 
 
 def reads_as_null(table: str, column: str) -> bool:
-    """Whether nobody sees the value, not even in a condition."""
+    """Whether custom SQL reads null instead of the value, also in a condition."""
     return (table.lower(), column.lower()) in _SECRETS
 
 

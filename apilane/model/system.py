@@ -196,7 +196,7 @@ _SECRETS: Final = frozenset({("Users", "Password"), ("AuthTokens", "Token")})
 
 
 def is_secret(entity: Entity, property: Property) -> bool:
-    """Whether a property reads as null and is part of no filter, sort, statistic or history, whoever asks.
+    """Whether a property reads as null and is part of no filter, sort, statistic or history, for any caller.
 
     Source: docs/reference/protocol/data-model.md B-D3, B-D4, B-D10.
     """

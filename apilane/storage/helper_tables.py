@@ -76,12 +76,15 @@ class TableChanges(NamedTuple):
 class HelperTables:
     """The tables that this program wants in a database; ``first``: what a database without rows has, at version 1.
 
-    Immutable, and shared by all databases.
+    Shared by all databases.
     """
 
     def __init__(self, wanted: Iterable[TableVersion], first: Iterable[Entity] = ()) -> None:
         self.wanted = tuple(each._replace(entity=_bare(each.entity)) for each in wanted)
         self._first = {entity.name: TableVersion(_bare(entity)) for entity in first}
+        self._are_first = all(each in self._first.values() for each in self.wanted)
+        self._reads: dict[str, Statement] = {}
+        """By name of the dialect; compiling one takes longer than running it."""
 
     def tables(self, dialect: Dialect) -> dict[str, sa.Table]:
         """The tables of plugins by name, for building statements."""
@@ -90,7 +93,7 @@ class HelperTables:
     async def recorded(self, session: Session, dialect: Dialect) -> dict[str, TableVersion]:
         """The rows of ``H_Tables`` by name of the table; none where there is no such table yet."""
         try:
-            rows: Sequence[tuple[Any, ...]] = await session.fetch(_read(dialect))
+            rows: Sequence[tuple[Any, ...]] = await session.fetch(self._read(dialect))
         except MissingObject:
             return {}
         decode = msgspec.json.Decoder(Entity).decode
@@ -98,12 +101,21 @@ class HelperTables:
             name: TableVersion(decode(definition), int(version), plugin) for name, plugin, version, definition in rows
         }
 
-    async def missing(self, session: Session, dialect: Dialect) -> TableChanges | None:
-        """What the database lacks; one read. None: nothing, which is the usual case.
+    def _read(self, dialect: Dialect) -> Statement:
+        read = self._reads.get(dialect.name)
+        if read is None:
+            table = table_of(_RECORDS, dialect)
+            select = sa.select(*(table.c[name] for name in _COLUMNS))
+            read = self._reads[dialect.name] = compile_statement(select, dialect.sqlalchemy)
+        return read
 
-        Raises Unavailable for a table that a newer release has written.
+    async def missing(self, session: Session, dialect: Dialect) -> TableChanges | None:
+        """What the database lacks; None: nothing, which is the usual case.
+
+        One read, and none where only the ``first`` tables are wanted. Raises Unavailable for a table that a newer
+        release has written.
         """
-        return self.changes_from(await self.recorded(session, dialect))
+        return None if self._are_first else self.changes_from(await self.recorded(session, dialect))
 
     def changes_from(self, recorded: Mapping[str, TableVersion]) -> TableChanges | None:
         """From the tables of a database to those wanted."""
@@ -158,11 +170,6 @@ def _unit(changes: TableChanges, dialect: Dialect, last: Sequence[Step]) -> Unit
         yield Step(Statement(text, kind="ddl"))
     for step in (*changes.rows(dialect), *last):  # noqa: UP028 - a list does not take the results that the driver sends
         yield step
-
-
-def _read(dialect: Dialect) -> Statement:
-    table = table_of(_RECORDS, dialect)
-    return compile_statement(sa.select(*(table.c[name] for name in _COLUMNS)), dialect.sqlalchemy)
 
 
 def _row(table: TableVersion) -> dict[str, Value]:

@@ -60,8 +60,8 @@ class CounterFile:
             self._slots = SlotFile(self._path, self._size_mib)
         except OSError as error:
             raise Unavailable(
-                f"The counters file {self._path} of {self._size_mib} MiB (counters_size_mib) cannot be used: "
-                f"{error.strerror}"
+                f"The counters file {self._path} of {self._size_mib} MiB cannot be used: {error.strerror}. The setting "
+                "size_mib in [plugins.counter_file] says how large it is."
             ) from error
         return self._slots
 

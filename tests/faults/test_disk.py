@@ -19,7 +19,7 @@ from tests.faults.victim import SETTINGS, Victim, wait_until
 
 DISK_MIB = 16
 QUOTA_BYTES = 400_000
-SMALL_COUNTERS = {"counters_size_mib": 1}
+SMALL_COUNTERS = {"counter_file_size_mib": 1}
 WRITER_IDLE_S = 1.5
 """Longer than a writer keeps its files open."""
 UNAVAILABLE = ("SERVICE_UNAVAILABLE", "Service unavailable", None, None)

@@ -178,9 +178,9 @@ class World:
             data_dir=folder,
             admin_email="admin@example.com",
             admin_password="Adm1n-password",
-            counters_size_mib=8,
             plugin_settings={
-                "rate_limit": {name.removeprefix("rate_limit_"): value for name, value in PATIENT.items()}
+                "counter_file": {"size_mib": 8},
+                "rate_limit": {name.removeprefix("rate_limit_"): value for name, value in PATIENT.items()},
             },
             **CHEAP_PASSWORDS,  # type: ignore[arg-type]
         )

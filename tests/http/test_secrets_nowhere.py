@@ -283,7 +283,7 @@ def life(tmp_path_factory: pytest.TempPathFactory, http: httpx.Client) -> Iterat
         "log_level": "debug",
         "access_log": True,
         "rate_limit_login_account_failures": 50,
-        "counters_size_mib": 1,
+        "counter_file_size_mib": 1,
         "definition_poll_s": 0.05,
         "admin_password": ADMIN,
     }

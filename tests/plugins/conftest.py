@@ -11,7 +11,7 @@ import pytest
 
 from apilane.settings import Settings
 
-HEAD = "from apilane.hookspecs import hookimpl\n"
+HEAD = "from apilane.plugin import hookimpl\n"
 
 
 @pytest.fixture

@@ -27,7 +27,7 @@ def test_hook_apilane_register_settings(write_plugin: Write) -> None:
     """A plugin's Structs are known by its name, and its other hooks get what people wrote as ``options``."""
     body = """
         from msgspec import Struct
-        from apilane.plugin.settings import PluginSettings
+        from apilane.plugin import PluginSettings
 
         class Limits(Struct):
             window: int = 5

@@ -154,3 +154,38 @@ def test_a_missing_folder_is_refused(tmp_path: Path) -> None:
     """A plugins folder that is not there is an error, not an empty one."""
     with pytest.raises(ConfigurationError, match="does not exist"):
         load_plugins(Settings(plugins_dir=tmp_path / "none"))
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "from apilane.model.definition import Entity",
+        "import apilane.services.sessions",
+        "    from apilane.hookspecs import hookspec",
+        "from apilane.plugin.identity import Actor",
+    ],
+)
+def test_a_private_import_is_refused(plugins_dir: Path, line: str) -> None:
+    """A plugin that imports a private module stops start-up; the message names plugin, module, line and what to do."""
+    body = f"def later():\n    pass\n{line}\n" if not line.startswith(" ") else f"def later():\n{line}\n"
+    (plugins_dir / "curious.py").write_text(body, encoding="utf-8")
+    module = line.split()[1]
+    says = rf"'curious': imports the private module {module} \(.*curious.py, line [23]\); import from apilane.plugin"
+    with pytest.raises(PluginError, match=says):
+        load_plugins(Settings(plugins_dir=plugins_dir))
+
+
+def test_public_imports_are_admitted(plugins_dir: Path) -> None:
+    """The plugin API, the client and the test kit may be imported, and so may a package with a similar name."""
+    lines = [
+        "from apilane.plugin import hookimpl",
+        "from apilane.plugin.storage import Driver",
+        "import apilane.client",
+        "from apilane import Actor",
+        "try:",
+        "    import apilane_of_others",
+        "except ImportError:",
+        "    pass",
+    ]
+    (plugins_dir / "modest.py").write_text("\n".join(lines), encoding="utf-8")
+    assert "modest" in {plugin.name for plugin in load_plugins(Settings(plugins_dir=plugins_dir)).describe()}

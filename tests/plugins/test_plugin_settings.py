@@ -27,7 +27,7 @@ MAIL = """
     from pathlib import Path
     from typing import Annotated
     from msgspec import Meta, Struct
-    from apilane.plugin.settings import PluginSettings, Secret
+    from apilane.plugin import PluginSettings, Secret
 
     class Relay(Struct):
         name: str
@@ -162,7 +162,7 @@ def test_settings_that_do_not_fit(name: str, mail: Callable[..., Any]) -> None:
 
 STRUCTS = """
     from msgspec import Struct
-    from apilane.plugin.settings import PluginSettings, Secret
+    from apilane.plugin import PluginSettings, Secret
 
     class Plain(Struct):
         port: int = 1
@@ -222,8 +222,8 @@ def test_a_setting_that_is_needed(write_plugin: Write) -> None:
 
 GUARD = """
     from msgspec import Struct
-    from apilane.errors import ApilaneError, Code
-    from apilane.plugin.settings import PluginSettings, Secret
+    from apilane.plugin import ApilaneError, Code
+    from apilane.plugin import PluginSettings, Secret
 
     class Section(Struct, rename="pascal"):
         header: str = "x-key"

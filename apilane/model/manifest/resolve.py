@@ -106,7 +106,7 @@ def _endpoints(section: Node | None, after: ApplicationDefinition, problems: Pro
             kind=setting(item, "Kind", before, "kind", "sql"),
             parameters=setting(item, "Parameters", before, "parameters", {}),
         )
-        if made.kind == "sql" and item.has("Query"):
+        if made.kind.lower() == "sql" and item.has("Query"):
             marks = set(re.findall(r"\{([A-Za-z_]+)\}", made.query))
             for parameter in item.get("Parameters").value if item.has("Parameters") else ():  # type: ignore[union-attr]
                 if parameter not in marks:

@@ -102,6 +102,13 @@ MISTAKES = {
         "Query has no mark {Limits}",
         "did you mean Limit?",
     ),
+    "parameter without a mark, the kind in capitals": (
+        "CustomEndpoints:\n  - {Name: Top, Kind: SQL, Query: 'SELECT {Limit}', Parameters: {Limits: Number}}\n",
+        4,
+        "CustomEndpoints[Top].Parameters",
+        "Query has no mark {Limits}",
+        "did you mean Limit?",
+    ),
     "parameter Owner": (
         "CustomEndpoints:\n  - {Name: Top, Query: 'SELECT {Owner}', Parameters: {Owner: Number}}\n",
         4,
