@@ -81,7 +81,10 @@ LATER = {
     "B-P2": ("The Portal does not show the encryption key.", "the Portal"),
     "B-P4": ("Long tasks run in the background and survive a restart.", "the Portal"),
     "B-P5": ("A property that a constraint, rule or report uses cannot be renamed or deleted.", "the Portal"),
-    "B-P6": ("Differences of history entries are shown. Exports are streamed, and their CSV cells are safe.", "the Portal"),
+    "B-P6": (
+        "Differences of history entries are shown. Exports are streamed, and their CSV cells are safe.",
+        "the Portal",
+    ),
     "B-P8": ("An edit changes only the application of its address.", "the Portal"),
     "B-P9": ("Mail settings can be tested, and passwords are write-only.", "the Portal"),
     "B-P10": ("The audit has sign-ins and exports.", "the Portal"),
