@@ -20,7 +20,7 @@ FIND_PYTHON := for python in python3 python3.14 python3.13 python3.12 python3.11
 	done || true
 
 help:  ## List these targets
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */  make \1\t/' | expand -t 18
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */  make \1\t/' | expand -t 20
 
 install: $(STAMP)  ## Make .venv with Apilane and the packages its tests need
 

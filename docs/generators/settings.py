@@ -16,10 +16,11 @@ COLUMNS = ("setting", "environment", "type", "default", "")
 def page() -> str:
     """One row per setting, and a section for each shipped plugin with settings."""
     intro = (
-        "# Settings\n\nA setting is an option of a command, an environment variable, or a line of `apilane.toml`"
-        " in the\nworking directory (or of `--config FILE`). The option wins over the variable, the variable over the file."
-        ' In the\nfile a value may be a reference, `{env = "NAME"}` or `{file = "PATH"}`; a secret must be a reference.'
-        " In a\nvariable, commas separate the items of a list.\n\n"
+        "# Settings\n\n"
+        "A setting is an option of a command, an environment variable, or a line of `apilane.toml` in the working\n"
+        "directory (or of `--config FILE`). The option wins over the variable, the variable over the file. In the file\n"
+        'a value may be a reference, `{env = "NAME"}` or `{file = "PATH"}`; a secret must be a reference. In a variable,\n'
+        "commas separate the items of a list.\n\n"
     )
     return intro + table(COLUMNS, _rows(describe_settings())) + "".join(_plugins())
 
