@@ -17,10 +17,10 @@ def page() -> str:
     """One row per setting, and a section for each shipped plugin with settings."""
     intro = (
         "# Settings\n\n"
-        "A setting is an option of a command, an environment variable, or a line of `apilane.toml` in the working\n"
-        "directory (or of `--config FILE`). The option wins over the variable, the variable over the file. In the file\n"
-        'a value may be a reference, `{env = "NAME"}` or `{file = "PATH"}`; a secret must be a reference. In a variable,\n'
-        "commas separate the items of a list.\n\n"
+        "A setting is an option of a command, an environment variable, or a line of `apilane.toml` in the\n"
+        "working directory (or of `--config FILE`). The option wins over the variable, the variable over the file.\n"
+        'In the file a value may be a reference, `{env = "NAME"}` or `{file = "PATH"}`; a secret must be a reference.\n'
+        "In a variable, commas separate the items of a list.\n\n"
     )
     return intro + table(COLUMNS, _rows(describe_settings())) + "".join(_plugins())
 
