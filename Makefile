@@ -1,4 +1,4 @@
-# The commands of this project. `make` alone lists them.
+# The targets of this project. `make` without a target lists them.
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
@@ -8,21 +8,21 @@ SHELL := /bin/bash
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
-# Versions come from constraints.txt, those of the tools that build the package too.
+# constraints.txt sets the versions of all packages, build tools included.
 PIP_UPGRADE = $(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade pip  # --build-constraint needs 25.3
 PIP_INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt --build-constraint constraints.txt
-# One lock for every supported Python and system: markers say where a line counts. UV_CUSTOM_COMPILE_COMMAND is its header.
+# One lock file for all supported Pythons and systems; markers tell where a line applies. The variable sets the file's header.
 LOCK = UV_CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --all-extras pyproject.toml
 PYTHONS := 3.11 3.12 3.13 3.14
-# The first Python of the machine that is new enough and can make environments; Debian keeps venv in a package of its own.
+# The first Python that is new enough and has venv and ensurepip. Debian packages venv separately (python3-venv).
 FIND_PYTHON := for python in python3 python3.14 python3.13 python3.12 python3.11; do \
 	  "$$python" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo "$$python" && break; \
 	done || true
 
 help:  ## List these targets
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */  make \1\t/' | expand -t 18
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */  make \1\t/' | expand -t 20
 
-install: $(STAMP)  ## Make .venv with Apilane and what its tests need
+install: $(STAMP)  ## Make .venv with Apilane and the packages its tests need
 
 $(STAMP): pyproject.toml constraints.txt | $(BIN)/python
 	$(PIP_UPGRADE)
@@ -39,11 +39,11 @@ $(BIN)/python:
 	echo "Making $(VENV) with $$("$$python" --version)"; \
 	"$$python" -m venv $(VENV)
 
-$(BIN)/uv: | $(BIN)/python  # before Apilane is installed: that fails while the lock does not fit
+$(BIN)/uv: | $(BIN)/python  # without Apilane, whose installation fails while the lock is out of date
 	$(PIP_UPGRADE)
 	$(PIP_INSTALL) uv
 
-packages:  # Debian packages named in PACKAGES: installed as root, else the line to run
+packages:  # Installs the Debian packages in PACKAGES as root; for other users it prints the command to run
 	@missing=""; for package in $(PACKAGES); do dpkg -s "$$package" >/dev/null 2>&1 || missing="$$missing $$package"; done; \
 	if [ -n "$$missing" ]; then \
 	  if [ "$$(id -u)" = 0 ]; then \
@@ -56,18 +56,18 @@ packages:  # Debian packages named in PACKAGES: installed as root, else the line
 demo: install  ## Run a demo application with real data (stays in the foreground)
 	$(BIN)/python docs/examples/atlas/run.py
 
-# None of them may be skipped; their servers come as apilane/testing/databases says.
+# The tests of these drivers may not be skipped. apilane/testing/databases starts their servers.
 DRIVERS := --require-drivers=sqlite,mysql,postgresql
-# The HTTP tests that meet a database most, for a short run on each server provider.
+# The HTTP tests that depend most on the database: the short run on each database server.
 PORTABLE := $(addprefix tests/http/test_,$(addsuffix .py,recorded_calls get write values history tenants sessions authorization_rules))
 
-test: install lint tools  ## Check and test everything; of the HTTP tests a part on every driver too
+test: install lint tools  ## Run all checks and tests, and part of the HTTP tests on MySQL and PostgreSQL too
 	$(BIN)/pytest -n 2 $(DRIVERS)
 	for provider in mysql postgresql; do \
 	  APILANE_TEST_PROVIDER=$$provider APILANE_TEST_WORKERS=2 $(BIN)/pytest -n 2 $(DRIVERS) $(PORTABLE); \
 	done
 
-test-python:  ## `make test` with another Python on PATH, in its own .venv-3.x: PYTHON=3.13; all supported ones without it
+test-python:  ## Run `make test` with another Python (PYTHON=3.13) in .venv-3.13; without PYTHON: with every supported one
 	@for version in $(or $(PYTHON),$(PYTHONS)); do \
 	  if "python$$version" -c 'import venv, ensurepip' 2>/dev/null; then \
 	    $(MAKE) --no-print-directory test VENV=".venv-$$version" FIND_PYTHON="echo python$$version"; \
@@ -76,10 +76,10 @@ test-python:  ## `make test` with another Python on PATH, in its own .venv-3.x: 
 	  fi; \
 	done
 
-tools:  # What tests and the README's walk call; the servers are run by the tests themselves, and not as root
+tools:  # Programs that the tests and the README's walk call. The tests start the servers, not as root.
 	@$(MAKE) --no-print-directory packages PACKAGES="curl strace mariadb-server postgresql tdsodbc unixodbc"
 
-test-slow: install tools  ## The tests that take minutes: a million records, hundreds of kills, all HTTP tests with four workers and on every driver
+test-slow: install tools  ## Run the slow tests (a million records, hundreds of kills), then all HTTP tests with four workers and on each driver
 	$(BIN)/pytest -m slow -n 2 $(DRIVERS)
 	APILANE_TEST_WORKERS=4 $(BIN)/pytest -n 2 tests/http
 	for provider in mysql postgresql; do \
@@ -105,7 +105,7 @@ lock-check: $(BIN)/uv  ## Fail when constraints.txt is not what `make lock` woul
 	@diff -u constraints.txt $(VENV)/constraints.txt || { \
 	  echo "constraints.txt does not fit pyproject.toml. Run: make lock" >&2; exit 1; }
 
-bench: install  ## Measure the request paths beside their floors (see benchmarks/); BENCH=--quick for a look
+bench: install  ## Measure the request paths and their floors (see benchmarks/); BENCH=--quick for a short run
 	@$(MAKE) --no-print-directory packages PACKAGES="wrk"
 	$(PIP_INSTALL) -e '.[bench]'
 	$(BIN)/python benchmarks/run.py $(BENCH)

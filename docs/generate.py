@@ -1,7 +1,6 @@
-"""Writes the generated pages of ``docs/reference``; ``--check`` tells whether they are up to date and changes nothing.
+"""Write the generated pages of ``docs/reference``. With ``--check``: report pages that are out of date, change nothing.
 
-What is in the code is not typed again: each module of ``generators`` makes one page from the place where its matter is
-declared.
+Each module of ``generators`` makes one page from the code that declares its content.
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ PAGES = {
 
 
 def main() -> int:
-    """Write the pages, or with ``--check`` name those that differ."""
+    """Write the pages. With ``--check``: name the pages that differ; exit status 1 if there are any."""
     check = "--check" in sys.argv[1:]
     stale = []
     for name, page in PAGES.items():

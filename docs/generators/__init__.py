@@ -1,1 +1,1 @@
-"""One module for each generated page; ``page()`` gives its text."""
+"""One module for each generated page; ``page()`` returns its text."""

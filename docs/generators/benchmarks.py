@@ -1,4 +1,4 @@
-"""The page of benchmarks, from the newest result that is kept in ``benchmarks/results``."""
+"""The page of benchmarks, from the newest result in ``benchmarks/results``."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ from benchmarks.tables import circumstances_text, sections
 
 INTRO = """# Benchmarks
 
-What the request paths cost, from the last result kept in `benchmarks/results/`. How it is measured, what a figure means
-and what noise does to it: [the method](../../benchmarks/README.md). `make bench` measures anew.
+The cost of the request paths, from the newest result in `benchmarks/results/`. [The method](../../benchmarks/README.md)
+explains how it is measured, what a figure means and how large the noise is. `make bench` measures again.
 
 """
 
 ABOUT = {
     "Requests": "All on one core. The floor is a plain ASGI function with the same SQL text, record encoder and\n"
-    "pragmas and no checks; the tuned floor also opens its connections as the product does; FastAPI reads with a\n"
-    "SQLAlchemy session. The product checks a bearer token, a rule with a property list, a rate limit and an IP list.\n"
-    "CPU is the workers' processor time per request.\n",
-    "Circumstances": "The product again: with two workers on the same core where there is no second one, among 10,000\n"
-    "applications (calls to one of them, to 100 of them, and to all of them, most of which must be loaded first), and\n"
-    "with a table of 5,000,000 rows. CPU / alone is the processor time per request by that of one worker with one\n"
-    "application of 1,000 rows. The floor with 5,000,000 rows shows what such a table costs anybody: its pages\n"
-    "lie all over a gigabyte of memory.\n",
-    "Drivers": "Each beside a plain ASGI function with the same client library and statement.\n",
-    "Targets": "Ratios of one run, medians over its turns.\n",
+    "pragmas, and without checks. The tuned floor also opens its connections as the product does. FastAPI reads with\n"
+    "a SQLAlchemy session. The product checks a bearer token, a rule with a property list, a rate limit and an IP\n"
+    "list. CPU is the workers' processor time per request.\n",
+    "Circumstances": "The product in other circumstances: two workers (on the same core if there is no second one);\n"
+    "10,000 applications, with calls to one, to 100 and to all of them (most of these must be loaded first); a table\n"
+    "of 5,000,000 rows. CPU / alone is the processor time per request, divided by that of one worker with one\n"
+    "application of 1,000 rows. The floor with 5,000,000 rows shows the cost of the table without the product: its\n"
+    "pages are spread over a gigabyte of memory.\n",
+    "Drivers": "The floor is a plain ASGI function with the same client library and statement.\n",
+    "Targets": "Each ratio compares two cases of the same run; a figure is the median over the turns.\n",
 }
 
 
@@ -39,7 +39,7 @@ def page() -> str:
 
 
 def text(result: Result) -> str:
-    """One result: where and with what, then its tables."""
+    """One result: machine and versions, then its tables."""
     parts = [circumstances_text(result)]
     parts += [f"## {title}\n\n{ABOUT[title]}\n{table}" for title, table in sections(result)]
     return "\n".join(parts)

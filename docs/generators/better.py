@@ -1,4 +1,4 @@
-"""The page of requirements beyond the protocol, from the markers of the tests that prove them; no test is run."""
+"""The page of requirements beyond the protocol, from the markers of the tests that prove them. It runs no test."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from generators.tables import table
 ROOT = Path(__file__).parents[2]
 INTRO = """# Better than the protocol
 
-Where the wire protocol leaves a weakness, this server does better. Each line has a label, what it asks for, and the
-tests that prove it: they carry the marker `better("LABEL")`. `pytest -m better` runs them all.
+This server removes weaknesses of the wire protocol. Each line has a label, the requirement, and the tests that prove
+it. These tests have the marker `better("LABEL")`; `pytest -m better` runs all of them.
 
 """
 NEXT = """
 ## Not built yet
 
-Lines that belong to parts this release does not have.
+Requirements of parts that are missing in this release.
 
 """
 
 
 def page() -> str:
-    """Labels with their gist and the tests that prove it, then those that wait."""
+    """Labels with their requirement and its tests, then the requirements that are not built yet."""
     proofs = proven()
     rows = [(label, gist, "<br>".join(proofs.get(label, ["**no test**"]))) for label, gist in BUILT.items()]
     return (
@@ -38,7 +38,7 @@ def page() -> str:
 
 
 def proven() -> dict[str, list[str]]:
-    """Tests by the labels of their markers, in the order of their places."""
+    """The tests of each label, in the order of files and lines."""
     proofs = defaultdict(list)
     for label, place in markers():
         proofs[label].append(place)
@@ -46,7 +46,7 @@ def proven() -> dict[str, list[str]]:
 
 
 def markers() -> Iterator[tuple[str, str]]:
-    """Every label of every marker with the test that carries it."""
+    """Every label of every marker, with the test that has it."""
     for path in sorted((ROOT / "tests").rglob("test_*.py")):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):

@@ -20,7 +20,7 @@ def page() -> str:
 
 
 def commands(group: click.Group, context: click.Context) -> Iterator[tuple[click.Command, click.Context]]:
-    """Every command that does something, in the order of declaration, groups entered."""
+    """Every command, in the order of declaration; a group is replaced by its commands."""
     for name in group.list_commands(context):
         command = group.get_command(context, name)
         assert command is not None
@@ -32,7 +32,7 @@ def commands(group: click.Group, context: click.Context) -> Iterator[tuple[click
 
 
 def section(command: click.Command, context: click.Context) -> str:
-    """A command for people."""
+    """The section of one command."""
     usage = " ".join(command.collect_usage_pieces(context))
     options = [option for option in command.params if isinstance(option, click.Option)]
     rows = [(f"`{'`, `'.join(option.opts)}`", value(option), told(option)) for option in options]
@@ -43,7 +43,7 @@ def section(command: click.Command, context: click.Context) -> str:
 
 
 def value(option: click.Option) -> str:
-    """What follows the option."""
+    """The value that follows the option."""
     if option.is_flag:
         return ""
     if option.metavar:
@@ -58,5 +58,5 @@ def told(option: click.Option) -> str:
 
 
 def help_text(command: click.Command) -> str:
-    """The text of a command, its paragraphs kept."""
+    """The help text of a command, with its paragraphs."""
     return inspect.cleandoc(command.help or "")

@@ -11,20 +11,21 @@ from generators.tables import table
 RESULTS = Path(__file__).parents[2] / "tests" / "drivers" / "matrix.json"
 INTRO = """# Support matrix
 
-Every driver passes the same conformance suite (`apilane.testing.conformance`); this page is what its last run on each
-provider found. `make matrix` runs it again. A number is how many tests of a group passed, of those that ran.
+Every driver passes the same conformance suite (`apilane.testing.conformance`). This page shows the last run of the
+suite on each provider; `make matrix` runs it again. `7 of 7`: seven tests of the group ran, and seven passed.
 
 """
 FEATURES = """
 ## What differs
 
-Flags of `apilane.storage.protocol.Features`; the suite proves each of them, and its absence.
+Flags of `apilane.plugin.storage.Features`. The suite tests each flag, both where it is set and where it is not.
 
 """
 GAPS = """
 ## Known gaps
 
-Tests that fail on a provider, and why. They are strict: a gap that closes is noticed.
+Tests that fail on a provider, with the reason. A known gap whose test passes makes the suite fail, so the list is
+always current.
 
 """
 
@@ -50,7 +51,7 @@ def page() -> str:
         + table(("", *names), differing)
         + GAPS
         + (table(("driver", "test", "why"), gaps) if gaps else "None.\n")
-        + "\n## Not asked of a provider\n\n"
+        + "\n## Tests that do not apply\n\n"
         + (table(("driver", "test", "why"), skips) if skips else "Nothing.\n")
     )
 

@@ -1,4 +1,4 @@
-"""The page of errors, from ``apilane/errors.py``; a code that no other file names is not sent."""
+"""The page of errors, from ``apilane/errors.py``. A code that no other file names is marked as not sent."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from generators.tables import table
 ROOT = Path(__file__).parents[2]
 INTRO = """# Errors
 
-Every answer under `/api/` that is no success is JSON:
+Every error under `/api/` is answered with JSON:
 
 ```json
 {"Code": "VALIDATION", "Message": "Minimum 4 characters", "Property": "Name", "Entity": "Products"}
 ```
 
 Programs compare `Code`; `Message` is for people. `Property` and `Entity` are names in the spelling of the manifest, or
-null. The HTTP status is the one below. Exceptions: 404 for an unknown path, 405 for a wrong method, 415 for a
-body that is not called JSON. Wrong credentials are 400 `ERROR` "Invalid login attempt", not 401.
+null. The table lists the HTTP status of each code. Exceptions: an unknown path is 404, a wrong method is 405, a body
+whose content type is not JSON is 415. Wrong credentials are 400 `ERROR` "Invalid login attempt", not 401.
 
-Which message and which check belong to which situation: [protocol, errors](protocol/errors.md). A command that fails
-prints one line that begins with `Error:` and ends with exit code 1.
+[Protocol, errors](protocol/errors.md) lists the messages of each situation and the order of the checks. A command that
+fails prints one line that begins with `Error:` and ends with exit code 1.
 
 """
 
@@ -41,7 +41,7 @@ def page() -> str:
 
 
 def documented() -> Iterator[tuple[errors.Code, str]]:
-    """Every code with the text below it."""
+    """Every code with the docstring below it."""
     (declared,) = ast.parse(inspect.getsource(errors.Code)).body
     assert isinstance(declared, ast.ClassDef)
     for code, text in zip(declared.body, declared.body[1:], strict=False):
@@ -51,13 +51,13 @@ def documented() -> Iterator[tuple[errors.Code, str]]:
 
 
 def names_used() -> Iterator[str]:
-    """Names of codes that the core and its plugins mention; the client only reads them."""
+    """Names of codes that the core and its plugins use. The client only reads codes, so it is left out."""
     for room in ("apilane", "plugins", "drivers"):
         for path in sorted((ROOT / room).rglob("*.py")):
             if path.parent.name == "client":
                 continue
             if path == Path(errors.__file__):
-                yield "UNAUTHORIZED"  # raised by its own function there
+                yield "UNAUTHORIZED"  # a function and a class of that file raise these two
                 yield "RATE_LIMIT_EXCEEDED"
                 continue
             for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):

@@ -16,10 +16,11 @@ from generators.tables import table
 
 INTRO = """# Manifest keys
 
-A manifest describes one application: YAML, JSON or TOML with the same keys, spelled exactly so. A section that is
-absent leaves what is there; one that is present makes the application equal to it, and what it no longer lists is
-removed. `default` is what an absent key means on a new item; on an existing one it stays as it is. `${NAME}` is the
-value of an environment variable, `$${` a literal `${`. Unknown and repeated keys are errors.
+A manifest describes one application. It is written in YAML, JSON or TOML with the same keys; letter case counts. A
+section that is absent changes nothing. A section that is present makes the application equal to it: items that it does
+not list are removed. On a new item an absent key gets the value in the column *default*; on an existing item it keeps
+its value. `${NAME}` is the value of an environment variable, `$${` is a literal `${`. Unknown and repeated keys are
+errors.
 
 """
 
@@ -59,7 +60,7 @@ def page() -> str:
 
 
 def defaults(struct: type) -> dict[str, str]:
-    """What a definition has where nothing is said, by wire name; what is required, or worked out, is left out."""
+    """Default values of a definition's fields by wire name, without fields that are required or computed."""
     found = {}
     for field in msgspec.structs.fields(struct):
         if field.default is not msgspec.NODEFAULT:

@@ -1,4 +1,4 @@
-"""The page of what Python code may import: the public names of the documented modules, with signatures and fields."""
+"""The page of the Python API: the public names of the documented modules, with signatures and fields."""
 
 from __future__ import annotations
 
@@ -23,21 +23,22 @@ MODULES = (
     "apilane.testing.conformance",
     "apilane.testing.server",
 )
-"""What is documented is stable; every other module may change without notice."""
+"""The documented modules are stable. Every other module may change without notice."""
 
-NOT_IMPORTED = {"apilane.asgi": "The application, with settings of the environment, for any ASGI server."}
-"""Importing these does something; their names with what they are."""
+NOT_IMPORTED = {"apilane.asgi": "The application for any ASGI server, with the settings of the environment."}
+"""Modules whose import has an effect, with a description."""
 
-ELSEWHERE = {"Settings": "What one instance runs with; [every setting](settings.md) is a field."}
-"""Names with a page of their own."""
+ELSEWHERE = {"Settings": "The settings of one instance. Each of the [settings](settings.md) is a field."}
+"""Names that have their own page."""
 
 IN_DETAIL = ("apilane", "apilane.plugin", "apilane.plugin.storage")
-"""Modules whose names are shown with signatures and fields; ``help()`` tells those of the others."""
+"""Modules whose names are shown with signatures and fields; the others show their names only."""
 
 INTRO = """# Python
 
-What a plugin, a driver or an embedding application may import. These names are stable; everything else in the package
-may change with any release.
+The names that a plugin, a driver or an embedding application may import. They are stable; all other names may change
+with any release. A plugin imports `apilane.plugin`. A driver, and a plugin that runs statements, also imports
+`apilane.plugin.storage`. Tests also import `apilane.testing`.
 
 """
 
@@ -51,7 +52,7 @@ def about(thing: object) -> str:
 
 
 def signature(name: str, function: FunctionType) -> str:
-    """How a function is called, as it is written; a default that is computed is never shown."""
+    """The signature of a function as written in the source; a computed default is shown as its expression."""
     tree = ast.parse(textwrap.dedent(inspect.getsource(function))).body[0]
     assert isinstance(tree, (ast.FunctionDef, ast.AsyncFunctionDef))
     returns = f" -> {ast.unparse(tree.returns)}" if tree.returns else ""
@@ -64,7 +65,7 @@ def source_of(module: ModuleType) -> str:
 
 
 def constants(module: ModuleType) -> dict[str, str]:
-    """What is said of the constants that a module takes from others of the package, by name."""
+    """Docstrings of the constants that a module imports from other modules of the package, by name."""
     found: dict[str, str] = {}
     homes = {
         node.module
@@ -82,15 +83,15 @@ def constants(module: ModuleType) -> dict[str, str]:
 
 
 def members(kind: type) -> Iterator[tuple[str, str]]:
-    """The fields and methods of a class as they are declared, with what is said of each."""
+    """The fields and methods of a class as declared, each with its docstring."""
     tree = ast.parse(textwrap.dedent(inspect.getsource(kind))).body[0]
     assert isinstance(tree, ast.ClassDef)
     for node, following in zip(tree.body, [*tree.body[1:], None], strict=True):
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) and not node.name.startswith("_"):
             is_property = any(getattr(each, "id", "") == "property" for each in node.decorator_list)
-            colour = "async " if isinstance(node, ast.AsyncFunctionDef) else ""
+            prefix = "async " if isinstance(node, ast.AsyncFunctionDef) else ""
             returns = f" -> {ast.unparse(node.returns)}" if node.returns else ""
-            told = f"{node.name}:{returns[3:]}" if is_property else f"{colour}{node.name}({_arguments(node)}){returns}"
+            told = f"{node.name}:{returns[3:]}" if is_property else f"{prefix}{node.name}({_arguments(node)}){returns}"
             yield told, (ast.get_docstring(node) or "").split("\n\n")[0].replace("\n", " ")
         elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and node.target.id[0] != "_":
             default = f" = {ast.unparse(node.value)}" if node.value is not None else ""
@@ -104,7 +105,7 @@ def _arguments(node: ast.FunctionDef | ast.AsyncFunctionDef) -> str:
 
 
 def detailed(module: ModuleType) -> str:
-    """One section per class, one table of everything else."""
+    """A table of functions and constants, then one section per class."""
     rest, sections, said = [], [], constants(module)
     for name in module.__all__:
         thing = getattr(module, name)

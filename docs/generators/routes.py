@@ -1,4 +1,4 @@
-"""The page of routes: every wire call with what it declares, from the table that the server works with."""
+"""The page of routes: every wire call with its declarations, from the table that the server uses."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from generators.tables import table
 
 INTRO = """# Routes
 
-Every wire call of the core and of the shipped plugins, with what its route declares. The server checks the
-declarations in one place, in this order: shape of the request, application, signature headers, operator, online, gates,
-identity, access, rate limit. A route without a declaration stops start-up. See also
+Every wire call of the core and of the shipped plugins, with the declarations of its route. One function checks every
+call in this order: shape of the request, application, signature headers, operator, online, gates, identity, access,
+rate limit. A route without a declaration stops start-up. See also
 [how a request passes](../explanation/request-path.md).
 
-- *asks for*: what the caller needs.
-- *counts*: whether one use counts against the rate limit of the caller's rules.
-- *body*: `json` must call itself JSON, else the answer is HTTP 415; `none` is not looked at.
-- *on record*: whether the call of an operator goes into the audit before it changes anything.
+- *access*: the rule or the kind of caller that the call requires.
+- *counts*: whether the call counts against the rate limit of the caller's rules.
+- *body*: `json`: a body without a JSON content type is answered with HTTP 415. `none`: the body is ignored.
+- *audit*: whether an operator's call is written to the audit before it changes anything.
 
 """
 
 
 def asked(access: Access) -> str:
-    """What a declaration asks of the caller."""
+    """The access of a declaration in words."""
     match access:
         case Data():
             return f"a rule for `{access.action}` on {f'`{access.entity}`' if access.entity else 'the entity'}"
@@ -58,4 +58,4 @@ def page() -> str:
     """The introduction and one row per call."""
     with tempfile.TemporaryDirectory() as folder:  # nothing is opened, so nothing is made there
         routes = create_app(Settings(data_dir=Path(folder))).routes
-    return INTRO + table(("call", "asks for", "counts", "body", "on record", "from"), [row(each) for each in routes])
+    return INTRO + table(("call", "access", "counts", "body", "audit", "from"), [row(each) for each in routes])

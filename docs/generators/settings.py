@@ -14,11 +14,13 @@ COLUMNS = ("setting", "environment", "type", "default", "")
 
 
 def page() -> str:
-    """One row per setting, and a section for each shipped plugin that has some."""
+    """One row per setting, and a section for each shipped plugin with settings."""
     intro = (
-        "# Settings\n\nAn option of a command wins over the environment, which wins over `apilane.toml` in the\n"
-        'working directory (or `--config FILE`). A value in the file may be `{env = "NAME"}` or `{file = "PATH"}`;\n'
-        "a secret must be. In the environment lists are separated by commas.\n\n"
+        "# Settings\n\n"
+        "A setting is an option of a command, an environment variable, or a line of `apilane.toml` in the\n"
+        "working directory (or of `--config FILE`). The option wins over the variable, the variable over the file.\n"
+        'In the file a value may be a reference, `{env = "NAME"}` or `{file = "PATH"}`; a secret must be a reference.\n'
+        "In a variable, commas separate the items of a list.\n\n"
     )
     return intro + table(COLUMNS, _rows(describe_settings())) + "".join(_plugins())
 
@@ -34,7 +36,7 @@ def _rows(settings: Iterable[SettingRow]) -> list[tuple[str, ...]]:
 
 
 def _plugins() -> Iterable[str]:
-    """A section for each plugin, as it stands in ``apilane.toml``."""
+    """A section for each plugin, under the name of its section in ``apilane.toml``."""
     for point in sorted(entry_points(group=PLUGINS_GROUP), key=lambda point: point.name):
         if point.dist is None or point.dist.name != "apilane":
             continue
@@ -42,6 +44,6 @@ def _plugins() -> Iterable[str]:
         for registered in register():
             if registered.instance is not None:
                 rows = option_rows(point.name, registered.instance).values()
-                yield f"\n## `[plugins.{point.name}]`\n\nOf the plugin `{point.name}`.\n\n" + table(
+                yield f"\n## `[plugins.{point.name}]`\n\nSettings of the plugin `{point.name}`.\n\n" + table(
                     COLUMNS, _rows(rows)
                 )

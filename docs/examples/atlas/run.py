@@ -1,6 +1,6 @@
-"""What ``make demo`` runs: apply the manifest, start the server, fill it with data, print how to call it.
+"""The program of ``make demo``: apply the manifest, start the server, store data, print example calls.
 
-It stays until Ctrl-C and can be repeated, and interrupted at any point: the next run goes on where this one stopped.
+It runs until Ctrl-C. It can be interrupted at any point; the next run continues there.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from seed import ACCOUNTS, Account, count, fill_atlas, fill_private, find_id, lo
 
 from apilane.client import Client
 
-HOST = "127.0.0.1"  # the passwords of the demo are public
+HOST = "127.0.0.1"  # loopback only: the passwords of the demo are public
 MANIFEST = Path(__file__).with_name("atlas.yaml")
 APPLICATION: str = yaml.safe_load(MANIFEST.read_text(encoding="utf-8"))["Application"]["Token"]
 READY = "Apilane API: "
@@ -31,9 +31,9 @@ CITIES_MIN = 400
 
 
 def main() -> int:
-    """Run the demo; the exit status of the first command that failed, 0 after Ctrl-C."""
+    """Run the demo. Returns the exit status of the first command that failed, 0 after Ctrl-C."""
     options = _options()
-    for number in (signal.SIGTERM, signal.SIGHUP):  # a supervisor's stop and a closed terminal are a Ctrl-C
+    for number in (signal.SIGTERM, signal.SIGHUP):  # a supervisor, or a closed terminal, ends the demo too
         signal.signal(number, signal.default_int_handler)
     with contextlib.suppress(KeyboardInterrupt):
         return _run(options.data_dir, options.port, options.cities)
@@ -62,7 +62,7 @@ def _run(data_dir: Path, port: str | None, limit: int | None) -> int:
         return applied.returncode
     with _server(data_dir, port) as server:
         url = _url(server)
-        if url is None:  # it has said why
+        if url is None:  # the server has printed the reason
             return server.wait()
         with Client(url, APPLICATION, timeout_s=60) as client:
             asyncio.run(open_accounts(client, APPLICATION, data_dir))
@@ -82,12 +82,12 @@ def _apilane(*arguments: object) -> list[str]:
 
 @contextlib.contextmanager
 def _server(data_dir: Path, port: str | None) -> Iterator[subprocess.Popen[str]]:
-    """``apilane serve`` as a child that never outlives this block."""
+    """``apilane serve`` as a child process that ends with this block."""
     environment = {"APILANE_LOG_LEVEL": "warning", **os.environ}
     command = _apilane("serve", "--host", HOST, "--data-dir", data_dir)
     if port is not None:
         command += ["--port", port]
-    # A session of its own: a Ctrl-C of the terminal reaches it once, from here, and a hang-up not at all.
+    # In a new session: the terminal sends it no signals. This process passes on Ctrl-C once.
     server = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True, start_new_session=True)
     try:
         yield server
@@ -102,7 +102,7 @@ def _server(data_dir: Path, port: str | None) -> Iterator[subprocess.Popen[str]]
 
 
 def _url(server: subprocess.Popen[str]) -> str | None:
-    """Where the server answers, once it does; None when it gave up instead."""
+    """The server's URL, when it is ready; None when it ended."""
     assert server.stdout is not None
     for line in server.stdout:
         print(line, end="", flush=True)
@@ -144,7 +144,7 @@ Ctrl-C stops the demo."""
 
 
 def _curl_lines(url: str, user: Client) -> list[tuple[str, str]]:
-    """Five calls that work as printed, one line each; ``user`` is anna."""
+    """Five calls that work as printed, one line each. ``user`` is anna, logged in."""
     application = ["-H", f"x-application-token: {APPLICATION}"]
     assert user.credentials is not None, "anna has logged in"
     as_ann = [*application, "-H", f"Authorization: Bearer {user.credentials.token}"]

@@ -1,7 +1,7 @@
-"""Fill a running server with the demo's accounts and records; a second run finds them and adds nothing.
+"""Store the demo's accounts and records on a running server; a second run finds them and adds nothing.
 
-Records go through the public HTTP API, as any client would send them. Roles do not: nobody may give the first role over
-HTTP, so that step opens the instance in this process and asks the accounts service.
+Records are sent through the public HTTP API, as by any client. Roles are not: no rule of the demo allows a caller to
+give roles, so that step opens the instance in this process and uses the accounts service.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ TRIPS = (
 
 
 def log_in(client: Client, account: Account) -> Record | None:
-    """Go on as that user; the user, or None when the server does not know these credentials."""
+    """Sign the client in. Returns the user, or None when the credentials are wrong."""
     try:
         return client.login(email=account.email, password=account.password).user
     except ApilaneError as error:
@@ -56,12 +56,12 @@ def log_in(client: Client, account: Account) -> Record | None:
 
 
 def count(client: Client, entity: str) -> int:
-    """How many records of the entity the caller can see."""
+    """The number of records of the entity that the caller may read."""
     return client.get(entity, page_size=1, total=True).total or 0
 
 
 def find_id(client: Client, entity: str, name: str) -> int:
-    """The ID of the first record of that name in the entity's default order; of cities, the largest."""
+    """The ID of the first record with that name in the entity's default order: of cities, the largest."""
     page = client.get(entity, page_size=1, filter=F("Name") == name)
     return int(page.records[0]["ID"])
 
@@ -93,10 +93,10 @@ async def _give_roles(roles: Mapping[int, str | None], application: str, data_di
 
 
 def fill_atlas(editor: Client, limit: int | None, progress: Callable[[int, int], None]) -> None:
-    """Post the countries and cities that are not there yet, ``BATCH`` at a time.
+    """Post the countries and cities that are missing, ``BATCH`` at a time.
 
-    Each batch is stored whole or not at all. ``limit``: only so many cities, the largest. ``progress``: called with the
-    cities stored and wanted.
+    Each batch is one transaction. ``limit``: the number of cities, the largest first. ``progress``: called with the
+    number of cities stored and wanted.
     """
     known = {country["Code"] for country in editor.iterate("Countries", properties="Code")}
     missing = [country for country in world.countries() if country["Code"] not in known]
@@ -115,7 +115,7 @@ def fill_atlas(editor: Client, limit: int | None, progress: Callable[[int, int],
 
 
 def fill_private(user: Client) -> None:
-    """Favourites and trips of the user, unless there are some already."""
+    """Post favourites and trips of the user, unless the user has some."""
     if not count(user, "Favourites"):
         user.post("Favourites", _favourites(user))
     if not count(user, "Trips"):

