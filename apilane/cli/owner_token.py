@@ -24,7 +24,7 @@ def _seconds(_context: click.Context, _option: click.Parameter, text: str) -> in
     found = _duration(text)
     seconds = int(found[1]) * _UNITS_S[found[2]] if found else 0
     if not 0 < seconds <= _LONGEST_S:
-        raise click.BadParameter(f"{text!r} is not a time such as 90s, 30m, 1h or 7d, up to 365d.")
+        raise click.BadParameter(f"expected a time such as 90s, 30m, 1h or 7d, up to 365d; got {text!r}")
     return seconds
 
 

@@ -31,7 +31,7 @@ def test_a_new_folder_is_left_alone(tmp_path: Path) -> None:
     """Before the first command there is nothing to find, and the doctor makes nothing."""
     code, text = apilane("doctor", "--data-dir", tmp_path / "data")
     assert code == 0
-    assert "not made yet" in text
+    assert "not created yet" in text
     assert not (tmp_path / "data").exists()
 
 
