@@ -1,6 +1,6 @@
 """``apilane apply``: create or change applications from manifests.
 
-The plan and everything else for people goes to stderr; stdout carries ``NAME TOKEN`` lines for scripts.
+The plan and all other text for people go to stderr. Stdout has only ``NAME TOKEN`` lines, for scripts.
 """
 
 from __future__ import annotations
@@ -28,24 +28,26 @@ from apilane.settings import Settings
 __all__ = ["apply"]
 
 FAILED = 1
-NOBODY_AGREED = 3
+NOT_CONFIRMED = 3
 STEP_WIDTH = 110
-"""Characters of a step that are shown; statements are long."""
+"""The most characters shown of a step, because statements can be long."""
 
 _STYLES = {"added": "green", "changed": "yellow", "removed": "red", "warning": "bold yellow"}
 
 
 @click.command()
 @click.argument("files", nargs=-1, required=True, metavar="FILE...", type=click.Path(path_type=Path))
-@click.option("--dry-run", is_flag=True, help="Print the plan, with the records it concerns, and change nothing.")
+@click.option(
+    "--dry-run", is_flag=True, help="Print the plan, with the number of affected records, and change nothing."
+)
 @click.option("--yes", is_flag=True, help="Do not ask before changes that lose data.")
 @common_options
 def apply(files: tuple[Path, ...], *, dry_run: bool, yes: bool, config: Path | None, **overrides: str | None) -> None:
     """Create or change applications so that they equal their manifests (YAML, JSON or TOML).
 
-    All files are checked before anything is done, and whether the records there are fit the change. Prints the plan
-    with the number of records concerned, and at the end NAME TOKEN of each application.
-    Exit codes: 0 done, 1 error (nothing changed, or what the message says), 3 nobody agreed to lose data.
+    All files are checked before anything is changed, also whether the stored records fit the changes. Prints the plan
+    with the number of affected records, and at the end NAME TOKEN of each application. Exit codes: 0 done, 1 error
+    (nothing changed unless the message says so), 3 the loss of data was not confirmed.
     """
     settings = settings_from(config, **overrides)
     sys.exit(asyncio.run(_apply(files, settings, dry_run=dry_run, yes=yes)))
@@ -64,7 +66,7 @@ async def _apply(files: Sequence[Path], settings: Settings, *, dry_run: bool, ye
             if dry_run:
                 return 0
             if not yes and any(plan.loses_data for plan in plans) and not _agreed(console):
-                return NOBODY_AGREED
+                return NOT_CONFIRMED
             await _carry_out(plans, instance, console)
             return 0
     except ManifestErrors as errors:
@@ -100,7 +102,7 @@ def _show(plans: Sequence[Plan], surveys: Sequence[Survey], console: Console) ->
 
 
 def _refused(plans: Sequence[Plan], surveys: Sequence[Survey], console: Console) -> int:
-    """Say which records stand in the way."""
+    """Print the records that do not fit."""
     for plan, survey in zip(plans, surveys, strict=True):
         for misfit in survey.misfits:
             console.print(Text(f"{plan.after.name}: {misfit}", style="red"))
@@ -109,9 +111,11 @@ def _refused(plans: Sequence[Plan], surveys: Sequence[Survey], console: Console)
 
 
 def _agreed(console: Console) -> bool:
-    """Whether somebody at a terminal says yes."""
+    """Whether a user at a terminal confirms the loss of data."""
     if not sys.stdin.isatty():
-        console.print(Text("This loses data and nobody is there to ask; nothing was changed. Add --yes to do it."))
+        console.print(
+            Text("This loses data, and there is no terminal to ask; nothing was changed. Add --yes to do it.")
+        )
         return False
     if click.confirm("This loses data. Go on?", default=False, err=True):
         return True
@@ -120,11 +124,11 @@ def _agreed(console: Console) -> bool:
 
 
 async def _carry_out(plans: Sequence[Plan], instance: Instance, console: Console) -> None:
-    """One application after the other; each prints its line once it is done."""
+    """Apply one plan after the other, and print the line of each application once it is done."""
     began = time.monotonic()
 
     def report(text: str, step: int, steps: int) -> None:
-        """From the thread that works on the database; rich's console may be used from any."""
+        """Print a step. Called from the thread that works on the database; rich's console is thread-safe."""
         place = f"{step}/{steps} " if steps else ""
         line = Text(f"  {time.monotonic() - began:6.1f} s  {place}{text}")
         line.truncate(STEP_WIDTH, overflow="ellipsis")

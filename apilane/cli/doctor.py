@@ -1,4 +1,4 @@
-"""``apilane doctor``: looks at everything an instance needs and says what to do about what is wrong."""
+"""``apilane doctor``: checks everything that an instance needs and prints advice for each problem."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ __all__ = ["doctor"]
 @click.argument("files", nargs=-1, metavar="[FILE...]", type=click.Path(path_type=Path))
 @common_options
 def doctor(files: tuple[Path, ...], *, config: Path | None, **overrides: Any) -> None:
-    """Look at the data folder, the control store and every application's database; nothing is changed.
+    """Check the data folder, the control store and every application's database; nothing is changed.
 
-    With FILEs: at the databases that these manifests name, before they are applied. Each line begins with ok, look
-    (works, but read the advice) or FAIL. Exit code 1 when something FAILs.
+    With FILEs: check the databases that these manifests name, before they are applied. Each line begins with ok, look
+    (works, but read the advice) or FAIL. The exit code is 1 when any line begins with FAIL.
     """
     sys.exit(asyncio.run(_doctor(files, settings_from(config, **overrides))))
 
@@ -54,7 +54,7 @@ def _show(look: Look) -> None:
 
 
 async def _named(files: Sequence[Path], instance: Instance) -> AsyncIterator[Look]:
-    """What the databases of manifests tell."""
+    """Check the databases of manifests."""
     for file in files:
         try:
             content = file.read_bytes()

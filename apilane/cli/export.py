@@ -21,9 +21,9 @@ __all__ = ["export"]
 @click.command()
 @click.argument("application", metavar="APP")
 @click.option(
-    "--format", type=click.Choice(["yaml", "json"]), default="yaml", show_default=True, help="How it is written."
+    "--format", type=click.Choice(["yaml", "json"]), default="yaml", show_default=True, help="Format of the manifest."
 )
-@click.option("--output", type=click.Path(path_type=Path), help="File to write; otherwise the manifest is printed.")
+@click.option("--output", type=click.Path(path_type=Path), help="File to write. Default: the manifest is printed.")
 @common_options
 def export(
     application: str,

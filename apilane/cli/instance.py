@@ -1,4 +1,4 @@
-"""The instance a command works on, opened and closed around it."""
+"""The instance of a command: opened before it runs and closed afterwards."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["command_instance", "one_application"]
 
 @asynccontextmanager
 async def command_instance(settings: Settings) -> AsyncIterator[Instance]:
-    """The open instance of ``settings``. A password made up for the instance admin is shown on stderr.
+    """The open instance of ``settings``. A generated password of the instance admin is printed on stderr.
 
     Raises ConfigurationError.
     """

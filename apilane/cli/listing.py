@@ -1,4 +1,4 @@
-"""``apilane plugins``, ``hooks`` and ``drivers``: what is installed and in which order it is asked."""
+"""``apilane plugins``, ``hooks`` and ``drivers``: what is installed, and the order of the hooks' plugins."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def plugins(config: Path | None, **options: Any) -> None:
 @click.command()
 @common_options
 def hooks(config: Path | None, **options: Any) -> None:
-    """List every hook with its policy and the plugins that are asked, in their final order."""
+    """List every hook with its policy and its plugins, in the order in which they are called."""
     from apilane.dispatch import hook_order
     from apilane.plugins import load_plugins
 
@@ -57,7 +57,7 @@ def drivers(config: Path | None, **options: Any) -> None:
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Columns two spaces apart, the last one ragged: easy to read and to cut."""
+    """Print columns two spaces apart. The last one is not padded, so that people and scripts can read the lines."""
     widths = [max(len(row[column]) for row in (head, *rows)) for column in range(len(head) - 1)]
     for row in (head, *rows):
         cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=False)]

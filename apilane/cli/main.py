@@ -1,7 +1,7 @@
-"""The command ``apilane``: its subcommands, and one clear line for every expected failure.
+"""The command ``apilane``: its subcommands, and a one-line message for every expected failure.
 
-Subcommands live in modules of their own, imported when they are asked for. Plugins bring further ones; they are loaded
-when a name is asked for that the core does not have, and for the list of all commands.
+Each subcommand is in a separate module, which is imported on use. Plugins register further commands. Plugins are loaded
+for a command name that the core does not have, and for the list of all commands.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
         "new": "apilane.cli.new",
     }
 )
-"""Module of each command; the module has the click command under the command's name, with ``_`` for ``-``."""
+"""The module of each command. It has the click command under the command's name, with ``_`` for ``-``."""
 
 
 def _plugin_commands() -> Mapping[str, click.Command]:
@@ -42,12 +42,12 @@ def _plugin_commands() -> Mapping[str, click.Command]:
 
 
 class _Commands(rich_click.RichGroup):
-    """Finds subcommands when they are asked for, and turns expected failures into a message and exit code 1."""
+    """Imports subcommands on use, and turns expected failures into a message and exit code 1."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         try:
             return [*COMMANDS, *_plugin_commands()]
-        except ConfigurationError as error:  # the help must come also where a plugin or a setting is broken
+        except ConfigurationError as error:  # the help must work also when a plugin or a setting is broken
             click.echo(f"Commands of plugins are not listed: {error}", err=True)
             return list(COMMANDS)
 

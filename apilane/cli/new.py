@@ -1,4 +1,4 @@
-"""``apilane new``: a complete small plugin or driver under a name of its own, to be changed."""
+"""``apilane new``: writes a complete small plugin or driver under a new name, as a starting point."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from apilane.errors import ConfigurationError
 
 __all__ = ["new"]
 
-# The files lie once in the repository, in contrib/; pyproject.toml puts them into the wheel beside the package's own.
+# The templates are in contrib/ of the repository; pyproject.toml adds them to the wheel.
 SHIPPED = Path(str(files("apilane"))) / "templates"
 CHECKOUT = Path(str(files("apilane"))).parent / "contrib"
 SUFFIXES = {".py", ".md", ".toml", ".typed"}
@@ -24,11 +24,11 @@ _name = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*").fullmatch
 
 @click.group()
 def new() -> None:
-    """Make a new plugin or driver from the templates that are tested with every release."""
+    """Create a new plugin or driver from templates that are tested with every release."""
 
 
 _folder_option = click.option(
-    "--folder", type=click.Path(path_type=Path), help="Folder to make. Default: apilane-NAME."
+    "--folder", type=click.Path(path_type=Path), help="Folder to create. Default: apilane-NAME."
 )
 
 
@@ -36,7 +36,7 @@ _folder_option = click.option(
 @click.argument("name")
 @_folder_option
 def plugin(name: str, folder: Path | None) -> None:
-    """Write a plugin with one availability check, one kind of endpoints and their tests into a new folder.
+    """Write a plugin with one availability check, one endpoint kind and their tests into a new folder.
 
     NAME is lower-case words joined by hyphens, such as opening-hours.
     """
@@ -72,10 +72,10 @@ def driver(name: str, folder: Path | None) -> None:
 
 
 def _names(name: str, what: str, example: str) -> tuple[str, str]:
-    """The name without prefix and the module's; ConfigurationError for one that cannot be."""
+    """The name without prefix, and the name of the module. Raises ConfigurationError for an invalid or taken name."""
     name = name.removeprefix("apilane-")
     if not _name(name):
-        raise ConfigurationError(f"{name!r} is no name for a {what}; use lower-case words such as {example}.")
+        raise ConfigurationError(f"{name!r} is not a valid name for a {what}; use lower-case words such as {example}.")
     module = f"apilane_{name.replace('-', '_')}"
     if importlib.util.find_spec(module):
         raise ConfigurationError(f"The module {module} is installed already; choose another name.")
@@ -88,14 +88,14 @@ def _make(what: str, name: str, folder: Path | None, replaced: Mapping[str, str]
     try:
         _copy(template, folder, replaced)
     except FileExistsError:
-        raise ConfigurationError(f"{folder} is there already; choose another name or --folder.") from None
+        raise ConfigurationError(f"{folder} exists already; choose another name or --folder.") from None
     except OSError as error:
         raise ConfigurationError(f"{folder} cannot be written: {error.strerror or error}.") from None
-    click.echo(f"Made {folder}. Next: pip install -e '{folder}[test]' && pytest {folder}")
+    click.echo(f"Created {folder}. Next: pip install -e '{folder}[test]' && pytest {folder}")
 
 
 def _copy(template: Path, folder: Path, replaced: Mapping[str, str]) -> None:
-    """The template's files with its names replaced, in their own names too; longer names first."""
+    """Copy the template's files and replace its names in contents and file names; longer names are replaced first."""
     names = re.compile("|".join(map(re.escape, sorted(replaced, key=len, reverse=True))))
     folder.mkdir(parents=True)
     for source in sorted(template.rglob("*")):

@@ -1,4 +1,4 @@
-"""Options that several commands share, and the settings they make."""
+"""Options that several commands share, and the settings made from them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 def setting_option(name: str) -> Callable[[F], F]:
-    """An option that overrides one setting, with its help; checked with the settings, not by click."""
+    """An option that overrides one setting, with its help. The settings check its value, not click."""
     row = next(row for row in describe_settings() if row.name == name)
     default = f" Default: {row.default.strip(chr(34))}." if row.default else ""
     metavar = {"path": "PATH", "whole number": "N", "text": "TEXT"}.get(row.type.removesuffix(" | unset"))
@@ -27,7 +27,7 @@ def setting_option(name: str) -> Callable[[F], F]:
 
 
 def common_options(command: F) -> F:
-    """``--data-dir``, ``--plugins-dir`` and ``--config``: what every command that reads settings takes."""
+    """``--data-dir``, ``--plugins-dir`` and ``--config``: the options of every command that reads settings."""
     config = click.option("--config", type=click.Path(path_type=Path), help="Settings file. Default: apilane.toml.")
     return setting_option("data_dir")(setting_option("plugins_dir")(config(command)))
 

@@ -1,4 +1,4 @@
-"""``apilane owner-token``: a token for the owner channel, for scripts and tests. Stdout carries the token alone."""
+"""``apilane owner-token``: a token for the owner channel, for scripts and tests. Stdout has only the token."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def _seconds(_context: click.Context, _option: click.Parameter, text: str) -> in
     found = _duration(text)
     seconds = int(found[1]) * _UNITS_S[found[2]] if found else 0
     if not 0 < seconds <= _LONGEST_S:
-        raise click.BadParameter(f"{text!r} is no time such as 90s, 30m, 1h or 7d, up to 365d.")
+        raise click.BadParameter(f"expected a time such as 90s, 30m, 1h or 7d, up to 365d; got {text!r}")
     return seconds
 
 
@@ -36,7 +36,7 @@ def _seconds(_context: click.Context, _option: click.Parameter, text: str) -> in
     default="1h",
     show_default=True,
     callback=_seconds,
-    help="How long it lives: 90s, 30m, 1h, 7d. 12 hours without use end it earlier.",
+    help="Lifetime of the token: 90s, 30m, 1h, 7d. It ends earlier after 12 hours without use.",
 )
 @common_options
 def owner_token(email: str, *, expires: int, config: Path | None, **overrides: str | None) -> None:

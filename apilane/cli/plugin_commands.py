@@ -1,4 +1,4 @@
-"""Commands that plugins bring, with the options that every command has (``apilane_register_commands``)."""
+"""Commands that plugins register, with the options that every command has (``apilane_register_commands``)."""
 
 from __future__ import annotations
 
@@ -41,9 +41,9 @@ class Context:
 
 @cache
 def plugin_commands(taken: Collection[str]) -> dict[str, click.Command]:
-    """The commands of the installed plugins by name. ``taken``: names of the core's own commands.
+    """The commands of the installed plugins by name. ``taken``: names of the core's commands.
 
-    Settings of the environment and of ``apilane.toml`` say which plugins are loaded.
+    The settings in the environment and in ``apilane.toml`` select the plugins to load.
     """
     commands: dict[str, click.Command] = {}
     for plugin, hook, command in commands_of(load_plugins(settings_from(None))):
@@ -54,7 +54,7 @@ def plugin_commands(taken: Collection[str]) -> dict[str, click.Command]:
 
 
 def _with_settings(command: click.Command) -> click.Command:
-    """The command with ``--data-dir``, ``--plugins-dir`` and ``--config``, which make its context."""
+    """The command with ``--data-dir``, ``--plugins-dir`` and ``--config``, from which its context is made."""
     run = command.callback
 
     @common_options

@@ -1,4 +1,4 @@
-"""``apilane serve``: start the servers of a data dir."""
+"""``apilane serve``: start the server of a data dir."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ __all__ = ["serve"]
 def serve(config: Path | None, **options: Any) -> None:
     """Serve the API until SIGTERM or Ctrl-C.
 
-    Nothing needs to be there: the data dir is made, the first start prints the password of the instance admin. SIGHUP
+    The data dir is created if it does not exist. The first start prints the password of the instance admin. SIGHUP
     restarts the workers one by one.
     """
     from apilane.server import serve as run

@@ -1,12 +1,12 @@
 """A client of the Apilane wire protocol: ``Client``, and ``AsyncClient`` with the same methods.
 
-Any server that speaks the protocol will do. It needs httpx, the extra ``client``, and nothing of a server.
+It works with any server of the protocol. It needs httpx (the extra ``client``) and no part of the server.
 """
 
 from __future__ import annotations
 
 try:
-    import httpx as _httpx  # noqa: F401 -- said here once, before the modules below need it
+    import httpx as _httpx  # noqa: F401 -- checked here once, before the modules below import it
 except ImportError as error:
     raise ImportError("apilane.client needs httpx: pip install 'apilane[client]'") from error
 

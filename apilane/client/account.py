@@ -32,26 +32,26 @@ TOKEN_ID_HEADER = "x-auth-token-id"  # noqa: S105 -- the name of a header
 
 
 class Login(NamedTuple):
-    """Who signed in; ``LastLogin`` of the user is the time before this one."""
+    """The signed-in user and the new credentials. ``LastLogin`` is the time of the sign-in before this one."""
 
     user: Record
     credentials: Credentials
 
 
 class UserData(NamedTuple):
-    """The caller, and the rules that apply: ``Role``, ``Name``, ``Type``, ``Action``, ``Properties`` of each."""
+    """The caller, and the caller's rules: ``Role``, ``Name``, ``Type``, ``Action``, ``Properties`` of each."""
 
     user: Record
     security: list[dict[str, Any]]
 
 
 def register(user: Mapping[str, Any]) -> Call[int]:
-    """Make an account of ``Email``, ``Username``, ``Password`` and the application's own properties; the user ID."""
+    """Create an account with ``Email``, ``Username``, ``Password`` and other properties; returns the user ID."""
     return Call("POST", "/api/Account/Register", read_integer, body=dict(user))
 
 
 def login(*, email: str | None = None, username: str | None = None, password: str) -> Call[Login]:
-    """Sign in by e-mail or user name; the client goes on as that user. ApilaneError for wrong credentials."""
+    """Sign in by e-mail or user name. The client then calls as that user. Raises ApilaneError for wrong credentials."""
     body = {"Email": email, "Username": username, "Password": password}
     return Call("POST", "/api/Account/Login", _read_login, body=body, becomes=lambda login: login.credentials)
 
@@ -62,7 +62,7 @@ def _read_login(response: httpx.Response) -> Login:
 
 
 def user_data() -> Call[UserData]:
-    """The signed-in user and what the user may do."""
+    """The signed-in user and the user's rules."""
     return Call("GET", "/api/Account/UserData", _read_user_data, repeatable=True)
 
 
@@ -72,18 +72,18 @@ def _read_user_data(response: httpx.Response) -> UserData:
 
 
 def update_user(values: Mapping[str, Any]) -> Call[Record]:
-    """Change properties of the signed-in user; the user as it is then."""
+    """Change properties of the signed-in user; returns the changed user."""
     return Call("PUT", "/api/Account/Update", read_record, body=dict(values))
 
 
 def change_password(current: str, new: str) -> Call[bool]:
-    """Set a new password; the user's other tokens end, the client's lives on."""
+    """Set a new password. The user's other tokens end, the client's token stays valid."""
     body = {"Password": current, "NewPassword": new}
     return Call("PUT", "/api/Account/ChangePassword", read_json(bool), body=body)
 
 
 def renew() -> Call[Credentials]:
-    """A new token for the client's, which ends; the client goes on with the new one."""
+    """Replace the client's token by a new one; the old one ends."""
     return Call("GET", "/api/Account/RenewAuthToken", _read_renewed, becomes=lambda renewed: renewed)
 
 
@@ -93,13 +93,13 @@ def _read_renewed(response: httpx.Response) -> Credentials:
 
 
 def logout(*, everywhere: bool = False) -> Call[int]:
-    """End the client's token, or all of the user's; how many ended. The client goes on as nobody."""
+    """End the client's token, or all of the user's; returns how many ended. The client is anonymous afterwards."""
     query = {"everywhere": True} if everywhere else {}
     return Call("GET", "/api/Account/Logout", read_integer, query, becomes=lambda _: None)
 
 
 def confirm(token: str) -> Call[str]:
-    """Confirm an e-mail by the token of the mail; the address to show next, which is not visited."""
+    """Confirm an e-mail address by the token of the mail; returns the URL of the page to show, without loading it."""
     return Call("GET", "/api/Account/Confirm", _read_location, {"token": token}, status=302)
 
 
@@ -109,10 +109,10 @@ def _read_location(response: httpx.Response) -> str:
 
 
 def request_confirmation(email: str) -> Call[str]:
-    """Mail the confirmation link once more; ``"OK"`` whether or not the address is known."""
+    """Mail the confirmation link again; returns ``"OK"`` for known and unknown addresses."""
     return Call("GET", "/api/Email/RequestConfirmation", read_json(str), {"Email": email})
 
 
 def forgot_password(email: str) -> Call[str]:
-    """Mail a link to set a new password; ``"OK"`` whether or not the address is known."""
+    """Mail a link to set a new password; returns ``"OK"`` for known and unknown addresses."""
     return Call("GET", "/api/Email/ForgotPassword", read_json(str), {"Email": email})

@@ -1,4 +1,4 @@
-"""What a call is before it is sent, and the values that may travel in it. Pure: nothing here sends anything."""
+"""Describes calls before they are sent, and encodes their values. Nothing here sends anything."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """A user token and its ID, which signing needs. Store both to go on later; ``repr`` hides the token."""
+    """A user token and its ID, which signing needs. Store both to continue later. ``repr`` hides the token."""
 
     token: str = field(repr=False)
     token_id: int | None = None
@@ -31,10 +31,12 @@ class Credentials:
 
 @dataclass(frozen=True, slots=True)
 class Call(Generic[T]):
-    """One call: ``path`` below the base URL without a query, ``read`` turns the answer of ``status`` into the result.
+    """One call. ``path``: below the base URL, without a query. ``read``: makes the result from an answer with
+    ``status``.
 
-    ``body``: what JSON is made of, or bytes as they stand; None sends none. ``file``: name and content of an upload.
-    ``repeatable``: it changes nothing, so it may be sent again. ``becomes``: whose client it is after this call.
+    ``body``: a value to send as JSON, or bytes to send unchanged; None sends no body. ``file``: name and content of an
+    upload. ``repeatable``: the call changes nothing, so it may be sent again. ``becomes``: the credentials of the
+    client after this call.
     """
 
     method: str
@@ -55,7 +57,7 @@ class Call(Generic[T]):
 
 
 def target_of(call: Call[Any]) -> str:
-    """Path and query; every character that could be read in two ways is percent-encoded. None leaves a key out."""
+    """Path and query. Every ambiguous character is percent-encoded. Keys with the value None are left out."""
     pairs = [(name, _query_text(value)) for name, value in call.query.items() if value is not None]
     return call.path + ("?" + urlencode(pairs, quote_via=quote, safe="") if pairs else "")
 
@@ -67,9 +69,8 @@ def _query_text(value: object) -> str:
 
 
 def json_text(value: object) -> str:
-    """Compact JSON. ``datetime`` with a time zone, ``date``, ``Decimal`` and ``UUID`` travel as text.
-
-    ValueError for NaN, infinity and a ``datetime`` without a time zone; TypeError for what has no form.
+    """Compact JSON. ``datetime`` with a time zone, ``date``, ``Decimal`` and ``UUID`` become text. Raises ValueError
+    for NaN, infinity and a ``datetime`` without a time zone, and TypeError for other types.
     """
     return json.dumps(value, default=_wire_form, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 
@@ -83,21 +84,21 @@ def _wire_form(value: object) -> str:
         return value.isoformat()
     if isinstance(value, Decimal):
         if not value.is_finite():
-            raise ValueError("NaN and infinity have no form on the wire")
+            raise ValueError("NaN and infinity cannot be sent")
         return format(value, "f")
     if isinstance(value, UUID):
         return str(value)
-    raise TypeError(f"A value of type {type(value).__name__} has no form on the wire")
+    raise TypeError(f"A value of type {type(value).__name__} cannot be sent")
 
 
 def read_json(kind: type[T] | tuple[type[Any], ...], of: type[Any] | None = None) -> Callable[[httpx.Response], Any]:
-    """A reader of JSON of one kind, a list with items ``of`` one kind. It raises ValueError for any other."""
+    """A reader of JSON values of type ``kind``; ``of``: the type of list items. Raises ValueError for other types."""
 
     def read(response: httpx.Response) -> Any:
         value = response.json()
         fits = isinstance(value, kind) and not (kind is int and isinstance(value, bool))
         if not fits or (of is not None and not all(isinstance(item, of) for item in value)):
-            raise ValueError(f"JSON of another shape than expected: {type(value).__name__}")
+            raise ValueError(f"unexpected JSON type: {type(value).__name__}")
         return value
 
     return read

@@ -1,6 +1,6 @@
-"""The two clients: thin shells that send what ``Session`` makes and hand it what comes back.
+"""The two clients. They send the requests that ``Session`` makes and pass the answers to it.
 
-Every call is described once, as a function that makes a ``Call``; a shell turns each into a method of the same
+Every call is described once, as a function that makes a ``Call``. Each client turns it into a method with the same
 parameters, so that the clients cannot differ.
 """
 
@@ -28,11 +28,11 @@ T = TypeVar("T")
 Wrapped = TypeVar("Wrapped", bound=Callable[..., Any])
 
 TIMEOUT_S = 30.0
-"""How long connecting, sending, and each wait for the server may take; the server itself gives up after 20."""
+"""Time limit for connecting, for sending, and for each wait for the server. The server stops after 20 s."""
 
 
 def _describe(method: Wrapped, build: Callable[..., Any]) -> Wrapped:
-    """Name, docstring and signature of what a method sends."""
+    """Give a method the name, docstring and signature of the function that describes its call."""
     functools.update_wrapper(method, build)
     signature = inspect.signature(build)
     this = inspect.Parameter("self", inspect.Parameter.POSITIONAL_ONLY)
@@ -57,11 +57,11 @@ def _awaited(build: Callable[P, Call[T]]) -> Callable[Concatenate[AsyncClient, P
 class Client:
     """A caller of one application: ``Client("http://127.0.0.1:5001", application_token)``, best used in ``with``.
 
-    ``user``: a token, or the ``credentials`` kept from another client; None until ``login``. ``signed``: sign instead
-    of sending the token. ``portal``: ``user`` is an owner's token, as ``apilane owner-token`` prints it. ``timeout_s``:
-    for connecting and for each wait. ``retries``: for reads whose connection failed; nothing is repeated by default.
-    ``http``: a client of httpx to send with, which stays the caller's to close. Connections are kept and reused; one
-    client may serve several threads, as one user.
+    ``user``: a token, or the ``credentials`` of another client; None until ``login``. ``signed``: sign requests instead
+    of sending the token. ``portal``: ``user`` is an owner token, as ``apilane owner-token`` prints it. ``timeout_s``:
+    for connecting and for each wait. ``retries``: repetitions of a read whose connection failed; 0 by default.
+    ``http``: a client of httpx to send with; the caller closes it. Connections are kept and reused. Several threads may
+    use one client, as one user.
     """
 
     def __init__(
@@ -89,7 +89,7 @@ class Client:
         self.close()
 
     def close(self) -> None:
-        """Close the connections, unless they are another's."""
+        """Close the connections, unless ``http`` was given."""
         if self._owns_http:
             self._http.close()
 
@@ -98,11 +98,11 @@ class Client:
 
     @property
     def credentials(self) -> Credentials | None:
-        """Of the user this client stands for; None: nobody."""
+        """The credentials of this client's user; None for an anonymous client."""
         return self._session.credentials
 
     def as_user(self, user: Credentials | str | None, *, signed: bool | None = None) -> Self:
-        """A client for another user over the same connections; it ends with this one."""
+        """A client for another user over the same connections. It cannot be used after this client is closed."""
         session = self._session
         signed = session.signed if signed is None else signed
         return type(self)(
@@ -110,11 +110,11 @@ class Client:
         )
 
     def send(self, call: Call[T]) -> T:
-        """Send a call; its result. Raises an ApilaneError for any other answer and for none."""
+        """Send a call and return its result. Raises ApilaneError for an error, an unexpected answer or no answer."""
         return self._session.result(call, self.respond(call))
 
     def respond(self, call: Call[Any]) -> httpx.Response:
-        """Send a call; the answer as it came, an error too. ConnectionFailed when there is none."""
+        """Send a call and return the answer as received, also an error. Raises ConnectionFailed without an answer."""
         request, attempt = self._session.request(self._http, call), 0
         while True:
             try:
@@ -159,7 +159,7 @@ class Client:
         properties: data.Names | None = None,
         page_size: int = data.PAGE_MAX,
     ) -> Iterator[list[Record]]:
-        """All records the caller may see, a page at a time; see ``Walk`` for the order."""
+        """All records that the caller may read, page by page; see ``Walk`` for the order."""
         walk = data.Walk(entity, filter, sort, properties, page_size)
         while (call := walk.next_call()) is not None:
             if records := walk.take(self.send(call)):
@@ -174,7 +174,7 @@ class Client:
         properties: data.Names | None = None,
         page_size: int = data.PAGE_MAX,
     ) -> Iterator[Record]:
-        """All records the caller may see, one by one."""
+        """All records that the caller may read, one by one."""
         for records in self.pages(entity, filter=filter, sort=sort, properties=properties, page_size=page_size):
             yield from records
 
@@ -207,7 +207,7 @@ class AsyncClient:
         await self.close()
 
     async def close(self) -> None:
-        """Close the connections, unless they are another's."""
+        """Close the connections, unless ``http`` was given."""
         if self._owns_http:
             await self._http.aclose()
 
@@ -216,11 +216,11 @@ class AsyncClient:
 
     @property
     def credentials(self) -> Credentials | None:
-        """Of the user this client stands for; None: nobody."""
+        """The credentials of this client's user; None for an anonymous client."""
         return self._session.credentials
 
     def as_user(self, user: Credentials | str | None, *, signed: bool | None = None) -> Self:
-        """A client for another user over the same connections; it ends with this one."""
+        """A client for another user over the same connections. It cannot be used after this client is closed."""
         session = self._session
         signed = session.signed if signed is None else signed
         return type(self)(
@@ -228,11 +228,11 @@ class AsyncClient:
         )
 
     async def send(self, call: Call[T]) -> T:
-        """Send a call; its result. Raises an ApilaneError for any other answer and for none."""
+        """Send a call and return its result. Raises ApilaneError for an error, an unexpected answer or no answer."""
         return self._session.result(call, await self.respond(call))
 
     async def respond(self, call: Call[Any]) -> httpx.Response:
-        """Send a call; the answer as it came, an error too. ConnectionFailed when there is none."""
+        """Send a call and return the answer as received, also an error. Raises ConnectionFailed without an answer."""
         request, attempt = self._session.request(self._http, call), 0
         while True:
             try:
@@ -277,7 +277,7 @@ class AsyncClient:
         properties: data.Names | None = None,
         page_size: int = data.PAGE_MAX,
     ) -> AsyncIterator[list[Record]]:
-        """All records the caller may see, a page at a time; see ``Walk`` for the order."""
+        """All records that the caller may read, page by page; see ``Walk`` for the order."""
         walk = data.Walk(entity, filter, sort, properties, page_size)
         while (call := walk.next_call()) is not None:
             if records := walk.take(await self.send(call)):
@@ -292,13 +292,13 @@ class AsyncClient:
         properties: data.Names | None = None,
         page_size: int = data.PAGE_MAX,
     ) -> AsyncIterator[Record]:
-        """All records the caller may see, one by one."""
+        """All records that the caller may read, one by one."""
         async for records in self.pages(entity, filter=filter, sort=sort, properties=properties, page_size=page_size):
             for record in records:
                 yield record
 
 
 def _shown(client: object, session: Session) -> str:
-    """What a log may show of a client."""
-    how = "nobody" if session.credentials is None else "signed" if session.signed else "bearer"
+    """The text of a client for logs, without secrets."""
+    how = "anonymous" if session.credentials is None else "signed" if session.signed else "bearer"
     return f"{type(client).__name__}({session.base_url!r}, user={how})"

@@ -1,6 +1,6 @@
 """Calls on records: Data, Stats and custom endpoints (``docs/reference/protocol/wire-api.md`` sections 4 and 6).
 
-The entity ``Files`` has a controller of its own; its calls go there, as those of every client do.
+Calls on the entity ``Files`` go to its separate controller, as with every client.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ read_integers = read_json(list, int)
 
 
 class Page(NamedTuple):
-    """Records of one page; ``total``: how many there are on all pages, None unless asked for."""
+    """Records of one page. ``total``: the number of records on all pages; None unless requested."""
 
     records: list[Record]
     total: int | None
@@ -52,7 +52,7 @@ def _read_page(response: httpx.Response) -> Page:
     answer = read_record(response)
     records, total = answer["Data"], answer.get("Total")
     if not isinstance(records, list):
-        raise TypeError("Data is no list")
+        raise TypeError("Data is not a list")
     return Page(records, total)
 
 
@@ -81,10 +81,10 @@ def get(
     page_size: int = 20,
     total: bool = False,
 ) -> Call[Page]:
-    """One page of records that the caller may see.
+    """One page of the records that the caller may read.
 
     ``sort`` None: the entity's default order. ``properties`` None: all that the caller may read; ``ID`` always comes.
-    ``page_index`` counts from 1, ``page_size`` is 1 to 1000. ``total``: count all that match, too.
+    ``page_index`` counts from 1, ``page_size`` is 1 to 1000. ``total``: also count all matching records.
     """
     path, query = _target("Get", entity)
     query |= {"pageIndex": page_index, "pageSize": page_size, "filter": _condition(filter)}
@@ -93,31 +93,32 @@ def get(
 
 
 def get_by_id(entity: str, id: int, *, properties: Names | None = None) -> Call[Record]:
-    """One record. NotFound when there is none, or none that the caller may see."""
+    """One record. Raises NotFound when it does not exist or the caller may not read it."""
     path, query = _target("GetByID", entity)
     query |= {"id": id, "properties": _names(properties)}
     return Call("GET", path, read_record, query, repeatable=True)
 
 
 def history(entity: str, id: int, *, page_index: int = 1, page_size: int = 10) -> Call[Page]:
-    """What a record was before each of its changes, newest first.
+    """The states of a record before each of its changes, newest first.
 
-    Each has ``History_Record_Created`` (unix ms) and ``History_Record_Owner`` beside the record's properties. ``total``
-    is always there.
+    Each has ``History_Record_Created`` (unix ms) and ``History_Record_Owner`` in addition to the record's properties.
+    ``total`` is always set.
     """
     query = {"Entity": entity, "id": id, "pageIndex": page_index, "pageSize": page_size}
     return Call("GET", "/api/Data/GetHistoryByID", _read_page, query, repeatable=True)
 
 
 def post(entity: str, records: Mapping[str, Any] | Iterable[Mapping[str, Any]]) -> Call[list[int]]:
-    """Store one record or several, all or none; their IDs in order."""
+    """Store one record or several, all or none; returns their IDs in order."""
     return Call("POST", "/api/Data/Post", read_integers, {"Entity": entity}, body_of(records))
 
 
 def put(entity: str, records: Mapping[str, Any] | Iterable[Mapping[str, Any]]) -> Call[int]:
-    """Change the properties named in one record or several, each with its ``ID``, all or none.
+    """Change the given properties of one record or several, each with its ``ID``, all or none.
 
-    How many were found; an ID that does not exist, or that the caller may not change, is not counted and no error.
+    Returns how many records were found. An ID that does not exist, or that the caller may not change, is not counted;
+    it is not an error.
     """
     return Call("PUT", "/api/Data/Put", read_json(int), {"Entity": entity}, body_of(records))
 
@@ -128,13 +129,13 @@ def body_of(records: Mapping[str, Any] | Iterable[Mapping[str, Any]]) -> Any:
 
 
 def delete(entity: str, ids: int | Iterable[int]) -> Call[list[int]]:
-    """Delete records; the IDs that were deleted, ascending."""
+    """Delete records; returns the IDs that were deleted, ascending."""
     path, query = _target("Delete", entity)
     return Call("DELETE", path, read_integers, {**query, "ids": id_list(ids)})
 
 
 def id_list(ids: int | Iterable[int]) -> str:
-    """IDs as the wire lists them."""
+    """IDs separated by commas, as the wire protocol requires."""
     return ",".join(str(id) for id in ([ids] if isinstance(ids, int) else ids))
 
 
@@ -153,10 +154,10 @@ def aggregate(
     page_index: int = 1,
     page_size: int = 20,
 ) -> Call[list[Record]]:
-    """Counts, sums and the like: ``aggregate("Orders", "Price.Sum", group_by="Created.year")``.
+    """Counts, sums, averages, least and greatest values: ``aggregate("Orders", "Price.Sum", group_by="Created.year")``.
 
     ``properties``: ``Name.Count``, ``.Min``, ``.Max``, ``.Sum``, ``.Avg``; the results are named ``Price_sum``.
-    ``group_by``: properties, of dates also ``Name.year`` to ``Name.second``. Groups are ordered by the results.
+    ``group_by``: properties; for dates also ``Name.year`` to ``Name.second``. Groups are ordered by the results.
     """
     query = {
         "Entity": entity,
@@ -175,7 +176,7 @@ def _read_values(response: httpx.Response) -> list[Any]:
 
 
 def distinct(entity: str, property: str, *, filter: Condition | None = None) -> Call[list[Any]]:
-    """The different values of a property, None included when there are records without one."""
+    """The distinct values of a property, with None when there are records without a value."""
     query = {"Entity": entity, "property": property, "filter": _condition(filter)}
     return Call("GET", "/api/Stats/Distinct", _read_values, query, repeatable=True)
 
@@ -186,17 +187,17 @@ def custom(name: str, /, **parameters: int | None) -> Call[list[list[Record]]]:
 
 
 class Walk:
-    """All records page by page: send ``next_call()`` while there is one, and ``take`` each answer.
+    """All records page by page: send ``next_call()`` until it is None, and pass each answer to ``take``.
 
-    Without ``sort`` it goes by ``ID`` and asks for what follows the last one seen, so that records stored or deleted
-    meanwhile neither repeat nor hide others. With ``sort`` it counts pages.
+    Without ``sort`` records come by ``ID``, and each page begins after the last ID read. Records that are stored or
+    deleted meanwhile do not cause repeated or missing ones. With ``sort`` pages are read by number.
     """
 
     def __init__(
         self, entity: str, filter: Condition | None, sort: Sort | None, properties: Names | None, page_size: int
     ) -> None:
         if not 1 <= page_size <= PAGE_MAX:
-            raise ValueError(f"page_size is 1 to {PAGE_MAX}, not {page_size}")
+            raise ValueError(f"page_size must be 1 to {PAGE_MAX}, not {page_size}")
         self._entity = entity
         self._filter = None if filter is None else Filter(_condition(filter) or {})
         self._sort = sort
@@ -226,7 +227,7 @@ class Walk:
         )
 
     def take(self, page: Page) -> list[Record]:
-        """The records of an answer."""
+        """Take an answer, and return its records."""
         records = page.records
         if len(records) < self._page_size:
             self._ended = True

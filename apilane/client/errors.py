@@ -1,7 +1,7 @@
-"""Errors of the client: one class per code of the wire (``docs/reference/protocol/errors.md`` section 2), one family.
+"""Errors of the client: one class per error code of the wire (``docs/reference/protocol/errors.md`` section 2).
 
-Not ``apilane.errors``: those are answers a server gives, these are answers a caller got. No text here carries a token,
-a password, a query string or a body.
+``apilane.errors`` has the errors that a server sends; these are the errors that a client receives. Their texts contain
+no token, password, query string or body.
 """
 
 from __future__ import annotations
@@ -34,16 +34,16 @@ __all__ = [
 
 
 class ApilaneError(Exception):
-    """A call that did not succeed; raised itself for the code ``ERROR`` and for codes this version does not know.
+    """A call failed. This base class is raised for the code ``ERROR`` and for codes that this version does not define.
 
-    ``code``, ``message``, ``property`` and ``entity`` are the server's (``property`` and ``entity``: None where it
-    names none), ``status`` is the HTTP status.
+    ``code``, ``message``, ``property`` and ``entity`` come from the server; ``property`` and ``entity`` may be None.
+    ``status`` is the HTTP status.
     """
 
     def __init__(
         self, code: str, message: str, property: str | None = None, entity: str | None = None, status: int = 0
     ) -> None:
-        super().__init__(code, message, property, entity, status)  # all of them, so that the error can be pickled
+        super().__init__(code, message, property, entity, status)  # all arguments, so that the error can be pickled
         self.code = code
         self.message = message
         self.property = property
@@ -56,19 +56,19 @@ class ApilaneError(Exception):
 
 
 class Unauthorized(ApilaneError):
-    """No rule grants it, nobody is signed in, or a signature did not verify."""
+    """No rule allows the call, no user is signed in, or a signature did not verify."""
 
 
 class UnconfirmedEmail(ApilaneError):
-    """Login of a user whose e-mail is not confirmed, where the application asks for that."""
+    """Login of a user whose e-mail is not confirmed, where the application requires it."""
 
 
 class RequiredMissing(ApilaneError):
-    """A value that must be there is not; ``property`` names it."""
+    """A required value is missing; ``property`` names it."""
 
 
 class NotFound(ApilaneError):
-    """No such record, custom endpoint or path, or none that the caller may see."""
+    """The record, custom endpoint or path does not exist, or the caller may not see it."""
 
 
 class FileNotFound(NotFound):
@@ -88,11 +88,11 @@ class InvalidGroupBy(ApilaneError):
 
 
 class NoPropertiesProvided(ApilaneError):
-    """Nothing that the caller may write."""
+    """The body has no property that the caller may write."""
 
 
 class EmptyBody(ApilaneError):
-    """The server saw no body."""
+    """The server received no body."""
 
 
 class NoIdProvided(ApilaneError):
@@ -104,11 +104,11 @@ class NothingToDelete(ApilaneError):
 
 
 class ValidationFailed(ApilaneError):
-    """A value that the property does not take; ``property`` names it."""
+    """The property does not accept the value; ``property`` names it."""
 
 
 class UniqueViolation(ApilaneError):
-    """The value exists already; ``property`` names it, several joined by commas."""
+    """The value exists already; ``property`` has the names, separated by commas."""
 
 
 class ForeignKeyViolation(ApilaneError):
@@ -120,7 +120,7 @@ class ServiceUnavailable(ApilaneError):
 
 
 class RateLimited(ApilaneError):
-    """Too many requests; ``retry_after_s``: when to come back, in seconds, None when the server does not say."""
+    """Too many requests. ``retry_after_s``: the wait in seconds; None when the server sent none."""
 
     def __init__(
         self,
@@ -137,9 +137,9 @@ class RateLimited(ApilaneError):
 
 
 class UnexpectedAnswer(ApilaneError):
-    """An answer that no Apilane server gives to this call; a proxy's page, or a wrong ``base_url``.
+    """The answer is not one of an Apilane server to this call, such as a page of a proxy; or ``base_url`` is wrong.
 
-    ``code`` is empty. ``content``: the body as received, up to the caller to show.
+    ``code`` is empty. ``content``: the body as received; it is not part of the message.
     """
 
     def __init__(self, message: str, status: int, content: bytes = b"") -> None:
@@ -155,7 +155,7 @@ class UnexpectedAnswer(ApilaneError):
 
 
 class ConnectionFailed(ApilaneError):
-    """No answer: not connected, the connection broke, or time ran out. Whether the server did the work is unknown.
+    """No answer: the connection failed or was lost, or a timeout expired. The server may have done the work.
 
     ``code`` is empty, ``status`` 0; the cause is the error of httpx.
     """
@@ -197,7 +197,7 @@ def wire_error(
     *,
     retry_after_s: float | None = None,
 ) -> ApilaneError:
-    """The error of a standard body."""
+    """The error for a standard error body."""
     if code == Code.RATE_LIMIT_EXCEEDED:
         return RateLimited(code, message, property, entity, status, retry_after_s=retry_after_s)
     return _BY_CODE.get(code, ApilaneError)(code, message, property, entity, status)

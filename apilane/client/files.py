@@ -24,14 +24,15 @@ class Download(NamedTuple):
 
 
 def upload(name: str, content: bytes | BinaryIO) -> Call[int]:
-    """Store a file; the ID of its record. Uploads cannot be signed."""
+    """Store a file; returns the ID of its record. Uploads cannot be signed."""
     return Call("POST", "/api/Files/Post", read_json(int), file=(name, content))
 
 
 def download(id: int | None = None, *, uid: str | None = None) -> Call[Download]:
-    """A file by the ``ID`` or the ``UID`` of its record, whole in memory. ValueError unless one is given."""
+    """A file by the ``ID`` or the ``UID`` of its record, whole in memory. Raises ValueError unless one of them is
+    given."""
     if (id is None) == (uid is None):
-        raise ValueError("Name the file by its id or by its uid")
+        raise ValueError("Give the id or the uid of the file, and only one of them")
     return Call("GET", "/api/Files/Download", _read_file, {"fileID": id, "fileUID": uid}, repeatable=True)
 
 
@@ -41,7 +42,7 @@ def _read_file(response: httpx.Response) -> Download:
 
 
 def _file_name(disposition: str) -> str:
-    """The name of an attachment; ``filename*`` wins over ``filename``, which has only ASCII."""
+    """The name of an attachment. ``filename*`` is preferred to ``filename``, which has only ASCII."""
     header = Message()
     header["Content-Disposition"] = disposition
     parameters = header.get_params([], "content-disposition")

@@ -1,6 +1,7 @@
-"""Filters and sort orders as the wire reads them (``docs/reference/protocol/query-language.md`` sections 1 and 2).
+"""Builds filters and sort orders for the wire protocol (``docs/reference/protocol/query-language.md`` sections 1 and
+2).
 
-Builds JSON and checks nothing against a schema: the server knows the properties and says what does not fit.
+The result is JSON that is not checked against a schema; the server checks the properties and reports errors.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ __all__ = ["F", "Filter", "Sort", "sort_keys"]
 
 SortKey = str | tuple[str, str]
 Sort = SortKey | list[str] | list[tuple[str, str]] | list[SortKey]
-"""``"Name"``, ``"-Price"``, ``("Price", "DESC")``, or a list of these, the first most important."""
+"""``"Name"``, ``"-Price"``, ``("Price", "DESC")``, or a list of these, the most important first."""
 
 
 class Filter:
@@ -42,7 +43,7 @@ class Filter:
 
 
 def _group(logic: str, left: Filter, right: Filter) -> Filter:
-    """Both conditions as one flat group: a chain of ``&`` must not become as deep as it is long."""
+    """Both conditions as one flat group, so that a long chain of ``&`` is not deeply nested."""
     items: list[Any] = []
     for part in (left, right):
         items += part.wire["Filters"] if part.wire.get("Logic") == logic else [part.wire]
@@ -52,7 +53,8 @@ def _group(logic: str, left: Filter, right: Filter) -> Filter:
 class F:
     """A property to compare: ``F("Price") >= 10``, ``F("Name").contains("cup")``.
 
-    Values: text, numbers, booleans, ``datetime`` with a time zone, ``date``, None. Letter case of text does not count.
+    Values: text, numbers, booleans, ``datetime`` with a time zone, ``date``, None. Text is compared without letter
+    case.
     """
 
     __slots__ = ("name",)
@@ -67,7 +69,7 @@ class F:
         return self._compare("equal", value)
 
     def __ne__(self, value: object) -> Filter:  # type: ignore[override]
-        """Records without a value do not count as different."""
+        """Records without a value do not match."""
         return self._compare("notequal", value)
 
     __hash__ = None  # type: ignore[assignment]
@@ -85,35 +87,35 @@ class F:
         return self._compare("lessorequal", value)
 
     def starts_with(self, text: str) -> Filter:
-        """Text that begins so."""
+        """The value begins with ``text``."""
         return self._compare("startswith", text)
 
     def ends_with(self, text: str) -> Filter:
-        """Text that ends so."""
+        """The value ends with ``text``."""
         return self._compare("endswith", text)
 
     def contains(self, text: str) -> Filter:
-        """Text with this in it."""
+        """The value contains ``text``."""
         return self._compare("contains", text)
 
     def not_contains(self, text: str) -> Filter:
-        """Text without this in it."""
+        """The value does not contain ``text``."""
         return self._compare("notcontains", text)
 
     def one_of(self, values: Iterable[object]) -> Filter:
-        """Numbers or texts: any of these; of none of them nothing is found."""
+        """The value, a number or a text, is one of ``values``. An empty list matches no record."""
         return self._compare("contains", list(values))
 
     def not_one_of(self, values: Iterable[object]) -> Filter:
-        """Numbers or texts: none of these."""
+        """The value, a number or a text, is not one of ``values``."""
         return self._compare("notcontains", list(values))
 
     def is_null(self) -> Filter:
-        """Has no value."""
+        """The property has no value."""
         return self._compare("equal", None)
 
     def is_not_null(self) -> Filter:
-        """Has a value."""
+        """The property has a value."""
         return self._compare("notequal", None)
 
     def __repr__(self) -> str:
@@ -121,7 +123,7 @@ class F:
 
 
 def sort_keys(sort: Sort) -> list[dict[str, str]]:
-    """The wire's form of a sort order. ValueError for a direction that is neither ASC nor DESC."""
+    """A sort order as the wire protocol has it. Raises ValueError for a direction other than ASC and DESC."""
     return [_sort_key(key) for key in (sort if isinstance(sort, list) else [sort])]
 
 

@@ -29,7 +29,7 @@ Records = Mapping[str, Any] | Iterable[Mapping[str, Any]]
 
 @dataclass(frozen=True, slots=True)
 class Post:
-    """Store records. ``label``: what later operations call the first of them, see ``ref``."""
+    """Store records. ``label``: a name by which later operations refer to the first of them, see ``ref``."""
 
     entity: str
     records: Records
@@ -54,7 +54,7 @@ class Delete:
 
 @dataclass(frozen=True, slots=True)
 class Custom:
-    """Run a custom endpoint; integers, None or ``ref`` as parameters."""
+    """Run a custom endpoint. Its parameters are integers, None or ``ref``."""
 
     name: str
     parameters: Mapping[str, Any]
@@ -64,12 +64,12 @@ Operation = Post | Put | Delete | Custom
 
 
 def ref(label: str) -> str:
-    """The ID of the first record that the operation of that label stored; a value in records and parameters."""
+    """A value that stands for the ID of the first record that the operation with that label stored."""
     return f"$ref:{label}"
 
 
 class TransactionResult(NamedTuple):
-    """IDs stored, how many records were found for change, IDs deleted."""
+    """The IDs of stored records, the number of records found by Put, the IDs of deleted records."""
 
     post: list[int]
     put: int
@@ -77,7 +77,7 @@ class TransactionResult(NamedTuple):
 
 
 class OperationResult(NamedTuple):
-    """What one operation did; what does not apply to its ``action`` is None."""
+    """The result of one operation. Fields that do not apply to its ``action`` are None."""
 
     action: str
     entity: str
@@ -88,7 +88,8 @@ class OperationResult(NamedTuple):
 
 
 def transaction(operations: Iterable[Post | Put | Delete]) -> Call[TransactionResult]:
-    """All or nothing; every Post runs first, then every Put, then every Delete. No labels, no custom endpoints."""
+    """Run all operations or none: every Post first, then every Put, then every Delete. No labels, no custom
+    endpoints."""
     body: dict[str, list[dict[str, Any]]] = {"Post": [], "Put": [], "Delete": []}
     for operation in operations:
         wire = _wire(operation)
@@ -104,7 +105,7 @@ def _read_groups(response: httpx.Response) -> TransactionResult:
 
 
 def transaction_operations(operations: Iterable[Operation]) -> Call[list[OperationResult]]:
-    """All or nothing, in the order given; later operations may refer to records of earlier ones."""
+    """Run all operations or none, in the given order. Later operations may refer to records of earlier ones."""
     body = {"Operations": [_wire(operation) for operation in operations]}
     return Call("POST", "/api/Data/TransactionOperations", _read_results, body=body)
 

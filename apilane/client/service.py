@@ -12,7 +12,7 @@ __all__ = ["health", "version"]
 
 
 def version() -> Call[str]:
-    """The version of the wire protocol that the server speaks, such as ``8.7.0``."""
+    """The version of the server's wire protocol, such as ``8.7.0``."""
     return Call("GET", "/Version", _read_version, repeatable=True)
 
 
@@ -22,5 +22,5 @@ def _read_version(response: httpx.Response) -> str:
 
 
 def health() -> Call[dict[str, Any]]:
-    """``Status``, ``Version`` and more of a server that is alive."""
+    """``Status``, ``Version`` and other values of a running server."""
     return Call("GET", "/Health/Liveness", read_json(dict), repeatable=True)

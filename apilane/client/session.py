@@ -1,4 +1,4 @@
-"""From a call to a request and from a response to a result; the one place that both clients share. Sends nothing."""
+"""Makes requests from calls and results from responses, for both clients. It sends nothing."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _RETRIED = (httpx.NetworkError, httpx.RemoteProtocolError, httpx.ConnectTimeout)
 
 
 class Clock:
-    """Unix milliseconds for signatures: no two writes alike, because a server takes each signature once."""
+    """Unix milliseconds for signatures. Each write gets another time, because a server accepts each signature once."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -37,10 +37,10 @@ class Clock:
 
 
 class Session:
-    """Which server, which application, which user. ``user``: a token, or credentials, or None for nobody.
+    """Server, application and user of a client. ``user``: a token or credentials; None: anonymous.
 
-    ``signed``: prove possession of the token instead of sending it. ``retries``: how often a call that changes nothing
-    is sent again when the connection fails. ``portal``: the token is an owner's. ValueError for what cannot work.
+    ``signed``: sign with the token instead of sending it. ``retries``: how often a call that changes nothing is sent
+    again when the connection fails. ``portal``: the token is an owner token. Raises ValueError for invalid arguments.
     """
 
     def __init__(
@@ -54,7 +54,7 @@ class Session:
         portal: bool = False,
     ) -> None:
         if not base_url.startswith(("http://", "https://")):
-            raise ValueError("base_url begins with http:// or https://, such as http://127.0.0.1:5001")
+            raise ValueError("base_url must begin with http:// or https://, such as http://127.0.0.1:5001")
         self.base_url = base_url.rstrip("/")
         self.signed = signed
         self.retries = retries
@@ -63,7 +63,7 @@ class Session:
         self.application = application
         self._clock = Clock()
         if signed and portal:
-            raise ValueError("Owner tokens are sent, not signed with: leave out signed or portal")
+            raise ValueError("Requests cannot be signed with owner tokens: leave out signed or portal")
         if signed and self.credentials is not None and self.credentials.token_id is None:
             raise ValueError("Signing needs the ID of the token as well: pass Credentials(token, token_id)")
 
@@ -89,9 +89,11 @@ class Session:
         return request
 
     def _sign(self, request: httpx.Request, credentials: Credentials, call: Call[Any]) -> None:
-        """Sign what goes out: the target as httpx will write it and the bytes of the body."""
+        """Sign the request as it is sent: the target as httpx encodes it, and the bytes of the body."""
         if credentials.token_id is None:
-            raise ValueError("The server did not tell the ID of the new token, so nothing can be signed: log in again")
+            raise ValueError(
+                "The server did not send the ID of the new token, so requests cannot be signed: log in again"
+            )
         if call.file is not None:
             raise ValueError("Uploads cannot be signed: use client.as_user(client.credentials, signed=False)")
         now_ms = self._clock.now_ms(unique=call.method != "GET")
@@ -101,7 +103,7 @@ class Session:
         request.headers["x-auth-signature"] = sign(credentials.token, text).decode()
 
     def result(self, call: Call[T], response: httpx.Response) -> T:
-        """What a response means: the result of the call, or the error it tells, raised."""
+        """The result of the call from a response. Raises the error of an error response."""
         if response.status_code != call.status:
             raise _error(call, response)
         try:
@@ -114,7 +116,7 @@ class Session:
         return result
 
     def pause_s(self, call: Call[Any], error: httpx.TransportError, attempt: int) -> float:
-        """Seconds until a call that failed ``attempt`` times is sent again; raises ConnectionFailed to give up."""
+        """Seconds until a call that failed ``attempt`` times is sent again. Raises ConnectionFailed when it is not."""
         if call.repeatable and attempt <= self.retries and isinstance(error, _RETRIED):
             return FIRST_PAUSE_S * (1 << attempt - 1)
         what = str(error) or type(error).__name__
@@ -122,7 +124,7 @@ class Session:
 
 
 def _error(call: Call[Any], response: httpx.Response) -> ApilaneError:
-    """The error of a response that is not the expected status."""
+    """The error of a response with an unexpected status."""
     status = response.status_code
     try:
         body = response.json()
@@ -135,7 +137,7 @@ def _error(call: Call[Any], response: httpx.Response) -> ApilaneError:
             return wire_error(
                 code, message, body.get("Property"), body.get("Entity"), status, retry_after_s=retry_after_s
             )
-    what = "a redirect" if response.has_redirect_location else f"status {status} without an error that Apilane knows"
+    what = "a redirect" if response.has_redirect_location else f"status {status} without an error of Apilane"
     message = f"{call.method} {call.path}: answered by {what}; is base_url right?"
     return UnexpectedAnswer(message, status, response.content)
 

@@ -1,4 +1,4 @@
-"""The opened instance: one way to it for the server, the commands and tests. Above every service, below the web."""
+"""The opened instance, for the server, the commands and tests. This package uses the services; the web uses it."""
 
 from apilane.instance.instance import Instance, open_instance
 from apilane.instance.loaded import LoadedApplications

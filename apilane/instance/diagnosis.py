@@ -1,7 +1,7 @@
-"""What ``apilane doctor`` looks at: the data folder, the control store, the database of every application.
+"""The checks of ``apilane doctor``: the data folder, the control store, the database of every application.
 
-Looks only: nothing is made, changed or repaired, and a database that does not answer keeps no other from being looked
-at. What a database can tell is its driver's business (``Session.diagnose``).
+The checks only read: nothing is created, changed or repaired. A database that does not answer does not stop the checks
+of the others. The driver checks its database (``Session.diagnose``).
 """
 
 from __future__ import annotations
@@ -24,20 +24,20 @@ from apilane.storage.protocol import Driver, Finding
 __all__ = ["Look", "examine", "look_at_database"]
 
 PATIENCE_S: Final = 30.0
-"""For one database; a big file takes its time."""
+"""Time limit for one database; the check of a big file is slow."""
 
 
 class Look(NamedTuple):
-    """What was looked at, and what was found there."""
+    """A checked place and one finding."""
 
     place: str
     finding: Finding
 
 
 async def examine(instance: Instance) -> AsyncIterator[Look]:
-    """Everything of an instance that is not open yet, in the order in which it is needed.
+    """Check everything of an instance that is not open yet, in the order in which it is needed.
 
-    Ends early where nothing further can be known. Opens the instance for looking, and leaves closing to the caller.
+    It ends early when further checks are impossible. It opens the instance for reading; the caller closes it.
     """
     settings = instance.settings
     for finding in _folder(settings.data_dir):
@@ -45,7 +45,7 @@ async def examine(instance: Instance) -> AsyncIterator[Look]:
     place = f"control store ({settings.control_provider})"
     address = control_address(settings)
     if settings.control_url is None and is_lost(instance.drivers[settings.control_provider], address):
-        yield Look(place, Finding("not made yet; the first command on the data folder makes it"))
+        yield Look(place, Finding("not created yet; the first command on the data folder creates it"))
         return
     async for look in look_at_database(place, settings.control_provider, address, instance.drivers):
         yield look
@@ -54,7 +54,7 @@ async def examine(instance: Instance) -> AsyncIterator[Look]:
     try:
         await instance.open(create=False, serve=False)
     except NoInstance:
-        yield Look(place, Finding("holds no instance yet; the first command makes it"))
+        yield Look(place, Finding("holds no instance yet; the first command creates it"))
         return
     except ConfigurationError as error:
         yield Look(place, Finding(str(error), "Put right what it says.", serious=True))
@@ -65,17 +65,18 @@ async def examine(instance: Instance) -> AsyncIterator[Look]:
 
 def _folder(path: Path) -> list[Finding]:
     if not path.is_dir():
-        return [Finding("not made yet; the first command that needs it makes it")]
+        return [Finding("not created yet; the first command that needs it creates it")]
     if not os.access(path, os.R_OK | os.W_OK | os.X_OK):
-        return [Finding("cannot be written by this user", "Change its owner, or name another by --data-dir.", True)]
+        advice = "Change its owner, or choose another folder with --data-dir."
+        return [Finding("cannot be written by this user", advice, serious=True)]
     files = [file for file in (path, path / "master.key", path / "control.db") if file.exists()]
     modes = [(file, stat.S_IMODE(file.stat().st_mode)) for file in files]
     findings = [
-        Finding(f"{file.name} has mode {mode:04o}", f"Keep others out: chmod go= {file}")
+        Finding(f"{file.name} has mode {mode:04o}", f"Remove the access of other users: chmod go= {file}")
         for file, mode in modes
         if mode & 0o077
     ]
-    return findings or [Finding("can be used, by its owner alone")]
+    return findings or [Finding("can be used, only by its owner")]
 
 
 async def _applications(instance: Instance) -> AsyncIterator[Look]:
@@ -86,13 +87,11 @@ async def _applications(instance: Instance) -> AsyncIterator[Look]:
         if named.token in pending:
             yield Look(
                 place,
-                Finding(
-                    "has a change under way", "The next start or apply ends it, unless a process is working on it."
-                ),
+                Finding("has a pending change", "The next start or apply ends it, unless a process is working on it."),
             )
         stored = await store.application(named.token)
         if stored is None:
-            continue  # gone since
+            continue  # deleted meanwhile
         async for look in _application(place, stored, instance):
             yield look
 
@@ -114,7 +113,7 @@ async def _application(place: str, stored: StoredApplication, instance: Instance
 
 
 async def _helper_tables(address: str, driver: Driver, instance: Instance) -> AsyncIterator[Finding]:
-    """What differs between the helper tables in a database and those that the loaded plugins want."""
+    """The differences between the helper tables in a database and those of the core and the loaded plugins."""
     tables = instance.helper_tables
     try:
         recorded = await tables.recorded(driver.session(address), driver.dialect)
@@ -123,7 +122,7 @@ async def _helper_tables(address: str, driver: Driver, instance: Instance) -> As
         yield Finding(str(error), "Put right what it says.", serious=True)
         return
     if missing is not None:
-        yield Finding(f"has helper tables to make or change: {missing}", "The next `apilane serve` does it.")
+        yield Finding(f"has helper tables to create or change: {missing}", "The next `apilane serve` does it.")
     wanted = {each.entity.name for each in tables.wanted}
     for name, table in recorded.items():
         if name not in wanted:
@@ -134,7 +133,7 @@ async def _helper_tables(address: str, driver: Driver, instance: Instance) -> As
 async def look_at_database(
     place: str, provider: str, address: str, drivers: Mapping[str, Driver]
 ) -> AsyncIterator[Look]:
-    """What one database tells; a failure is a finding too."""
+    """Check one database; a failure is a finding too."""
     try:
         session = drivers[provider].session(address)
     except (ConfigurationError, StorageError) as error:
@@ -143,7 +142,7 @@ async def look_at_database(
     try:
         findings: Sequence[Finding] = await asyncio.wait_for(session.diagnose(), PATIENCE_S)
     except TimeoutError:
-        findings = [Finding(f"did not answer within {PATIENCE_S:.0f} s", "Look at the server and its load.", True)]
+        findings = [Finding(f"did not answer within {PATIENCE_S:.0f} s", "Check the server and its load.", True)]
     except Unavailable as error:
         findings = [Finding(str(error), "Without it the application answers SERVICE_UNAVAILABLE.", serious=True)]
     except StorageError as error:

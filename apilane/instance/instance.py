@@ -1,4 +1,4 @@
-"""Everything one process holds of an instance: settings, plugins, drivers, control store, loaded applications."""
+"""An instance in one process: settings, plugins, drivers, control store, loaded applications."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ log = logging.getLogger("apilane.instance")
 
 
 class Instance:
-    """The instance of ``settings``; ``plugins`` are objects beside the installed ones.
+    """The instance of ``settings``. ``plugins``: plugin objects in addition to the installed ones.
 
-    Making one loads plugins and drivers and opens nothing; it raises ConfigurationError naming what does not fit.
-    ``store``, ``owners``, ``changes``, ``audit_trail`` and ``applications`` exist once it is open.
+    The constructor loads plugins and drivers and opens nothing. It raises ConfigurationError, whose text names the
+    problem. ``store``, ``operators``, ``changes``, ``audit_trail`` and ``applications`` exist once it is open.
     """
 
     store: ControlStore
@@ -57,10 +57,10 @@ class Instance:
     async def open(self, *, create: bool = True, serve: bool = True) -> None:
         """Open the control store; later calls return at once.
 
-        ``create``: the first use makes the instance, and changes that a crash left half-way are settled. Without it
-        nothing is made and nothing is changed; NoInstance is raised where there is no instance.
-        ``serve``: follow changes made by other processes and delete expired rows, until ``close``. Raises
-        ConfigurationError when the instance cannot be used, and StorageError.
+        ``create``: the first use creates the instance, and changes that a crash interrupted are settled. Without it
+        nothing is created or changed, and NoInstance is raised where there is no instance. ``serve``: follow changes
+        made by other processes and delete expired rows, until ``close``. Raises ConfigurationError when the instance
+        cannot be used, and StorageError.
         """
         async with self._opening:
             if self.is_open:
@@ -76,7 +76,7 @@ class Instance:
             self.is_open = True
 
     async def _join(self, store: ControlStore, *, settle: bool, serve: bool) -> None:
-        """Make what works on the opened store."""
+        """Create the objects that use the opened store."""
         self.store = store
         self.operators = Operators(store.operator_tokens)
         self.audit_trail = AuditTrail(store)
@@ -87,19 +87,19 @@ class Instance:
         self.applications = LoadedApplications(store, self.hooks, self.changes, upkeep, self.settings)
         if serve:
             await self.applications.follow()
-            self._sweeping = asyncio.create_task(self._keep_house(), name="apilane-housekeeping")
+            self._sweeping = asyncio.create_task(self._delete_expired(), name="apilane-housekeeping")
 
-    async def _keep_house(self) -> None:
+    async def _delete_expired(self) -> None:
         while True:
             await asyncio.sleep(self.settings.housekeeping_s)
             for application in self.applications.live():
                 try:
                     await sweep(application)
-                except Exception:  # one failure must not end the housekeeping
+                except Exception:  # one failure must not stop the housekeeping
                     log.warning("housekeeping failed in application %s", application.token, exc_info=True)
 
     async def close(self) -> None:
-        """Finish what was accepted and close every database. The instance cannot be opened again."""
+        """Finish accepted work and close every database. The instance cannot be opened again."""
         if self._is_closed:
             return
         self._is_closed = True

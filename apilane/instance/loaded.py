@@ -1,6 +1,6 @@
-"""The applications this process serves: loaded when first called, replaced within a second of a change anywhere.
+"""The applications that this process serves: loaded on first use, replaced within a second of a change by any process.
 
-Sessions outlive runtimes: a new version of an application goes on using the session of the old one.
+A new version of an application uses the session of the old one.
 """
 
 from __future__ import annotations
@@ -30,17 +30,17 @@ from apilane.storage.protocol import Driver, Session
 __all__ = ["LoadedApplications"]
 
 APPLICATIONS_KEPT = 1000
-"""Runtimes kept in memory; one takes 100 to 250 KB once its entities have been used, the less the more it shares."""
+"""Runtimes kept in memory. One takes 100 to 250 KB once its entities have been used; shared definitions take less."""
 UNKNOWN_KEPT = 10_000
-"""Tokens remembered as unknown, so that a flood of them costs no query each; forgotten with every change."""
+"""Tokens remembered as unknown, so that many calls with such tokens need no queries. Any change clears them."""
 PUBLISH_WAIT_S = 5.0
-"""For a definition whose tables are there already; it is some 10 ms behind them."""
+"""Time to wait for the definition of tables that are changed already; it usually follows within 10 ms."""
 
 log = logging.getLogger("apilane.applications")
 
 
 class LoadedApplications:
-    """Found by token as a caller wrote it. ``changes`` settles what another process left half-way."""
+    """Finds an application by the token of a request. ``changes`` settles interrupted changes of other processes."""
 
     def __init__(
         self, store: ControlStore, hooks: Hooks, changes: DefinitionChanges, upkeep: TableUpkeep, settings: Settings
@@ -59,7 +59,7 @@ class LoadedApplications:
         self._unknown: dict[str, None] = {}
         self._sessions: dict[tuple[str, str], Session] = {}
         self._opening: dict[tuple[str, str], asyncio.Task[None]] = {}
-        """Databases whose helper tables are being looked at."""
+        """Databases whose helper tables are being checked."""
         self._opened: set[tuple[str, str]] = set()
         self._tables: dict[str, dict[str, sa.Table]] = {}
         """Helper tables of plugins, by name of the driver."""
@@ -68,14 +68,14 @@ class LoadedApplications:
         self._generation = 0
         self._watching: asyncio.Task[None] | None = None
         self.find_live = self._live.get
-        """The runtime of a canonical token that is loaded already, else None."""
+        """The loaded runtime of a canonical token, or None."""
 
     def live(self) -> tuple[ApplicationRuntime, ...]:
         """The applications loaded now."""
         return tuple(self._live.values())
 
     async def follow(self) -> None:
-        """Replace what other processes change from now on, until ``close``."""
+        """Follow the changes of other processes from now on, until ``close``."""
         self._mark = await self._store.mark()
         self._sequence = await self._store.sequence()
         self._watching = asyncio.create_task(self._watch(), name="apilane-definitions")
@@ -99,10 +99,10 @@ class LoadedApplications:
         return self._live.get(token) or await self._load(token)
 
     async def reload(self, token: str) -> ApplicationRuntime | None:
-        """Read the definition again, after tables turned out to differ from the one in memory.
+        """Read the definition again after a statement failed because the tables differ from the definition in memory.
 
-        Tables are changed a moment before their definition is published. This waits for that, and settles the change
-        when the process that made it has died in between.
+        Tables are changed shortly before their definition is published. This call waits for that, and settles the
+        change when its process has stopped in between.
         """
         deadline = monotonic() + PUBLISH_WAIT_S
         while token in await self._store.pending_tokens() and monotonic() < deadline:
@@ -138,7 +138,7 @@ class LoadedApplications:
         return runtime
 
     def _make_room(self) -> None:
-        """Drop the longest unused application; used ones get a second chance at the end of the line."""
+        """Drop the first application of the queue that was not used; used ones move to the end of the queue."""
         while len(self._live) > APPLICATIONS_KEPT:
             token, oldest = self._live.popitem(last=False)
             if oldest.is_used:
@@ -148,8 +148,8 @@ class LoadedApplications:
     async def _session(self, driver: Driver, stored: StoredApplication) -> Session:
         """The session of an application's database, the same for all its versions.
 
-        Raises Unavailable for a file that is gone: opening it would make an empty one and hide the loss; and where the
-        helper tables cannot be brought up to date.
+        Raises Unavailable for a missing file, because opening it would create an empty one and hide the loss, and when
+        the helper tables cannot be updated.
         """
         address = application_address(self._data_dir, stored.definition.token, stored.secrets)
         if is_lost(driver, address):
@@ -160,7 +160,7 @@ class LoadedApplications:
         return self._sessions[key]
 
     async def _open_database(self, driver: Driver, address: str, token: str) -> None:
-        """Runs before this process uses a database for the first time; once for all who wait for it."""
+        """Prepare the first use of a database in this process; all callers wait for the same task."""
         key = driver.name, address
         if key not in self._sessions:
             self._sessions[key] = driver.session(address)
@@ -169,7 +169,7 @@ class LoadedApplications:
             coroutine = self._upkeep.bring_up_to_date(token, self._sessions[key], driver.dialect)
             opening = self._opening[key] = asyncio.create_task(coroutine, name="apilane-tables")
             opening.add_done_callback(lambda done: self._note_opened(key, done))
-        await asyncio.shield(opening)  # a caller who leaves does not interrupt it
+        await asyncio.shield(opening)  # a caller that is cancelled does not interrupt it
 
     def _note_opened(self, key: tuple[str, str], opening: asyncio.Task[None]) -> None:
         del self._opening[key]
@@ -187,11 +187,11 @@ class LoadedApplications:
             await asyncio.sleep(self._poll_s)
             try:
                 await self.refresh()
-            except Exception:  # a worker that stops following would serve old definitions for ever
-                log.warning("the control store cannot be asked for changes; trying again", exc_info=True)
+            except Exception:  # a worker that stops following would always serve old definitions
+                log.warning("the control store cannot be read for changes; trying again", exc_info=True)
 
     async def refresh(self) -> None:
-        """Drop what has changed in the control store since the last look."""
+        """Drop the applications that changed in the control store since the last call."""
         mark = await self._store.mark()
         if mark is not None and mark == self._mark:
             return

@@ -1,7 +1,7 @@
-"""The plugin API: everything that a plugin imports. What stands in ``__all__`` is stable, nothing else is.
+"""The plugin API: everything that a plugin imports. Only the names in ``__all__`` are stable.
 
-A plugin is a module with functions named like hooks and marked with ``hookimpl``; ``apilane.hookspecs`` says what each
-hook is for. Authors of storage drivers import ``apilane.plugin.storage`` too, tests ``apilane.testing``.
+A plugin is a module with functions named like hooks and marked with ``hookimpl``; ``apilane.hookspecs`` describes each
+hook. Authors of storage drivers import ``apilane.plugin.storage`` too, tests ``apilane.testing``.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""What a wire call or a page asks of its caller. Every route declares one of these; a route without one is refused.
+"""Declarations of access: the requirements of a wire call or page for its caller. A route without one is refused.
 
-The core checks the declaration in one place (``apilane.web.admission``), after the gates and before the action: access
-first, then one use counted against the caller's rate limit.
+The core checks the declaration in one place (``apilane.web.admission``), after the gates and before the action. It
+checks access first, and then counts one use against the caller's rate limit.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ __all__ = ["Access", "Account", "CustomEndpoint", "Data", "Open", "Operator", "P
 
 
 class Data(Struct, frozen=True):
-    """A rule for ``action`` on an entity: ``entity``, or the one that the query parameter ``entity`` names.
+    """A rule for ``action`` on an entity is needed: ``entity``, or the one that the query parameter ``entity`` names.
 
     The action of the route receives the entity and the caller's plan.
     """
@@ -27,18 +27,19 @@ class Data(Struct, frozen=True):
 
 
 class CustomEndpoint(Struct, frozen=True):
-    """A rule for the custom endpoint that the last part of the path names. The action receives the endpoint."""
+    """A rule for the custom endpoint that the last part of the path names is needed. The action gets the endpoint."""
 
 
 class Schema(Struct, frozen=True):
-    """A rule for the schema."""
+    """A rule for the schema is needed."""
 
 
 class Account(Struct, frozen=True, kw_only=True):
-    """A call about the caller's own account; no rule is consulted.
+    """A call about the caller's own account. No rule is needed.
 
-    ``user``: the caller must be a signed-in user. ``programs``: a program that acts for a user will do. ``body``: a
-    check of the decoded body that comes before that of the user (docs/reference/protocol/errors.md section 3.3).
+    ``user``: the caller must be a signed-in user. ``programs``: a program that acts for a user is accepted too.
+    ``body``: a check of the decoded body, which runs before the check of the user (docs/reference/protocol/errors.md
+    section 3.3).
     """
 
     user: bool = False
@@ -47,22 +48,22 @@ class Account(Struct, frozen=True, kw_only=True):
 
 
 class PerOperation(Struct, frozen=True):
-    """The action asks for access, and counts a use, for each operation of the body
-    (``apilane.web.admission.grant_entity``); of calls of the core."""
+    """The action checks access and counts a use for each operation of the body
+    (``apilane.web.admission.grant_entity``). Only calls of the core use it."""
 
 
 class Operator(Struct, frozen=True):
-    """A portal user on the owner channel.
+    """The caller must be a portal user on the owner channel.
 
-    ``of``: an operator of the application that the request names, or an admin of the instance; the latter is for pages,
-    needs no application and gives none to the handler.
+    ``of``: an operator of the application that the request names, or an admin of the instance. The latter is for pages;
+    the request needs no application, and the handler gets none.
     """
 
     of: Literal["application", "instance"] = "application"
 
 
 class Open(Struct, frozen=True):
-    """Every caller who passes the gates of the application; on a page, everybody."""
+    """Every caller that passes the gates of the application. On a page, every caller."""
 
 
 Access = Data | CustomEndpoint | Schema | Account | PerOperation | Operator | Open

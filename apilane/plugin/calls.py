@@ -1,4 +1,4 @@
-"""Wire calls: what a route declares, what its action sees, what it gives back (``apilane_register_calls``)."""
+"""Wire calls: the declaration of a route, and the input and the result of its action (``apilane_register_calls``)."""
 
 from __future__ import annotations
 
@@ -19,27 +19,27 @@ __all__ = ["BodyKind", "CallAction", "CallView", "WireCall", "Write"]
 T = TypeVar("T")
 
 BodyKind = Literal["none", "json", "multipart", "stream"]
-"""``json``: a body must call itself JSON, else HTTP 415. ``multipart``: ``multipart/form-data``, read by ``stream``.
-``stream``: any content type, read by ``stream``. ``none``: a body is not looked at."""
+"""``json``: the content type of a body must be JSON, else HTTP 415. ``multipart``: ``multipart/form-data``, read with
+``stream``. ``stream``: any content type, read with ``stream``. ``none``: a body is ignored."""
 
 
 class CallView(RequestView, Protocol):
-    """An admitted call: the request, its application, its caller, and what the declared access gave."""
+    """An admitted call: the request, its application, its caller, and the results of the declared access."""
 
     application: ApplicationView
     actor: Actor
     query: Mapping[str, str]
     """Query parameters by name in lower case."""
     endpoint: tuple[Endpoint, EndpointAction]
-    """Of a route that declares ``CustomEndpoint``: its definition, and what runs it."""
+    """Set for a route that declares ``CustomEndpoint``: the endpoint's definition, and the action that runs it."""
 
     @property
     def last_part(self) -> str:
-        """What stands behind the last slash of the path, a trailing one aside."""
+        """The last part of the path, without a trailing slash."""
         ...
 
     def typed_query(self) -> Mapping[str, str]:
-        """Query parameters by name as typed."""
+        """Query parameters by name, in the letter case of the request."""
         ...
 
     async def json(self) -> object | None:
@@ -47,7 +47,7 @@ class CallView(RequestView, Protocol):
         ...
 
     def stream(self, max_bytes: int) -> AsyncIterator[bytes]:
-        """The body as it arrives, once. Raises ``ApilaneError`` beyond ``max_bytes`` or when it comes too slowly."""
+        """The body as it arrives, once. Raises ``ApilaneError`` beyond ``max_bytes`` or when it arrives too slowly."""
         ...
 
 
@@ -56,11 +56,11 @@ def _encoded(result: object) -> Reply:
 
 
 class Write(Struct, Generic[T], kw_only=True):
-    """A change that was checked and has not begun; the core runs it, for an operator with a record in the audit.
+    """A write that is checked and has not begun. The core runs it; for an operator it adds an audit record.
 
-    The record exists before ``run`` is called: its first line is ``what``, and ``outcome`` adds the second one. Neither
-    may hold a value of a record. ``what`` None: there is nothing to do, so nothing goes on record. ``reply`` makes the
-    answer of the result; by default it is the result's JSON.
+    The audit record is stored before ``run`` is called. Its first line is ``what``, its second line is ``outcome``.
+    Neither may contain a value of a record. ``what`` None: there is nothing to write and to record. ``reply`` makes the
+    answer from the result; by default it is the result as JSON.
     """
 
     run: Callable[[], Awaitable[T]]
@@ -70,7 +70,7 @@ class Write(Struct, Generic[T], kw_only=True):
 
     @classmethod
     def nothing(cls, result: T) -> Write[T]:
-        """No change at all, with its result."""
+        """A write that changes nothing and has this result."""
 
         async def run() -> T:
             return result
@@ -79,15 +79,15 @@ class Write(Struct, Generic[T], kw_only=True):
 
 
 CallAction = Callable[[Any], Awaitable["Reply | Write[Any]"]]
-"""From an admitted ``CallView`` to the answer. Raises ``ApilaneError`` for what the caller did wrong."""
+"""Takes an admitted ``CallView`` and returns the answer. Raises ``ApilaneError`` for errors of the caller."""
 
 
 class WireCall(Struct, frozen=True, kw_only=True):
-    """One route: a path and a method with what it asks for.
+    """One route: a path and a method, with their declarations.
 
-    ``path``: such as ``/api/Data/Get``, in any letter case; with a slash at the end it stands for every path with one
-    more part. ``audited``: whether operators' calls are put on record; every route of POST, PUT or DELETE says so.
-    ``entity``: the one that errors of the database name. ``refuses_files``: ``entity=Files`` is refused.
+    ``path``: such as ``/api/Data/Get``, matched in any letter case. With a slash at the end it matches every path with
+    one more part. ``audited``: whether operators' calls are recorded; required for POST, PUT and DELETE. ``entity``:
+    the entity that errors of the database name. ``refuses_files``: ``entity=Files`` is refused.
     """
 
     path: str

@@ -1,4 +1,4 @@
-"""Commands: what a plugin's ``click`` command gets from the command line (``apilane_register_commands``)."""
+"""Commands: the context of a plugin's ``click`` command (``apilane_register_commands``)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["CommandContext"]
 
 
 class CommandContext(Protocol):
-    """``click.pass_obj`` of a plugin's command; ``--data-dir``, ``--plugins-dir`` and ``--config`` are read already."""
+    """The object that ``click.pass_obj`` passes to a plugin's command. The common options are applied already."""
 
     settings: Settings
 

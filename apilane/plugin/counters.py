@@ -1,4 +1,4 @@
-"""Counters that all workers of one machine share: rate limits, throttles, replay memory. The contract."""
+"""The contract of counters that all workers of one machine share, for rate limits, throttles and replay protection."""
 
 from __future__ import annotations
 
@@ -9,14 +9,13 @@ __all__ = ["Counters"]
 
 @runtime_checkable
 class Counters(Protocol):
-    """A sliding log per key, exact among the processes that share the store. Keys are any bytes; they are hashed.
+    """A sliding log per key, exact among the processes that share the store. Keys are any bytes, which are hashed.
 
-    Times are unix milliseconds of the caller. Idle keys are evicted; a full store refuses new keys, never admits them
-    uncounted.
+    Times are unix milliseconds, given by the caller. Idle keys are evicted. A full store refuses new keys.
     """
 
     async def hit(self, key: bytes, *, limit: int, window_ms: int, now_ms: int) -> int | None:
-        """Record one use if fewer than ``limit`` lie within the window, and return None; else ms until one may pass.
+        """Record one use and return None, or return the ms to wait when the window has ``limit`` uses already.
 
         Entries strictly older than the window are dropped. Refused uses are not recorded.
         """
@@ -27,5 +26,5 @@ class Counters(Protocol):
         ...
 
     async def remember(self, key: bytes, *, until_ms: int, now_ms: int) -> bool:
-        """Keep ``key`` until then; False when it is kept already, or when there is no room for it."""
+        """Keep ``key`` until ``until_ms``. False: it is kept already, or the store is full."""
         ...

@@ -1,6 +1,6 @@
-"""Kinds of custom endpoints: what a plugin that brings one offers (``apilane_register_endpoint_kinds``).
+"""The contract of a plugin's endpoint kind (``apilane_register_endpoint_kinds``).
 
-The core stores definitions and checks access and limits; the kind gives the text of an endpoint its meaning.
+The core stores definitions and checks access and limits. The kind checks and runs the text of an endpoint.
 """
 
 from __future__ import annotations
@@ -15,17 +15,17 @@ from apilane.sql.dialect import Dialect
 __all__ = ["EndpointAction", "EndpointKind", "ResultSets"]
 
 ResultSets = Sequence[Sequence[Mapping[str, object]]]
-"""Results in order, each a list of rows by column; values are what JSON knows, bytes, dates and decimals."""
+"""Results in order, each a list of rows by column. Values are JSON values, bytes, dates and decimals."""
 
 
 class EndpointAction(Protocol):
-    """One endpoint, ready to be called. Kept for as long as the application's definition stands."""
+    """One compiled endpoint. It is kept until the application's definition changes."""
 
     async def run(self, parameters: Mapping[str, str], actor: Actor, *, keep: bool = True) -> ResultSets:
-        """Run the endpoint for a caller who may call it.
+        """Run the endpoint for a caller that has access.
 
-        ``parameters``: of the query, names as typed. ``keep`` False: whatever it writes is undone. Raises ApilaneError
-        for what the caller may read; StorageError passes, and is answered without its text.
+        ``parameters``: of the query, in the letter case of the request. ``keep`` False: all writes are rolled back.
+        Raises ApilaneError with a text for the caller. The text of a StorageError is not sent to the caller.
         """
         ...
 
@@ -38,9 +38,9 @@ class EndpointKind(Protocol):
     """``Kind`` of the endpoints in manifests, in any letter case."""
 
     def check(self, endpoint: Endpoint, definition: ApplicationDefinition, dialect: Dialect) -> list[str]:
-        """What is wrong with an endpoint of ``definition``, one sentence each, for ``apply`` to refuse. No I/O."""
+        """The errors of an endpoint of ``definition``, one sentence each; ``apply`` refuses them. No I/O is allowed."""
         ...
 
     def compile(self, endpoint: Endpoint, application: ApplicationView) -> EndpointAction:
-        """The endpoint ready to run; called once for each version of an application, with its first call."""
+        """Compile the endpoint. Called once for each version of an application, on the first call of the endpoint."""
         ...

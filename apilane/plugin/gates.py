@@ -1,7 +1,7 @@
-"""Gates: the objects that refuse requests. The core calls them in one fixed order; a gate that fails refuses.
+"""Gates: the objects that refuse requests. The core calls them in a fixed order. A gate that raises an error refuses.
 
-``enforces`` names the parts of a definition that an object takes care of (``apilane.model.enforcement``), so that an
-application with a part that no loaded plugin enforces stays closed (docs/reference/protocol/security.md B-S13).
+``enforces`` names the parts of a definition that an object enforces (``apilane.model.enforcement``). An application
+with a part that no loaded plugin enforces refuses requests (docs/reference/protocol/security.md B-S13).
 """
 
 from __future__ import annotations
@@ -17,45 +17,45 @@ __all__ = ["AvailabilityCheck", "Limiter", "RequestCheck", "SignInEvent", "Throt
 SignInEvent = Literal["login", "register"]
 
 RequestCheck = Callable[[RequestView], str | None]
-"""From a request to the message of its refusal; None: admitted. Runs for every request, so it does no I/O."""
+"""Takes a request and returns the message of its refusal; None: admitted. It runs for every request: no I/O."""
 
 
 @runtime_checkable
 class AvailabilityCheck(Protocol):
-    """Decides whether a request may reach an application at all; any refusal wins."""
+    """Decides whether a request may reach an application. One refusal of any check is enough."""
 
     enforces: frozenset[str]
     """Parts of a definition that this object enforces."""
 
     def prepare(self, application: ApplicationView) -> RequestCheck | None:
-        """The check for one version of an application; None when it asks for nothing. Runs once per version."""
+        """The check for one version of an application; None when there is nothing to check. Called once per version."""
         ...
 
 
 @runtime_checkable
 class Limiter(Protocol):
-    """Counts what callers do against the rate limits of their effective rules."""
+    """Counts the uses of callers against the rate limits of their effective rules."""
 
     enforces: frozenset[str]
 
     async def admit(self, application: str, name: str, action: str, caller: str, limit: RateLimit) -> float | None:
-        """Count one use and admit it (None), or the seconds after which the next one may be admitted.
+        """Count one use and return None, or return the seconds after which the next one may be admitted.
 
-        ``application``: its token. ``name``: schema name of the entity or endpoint. ``action``: what is done to an
-        entity, else the kind of the rule. ``caller``: the user, the credential or the client address. Exact among the
-        workers of one machine.
+        ``application``: its token. ``name``: schema name of the entity or endpoint. ``action``: the action on an
+        entity, or else the kind of the rule. ``caller``: the user, the credential or the client address. The count is
+        exact among the workers of one machine.
         """
         ...
 
 
 @runtime_checkable
 class Throttle(Protocol):
-    """Slows down callers who guess passwords or register in masses (B-A2)."""
+    """Slows down callers that guess passwords or create many accounts (B-A2)."""
 
     async def admit(self, event: SignInEvent, application: str, address: str, account: str | None) -> float | None:
-        """Count an attempt as failed and admit it (None), or the seconds to wait. ``account``: as typed, folded."""
+        """Count an attempt as failed and return None, or return the seconds to wait. ``account``: case-folded text."""
         ...
 
     async def succeeded(self, event: SignInEvent, application: str, address: str, account: str | None) -> None:
-        """Take back the attempt that was counted: it did not fail."""
+        """Take back a counted attempt, because it did not fail."""
         ...

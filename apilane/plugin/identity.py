@@ -1,4 +1,4 @@
-"""Who calls: actors, and what an authenticator sees of a request and of an application."""
+"""Callers: actors, and the views of a request and of an application that an authenticator gets."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ if TYPE_CHECKING:
 S = TypeVar("S", bound=Struct)
 
 ActorKind = Literal["anonymous", "user", "program", "operator"]
-"""``user``: of the application, in a session. ``program``: with an API token, of a user or of the application itself.
+"""``user``: a user of the application, in a session. ``program``: an API token of a user or of the application.
 ``operator``: a portal user on the owner channel. ``anonymous``: every other caller."""
 
 
 class Actor(Struct, frozen=True, kw_only=True, gc=False):
-    """A caller. Only ``kind`` says which sort of caller it is; the other fields may be empty for several kinds."""
+    """A caller. ``kind`` alone tells the kind of caller; the other fields may be empty for several kinds."""
 
     kind: ActorKind = "anonymous"
     user_id: int | None = None
@@ -48,28 +48,27 @@ class Actor(Struct, frozen=True, kw_only=True, gc=False):
     session_id: int | None = None
     """Row of ``AuthTokens`` that proved the identity; renew and logout act on it."""
     credential: str | None = None
-    """What proved the identity, for audit and counters: ``session 42``, or the e-mail address of an operator. Never a
-    secret."""
+    """Name of the credential, for audit and counters: ``session 42``, or the e-mail address of an operator."""
     scopes: frozenset[str] | None = None
-    """What the credential is limited to, such as ``Orders:get``; None: everything that the roles grant."""
+    """The limits of the credential, such as ``Orders:get``; None: everything that the roles grant."""
 
 
 ANONYMOUS = Actor()
 
 
 class RequestView(Protocol):
-    """What a plugin may see of a request."""
+    """The part of a request that a plugin may read."""
 
     method: str
     """Upper case."""
     headers: dict[bytes, bytes]
-    """Lower-case names; the last of a repeated header."""
+    """By name in lower case; of a repeated header the last one."""
     signature: SignatureHeaders | None
-    """The headers of a signed request, which the core has read; None when it is not signed."""
+    """The parsed signature headers of a signed request; None when it is not signed."""
 
     @property
     def client_address(self) -> str:
-        """The caller's IP address in canonical form; behind trusted proxies only."""
+        """The caller's IP address in canonical form. Forwarded headers count only from trusted proxies."""
         ...
 
     @property
@@ -83,12 +82,12 @@ class RequestView(Protocol):
         ...
 
     async def body(self) -> bytes:
-        """The raw body; read once, kept for the action."""
+        """The raw body. It is read once and kept for the action."""
         ...
 
 
 class Signer(Struct, frozen=True, gc=False):
-    """Who may sign with a token, and the token as a key (``apilane.security.signatures.signing_key``)."""
+    """The caller that signs with a token, and the token as a key (``apilane.security.signatures.signing_key``)."""
 
     actor: Actor
     key: HMAC
@@ -98,33 +97,33 @@ class TokenDirectory(Protocol):
     """The user tokens of one application."""
 
     async def find_signer(self, key_id: int) -> Signer | None:
-        """The holder of the token with that ID; None when there is none or it has expired."""
+        """The signer of the token with that ID; None when the token does not exist or has expired."""
         ...
 
     async def find(self, token: str) -> Actor | None:
-        """The user a token stands for; None when unknown or expired. ``token`` is a GUID in canonical form."""
+        """The user of a token; None when it is unknown or expired. ``token`` is a GUID in canonical form."""
         ...
 
 
 class ApplicationView(Protocol):
-    """What a plugin may use of an application, at one version of its definition."""
+    """The part of an application that a plugin may use, at one version of its definition."""
 
     token: str
     definition: ApplicationDefinition
     dialect: Dialect
     session: Session
     endpoint_kinds: Mapping[str, EndpointKind]
-    """Every loaded kind of custom endpoints, by its name in lower case."""
+    """Every loaded endpoint kind, by its name in lower case."""
 
     @property
     def tokens(self) -> TokenDirectory:
-        """Who a token stands for."""
+        """The lookup of users by their tokens."""
         ...
 
     def options(self, kind: type[S]) -> S:
         """The plugin's section of this application's manifest, as the Struct that the plugin registered for it.
 
-        An application without the section gives the defaults. Raises LookupError for any other Struct.
+        Without the section it has the defaults. Raises LookupError for any other Struct.
         """
         ...
 
@@ -136,22 +135,22 @@ class ApplicationView(Protocol):
         ...
 
     def records_changed(self) -> None:
-        """Tell that records were written around the Data calls: what is kept of users and tokens no longer counts."""
+        """Report writes of records outside the Data calls. Cached users and tokens are dropped."""
         ...
 
 
 @runtime_checkable
 class Authenticator(Protocol):
-    """Recognises one kind of credential.
+    """Identifies callers by one kind of credential.
 
-    ``scheme``: ``signature`` objects are asked only when the request carries ``x-auth-signature``, all others only when
-    it does not; a signed request that none of them recognises is refused.
+    ``scheme``: authenticators with ``signature`` are called only for requests with ``x-auth-signature``, all others
+    only for requests without it. A signed request that none of them identifies is refused.
     """
 
     scheme: str
 
     async def authenticate(self, request: RequestView, application: ApplicationView) -> Actor | None:
-        """The caller; None when the request carries no credential of this kind or an unknown one.
+        """The caller; None when the request has no credential of this kind or an unknown one.
 
         Raises ``ApilaneError`` to refuse the request.
         """

@@ -1,4 +1,4 @@
-"""Pages: Litestar handlers of plugins with what they ask of their caller (``apilane_register_routes``)."""
+"""Pages: Litestar handlers of plugins, with the access that they require (``apilane_register_routes``)."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ PageCall = NamedDependency[SkipValidation[CallView]]
 
 
 class Page(Struct, frozen=True):
-    """A Litestar handler that stands beside the wire calls, outside of ``/api/``.
+    """A Litestar handler with a path outside of ``/api/``, in addition to the wire calls.
 
-    ``access``: what it asks of its caller. ``Open`` asks for nothing, not even for an application. Every other one
-    admits the request like a wire call; the handler's parameter ``call: PageCall`` is then the admitted ``CallView``.
+    ``access``: the required access. ``Open`` requires nothing, not even an application. With any other access the
+    request is admitted like a wire call, and the handler's parameter ``call: PageCall`` is the admitted ``CallView``.
     """
 
     handler: HTTPRouteHandler

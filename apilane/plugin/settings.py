@@ -10,10 +10,11 @@ __all__ = ["PluginSettings", "Secret"]
 
 
 class PluginSettings(Struct, frozen=True, kw_only=True):
-    """The Structs that a plugin's settings are read into.
+    """The Structs of a plugin's settings.
 
-    The description of a field is ``Annotated[T, Meta(description=...)]``. Fields of type ``Secret`` may stand in nested
-    Structs and mappings; in lists only under items that have a ``Name``, by which a stored secret finds its item again.
+    A field is described by ``Annotated[T, Meta(description=...)]``. Fields of type ``Secret`` are allowed in nested
+    Structs and mappings. In lists they are allowed only in items with a ``Name``, which assigns a stored secret to its
+    item.
     """
 
     instance: type[Struct] | None = None
@@ -22,8 +23,8 @@ class PluginSettings(Struct, frozen=True, kw_only=True):
     The hooks of the plugin receive it as ``options``.
     """
     application: type[Struct] | None = None
-    """The section ``Plugins.NAME`` of a manifest, every field with a default; ``ApplicationView.options`` gives it."""
+    """The section ``Plugins.NAME`` of a manifest. Every field has a default. ``ApplicationView.options`` returns it."""
     enforced: bool = False
-    """Whether an application that has the section must not be served without this plugin
+    """Whether an application with the section is refused when this plugin is not loaded
     (docs/reference/protocol/security.md B-S13).
     """

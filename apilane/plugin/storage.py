@@ -1,7 +1,7 @@
-"""What the author of a storage driver imports: the contract, the statements of the product, and pieces drivers share.
+"""The imports of storage drivers: the contract, the statements that Apilane makes, and code that drivers share.
 
-The contract is ``Driver`` and ``Session``; ``PooledDriver`` and ``PooledSession`` carry it out for a client library
-that opens connections. ``docs/howto/write-a-driver.md`` goes through all of it.
+The contract is ``Driver`` and ``Session``. ``PooledDriver`` and ``PooledSession`` implement it for a client library
+that opens connections. ``docs/howto/write-a-driver.md`` explains all of it.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Helper tables: what a plugin keeps in the database of each application (``apilane_register_tables``)."""
+"""Helper tables: tables of a plugin in the database of each application (``apilane_register_tables``)."""
 
 from __future__ import annotations
 
@@ -20,23 +20,23 @@ _column_name: Callable[[str], object] = re.compile(r"[A-Za-z_]{1,30}").fullmatch
 
 
 class HelperTable(Struct, frozen=True, kw_only=True):
-    """A table beside the entities of every application; the core makes and changes it when an application opens.
+    """A table in the database of every application. The core creates and changes it when an application opens.
 
     ``name`` begins with ``H_`` and has letters and ``_``, 30 characters at most. The core adds the key ``ID``. Custom
-    SQL neither reads nor writes the table. A change of columns, constraints or indexes needs a higher ``version``. The
-    rows are kept; a column that is left out goes with its values. ``ApplicationView.table`` gives the table.
+    SQL neither reads nor writes the table. A change of columns, constraints or indexes needs a higher ``version``. Rows
+    are kept; a column that is left out is dropped with its values. ``ApplicationView.table`` returns the table.
     """
 
     name: str
     version: int
     columns: tuple[Property, ...]
     constraints: tuple[Constraint, ...] = ()
-    """Foreign keys lead to Users, AuthTokens or Files, or to a table of the same plugin."""
+    """Foreign keys refer to Users, AuthTokens or Files, or to a table of the same plugin."""
     indexes: tuple[Index, ...] = ()
 
     @property
     def entity(self) -> Entity:
-        """The table with its key, as the drivers take it."""
+        """The table with its key, in the form that drivers use."""
         columns = tuple(replace(column, is_system=True) for column in self.columns)
         return helper_table(self.name, columns, self.constraints, self.indexes)
 
@@ -58,11 +58,11 @@ def column(
 
 
 def table_problem(table: HelperTable, tables: Sequence[HelperTable]) -> str | None:
-    """What is wrong with a table, as the end of a sentence; ``tables``: all of its plugin."""
+    """The error of a table, as the end of a sentence; None when it is valid. ``tables``: all tables of its plugin."""
     if not _table_name(table.name):
-        return "is no name of a helper table; expected H_ and letters or '_', 30 characters at most"
+        return "is not a name of a helper table; expected H_ and letters or '_', 30 characters at most"
     if table.name.lower() in RESERVED_TABLES or table.name.lower().endswith("__backup__"):
-        return "is a name that the core keeps for itself"
+        return "is a name that is reserved for the core"
     if table.version < 1:
         return f"has version {table.version}; the first version is 1"
     names = [each.name.lower() for each in table.columns]

@@ -1,8 +1,8 @@
-"""``apilane serve``: one supervised server of worker processes under granian.
+"""``apilane serve``: a parent process that supervises worker processes, based on granian.
 
-The parent opens no database and imports no plugin: workers are forked from it before Python 3.14, and on SIGHUP they
-must read plugins anew. A new version of the core needs a restart. The application itself is plain ASGI and runs under
-any other server too (``apilane.asgi``).
+The parent opens no database and imports no plugin: before Python 3.14 workers are forked from it, and on SIGHUP new
+workers must import the current plugins. A new version of the core needs a restart. The application is plain ASGI and
+runs under other servers too (``apilane.asgi``).
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ FILES_WANTED = 65_536
 def serve(settings: Settings, *, application: str = "apilane.app") -> None:
     """Run the API server of this data dir until SIGTERM or SIGINT.
 
-    ``application``: the module that offers ``create_app(settings)`` and ``async initialise(settings) -> lines``. Raises
-    ``ConfigurationError`` when it cannot start or its workers keep failing.
+    ``application``: the module with ``create_app(settings)`` and ``async initialise(settings) -> lines``. Raises
+    ``ConfigurationError`` when the server cannot start or its workers keep failing.
     """
     if settings.role == "portal":
         raise ConfigurationError(
@@ -44,7 +44,7 @@ def serve(settings: Settings, *, application: str = "apilane.app") -> None:
 
 
 def _raise_file_limit() -> None:
-    """Connections and databases are files, and the usual soft limit of 1024 is soon reached; the hard one is higher."""
+    """Raise the soft limit of open files, usually 1024, towards the hard limit: connections and databases are files."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = FILES_WANTED if hard == resource.RLIM_INFINITY else min(hard, FILES_WANTED)
     if soft != resource.RLIM_INFINITY and soft < wanted:

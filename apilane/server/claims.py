@@ -1,4 +1,4 @@
-"""What a server must have for itself before it starts: an address, a free port, a data dir without another server."""
+"""Checks before a server starts: its address, a free port, and a data dir without another server."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from apilane.errors import ConfigurationError
 __all__ = ["claim_data_dir", "free_port", "resolve"]
 
 ORPHANS_WAIT_S = 10.0
-"""How long to wait for the workers of a killed server, which end by themselves."""
+"""Time to wait for the workers of a killed server; they end without a signal."""
 
 
 def resolve(host: str) -> str:
-    """The IP address of ``host``; IPv4 where it has both, as clients of ``localhost`` try that."""
+    """The IP address of ``host``. IPv4 is preferred when it has both, because clients of ``localhost`` try it."""
     try:
         found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except (OSError, UnicodeError) as error:
@@ -33,14 +33,16 @@ def resolve(host: str) -> str:
 
 
 def free_port(address: str, port: int) -> int:
-    """``port`` if nobody listens on it, or any free one for 0.
+    """``port`` if no process listens on it; 0 selects any free port.
 
-    The server shares its port among workers (SO_REUSEPORT) and would silently join another server that does the same;
-    a plain bind does not, and meets that server too.
+    The workers share the port (SO_REUSEPORT), so a bind would also succeed while another such server uses it. This
+    check binds without SO_REUSEPORT and fails in that case.
     """
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # else connections of a server just ended count
+        probe.setsockopt(
+            socket.SOL_SOCKET, socket.SO_REUSEADDR, 1
+        )  # without it, connections of a server that just ended count
         try:
             probe.bind((address, port))
         except OSError as error:
@@ -55,15 +57,15 @@ def _refused(address: str, port: int, error: OSError) -> str:
         case errno.EACCES:
             return f"Port {port} needs a privilege that this user lacks; choose one above 1023 with --port."
         case errno.EADDRNOTAVAIL:
-            return f"{address} is no address of this machine; choose another with --host."
+            return f"{address} is not an address of this machine; choose another with --host."
     return f"Cannot listen on {address}, port {port}: {error.strerror}."
 
 
 @contextmanager
 def claim_data_dir(data_dir: Path, role: str) -> Iterator[None]:
-    """Make the data dir if need be, and hold it against a second server of the same role.
+    """Create the data dir if it is missing, and lock it against a second server of the same role.
 
-    The lock is inherited by forked workers, so it is free only when the last of them has ended.
+    Forked workers inherit the lock, so it is released when the last of them has ended.
     """
     try:
         data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -82,7 +84,7 @@ def claim_data_dir(data_dir: Path, role: str) -> Iterator[None]:
             )
         try:
             os.ftruncate(lock.fileno(), 0)
-            os.write(lock.fileno(), f"{os.getpid()}\n".encode())  # unbuffered: closing must not try it again
+            os.write(lock.fileno(), f"{os.getpid()}\n".encode())  # unbuffered, so that close does not write again
         except OSError as error:
             raise _unusable(data_dir, error) from error
         yield

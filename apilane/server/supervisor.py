@@ -1,4 +1,4 @@
-"""The parent of the workers: granian's server with our rules for failed workers, restarts and readiness."""
+"""The parent of the workers: granian's server with Apilane's rules for failed workers, restarts and readiness."""
 
 from __future__ import annotations
 
@@ -27,19 +27,19 @@ __all__ = ["Supervisor"]
 
 FAILURES = 5
 FAILURES_WINDOW_S = 60.0
-"""More failed workers than that in the window end the server: something is wrong that a new worker does not mend."""
+"""More failed workers than this within the window end the server, because new workers do not solve the problem."""
 
 FILES_OF_A_DATABASE = 6
-"""Of an open SQLite database that is read and written."""
+"""Open files of one SQLite database that is read and written."""
 
 RESTART_OVERLAP_S = 2.0
-"""How long an old worker goes on beside its replacement. The replacement must answer by then."""
+"""How long an old worker runs in parallel to its replacement. The replacement must answer by then."""
 
 logger = logging.getLogger("apilane.server")
 
 
 class Supervisor(Server):  # type: ignore[misc, valid-type]
-    """A server on one address. Overrides two inner methods of granian; ``tests/cli`` shows that they are called."""
+    """A server on one address. It overrides two private methods of granian; ``tests/cli`` tests the calls."""
 
     def __init__(self, settings: Settings, application: str, address: str, port: int) -> None:
         super().__init__(
@@ -52,7 +52,8 @@ class Supervisor(Server):  # type: ignore[misc, valid-type]
             http=HTTPModes.http1,
             websockets=False,
             backlog=settings.backlog,
-            # Connections, not requests: granian's default of backlog / workers lets idle ones keep everybody else out.
+            # This counts connections, not requests. With granian's default (backlog / workers), idle ones block new
+            # clients.
             backpressure=held_connections(settings),
             http1_settings=HTTP1Settings(
                 header_read_timeout=settings.idle_timeout_s * 1000, max_buffer_size=settings.head_max_bytes
@@ -86,7 +87,7 @@ class Supervisor(Server):  # type: ignore[misc, valid-type]
         target_loader: Callable[..., Any],
         delay: float = 0,
     ) -> None:
-        """Replace workers: failed ones while that has a point, living ones (SIGHUP) only if new ones can start."""
+        """Replace workers: failed ones up to ``FAILURES``, running ones (SIGHUP) only if new ones can start."""
         if any(not self.wrks[index].is_alive() for index in workers):
             self._refusal = self._beyond_repair(len(workers))
         else:
@@ -94,7 +95,7 @@ class Supervisor(Server):  # type: ignore[misc, valid-type]
             try:
                 check(self._settings, self.target)
             except ConfigurationError as error:
-                logger.error("The workers are not restarted: %s", error)  # noqa: TRY400  the text says it all
+                logger.error("The workers are not restarted: %s", error)  # noqa: TRY400  the text is for the operator
                 return
         if self._refusal:
             self.signal_handler_interrupt()
@@ -104,7 +105,7 @@ class Supervisor(Server):  # type: ignore[misc, valid-type]
                 if self.wrks[index].is_alive():
                     os.kill(self.wrks[index].inner.pid, RETIRE_SIGNAL)
                 super()._respawn_workers([index], spawn_target, target_loader, delay)
-        self.respawned_wrks.clear()  # granian's own rule would end the server on two failures within 5.5 s
+        self.respawned_wrks.clear()  # granian's rule would end the server after two failures within 5.5 s
         logger.info("Workers running: %d", len(self.wrks))
 
     def _beyond_repair(self, failed: int) -> str | None:
@@ -120,7 +121,7 @@ class Supervisor(Server):  # type: ignore[misc, valid-type]
         return None
 
     def _announce(self) -> None:
-        """Print the URL once a request is really answered."""
+        """Print the URL once a request is answered."""
         host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.bind_addr, self.bind_addr)  # noqa: S104  reads only
         while not self.interrupt_signal:
             try:
@@ -138,7 +139,7 @@ class Supervisor(Server):  # type: ignore[misc, valid-type]
 
 
 def held_connections(settings: Settings) -> int:
-    """How many connections a worker holds: as many as set, but never so many that no files are left for databases."""
+    """The most connections of a worker: the setting, reduced so that enough open files are left for databases."""
     files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     if files == resource.RLIM_INFINITY:
         return settings.connections
@@ -152,7 +153,7 @@ def held_connections(settings: Settings) -> int:
 
 
 def log_config(level: str) -> dict[str, Any]:
-    """Logging of parent and workers: every line to stderr; granian's own only from warnings up."""
+    """Logging of parent and workers: every line goes to stderr, lines of granian only from level WARNING."""
     handler = {"class": "logging.StreamHandler", "stream": "ext://sys.stderr"}
     return {
         "formatters": {

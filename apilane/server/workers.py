@@ -1,4 +1,4 @@
-"""What runs in the children of the server: the check before anything serves, and each worker's start."""
+"""Code that runs in child processes of the server: the check before the start, and the start of each worker."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ __all__ = ["EXPECTED_FAILURES", "RETIRE_SIGNAL", "check", "load", "preload"]
 Application = Callable[[Any, Any, Any], Awaitable[None]]
 
 EXPECTED_FAILURES = (ConfigurationError, StorageError)
-"""Failures whose text is for the operator; anything else is a fault of ours and shows its traceback."""
+"""Failures whose text is for the operator. Any other failure is a defect and shows its traceback."""
 
 RETIRE_SIGNAL = signal.SIGUSR1
 """Tells a worker that it will be replaced."""
@@ -38,25 +38,24 @@ logger = logging.getLogger("apilane.server")
 
 
 def preload(application: str) -> None:
-    """Import the application in the parent, where children are forked from it: they all start 0.6 s sooner.
+    """Import the application in the parent when children are forked from it, so that each starts 0.6 s sooner.
 
-    The core only: it imports no plugin and no driver and opens nothing. Whatever fails is said by ``check``.
+    Only the core is imported: no plugin and no driver, and nothing is opened. ``check`` reports failures.
     """
     if multiprocessing.get_start_method() != "fork":
         return
-    gc.disable()  # nothing of this is garbage; saves a tenth of the time
+    gc.disable()  # the import creates no garbage; saves a tenth of the time
     with suppress(Exception):
         importlib.import_module(application)
     gc.enable()
-    gc.freeze()  # also spares children the copies of pages that a collection would write to
+    gc.freeze()  # also avoids copies of memory pages in children, which a collection would write to
 
 
 def check(settings: Settings, application: str, meanwhile: Callable[[], object] | None = None) -> list[str]:
-    """Initialise the instance in a child of its own; the lines to show the operator.
+    """Initialise the instance in a separate child process, and return the lines to show the operator.
 
-    Loads every plugin and driver and opens the control store, so that what is wrong is said before a worker starts.
-    ``meanwhile`` runs here while the child is at work.
-    Raises ``ConfigurationError``.
+    The child loads every plugin and driver and opens the control store, so that errors are reported before a worker
+    starts. ``meanwhile`` runs in this process at the same time. Raises ``ConfigurationError``.
     """
     receiving, sending = multiprocessing.Pipe(duplex=False)
     child = multiprocessing.get_context().Process(target=_check, args=(settings, application, sending), daemon=True)
@@ -68,7 +67,7 @@ def check(settings: Settings, application: str, meanwhile: Callable[[], object] 
         try:
             lines, refusal = receiving.recv()
         except EOFError:
-            child.join(CHECK_END_S)  # it is still printing why
+            child.join(CHECK_END_S)  # it is still printing the reason
             raise ConfigurationError("The instance cannot be initialised; the reason is above.") from None
     child.join()
     if refusal is not None:
@@ -89,22 +88,23 @@ def _check(settings: Settings, application: str, sending: Connection) -> None:
 
 
 def load(settings: Settings, application: str, parent: int) -> Application:
-    """The ASGI application of a worker of the process ``parent``; runs first in each worker."""
-    signal.signal(RETIRE_SIGNAL, signal.SIG_IGN)  # until there is something to retire
-    # The parent's handlers came along with the fork and would swallow a SIGTERM until granian sets its own; SIGINT of a
-    # terminal reaches the whole group, and only the parent is to answer it.
+    """The ASGI application of a worker of the process ``parent``. It is the first call in each worker."""
+    signal.signal(RETIRE_SIGNAL, signal.SIG_IGN)  # until the worker exists
+    # The fork inherits the parent's handlers, which would ignore a SIGTERM until granian sets its own. SIGINT of a
+    # terminal reaches the whole process group, but only the parent handles it.
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGHUP})
     threading.Thread(
         target=_follow_parent, args=(parent, settings.shutdown_timeout_s), name="parent-watch", daemon=True
     ).start()
-    sys.setswitchinterval(0.0005)  # a busy thread beside the loop cost 10 ms per SQLite read at the default of 5 ms
+    sys.setswitchinterval(0.0005)  # at the default of 5 ms, a second busy thread cost 10 ms per SQLite read
     try:
         worker = _Worker(importlib.import_module(application).create_app(settings))
     except EXPECTED_FAILURES as error:
-        logger.error("%s", error)  # noqa: TRY400  the text is for the operator, who can do nothing with a traceback
+        logger.error("%s", error)  # noqa: TRY400  the text is for the operator; a traceback does not help
         sys.exit(1)
-    # What is there now stays. Without this a full collection takes 100 ms: p99 of Post at 32 connections was 113 ms.
+    # All objects created so far stay. Without this a full collection takes 100 ms: p99 of Post with
+    # 32 connections was 113 ms.
     gc.collect()
     gc.freeze()
     signal.signal(RETIRE_SIGNAL, worker.retire)
@@ -114,9 +114,9 @@ def load(settings: Settings, application: str, parent: int) -> Application:
 class _Worker:
     """An application that can be retired: it then closes each connection with its next answer.
 
-    A worker that ends closes kept-alive connections even with a request on its way; a client that was told before does
-    not send one. Six workers replaced under full load (32 connections): 56 failed requests without this, with it none
-    of 171,898. Costs one call per request.
+    A worker that ends closes kept-alive connections even while a request arrives. A client that got "connection: close"
+    does not send one. Six workers replaced under full load (32 connections): 56 failed requests without this, none of
+    171,898 with it. It costs one call per request.
     """
 
     __slots__ = ("_application",)
@@ -142,7 +142,7 @@ class _Worker:
 
 
 def _follow_parent(parent: int, grace_s: int) -> None:
-    """End this worker when its parent has ended, whatever ended it."""
+    """End this worker when its parent has ended for any reason."""
     while os.getppid() == parent:
         time.sleep(PARENT_POLL_S)
     os.kill(os.getpid(), signal.SIGTERM)

@@ -48,9 +48,10 @@ async def user_record(application: ApplicationRuntime, user_id: int) -> Struct:
 async def register(
     application: ApplicationRuntime, body: Mapping[str, object], passwords: Passwords, attempts: Attempts
 ) -> int:
-    """Create a user from a body object; the new user's ID. No security rule is consulted.
+    """Create a user from a body object and return the new user's ID. No security rule is checked.
 
-    Whatever reaches the database counts as a registration, also when the name is taken: asking that is an attempt too.
+    Every call that reaches the database counts as a registration, also when the name is taken, because the answer tells
+    whether a name exists.
     """
     if not application.definition.allow_user_register:
         raise ApilaneError(Code.ERROR, "Register is not allowed")
@@ -77,7 +78,7 @@ async def register(
 
 
 async def update_own(application: ApplicationRuntime, user_id: int, body: Mapping[str, object]) -> Struct:
-    """Write a user's own non-system properties; the fresh user. Keys naming anything else are ignored."""
+    """Write a user's own non-system properties and return the user as stored now. Other keys are ignored."""
     users = application.users
     given = {key.lower(): value for key, value in body.items()}
     values = {
@@ -92,7 +93,7 @@ async def update_own(application: ApplicationRuntime, user_id: int, body: Mappin
 
 
 def rules_of(application: ApplicationRuntime, actor: Actor) -> list[Rule]:
-    """Stored rules whose role is ANONYMOUS, AUTHENTICATED or one of the caller's, in stored order."""
+    """The stored rules for ANONYMOUS, AUTHENTICATED and the roles of the caller, in stored order."""
     held = {ANONYMOUS_ROLE, AUTHENTICATED_ROLE, *actor.roles}
     return [rule for rule in application.definition.rules if rule.role in held]
 
@@ -106,7 +107,7 @@ async def change_password(
     passwords: Passwords,
     attempts: Attempts,
 ) -> None:
-    """Set a new password and end the user's other sessions (B-A4). A wrong current one counts as a failed sign-in."""
+    """Set a new password and end the user's other sessions (B-A4). A wrong old one counts as a failed sign-in."""
     if actor.user_id is None:
         raise unauthorized()
     current, new = trim(current), trim(new)
@@ -137,7 +138,7 @@ async def change_password(
 
 
 async def set_roles(application: ApplicationRuntime, user_id: int, roles: str | None) -> bool:
-    """Set a user's roles (comma list, or None) as an operator, at once; False when there is no such user."""
+    """Set a user's roles (separated by commas, or None) as an operator, with immediate effect. False: no such user."""
     users = application.users
     value = users.readers["Roles"](roles)
     matched = await application.session.run(lambda: update_user(application, user_id, {"Roles": value}, tracked=True))

@@ -1,4 +1,4 @@
-"""An application's tables in its own database: the version beside them, and changing both in one unit."""
+"""An application's tables in its own database, and the version stored with them; both change in one unit."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ from apilane.storage.protocol import Driver, Finding, Step, Unit
 __all__ = ["ApplicationTables", "Report", "refusal"]
 
 Report = Callable[[str, int, int], None]
-"""Told what a change does next: text, number of the step, how many steps; 0 where steps are not counted. Called from
-the thread that works on the database."""
+"""Receives the next step of a change: text, step number, number of steps. Both numbers are 0 where steps are not
+counted. It is called from the thread that works on the database."""
 
 _HELPERS = {entity.name: entity for entity in HELPER_TABLES}
 
@@ -52,13 +52,13 @@ class ApplicationTables:
 
     @property
     def are_lost(self) -> bool:
-        """Whether the file is missing; a server must be asked instead."""
+        """Whether the database file is missing. Always False for a database on a server."""
         return is_lost(self._driver, self.address)
 
     async def version(self) -> int:
-        """Version of the definition that last changed the tables; 0 where there are none."""
+        """Version of the definition that last changed the tables; 0 when there are no tables."""
         if self.are_lost:
-            return 0  # asking would make the file
+            return 0  # a query would create the file
         table = table_of(_HELPERS["H_Schema"], self._dialect)
         try:
             select = compile_statement(sa.select(table.c["Version"]), self._dialect.sqlalchemy)
@@ -78,9 +78,10 @@ class ApplicationTables:
         new: bool,
         report: Report,
     ) -> None:
-        """Check the records, run ``ddl``, carry the history along and set the version, in one unit.
+        """Check the records, run ``ddl``, rename the history and set the version, in one unit.
 
-        ``new``: first tables, which get the mail templates and ``rows`` too. Raises RecordsDoNotFit, everything undone.
+        ``new``: these are the first tables; the mail templates and ``rows`` are inserted too. Raises RecordsDoNotFit
+        after everything is rolled back.
         """
         ends = [*_first_rows(self._dialect, version), *rows] if new else [_version_row(self._dialect, version)]
 
@@ -92,9 +93,9 @@ class ApplicationTables:
                 report(" ".join(text.split()), number, len(ddl))
                 yield Step(Statement(text, kind="ddl"))
             if not new:
-                report("Carrying the history along", 0, 0)
+                report("Renaming the history", 0, 0)
                 yield from rename_history(migration, self._dialect)
-            for step in ends:  # noqa: UP028 - a list does not take the results that the driver sends
+            for step in ends:  # noqa: UP028 - "yield from" a list cannot take the results that the driver sends
                 yield step
             report("Checking references and writing to disk", 0, 0)
 
@@ -106,14 +107,14 @@ class ApplicationTables:
         except MissingObject:
             if self._transactional:
                 raise
-            return  # this change stopped half-way before; its records were looked at then
+            return  # this change was interrupted before, after its records had been checked
         if found.misfits:
             raise RecordsDoNotFit(found.misfits)
 
     async def survey(self, migration: Migration, cipher: Cipher) -> Survey:
-        """What the change concerns and which records do not fit it, as of now; changes nothing.
+        """Count the records that the change affects and find those that do not fit it now. Nothing is changed.
 
-        Empty where this change stopped half-way before: what it would look at may be gone already.
+        Empty when this change was interrupted before: the tables and columns to read may be dropped already.
         """
         try:
             return await survey_by_reads(survey(migration, self._dialect, cipher), self._session)
@@ -123,7 +124,7 @@ class ApplicationTables:
             return Survey({}, ())
 
     async def sizes(self, names: Sequence[str]) -> dict[str, int]:
-        """How many records the tables hold, by name."""
+        """The number of records of each table, by name."""
         tables = ((name, sa.table(sa.sql.quoted_name(name, quote=True))) for name in names)
         counted = {}
         for name, table in tables:
@@ -132,11 +133,11 @@ class ApplicationTables:
         return counted
 
     async def bring_up_to_date(self, tables: HelperTables) -> TableChanges | None:
-        """Make and change the helper tables that are not as wanted, and return what was done."""
+        """Create and change the helper tables that are missing or outdated, and return what was done."""
         return await tables.bring_up_to_date(self._session, self._dialect)
 
     async def diagnose(self) -> Sequence[Finding]:
-        """What the driver finds in the database (``Session.diagnose``)."""
+        """The driver's findings about the database (``Session.diagnose``)."""
         return await self._session.diagnose()
 
     async def close(self) -> None:
@@ -154,7 +155,7 @@ def _first_rows(dialect: Dialect, version: int) -> list[Step]:
     steps = [_step(sa.insert(schema).values({"Version": sa.bindparam("version")}), dialect, {"version": version})]
     columns = ("EventCode", "Description", "Subject", "Content", "Active")
     insert = sa.insert(templates).values({name: sa.bindparam(name.lower()) for name in columns})
-    for _, *texts in EMAIL_TEMPLATE_SEEDS:  # in an empty table the IDs 1 and 2 come by themselves
+    for _, *texts in EMAIL_TEMPLATE_SEEDS:  # an empty table assigns the IDs 1 and 2
         row = (*texts, dialect.encode_boolean(False))
         steps.append(_step(insert, dialect, {name.lower(): value for name, value in zip(columns, row, strict=True)}))
     return steps
@@ -166,7 +167,7 @@ def _step(element: sa.ClauseElement, dialect: Dialect, values: Mapping[str, Valu
 
 
 def refusal(error: StorageError) -> str:
-    """Why a database refused a change of its tables, for people; its own words at the end."""
+    """Why a database refused a change of its tables, for people; the message of the database stands at the end."""
     table = f"table {error.table}" if error.table else "a table"
     columns = f" ({', '.join(error.columns)})" if error.columns else ""
     match error:

@@ -1,4 +1,4 @@
-"""Attempts to sign in and to register, shown to the throttles (docs/reference/protocol/wire-api.md B-A2)."""
+"""Attempts to sign in and to register, reported to the throttles (docs/reference/protocol/wire-api.md B-A2)."""
 
 from __future__ import annotations
 
@@ -11,16 +11,17 @@ __all__ = ["Attempts"]
 
 
 class Attempts(Struct, frozen=True, gc=False):
-    """What a caller tries at one application. ``application``: its token; ``address``: the caller's IP address."""
+    """The attempts of one caller. ``application``: its token; ``address``: the caller's IP address."""
 
     throttles: tuple[Throttle, ...]
     application: str
     address: str
 
     async def begin(self, event: SignInEvent, account: str | None = None) -> None:
-        """Count an attempt as failed; RATE_LIMIT_EXCEEDED when there were too many. ``account``: as typed, folded.
+        """Count an attempt as failed until ``succeeded`` is called. ``account``: as typed, case-folded.
 
-        An attempt that is refused counts nowhere, also not with the throttles that had admitted it.
+        Raises RATE_LIMIT_EXCEEDED when there were too many attempts. A refused attempt is not counted; throttles that
+        admitted it before take it back.
         """
         for position, throttle in enumerate(self.throttles):
             wait_s = await throttle.admit(event, self.application, self.address, account)
@@ -30,6 +31,6 @@ class Attempts(Struct, frozen=True, gc=False):
                 raise RateLimitedError(wait_s)
 
     async def succeeded(self, event: SignInEvent, account: str | None = None) -> None:
-        """Take the attempt back that ``begin`` counted."""
+        """Take back the attempt that ``begin`` counted."""
         for throttle in self.throttles:
             await throttle.succeeded(event, self.application, self.address, account)

@@ -1,8 +1,8 @@
-"""Operators' writes to an application's data on record: who, when, what, and the outcome.
+"""Audit records of operators' writes to an application's data: who, when, what, and the outcome.
 
-The record is in the control store before the write begins, so a write that cannot be recorded does not happen; the
-outcome is added afterwards. A record without an outcome is of a write during which the server died. No values are
-recorded: names of entities and properties, IDs and counts.
+The record is stored in the control store before the write begins, so a write that cannot be recorded does not happen.
+The outcome is added afterwards. A record without an outcome means that the server stopped during the write. Records
+hold names of entities and properties, IDs and counts, but no values.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ log = logging.getLogger("apilane.audit")
 
 
 def ids_text(ids: Iterable[int]) -> str:
-    """IDs for people, runs of them joined: ``IDs 1-3, 7``."""
+    """IDs for people, consecutive ones joined: ``IDs 1-3, 7``."""
     runs: list[list[int]] = []
     for id in sorted(set(ids)):
         if runs and id == runs[-1][1] + 1:
@@ -37,15 +37,15 @@ def ids_text(ids: Iterable[int]) -> str:
 
 
 class AuditTrail:
-    """The records of operators' writes in the control store of an instance."""
+    """The audit records of operators' writes, in the control store of an instance."""
 
     def __init__(self, store: ControlStore) -> None:
         self._store = store
 
     async def record(self, application: ApplicationRuntime, operator: Actor, write: Write[T]) -> T:
-        """Run a write between the two halves of its record.
+        """Record the start of a write, run the write and record its outcome.
 
-        Raises what the write raises, and StorageError before anything is written when the record cannot be made.
+        Raises the errors of the write. Raises StorageError, with nothing written, when the record cannot be made.
         """
         if write.what is None:
             return await write.run()
@@ -62,7 +62,7 @@ class AuditTrail:
         return done
 
     async def _complete(self, application: str, record: int, change: str, outcome: str) -> None:
-        """The write is done: that its outcome cannot be noted must not turn it into a failure."""
+        """Add the outcome. The write is done, so a failure to store its outcome is only logged."""
         try:
             await self._store.complete_record(record, (change, outcome))
         except StorageError:

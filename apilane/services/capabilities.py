@@ -1,4 +1,4 @@
-"""What the loaded drivers and plugins can do, in the form manifests are checked against."""
+"""The capabilities of the loaded drivers and plugins. Manifests are checked against them."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""Confirmation of e-mail addresses by a token sent in a mail (docs/reference/protocol/wire-api.md section 3.5). Sending
-is a plugin's work.
+"""Confirmation of e-mail addresses by a token sent in a mail (docs/reference/protocol/wire-api.md section 3.5). A
+plugin sends the mail.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _CONFIRMATIONS = "H_Auth_Email_Confirmation_Tokens"
 
 
 async def create_confirmation_token(application: ApplicationRuntime, user_id: int) -> str:
-    """A token for ``Account/Confirm``, valid for an hour and kept hashed; purges those older than a day."""
+    """Create a token for ``Account/Confirm``, valid for an hour and stored as a hash; delete those older than a day."""
     helper = application.helpers[_CONFIRMATIONS]
     token = new_token()
     values = {"Owner": user_id, "Token": token_hash(application.token_key, token), "Created": now_ms()}

@@ -1,8 +1,8 @@
-"""Carrying a plan out: the definition in the control store and the tables in the application's database, together.
+"""Applies a plan: changes the definition in the control store together with the tables in the application's database.
 
-Begin (control store), tables and their version in one unit (application's database), publish (control store). A process
-that stops half-way leaves a pending change. ``recover`` tells from the version beside the tables whether to publish or
-to abandon it. What the plan is and whether it may lose data is decided before.
+The steps are: begin (control store), change the tables and their version in one unit (application's database), publish
+(control store). A process that stops in between leaves a pending change. ``recover`` compares it with the version
+stored with the tables and publishes or abandons it. The plan is made, and the loss of data allowed, before that.
 """
 
 from __future__ import annotations
@@ -30,17 +30,17 @@ from apilane.storage.protocol import Driver, Step
 __all__ = ["DefinitionChanges"]
 
 BIG_TABLE_RECORDS = 10_000
-"""From here on a change takes long enough to tell what it does."""
+"""A change of a table with this many records takes long enough to report its steps."""
 
 log = logging.getLogger("apilane.changes")
 
 
 def _silent(text: str, step: int, steps: int) -> None:
-    """Tells nothing."""
+    """Report nothing."""
 
 
 class DefinitionChanges:
-    """The changes of the applications of one instance."""
+    """Changes the definitions of the applications of one instance."""
 
     def __init__(
         self, store: ControlStore, drivers: Mapping[str, Driver], tables: HelperTables, data_dir: Path
@@ -54,12 +54,12 @@ class DefinitionChanges:
         return ApplicationWorkspace.locked(token, self._store, self._drivers, self._tables, self._data_dir)
 
     async def apply(self, plan: Plan, *, actor: str, report: Report = _silent) -> StoredApplication:
-        """Carry ``plan`` out and return the application as published. A plan that changes nothing does nothing.
+        """Apply ``plan`` and return the application as published. A plan without changes does nothing.
 
-        ``actor``: who, for the audit. ``report``: told each step of a long change before it begins, from another
-        thread. Raises ConfigurationError, whose text says what stands in the way and what was done: the application was
-        changed since the plan was made, another change is under way, its records do not fit, or its database refuses.
-        The application then stays on its last whole definition.
+        ``actor``: the name for the audit. ``report``: called before each step of a long change, from another thread.
+        Raises ConfigurationError, whose text names the reason and what was done: the application was changed since the
+        plan was made, another change is running, its records do not fit, or its database refuses. The application then
+        keeps its last complete definition.
         """
         after = plan.after
         async with self._workspace(after.token) as workspace:
@@ -73,9 +73,9 @@ class DefinitionChanges:
                 raise ConfigurationError(f"Application {title_of(after)} was not changed: {refusal(error)}") from error
 
     async def survey(self, plan: Plan) -> Survey:
-        """How many records ``plan`` concerns and which do not fit it, as of now; for showing before anything is done.
+        """Count the records that ``plan`` affects and find those that do not fit it now, before any change.
 
-        Raises ConfigurationError when the application's database cannot be asked.
+        Raises ConfigurationError when the application's database cannot be read.
         """
         stored = await self._store.application(plan.after.token)
         if stored is None or plan.migration is None or not plan.migration.before:
@@ -86,7 +86,7 @@ class DefinitionChanges:
             return await tables.survey(plan.migration, Cipher(stored.secrets.encryption_key))
         except StorageError as error:
             raise ConfigurationError(
-                f"The records of application {title_of(plan.after)} cannot be looked at: {error}"
+                f"The records of application {title_of(plan.after)} cannot be read: {error}"
             ) from error
 
     async def recover_all(self) -> None:
@@ -95,10 +95,11 @@ class DefinitionChanges:
             await self.recover(token)
 
     async def recover(self, token: str) -> StoredApplication | None:
-        """Bring a change that was left half-way to its end.
+        """Complete or abandon an interrupted change.
 
-        Published, and returned, when the tables reached its version; abandoned otherwise. Left alone while another
-        process is at it or the application's database cannot be asked. None also when nothing was pending.
+        The change is published and returned when the tables have its version, and abandoned otherwise. It stays pending
+        while another process changes the application or while the database cannot be read. None also when nothing was
+        pending.
         """
         async with self._workspace(token) as workspace:
             if workspace is None:
@@ -106,13 +107,13 @@ class DefinitionChanges:
             try:
                 return await workspace.settle()
             except (StorageError, ConfigurationError):
-                # One application whose database or driver is away must not keep the others from starting.
+                # One application whose database or driver is unavailable must not stop the others from starting.
                 log.warning("the pending change of application %s waits for its database", token, exc_info=True)
                 return None
 
 
 async def _carry_out(plan: Plan, workspace: ApplicationWorkspace, actor: str, report: Report) -> StoredApplication:
-    """Refuse what may not be done, then do the rest."""
+    """Refuse a plan that may not be applied now; otherwise apply it."""
     await workspace.begin()
     workspace.refuse_another_state(plan.before, plan.after)
     workspace.refuse_lost_database()
@@ -128,7 +129,7 @@ async def _carry_out(plan: Plan, workspace: ApplicationWorkspace, actor: str, re
 
 
 async def _told(report: Report, migration: Migration, tables: ApplicationTables) -> Report:
-    """``report``, told of the big tables; ``_silent`` when there is none, as a change of small ones is quick."""
+    """``report``, after the big tables were reported; ``_silent`` when there are none, because the change is quick."""
     sizes = await tables.sizes([old.name for old, new in migration.kept_entities() if old != new])
     big = [f"{name} holds {records:,} records" for name, records in sizes.items() if records >= BIG_TABLE_RECORDS]
     for text in big:
@@ -137,7 +138,7 @@ async def _told(report: Report, migration: Migration, tables: ApplicationTables)
 
 
 class _Change:
-    """One plan on its way; nothing is pending when it begins."""
+    """One plan being applied. No change is pending when it begins."""
 
     def __init__(
         self, plan: Plan, secrets: Secrets, workspace: ApplicationWorkspace, actor: str, report: Report
@@ -152,7 +153,7 @@ class _Change:
 
     async def carry_out(self) -> StoredApplication:
         workspace, migration = self._workspace, self._plan.migration
-        # Before anything is changed: the dialect refuses here what its database cannot do.
+        # Rendered before anything is changed: the dialect refuses here what its database cannot do.
         dialect = workspace.driver_of(self._plan.after).dialect
         rows: list[Step] = []
         if migration and self._is_new:
@@ -162,7 +163,7 @@ class _Change:
         ddl = dialect.migrate(migration) if migration else []
         made_folder = self._is_new and make_application_folder(workspace.data_dir, workspace.token)
         try:
-            if migration is not None:  # also without statements: the records may not fit
+            if migration is not None:  # also without statements, because the records may not fit
                 await self._change_tables(migration, ddl, rows)
             else:
                 await self._begin()
@@ -174,7 +175,7 @@ class _Change:
             if made_folder:
                 await self._tables.close()
                 shutil.rmtree(application_folder(workspace.data_dir, workspace.token), ignore_errors=True)
-            outcome = "made" if self._is_new else "changed, it stays on its last whole definition"
+            outcome = "made" if self._is_new else "changed, it keeps its last complete definition"
             raise ConfigurationError(
                 f"Application {title_of(self._plan.after)} was not {outcome}: {refusal(error)}"
             ) from error
@@ -203,11 +204,11 @@ class _Change:
         await self._tables.change(migration, ddl, version, rows, cipher=cipher, new=self._is_new, report=report)
 
     async def _after_failure(self, error: StorageError) -> StoredApplication | None:
-        """Settle at once: a lost connection may have lost only the answer, the version beside the tables knows."""
+        """Settle at once: after a lost connection, the version of the tables tells whether the change was made."""
         try:
             return await self._workspace.settle()
         except StorageError:
             raise ConfigurationError(
-                f"The change of application {title_of(self._plan.after)} stopped half-way: {error}. It is completed or "
+                f"The change of application {title_of(self._plan.after)} was interrupted: {error}. It is completed or "
                 "undone by the next apply or start, as soon as the databases answer."
             ) from error

@@ -1,4 +1,5 @@
-"""Custom endpoints: finding one by name, and what runs it (``docs/reference/protocol/query-language.md`` section 8)."""
+"""Custom endpoints: finds one by name, and the action that runs it (``docs/reference/protocol/query-language.md``
+section 8)."""
 
 from __future__ import annotations
 
@@ -11,7 +12,7 @@ __all__ = ["action_of", "find_endpoint"]
 
 
 def find_endpoint(application: ApplicationRuntime, name: str) -> Endpoint:
-    """The endpoint of a name, ignoring letter case; NOT_FOUND."""
+    """The endpoint of that name, in any letter case. Raises NOT_FOUND."""
     endpoint = application.endpoints.get(name.lower())
     if endpoint is None:
         raise ApilaneError(Code.NOT_FOUND, "Custom endpoint not found")
@@ -19,7 +20,7 @@ def find_endpoint(application: ApplicationRuntime, name: str) -> Endpoint:
 
 
 def action_of(application: ApplicationRuntime, endpoint: Endpoint) -> EndpointAction:
-    """What runs an endpoint; NOT_FOUND with HTTP status 404 when the plugin of its kind is not loaded."""
+    """The action that runs an endpoint. Raises NOT_FOUND with HTTP status 404 when its plugin is not loaded."""
     action = application.endpoint_action(endpoint.name.lower())
     if action is None:
         raise ApilaneError(Code.NOT_FOUND, status=404)

@@ -1,5 +1,5 @@
-"""Storage failures as wire errors (docs/reference/protocol/errors.md section 4, B-E6, B-E7), and finding out what a
-foreign key meant.
+"""Storage failures as wire errors (docs/reference/protocol/errors.md section 4, B-E6, B-E7), and the properties of a
+violated foreign key.
 """
 
 from __future__ import annotations
@@ -48,9 +48,9 @@ def wire_error(error: StorageError, entity: str | None) -> ApilaneError:
 def broken_reference(
     entity: EntityRuntime, values: Mapping[str, Value], error: ForeignKeyViolation
 ) -> Generator[Step, Result, ForeignKeyViolation]:
-    """Within a unit, after a write failed: the same violation with the properties that lead nowhere.
+    """Within a unit, after a write failed: the same violation with the properties that refer to no record.
 
-    Reads only where the driver cannot tell and allows reading after a failure.
+    It reads only when the driver does not name the properties and allows reads after a failure.
     """
     features = entity.application.driver.features
     if features.names_foreign_keys or not features.reads_after_failure:

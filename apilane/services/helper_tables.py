@@ -1,4 +1,4 @@
-"""Helper tables of applications: which are wanted, and bringing a database up to date when it is opened."""
+"""Helper tables of applications: the list of them, and their update when a database is opened."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from apilane.storage.protocol import Session
 __all__ = ["TableUpkeep", "helper_tables_of"]
 
 LOCK_WAIT_S: Final = 10.0
-"""For another process that changes the application; the next request waits again."""
+"""Time to wait for another process that changes the application. The next request waits again."""
 LOOK_S: Final = 0.05
 
 log = logging.getLogger("apilane.tables")
@@ -36,16 +36,16 @@ def helper_tables_of(hooks: Hooks) -> HelperTables:
 
 
 class TableUpkeep:
-    """Brings helper tables up to date when this process first uses a database."""
+    """Updates helper tables when this process first uses a database."""
 
     def __init__(self, store: ControlStore, tables: HelperTables) -> None:
         self.tables = tables
         self._store = store
 
     async def bring_up_to_date(self, token: str, session: Session, dialect: Dialect) -> None:
-        """Return when the database of an application has the wanted tables; usually after one read.
+        """Return when the database of an application has the required tables; usually after one read.
 
-        Changes are made under the application's change lock; one that another process makes is waited for. Raises
+        Changes are made under the application's change lock. While another process holds it, this call waits. Raises
         Unavailable, whose text says why the application cannot be used.
         """
         ends_at = monotonic() + LOCK_WAIT_S

@@ -1,5 +1,5 @@
-"""Snapshots of records before they change (docs/reference/protocol/data-model.md section 7). Reading them back is
-another service's work.
+"""Snapshots of records before they change (docs/reference/protocol/data-model.md section 7). This module only writes
+them.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _encode = msgspec.json.Encoder(decimal_format="number").encode
 
 
 def snapshot_columns(entity: EntityRuntime) -> tuple[str, ...]:
-    """The columns a snapshot holds: all but secrets (B-D10); ``ID`` first."""
+    """The columns of a snapshot: all but secrets (B-D10), ``ID`` first."""
     return tuple(p.name for p in entity.entity.properties if not is_secret(entity.entity, p))
 
 

@@ -1,7 +1,6 @@
-"""Carrying the history along when entities and properties are renamed (docs/reference/protocol/data-model.md B-D10):
-units of statements.
+"""Renames entities and properties in the history (docs/reference/protocol/data-model.md B-D10), as units of statements.
 
-A snapshot is a JSON object by property name under an entity's name. The values in it are left exactly as they are.
+A snapshot is stored under an entity's name, as a JSON object by property name. Its values are not changed.
 """
 
 from __future__ import annotations
@@ -22,14 +21,14 @@ __all__ = ["rename_history", "renamed_keys"]
 
 PAGE_ROWS = 500
 BETWEEN = " (renamed)"
-"""Behind an entity's old name while names are exchanged: no entity is called like this."""
+"""Appended to an entity's old name while two names are exchanged. No entity can have such a name."""
 
 _HISTORY = next(entity for entity in HELPER_TABLES if entity.name == "H_Entity_Change_Tracking")
 _decode = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
 
 def rename_history(migration: Migration, dialect: Dialect) -> Unit[None]:
-    """Within the unit that changes the tables: snapshots under the new names."""
+    """Within the unit that changes the tables: store the snapshots under the new names."""
     table = table_of(_HISTORY, dialect)
     properties = _property_renames(migration)
     if properties:
@@ -44,7 +43,7 @@ def rename_history(migration: Migration, dialect: Dialect) -> Unit[None]:
 
 
 def _entity_renames(migration: Migration) -> dict[str, str]:
-    """New entity names by old ones, of entities that are there."""
+    """New entity names by old ones, of entities that stay."""
     return {old.name: new.name for old, new in migration.kept_entities() if old.name != new.name}
 
 
@@ -58,7 +57,7 @@ def _property_renames(migration: Migration) -> dict[str, dict[str, str]]:
 
 
 def _rename_keys(table: sa.Table, names: Mapping[str, Mapping[str, str]], dialect: Dialect) -> Unit[None]:
-    """One pass over the whole history by ID: the index by entity does not give rows in pages."""
+    """Go through the whole history by ID, because the index by entity cannot be read in pages."""
     key = table.c["ID"]
     select = sa.select(key, table.c["Entity"], table.c["Data"])
     select = select.where(key > sa.bindparam("after", type_=sa.BigInteger()))
@@ -75,10 +74,10 @@ def _rename_keys(table: sa.Table, names: Mapping[str, Mapping[str, str]], dialec
 
 
 def renamed_keys(text: str, names: Mapping[str, str]) -> str:
-    """A snapshot under new property names; a value of a property long gone gives way to the one that takes its name."""
+    """A snapshot under new property names. A renamed value replaces that of a dropped property with the new name."""
     try:
         values = _decode(text)
-    except msgspec.DecodeError:  # not written by the server
+    except msgspec.DecodeError:  # not a snapshot of the server
         return text
     taken = {names[name] for name in values if name in names}
     kept = {names.get(name, name): value for name, value in values.items() if name in names or name not in taken}

@@ -1,7 +1,7 @@
-"""Rows whose time is over: expired user tokens and mail tokens (``docs/reference/protocol/security.md`` B-S9).
+"""Deletes expired user tokens and mail tokens (``docs/reference/protocol/security.md`` B-S9).
 
-Runs beside the requests, for the applications this process serves. A row it has not deleted yet is harmless: every
-use of a token checks its age.
+It runs in the background, for the applications that this process serves. An expired row that is not deleted yet does no
+harm: every use of a token checks its age.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def first_older(table: sa.Table, *, dialect: Dialect) -> Statement:
 
 
 async def sweep(application: ApplicationRuntime) -> int:
-    """Delete what has expired in one application; how many rows went. Raises StorageError."""
+    """Delete the expired rows of one application and return their number. Raises StorageError."""
     now = now_ms()
     tokens_until = now - application.definition.auth_token_expire_minutes * 60_000
     mail_until = now - MAIL_TOKENS_KEPT_MS

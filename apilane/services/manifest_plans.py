@@ -1,6 +1,6 @@
-"""From the texts of manifests to plans against what an instance has: all files are checked before anything is done.
+"""Makes plans from manifests and the applications of an instance. All files are checked before anything is changed.
 
-Carrying a plan out is ``apilane.services.definition_changes``.
+``apilane.services.definition_changes`` applies a plan.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ async def plan_files(
 ) -> list[Plan]:
     """The plans of all documents of ``files`` (name and content), in order.
 
-    Raises ManifestErrors with the mistakes of all of them. ``environ`` None: the process's environment.
+    Raises ManifestErrors with the errors of all files. ``environ``: None means the environment of the process.
     """
     errors: list[ManifestError] = []
     manifests: list[Manifest] = []
@@ -52,7 +52,7 @@ async def plan_files(
 
 
 def stored_secrets(stored: StoredApplication | None) -> dict[str, str]:
-    """The secrets an application has that a manifest can give, by name as ``apilane.model.plan.plan`` takes them."""
+    """The stored secrets that a manifest can set, under the names that ``apilane.model.plan.plan`` takes."""
     if stored is None:
         return {}
     values = {name: getattr(stored.secrets, name) for name in ("connection_string", "mail_password")}
@@ -60,7 +60,7 @@ def stored_secrets(stored: StoredApplication | None) -> dict[str, str]:
 
 
 async def _existing(manifest: Manifest, store: ControlStore) -> StoredApplication | None:
-    """The application a manifest is about; None when it is new."""
+    """The stored application of a manifest; None when it is new."""
     if manifest.token is not None:
         return await store.application(manifest.token)
     if manifest.name is None:

@@ -1,4 +1,5 @@
-"""A new token of a portal user (``apilane owner-token``). Access to the data folder is the only right it needs."""
+"""A new token of a portal user (``apilane owner-token``). The command needs access to the data folder, and no other
+right."""
 
 from __future__ import annotations
 
@@ -10,10 +11,10 @@ __all__ = ["operator_token"]
 
 
 async def operator_token(store: ControlStore, email: str, life_ms: int | None) -> str:
-    """A new owner token of the portal user of that e-mail address, in any letter case.
+    """A new owner token of the portal user with that e-mail address, in any letter case.
 
-    A collaborator of an application who is no portal user yet becomes one, without a password. Raises
-    ConfigurationError for every other address.
+    A collaborator of an application who is not a portal user yet becomes one, without a password. Raises
+    ConfigurationError for any other address.
     """
     email = trim(email)
     user = await store.portal_user(email)

@@ -1,7 +1,7 @@
-"""Data Get and GetByID: records within a caller's reach (docs/reference/protocol/wire-api.md sections 4.1 and 4.2).
+"""Data Get and GetByID: the records that a caller may read (docs/reference/protocol/wire-api.md sections 4.1 and 4.2).
 
-Like all services it raises ``ApilaneError`` for what a caller did and lets ``StorageError`` pass; ``apilane.web`` turns
-the latter into an answer (``apilane.services.failures``).
+As in all services, ``ApilaneError`` stands for an error of the caller, and ``StorageError`` is not caught here:
+``apilane.web`` turns it into an answer (``apilane.services.failures``).
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ __all__ = ["Page", "PageQuery", "get_by_id", "get_page"]
 PAGE_SIZE_MAX = 1000
 CONDITIONS_AT_ONCE_MAX = 16
 VALUES_AT_ONCE_MAX = 128
-"""Of a filter that is compiled on the event loop, some 2 ms; 500 conditions take 0.1 s."""
+"""Limits of a filter that is compiled on the event loop, which takes about 2 ms; 500 conditions take 0.1 s."""
 
 
 class PageQuery(Struct, frozen=True, kw_only=True):
-    """What a caller asks of a list, as typed; None or blank: absent."""
+    """The caller's parameters of a list, as sent. None or blank means absent."""
 
     page_index: int = 1
     page_size: int = 20
@@ -40,14 +40,14 @@ class PageQuery(Struct, frozen=True, kw_only=True):
     def window(self) -> tuple[int, int]:
         """``(limit, offset)``; a size outside 1..1000 is 1000 (B-W4), an index below 1 is the first page.
 
-        An offset beyond 63 bits is a page beyond the end like any other.
+        An offset beyond 63 bits is cut to the largest one, which is beyond the end too.
         """
         size = self.page_size if 0 < self.page_size <= PAGE_SIZE_MAX else PAGE_SIZE_MAX
         return size, min((max(self.page_index, 1) - 1) * size, 2**63 - 1)
 
 
 class Page(Struct, frozen=True):
-    """Records ready to encode; ``total`` only when it was asked for."""
+    """Records ready to encode; ``total`` is set only on request."""
 
     records: Sequence[Struct]
     total: int | None
@@ -56,7 +56,7 @@ class Page(Struct, frozen=True):
 async def get_by_id(
     entity: EntityRuntime, actor: Actor, access: AccessPlan, record_id: int, properties: str | None
 ) -> Struct:
-    """The record with that ID; NOT_FOUND when it does not exist or is out of the caller's reach."""
+    """The record with that ID. Raises NOT_FOUND when it does not exist or the caller may not read it."""
     columns = access.properties if not properties else entity.select(properties, access.properties)
     reach = access.reach(actor)
     if reach is None:
@@ -70,7 +70,7 @@ async def get_by_id(
 
 
 def _order(entity: EntityRuntime, sort: tuple[SortKey, ...] | None) -> tuple[SortKey, ...]:
-    """The caller's order, else the entity's; the default order is the owner's choice and not checked (B-D9)."""
+    """The caller's order, or else the entity's default order, which is not checked against access rules (B-D9)."""
     return entity.entity.default_order if sort is None else sort
 
 
@@ -79,7 +79,7 @@ def _is_long(shape: FilterShape | None, values: int) -> bool:
 
 
 def _conditions(shape: FilterShape) -> int:
-    """How many; a list of numbers is one."""
+    """The number of conditions; a list of numbers is one."""
     return 1 if isinstance(shape, LeafShape) else sum(map(_conditions, shape.items))
 
 
@@ -87,7 +87,7 @@ _NO_FILTER: BoundFilter = (None, {})
 
 
 async def get_page(entity: EntityRuntime, actor: Actor, access: AccessPlan, query: PageQuery) -> Page:
-    """One page of the records that match, in a stable order; with the total when asked for."""
+    """One page of the matching records, in a stable order, with the total on request."""
     shape, bound = entity.filter(query.filter, access.readable) if query.filter else _NO_FILTER
     order = _order(entity, entity.sort(query.sort, access.readable))
     columns = access.properties if not query.properties else entity.select(query.properties, access.properties)

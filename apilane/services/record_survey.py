@@ -1,8 +1,8 @@
-"""Whether the records there are fit a change of their tables, and how many it concerns. Changes nothing.
+"""Checks whether the stored records fit a change of their tables, and counts those it affects. Nothing is changed.
 
 ``survey`` is a unit of reads, so that the same checks serve ``apilane apply --dry-run`` and, within the transaction
-that changes the tables, the change itself. What the database can tell is asked of it; lengths in UTF-16 units, decimals
-and encrypted texts are judged here, over the candidates that the database finds.
+that changes the tables, the change itself. The database does the checks that it can do. Lengths in UTF-16 units,
+decimals and encrypted texts are checked here, on the candidates that the database finds.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ PAGE_ROWS = 1000
 
 
 class Misfit(Struct, frozen=True):
-    """Records that would not fit. ``path``: as in plan lines. ``ids``: the first ten, of duplicates in groups."""
+    """Records that would not fit. ``path``: as in plan lines. ``ids``: the first ten; duplicates form groups."""
 
     path: str
     why: str
@@ -57,14 +57,14 @@ class Misfit(Struct, frozen=True):
 
 
 class Survey(Struct, frozen=True):
-    """``concerned``: how many records hold what a change takes or fills, by the path of the plan line."""
+    """``concerned``: the number of records whose values the change removes or sets, by the path of the plan line."""
 
     concerned: dict[str, int]
     misfits: tuple[Misfit, ...]
 
 
 class RecordsDoNotFit(StorageError):
-    """The records break the change; nothing was changed."""
+    """Records do not fit the change. Nothing was changed."""
 
     def __init__(self, misfits: Sequence[Misfit]) -> None:
         super().__init__("\n".join(f"  {each}" for each in misfits))
@@ -76,12 +76,12 @@ def _records(count: int) -> str:
 
 
 def survey(migration: Migration, dialect: Dialect, cipher: Cipher, *, counts: bool = True) -> Unit[Survey]:
-    """The survey of the tables before; ``cipher``: the application's. Without ``counts``: misfits only."""
+    """Survey the tables before a change. ``cipher``: the application's. Without ``counts``: misfits only."""
     return _Surveyor(migration, dialect, cipher).survey(counts=counts)
 
 
 async def survey_by_reads(unit: Unit[Survey], session: Session) -> Survey:
-    """Run ``survey`` by reads of their own, when nothing is changed afterwards."""
+    """Run ``survey`` with separate reads, outside of a transaction, when no change follows."""
     try:
         step = unit.send(None)  # type: ignore[arg-type]  # how a generator starts
         while True:
@@ -118,7 +118,7 @@ class _Surveyor:
                     self._concerned[f"Entities[{old.name}]"] = yield from self._count(table_of(old, self._dialect))
         return Survey(self._concerned, tuple(self._misfits))
 
-    # Questions
+    # Queries
 
     def _ask(self, statement: Statement, values: Mapping[str, Value]) -> Generator[Step, Result, Sequence[Any]]:
         return (yield Step(statement, statement.parameters(values))).rows
@@ -139,7 +139,7 @@ class _Surveyor:
     def _refuse_values(
         self, path: str, why: str, candidates: Statement, values: Mapping[str, Value], fits: Callable[[Any], bool]
     ) -> Generator[Step, Result, None]:
-        """Of the candidates (``values_after``) those are misfits whose value does not fit."""
+        """Every candidate (``values_after``) whose value does not fit is a misfit."""
         ids: list[int] = []
         total, after = 0, -(2**63)
         page = {**values, "limit": PAGE_ROWS, "offset": 0}
@@ -215,11 +215,11 @@ class _Surveyor:
             path = f"Entities[{new.name}].Constraints[Unique {', '.join(listed[frozenset(properties)])}]"
             fresh = [p for p in map(new.property, properties) if p is not None and p.name not in sources]
             if any(not p.required for p in fresh):
-                continue  # null in every row, and equal to nothing
+                continue  # null in every row; nulls are never equal
             columns = [sources[name] for name in properties if name in sources]
             if columns:
                 yield from self._refuse_duplicates(path, table, unique_columns(old, tuple(columns)))
-            elif (yield from self._count(table)) > 1:  # the default in every row
+            elif (yield from self._count(table)) > 1:  # every row gets the same default
                 yield from self._refuse_where(path, "would have equal values", table, None)
 
     def _refuse_duplicates(self, path: str, table: sa.Table, columns: Sequence[str]) -> Generator[Step, Result, None]:
@@ -235,7 +235,7 @@ class _Surveyor:
             group = yield from self._ask(equal_ids(table, columns, self._dialect), values)
             groups.append(tuple(row[0] for row in group))
             left -= len(group)
-            if left < 2:  # one alone is no group
+            if left < 2:  # a group has two IDs or more
                 break
         self._misfits.append(Misfit(path, "with equal values", int(rows[0][0]), tuple(groups)))
 
@@ -255,4 +255,4 @@ class _Surveyor:
                 condition = leads_nowhere(table.c[sources[key.property]], to)
                 yield from self._refuse_where(path, why, table, condition)
             elif (fresh := new.property(key.property)) is not None and fresh.required:
-                yield from self._refuse_where(path, why, table, None)  # the default, 0, is nobody's ID
+                yield from self._refuse_where(path, why, table, None)  # the default is 0, and no record has that ID

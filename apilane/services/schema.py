@@ -1,4 +1,4 @@
-"""Data/Schema: what a client may know of the definition (docs/reference/protocol/wire-api.md section 4.7)."""
+"""Data/Schema: the part of the definition that a client may see (docs/reference/protocol/wire-api.md section 4.7)."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def _entity(entity: Entity) -> dict[str, Any]:
 
 
 def schema_document(application: ApplicationRuntime) -> bytes:
-    """The schema as JSON, for a caller whom a Schema rule lets see it. Keys that are null are left out."""
+    """The schema as JSON, for a caller with a Schema rule. Keys that are null are left out."""
     definition = application.definition
     return encode_json(
         {

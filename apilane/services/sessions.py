@@ -1,7 +1,7 @@
 """Sessions of application users: sign in, renew, sign out (docs/reference/protocol/wire-api.md sections 3.1 and 3.4).
 
-Tokens are rows of ``AuthTokens``: their text encrypted, found by keyed hash (B-D4). Recognising a caller by a token is
-a plugin's work; this service makes and ends tokens.
+A token is a row of ``AuthTokens``. Its text is encrypted, and it is found by a keyed hash (B-D4). This service creates
+and deletes tokens; a plugin identifies the caller of a request by its token.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ from apilane.storage.protocol import Result, Step
 __all__ = ["Credentials", "SignIn", "log_in", "log_out", "renew"]
 
 TOKENS_AT_ONCE = 1000
-"""Tokens removed in one call at the most."""
+"""The most tokens that one call removes."""
 
 
 class Credentials(Struct, frozen=True, kw_only=True):
-    """What Login receives; blank counts as absent."""
+    """The body of Login. Blank means absent."""
 
     email: str = ""
     username: str = ""
@@ -42,7 +42,7 @@ class Credentials(Struct, frozen=True, kw_only=True):
 
 
 class SignIn(Struct, frozen=True):
-    """A fresh sign-in: the user as before it, and the token, told this once."""
+    """A new session: the user as before the sign-in, and the token, whose text is not shown again."""
 
     user: Struct
     token: str
@@ -65,7 +65,7 @@ def _insert_token(application: ApplicationRuntime, token: str, user_id: int) -> 
 
 
 def _clear_tokens(application: ApplicationRuntime, user_id: int) -> Generator[Step, Result, None]:
-    """Before a new token: all others of the user where only one may be in use, else the expired ones."""
+    """Before a new token: delete the user's expired tokens, or all of them where a user may have only one session."""
     tokens = application.auth_tokens
     select = tokens.statement(select_where, ("ID", "Created"), (("Owner", "owner"),))
     delete = tokens.statement(delete_where, (("ID", "id"),))
@@ -81,9 +81,9 @@ async def log_in(
 ) -> SignIn:
     """Check credentials and start a session.
 
-    Raises: REQUIRED, VALIDATION, RATE_LIMIT_EXCEEDED, UNCONFIRMED_EMAIL, and ERROR ``Invalid login attempt`` that never
-    says what was wrong. An attempt counts as failed from before the password is looked at, so guesses sent at the same
-    time are no more than those sent in turn.
+    Raises REQUIRED, VALIDATION, RATE_LIMIT_EXCEEDED, UNCONFIRMED_EMAIL, and ERROR ``Invalid login attempt``, which does
+    not say what was wrong. An attempt counts as failed before the password is checked, so parallel guesses are limited
+    like sequential ones.
     """
     password = trim(credentials.password)
     if not password:
@@ -103,7 +103,7 @@ async def log_in(
     wanted = fold(text) if text.isprintable() else ""
     rows = await application.session.fetch(statement, (wanted,))
     row = dict(zip(columns, rows[0], strict=True)) if rows else None
-    # One account by e-mail and by user name; one that does not exist is counted just the same.
+    # E-mail and user name of an account share one counter. Attempts at an account that does not exist count too.
     account = f"user {row['ID']}" if row else fold(text)
     await attempts.begin("login", account)
     verdict = await passwords.verify(row["Password"] if row else None, password)
@@ -123,7 +123,7 @@ async def log_in(
     current = users.statement(select_by_ids, ("Password",), 1, ())
 
     def unit() -> Generator[Step, Result, int]:
-        # A password that was changed while the old one was being verified opens no session any more.
+        # The password was changed while the old one was being verified: the old one must not open a session.
         found = (yield Step(current, (user_id,))).rows
         if not found or found[0][0] != row["Password"]:
             raise ApilaneError(Code.ERROR, "Invalid login attempt")
@@ -139,7 +139,7 @@ async def log_in(
 
 
 async def renew(application: ApplicationRuntime, actor: Actor) -> tuple[str, int]:
-    """Replace the token the caller came with; ``(token, its ID)``. UNAUTHORIZED without a user."""
+    """Replace the caller's token and return the new token and its ID. Raises UNAUTHORIZED without a user."""
     if actor.session_id is None or actor.user_id is None:
         raise unauthorized()
     user_id, old = actor.user_id, actor.session_id
@@ -149,7 +149,7 @@ async def renew(application: ApplicationRuntime, actor: Actor) -> tuple[str, int
     def unit() -> Generator[Step, Result, int]:
         gone = (yield Step(delete, (old,))).matched
         if not gone:
-            raise unauthorized()  # somebody renewed or revoked it meanwhile: one token never becomes two
+            raise unauthorized()  # another call renewed or revoked it meanwhile: one token must not become two
         return (yield from _insert_token(application, token, user_id))
 
     token_id = await application.session.run(unit)
@@ -158,7 +158,8 @@ async def renew(application: ApplicationRuntime, actor: Actor) -> tuple[str, int
 
 
 async def log_out(application: ApplicationRuntime, actor: Actor, *, everywhere: bool) -> int:
-    """End the session of the caller's token (1, even without one), or every session of the user (how many)."""
+    """End the caller's session and return 1, also without a session; or end all sessions of the user and return how
+    many."""
     if not everywhere:
         if actor.session_id is not None:
             delete = application.auth_tokens.statement(delete_where, (("ID", "id"),))

@@ -1,4 +1,4 @@
-"""What writing to ``Users`` means beyond its columns: hashed passwords, folded names, revoked tokens.
+"""Side effects of writes to ``Users``: hashed passwords, case-folded names, revoked tokens.
 
 Source: ``docs/reference/protocol/security.md`` B-S5, ``docs/reference/protocol/data-model.md`` B-D3 and B-D8.
 """
@@ -36,9 +36,9 @@ def is_users(entity: EntityRuntime) -> bool:
 
 
 async def complete_user_values(values: dict[str, Value], passwords: Passwords) -> None:
-    """Bring checked values of a user row into their stored form, in place.
+    """Convert checked values of a user row to their stored form, in place.
 
-    A password becomes its hash (off the event loop); e-mail and user name gain their fold column.
+    A password is replaced by its hash (computed off the event loop). E-mail and user name get a case-folded column.
     """
     for name, column in FOLDS.items():
         if name in values:
@@ -50,7 +50,7 @@ async def complete_user_values(values: dict[str, Value], passwords: Passwords) -
 
 
 def encode_user_value(users: EntityRuntime, name: str, value: Value) -> Value:
-    """A completed value of a user row as it is stored; hashes and folds are what they are."""
+    """A completed value of a user row as it is stored. Hashes and case-folded names are stored unchanged."""
     if name == "Password" or name in FOLDS.values():
         return value
     return users.encode(users.properties[name.lower()], value)
@@ -65,7 +65,7 @@ def revoke_mail_tokens(application: ApplicationRuntime, user_id: Value) -> Gener
 def revoke_tokens(
     application: ApplicationRuntime, user_id: Value, *, keep: int | None = None
 ) -> Generator[Step, Result, int]:
-    """Within a unit: delete a user's tokens, all but the one with ID ``keep``; how many went."""
+    """Within a unit: delete a user's tokens except the one with ID ``keep``, and return the number of deleted ones."""
     tokens = application.auth_tokens
     select = tokens.statement(select_where, ("ID",), (("Owner", "owner"),))
     rows = (yield Step(select, (user_id,))).rows
@@ -80,7 +80,7 @@ def revoke_tokens(
 def update_user(
     application: ApplicationRuntime, user_id: int, values: Mapping[str, Value], *, tracked: bool
 ) -> Generator[Step, Result, int]:
-    """Within a unit: set columns of one user, with a snapshot before where the entity asks for it."""
+    """Within a unit: set columns of one user. ``tracked``: take a snapshot before, where the entity tracks changes."""
     users = application.users
     if tracked and users.entity.change_tracking:
         columns = snapshot_columns(users)
@@ -95,7 +95,7 @@ def update_user(
 
 
 async def run_single(application: ApplicationRuntime, statement: Statement, values: Mapping[str, Value]) -> int:
-    """Run one writing statement as a unit of its own; the rows it matched."""
+    """Run one writing statement in a separate unit, and return the number of rows it matched."""
 
     def unit() -> Generator[Step, Result, int]:
         return (yield Step(statement, statement.parameters(values))).matched

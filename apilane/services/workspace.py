@@ -1,4 +1,4 @@
-"""One application under its change lock: what the control store has of it, and the tables in its own database."""
+"""One application under its change lock: its definition in the control store, and the tables in its own database."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ def title_of(definition: ApplicationDefinition) -> str:
 
 
 class ApplicationWorkspace:
-    """The place of one change. ``locked`` makes it, and the lock is held as long as it is used.
+    """The data and tables that one change works on. ``locked`` makes it and holds the lock until the end.
 
     ``stored``: the application as last published, read once by ``begin``; None when it is new. Methods raise
-    StorageError, and ConfigurationError whose text says what stands in the way.
+    StorageError, and ConfigurationError whose text says why the change is refused.
     """
 
     def __init__(
@@ -60,13 +60,13 @@ class ApplicationWorkspace:
         helper_tables: HelperTables,
         data_dir: Path,
     ) -> AsyncIterator[ApplicationWorkspace | None]:
-        """The workspace of an application; None while another process has it."""
+        """The workspace of an application; None while another process holds its lock."""
         async with store.change_lock(token) as held:
             yield cls(token, store, drivers, helper_tables, data_dir) if held else None
 
     @property
     def version(self) -> int:
-        """Of the stored application; 0 for a new one."""
+        """Version of the stored application; 0 for a new one."""
         return self.stored.version if self.stored else 0
 
     def driver_of(self, definition: ApplicationDefinition) -> Driver:
@@ -74,7 +74,7 @@ class ApplicationWorkspace:
         return self._drivers[definition.storage_provider]
 
     def tables_of(self, definition: ApplicationDefinition, secrets: Secrets) -> ApplicationTables:
-        """The tables of the application with this definition and these secrets, which say where its database is."""
+        """The tables of the application with this definition and these secrets (the address of its database)."""
         driver, address = self.driver_of(definition), application_address(self.data_dir, self.token, secrets)
         tables = self._tables.get((driver.name, address))
         if tables is None:
@@ -82,7 +82,7 @@ class ApplicationWorkspace:
         return tables
 
     async def begin(self) -> None:
-        """Settle what was left half-way, and read the application."""
+        """Settle an interrupted change, and read the application."""
         await self.settle()
         self.stored = await self.store.application(self.token)
 
@@ -102,10 +102,10 @@ class ApplicationWorkspace:
         return None
 
     async def bring_helper_tables_up_to_date(self, definition: ApplicationDefinition, secrets: Secrets) -> None:
-        """Bring the helper tables of an application that exists up to date before it is changed.
+        """Update the helper tables of an existing application before it is changed.
 
-        A failure does not stop the change: the application tries again when it opens. An interrupted change of its
-        entities, where every schema statement commits, may stand in the way until it is applied again.
+        A failure does not stop the change: the update is tried again when the application opens. Where every schema
+        statement commits, an interrupted change of the entities can block the update until it is applied again.
         """
         try:
             done = await self.tables_of(definition, secrets).bring_up_to_date(self.helper_tables)
@@ -116,15 +116,15 @@ class ApplicationWorkspace:
             log.info("application %s: helper tables brought up to date: %s", self.token, done)
 
     def refuse_another_state(self, before: ApplicationDefinition | None, after: ApplicationDefinition) -> None:
-        """A plan is made before the lock is taken; it counts only for the definition that it was made from."""
+        """A plan is made before the lock is taken, and is valid only for the definition that it was made from."""
         if before != (self.stored.definition if self.stored else None):
             raise ConfigurationError(
-                f"Application {title_of(after)} was changed by somebody else since the plan was made. "
+                f"Application {title_of(after)} was changed since the plan was made. "
                 "Nothing was changed now; look at the new state and apply again."
             )
 
     def refuse_lost_database(self) -> None:
-        """An application that exists has a database; an empty one in its place would hide the loss."""
+        """An existing application has a database; creating an empty one would hide the loss."""
         if self.stored is None:
             return
         tables = self.tables_of(self.stored.definition, self.stored.secrets)
@@ -135,7 +135,7 @@ class ApplicationWorkspace:
             )
 
     async def refuse_half_done(self) -> None:
-        """Where every schema statement commits, the tables may be between two definitions."""
+        """Refuse tables that are between two definitions. This can happen where every schema statement commits."""
         if self.stored is None or self.driver_of(self.stored.definition).features.transactional_ddl:
             return
         for finding in await self.tables_of(self.stored.definition, self.stored.secrets).diagnose():

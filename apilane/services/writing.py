@@ -1,8 +1,8 @@
 """Data Post, Put and Delete (docs/reference/protocol/wire-api.md sections 4.4 to 4.6): checks in the order of
-docs/reference/protocol/errors.md section 3.2, one unit.
+docs/reference/protocol/errors.md section 3.2, and writes in one unit.
 
-Each call checks everything and gives a ``Write``, which the caller runs. Array bodies are one transaction (B-W6). Units
-are built from ``*_steps`` generators so that transactions can join them.
+Each call does all checks and returns a ``Write``, which the caller runs. An array body is written in one transaction
+(B-W6). Units are built from ``*_steps`` generators, so that transactions can join them.
 """
 
 from __future__ import annotations
@@ -39,18 +39,18 @@ T = TypeVar("T")
 
 IDS_PER_STATEMENT = 64
 RECORDS_MAX = 100_000
-"""Records of one body; they are checked and held in memory before the first is stored."""
+"""The most records of one body. All are checked and held in memory before the first one is stored."""
 PASSWORDS_MAX = 10
-"""Passwords of one body; each costs the hash of a sign-in."""
+"""The most passwords of one body. Each costs as much as the hash of a sign-in."""
 TURN_S = 0.005
-"""How long a body is worked on before other requests get their turn."""
+"""Longest time a body is processed before the event loop serves other requests."""
 TURNS_MAX = 16
-"""How often records that refer to each other are tried again."""
+"""The most attempts to delete records that refer to each other."""
 MAX_ID = 2**63 - 1
 
 
 def _records(body: object, entity: EntityRuntime) -> Iterator[dict[str, object]]:
-    """The objects of a free-form body: one, or the non-null elements of nested lists; JSON text counts as JSON."""
+    """The objects of a free-form body: one, or the non-null elements of nested lists. A JSON text is decoded again."""
     if isinstance(body, str):
         try:
             body = decode_json(body.encode())
@@ -67,7 +67,7 @@ def _records(body: object, entity: EntityRuntime) -> Iterator[dict[str, object]]
 
 
 async def _each(body: object, entity: EntityRuntime, read: Callable[[Mapping[str, object]], T]) -> list[T]:
-    """What ``read`` makes of each record, other requests let in between; ERROR beyond ``RECORDS_MAX``."""
+    """The results of ``read`` for the records, with pauses for other requests. Raises ERROR beyond ``RECORDS_MAX``."""
     record = body[0] if type(body) is list and len(body) == 1 else body
     if type(record) is dict:
         return [read(record)]
@@ -84,8 +84,9 @@ async def _each(body: object, entity: EntityRuntime, read: Callable[[Mapping[str
 
 
 def _by_name(record: Mapping[str, object], entity: EntityRuntime) -> Mapping[str, object]:
-    """Body keys in schema spelling, whatever their letter case (B-W1); of two that differ in it the last one counts."""
-    if record.keys() <= entity.readers.keys():  # nearly every caller spells them so
+    """The record with keys in the spelling of the schema (B-W1). Of keys that differ only in letter case the last
+    counts."""
+    if record.keys() <= entity.readers.keys():  # true for nearly every request
         return record
     properties = entity.properties
     return {properties[key].name if (key := typed.lower()) in properties else key: v for typed, v in record.items()}
@@ -103,7 +104,7 @@ def _check_writable(entity: EntityRuntime, action: Action) -> None:
 
 
 def _forgetting(entity: EntityRuntime, run: Callable[[], Awaitable[T]]) -> Callable[[], Awaitable[T]]:
-    """``run``; after a write to Users what is kept of identities is dropped."""
+    """``run``; after a write to Users it also clears the cache of identities."""
     if not is_users(entity):
         return run
 
@@ -121,7 +122,7 @@ def _forgetting(entity: EntityRuntime, run: Callable[[], Awaitable[T]]) -> Calla
 def insert_steps(
     entity: EntityRuntime, statement: Statement, rows: Sequence[dict[str, Value]]
 ) -> Generator[Step, Result, list[int]]:
-    """Within a unit: insert rows of stored values; the new IDs in order."""
+    """Within a unit: insert rows of stored values, and return the new IDs in order."""
     ids = []
     for values in rows:
         try:
@@ -148,7 +149,7 @@ def _new_row(
 
 
 async def post(entity: EntityRuntime, actor: Actor, access: AccessPlan, body: object | None) -> Write[list[int]]:
-    """Storing one record or several, all or none; their IDs in the order of the body. ``body`` None: there was none."""
+    """Store all records of the body or none; the result is their IDs in the order of the body. None: no body."""
     if body is None:
         raise ApilaneError(Code.EMPTY_BODY, entity=entity.name)
     _check_writable(entity, Action.post)
@@ -177,7 +178,7 @@ class Change(Struct, frozen=True):
 
 
 def record_id(value: object) -> int:
-    """An ``ID`` sent as number or numeric text; 0 when it is none."""
+    """An ``ID`` sent as number or numeric text; 0 when it is not a valid ID."""
     number = parse_number(value)
     if number is None or not 0 < number <= MAX_ID:
         return 0
@@ -197,7 +198,7 @@ def _change(entity: EntityRuntime, access: AccessPlan, record: Mapping[str, obje
 
 
 async def _complete_users(entity: EntityRuntime, changes: Sequence[Change], passwords: Passwords) -> list[Change]:
-    """Changes of users with passwords hashed, folds added and the rest encoded."""
+    """Changes of users with passwords hashed, case-folded columns added and other values encoded."""
     if sum("Password" in change.values for change in changes) > PASSWORDS_MAX:
         raise ApilaneError(Code.ERROR, f"At most {PASSWORDS_MAX} passwords in one call", entity=entity.name)
     completed = []
@@ -212,7 +213,7 @@ async def _complete_users(entity: EntityRuntime, changes: Sequence[Change], pass
 def update_steps(
     entity: EntityRuntime, changes: Sequence[Change], reach: Reach, user_id: int | None
 ) -> Generator[Step, Result, int]:
-    """Within a unit: apply changes to records within reach, snapshots first; how many records matched."""
+    """Within a unit: take snapshots, change the records within reach, and return how many matched."""
     is_tracked = entity.entity.change_tracking
     columns = snapshot_columns(entity) if is_tracked else ()
     matched = 0
@@ -239,7 +240,7 @@ def _update_one(entity: EntityRuntime, change: Change, reach: Reach) -> Generato
         result = yield Step(update, update.parameters(values))
     except ForeignKeyViolation as error:
         raise (yield from broken_reference(entity, change.values, error)) from error
-    if result.matched and reset:  # what was mailed to the old address confirms or resets nothing any more
+    if result.matched and reset:  # tokens that were mailed to the old address become invalid
         yield from revoke_mail_tokens(entity.application, change.id)
     if result.matched and is_users(entity) and "Password" in change.values:
         yield from revoke_tokens(entity.application, change.id)
@@ -247,7 +248,7 @@ def _update_one(entity: EntityRuntime, change: Change, reach: Reach) -> Generato
 
 
 def _changes_text(entity: EntityRuntime, changes: Sequence[Change]) -> str:
-    """Which properties of which records, for the audit; never a value."""
+    """The changed properties and the IDs, without values, for the audit."""
     written = {name for change in changes for name in change.values}
     names = ", ".join(p.name for p in entity.entity.properties if p.name in written)
     return f"{names} of {ids_text(change.id for change in changes)}"
@@ -256,7 +257,7 @@ def _changes_text(entity: EntityRuntime, changes: Sequence[Change]) -> str:
 async def put(
     entity: EntityRuntime, actor: Actor, access: AccessPlan, body: object | None, passwords: Passwords
 ) -> Write[int]:
-    """Updating one record or several, all or none; how many matched. Records out of reach count 0."""
+    """Update all records of the body or none; the result is how many matched. Records out of reach do not match."""
     if body is None:
         raise ApilaneError(Code.EMPTY_BODY, entity=entity.name)
     _check_writable(entity, Action.put)
@@ -281,13 +282,13 @@ async def put(
 
 
 def parse_ids(text: str | None) -> list[int]:
-    """A comma list of positive 64-bit IDs, ascending, each once; entries that are none are skipped (B-W7)."""
+    """The positive 64-bit IDs of a comma-separated text, ascending, each once. Invalid entries are skipped (B-W7)."""
     found = {record_id(part) for part in (text or "").split(",")}
     return sorted(found - {0})
 
 
 def _padded(ids: Sequence[int]) -> Iterator[tuple[int, ...]]:
-    """Chunks whose sizes are powers of two, the last ID repeated, so that few statement texts serve every length."""
+    """Chunks whose sizes are powers of two, filled up with the last ID, so that there are few statement texts."""
     for start in range(0, len(ids), IDS_PER_STATEMENT):
         chunk = ids[start : start + IDS_PER_STATEMENT]
         size = 1 << (len(chunk) - 1).bit_length()
@@ -297,7 +298,7 @@ def _padded(ids: Sequence[int]) -> Iterator[tuple[int, ...]]:
 def delete_steps(
     entity: EntityRuntime, ids: Sequence[int], reach: Reach, user_id: int | None
 ) -> Generator[Step, Result, list[int]]:
-    """Within a unit: delete records within reach, snapshots first; the IDs that went, ascending."""
+    """Within a unit: take snapshots, delete the records within reach, and return their IDs, ascending."""
     columns = snapshot_columns(entity) if entity.entity.change_tracking else ("ID",)
     gone: list[int] = []
     stuck: list[int] = []
@@ -327,9 +328,9 @@ def delete_steps(
 def _delete_in_turn(
     entity: EntityRuntime, ids: Sequence[int], failure: ForeignKeyViolation
 ) -> Generator[Step, Result, None]:
-    """Delete records that may refer to each other: one by one, there and back again, while some more go each time.
+    """Delete records that may refer to each other, one by one. Repeat in the reverse order while a pass deletes some.
 
-    InnoDB looks at references row by row, and elsewhere those of another statement count.
+    InnoDB checks references row by row. Other databases still see references from records of another statement.
     """
     statement = entity.statement(delete_by_ids, 1)
     for _ in range(TURNS_MAX):
@@ -353,7 +354,8 @@ def _delete_in_turn(
 
 
 async def delete(entity: EntityRuntime, actor: Actor, access: AccessPlan, ids: str | None) -> Write[list[int]]:
-    """Deleting the records of a comma list that are within reach, all or none; their IDs, ascending."""
+    """Delete the records within reach with these comma-separated IDs, all or none; the result is their IDs,
+    ascending."""
     _check_writable(entity, Action.delete)
     wanted = parse_ids(ids)
     if not wanted:

@@ -1,6 +1,6 @@
-"""A caller of one application for tests: ``apilane.client`` with answers as they came, status and headers included.
+"""A client of one application for tests: ``apilane.client`` with whole responses, including status and headers.
 
-Decides nothing; needs ``httpx``.
+It needs ``httpx``.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import apilane.client
 
 __all__ = ["PASSWORD", "Client", "WireError", "error_of"]
 
-PASSWORD = "Passw0rd-of-tests"  # noqa: S105 -- what test users register with
+PASSWORD = "Passw0rd-of-tests"  # noqa: S105 -- the password of test users
 JSON_TYPE = "application/json; charset=utf-8"
 _ERROR_KEYS = {"Code", "Message", "Property", "Entity"}
 
@@ -30,7 +30,7 @@ class WireError(NamedTuple):
 
 
 def error_of(response: httpx.Response) -> WireError:
-    """The error of a response; AssertionError when it is not the standard body with the status that belongs to it."""
+    """The error of a response. Raises AssertionError when it is not the standard body with the matching status."""
     body = response.json()
     assert isinstance(body, dict), body
     assert set(body) == _ERROR_KEYS, body
@@ -60,15 +60,15 @@ class Client:
         self.api = apilane.client.Client(url, token, user=user, portal=portal, http=http)
 
     def as_user(self, user: str | None) -> Self:
-        """The same caller with another user token; None: anonymous."""
+        """A client with another user token; None: anonymous."""
         return type(self)(self.http, self.url, self.token, user)
 
     def as_operator(self, token: str) -> Self:
-        """The same application with an owner token, on the portal channel."""
+        """A client of the same application with an owner token, on the portal channel."""
         return type(self)(self.http, self.url, self.token, token, portal=True)
 
     def headers(self) -> dict[str, str]:
-        """What identifies the application and the caller."""
+        """The headers that identify the application and the caller."""
         headers = {"x-application-token": self.token}
         if self.user is not None:
             headers["Authorization"] = f"Bearer {self.user}"
@@ -79,7 +79,7 @@ class Client:
     def send(
         self, method: str, target: str, content: Any = None, headers: Mapping[str, str] | None = None
     ) -> httpx.Response:
-        """A call as it stands: ``target`` is path and query, ``content`` bytes or an iterator of them."""
+        """Send a request unchanged: ``target`` is path and query, ``content`` bytes or an iterator of them."""
         return self.http.request(
             method, self.url + target, content=content, headers={**self.headers(), **(headers or {})}
         )
@@ -104,14 +104,14 @@ class Client:
         """DELETE."""
         return self._call("DELETE", path, query)
 
-    # What tests do all the time; each raises when the call fails.
+    # Frequent calls; each raises when the call fails.
 
     def add(self, entity: str, *records: Any) -> list[int]:
-        """Data/Post; the new IDs."""
+        """Data/Post; returns the new IDs."""
         return self.api.post(entity, list(records))
 
     def change(self, entity: str, record: Any) -> int:
-        """Data/Put; how many rows matched."""
+        """Data/Put; returns how many rows matched."""
         return self.api.put(entity, record)
 
     def record(self, entity: str, id: int, **query: Any) -> dict[str, Any]:
@@ -126,21 +126,21 @@ class Client:
         return found
 
     def register(self, name: str, password: str = PASSWORD, **properties: Any) -> int:
-        """Account/Register of ``{name}@example.com``; the user ID."""
+        """Account/Register of ``{name}@example.com``; returns the user ID."""
         user = {"Email": f"{name}@example.com", "Username": name, "Password": password, **properties}
         return self.api.register(user)
 
     def login(self, name: str, password: str = PASSWORD) -> str:
-        """Account/Login by user name; the token."""
+        """Account/Login by user name; returns the token."""
         return self.api.as_user(None).login(username=name, password=password).credentials.token
 
     def signed_in(self, name: str, password: str = PASSWORD, **properties: Any) -> Self:
-        """Register, log in, and the client of that user."""
+        """Register and log in a user; returns the client of that user."""
         self.register(name, password, **properties)
         return self.as_user(self.login(name, password))
 
     def is_anonymous(self) -> bool:
-        """Whether the user token stands for nobody."""
+        """Whether the server treats this client as anonymous."""
         return self.get("Account/UserData").status_code == 401
 
 

@@ -1,6 +1,6 @@
-"""What a run of the conformance suite found of each driver, as JSON; the docs' support matrix is made from it.
+"""Writes the results of the conformance suite for each driver as JSON. The support matrix of the docs is made from it.
 
-A pytest plugin of ``--matrix``. Counts tests and keeps what they record (``record_property``); judges nothing.
+This is the pytest plugin of ``--matrix``. It counts tests and keeps their recorded properties (``record_property``).
 """
 
 from __future__ import annotations
@@ -43,12 +43,12 @@ class MatrixWriter:
                 found["not_tested"][test.partition("[")[0]] = report.longrepr[2].removeprefix("Skipped: ")
 
     def pytest_sessionfinish(self) -> None:
-        """Write what was found, drivers in the order of their classes."""
+        """Write the results, sorted by the names of the test classes."""
         classes = {name: _sorted(found) for name, found in sorted(self._classes.items()) if "driver" in found}
         self._path.write_text(json.dumps(classes, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def _sorted(found: dict[str, Any]) -> dict[str, Any]:
-    """Tests run in any order; the file does not show it."""
+    """Sort the results, because tests run in any order."""
     parts = {key: dict(sorted(found[key].items())) for key in ("groups", "gaps", "not_tested")}
     return {**{key: found[key] for key in _RECORDED if key in found}, **parts}

@@ -1,7 +1,7 @@
 """The pytest plugin for tests on database servers: ``pytest_plugins = ["apilane.testing.plugin"]`` in a conftest.
 
-``server_url`` gives a server of a kind, or skips with the reason; ``--require-drivers`` turns that skip into a failure.
-``--matrix`` writes what the conformance suite found of each driver (``matrix``).
+``server_url`` returns the URL of a server, or skips with the reason; ``--require-drivers`` turns the skip into a
+failure. ``--matrix`` writes the results of the conformance suite for each driver (``matrix``).
 """
 
 from __future__ import annotations
@@ -17,28 +17,28 @@ from apilane.testing.matrix import MatrixWriter
 __all__ = ["ServerUrl"]
 
 ServerUrl = Callable[[str], str]
-"""From a kind of server (``apilane.testing.databases.KINDS``) to the URL of one; skips where there is none."""
+"""Takes a kind of server (``apilane.testing.databases.KINDS``) and returns a URL; skips the test when there is none."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """The options."""
+    """Add the options."""
     group = parser.getgroup("apilane", "Apilane's drivers")
     group.addoption(
         "--require-drivers",
         default="",
         metavar="NAMES",
-        help="comma list of drivers whose tests must not be skipped: sqlite, " + ", ".join(KINDS),
+        help="drivers whose tests must not be skipped, separated by commas: sqlite, " + ", ".join(KINDS),
     )
     group.addoption(
         "--matrix",
         type=Path,
         metavar="FILE",
-        help="write what the conformance suite finds of each driver, as JSON; run it whole, with every driver",
+        help="write the results of the conformance suite for each driver, as JSON; run the whole suite for it",
     )
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Refuse a misspelt name, which would require nothing."""
+    """Refuse an unknown name, which would otherwise have no effect."""
     unknown = _required(config) - {"sqlite", *KINDS}
     if unknown:
         raise pytest.UsageError(f"--require-drivers: unknown {', '.join(sorted(unknown))}")
@@ -53,9 +53,9 @@ def _required(config: pytest.Config) -> set[str]:
 
 @pytest.fixture(scope="session")
 def server_url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerUrl]:
-    """A server of a kind for the whole run: ``server_url("postgresql")``."""
+    """The URL of a server for the whole run: ``server_url("postgresql")``."""
     folder = tmp_path_factory.getbasetemp()
-    if hasattr(request.config, "workerinput"):  # of pytest-xdist: the folder of this worker lies in that of the run
+    if hasattr(request.config, "workerinput"):  # with pytest-xdist the folder of a worker is inside that of the run
         folder = folder.parent
     required = _required(request.config)
     with SharedServers(folder) as servers:

@@ -1,7 +1,7 @@
-"""A real server for tests: ``apilane serve`` in a process of its own, on a free port.
+"""A real server for tests: ``apilane serve`` in a separate process, on a free port.
 
-Applications are made the way ``apilane apply`` makes them, from the test's process, so a running server must notice
-them by itself. Not for production: nothing here restarts or supervises.
+Applications are applied from the test's process, like with ``apilane apply``, so a running server must notice the
+changes. Not for production: nothing restarts the server.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ PATIENT = {
     "rate_limit_login_address_failures": 10_000,
     "rate_limit_registrations_per_hour": 100_000,
 }
-"""Settings of the plugin ``rate_limit`` for many sign-ins from one address, which is what tests do."""
+"""Settings of the plugin ``rate_limit`` that allow many sign-ins from one address, as tests need."""
 START_TIMEOUT_S = 30.0
 STOP_TIMEOUT_S = 15.0
 
@@ -55,7 +55,7 @@ _open = build_opener(ProxyHandler({})).open
 
 
 def free_port() -> int:
-    """A TCP port that nobody listens on now."""
+    """A TCP port on which no process listens now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
@@ -63,26 +63,26 @@ def free_port() -> int:
 
 
 class Place(Protocol):
-    """Where applications and control stores of tests live, when that is not in SQLite files of the data folder."""
+    """Databases for the applications and control stores of tests, instead of SQLite files in the data folder."""
 
     def settings(self, data_dir: Path) -> Mapping[str, object]:
-        """Settings that put the control store of a data folder there, always the same one."""
+        """Settings for the control store of a data folder; always the same one for the same folder."""
         ...
 
     def manifest(self, data_dir: Path, manifest: Mapping[str, Any] | str) -> Mapping[str, Any] | str:
-        """The manifest of an application that lives there; again the same database for the same application."""
+        """The manifest with a database for its application; always the same one for the same application."""
         ...
 
 
 class Server:
-    """``apilane serve`` on ``data_dir``, running inside ``with``. ``settings``: by name, those of a plugin
-    with its name before them, as in environment variables.
+    """``apilane serve`` on ``data_dir``, running inside ``with``. ``settings``: by name; those of a plugin begin with
+    its name, as in environment variables.
 
-    What the server prints is kept in ``log``, a file beside the data folder.
+    The output of the server goes to ``log``, a file next to the data folder.
     """
 
     place: ClassVar[Place | None] = None
-    """For every server of a test run; None: SQLite."""
+    """The databases of every server of a test run; None: SQLite."""
 
     def __init__(self, data_dir: Path, workers: int = 1, settings: Mapping[str, object] | None = None) -> None:
         self.data_dir = data_dir
@@ -117,7 +117,7 @@ class Server:
         self.stop()
 
     def start(self) -> None:
-        """Start, and wait until the server answers. RuntimeError with its output when it does not."""
+        """Start, and wait until the server answers. Raises RuntimeError with its output when it does not."""
         command = [str(Path(sys.executable).with_name("apilane")), "serve"]
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
@@ -131,7 +131,7 @@ class Server:
             time.sleep(0.05)
 
     def stop(self) -> None:
-        """Ask the server to end and wait for it."""
+        """Stop the server and wait until it has ended."""
         process, self._process = self._process, None
         if process is None:
             return
@@ -158,7 +158,7 @@ class Server:
             return 0
 
     def _knows(self, token: str) -> bool:
-        """Whether the server tells this application from an unknown one."""
+        """Whether the server serves this application."""
         try:
             with _open(f"{self.url}/api/Data/Get?appToken={token}&entity=", timeout=5):
                 return True
@@ -169,7 +169,7 @@ class Server:
         return answer["Code"] != "ERROR" or answer["Entity"] is not None
 
     def apply(self, manifest: Mapping[str, Any] | str) -> str:
-        """Create or change one application and return its token, once the server serves it as described."""
+        """Create or change one application, wait until the server serves the change, and return the token."""
         manifest = self.placed(manifest)
         if isinstance(manifest, str):
             file = ("manifest.yaml", manifest.encode())
@@ -185,7 +185,7 @@ class Server:
         return token
 
     def placed(self, manifest: Mapping[str, Any] | str) -> Mapping[str, Any] | str:
-        """The manifest with the database that ``place`` has for its application."""
+        """The manifest with the database of ``place`` for its application."""
         return manifest if self.place is None else self.place.manifest(self.data_dir, manifest)
 
     def with_instance(self, work: Callable[[Instance], Awaitable[T]]) -> T:
@@ -198,11 +198,11 @@ class Server:
         return asyncio.run(run())
 
     def with_store(self, work: Callable[[ControlStore, Hooks], Awaitable[T]]) -> T:
-        """``with_instance`` for what needs the control store and the plugins alone."""
+        """Run ``work`` with the control store and the plugins of the instance, opened in this process."""
         return self.with_instance(lambda instance: work(instance.store, instance.hooks))
 
     def settle(self, token: str) -> None:
-        """Wait until the server must have noticed a change of an application."""
+        """Wait until the server has noticed a change of an application."""
         deadline = time.monotonic() + 5
         time.sleep(2 * self.settings.definition_poll_s)
         while not self._knows(token):
@@ -215,14 +215,14 @@ class Server:
         return self.data_dir / "apps" / token / "data.db"
 
     def sql(self, token: str, statement: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
-        """Run SQL on an application's database, as another program would: identifiers in ``"``, parameters ``?``."""
+        """Run SQL on an application's database like another program: identifiers in ``"``, parameters ``?``."""
         path = self.database(token)
         if not path.exists():
             return self.with_store(lambda store, hooks: _run_sql(store, hooks, token, statement, parameters))
         return self._sqlite(path, statement, parameters)
 
     def _sqlite(self, path: Path, statement: str, parameters: Sequence[Any]) -> list[tuple[Any, ...]]:
-        """Respects the writers' lock."""
+        """Run SQL on a SQLite file, under the lock of the writers."""
         descriptor = os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX)
@@ -239,7 +239,7 @@ class Server:
 async def _run_sql(
     store: ControlStore, hooks: Hooks, token: str, text: str, parameters: Sequence[Any]
 ) -> list[tuple[Any, ...]]:
-    """Through the driver of the application's provider."""
+    """Run SQL with the driver of the application's provider."""
     stored = await store.application(token)
     assert stored is not None, f"there is no application {token}"
     driver = hooks.drivers[stored.definition.storage_provider]
@@ -258,7 +258,7 @@ async def _run_sql(
 
 
 def _t_sql(text: str) -> str:
-    """IDs of one's own and renamed columns, which SQL Server has other words for."""
+    """The statement for SQL Server, which has another syntax for explicit IDs and renamed columns."""
     text = re.sub(
         r"^(INSERT INTO (\[\w+\]) \(\[ID\].*)$", r"SET IDENTITY_INSERT \2 ON; \1; SET IDENTITY_INSERT \2 OFF", text
     )
@@ -270,7 +270,7 @@ def _t_sql(text: str) -> str:
 
 
 def _neutral(text: str, dialect: Dialect) -> Statement:
-    """A statement in the words of the dialect; ``text`` as for ``Server.sql``."""
+    """A statement in the syntax of the dialect; ``text`` as for ``Server.sql``."""
     quote = dialect.sqlalchemy.identifier_preparer.quote_identifier
     pieces = re.sub(r'"(\w+)"', lambda name: quote(name[1]), text).replace(":", r"\:").split("?")
     marked = "".join(f"{piece}:p{i}" for i, piece in enumerate(pieces[:-1])) + pieces[-1]

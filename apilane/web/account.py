@@ -1,5 +1,5 @@
-"""The Account calls on the wire (docs/reference/protocol/wire-api.md section 3): from an admitted call to a service and
-back to bytes.
+"""The Account calls on the wire (docs/reference/protocol/wire-api.md section 3): translates an admitted call to a
+service call, and its result to bytes.
 """
 
 from __future__ import annotations
@@ -39,14 +39,14 @@ class _SignIn(Struct, gc=False):
 
 
 def _typed_body(body: object | None) -> dict[str, Any]:
-    """A typed body with keys in lower case; EMPTY_BODY when there is none or it is no object."""
+    """A typed body with keys in lower case. Raises EMPTY_BODY when it is missing or not an object."""
     if not isinstance(body, dict):
         raise ApilaneError(Code.EMPTY_BODY)
     return {key.lower(): value for key, value in body.items()}
 
 
 def _texts(body: dict[str, Any], *names: str) -> list[str]:
-    """String members of a typed body, absent ones empty; anything but text or null makes the body malformed."""
+    """String members of a typed body; absent ones are empty. Raises EMPTY_BODY for a value other than text or null."""
     values = [body.get(name) for name in names]
     if any(value is not None and not isinstance(value, str) for value in values):
         raise ApilaneError(Code.EMPTY_BODY)
@@ -54,13 +54,13 @@ def _texts(body: dict[str, Any], *names: str) -> list[str]:
 
 
 def _is_object(body: object | None) -> None:
-    """Update looks at its body before it looks at the user."""
+    """Check the body of Update; this happens before the check of the user."""
     if not isinstance(body, dict):
         raise ApilaneError(Code.ERROR)
 
 
 def _passwords_of(body: object | None) -> list[str]:
-    """The current and the new password; ChangePassword looks at them before it looks at the user."""
+    """The current and the new password. ChangePassword checks them before it checks the user."""
     return _texts(_typed_body(body), "password", "newpassword")
 
 
@@ -83,8 +83,8 @@ def _attempts(call: Call) -> Attempts:
 
 
 def _user_id(call: Call) -> int:
-    """Of a call whose declaration asks for a user."""
-    assert call.actor.user_id is not None  # noqa: S101 - admission saw to it
+    """The user of a call whose route requires one."""
+    assert call.actor.user_id is not None  # noqa: S101 - admission checked it
     return call.actor.user_id
 
 
@@ -113,7 +113,7 @@ def _redirect(location: str) -> Reply:
 
 
 def account_calls(passwords: Passwords, portal_url: str) -> list[WireCall]:
-    """The Account calls. ``portal_url``: where a confirmed e-mail leads when the application names no page."""
+    """The Account calls. ``portal_url``: the redirect target of a confirmed e-mail when the application sets none."""
 
     async def log_in(call: Call) -> Write[sessions.SignIn]:
         body = _typed_body(await call.json())
@@ -163,14 +163,14 @@ def account_calls(passwords: Passwords, portal_url: str) -> list[WireCall]:
             reply=lambda is_confirmed: _redirect(confirmed if is_confirmed else refused),
         )
 
-    everybody, user = Account(), Account(user=True)
+    anyone, user = Account(), Account(user=True)
     return [
-        WireCall(path="/api/Account/Login", method="POST", action=log_in, access=everybody, body="json", audited=True),
+        WireCall(path="/api/Account/Login", method="POST", action=log_in, access=anyone, body="json", audited=True),
         WireCall(
             path="/api/Account/Register",
             method="POST",
             action=register,
-            access=everybody,
+            access=anyone,
             body="json",
             audited=True,
             entity="Users",
@@ -196,6 +196,6 @@ def account_calls(passwords: Passwords, portal_url: str) -> list[WireCall]:
             audited=False,  # only users get this far
         ),
         WireCall(path="/api/Account/RenewAuthToken", method="GET", action=renew, access=user),
-        WireCall(path="/api/Account/Logout", method="GET", action=log_out, access=everybody),
-        WireCall(path="/api/Account/Confirm", method="GET", action=confirm, access=everybody, audited=True),
+        WireCall(path="/api/Account/Logout", method="GET", action=log_out, access=anyone),
+        WireCall(path="/api/Account/Confirm", method="GET", action=confirm, access=anyone, audited=True),
     ]

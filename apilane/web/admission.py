@@ -1,8 +1,8 @@
-"""Admission: everything between the request line and the action, for every wire call, in one order.
+"""Admission: all checks between the request line and the action, for every wire call, in the same order.
 
 Shape, application, signature headers, operator, online, gates, identity, access, rate limit
-(docs/reference/protocol/errors.md B-E7, DESIGN of the request path in ``docs/explanation/request-path.md``). What a
-route needs it declares (``apilane.plugin.access``).
+(docs/reference/protocol/errors.md B-E7, DESIGN of the request path in ``docs/explanation/request-path.md``). A route
+declares its requirements (``apilane.plugin.access``).
 """
 
 from __future__ import annotations
@@ -51,9 +51,9 @@ class Admission:
         self._unsigned = tuple(a for a in authenticators if a.scheme != "signature")
 
     async def admit(self, call: Call, route: WireCall) -> None:
-        """Return when the caller may go on; raise ``ApilaneError`` or ``StorageError`` when not.
+        """Return when the call is admitted; raise ``ApilaneError`` or ``StorageError`` otherwise.
 
-        One long function: each step of its own would be one more call of every request.
+        One long function, because separate functions would add a Python call per step to every request.
         """
         headers, query = call.headers, call.query
         is_signed = SIGNATURE_HEADER in headers
@@ -82,7 +82,7 @@ class Admission:
         if call.actor.kind != "operator":
             if not application.online:
                 raise ApilaneError(Code.SERVICE_UNAVAILABLE, "Application offline.")
-            if application.needs:  # B-S13: a part that no plugin enforces closes the application
+            if application.needs:  # B-S13: an application with a part that no plugin enforces refuses calls
                 raise ApilaneError(Code.SERVICE_UNAVAILABLE)
             if application.checks:
                 call.client_address = self.client_address(call.scope)
@@ -97,7 +97,7 @@ class Admission:
                     raise
                 except Exception:
                     plugin = self._instance.hooks.plugin_of(authenticator)
-                    log.exception("plugin %r, an authenticator failed; the request is refused", plugin)
+                    log.exception("an authenticator of plugin %r failed; the request is refused", plugin)
                     raise unauthorized() from None
                 if actor is not None:
                     call.actor = actor
@@ -113,21 +113,22 @@ class Admission:
             await _grant(call, access)
 
     async def admit_admin(self, call: Call) -> None:
-        """Admit an operator who is an admin of the instance; no application is looked for."""
+        """Admit an operator who is an admin of the instance. No application is involved."""
         user = await self._signed_in(call)
         if user is None or not user.is_admin:
             raise unauthorized()
         call.actor = Actor(kind="operator", credential=user.email)
 
     async def _operator(self, call: Call) -> Actor:
-        """The operator of the owner channel, else the caller as known so far: any other credential is tried."""
+        """The operator that the owner channel identifies, or the actor unchanged, so that other credentials are
+        tried."""
         user = await self._signed_in(call)
         if user is not None and operates(user, call.application.definition):
             return Actor(kind="operator", credential=user.email)
         return call.actor
 
     async def _signed_in(self, call: Call) -> SignedIn | None:
-        """The portal user who calls on the owner channel."""
+        """The portal user of a call on the owner channel."""
         header = call.headers.get(b"authorization")
         if header is None or call.headers.get(b"x-client-id", b"").lower() != b"portal":
             return None
@@ -136,10 +137,10 @@ class Admission:
 
 
 async def grant_entity(call: Call, name: str, action: Action) -> tuple[EntityRuntime, AccessPlan]:
-    """The entity of a name as typed and the caller's plan for it, one use counted.
+    """Find an entity by its name in the request and the caller's access plan for it, and count one use.
 
-    Raises ERROR for an unknown entity, UNAUTHORIZED without a rule, RATE_LIMIT_EXCEEDED. A call of several operations
-    asks for each of them.
+    Raises ERROR for an unknown entity, UNAUTHORIZED without a rule, and RATE_LIMIT_EXCEEDED. A call with several
+    operations calls this for each of them.
     """
     application = call.application
     entity = application.entity(name)
@@ -151,7 +152,7 @@ async def grant_entity(call: Call, name: str, action: Action) -> tuple[EntityRun
 
 
 async def count(call: Call, name: str, action: str, limit: RateLimit) -> None:
-    """Count one use of an action; RATE_LIMIT_EXCEEDED when the caller has used it too often."""
+    """Count one use of an action. Raises RATE_LIMIT_EXCEEDED when the caller has used it too often."""
     if call.is_counted:
         return
     actor = call.actor
@@ -168,7 +169,7 @@ async def count(call: Call, name: str, action: str, limit: RateLimit) -> None:
 
 
 async def _grant(call: Call, access: Access) -> None:
-    """The same for everything but entities."""
+    """Check access and count one use, for every declaration other than ``Data``."""
     actor, application = call.actor, call.application
     match access:
         case Account():
@@ -186,7 +187,7 @@ async def _grant(call: Call, access: Access) -> None:
         case Operator():
             if actor.kind != "operator":
                 raise unauthorized()
-        case _:  # Open; PerOperation asks in its action
+        case _:  # Open has no check; the action of PerOperation checks each operation
             pass
 
 
@@ -201,7 +202,7 @@ def _is_multipart(headers: Mapping[bytes, bytes]) -> bool:
 
 
 def check_content_type(headers: Mapping[bytes, bytes]) -> None:
-    """A body that does not call itself JSON is not read (HTTP 415); whether there must be one the action says."""
+    """Raise ERROR with HTTP 415 when the content type is not JSON. The action decides whether a body is required."""
     header = headers.get(b"content-type", b"")
     if header == b"application/json":
         return

@@ -1,4 +1,5 @@
-"""Request bodies: read whole or as a stream, under limits of size and time; the memory of whole ones is limited too."""
+"""Request bodies: read whole or as a stream, with limits of size and time. The memory for whole bodies is limited
+too."""
 
 from __future__ import annotations
 
@@ -13,17 +14,17 @@ from apilane.storage.patience import Patience
 __all__ = ["Bodies", "BodyTooLarge", "BrokenBody", "NoRoomForBody", "Receive", "announces_body", "drain"]
 
 LENGTH_DIGITS_MAX = 20
-"""Python is slow with numbers of any length."""
+"""Longer numbers are cut off, because Python is slow with very long ones."""
 DRAIN_MAX_BYTES = 1_048_576
 DRAIN_TIMEOUT_S = 5.0
-"""How much of a refused body is read, and for how long, so that the client has sent all of it and reads the answer."""
+"""Limits for reading a refused body. It is read so that the client has sent all of it and then reads the answer."""
 
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 
 
 class BodyTooLarge(ApilaneError):
-    """Over the limit: answered as ERROR, and the connection is closed
-    (docs/reference/protocol/errors.md section 1.4).
+    """The body is over the limit: answered as ERROR, and the connection is closed (docs/reference/protocol/errors.md
+    section 1.4).
     """
 
     def __init__(self) -> None:
@@ -31,23 +32,23 @@ class BodyTooLarge(ApilaneError):
 
 
 class BrokenBody(ApilaneError):
-    """Never arrived whole: malformed, too slow, or its client went away. The connection is closed."""
+    """The body did not arrive whole: malformed, too slow, or the client disconnected. The connection is closed."""
 
     def __init__(self) -> None:
         super().__init__(Code.ERROR, "The request body did not arrive")
 
 
 class NoRoomForBody(ApilaneError):
-    """Bodies that arrive fill the memory they may take. The connection is closed."""
+    """The memory for arriving bodies is full. The connection is closed."""
 
     def __init__(self) -> None:
         super().__init__(Code.SERVICE_UNAVAILABLE)
 
 
 class Bodies:
-    """The bodies of one process; ``arriving_bytes``: how much of them has arrived and is not whole yet.
+    """Reads the bodies of one process. ``arriving_bytes``: the size of the received parts of incomplete bodies.
 
-    A body that arrives in one message, as nearly all do, is not counted.
+    A body that arrives in one message is not counted; nearly all do.
     """
 
     __slots__ = ("_arriving_max_bytes", "_max_bytes", "_patience", "_timeout_s", "arriving_bytes")
@@ -62,8 +63,8 @@ class Bodies:
     async def read(self, headers: Mapping[bytes, bytes], receive: Receive) -> bytes:
         """The whole body. Raises ``BodyTooLarge``, ``BrokenBody`` or ``NoRoomForBody``.
 
-        A body of a declared length is whole when so much has arrived: granian would say so in a message of its own,
-        for which a request waits 40 us.
+        A body with a declared length is complete when that many bytes have arrived. Waiting for granian's final message
+        would cost 40 us per request.
         """
         declared = headers.get(b"content-length", b"")
         length = int(declared[:LENGTH_DIGITS_MAX]) if declared.isdigit() else None
@@ -71,7 +72,7 @@ class Bodies:
             if length > self._max_bytes:
                 raise BodyTooLarge
             if len(declared) > LENGTH_DIGITS_MAX or b"transfer-encoding" in headers:
-                length = None  # cut off; or beside chunks, where it says nothing (RFC 9112, 6.3)
+                length = None  # cut off, or meaningless beside transfer-encoding (RFC 9112, 6.3)
         try:
             with self._patience:
                 message = await receive()
@@ -86,7 +87,7 @@ class Bodies:
             raise BrokenBody from None
 
     async def _read_parts(self, message: MutableMapping[str, Any], receive: Receive, length: int | None) -> bytes:
-        """One buffer, not a list: of parts of two bytes a list takes over 20 times the memory of the body."""
+        """Read into one buffer: a list of parts of two bytes takes over 20 times the memory of the body."""
         buffer = bytearray()
         try:
             while True:
@@ -106,7 +107,7 @@ class Bodies:
             self.arriving_bytes -= len(buffer)
 
     async def stream(self, headers: Mapping[bytes, bytes], receive: Receive, max_bytes: int) -> AsyncIterator[bytes]:
-        """The body as it arrives; ``body_timeout_s`` is the time of each part. Raises as ``read`` does."""
+        """The body as it arrives. ``body_timeout_s`` is the time limit of each part. Raises the errors of ``read``."""
         declared = headers.get(b"content-length", b"")
         if declared.isdigit() and (len(declared) > LENGTH_DIGITS_MAX or int(declared) > max_bytes):
             raise BodyTooLarge
@@ -130,14 +131,14 @@ class Bodies:
 
 
 def announces_body(headers: Mapping[bytes, bytes]) -> bool:
-    """Whether the request says in HTTP/1 that a body follows (RFC 9112, 6.3)."""
+    """Whether the headers of an HTTP/1 request say that a body follows (RFC 9112, 6.3)."""
     return headers.get(b"content-length", b"0") != b"0" or b"transfer-encoding" in headers
 
 
 async def drain(receive: Receive) -> bool:
-    """Read and drop what is left of a body; False when more is left than is worth reading, or the client went away.
+    """Read and drop the rest of a body. False: the rest exceeds the limits, or the client disconnected.
 
-    A client that is still sending when the connection closes gets a reset and never reads the answer.
+    A client that is still sending when the connection closes gets a reset and cannot read the answer.
     """
     seen = 0
     try:

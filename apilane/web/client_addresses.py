@@ -1,5 +1,5 @@
-"""Whose request it is: the client's IP address, behind trusted proxies only
-(``docs/reference/protocol/security.md`` B-S7).
+"""The client's IP address; forwarded headers count only from trusted proxies (``docs/reference/protocol/security.md``
+B-S7).
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ UNKNOWN = "0.0.0.0"  # noqa: S104 -- the address of a client that has none, such
 Address = IPv4Address | IPv6Address
 
 TEXTS_KEPT = 1024
-"""Texts of addresses kept with what they mean: reading one takes 4.4 us, as much as authentication and access plan."""
+"""Parsed addresses kept by text: parsing one takes 4.4 us, as much as authentication and access plan together."""
 
 
 def parse_address(text: str) -> Address | None:
-    """An address with an optional port or brackets, IPv4-mapped ones as IPv4; None when it is none."""
+    """Parse an address with an optional port or brackets; IPv4-mapped ones become IPv4. None when it is invalid."""
     text = text.strip()
     if text.startswith("["):
         text = text[1:].partition("]")[0]
@@ -39,8 +39,8 @@ def parse_address(text: str) -> Address | None:
 def client_addresses(trusted: Iterable[str]) -> Callable[[Scope], str]:
     """The function from a request to its client's address.
 
-    ``X-Forwarded-For`` counts only when the peer is trusted: the right-most entry that is no trusted proxy. Raises
-    ConfigurationError for an entry of ``trusted_proxies`` that is no address or range.
+    When the peer is a trusted proxy, the address is the right-most entry of ``X-Forwarded-For`` that is not a trusted
+    proxy. Raises ConfigurationError for an entry of ``trusted_proxies`` that is not an address or range.
     """
     networks = []
     for entry in trusted:
@@ -48,7 +48,7 @@ def client_addresses(trusted: Iterable[str]) -> Callable[[Scope], str]:
             networks.append(ip_network(entry.strip(), strict=False))
         except ValueError as error:
             raise ConfigurationError(
-                f"Setting trusted_proxies: {entry!r} is no IP address or CIDR range, such as 10.0.0.0/8."
+                f"Setting trusted_proxies: {entry!r} is not an IP address or CIDR range, such as 10.0.0.0/8."
             ) from error
 
     def is_trusted(address: Address) -> bool:
@@ -72,7 +72,7 @@ def client_addresses(trusted: Iterable[str]) -> Callable[[Scope], str]:
         for entry in reversed(b",".join(values).decode("latin-1").split(",")):
             address = parse_address(entry)
             if address is None:
-                break  # beyond this point nothing is known: the last one we know stands
+                break  # entries further left cannot be trusted: the last valid address is used
             nearest = address
             if not is_trusted(address):
                 break

@@ -1,5 +1,5 @@
-"""The Data calls on the wire (docs/reference/protocol/wire-api.md section 4): from an admitted call to a service and
-back to bytes.
+"""The Data calls on the wire (docs/reference/protocol/wire-api.md section 4): translates an admitted call to a service
+call, and its result to bytes.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""The front of the server: one ASGI function with a table of wire calls; every other path goes to Litestar.
+"""The outer ASGI application: it answers the wire calls of a table and passes every other path to Litestar.
 
-A Litestar handler costs about 25 us over the floor, a mount about 9 us; a wire call pays neither.
+A Litestar handler adds about 25 us to a request, a mount about 9 us; a wire call has neither cost.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ _UNKNOWN: Methods = {}
 
 
 class Front:
-    """The ASGI application in front. ``routes``: the wire calls, which pass ``admission``.
+    """The outer ASGI application. ``routes``: the wire calls, which pass ``admission``.
 
-    ``behind``: the Litestar application for everything else; its ``paths`` in lower case are matched ignoring case.
+    ``behind``: the Litestar application for all other paths. ``paths``: its paths in lower case, matched in any case.
     """
 
     def __init__(
@@ -72,11 +72,11 @@ class Front:
         await self._behind(scope, receive, send)
 
     async def close(self) -> None:
-        """Finish and let go of everything; for those who mount this and pass no lifespan on."""
+        """Close the instance; for a host application that mounts this one and passes no lifespan events on."""
         await self._instance.close()
 
     async def _opened(self, send: Send) -> bool:
-        """Open the instance for a host that passes no lifespan on; False when that failed and was answered."""
+        """Open the instance for a host that passes no lifespan events on. False: it failed and was answered."""
         try:
             await self._instance.open()
         except Exception:
@@ -92,7 +92,8 @@ class Front:
         return path.rstrip("/") or "/"
 
     def _find(self, path: str, scope: Scope) -> Methods | None:
-        """A path that is not in the table as it stands: trailing slash, mount point, unknown; None: no wire call."""
+        """Find a path outside of the table: with a trailing slash, below a mount point, or unknown. None: no wire
+        call."""
         path = self._below_mount(path, scope)
         if path == "/api" or path.startswith("/api/"):
             return self.routes.below(path) or _UNKNOWN
@@ -115,7 +116,7 @@ class Front:
                 return
 
     async def _answer(self, methods: Methods, scope: Scope, receive: Receive) -> Reply:
-        """Run one call and turn whatever happens into an answer."""
+        """Run one call and turn its result or its error into an answer."""
         route = methods.get(scope["method"])
         if route is None:
             return await _after_body(_refuse_method(methods, scope), dict(scope["headers"]), receive)
@@ -133,7 +134,7 @@ class Front:
         except ApilaneError as error:
             reply = error_reply(error)
             if isinstance(error, BrokenBody):
-                return reply  # it was waited for already
+                return reply  # the body was waited for already
         except StorageError as error:
             reply = error_reply(_storage_reply(error, call, scope, self._instance.hooks))
         except Exception as error:
@@ -144,7 +145,7 @@ class Front:
         return reply
 
     async def _write(self, call: Call, write: Write[Any] | Reply) -> Reply:
-        """Carry out a change; an operator's goes on record before it begins."""
+        """Run a write. A write of an operator is recorded in the audit before it begins."""
         if isinstance(write, Reply):
             return write
         if call.actor.kind == "operator":
@@ -154,7 +155,7 @@ class Front:
         return write.reply(result)
 
     async def _again(self, call: Call, route: WireCall) -> Reply:
-        """Tables differ from the definition in memory: read it again and try once more, without counting twice."""
+        """The tables differ from the definition in memory: load it again and retry once, without counting twice."""
         await self._instance.applications.reload(call.application.token)
         call.is_counted, call.actor = True, ANONYMOUS
         await self._admission.admit(call, route)
@@ -163,9 +164,9 @@ class Front:
 
 
 async def _after_body(reply: Reply, headers: Mapping[bytes, bytes], receive: Receive) -> Reply:
-    """The answer to a request whose body was not read: it waits for the body, or closes the connection.
+    """The answer to a request whose body was not read. It is sent after the body, or it closes the connection.
 
-    A client that is still sending when the server answers and closes meets a broken pipe instead of the answer.
+    A client that is still sending when the server answers and closes gets a broken pipe instead of the answer.
     """
     if announces_body(headers) and not await drain(receive) and CLOSE not in reply.headers:
         reply.headers = (*reply.headers, CLOSE)
@@ -173,7 +174,7 @@ async def _after_body(reply: Reply, headers: Mapping[bytes, bytes], receive: Rec
 
 
 class _UnreadBody:
-    """``_after_body`` for what stands behind: messages of a request that announces a body."""
+    """Does the same as ``_after_body`` for a request to the Litestar application that announces a body."""
 
     def __init__(self, receive: Receive, send: Send) -> None:
         self._receive = receive
@@ -195,14 +196,14 @@ def _storage_reply(error: StorageError, call: Call, scope: Scope, hooks: Hooks) 
     reply = wire_error(error, call.entity_name)
     if reply.code is Code.ERROR:
         return _unexpected(error, call, scope, hooks)
-    # A violated constraint is the caller's business; a database in trouble is the operator's.
+    # A violated constraint is an error of the caller; a database that fails needs an operator.
     trouble = isinstance(error, (Unavailable, StatementTimeout))
     log.log(logging.WARNING if trouble else logging.DEBUG, "storage refused %s: %s", call.entity_name, error)
     return reply
 
 
 def _unexpected(error: Exception, call: Call, scope: Scope, hooks: Hooks) -> ApilaneError:
-    """Only an operator reads what went wrong; the reference finds it in the log (B-E3)."""
+    """Log the error under a reference. Only an operator gets its text in the answer (B-E3)."""
     reference = secrets.token_hex(4)
     blamed = hooks.blamed(error)
     where = f"{scope['method']} {scope['path']}{f', {blamed}' if blamed else ''}"

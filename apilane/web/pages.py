@@ -30,17 +30,17 @@ from apilane.web.service import PATHS, service_pages
 __all__ = ["pages_behind"]
 
 CALL_KEY = "apilane_call"
-"""Where a guard leaves the admitted call in the state of a connection."""
+"""The key under which a guard stores the admitted call in the state of a connection."""
 
 log = logging.getLogger("apilane.web")
 
 
 def pages_behind(instance: Instance, admission: Admission) -> Litestar:
-    """Everything that is not a wire call. Raises ConfigurationError, naming the plugin of a page it cannot serve."""
+    """The application for all other paths. Raises ConfigurationError, which names the plugin of an invalid page."""
     routers = [_router(each, admission) for each in instance.hooks.registered if isinstance(each.item, Page)]
     return _Pages(
         [*service_pages(instance), *routers],
-        cors_config=CORSConfig(),  # any origin: browsers ask for liveness too
+        cors_config=CORSConfig(),  # any origin, because browsers check liveness too
         openapi_config=None,
         logging_config=None,
         exception_handlers={Exception: _on_error, HTTPException: _on_error},
@@ -48,7 +48,7 @@ def pages_behind(instance: Instance, admission: Admission) -> Litestar:
 
 
 class _Pages(Litestar):
-    """Without the plugins that Litestar adds where pydantic is installed: they cost each worker 0.2 s and 9 MB."""
+    """Litestar without the plugins that it adds where pydantic is installed: they cost each worker 0.2 s and 9 MB."""
 
     @staticmethod
     def _get_default_plugins(plugins: list[PluginProtocol]) -> list[PluginProtocol]:
@@ -77,7 +77,7 @@ def _router(registered: Registered, admission: Admission) -> Router:
 
 
 def _guard(access: Access, admission: Admission) -> Guard:
-    """Admits a request of a page like a wire call. A function: Litestar copies guards and all that objects hold."""
+    """A guard that admits a request of a page like a wire call. A function, because Litestar copies guard objects."""
     route = WireCall(path="/api/page", method="GET", action=_unused, access=access, body="stream")
 
     async def guard(connection: ASGIConnection[Any, Any, Any, Any], _handler: BaseRouteHandler) -> None:

@@ -1,4 +1,4 @@
-"""Answers as ASGI messages: prebuilt headers, and a body of bytes, of a file or of chunks."""
+"""Sends answers as ASGI messages: prebuilt headers, and a body of bytes, of a file or of chunks."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ CHUNK_BYTES = 65_536
 
 
 async def send_reply(send: Send, reply: Reply) -> None:
-    """Write an answer. Its length is left to the server, as granian adds it anyway: a header of ours takes 2 us."""
+    """Send an answer. It has no content-length, because granian adds it; a header from here would cost 2 us."""
     headers: list[Header] = [*reply.common, *reply.headers]
     await send({"type": "http.response.start", "status": reply.status, "headers": headers})
     if type(reply.body) is bytes:
@@ -28,9 +28,9 @@ async def send_reply(send: Send, reply: Reply) -> None:
 
 
 async def _send_chunks(send: Send, body: bytes | FileBody | AsyncIterator[bytes]) -> None:
-    """Chunk by chunk; the source is closed whatever happens on the way."""
+    """Send a body chunk by chunk; the source is closed also after an error."""
     chunks = _file_chunks(body) if isinstance(body, FileBody) else body
-    assert not isinstance(chunks, bytes)  # noqa: S101 - the caller sent those
+    assert not isinstance(chunks, bytes)  # noqa: S101 - send_reply sends bytes itself
     try:
         async for chunk in chunks:
             await send({"type": "http.response.body", "body": chunk, "more_body": True})
@@ -41,7 +41,7 @@ async def _send_chunks(send: Send, body: bytes | FileBody | AsyncIterator[bytes]
 
 
 async def _file_chunks(body: FileBody) -> AsyncIterator[bytes]:
-    """A part of a file, read beside the event loop."""
+    """Chunks of a part of a file, read in a thread."""
     file: IO[bytes] = await asyncio.to_thread(body.path.open, "rb")
     try:
         if body.offset:
@@ -59,7 +59,7 @@ async def _file_chunks(body: FileBody) -> AsyncIterator[bytes]:
 
 
 def error_reply(error: ApilaneError) -> Reply:
-    """The standard body of an error with its status."""
+    """The answer for an error: its standard body and status."""
     headers: tuple[Header, ...] = ()
     if isinstance(error, (BodyTooLarge, BrokenBody, NoRoomForBody)):
         headers = (CLOSE,)
@@ -71,7 +71,7 @@ def error_reply(error: ApilaneError) -> Reply:
 def preflight(requested_headers: bytes | None) -> Reply:
     """The answer to a CORS preflight: any origin, method and header, no credentials.
 
-    The headers asked for are repeated because ``*`` does not cover ``Authorization``.
+    The requested headers are repeated because ``*`` does not cover ``Authorization``.
     """
     headers = (
         (b"access-control-allow-methods", b"GET, POST, PUT, DELETE, OPTIONS"),

@@ -1,4 +1,4 @@
-"""The table of wire calls: paths, methods and what each route declares. An incomplete declaration stops start-up."""
+"""The table of wire calls: paths, methods and declarations. An incomplete declaration stops start-up."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from apilane.plugin.calls import BodyKind, WireCall
 __all__ = ["CORE", "RegisteredCall", "Routes"]
 
 CORE = "core"
-"""Stands for a plugin's name where the core itself brings a call."""
+"""Used as the plugin name of calls of the core."""
 
 
 class RegisteredCall(NamedTuple):
-    """A call with the name of the plugin that brings it."""
+    """A call with the name of the plugin that registers it."""
 
     plugin: str
     call: WireCall
@@ -34,7 +34,7 @@ class Routes:
         for registered in calls:
             self._add(registered)
         self.at: Callable[[str], Methods | None] = self._by_path.get
-        """The methods of a path in lower case as it stands in the table, else None."""
+        """The methods of a path that is in the table; the argument is in lower case. None: not in the table."""
 
     def _add(self, registered: RegisteredCall) -> None:
         call = registered.call
@@ -51,7 +51,8 @@ class Routes:
         self._by_path.setdefault(key[0], {})[call.method] = call
 
     def below(self, path: str) -> Methods | None:
-        """The methods of a path in lower case, without a trailing slash, that may have one more part; else None."""
+        """The methods of a path that may have one more part: in lower case, without a trailing slash. None: not
+        found."""
         return self._by_path.get(path) or self._by_path.get(path[: path.rfind("/") + 1])
 
     def __iter__(self) -> Iterator[RegisteredCall]:
@@ -59,15 +60,15 @@ class Routes:
 
 
 def _problem(call: WireCall) -> str | None:
-    """What a declaration lacks, as the end of a sentence."""
+    """What is wrong with a declaration, as the end of a sentence; None when it is complete."""
     if not call.path.lower().startswith("/api/") or call.path != call.path.strip() or len(call.path) < len("/api/x"):
         return "does not begin with /api/; wire calls do, other pages are registered by apilane_register_routes."
     if not isinstance(call.access, get_args(Access)):
         return f"declares no access; expected one of {', '.join(kind.__name__ for kind in get_args(Access))}."
     if call.access == Operator(of="instance"):
-        return "asks for an admin of the instance; that is for pages (apilane_register_routes)."
+        return "requires an admin of the instance; only pages can (apilane_register_routes)."
     if call.body not in get_args(BodyKind):
         return f"declares the body {call.body!r}; expected one of {', '.join(get_args(BodyKind))}."
     if call.method != "GET" and call.audited is None:
-        return "does not say whether operators' calls are put on record; add audited=True or audited=False."
+        return "does not declare whether operators' calls are audited; add audited=True or audited=False."
     return None

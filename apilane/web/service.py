@@ -16,7 +16,7 @@ from apilane.storage.errors import StorageError
 __all__ = ["PATHS", "WIRE_VERSION", "service_pages"]
 
 WIRE_VERSION = "8.7.0"
-"""The protocol this server speaks, which is what clients ask for."""
+"""The version of the wire protocol that this server implements; clients check it."""
 APPLICATION = "Apilane.Api"
 PATHS = frozenset({"/", "/version", "/health/liveness", "/health/readiness"})
 
@@ -47,7 +47,7 @@ def service_pages(instance: Instance) -> list[HTTPRouteHandler]:
 
     @get("/health/readiness")
     async def readiness() -> Response[dict[str, Any]]:
-        # The control store is what the Portal was to the original: the place definitions come from.
+        # Clients expect the key "Portal"; it stands for the control store, where the definitions are stored.
         try:
             await instance.store.ping()
         except StorageError:

@@ -1,5 +1,5 @@
-"""User tokens, sent or signed with (``docs/reference/protocol/security.md`` section 6); without this plugin everybody
-is anonymous.
+"""Authentication by user tokens, which are sent or used to sign (``docs/reference/protocol/security.md`` section 6).
+Without this plugin every caller is anonymous.
 """
 
 from __future__ import annotations
@@ -13,5 +13,5 @@ __all__ = ["apilane_register_authenticators"]
 
 @hookimpl
 def apilane_register_authenticators(counters: Counters) -> list[Authenticator]:
-    """Bearer tokens and signatures; a request carries one or the other."""
+    """Bearer tokens and signatures; a request uses one of them."""
     return [BearerAuthenticator(), SignatureAuthenticator(counters)]

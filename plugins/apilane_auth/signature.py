@@ -1,5 +1,5 @@
-"""Signed requests: possession of a token proved without sending it
-(``docs/reference/protocol/security.md`` section 6.2, B-S10).
+"""Signed requests: they prove possession of a token without sending it (``docs/reference/protocol/security.md`` section
+6.2, B-S10).
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ __all__ = ["SignatureAuthenticator"]
 
 
 class SignatureAuthenticator:
-    """Whatever does not verify is nobody, and the core refuses a signed request of nobody.
+    """Finds the signer of a request; the core refuses a signed request without one.
 
-    ``counters`` remembers what was used, so that every worker refuses the repetition of a request that changes
+    ``counters`` remembers used signatures, so that every worker refuses the repetition of a request that changes
     something.
     """
 
@@ -24,7 +24,7 @@ class SignatureAuthenticator:
         self._counters = counters
 
     async def authenticate(self, request: RequestView, application: ApplicationView) -> Actor | None:
-        """The holder of the signing token; None for a stale time, an unknown key, a wrong or a used signature."""
+        """The user of the signing token; None for an old time, an unknown key, a wrong or a used signature."""
         headers = request.signature
         if headers is None:
             return None
@@ -34,7 +34,7 @@ class SignatureAuthenticator:
         signer = await application.tokens.find_signer(headers.key_id)
         if signer is None:
             return None
-        body = await request.body() if request.has_body else b""  # most have none, and asking costs a coroutine
+        body = await request.body() if request.has_body else b""  # most have none, and a read costs a coroutine
         if not verifies(signer.key, headers, request.method, request.raw_target, body):
             return None
         if request.method != "GET":

@@ -1,7 +1,7 @@
 """Counters in a file that all workers of the machine map into memory: rate limits, throttles, used signatures.
 
-``counter_file.py`` keeps a sliding log per key; ``slot_file.py`` is the file below it. A plugin for several machines
-brings another object with the same three methods (``apilane.plugin.Counters``).
+``counter_file.py`` keeps a sliding log per key in the file of ``slot_file.py``. A plugin for several machines registers
+another object with the same three methods (``apilane.plugin.Counters``).
 """
 
 from __future__ import annotations
@@ -37,5 +37,5 @@ def apilane_register_settings() -> list[PluginSettings]:
 
 @hookimpl
 def apilane_register_counters(settings: Settings, options: CounterFileSettings) -> list[CounterFile]:
-    """The file ``counters`` in the data folder; it is made when it is first used."""
+    """The file ``counters`` in the data folder, created on first use."""
     return [CounterFile(settings.data_dir / "counters", size_mib=options.size_mib)]

@@ -1,16 +1,16 @@
 """The counters of one machine in a memory-mapped file: sliding logs that all its processes share.
 
-A log numbers the uses of a key. One more use is admitted when the ``limit``-th newest one lies outside the window, so
-counting looks at one entry and writes one, however long the log is, and nothing has to be dropped. The newest ``RING``
-entries lie in the slot of the key; of longer logs each full ring is copied to a slot of its own (a page), which expires
-with its newest entry: a page that is gone holds nothing within the window.
+A log numbers the uses of a key. One more use is admitted when the ``limit``-th newest one is outside the window. So
+each call reads one entry and writes one, for any length of the log, and no entries are deleted. The newest ``RING``
+entries are in the slot of the key. In longer logs each full ring is copied to a separate slot (a page), which expires
+with its newest entry. An expired page has no entry within the window.
 
-Limits above ``ENTRIES_MAX`` are kept in groups: several uses share the entry of the newest of them. So every limit
-takes bounded room (10,000 entries are 116 KB) and is never exceeded, and of a log that long the oldest uses leave the
-window up to a ten-thousandth of the limit at a time. When the grouping changes with the limit, the log begins anew.
+Limits above ``ENTRIES_MAX`` are kept in groups: several uses share the entry of the newest of them. So the room for
+every limit is bounded (10,000 entries are 116 KB), and no limit is exceeded. In such a log the oldest uses leave the
+window in groups of up to a ten-thousandth of the limit. When the grouping changes with the limit, the log starts empty.
 
-Whoever is killed in the middle of an update leaves a log with one use more, or none more. Calls come from the thread of
-the event loop (see ``slot_file``) and wait for no more than another process's update.
+A process that is killed during an update leaves the log with or without that one use. Calls come from the thread of the
+event loop (see ``slot_file``) and wait at most for the update of another process.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ __all__ = ["CounterFile"]
 ENTRIES_MAX = 10_000
 RING = 11
 USES_MAX = 2**35
-"""A log begins anew then, which a broken number also reaches; pages are numbered with 32 bits."""
+"""A log with this many uses, or with a damaged number, starts empty. Page numbers have 32 bits."""
 AHEAD_MS = 1000
-"""How far the newest entry may lie ahead of the caller's clock, which was read before the lock was got."""
+"""How far the newest entry may be ahead of the caller's clock, which was read before the lock was acquired."""
 
 HEAD = struct.Struct("@qQII")
 """Expiry; number of uses so far; pages written so far; uses per entry."""
@@ -38,16 +38,16 @@ RING_TIMES = struct.Struct(f"@{RING}q")
 RING_BYTES = RING_TIMES.size
 
 LOG, MEMORY = b"l", b"m"
-"""What a name is for, so that a log and a remembered key never share a slot."""
+"""Prefixes of keys, so that a log and a remembered key have different slots."""
 
 
 class CounterFile:
-    """``Counters`` in the file at ``path``, made when first used, with ``size_mib`` MiB of slots.
+    """``Counters`` in the file at ``path``, created on first use, with ``size_mib`` MiB of slots.
 
     A slot takes 128 bytes and holds a key with up to 11 uses; about three quarters of the slots can be in use before
-    the first new key is refused. Windows and memories last 24 hours at most; all uses of one key have one window.
-    All slots of a key lie in one of 64 parts of the file: the longest logs need a file of 10 MiB. A limit may change; a
-    clock that is set back makes nobody wait for more than one window.
+    the first new key is refused. Windows and remembered keys last less than 24 hours. All uses of one key must have the
+    same window. All slots of a key are in one of 64 parts of the file, so the longest logs need a file of 10 MiB. A
+    limit may change. When the clock is set back, no caller waits for more than one window.
     """
 
     def __init__(self, path: Path, *, size_mib: int = 64) -> None:
@@ -66,15 +66,15 @@ class CounterFile:
         return self._slots
 
     def close(self) -> None:
-        """Let go of the file; the next call opens it again."""
+        """Close the file; the next call opens it again."""
         if self._slots is not None:
             self._slots.close()
             self._slots = None
 
     async def hit(self, key: bytes, *, limit: int, window_ms: int, now_ms: int) -> int | None:
-        """Record one use if fewer than ``limit`` lie within the window, and return None; else ms until one may pass.
+        """Record one use and return None, or return the ms to wait when the window has ``limit`` uses already.
 
-        With no room for a new key, or for a longer log, the use is refused too.
+        The use is refused too when there is no room for a new key or for a longer log.
         """
         if limit < 1:
             return window_ms
@@ -101,7 +101,7 @@ class CounterFile:
             slots.unlock(name.part)
 
     async def remember(self, key: bytes, *, until_ms: int, now_ms: int) -> bool:
-        """Keep ``key`` until then; False when it is kept already, or when there is no room for it."""
+        """Keep ``key`` until ``until_ms``. False: it is kept already, or the file is full."""
         if until_ms - now_ms >= HORIZON_MS:
             raise _too_long(until_ms - now_ms)
         slots = self._slots or self._open()
@@ -123,10 +123,10 @@ class CounterFile:
 
 
 def _too_long(span_ms: int) -> ValueError:
-    return ValueError(f"{span_ms} ms are asked for; counters keep less than {HORIZON_MS} ms")
+    return ValueError(f"{span_ms} ms are too long; counters keep entries for less than {HORIZON_MS} ms")
 
 
-# Below: the log of one key, under the lock of its part. Functions, as an object for each use cost 0.5 us.
+# The functions below work on the log of one key, under the lock of its part. An object for each use would cost 0.5 us.
 
 
 def _hit(slots: SlotFile, name: Name, limit: int, window_ms: int, now_ms: int) -> int | None:
@@ -145,7 +145,7 @@ def _hit(slots: SlotFile, name: Name, limit: int, window_ms: int, now_ms: int) -
             if newest_ms > now_ms + AHEAD_MS:
                 _rewind(slots, name, slot, window_ms, now_ms)
             elif newest_ms > now_ms:
-                at_ms = newest_ms  # the times of a log never fall
+                at_ms = newest_ms  # the times of a log never decrease
     if uses >= limit:
         oldest, newest = (uses - limit) // group, (uses - 1) // group
         made_ms = _time(slots, name, slot, oldest, pages if oldest <= newest - RING else None)
@@ -160,8 +160,8 @@ def _hit(slots: SlotFile, name: Name, limit: int, window_ms: int, now_ms: int) -
             if limit > RING:
                 raise
         pages = entry // RING
-    # The number before the time: whoever is killed in between has counted a use that lies outside the window. Not by
-    # pack_into, which clears the place before it writes.
+    # The head is written before the time: a process killed in between has counted a use outside the window. pack_into
+    # is not used, because it clears the bytes before it writes.
     memory[slot : slot + RING_AT] = HEAD.pack(at_ms + window_ms + 1, uses + 1, pages, group)
     TIME.pack_into(memory, slot + RING_AT + entry % RING * TIME.size, at_ms)
     return None
@@ -176,18 +176,18 @@ def _take_back(slots: SlotFile, name: Name, now_ms: int) -> None:
         return
     entry, rest = divmod(uses - 1, group)
     page, place = divmod(entry, RING)
-    if page < pages:  # the entry is on a page already: the ring becomes that page again
+    if page < pages:  # the entry is on a page already, which is copied back into the ring
         pages = page
         written = slots.find(slots.derived(name, page))
         if written is not None:
             _copy_ring(slots, written, slot)
     slots.memory[slot : slot + RING_AT] = HEAD.pack(expiry, uses - 1, pages, group)
-    if rest == 0:  # what this entry had displaced lay outside the window, or is on a page
+    if rest == 0:  # the entry that it replaced was outside the window, or is on a page
         TIME.pack_into(slots.memory, slot + RING_AT + place * TIME.size, 0)
 
 
 def _time(slots: SlotFile, name: Name, slot: int, entry: int, pages: int | None) -> int:
-    """When an entry was made, ``pages`` None: it is in the ring; 0 when nobody keeps it any more."""
+    """The time of an entry, in ms; 0 when its page has expired. ``pages`` None: the entry is in the ring."""
     page, place = divmod(entry, RING)
     if pages is not None:
         found = slots.find(slots.derived(name, page)) if page < pages else None
@@ -214,7 +214,7 @@ def _write_page(slots: SlotFile, name: Name, slot: int, page: int, now_ms: int) 
 
 
 def _rewind(slots: SlotFile, name: Name, slot: int, window_ms: int, now_ms: int) -> None:
-    """The clock was set back: what seems to happen in the future happened now at the latest."""
+    """Change times in the future to now, after the clock was set back."""
     pages = HEAD.unpack_from(slots.memory, slot)[2]
     places = [slot]
     for page in range(pages - 1, -1, -1):

@@ -1,8 +1,8 @@
-"""Custom endpoints of kind ``sql``: statements that a developer wrote, behind ``GET /api/Custom/{name}``.
+"""Custom endpoints of kind ``sql``: ``GET /api/Custom/{name}`` runs the SQL statements of a developer.
 
-Values of callers are bound as parameters, never pasted; the driver runs the text with least privileges, under a time
-and a row limit. ``calls.py`` answers the calls, ``parameters.py`` reads what callers send, ``sql.py`` checks and runs.
-Source: ``docs/reference/protocol/query-language.md`` section 8.
+Values of callers are bound as parameters and not inserted into the text. The driver runs the text with least
+privileges, a time limit and a row limit. ``calls.py`` answers the calls, ``parameters.py`` reads the callers' values,
+``sql.py`` checks and runs the statements. Source: ``docs/reference/protocol/query-language.md`` section 8.
 """
 
 from __future__ import annotations

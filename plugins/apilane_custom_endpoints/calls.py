@@ -28,7 +28,7 @@ from apilane.plugin import (
 __all__ = ["custom_calls", "try_out"]
 
 ROWS_AT_ONCE = 500
-"""Rows encoded before other requests get their turn on the event loop: about 1 ms."""
+"""Rows encoded before the event loop serves other requests: about 1 ms."""
 ID_DIGITS_MAX = 18
 
 
@@ -46,7 +46,7 @@ async def encode_result_sets(sets: ResultSets) -> bytes:
 
 
 async def run_endpoint(call: CallView) -> Write[tuple[int, bytes]]:
-    """Run the endpoint that admission found; whatever its kind, it may write."""
+    """Run the endpoint that admission found. An endpoint of any kind may write."""
     endpoint, action = call.endpoint
     parameters, actor = call.typed_query(), call.actor
 
@@ -63,7 +63,7 @@ async def run_endpoint(call: CallView) -> Write[tuple[int, bytes]]:
 
 
 async def try_query(call: CallView) -> Reply:
-    """Run the query of a body and undo what it writes (docs/reference/protocol/query-language.md section 8.4, B-Q9)."""
+    """Run a body's query and roll back its writes (docs/reference/protocol/query-language.md section 8.4, B-Q9)."""
     body = await call.json()
     given = {key.lower(): value for key, value in body.items()} if isinstance(body, dict) else {}
     query = given.get("query")
@@ -76,9 +76,10 @@ async def try_query(call: CallView) -> Reply:
 async def try_out(
     application: ApplicationView, endpoint: Endpoint, parameters: Mapping[str, str], operator: Actor
 ) -> ResultSets:
-    """Run the query of an endpoint for an operator and undo whatever it writes.
+    """Run the query of an endpoint for an operator and roll back its writes.
 
-    ``{Owner}`` takes the value of the parameter ``Owner``. NOT_FOUND with HTTP status 404 for a kind without a plugin.
+    ``{Owner}`` takes the value of the parameter ``Owner``. Raises NOT_FOUND with HTTP status 404 for a kind without a
+    plugin.
     """
     kind = application.endpoint_kinds.get(endpoint.kind.lower())
     if kind is None:
@@ -90,7 +91,7 @@ async def try_out(
 
 
 def custom_calls() -> list[WireCall]:
-    """Both calls. Trying out is not audited: nothing of it stays."""
+    """Both calls. ``POST`` is not audited, because its writes are rolled back."""
     path = "/api/Custom/"
     return [
         WireCall(path=path, method="GET", action=run_endpoint, access=CustomEndpoint(), audited=True),

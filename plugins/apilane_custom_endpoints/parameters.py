@@ -1,4 +1,4 @@
-"""What callers send for the marks of an endpoint, as values to bind. Pure; what cannot be read is null.
+"""Reads the callers' values for the marks of an endpoint, as values to bind. Unreadable values become null. No I/O.
 
 A mark that the manifest does not declare is a 64-bit integer, as on the wire.
 """
@@ -29,7 +29,7 @@ _BOOLEANS: Final = {"true": True, "1": True, "on": True, "false": False, "0": Fa
 
 
 def readers(dialect: Dialect) -> Mapping[str, Reader]:
-    """How the text of a parameter is read, by the type a manifest declares; '' for one that it does not."""
+    """Functions that read the text of a parameter, by its type in the manifest; '' for an undeclared one."""
 
     def read_boolean(text: str) -> Value:
         value = _BOOLEANS.get(trim(text).lower())
@@ -39,7 +39,7 @@ def readers(dialect: Dialect) -> Mapping[str, Reader]:
         number = parse_number(text)
         if number is None or isinstance(number, int):
             return number
-        if number.adjusted() > _DIGITS_MAX:  # before any arithmetic: 1e999999999 must cost nothing
+        if number.adjusted() > _DIGITS_MAX:  # before any arithmetic, which is slow for 1e999999999
             return None
         if number == number.to_integral_value():
             return int(number) if int(number) in _INT64 else None
@@ -58,7 +58,7 @@ def _integer(text: str) -> int | None:
 
 
 def server_values(names: frozenset[str], actor: Actor, endpoint: str) -> dict[str, Value]:
-    """Values of the marks that callers cannot supply. UNAUTHORIZED for an anonymous caller where ``{Owner}`` stands."""
+    """Values of the marks that the server fills. Raises UNAUTHORIZED for ``{Owner}`` of an anonymous caller."""
     values: dict[str, Value] = {}
     if OWNER in names:
         if actor.kind == "anonymous":

@@ -35,7 +35,7 @@ from apilane_custom_endpoints.parameters import RESERVED, Reader, readers, serve
 __all__ = ["SqlAction", "SqlKind"]
 
 ROWS_AT_ONCE = 500
-"""Rows made before others get their turn on the event loop: less than 1 ms."""
+"""Rows made before the event loop serves other requests: less than 1 ms."""
 
 
 class SqlKind:
@@ -44,7 +44,7 @@ class SqlKind:
     name = "sql"
 
     def check(self, endpoint: Endpoint, definition: ApplicationDefinition, dialect: Dialect) -> list[str]:
-        """Typed texts inside quotes, names that the server fills, and what the database says to the statements."""
+        """Check for String parameters in quotes, types of names that the server fills, and errors of the database."""
         script = read_script(endpoint.query, dialect)
         problems = [
             f"the parameter {name} is filled by the server and has no type"
@@ -62,7 +62,7 @@ class SqlKind:
         return problems
 
     def compile(self, endpoint: Endpoint, application: ApplicationView) -> SqlAction:
-        """The endpoint with its marks found."""
+        """Find the marks of the endpoint."""
         return SqlAction(endpoint, application)
 
 
@@ -80,7 +80,7 @@ class SqlAction:
         }
 
     async def run(self, parameters: Mapping[str, str], actor: Actor, *, keep: bool = True) -> ResultSets:
-        """Everything in one transaction; a failure undoes all of it."""
+        """Run all statements in one transaction, which a failure rolls back."""
         step = self.step(parameters, actor)
         session = self._application.session
         try:
@@ -92,7 +92,7 @@ class SqlAction:
         return [await _rows(found) for found in result.sets]
 
     def step(self, parameters: Mapping[str, str], actor: Actor) -> ScriptStep:
-        """The script with the values of a call, also for a unit that does more."""
+        """The script with the values of a call; a larger unit can use it too."""
         values: dict[str, Value] = server_values(self._names, actor, self._endpoint.name)
         for name, read in self._readers.items():
             text = parameters.get(name)
@@ -100,7 +100,8 @@ class SqlAction:
         return ScriptStep(self._script, values)
 
     def refuse(self, error: StorageError, actor: Actor) -> NoReturn:
-        """Raise what the caller may know of a failure (B-E5): owners all of it, others what its author raised."""
+        """Raise the error for the caller (B-E5): the whole text for operators, a text that the script raised for
+        others."""
         if isinstance(error, Raised) or (actor.kind == "operator" and not isinstance(error, Unavailable)):
             raise ApilaneError(Code.ERROR, str(error)) from error
         if isinstance(error, (Unavailable, MissingObject)):  # the latter: the definition may have changed
@@ -108,7 +109,7 @@ class SqlAction:
         raise ApilaneError(Code.ERROR) from error
 
     async def _rehearse(self, step: ScriptStep) -> Result:
-        """Run the script and undo it."""
+        """Run the script and roll it back."""
 
         def unit() -> Generator[ScriptStep, Result, None]:
             raise _Undone((yield step))
@@ -126,7 +127,7 @@ class _Undone(Exception):
 
 
 async def _rows(found: ResultSet) -> Sequence[dict[str, Any]]:
-    """Rows as objects, booleans as such; however many, they hold up nobody else."""
+    """Rows as objects, with booleans as booleans. Other requests are served in between."""
     names = _unique(found.columns)
     hidden = [name for column, name in zip(found.columns, names, strict=True) if column.lower() in _HIDDEN]
     made: list[dict[str, Any]] = []
@@ -146,11 +147,11 @@ async def _rows(found: ResultSet) -> Sequence[dict[str, Any]]:
 
 
 _HIDDEN = {column.name.lower() for columns in HIDDEN_COLUMNS.values() for column in columns}
-"""The server's own columns, which ``SELECT *`` brings along, are never on the wire (B-D17)."""
+"""The server's internal columns. ``SELECT *`` returns them, but they are not sent to callers (B-D17)."""
 
 
 def _unique(columns: Sequence[str]) -> list[str]:
-    """Names with a number behind those that came before: ``ID``, ``ID1``."""
+    """Names with a number appended to repeated ones: ``ID``, ``ID1``."""
     names: list[str] = []
     for column in columns:
         name, number = column, 0

@@ -1,10 +1,9 @@
-"""IP lists of applications: ``IPPolicy`` in a manifest, ``docs/reference/protocol/security.md`` section 5. The plugin
-to read first.
+"""IP lists of applications: ``IPPolicy`` in a manifest, ``docs/reference/protocol/security.md`` section 5.
 
-A plugin is a module that implements hooks. This one implements two: a check, which the core asks once per version of an
-application and then for every request, and a command.
+Read this plugin first. A plugin is a module that implements hooks. This one implements two, for a check and a command.
+The core prepares the check once per version of an application and calls it for every request.
 
-1. ``pyproject.toml`` names the module under the entry point ``apilane.plugins``; that is how it is found.
+1. ``pyproject.toml`` names the module under the entry point ``apilane.plugins``, so that Apilane finds it.
 2. The functions below are marked as implementations and named like their hooks; ``apilane hooks`` lists them.
 3. ``policy.py`` holds the check, ``command.py`` the command ``apilane ip-check``. Without this plugin IP lists are not
    enforced, so ``apply`` refuses them and an application that has one answers SERVICE_UNAVAILABLE.
@@ -22,13 +21,13 @@ __all__ = ["apilane_register_availability_checks", "apilane_register_commands"]
 
 @hookimpl
 def apilane_register_availability_checks() -> list[IPPolicyCheck]:
-    """Implementations take the arguments they need; this one needs none."""
+    """An implementation declares only the arguments that it needs; this one needs none."""
     return [IPPolicyCheck()]
 
 
 @hookimpl
 def apilane_register_commands() -> list[click.Command]:
-    """Imported here, so that the server does not load what only the command line needs."""
+    """The command is imported here, so that the server does not load it."""
     from apilane_ip_policy.command import ip_check
 
     return [ip_check]

@@ -18,14 +18,14 @@ __all__ = ["ip_check"]
 @click.argument("address")
 @click.pass_obj
 def ip_check(context: CommandContext, application: str, address: str) -> None:
-    """Tell whether the IP list of APP, a name or token, admits ADDRESS, and which entry says so."""
+    """Tell whether the IP list of APP, a name or token, admits ADDRESS, and which entry matches."""
     click.echo(asyncio.run(_verdict(context, application, address)))
 
 
 async def _verdict(context: CommandContext, name: str, text: str) -> str:
     client = parse_range(text)
     if client is None or client.num_addresses != 1:
-        raise ConfigurationError(f"{text!r} is no IP address, such as 203.0.113.7 or 2001:db8::1.")
+        raise ConfigurationError(f"{text!r} is not an IP address, such as 203.0.113.7 or 2001:db8::1.")
     async with context.application(name) as application:
         policy = application.definition.ip_policy
     if policy is None or not policy.addresses:
@@ -37,7 +37,7 @@ async def _verdict(context: CommandContext, name: str, text: str) -> str:
 
 
 def _entry_of(policy: IPPolicy, address: str) -> str | None:
-    """The first entry of the list that holds the address."""
+    """The first entry of the list that contains the address."""
     found = ip_address(address)
     for entry in policy.addresses:
         network = parse_range(entry)

@@ -1,4 +1,4 @@
-"""Addresses and ranges, IPv4 and IPv6: listed ones are refused (Block), or nobody else is admitted (Allow)."""
+"""Addresses and ranges, IPv4 and IPv6: listed ones are refused (Block), or only listed ones are admitted (Allow)."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ from apilane.plugin import ApplicationView, IPPolicy, RequestCheck, RequestView
 __all__ = ["IPPolicyCheck", "answer_of", "parse_range"]
 
 ANSWERS_KEPT = 256
-"""Clients of a policy whose answers are kept: the same ones call again and again, and reading an address takes 4 us."""
+"""Cached answers of a policy: the same clients call repeatedly, and parsing an address takes 4 us."""
 
 
 class IPPolicyCheck:
-    """An ``AvailabilityCheck``; all its state is in the closures it prepares."""
+    """An ``AvailabilityCheck``. All state is in the closures that it prepares."""
 
     enforces = frozenset({"IPPolicy"})
 
     def prepare(self, application: ApplicationView) -> RequestCheck | None:
-        """The check for one version of an application; None when its list is empty and admits everybody."""
+        """The check for one version of an application; None when its list is empty, which admits every client."""
         policy = application.definition.ip_policy
         return None if policy is None or not policy.addresses else _check(policy)
 
 
 @lru_cache(256)
 def _check(policy: IPPolicy) -> RequestCheck:
-    """Applications with the same policy share its check."""
+    """The check of a policy; applications with the same policy share it."""
     answer = lru_cache(ANSWERS_KEPT)(answer_of(policy))
 
     def check(request: RequestView) -> str | None:
@@ -37,7 +37,7 @@ def _check(policy: IPPolicy) -> RequestCheck:
 
 
 def answer_of(policy: IPPolicy) -> Callable[[str], str | None]:
-    """From a client address in canonical text to the message of its refusal; None: the policy admits it."""
+    """A function from a client address in canonical text to the message of its refusal; None: the policy admits it."""
     networks = [network for text in policy.addresses if (network := parse_range(text)) is not None]
     ranges = [(n.version, int(n.network_address), int(n.netmask)) for n in networks]
     admits_listed = policy.logic == "Allow"
@@ -46,7 +46,7 @@ def answer_of(policy: IPPolicy) -> Callable[[str], str | None]:
         address = ip_address(client)  # canonical text, IPv4-mapped ones as IPv4
         version, number = address.version, int(address)
         is_listed = False
-        for range_version, first, mask in ranges:  # whole numbers: a tenth of what `address in network` takes
+        for range_version, first, mask in ranges:  # integers take a tenth of the time of `address in network`
             if number & mask == first and version == range_version:
                 is_listed = True
                 break
@@ -56,7 +56,7 @@ def answer_of(policy: IPPolicy) -> Callable[[str], str | None]:
 
 
 def parse_range(text: str) -> IPv4Network | IPv6Network | None:
-    """An address or CIDR range, IPv4-mapped ones as IPv4; None when it is neither, which then admits nobody (B-S8)."""
+    """Parse an address or CIDR range; IPv4-mapped ones become IPv4. Invalid ones, None, match no client (B-S8)."""
     try:
         network = ip_network(text.strip(), strict=False)
     except ValueError:

@@ -1,8 +1,8 @@
-"""Rate limits of access rules (``docs/reference/protocol/security.md`` section 4), and the throttle against guessed
-passwords (B-A2).
+"""Rate limits of access rules (``docs/reference/protocol/security.md`` section 4), and the throttle against password
+guessing (B-A2).
 
-Both count in the counters that all workers of the machine share. Without this plugin a manifest with a ``RateLimit`` is
-refused, an application that has one answers SERVICE_UNAVAILABLE, and nobody slows down sign-ins.
+Both use the counters that all workers of the machine share. Without this plugin a manifest with a ``RateLimit`` is
+refused, an application that has one answers SERVICE_UNAVAILABLE, and sign-ins are not throttled.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ __all__ = ["apilane_register_limiters", "apilane_register_settings", "apilane_re
 
 @hookimpl
 def apilane_register_settings() -> list[PluginSettings]:
-    """How many failed sign-ins and registrations the instance admits."""
+    """The limits of failed sign-ins and registrations."""
     return [PluginSettings(instance=SignInLimits)]
 
 

@@ -1,6 +1,6 @@
 """The limiter: a sliding log per application, name, action and caller, exact among the workers of one machine.
 
-Of two limits on one action only that of the caller's effective rules reaches it; the core has chosen (B-S6).
+The core selects the limit from the caller's effective rules (B-S6).
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ class RateLimiter:
         self._counters = counters
 
     async def admit(self, application: str, name: str, action: str, caller: str, limit: RateLimit) -> float | None:
-        """Count one use and admit it (None), or the seconds after which the next one may be admitted."""
-        # The unit is in the key: a log has one window, and a rule with another one begins another log.
+        """Count one use and return None, or return the seconds after which the next one may be admitted."""
+        # The key contains the unit, because a log has one window: a rule with another window uses another log.
         key = "\0".join(("rate", application, name, action, caller, limit.per)).encode()
         wait_ms = await self._counters.hit(
             key,

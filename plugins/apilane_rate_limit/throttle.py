@@ -1,7 +1,8 @@
-"""The throttle: few failed sign-ins to one account from one address, few from one address at all, few registrations.
+"""The throttle limits three counts: failed sign-ins from one address to one account, failed sign-ins from one address
+to any account, and registrations from one address.
 
-Every count has the address in it, so nobody can lock somebody else out of an account from elsewhere. It knows accounts
-by the text that was typed, so it treats those that do not exist like those that do.
+Every count is per address, so a caller at another address cannot lock a user out of an account. Accounts that do not
+exist are counted by the name that was typed, so they are limited like existing ones.
 """
 
 from __future__ import annotations
@@ -25,18 +26,18 @@ class SignInLimits(Struct, frozen=True, kw_only=True):
 
     login_account_failures: Annotated[
         int,
-        Meta(ge=1, description="Failed sign-ins to one account from one address that are let through in 15 minutes."),
+        Meta(ge=1, description="Failed sign-ins to one account from one address that are admitted in 15 minutes."),
     ] = 10
     login_address_failures: Annotated[
         int,
         Meta(
             ge=1,
-            description="Failed sign-ins from one address that are let through in 15 minutes; see trusted_proxies.",
+            description="Failed sign-ins from one address that are admitted in 15 minutes; see trusted_proxies.",
         ),
     ] = 100
     registrations_per_hour: Annotated[
         int,
-        Meta(ge=1, description="Registrations from one address that are let through in an hour; see trusted_proxies."),
+        Meta(ge=1, description="Registrations from one address that are admitted in an hour; see trusted_proxies."),
     ] = 60
 
 
@@ -47,14 +48,14 @@ class _Count(NamedTuple):
 
 
 class SignInThrottle:
-    """Admits so many failures and registrations as the settings say (B-A2), per application."""
+    """Admits the failures and registrations that the settings allow (B-A2), per application."""
 
     def __init__(self, counters: Counters, limits: SignInLimits) -> None:
         self._counters = counters
         self._limits = limits
 
     def _counts(self, event: SignInEvent, application: str, address: str, account: str | None) -> Iterator[_Count]:
-        """What an attempt counts against, the narrowest first."""
+        """The counts of an attempt, the most specific first."""
 
         def key(*parts: str) -> bytes:
             return "\0".join((event, application, address, *parts)).encode("utf-8", "surrogatepass")
@@ -67,7 +68,7 @@ class SignInThrottle:
         yield _Count(key(), self._limits.login_address_failures, LOGIN_WINDOW_MS)
 
     async def admit(self, event: SignInEvent, application: str, address: str, account: str | None) -> float | None:
-        """Count an attempt as failed and admit it (None), or the seconds to wait; what is refused counts nowhere."""
+        """Count an attempt as failed and return None, or return the seconds to wait without counting it."""
         now_ms = time.time_ns() // 1_000_000
         counted: list[_Count] = []
         for count in self._counts(event, application, address, account):
@@ -80,7 +81,7 @@ class SignInThrottle:
         return None
 
     async def succeeded(self, event: SignInEvent, application: str, address: str, account: str | None) -> None:
-        """Take back the attempt that was counted."""
+        """Take back a counted attempt."""
         now_ms = time.time_ns() // 1_000_000
         for count in self._counts(event, application, address, account):
             await self._counters.take_back(count.key, now_ms=now_ms)

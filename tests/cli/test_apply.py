@@ -221,5 +221,5 @@ def test_changed_by_another_apply_meanwhile(folder: Path, filled: Path) -> None:
     os.close(ours)
     os.close(theirs)
     assert asking.returncode == 1
-    assert b"since the plan was made" in said
+    assert b"was changed since the plan was made" in said
     assert exported() == after

@@ -31,7 +31,7 @@ def test_a_new_folder_stays_unchanged(tmp_path: Path) -> None:
     """Before the first use the doctor reports no problem and creates no file."""
     code, text = apilane("doctor", "--data-dir", tmp_path / "data")
     assert code == 0
-    assert "not made yet" in text
+    assert "not created yet" in text
     assert not (tmp_path / "data").exists()
 
 

@@ -191,7 +191,7 @@ def test_refused_by_the_data(open_instance, definition, tmp_path: Path) -> None:
             await add_products(instance, shop, ["same", "same"])
             with pytest.raises(
                 ConfigurationError,
-                match=r"(?s)last whole definition.*Products.*Unique Title.*2 records with equal values \(ID 1, 2\)",
+                match=r"(?s)last complete definition.*Products.*Unique Title.*2 records with equal values \(ID 1, 2\)",
             ):
                 await apply(instance, shop, unique)
             assert await instance.store.application(shop.token) == first
@@ -284,10 +284,10 @@ def test_plan_from_an_old_state(open_instance, definition, tmp_path: Path) -> No
         async with open_instance(tmp_path) as instance:
             await apply(instance, None, shop)
             await apply(instance, shop, theirs)
-            with pytest.raises(ConfigurationError, match="was changed"):
+            with pytest.raises(ConfigurationError, match="was changed since the plan was made"):
                 await apply(instance, shop, mine)
             assert (await instance.store.application(shop.token)).definition == theirs
-            with pytest.raises(ConfigurationError, match="was changed"):
+            with pytest.raises(ConfigurationError, match="was changed since the plan was made"):
                 await apply(instance, None, shop)
 
     asyncio.run(scenario())

@@ -278,7 +278,7 @@ BAD_CALLS = {
     ),
     "not audited": (
         'WireCall(path="/api/Toys/X", method="PUT", action=act, access=Open())',
-        r"does not say whether operators' calls are put on record",
+        r"does not declare whether operators' calls are audited",
     ),
     "body": (
         'WireCall(path="/api/Toys/X", method="GET", action=act, access=Open(), body="xml")',

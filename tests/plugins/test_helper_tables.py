@@ -178,12 +178,12 @@ def test_a_table_that_no_plugin_registers(opened: Opened) -> None:
 @pytest.mark.parametrize(
     ("table", "told"),
     [
-        (HelperTable(name="Counts", version=1, columns=()), "'Counts', which is no name of a helper table"),
+        (HelperTable(name="Counts", version=1, columns=()), "'Counts', which is not a name of a helper table"),
         (HelperTable(name="H_" + "x" * 29, version=1, columns=()), "30 characters at most"),
         (HelperTable(name="H_Count1", version=1, columns=()), "letters or '_'"),
-        (HelperTable(name="H_schema", version=1, columns=()), "keeps for itself"),
-        (HelperTable(name="H_Tables", version=1, columns=()), "keeps for itself"),
-        (HelperTable(name="H_Email_Fold", version=1, columns=()), "keeps for itself"),
+        (HelperTable(name="H_schema", version=1, columns=()), "reserved for the core"),
+        (HelperTable(name="H_Tables", version=1, columns=()), "reserved for the core"),
+        (HelperTable(name="H_Email_Fold", version=1, columns=()), "reserved for the core"),
         (counts(0), "has version 0"),
         (counts(columns=(column("Name"), column("name"))), "the column 'name' twice"),
         (counts(columns=(column("id"),)), "lists the column ID"),

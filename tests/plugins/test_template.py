@@ -70,7 +70,8 @@ def test_the_wheel_carries_the_template(repository: Path, tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize(
-    ("name", "reason"), [("auth", "is installed already"), ("Two Words", "is no name"), ("mine", "is there already")]
+    ("name", "reason"),
+    [("auth", "is installed already"), ("Two Words", "is not a valid name"), ("mine", "exists already")],
 )
 def test_names_that_cannot_be(name: str, reason: str, tmp_path: Path) -> None:
     """A name that is in use or invalid is refused, and no file is written."""

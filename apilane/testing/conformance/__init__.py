@@ -1,13 +1,14 @@
-"""The conformance suite for storage drivers: what Apilane expects of each of them, as tests.
+"""The conformance suite for storage drivers: Apilane's requirements for a driver, as tests.
 
-A driver's test file needs this and nothing more::
+A driver's test file needs only this::
 
     class TestMyDriver(DriverConformance):
         @pytest.fixture
         def driver_case(self, tmp_path):
             return DriverCase(make_driver=MyDriver, fresh_address=lambda: ...)
 
-With ``scope="class"``, as a class method, tests follow each other in one database: quicker where tables are dear.
+With ``scope="class"``, as a class method, the tests of a class use one database. This is faster where tables are slow
+to create.
 
 Known gaps go into ``known``: test name -> reason; they are strict, so a gap that closes is noticed.
 """
@@ -20,7 +21,7 @@ from typing import ClassVar
 
 import pytest
 
-# Before the modules with the tests are imported, so that a failing assert shows its values.
+# This comes before the imports of the test modules, so that a failing assert shows its values.
 pytest.register_assert_rewrite(
     *(
         f"{__name__}.{module}"
@@ -90,12 +91,13 @@ class DriverConformance(
     @pytest.fixture(scope="class")
     @classmethod
     def emptied(cls) -> dict[int, tuple[DriverCase, str]]:
-        """By case, the database that a test has left as it found it: making tables is most of what a test costs."""
+        """Emptied databases to use again, by case: creating tables takes most of the time of a test."""
         return {}
 
     @pytest.fixture
     def db(self, driver_case: DriverCase, emptied: dict[int, tuple[DriverCase, str]]) -> Iterator[Database]:
-        """A database with the suite's tables, all empty: a fresh one, or where the case lives longer that of a test."""
+        """A database with the suite's tables, all empty: a fresh one, or the emptied one of an earlier test of the
+        case."""
         with asyncio.Runner() as runner:
             _, address = emptied.pop(id(driver_case), (driver_case, None))
             database = open_database(driver_case, runner, address)

@@ -1,6 +1,6 @@
-"""A database under test: what a driver must provide for it, and short names for what the tests do with it.
+"""A database under test: the case that a driver provides, and short methods for the tests.
 
-Synchronous outside: every call runs on one event loop kept for the test, so that no pytest plugin is needed.
+The methods are synchronous: every call runs on one event loop of the test, so no pytest plugin is needed.
 """
 
 from __future__ import annotations
@@ -33,20 +33,21 @@ T = TypeVar("T")
 
 
 class DriverCase(Struct, frozen=True):
-    """What the fixture ``driver_case`` gives."""
+    """The value of the fixture ``driver_case``."""
 
     make_driver: Callable[[], Driver]
-    """A driver of its own for each test; it is closed at the end."""
+    """Makes a separate driver for each test, which is closed at the end."""
     fresh_address: Callable[[], str]
-    """The address of an empty database of its own."""
+    """Returns the address of an empty database that no other test uses."""
     make_impatient_driver: Callable[[], Driver] | None = None
-    """A driver whose statements may take one second; without it time limits are not tested."""
+    """Makes a driver whose statements may take one second. Without it time limits are not tested."""
     end_connections: Callable[[str], None] | None = None
-    """Ends every connection to the database at an address, as its server's restart does; blocks until they are gone."""
+    """Ends every connection to the database at an address, like a server restart. It blocks until they are closed."""
     broken_addresses: Callable[[str], Mapping[str, str]] | None = None
-    """From an address to broken forms of it, by what a message must name; without it URLs are broken by the suite."""
+    """Takes an address and returns broken forms of it, by the text that a message must contain. Without it the suite
+    makes them from the URL."""
     raising_sql: str | None = None
-    """SQL that raises the text ``Out of stock; sorry`` the way authors of scripts do (B-E5)."""
+    """SQL that raises the error text ``Out of stock; sorry``, as a script does (B-E5)."""
 
 
 class Database:
@@ -64,22 +65,22 @@ class Database:
         self.entities: tuple[Entity, ...] = ()
 
     def wait(self, coroutine: Coroutine[Any, Any, T]) -> T:
-        """Run to its end."""
+        """Run a coroutine to its end."""
         return self._runner.run(coroutine)
 
     def migrate(self, entities: tuple[Entity, ...], **renames: Any) -> None:
-        """Turn the tables there are into those of ``entities``."""
+        """Change the existing tables into those of ``entities``."""
         ddl = self.dialect.migrate(Migration(self.entities, entities, **renames))
         self.alter(*(Step(Statement(text, kind="ddl")) for text in ddl))
         self.entities = entities
 
     def alter(self, *steps: Step) -> None:
-        """Schema statements."""
+        """Run schema statements."""
         self.altered = True
         self.wait(self.session.alter(lambda: _steps(steps)))
 
     def empty(self) -> None:
-        """Delete every row; the next test may have this database."""
+        """Delete every row, so that the next test can use this database."""
         free = update_where(self.table(THINGS), ("Whole",), (), self.dialect)
         deletes = [sa.delete(self.table(entity)) for entity in reversed(self.entities)]
         compiled = [compile_statement(each, self.dialect.sqlalchemy) for each in deletes]
@@ -89,7 +90,7 @@ class Database:
         self.wait(self.driver.close())
 
     def number(self, text: str) -> Value:
-        """A number with decimals as services bind it."""
+        """A number with decimals, in the type that services bind."""
         return Decimal(text) if self.driver.features.exact_decimals else float(text)
 
     def table(self, entity: Entity) -> sa.Table:
@@ -118,7 +119,7 @@ class Database:
     # Whole units and reads.
 
     def write(self, *steps: Step, single: bool = False) -> list[Result]:
-        """One unit of these steps."""
+        """Run these steps as one unit."""
         return self.wait(self.session.run(lambda: _steps(steps), single=single))
 
     def unit(self, make: Callable[[], Unit[T]]) -> T:
@@ -127,11 +128,11 @@ class Database:
     def insert(self, entity: Entity = THINGS, **values: Value) -> int:
         (result,) = self.write(self.inserting(entity, **values), single=True)
         if result.inserted_id is None:
-            raise AssertionError("an insert gave no id")
+            raise AssertionError("an insert returned no ID")
         return result.inserted_id
 
     def script(self, text: str, **values: Value) -> ScriptStep:
-        """A script with identifiers in brackets: ``SELECT [ID] FROM [Things]``. Skips where there are none."""
+        """A script with identifiers in brackets: ``SELECT [ID] FROM [Things]``. Skips the test without scripts."""
         if not self.driver.features.scripts:
             pytest.skip("this driver runs no scripts")
         quote = self.dialect.sqlalchemy.identifier_preparer.quote_identifier
@@ -139,11 +140,11 @@ class Database:
         return ScriptStep(read_script(quoted, self.dialect), values)
 
     def run_script(self, text: str, **values: Value) -> Sequence[ResultSet]:
-        """The results of a script in a transaction of its own."""
+        """Run a script in a separate transaction, and return its results."""
         return self.wait(self.session.run_script(self.script(text, **values))).sets
 
     def rows(self, *columns: str, entity: Entity = THINGS, order: Sequence[SortKey] = ()) -> list[tuple[Any, ...]]:
-        """Every row, decoded, by the keys of ``order`` and ``ID``."""
+        """Every row, decoded, sorted by ``order``, or by ``ID`` without it."""
         shape = ReadShape(columns, order=tuple(order) or (SortKey("ID"),))
         return self._read(entity, shape, ())
 

@@ -1,4 +1,4 @@
-"""Callers at the same time, callers who leave, sessions that close."""
+"""Concurrent callers, cancelled callers, and closed sessions."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ __all__ = ["Concurrency"]
 
 
 class Concurrency:
-    """See the module."""
+    """The tests that the module docstring describes."""
 
     def test_readers_and_writers(self, db: Database) -> None:
-        """Readers see whole units only, and no call fails because of the others."""
+        """Readers see only complete units, and no call fails because of the others."""
 
         def pair(n: int) -> Generator[Step, Result, None]:
             yield db.inserting(Count=n)
@@ -48,7 +48,7 @@ class Concurrency:
         assert len(db.wait(other.fetch(db.reading("ID").statement))) == 1
 
     def test_same_read_by_many(self, db: Database) -> None:
-        """Many who read by ID at the same time get their own row each, or none where it is not theirs or not there."""
+        """Concurrent readers by ID each get their own row, or none when it does not match or does not exist."""
         ids = [db.insert(Count=n % 3, Name=f"thing {n}") for n in range(30)]
         shape = ReadShape(("Name", "ID"), (BY_ID, ("Count", "count")))
         read = select_records(THINGS, db.table(THINGS), shape, db.dialect)
@@ -62,8 +62,8 @@ class Concurrency:
         assert db.wait(scenario()) == expected
 
     def test_same_insert_by_many(self, db: Database) -> None:
-        """Of many rows inserted at the same time each caller gets the ID of his own; whose row is refused is told why,
-        and no other caller notices."""
+        """Callers that insert concurrently each get the ID of their own row. A refused row gives its caller the reason
+        and does not affect other callers."""
         insert = db.inserting(Code="", Count=0).statement
 
         def unit(n: int) -> Generator[Step, Result, int]:
@@ -80,17 +80,17 @@ class Concurrency:
         for n, answer in enumerate(told, 1):
             if n % 10 == 3:
                 assert isinstance(answer, NotNullViolation)
-            elif isinstance(answer, BaseException):  # one of the two with this code, the first or the second
+            elif isinstance(answer, BaseException):  # one of the two rows with this code, the first or the second
                 assert isinstance(answer, UniqueViolation)
                 assert n not in stored
             else:
                 assert stored.pop(n) == answer
         assert list(stored) == [0]
         refused = [n for n, answer in enumerate(told, 1) if isinstance(answer, UniqueViolation)]
-        assert len(refused) == 10  # codes 2, 7, 12 ... are asked for twice
+        assert len(refused) == 10  # codes 2, 7, 12 ... are inserted twice
 
     def test_same_insert_by_callers_who_leave(self, db: Database) -> None:
-        """Callers who leave take nothing of the others along: who stays has his row, and each row is one caller's."""
+        """Cancelled callers do not affect others: each other caller has its row, and each row belongs to one caller."""
         insert = db.inserting(Count=0, Grade=0).statement
 
         def unit(n: int) -> Generator[Step, Result, int]:
@@ -113,7 +113,7 @@ class Concurrency:
         assert {count: id for count, id, _ in rows}.items() >= told.items()
 
     def test_more_callers_than_connections(self, db: Database) -> None:
-        """However many read and write at once, everybody is served."""
+        """More concurrent reads and writes than connections are all served."""
         read = db.reading("ID").statement
 
         async def scenario() -> None:
@@ -125,7 +125,7 @@ class Concurrency:
         assert len(db.rows("ID")) == 150
 
     def test_cancelled_reads(self, db: Database) -> None:
-        """Readers that leave take nothing along: each later reader gets its own rows."""
+        """Cancelled readers do not affect others: each later reader gets its own rows."""
         db.write(*(db.inserting(Count=n) for n in range(300)))
         read, other = db.reading("Count").statement, db.reading("ID", entity=MAKERS).statement
 
@@ -141,7 +141,7 @@ class Concurrency:
         assert db.wait(scenario()) == [0, 300] * 20
 
     def test_cancelled_callers(self, db: Database) -> None:
-        """A cancelled caller's unit happened whole or not at all; everybody else's is untouched."""
+        """A cancelled caller's unit is stored completely or not at all. Units of other callers are not affected."""
 
         def pair(n: int) -> Generator[Step, Result, None]:
             yield db.inserting(Count=n)
@@ -161,7 +161,7 @@ class Concurrency:
         assert all(counts.count(n) in {0, 2} for n in range(0, 60, 3))
 
     def test_cancelled_before_it_began(self, db: Database) -> None:
-        """A unit whose caller left before it was submitted leaves no trace."""
+        """A unit whose caller is cancelled before it is submitted changes nothing."""
 
         async def scenario() -> None:
             task = asyncio.ensure_future(db.session.run(lambda: _insert(db)))
@@ -172,7 +172,7 @@ class Concurrency:
         assert db.rows("ID") == []
 
     def test_close_finishes_what_was_accepted(self, db: Database) -> None:
-        """Closing waits for units under way."""
+        """Closing waits for running units."""
 
         async def scenario() -> list[None]:
             tasks = [asyncio.ensure_future(db.session.run(lambda: _insert(db))) for _ in range(20)]

@@ -1,4 +1,4 @@
-"""Connecting: addresses that are wrong, servers that go away, sessions that end, and what ``doctor`` is told."""
+"""Connections: wrong addresses, lost servers, closed sessions, and the findings for ``doctor``."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from apilane.testing.conformance.case import Database
 __all__ = ["Connections"]
 
 PATIENCE_S = 15
-SECRET = "wr0ng-secret"  # noqa: S105 -- of an account that does not exist
+SECRET = "wr0ng-secret"  # noqa: S105 -- the password of an account that does not exist
 
 
 def _broken(db: Database) -> Mapping[str, str]:
@@ -28,8 +28,8 @@ def _broken(db: Database) -> Mapping[str, str]:
     if db.driver.features.embedded:
         pytest.skip("an embedded database has no server")
     url = urlsplit(db.address)
-    account = url.netloc.rpartition("@")[0]  # as it is written: some have no password
-    with socket.socket() as probe:  # bound and not listening: no server answers there
+    account = url.netloc.rpartition("@")[0]  # unchanged, because some accounts have no password
+    with socket.socket() as probe:  # bound but not listening, so no server answers there
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
 
@@ -40,16 +40,16 @@ def _broken(db: Database) -> Mapping[str, str]:
         str(port): changed(f"{account}@127.0.0.1:{port}"),
         "no-such-host.invalid": changed(f"{account}@no-such-host.invalid:{url.port}"),
         f"{url.username}": changed(f"{url.username}:{SECRET}@{url.hostname}:{url.port}"),
-        "nobody_here": changed(f"nobody_here:{SECRET}@{url.hostname}:{url.port}"),
+        "no_such_account": changed(f"no_such_account:{SECRET}@{url.hostname}:{url.port}"),
         "no_such_database": changed(f"{account}@{url.hostname}:{url.port}", "/no_such_database"),
     }
 
 
 class Connections:
-    """See the module."""
+    """The tests that the module docstring describes."""
 
     def test_wrong_addresses(self, db: Database) -> None:
-        """What is wrong is refused soon, by reads, units and doctor; the message names it and holds no secret."""
+        """Reads, units and doctor refuse a wrong address soon. The message names the error and contains no secret."""
         password = urlsplit(db.address).password or SECRET
         for named, address in _broken(db).items():
             session = db.driver.session(address)
@@ -73,7 +73,7 @@ class Connections:
         "address", ["", "nonsense", "ftp://u:s3cr3t@h/d", "Server=h;Pasword=s3cr3t", "://:s3cr3t@"]
     )
     def test_unreadable_addresses(self, db: Database, address: str) -> None:
-        """A connection string that cannot be read is refused before anything is opened, without showing a secret."""
+        """An invalid connection string is refused before anything is opened, and the message shows no secret."""
         if db.driver.features.embedded:
             pytest.skip("every text may be a path")
         with pytest.raises(ConnectionRefused) as caught:
@@ -81,7 +81,7 @@ class Connections:
         assert "s3cr3t" not in str(caught.value)
 
     def test_lost_connections(self, db: Database) -> None:
-        """After the server ended every connection the next call works: a read, a unit, a single write, a script."""
+        """After the server ended every connection the next call of any kind works."""
         if db.case.end_connections is None:
             pytest.skip("the case cannot end connections")
         calls = (
@@ -98,7 +98,7 @@ class Connections:
         assert db.rows("Name") == [("unit",)]
 
     def test_many_lost_at_once(self, db: Database) -> None:
-        """All connections of a busy pool may be lost together: reads that come afterwards all work."""
+        """When all connections of a busy pool are lost at once, all later reads work."""
         if db.case.end_connections is None:
             pytest.skip("the case cannot end connections")
         read = db.reading("ID").statement
@@ -111,7 +111,7 @@ class Connections:
         db.wait(reads())
 
     def test_closed_twice(self, db: Database) -> None:
-        """Closing a session or a driver again does nothing, nor does closing one that was never used."""
+        """Closing a session or a driver a second time does nothing. Closing one that was never used does nothing."""
         other = db.driver.session(db.case.fresh_address())
         db.wait(other.close())
         db.wait(other.close())
@@ -119,7 +119,7 @@ class Connections:
         db.wait(db.driver.close())
 
     def test_diagnosis(self, db: Database, record_property: Callable[[str, object], None]) -> None:
-        """A database in order has findings and none of them is serious, and the second call gives them again."""
+        """A database in order has findings, none of them serious, in the first and in the second call."""
         first, findings = (db.wait(db.session.diagnose()) for _ in range(2))
         assert first
         assert all(finding.text for finding in findings)
@@ -127,12 +127,12 @@ class Connections:
         record_property("server", [finding.text for finding in findings])
 
     def test_change_mark_tells_commits_of_others(self, db: Database) -> None:
-        """The mark stays without a commit and differs after one, by whichever session."""
+        """The mark is equal without a commit and different after a commit of any session."""
         other = db.case.make_driver()
         session = other.session(db.address)
         before = db.wait(db.session.change_mark())
         if before is None:
-            pytest.skip("this driver cannot tell")
+            pytest.skip("this driver has no change mark")
         assert db.wait(db.session.change_mark()) == before
         db.insert()
         after = db.wait(db.session.change_mark())
@@ -142,7 +142,7 @@ class Connections:
         db.wait(other.close())
 
     def test_mark_of_a_missing_server(self, db: Database) -> None:
-        """Where no server answers the mark is Unavailable too, or cannot be told at all."""
+        """Without a server the mark raises Unavailable, or is None when the driver has no marks."""
         session = db.driver.session(next(iter(_broken(db).values())))
         with contextlib.suppress(Unavailable):
             assert db.wait(session.change_mark()) is None

@@ -1,4 +1,4 @@
-"""Constraints, and what their violation is called (docs/reference/protocol/errors.md section 4, B-E6)."""
+"""Constraints, and the errors of their violation (docs/reference/protocol/errors.md section 4, B-E6)."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ def _user(email: str, username: str) -> dict[str, Value]:
 
 
 class Constraints:
-    """See the module."""
+    """The tests that the module docstring describes."""
 
     def test_unique_names_its_column(self, db: Database) -> None:
-        """A value that is there already is a UniqueViolation with the column, and nothing is written."""
+        """A value that exists already raises UniqueViolation with the column, and nothing is written."""
         db.insert(Code="x")
         with pytest.raises(UniqueViolation) as caught:
             db.insert(Code="x")
@@ -54,7 +54,7 @@ class Constraints:
             db.write(db.updating(other, Code="x"), single=True)
 
     def test_several_nulls_are_unique(self, db: Database) -> None:
-        """Any number of nulls pass a unique constraint, also beside a value."""
+        """A unique constraint allows any number of nulls, also next to a value of a second column."""
         for _ in range(3):
             db.insert(Code=None, Kind="k", Grade=None)
         assert len(db.rows("ID")) == 3
@@ -70,13 +70,13 @@ class Constraints:
         assert caught.value.columns == ("Username",)
 
     def test_not_null_names_its_column(self, db: Database) -> None:
-        """Null in a required column is a NotNullViolation with the column."""
+        """Null in a required column raises NotNullViolation with the column."""
         with pytest.raises(NotNullViolation) as caught:
             db.insert(Name=None)
         assert caught.value.columns == ("Name",)
 
     def test_reference_must_exist(self, db: Database) -> None:
-        """A reference that leads nowhere is a ForeignKeyViolation, on insert and on update."""
+        """A reference to a row that does not exist raises ForeignKeyViolation, on insert and on update."""
         with pytest.raises(ForeignKeyViolation):
             db.insert(Maker=99)
         id = db.insert()
@@ -84,7 +84,7 @@ class Constraints:
             db.write(db.updating(id, Maker=99))
 
     def test_no_action_keeps_the_referenced_row(self, db: Database) -> None:
-        """A row that is referred to cannot go."""
+        """A row that another row refers to cannot be deleted."""
         maker = db.insert(MAKERS, Name="m")
         db.insert(Maker=maker)
         with pytest.raises(ForeignKeyViolation):
@@ -92,14 +92,14 @@ class Constraints:
         assert len(db.rows("ID", entity=MAKERS)) == 1
 
     def test_set_null(self, db: Database) -> None:
-        """A reference with SetNull is emptied when its row goes."""
+        """A reference with SetNull becomes null when its row is deleted."""
         maker = db.insert(MAKERS, Name="m")
         db.insert(Sponsor=maker)
         db.write(db.deleting(maker, MAKERS))
         assert db.rows("Sponsor") == [(None,)]
 
     def test_cascade(self, db: Database) -> None:
-        """Rows that refer with Cascade go along."""
+        """Rows that refer with Cascade are deleted too."""
         thing = db.insert()
         db.insert(PARTS, Thing=thing)
         db.write(db.deleting(thing))
@@ -114,21 +114,21 @@ class Constraints:
         db.write(db.deleting(part), db.deleting(whole))
 
     def test_rows_that_refer_to_each_other_go_together(self, db: Database) -> None:
-        """One statement deletes a row and those that refer to it, or, where each row is checked alone, none of them."""
+        """One statement deletes a row and those that refer to it; a database that checks row by row deletes none."""
         whole = db.insert()
         part = db.insert(Whole=whole)
         statement = delete_by_ids(db.table(THINGS), 2, db.dialect)
         try:
             (result,) = db.write(Step(statement, statement.parameters({"id0": whole, "id1": part})), single=True)
         except ForeignKeyViolation:
-            assert db.driver.features.reads_after_failure  # services then delete them in turn
+            assert db.driver.features.reads_after_failure  # services then delete them one by one
             assert db.rows("ID") == [(whole,), (part,)]
         else:
             assert result.matched == 2
             assert db.rows("ID") == []
 
     def test_unknown_table(self, db: Database) -> None:
-        """A table that is not there is a MissingObject, for reads and in units."""
+        """A table that does not exist raises MissingObject, in reads and in units."""
         unknown = MAKERS.__class__(name="Unknown", properties=MAKERS.properties)
         with pytest.raises(MissingObject):
             db.rows("ID", entity=unknown)
@@ -136,7 +136,7 @@ class Constraints:
             db.insert(unknown, Name="x")
 
     def test_unknown_column(self, db: Database) -> None:
-        """A column that is not there is a MissingObject and never taken for a text."""
+        """A column that does not exist raises MissingObject and is not read as a text."""
         more = MAKERS.__class__(name="Makers", properties=(*MAKERS.properties, PARTS.properties[1]))
         with pytest.raises(MissingObject):
             db.rows("Thing", entity=more)

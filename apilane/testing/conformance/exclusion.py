@@ -1,4 +1,4 @@
-"""Named locks among all users of a database, on any machine."""
+"""Named locks between all processes that use a database, on any machine."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ class _OwnError(Exception):
 
 
 class Exclusion:
-    """See the module."""
+    """The tests that the module docstring describes."""
 
     def test_one_holds_a_lock(self, db: Database) -> None:
-        """The second caller is told at once, by the same session or another machine; afterwards the lock is free."""
+        """A second caller gets False at once, in the same session or in another driver. Afterwards the lock is free."""
         other = db.case.make_driver()
         there = other.session(db.address)
 
@@ -43,7 +43,7 @@ class Exclusion:
         db.wait(scenario())
 
     def test_units_go_on_beside_a_lock(self, db: Database) -> None:
-        """Reads and units of everybody, the holder too, go on while the lock is held."""
+        """Reads and units of all callers work while the lock is held, also those of the holder."""
 
         async def hold() -> None:
             async with db.session.exclusive("changes") as mine:
@@ -55,7 +55,7 @@ class Exclusion:
         assert len(db.rows("ID")) == 30
 
     def test_freed_by_failure(self, db: Database) -> None:
-        """An error inside, a cancelled holder, or one that goes away frees the lock."""
+        """An error inside the lock and a cancelled holder release the lock."""
         other = db.case.make_driver()
         there = other.session(db.address)
 
@@ -89,7 +89,7 @@ class Exclusion:
         db.wait(scenario())
 
     def test_one_of_many_wins(self, db: Database) -> None:
-        """Of many that ask at once exactly one gets it."""
+        """Of several concurrent callers exactly one gets the lock."""
 
         async def ask(barrier: asyncio.Barrier) -> bool:
             async with db.session.exclusive("changes") as mine:

@@ -1,4 +1,4 @@
-"""Each flag of ``Features`` holds, and so does its absence."""
+"""Each flag of ``Features`` is true to the behaviour of the driver, when set and when not set."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ __all__ = ["FlagsProven"]
 
 
 class FlagsProven:
-    """See the module."""
+    """The tests that the module docstring describes."""
 
     def test_shapes(self, db: Database, record_property: Callable[[str, object], None]) -> None:
-        """Driver and session have every method of the protocol, and the driver says who it is."""
+        """Driver and session have every method of the protocol, and the driver has a name and a version."""
         assert isinstance(db.driver, Driver)
         assert isinstance(db.session, Session)
         assert db.driver.name
@@ -34,7 +34,7 @@ class FlagsProven:
         )
 
     def test_embedded(self, db: Database) -> None:
-        """``embedded``: the address is a path; a missing folder is Unavailable and named."""
+        """``embedded``: the address is a path. A missing folder raises Unavailable, which names it."""
         if not db.driver.features.embedded:
             assert not Path(db.address).exists()
             return
@@ -47,14 +47,14 @@ class FlagsProven:
             db.wait(session.run(lambda: _one(db.inserting())))
 
     def test_exact_decimals(self, db: Database) -> None:
-        """``exact_decimals``: 18 digits come back as they went in; otherwise they do not."""
+        """``exact_decimals``: 18 digits are stored and read exactly; otherwise they are not."""
         value = Decimal("1234567890.12345678")
         db.insert(Exact=value if db.driver.features.exact_decimals else float(value))
         ((stored,),) = db.rows("Exact")
         assert (Decimal(stored) == value) is db.driver.features.exact_decimals
 
     def test_transactional_ddl(self, db: Database) -> None:
-        """``transactional_ddl``: of a failing migration nothing stays; otherwise its first statement does."""
+        """``transactional_ddl``: a failing migration is rolled back; otherwise its first statement stays."""
         create, *_ = [text for text in _new_table(db) if text.startswith("CREATE TABLE")]
 
         with pytest.raises(NotNullViolation):
@@ -67,7 +67,7 @@ class FlagsProven:
         assert stayed is not db.driver.features.transactional_ddl
 
     def test_reads_after_failure(self, db: Database) -> None:
-        """``reads_after_failure``: a unit may look around after a step failed."""
+        """``reads_after_failure``: a unit may read after a step failed."""
         if not db.driver.features.reads_after_failure:
             return
 
@@ -82,7 +82,7 @@ class FlagsProven:
         assert db.unit(unit) == 1
 
     def test_scripts(self, db: Database) -> None:
-        """``scripts``: custom SQL runs; otherwise it is Unsupported."""
+        """``scripts``: custom SQL runs; otherwise it raises Unsupported."""
         step = ScriptStep(read_script("SELECT 1 AS one", db.dialect), {})
         if db.driver.features.scripts:
             ((row,),) = (each.rows for each in db.wait(db.session.run_script(step)).sets)
@@ -92,7 +92,7 @@ class FlagsProven:
             db.wait(db.session.run_script(step))
 
     def test_names_foreign_keys(self, db: Database) -> None:
-        """``names_foreign_keys``: the violation carries the column; otherwise none."""
+        """``names_foreign_keys``: the violation names the column; otherwise it names none."""
         with pytest.raises(ForeignKeyViolation) as caught:
             db.insert(Maker=99)
         assert caught.value.columns == (("Maker",) if db.driver.features.names_foreign_keys else ())

@@ -1,4 +1,5 @@
-"""What filters mean, the same on every provider (docs/reference/protocol/query-language.md section 1.3, B-Q3, B-Q4)."""
+"""Filters have the same results on every provider (docs/reference/protocol/query-language.md section 1.3, B-Q3,
+B-Q4)."""
 
 from __future__ import annotations
 
@@ -48,11 +49,12 @@ TEXT_CASES = [
 
 
 class Filters:
-    """See the module."""
+    """The tests that the module docstring describes."""
 
     @pytest.mark.parametrize(("operator", "value", "expected"), TEXT_CASES)
     def test_filter_text(self, db: Database, operator: str, value: object, expected: list[str | None]) -> None:
-        """Letter case folds, accents count, wildcards are letters, nulls match only a test for null."""
+        """Letter case is ignored, accents count, wildcards are plain characters, and nulls match only a test for
+        null."""
         db.write(*(db.inserting(Note=note) for note in NOTES))
         notes = dict(db.rows("ID", "Note"))
         assert [notes[id] for id in db.found("Note", operator, value)] == expected
@@ -75,7 +77,7 @@ class Filters:
         ],
     )
     def test_filter_numbers(self, db: Database, operator: str, value: object, expected: list[int | None]) -> None:
-        """Numbers compare as numbers, lists are sets, nulls match nothing but a test for null."""
+        """Numbers compare as numbers, a list matches any of its items, and nulls match only a test for null."""
         db.write(*(db.inserting(Count=count) for count in (2, -1, None, 7)))
         counts = dict(db.rows("ID", "Count"))
         assert [counts[id] for id in db.found("Count", operator, value)] == expected
@@ -87,7 +89,7 @@ class Filters:
         assert db.found("Active", "equal", False) == db.found("Active", "notequal", True) == [no, null]
 
     def test_filter_groups(self, db: Database) -> None:
-        """AND and OR nest without losing their brackets."""
+        """Nested groups of AND and OR keep their brackets."""
         ids = {(a, b): db.insert(Count=a, Grade=b) for a in (1, 2) for b in (1, 2)}
         count, grade = THINGS.property("Count"), THINGS.property("Grade")
         assert count is not None

@@ -1,4 +1,4 @@
-"""Helper tables: made and changed from what ``H_Tables`` records, and never seen by SQL of a developer."""
+"""Helper tables: created and changed according to the records of ``H_Tables``, and hidden from custom SQL."""
 
 from __future__ import annotations
 
@@ -58,17 +58,17 @@ WRITING = [
 
 
 class _Stopped(Exception):
-    """In place of the end of a process."""
+    """Stands for the end of a process."""
 
 
 def _open(db: Database, tables: HelperTables) -> bool:
-    """Whether there was something to do."""
+    """Bring the helper tables up to date; returns whether there was something to do."""
     db.altered = True
     return db.wait(tables.bring_up_to_date(db.session, db.dialect)) is not None
 
 
 def _stop_after(db: Database, statements: int) -> None:
-    """What a process leaves that ends after so many schema statements of the change to the second version."""
+    """Leave the tables as a process that ends after so many schema statements of the change to the second version."""
     changes = db.wait(VERSION_2.missing(db.session, db.dialect))
     assert changes is not None
     texts = db.dialect.migrate(changes.migration)[:statements]
@@ -102,10 +102,11 @@ def _runs(db: Database, sql: str) -> bool:
 
 
 class PrivateTables:
-    """See the module."""
+    """The tests that the module docstring describes."""
 
     def test_helper_tables_are_made_and_changed(self, db: Database) -> None:
-        """A new version keeps the rows, adds and drops columns and indexes, and is recorded; then nothing is left."""
+        """A new version keeps the rows, adds and drops columns and indexes, and is recorded. Then nothing is left to
+        do."""
         assert _open(db, VERSION_1)
         assert not _open(db, VERSION_1)
         id = db.insert(FIRST, Name="a", Calls=3)
@@ -134,7 +135,7 @@ class PrivateTables:
         assert db.rows("Name", entity=OTHER) == []
 
     def test_first_helper_table_after_an_interruption(self, db: Database) -> None:
-        """A first change that ended when ``H_Tables`` was there without rows is completed by the next run."""
+        """A first change that ended when ``H_Tables`` existed without rows is completed by the next run."""
         statements = _statements(db)
         for number in range(1, statements + 1):
             _stop_after(db, number)
@@ -143,7 +144,7 @@ class PrivateTables:
         assert _recorded(db) == {"H_Counts": 2, "H_Others": 1}
 
     def test_script_never_uses_private_tables(self, db: Database) -> None:
-        """SQL of a developer neither reads nor writes a helper table of a plugin, and its rows stay as they are."""
+        """Custom SQL cannot read or write a helper table of a plugin, and the rows do not change."""
         _open(db, VERSION_1)
         db.insert(FIRST, Name="secret", Calls=1)
         db.insert(Name="thing", Note="n")
@@ -153,7 +154,7 @@ class PrivateTables:
         assert [sql for sql in READING if not _runs(db, sql.replace("[H_Counts]", "[Makers]"))] == []
 
     def test_script_may_call_things_alike(self, db: Database) -> None:
-        """Names of columns that begin in the same way are no tables."""
+        """Column names that begin like helper tables are allowed."""
         _open(db, VERSION_1)
         db.insert(Name="thing")
         (found,) = db.run_script("SELECT [Name] AS [H_Name] FROM [Things]")

@@ -1,4 +1,4 @@
-"""Names and values meant to break something."""
+"""Names and values that could break a driver."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ VALUES = (
 
 
 class Hostile:
-    """See the module."""
+    """The tests that the module docstring describes."""
 
     @pytest.mark.parametrize("word", WORDS)
     def test_reserved_words(self, db: Database, word: str) -> None:
@@ -60,7 +60,7 @@ class Hostile:
 
     @pytest.mark.parametrize("value", VALUES, ids=lambda value: ascii(value)[:20])
     def test_values(self, db: Database, value: str) -> None:
-        """Text is data: it comes back as it went in and is found literally."""
+        """Text is stored and read unchanged, and filters find it literally."""
         id = db.insert(Note=value)
         db.insert(Note="something else")
         assert db.rows("Note")[0] == (value,)
@@ -68,7 +68,7 @@ class Hostile:
             assert db.found("Note", operator, value) == [id]
 
     def test_foreign_tables(self, db: Database) -> None:
-        """Tables of other programs in the database stay as they are, whatever happens to Apilane's."""
+        """Tables of other programs in the database do not change when Apilane's tables change."""
         quote = db.dialect.sqlalchemy.identifier_preparer.quote_identifier
         create = f"CREATE TABLE {quote('Strange table')} ({quote('a b')} INTEGER)"
         insert = f"INSERT INTO {quote('Strange table')} VALUES (7)"
@@ -79,7 +79,7 @@ class Hostile:
         assert [tuple(row) for row in db.wait(db.session.fetch(read))] == [(7,)]
 
     def test_half_a_surrogate_pair(self, db: Database) -> None:
-        """Text that is no Unicode is refused or kept, and the database goes on."""
+        """Text with invalid Unicode is refused or stored, and the database still works."""
         try:
             db.insert(Note="a\ud800")
         except StorageError:
@@ -87,7 +87,7 @@ class Hostile:
         assert db.insert(Note="next")
 
     def test_nul(self, db: Database) -> None:
-        """Text with a NUL is refused or kept whole, and the database goes on."""
+        """Text with a NUL is refused or stored completely, and the database still works."""
         try:
             id = db.insert(Note="a\0b")
         except StorageError:

@@ -1,4 +1,4 @@
-"""Changing tables that hold rows."""
+"""Changes of tables that have rows."""
 
 from __future__ import annotations
 
@@ -25,22 +25,22 @@ def _number(name: str, *, required: bool = False, decimals: int = 0) -> Property
 
 
 def _changed(entity: Entity, name: str, **values: object) -> Entity:
-    """``entity`` with another form of one property."""
+    """``entity`` with one property changed."""
     properties = (msgspec.structs.replace(p, **values) if p.name == name else p for p in entity.properties)
     return msgspec.structs.replace(entity, properties=tuple(properties))
 
 
 class Migrations:
-    """See the module."""
+    """The tests that the module docstring describes."""
 
     def test_deterministic(self, db: Database) -> None:
-        """The same migration gives the same statements, and none when nothing changes."""
+        """The same migration gives the same statements, and no statements when nothing changes."""
         migration = Migration((), ENTITIES)
         assert db.dialect.migrate(migration) == db.dialect.migrate(migration)
         assert db.dialect.migrate(Migration(ENTITIES, ENTITIES)) == []
 
     def test_new_properties(self, db: Database) -> None:
-        """New columns are null in the rows there are; required ones take their default."""
+        """New columns are null in existing rows; required ones get their default."""
         id = db.insert(MAKERS, Name="m")
         new = _makers(
             Property(name="Text"),
@@ -60,7 +60,7 @@ class Migrations:
             db.insert(new, Name="n", Part=5)
 
     def test_reference_on_an_old_property(self, db: Database) -> None:
-        """A constraint may come to a filled column; rows and the key sequence stay."""
+        """A constraint can be added to a column with values. Rows and the key sequence stay."""
         first = db.insert(MAKERS, Name="m")
         gone = db.insert(MAKERS, Name="n")
         db.write(db.deleting(gone, MAKERS))
@@ -74,7 +74,7 @@ class Migrations:
             db.insert(new, Name="p", Part=5)
 
     def test_reference_that_rows_break(self, db: Database) -> None:
-        """A constraint that the rows do not meet is refused."""
+        """A constraint that existing rows violate is refused."""
         plain = _makers(_number("Part"))
         db.migrate((*_OTHERS, plain))
         db.insert(plain, Name="m", Part=5)
@@ -82,7 +82,7 @@ class Migrations:
             db.migrate((*_OTHERS, _makers(_number("Part"), constraints=(ForeignKey(property="Part", entity="Parts"),))))
 
     def test_changed_delete_logic(self, db: Database) -> None:
-        """Changing only what happens on delete takes effect."""
+        """A change of the delete logic alone takes effect."""
         thing = db.insert()
         db.insert(PARTS, Thing=thing)
         stays = msgspec.structs.replace(PARTS, constraints=(ForeignKey(property="Thing", entity="Things"),))
@@ -91,7 +91,7 @@ class Migrations:
             db.write(db.deleting(thing))
 
     def test_rows_that_refer_survive(self, db: Database) -> None:
-        """Making a table again does not touch the rows that refer to it, cascade or not."""
+        """Rebuilding a table does not change the rows that refer to it, with or without cascade."""
         thing = db.insert()
         db.insert(PARTS, Thing=thing)
         wider = _changed(THINGS, "Price", decimal_places=3)
@@ -101,7 +101,7 @@ class Migrations:
         assert db.rows("ID", entity=PARTS) == []
 
     def test_new_unique(self, db: Database) -> None:
-        """A unique constraint that the rows meet holds from then on; one they break is refused."""
+        """A new unique constraint is checked from then on. One that existing rows violate is refused."""
         db.insert(MAKERS, Name="m")
         unique = _makers(constraints=(Unique(properties=("Name",)),))
         db.migrate((*_OTHERS, unique))
@@ -113,7 +113,7 @@ class Migrations:
             db.migrate((*_OTHERS, unique))
 
     def test_required_or_not(self, db: Database) -> None:
-        """A column may become optional and required again; nulls forbid it."""
+        """A column can become optional, and required again only when it has no nulls."""
         id = db.insert(MAKERS, Name="m")
         optional = _changed(MAKERS, "Name", required=False)
         db.migrate((*_OTHERS, optional))
@@ -125,7 +125,7 @@ class Migrations:
         assert db.rows("ID", "Name", entity=MAKERS) == [(id, "n")]
 
     def test_removed_property_and_entity(self, db: Database) -> None:
-        """What is removed is gone, the rest stays."""
+        """Removed properties and entities are dropped, all others stay."""
         makers = _makers(Property(name="Text", maximum=50), indexes=(Index(("Text",)),))
         db.migrate((*_OTHERS, makers))
         id = db.insert(makers, Name="m", Text="t")
@@ -156,7 +156,7 @@ class Migrations:
         assert db.insert(makers, Name="n") > maker
 
     def test_renamed_properties(self, db: Database) -> None:
-        """Columns may be renamed, swapped too, and their constraints go along."""
+        """Columns can be renamed and swapped, with their constraints."""
         one = Entity(
             name="Pairs",
             properties=(key(), Property(name="Left", maximum=50), Property(name="Right", maximum=50)),
@@ -182,7 +182,7 @@ class Migrations:
         assert caught.value.columns == ("Fresh",)
 
     def test_swapped_entities(self, db: Database) -> None:
-        """Two tables may swap their names."""
+        """Two tables can swap their names."""
         one = Entity(name="Firsts", properties=(key(), Property(name="Text", maximum=50)))
         two = Entity(name="Seconds", properties=one.properties)
         db.migrate((*ENTITIES, one, two))
@@ -192,7 +192,7 @@ class Migrations:
         assert db.rows("ID", entity=one) == []
 
     def test_names_that_meet(self, db: Database) -> None:
-        """Two entities whose constraints would have the same name in the database live together."""
+        """Two entities whose constraints would have the same name in the database can both exist."""
         one = Entity(
             name="Shop_Item",
             properties=(key(), Property(name="Name", maximum=50)),
@@ -210,14 +210,14 @@ class Migrations:
         assert caught.value.columns == ("Item_Name",)
 
     def test_reads_go_on_with_new_tables(self, db: Database) -> None:
-        """A read that ran before a migration runs after it."""
+        """A read that ran before a migration also works after it."""
         db.insert(MAKERS, Name="m")
         before = db.rows("ID", "Name", entity=MAKERS)
         db.migrate((*_OTHERS, _changed(MAKERS, "Name", required=False)))
         assert db.rows("ID", "Name", entity=MAKERS) == before
 
     def test_set_null_from_cascade(self, db: Database) -> None:
-        """Delete logic may change from one to another on a filled table."""
+        """The delete logic can change from one to another on a table with rows."""
         thing = db.insert()
         optional = _changed(PARTS, "Thing", required=False)
         empties = msgspec.structs.replace(

@@ -19,33 +19,33 @@ __all__ = ["Records"]
 
 
 class Records:
-    """See the module."""
+    """The tests that the module docstring describes."""
 
     def test_insert_gives_new_ids(self, db: Database) -> None:
-        """Each insert answers with the id of its row, and ids grow."""
+        """Each insert returns the ID of its row, and IDs increase."""
         first, second = db.insert(Name="a"), db.insert(Name="b")
         assert second > first
         assert db.rows("ID", "Name") == [(first, "a"), (second, "b")]
 
     def test_explicit_id_moves_the_sequence(self, db: Database) -> None:
-        """A row may bring its id, and the next generated one lies beyond it."""
+        """A row can be inserted with an ID, and the next generated ID is higher."""
         assert db.insert(ID=1000, Name="a") == 1000
         assert db.insert(Name="b") > 1000
 
     def test_ids_are_not_reused(self, db: Database) -> None:
-        """The id of a deleted row never comes back, not even the highest."""
+        """The ID of a deleted row is not used again, also when it was the highest."""
         gone = db.insert()
         db.write(db.deleting(gone))
         assert db.insert() > gone
 
     def test_missing_columns_take_defaults(self, db: Database) -> None:
-        """Columns left out of an insert are null, or the default of a required one."""
+        """A column left out of an insert is null, or has its default when it is required."""
         statement = insert_row(db.table(THINGS), ("Note",), db.dialect)
         db.write(Step(statement, statement.parameters({"Note": "n"})))
         assert db.rows("Name", "Note", "Count") == [("", "n", None)]
 
     def test_insert_without_columns(self, db: Database) -> None:
-        """A row of nothing but defaults can be inserted."""
+        """A row of defaults only can be inserted."""
         db.write(Step(insert_row(db.table(MAKERS), (), db.dialect)))
         assert db.rows("Name", entity=MAKERS) == [("",)]
 
@@ -55,19 +55,19 @@ class Records:
         assert [r.matched for r in db.write(db.updating(id, Name="same"), db.updating(id + 1, Name="same"))] == [1, 0]
 
     def test_delete_counts_rows(self, db: Database) -> None:
-        """A delete tells how many rows went."""
+        """A delete returns how many rows it deleted."""
         id = db.insert()
         assert [r.matched for r in db.write(db.deleting(id), db.deleting(id))] == [1, 0]
 
     def test_nulls_sort_first_ascending(self, db: Database) -> None:
-        """Nulls come first ascending and last descending, ties by id."""
+        """Nulls come first in ascending and last in descending order; equal values are sorted by ID."""
         ids = [db.insert(Count=count) for count in (2, None, 1, 2)]
         two, null, one, again = ids
         assert db.rows("ID", order=[SortKey("Count")]) == [(null,), (one,), (two,), (again,)]
         assert db.rows("ID", order=[SortKey("Count", Direction.DESC)]) == [(two,), (again,), (one,), (null,)]
 
     def test_pages(self, db: Database) -> None:
-        """Limit and offset cut the ordered rows; beyond the end there are none."""
+        """Limit and offset select from the ordered rows; beyond the end there are none."""
         ids = [db.insert() for _ in range(5)]
         shape = ReadShape(("ID",), order=(SortKey("ID"),), paged=True)
         statement = select_records(THINGS, db.table(THINGS), shape, db.dialect)
@@ -85,7 +85,7 @@ class Records:
         assert [tuple(row) for row in db.wait(db.session.fetch(statement))] == [(1,)]
 
     def test_stream_gives_every_row(self, db: Database) -> None:
-        """A stream gives all rows in batches, and may be left half-way."""
+        """A stream returns all rows in batches, and can be left before its end."""
         db.write(*(db.inserting(Count=n) for n in range(1203)))
 
         async def all_rows() -> list[Any]:
@@ -110,14 +110,14 @@ class Records:
         ],
     )
     def test_sorts_by_every_type(self, db: Database, column: str, values: tuple[Any, ...]) -> None:
-        """Every type sorts, ascending with nulls first and descending with nulls last, texts of any length too."""
+        """Every type sorts, also texts of any length: ascending with nulls first and descending with nulls last."""
         stored = [db.number(v) if column == "Price" and v is not None else v for v in values]
         ids = [db.insert(THINGS, **{column: value}) for value in reversed(stored)][::-1]
         assert [row[0] for row in db.rows("ID", order=[SortKey(column)])] == ids
         assert [row[0] for row in db.rows("ID", order=[SortKey(column, Direction.DESC)])] == ids[::-1]
 
     def test_pages_of_equal_values(self, db: Database) -> None:
-        """Pages over values that are all the same neither repeat nor lose a row."""
+        """Pages over equal values have each row exactly once."""
         ids = [db.insert(Kind="k") for _ in range(25)]
         shape = ReadShape(("ID",), order=(SortKey("Kind"), SortKey("ID")), paged=True)
         statement = select_records(THINGS, db.table(THINGS), shape, db.dialect)
@@ -128,7 +128,7 @@ class Records:
         assert seen == ids
 
     def test_counts_what_matches(self, db: Database) -> None:
-        """A count with a filter counts what the filter finds, each row once."""
+        """A count with a filter counts each matching row once."""
         for n in range(6):
             db.insert(Count=n % 3, Note="Émile" if n % 2 else None)
         note = THINGS.property("Note")

@@ -1,7 +1,7 @@
-"""SQL of an application's developer: what it gives, binds and undoes, and its limits
+"""Custom SQL of an application: its results, parameters, rollbacks and limits
 (docs/reference/protocol/query-language.md section 8).
 
-What it may not read and do is ``secrets``' matter.
+``secrets`` tests the statements and reads that are not allowed.
 """
 
 from __future__ import annotations
@@ -40,10 +40,10 @@ def _fill(db: Database, count: int) -> None:
 
 
 class Scripts:
-    """See the module."""
+    """The tests that the module docstring describes."""
 
     def test_script_gives_several_results(self, db: Database) -> None:
-        """Each statement with columns adds a result, in order, with its names; the others add none."""
+        """Each statement with columns adds a result with its column names, in order; other statements add none."""
         db.insert(Name="a", Count=1)
         first, second, third = db.run_script(
             "SELECT [Name], [Count] AS [Number] FROM [Things]; UPDATE [Things] SET [Count] = 2; "
@@ -55,7 +55,7 @@ class Scripts:
         assert db.rows("Count") == [(2,)]
 
     def test_script_values(self, db: Database) -> None:
-        """Booleans are told apart from numbers, decimals and texts come back as they are."""
+        """Booleans can be distinguished from numbers. Decimals and texts are returned unchanged."""
         db.insert(Name="é😀", Count=7, Price=db.number("12.50"), Active=True, Made=253402300799999)
         (given,) = db.run_script("SELECT [Name], [Count], [Price], [Active], [Made], [Note] FROM [Things]")
         ((name, count, price, active, made, note),) = given.rows
@@ -66,7 +66,7 @@ class Scripts:
 
     @pytest.mark.parametrize("value", ["x", "'; DELETE FROM Things; --", "\\", "%s", "?", ":a", "$1", "{B}", "é😀", ""])
     def test_script_texts_are_bound(self, db: Database, value: str) -> None:
-        """A text is data wherever its mark stands, also twice and beside signs that mean something elsewhere."""
+        """A text is bound as data, also when its mark is used twice or stands next to special characters."""
         id = db.insert(Note=value)
         (found, literal) = db.run_script(
             "SELECT [ID], [Note] FROM [Things] WHERE [Note] = {A} AND ({A} IS NULL OR [Note] = {A}); "
@@ -81,7 +81,7 @@ class Scripts:
         [("Count", 5), ("Count", -(2**63)), ("Count", 2**63 - 1), ("Active", True), ("Price", Decimal("12.5"))],
     )
     def test_script_numbers_are_bound(self, db: Database, column: str, value: Value) -> None:
-        """Numbers and booleans keep their kind, and null is null."""
+        """Numbers and booleans keep their type, and null stays null."""
         if isinstance(value, Decimal):
             value = db.number(str(value))
         id = db.insert(THINGS, **{column: value})
@@ -92,12 +92,12 @@ class Scripts:
         assert [tuple(row) for row in found.rows] == [(id,)]
 
     def test_script_mark_in_quotes(self, db: Database) -> None:
-        """A number may stand inside quoted text."""
+        """The mark of a number can stand inside quoted text."""
         (found,) = db.run_script("SELECT 'no {A} of {B}' AS [Text]", A=5, B=None)
         assert [tuple(row) for row in found.rows] == [("no 5 of null",)]
 
     def test_script_writes(self, db: Database) -> None:
-        """Inserts, updates and deletes of a script are kept together, and constraints hold."""
+        """Inserts, updates and deletes of a script are committed together, and constraints are checked."""
         id = db.insert(Name="a")
         db.run_script(
             "INSERT INTO [Things] ([Name], [Code]) VALUES ({N}, 'new'); UPDATE [Things] SET [Count] = 5; "
@@ -117,14 +117,14 @@ class Scripts:
         ["SELECT * FROM [Nope]", "SELEC 1", "INSERT INTO [Things] ([Maker]) VALUES (99)", "SELECT [No] FROM [Things]"],
     )
     def test_failing_script_undoes_everything(self, db: Database, failing: str) -> None:
-        """Nothing of a script stays when one of its statements fails."""
+        """A script is rolled back completely when one of its statements fails."""
         db.insert(Name="a")
         with pytest.raises(StorageError):
             db.run_script(f"UPDATE [Things] SET [Name] = 'x'; {failing}; UPDATE [Things] SET [Count] = 1")
         assert db.rows("Name", "Count") == [("a", None)]
 
     def test_script_in_a_unit(self, db: Database) -> None:
-        """A script in a unit sees what came before, and goes with it when the unit fails."""
+        """A script in a unit sees the unit's earlier writes, and is rolled back with the unit."""
         step = db.script("SELECT COUNT(*) FROM [Things]; UPDATE [Things] SET [Name] = 'script'")
 
         def unit(fails: bool) -> Generator[Step | ScriptStep, Result, Any]:
@@ -141,7 +141,7 @@ class Scripts:
         assert db.rows("Name") == [("script",)]
 
     def test_scripts_and_units_lose_nothing(self, db: Database) -> None:
-        """Scripts that count and units that insert run side by side; nothing is lost and no call fails."""
+        """Scripts that update and units that insert run concurrently. No write is lost and no call fails."""
         db.insert(Count=0)
         step = db.script("UPDATE [Things] SET [Count] = [Count] + 1 WHERE [Name] = 'thing'")
 
@@ -158,7 +158,7 @@ class Scripts:
         assert db.rows("Count")[0] == (20,)
 
     def test_script_row_cap(self, db: Database) -> None:
-        """A run gives 50,000 rows at most, all its results together; what lies beyond is left out."""
+        """A run returns 50,000 rows at most in all its results together; further rows are left out."""
         _fill(db, 190)
         sets = db.run_script(
             "SELECT a.[ID] FROM [Things] a, [Things] b; SELECT a.[ID] FROM [Things] a, [Things] b; SELECT 1 AS [One]"
@@ -166,7 +166,7 @@ class Scripts:
         assert [len(each.rows) for each in sets] == [190 * 190, ROWS_MAX - 190 * 190, 0]
 
     def test_script_time_limit(self, db: Database) -> None:
-        """A script that takes too long is ended, what it wrote is undone, and the next one runs at once."""
+        """A script that takes too long is ended and rolled back, and the next one runs at once."""
         if db.case.make_impatient_driver is None:
             pytest.skip("the case has no driver with a short time limit")
         _fill(db, 200)
@@ -182,7 +182,7 @@ class Scripts:
         db.wait(driver.close())
 
     def test_cancelled_script_ends(self, db: Database) -> None:
-        """A caller who goes away takes his endless script along: others run at once, and closing does not wait."""
+        """The endless script of a cancelled caller ends: other scripts run at once, and closing does not wait."""
         _fill(db, 200)
 
         async def scenario() -> float:
@@ -198,7 +198,7 @@ class Scripts:
         assert db.wait(scenario()) < 5
 
     def test_raised_texts_are_the_authors(self, db: Database) -> None:
-        """What the author of a script raises reaches the caller as it was written, and undoes the script."""
+        """A text that a script raises reaches the caller unchanged, and the script is rolled back."""
         if db.case.raising_sql is None:
             pytest.skip("the case has no SQL that raises")
         db.insert(Name="a")

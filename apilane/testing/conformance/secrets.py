@@ -1,4 +1,4 @@
-"""What SQL of an application's developer may not read and do (``apilane.model.privileges``, B-Q11)."""
+"""Reads and statements that custom SQL is not allowed (``apilane.model.privileges``, B-Q11)."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def _state(db: Database) -> list[object]:
 
 
 class Secrets:
-    """See the module."""
+    """The tests that the module docstring describes."""
 
     @pytest.fixture
     def filled(self, db: Database) -> Database:
@@ -69,7 +69,7 @@ class Secrets:
 
     @pytest.mark.parametrize("sql", READING)
     def test_script_never_reads_secrets(self, filled: Database, sql: str) -> None:
-        """Hashes read as null, or the script is refused; either way nothing of them is given."""
+        """Hashes are read as null, or the script is refused; the result contains no hash."""
         before = _state(filled)
         try:
             sets = filled.run_script(sql)
@@ -81,22 +81,22 @@ class Secrets:
 
     @pytest.mark.parametrize("sql", FORBIDDEN)
     def test_script_is_refused(self, filled: Database, sql: str) -> None:
-        """What is not granted is refused, alone and behind a write, and changes nothing."""
+        """A statement that is not granted is refused, alone and after a write, and changes nothing."""
         before = _state(filled)
         yes = filled.dialect.encode_boolean(True)
         for text in (sql, f"UPDATE [Things] SET [Name] = 'x'; {sql}"):
             with pytest.raises(StorageError):
                 filled.run_script(text, Y=yes)
             assert _state(filled) == before
-        filled.insert(Name="next")  # the transaction that was refused holds nothing
+        filled.insert(Name="next")  # the refused transaction holds no lock
 
     @pytest.mark.parametrize("sql", ALLOWED)
     def test_script_is_granted(self, filled: Database, sql: str) -> None:
-        """Reading anything else and writing records is granted."""
+        """Other reads and writes of records are granted."""
         filled.run_script(sql)
 
-    def test_house_reads_what_scripts_may_not(self, filled: Database) -> None:
-        """A script's privileges end with it: Apilane reads the same text in full afterwards."""
+    def test_privileges_end_with_the_script(self, filled: Database) -> None:
+        """The limited privileges end with the script: afterwards Apilane reads the same column."""
         for _ in range(2):
             filled.run_script("SELECT [Email] FROM [Users]")
             assert filled.rows("Password", entity=USERS) == [(HASH,)]

@@ -1,4 +1,4 @@
-"""The tables that the conformance suite works on."""
+"""The tables of the conformance suite."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["ENTITIES", "MAKERS", "THINGS", "USERS", "key"]
 
 
 def key() -> Property:
-    """The property every entity begins with."""
+    """The first property of every entity."""
     return Property(
         name="ID", type=PropertyType.Number, decimal_places=0, required=True, is_primary_key=True, is_system=True
     )

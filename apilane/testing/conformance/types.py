@@ -1,4 +1,4 @@
-"""Values at the limits of their types, and letter for letter."""
+"""Values at the limits of their types, which are stored and read unchanged."""
 
 from __future__ import annotations
 
@@ -17,30 +17,30 @@ MAX_INT64 = 2**63 - 1
 
 
 class Types:
-    """See the module."""
+    """The tests that the module docstring describes."""
 
     @pytest.mark.parametrize("number", [0, -1, MAX_INT64, -MAX_INT64 - 1])
     def test_integers_of_64_bits(self, db: Database, number: int) -> None:
-        """A Number without decimals and a Date hold every 64-bit integer."""
+        """A Number without decimals and a Date store every 64-bit integer."""
         db.insert(Count=number, Made=number)
         assert db.rows("Count", "Made") == [(number, number)]
 
     def test_integers_beyond_64_bits(self, db: Database) -> None:
-        """A larger integer is refused as out of range, in a write and in a read."""
+        """A larger integer is refused as out of range."""
         with pytest.raises(NumberOutOfRange):
             db.insert(Count=MAX_INT64 + 1)
         assert db.rows("ID") == []
 
     @pytest.mark.parametrize("text", ["0.01", "-0.01", "1.5", "2", "9999999999999.99", "-9999999999999.99"])
     def test_decimals_of_15_digits(self, db: Database, text: str) -> None:
-        """15 significant digits survive on every provider."""
+        """15 significant digits are stored on every provider."""
         db.insert(Price=db.number(text))
         ((price,),) = db.rows("Price")
         assert float(price) == float(text)
 
     @pytest.mark.parametrize("value", [True, False, None])
     def test_booleans(self, db: Database, value: bool | None) -> None:
-        """A Boolean comes back as Python's own, null as None."""
+        """A Boolean is read as a Python bool, null as None."""
         db.insert(Active=value)
         assert db.rows("Active")[0][0] is value
 
@@ -48,20 +48,20 @@ class Types:
         "value", ["", " ", "a" * 100_000, "é", "ß", "日本", "😀", "e\u0301", "a\r\n\tb", "'\"\\%_"]
     )
     def test_text(self, db: Database, value: str) -> None:
-        """Text comes back letter for letter: blanks, long, beyond the BMP, not normalised."""
+        """Text is read unchanged: blanks, long texts, characters beyond the BMP, without normalisation."""
         db.insert(Note=value)
         assert db.rows("Note") == [(value,)]
 
     @pytest.mark.parametrize("value", ["a" * 50, "é" * 50, "日" * 50, "😀" * 25, " " * 50, "e\u0301" * 25])
     def test_longest_text(self, db: Database, value: str) -> None:
-        """A String with a maximum holds that many characters of any kind; those beyond the BMP may count twice."""
+        """A String with a maximum stores that many characters of any kind; those beyond the BMP may count twice."""
         db.insert(Code=value)
         assert db.rows("Code") == [(value,)]
         assert len(db.found("Code", "equal", value)) == 1
 
     @pytest.mark.parametrize("value", ["a" * 51, "é" * 51, "😀" * 51])
     def test_longer_text(self, db: Database, value: str) -> None:
-        """A text that is longer than its column is refused, or kept whole; it is never cut."""
+        """A text that is longer than its column is refused or stored completely, and not cut."""
         try:
             db.insert(Code=value)
         except ValueTooLong:
@@ -70,7 +70,7 @@ class Types:
             assert db.rows("Code") == [(value,)]
 
     def test_empty_text_is_not_null(self, db: Database) -> None:
-        """The empty text is a value: it is found as one, counts as one where values are unique, and passes required."""
+        """The empty text is a value: filters find it, unique constraints count it, and required columns accept it."""
         empty, null = db.insert(Name="", Code=""), db.insert(Name="", Code=None)
         assert db.rows("Name", "Code") == [("", ""), ("", None)]
         assert db.found("Code", "equal", "") == [empty]
@@ -80,7 +80,7 @@ class Types:
 
     @pytest.mark.parametrize("made", [-62135596800000, -1, 2**31, 2**31 * 1000, 4102444800000, 253402300799999])
     def test_dates_of_every_century(self, db: Database, made: int) -> None:
-        """Dates are counted in ms of any year, also before 1970, after 2038 and after 2106."""
+        """Dates are ms of any year, also before 1970, after 2038 and after 2106."""
         id = db.insert(Made=made)
         db.insert(Made=made + 1)
         assert db.found("Made", "lessorequal", made) == [id]
@@ -90,7 +90,7 @@ class Types:
         ("text", "shown"), [("12.50", "12.5"), ("3.00", "3"), ("0.00", "0"), ("-0.10", "-0.1"), ("100", "100")]
     )
     def test_decimals_are_written_alike(self, db: Database, text: str, shown: str) -> None:
-        """Zeros at the end are not shown, whatever a column keeps; 100 stays 100."""
+        """Trailing zeros of decimals are not shown, also when the column stores them; 100 stays 100."""
         db.insert(Price=db.number(text))
         ((price,),) = db.rows("Price")
         assert msgspec.json.encode(price).decode().strip('"') in {shown, f"{shown}.0"}
@@ -98,7 +98,7 @@ class Types:
             assert str(price) == shown
 
     def test_decimals_beyond_the_column(self, db: Database) -> None:
-        """A number with more digits than its column has is refused as out of range, or kept."""
+        """A number with more digits than its column is refused as out of range, or stored."""
         try:
             db.insert(Price=db.number("1e17"))
         except NumberOutOfRange:
@@ -116,7 +116,7 @@ class Types:
         assert db.found("Price", "contains", (Decimal("0.1"), 2, Decimal("-3.50"))) == [*ids[:3], ids[4]]
 
     def test_nulls(self, db: Database) -> None:
-        """Every column that is not required holds null."""
+        """Every column that is not required accepts null."""
         columns = ("Note", "Code", "Count", "Price", "Exact", "Active", "Made", "Maker")
         db.write(db.inserting(THINGS, **dict.fromkeys(columns)))
         assert db.rows(*columns) == [(None,) * len(columns)]

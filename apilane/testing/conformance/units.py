@@ -1,4 +1,4 @@
-"""Units: all or nothing, durable when answered, and failures thrown into them."""
+"""Units: they are atomic, durable when answered, and get the failures of their steps."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ class _OwnError(Exception):
 
 
 class Units:
-    """See the module."""
+    """The tests that the module docstring describes."""
 
     def test_value_of_a_unit(self, db: Database) -> None:
-        """A unit's return value is the answer, also without any step."""
+        """The caller gets the unit's return value, also without any step."""
 
         def unit() -> Steps:
             return 42
@@ -46,7 +46,7 @@ class Units:
 
     @pytest.mark.parametrize("single", [False, True])
     def test_failing_step_undoes_the_unit(self, db: Database, single: bool) -> None:
-        """A failure that the unit lets pass reaches the caller, and nothing of the unit stays."""
+        """A failure that the unit does not catch reaches the caller, and the unit is rolled back."""
         steps = [db.inserting(Name=None)] if single else [db.inserting(Name="x"), db.inserting(Name=None)]
         with pytest.raises(NotNullViolation):
             db.write(*steps, single=single)
@@ -54,7 +54,7 @@ class Units:
 
     @pytest.mark.parametrize("single", [False, True])
     def test_own_error_undoes_the_unit(self, db: Database, single: bool) -> None:
-        """An error the unit raises itself reaches the caller as it is, and nothing of the unit stays."""
+        """An error that the unit raises reaches the caller unchanged, and the unit is rolled back."""
 
         def unit() -> Steps:
             yield db.reading("ID") if single else db.inserting(Name="x")
@@ -65,7 +65,7 @@ class Units:
         assert db.rows("ID") == []
 
     def test_failure_may_become_another(self, db: Database) -> None:
-        """A unit may turn a storage failure into an error of its own."""
+        """A unit can turn a storage failure into another error."""
 
         def unit() -> Steps:
             try:
@@ -79,19 +79,19 @@ class Units:
         assert isinstance(caught.value.__cause__, NotNullViolation)
 
     def test_original_error_is_the_cause(self, db: Database) -> None:
-        """The client library's own error is kept as the cause."""
+        """The error of the client library is kept as the cause."""
         with pytest.raises(StorageError) as caught:
             db.insert(Name=None)
         assert caught.value.__cause__ is not None
 
     def test_answered_units_are_seen(self, db: Database) -> None:
-        """A read after an answered unit sees it, every time."""
+        """A read after an answered unit always sees its writes."""
         for n in range(20):
             db.insert(Count=n)
             assert len(db.rows("ID")) == n + 1
 
     def test_many_at_once(self, db: Database) -> None:
-        """Units submitted together all take effect, each with an id of its own."""
+        """Units submitted together all take effect, each with a different ID."""
 
         async def scenario() -> list[int | None]:
             def unit(n: int) -> Generator[Step, Result, int | None]:
@@ -127,7 +127,7 @@ class Units:
         assert sorted(row[0] for row in db.rows("Count")) == fine
 
     def test_rows_read_by_id_are_kept_from_others(self, db: Database) -> None:
-        """A unit that read rows by ID and changes them loses no other unit's change."""
+        """A unit that reads rows by ID and then changes them does not overwrite the change of another unit."""
         id = db.insert(Count=0)
         read = select_by_ids(db.table(THINGS), ("Count",), 1, (), db.dialect)
 
@@ -142,7 +142,7 @@ class Units:
         assert db.rows("Count") == [(40,)]
 
     def test_two_machines_lose_nothing(self, db: Database) -> None:
-        """The same with units of two processes, here two drivers: no unit fails because the other one writes."""
+        """The same with two processes, here two drivers: no unit fails because of writes of the other process."""
         id = db.insert(Count=0)
         other = db.case.make_driver()
         read = select_by_ids(db.table(THINGS), ("Count",), 1, (), db.dialect)
@@ -162,7 +162,7 @@ class Units:
         assert len(db.rows("ID")) == 31
 
     def test_deadlocks_are_run_again(self, db: Database) -> None:
-        """Units that lock the same rows in opposite orders all succeed: the victims run again from their start."""
+        """Units that lock the same rows in opposite orders all succeed: deadlock victims run again from their start."""
         first, second = db.insert(Count=0), db.insert(Count=0)
         begun = 0
 
@@ -184,7 +184,7 @@ class Units:
         assert len(grades) == 1  # the last unit set both rows
 
     def test_races_of_several_values(self, db: Database) -> None:
-        """Of units that insert the same unique values in opposite orders one wins; the others are told of the value."""
+        """Of units that insert the same unique values in opposite orders one succeeds; others raise UniqueViolation."""
 
         def unit(codes: list[str]) -> Generator[Step, Result, None]:
             for code in codes:
@@ -201,7 +201,7 @@ class Units:
         assert sorted(row[0] for row in db.rows("Code")) == ["a", "b"]
 
     def test_one_of_a_race_wins(self, db: Database) -> None:
-        """Of many callers with one unique value exactly one succeeds."""
+        """Of many callers that insert the same unique value exactly one succeeds."""
 
         async def scenario() -> list[object]:
             step = db.inserting(Code="same")

@@ -1,9 +1,9 @@
-"""Database servers for tests: one for each kind and test run, found, started and stopped without anybody's help.
+"""Database servers for tests: one for each kind and test run, found, started and stopped automatically.
 
-Asked in this order: a URL in ``APILANE_TEST_<KIND>_URL``; a container, where Docker runs; a server binary of this
+The order of the search: a URL in ``APILANE_TEST_<KIND>_URL``; a container, where Docker runs; a server binary of this
 machine in a temporary folder (``local``).
 
-Databases on these servers are made by the drivers (``provision.py``), not here.
+The drivers create databases on these servers (``provision.py``).
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ from typing import Final, Self
 __all__ = ["KINDS", "NoServerError", "SharedServers"]
 
 KINDS: Final = ("mysql", "mariadb", "postgresql", "sqlserver")
-"""Kinds of servers. ``mysql`` is whichever of MySQL and MariaDB is found first."""
+"""Kinds of servers. ``mysql`` is MySQL or MariaDB, the first that is found."""
 
 
 class NoServerError(Exception):
-    """There is no such server; the message says what was tried and what would help."""
+    """There is no such server. The message says what was tried and what to do."""
 
 
 class SharedServers:
     """The servers of one test run, shared by its processes through ``folder``, which exists.
 
-    Whoever asks first starts a server; it ends with the last process that asked, however that one ends. ``environ``
-    may name servers that run already.
+    The first process that needs a server starts it. It stops when the last process that uses it ends, also after a
+    kill. ``environ`` may name servers that run already.
     """
 
     def __init__(self, folder: Path, environ: Mapping[str, str] = os.environ) -> None:
@@ -50,14 +50,14 @@ class SharedServers:
         self.close()
 
     def close(self) -> None:
-        """This process needs the servers no longer."""
+        """Release the servers; this process does not use them afterwards."""
         for lock in self._locks:
             os.close(lock)
         self._locks.clear()
         self._known.clear()
 
     def url(self, kind: str) -> str:
-        """``scheme://user:password@host:port/database`` of an account that may make databases. Raises NoServerError."""
+        """``scheme://user:password@host:port/database`` of an account that creates databases. Raises NoServerError."""
         if kind not in KINDS:
             raise ValueError(f"no kind of server: {kind!r} (there are {', '.join(KINDS)})")
         if kind not in self._known:
@@ -71,10 +71,10 @@ class SharedServers:
         return known
 
     def _shared(self, kind: str) -> str:
-        """The URL that another process of the run has left, or that of a server started now."""
+        """The URL that another process of the run has stored, or that of a server started now."""
         turn = _lock(self._folder / f"{kind}.turn", fcntl.LOCK_EX)
         try:
-            use = _lock(self._folder / f"{kind}.users", fcntl.LOCK_SH)  # waits for a server that is being stopped
+            use = _lock(self._folder / f"{kind}.users", fcntl.LOCK_SH)  # waits until a stopping server has stopped
             self._locks.append(use)
             place = self._folder / f"{kind}.url"
             if not place.exists():
@@ -91,7 +91,7 @@ def _lock(path: Path, how: int) -> int:
 
 
 def _started(kind: str, folder: Path) -> str:
-    """Start a keeper, a process of its own, as the process that asks may end before the others."""
+    """Start a server in a keeper, a separate process, because this process may end before other users of the server."""
     with (folder / f"{kind}.log").open("ab") as log:
         keeper = subprocess.Popen(
             [sys.executable, "-m", "apilane.testing.databases.keeper", kind, str(folder)],
@@ -103,7 +103,7 @@ def _started(kind: str, folder: Path) -> str:
     assert keeper.stdout is not None
     with keeper.stdout as answers:
         line = answers.readline()
-    keeper.returncode = 0  # it outlives this process, which need not wait for it
+    keeper.returncode = 0  # it runs longer than this process, which does not wait for it
     answer: dict[str, str] = json.loads(line) if line else {"reason": f"its keeper died, see {folder / f'{kind}.log'}"}
     if "reason" in answer:
         raise NoServerError(f"no {kind} server: {answer['reason']}")

@@ -10,7 +10,7 @@ from apilane.testing.databases import NoServerError
 
 __all__ = ["Container"]
 
-PASSWORD: Final = "Passw0rd-of-tests"  # noqa: S105 -- of servers that live as long as a test run
+PASSWORD: Final = "Passw0rd-of-tests"  # noqa: S105 -- the servers run only during a test run
 START_TIMEOUT_S: Final = 120.0
 
 
@@ -68,11 +68,11 @@ _IMAGES: Final = {
         "master",
     ),
 }
-"""What the image's log says, and how often, once it serves: several set themselves up with a first start."""
+"""``ready`` and ``times``: the log line of a ready server, and its number, because some images start twice."""
 
 
 class Container:
-    """A server of ``kind`` in a container of its own, running inside ``with``. Raises NoServerError on entering."""
+    """A server of ``kind`` in a new container, running inside ``with``. Entering raises NoServerError."""
 
     def __init__(self, kind: str) -> None:
         self._image = _IMAGES[kind]
@@ -87,7 +87,7 @@ class Container:
             raise NoServerError("testcontainers is not installed (pip install testcontainers)") from None
         try:
             DockerClient(timeout=5).client.ping()
-        except Exception:  # noqa: BLE001, RUF100 -- a dozen kinds, all meaning that no engine answers
+        except Exception:  # noqa: BLE001, RUF100 -- many types, all of them mean that no engine answers
             raise NoServerError("no Docker engine answers") from None
         image = self._image
         container = DockerContainer(image.name).with_exposed_ports(image.port)

@@ -1,6 +1,6 @@
-"""``python -m apilane.testing.databases.keeper KIND FOLDER``: starts a server, stops it after its last user.
+"""``python -m apilane.testing.databases.keeper KIND FOLDER``: starts a server and stops it after its last user.
 
-Users hold a shared lock on ``FOLDER/KIND.users``. Locks go with their processes, so a killed test run leaves nothing.
+Users hold a shared lock on ``FOLDER/KIND.users``. A lock ends with its process, so a killed test run leaves no server.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ __all__ = ["main"]
 
 
 def main(kind: str, folder: Path) -> None:
-    """Print ``{"url": ...}`` or ``{"reason": ...}`` as one line, then wait for the users to go."""
+    """Print ``{"url": ...}`` or ``{"reason": ...}`` as one line, then wait until the last user has ended."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a developer's Ctrl-C ends the tests first
     with contextlib.ExitStack() as running:
         users = os.open(folder / f"{kind}.users", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -33,7 +33,7 @@ def main(kind: str, folder: Path) -> None:
             return
         _answer({"url": url})
         fcntl.flock(users, fcntl.LOCK_EX)
-        (folder / f"{kind}.url").unlink(missing_ok=True)  # whoever comes now waits for the lock, then starts another
+        (folder / f"{kind}.url").unlink(missing_ok=True)  # a new user waits for the lock, then starts another server
 
 
 def _start(kind: str, running: contextlib.ExitStack) -> str:
@@ -52,7 +52,7 @@ def _answer(answer: dict[str, str]) -> None:
     sys.stdout.write(json.dumps(answer) + "\n")
     sys.stdout.flush()
     devnull = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(devnull, sys.stdout.fileno())  # the reader may go
+    os.dup2(devnull, sys.stdout.fileno())  # the reader may close its end of the pipe
 
 
 if __name__ == "__main__":

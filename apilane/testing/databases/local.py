@@ -1,7 +1,7 @@
-"""Database servers from binaries of this machine: in a folder of their own, on a free port, never as root.
+"""Database servers from binaries of this machine: in a new folder, on a free port, and not as root.
 
-Quick instead of durable, and set up unlike what drivers want: another time zone, MySQL's lax modes and old character
-set. What a connection needs it must set itself. Not for production.
+They are fast and not durable. Their settings differ from those that drivers need: another time zone, MySQL's lax modes
+and old character set. This tests that a driver sets up its connections. Not for production.
 """
 
 from __future__ import annotations
@@ -23,13 +23,15 @@ from apilane.testing.server import free_port
 
 __all__ = ["LocalServer"]
 
-PASSWORD: Final = "Passw0rd-of-tests"  # noqa: S105 -- of servers that live as long as a test run
+PASSWORD: Final = "Passw0rd-of-tests"  # noqa: S105 -- the servers run only during a test run
 START_TIMEOUT_S: Final = 60.0
 STOP_TIMEOUT_S: Final = 20.0
+UNPRIVILEGED_UID: Final = 65534
+"""The account without rights of Linux."""
 
 
 class _Place(NamedTuple):
-    """Where a server lives. ``secrets``: a file only its user can read."""
+    """The files and the port of a server. ``secrets``: a file that only the server's user can read."""
 
     data: Path
     socket: Path
@@ -38,9 +40,9 @@ class _Place(NamedTuple):
 
 
 class _Binary(NamedTuple):
-    """A server that was found, and how to use it."""
+    """An installed server, and how to run it."""
 
-    users: Sequence[str]
+    user: str
     initialise: Callable[[_Place], list[str]]
     serve: Callable[[_Place], list[str]]
     secrets: str
@@ -52,17 +54,17 @@ class _Binary(NamedTuple):
 
 
 class LocalServer:
-    """A server of ``kind`` in ``folder``, running inside ``with``, and stopped and started again by its methods.
+    """A server of ``kind`` in ``folder``, running inside ``with``. Its methods stop and start it.
 
-    ``options``: more words of its command line. ``files``: by name, put into ``folder`` for it alone to read.
-    Raises NoServerError when no binary is found or it does not start. ``log`` is what it has printed.
+    ``options``: more arguments of its command line. ``files``: contents by name, put into ``folder``, readable only for
+    the server. Raises NoServerError when no binary is found or it does not start. ``log`` is the file with its output.
     """
 
     def __init__(
         self, kind: str, folder: Path, *, options: Sequence[str] = (), files: Mapping[str, str] = MappingProxyType({})
     ) -> None:
         self._binary = _found(kind)
-        self._user = _unprivileged(self._binary.users)
+        self._user = _unprivileged(self._binary.user)
         self._folder = folder
         self._options = options
         self._files = {folder / name: content for name, content in files.items()}
@@ -92,10 +94,10 @@ class LocalServer:
     ) -> None:
         if self._process is not None:
             self.thaw()
-            self.kill()  # nobody needs its data any more
+            self.kill()  # its data is not needed any more
 
     def start(self) -> None:
-        """Start, and wait until connections are accepted."""
+        """Start the server, and wait until it accepts connections."""
         printed = self.log.stat().st_size
         with self.log.open("ab") as log:
             self._process = self._start_process([*self._binary.serve(self._place), *self._options], log)
@@ -107,29 +109,29 @@ class LocalServer:
             time.sleep(0.02)
 
     def stop(self) -> None:
-        """End every connection and stop, as an operator's restart does."""
+        """End every connection and stop the server, like a restart."""
         if self._process is not None:
             self._process.send_signal(self._binary.stop)
             self._process.wait(STOP_TIMEOUT_S)
             self._process = None
 
     def kill(self) -> None:
-        """Stop at once, as a crash does; what was acknowledged lately may be lost."""
+        """Stop at once, like a crash; the latest commits may be lost."""
         if self._process is not None:
             self._process.send_signal(self._binary.crash)
             self._process.wait(STOP_TIMEOUT_S)
             self._process = None
 
     def freeze(self) -> None:
-        """Hang: connections are accepted and nobody answers. ``thaw`` ends it."""
+        """Make the server hang: connections are accepted, but there are no answers. ``thaw`` ends it."""
         self._signal(signal.SIGSTOP)
 
     def thaw(self) -> None:
-        """Go on after ``freeze``."""
+        """Continue after ``freeze``."""
         self._signal(signal.SIGCONT)
 
     def _signal(self, number: signal.Signals) -> None:
-        """To the server and its children: PostgreSQL has a process for each connection."""
+        """Send a signal to the server and its children: PostgreSQL has a process for each connection."""
         assert self._process is not None, "the server does not run"
         parent = self._process.pid
         os.kill(parent, number)
@@ -158,16 +160,15 @@ class LocalServer:
         return NoServerError(f"the server found on this machine {what}: {end}")
 
 
-def _unprivileged(users: Sequence[str]) -> pwd.struct_passwd | None:
-    """Whom the server runs as; None: as whoever runs the tests. Servers refuse to run as root."""
+def _unprivileged(name: str) -> pwd.struct_passwd | None:
+    """The user to run the server as, because servers refuse to run as root. None: the user of the tests."""
     if os.geteuid() != 0:
         return None
-    for name in users:
-        try:
-            return pwd.getpwnam(name)
-        except KeyError:
-            continue
-    raise NoServerError(f"the tests run as root and there is no user {' or '.join(users)}")
+    with contextlib.suppress(KeyError):
+        return pwd.getpwnam(name)
+    with contextlib.suppress(KeyError):
+        return pwd.getpwuid(UNPRIVILEGED_UID)
+    raise NoServerError(f"the tests run as root, and there is neither a user {name} nor one with ID {UNPRIVILEGED_UID}")
 
 
 def _program(*names: str, folders: Sequence[Path] = ()) -> str | None:
@@ -183,7 +184,7 @@ def _found(kind: str) -> _Binary:
     return _mysql(kind)
 
 
-# Neither waits for the disk nor keeps logs for replicas.
+# Do not wait for the disk, and write no logs for replicas.
 _MYSQL_FLAGS: Final = (
     "--bind-address=127.0.0.1",
     "--skip-name-resolve",
@@ -233,7 +234,7 @@ def _mysql(kind: str) -> _Binary:
         "GRANT ALL ON *.* TO 'apilane'@'%' WITH GRANT OPTION;\n"
     )
     return _Binary(
-        users=("mysql", "nobody"),
+        user="mysql",
         initialise=initialise,
         serve=serve,
         secrets=account,
@@ -271,13 +272,13 @@ def _postgresql() -> _Binary:
         return [program, "-D", str(place.data), *flags]
 
     return _Binary(
-        users=("postgres", "nobody"),
+        user="postgres",
         initialise=initialise,
         serve=serve,
         secrets=PASSWORD,
         ready="ready to accept connections",
-        stop=signal.SIGINT,  # fast: ends connections
-        crash=signal.SIGQUIT,  # immediate, and gives its shared memory back
+        stop=signal.SIGINT,  # fast shutdown: ends connections
+        crash=signal.SIGQUIT,  # immediate shutdown, which releases its shared memory
         account="postgresql://apilane",
         database="postgres",
     )

@@ -1,6 +1,6 @@
-"""A storage driver on Python's own ``sqlite3`` module, as a start for one of your own.
+"""A storage driver on Python's ``sqlite3`` module, as a starting point for your driver.
 
-Registers the driver; everything else is in the modules beside.
+This module registers the driver; the other modules implement it.
 """
 
 from __future__ import annotations
@@ -13,5 +13,5 @@ __all__ = ["TemplateDriver", "apilane_register_drivers"]
 
 @hookimpl
 def apilane_register_drivers() -> list[TemplateDriver]:
-    """One driver; a hook's arguments may be left out."""
+    """Register one driver. Arguments of a hook may be left out."""
     return [TemplateDriver()]

@@ -1,7 +1,7 @@
-"""How this database's SQL differs. Here it does not differ from that of the driver Apilane ships.
+"""The SQL of this database. Here it is the same as that of Apilane's SQLite driver.
 
-A dialect for another database derives from ``apilane.sql.dialect.Dialect``, names a dialect of SQLAlchemy and says how
-tables are made (``migrate``), what types columns have and how text is compared.
+A dialect for another database derives from ``apilane.sql.dialect.Dialect``, names a dialect of SQLAlchemy, and defines
+how tables are created (``migrate``), the types of columns and how text is compared.
 """
 
 from __future__ import annotations
@@ -19,5 +19,5 @@ class TemplateDialect(SQLiteDialect):
     name: ClassVar[str] = "Template"
 
     def script_problems(self, script: Script, entities: Sequence[Entity]) -> list[str]:
-        """Custom SQL is refused when it is applied, not when it is called."""
+        """Refuse custom SQL when a manifest is applied, before any call."""
         return ["the driver Template runs no custom SQL"]

@@ -1,4 +1,4 @@
-"""The driver: its name, what it can do, and one session for each database."""
+"""The driver: its name, its features, and one session for each database."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class TemplateDriver:
         exact_decimals=False,
         reads_after_failure=True,
         names_foreign_keys=False,
-        scripts=False,  # running custom SQL with least privileges takes more than fits into a template
+        scripts=False,  # running custom SQL with least privileges needs too much code for a template
     )
 
     def __init__(self) -> None:
@@ -30,7 +30,7 @@ class TemplateDriver:
         self._sessions: dict[str, TemplateSession] = {}
 
     def session(self, address: str) -> TemplateSession:
-        """The session of a file; nothing is opened before its first use."""
+        """The session of a file. The file is opened on first use."""
         path = os.path.realpath(address)
         return self._sessions.setdefault(path, TemplateSession(path))
 

@@ -1,4 +1,4 @@
-"""The errors of ``sqlite3`` as Apilane's family, by code where there is one."""
+"""Translates errors of ``sqlite3`` into Apilane's, by code where there is one."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def translate(error: BaseException, path: str) -> StorageError:
     if isinstance(error, OverflowError):
         return NumberOutOfRange("The number does not fit into 64 bits.")
     if isinstance(error, UnicodeEncodeError):
-        return StorageError("The text holds half of a surrogate pair, which is no character.")
+        return StorageError("The text contains half of a surrogate pair, which is not a character.")
     code = str(getattr(error, "sqlite_errorname", "")).removeprefix("SQLITE_")
     if code.startswith(("CONSTRAINT_UNIQUE", "CONSTRAINT_PRIMARYKEY", "CONSTRAINT_ROWID")):
         return _of_columns(UniqueViolation, error)
@@ -50,7 +50,7 @@ def translate(error: BaseException, path: str) -> StorageError:
 
 
 def _of_columns(kind: type[StorageError], error: BaseException) -> StorageError:
-    """With the columns the message names; the server's own columns stand for the property they belong to."""
+    """The error with the columns that the message names. A hidden column is replaced by its property."""
     found = _named.search(str(error))
     pairs = [name.partition(".")[::2] for name in found[1].split(", ")] if found else []
     columns = tuple(_shown.get((table, column), column) for table, column in pairs)

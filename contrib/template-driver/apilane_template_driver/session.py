@@ -1,4 +1,4 @@
-"""One database: a thread of its own and a connection in it. All work of the database queues for that thread."""
+"""One database: one thread with one connection. All work on the database waits in the queue of that thread."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ __all__ = ["TemplateSession"]
 T = TypeVar("T")
 
 BUSY_TIMEOUT_S = 20.0
-"""For other processes that write to the file."""
+"""Time to wait for other processes that write to the file."""
 STATEMENT_TIMEOUT_S = 20.0
 BATCH_ROWS = 500
 
@@ -47,13 +47,13 @@ class TemplateSession:
         self._connection: sqlite3.Connection | None = None
         self._ends_at = 0.0
 
-    # What Apilane calls; everything runs in the thread.
+    # The methods that Apilane calls. Their work runs in the thread.
 
     async def fetch(self, statement: Statement, parameters: Sequence[Value] = ()) -> Sequence[Row]:
         return await self._in_thread(self._fetch, statement, parameters)
 
     async def stream(self, statement: Statement, parameters: Sequence[Value] = ()) -> AsyncIterator[Sequence[Row]]:
-        """All at once in memory, then in batches: not how a driver for big tables would do it."""
+        """Read all rows into memory, then return batches. A driver for big tables must read in batches."""
         rows = await self.fetch(statement, parameters)
         for start in range(0, len(rows), BATCH_ROWS):
             yield rows[start : start + BATCH_ROWS]
@@ -77,7 +77,7 @@ class TemplateSession:
         problem = await self._in_thread(lambda connection: connection.execute("PRAGMA quick_check(1)").fetchone()[0])
         if problem != "ok":
             return [Finding(f"The file is damaged: {problem}", "Restore it from a backup.", serious=True)]
-        return [Finding(f"SQLite {sqlite3.sqlite_version}, the file is whole")]
+        return [Finding(f"SQLite {sqlite3.sqlite_version}, the file is intact")]
 
     async def close(self) -> None:
         thread, self._thread = self._thread, None
@@ -85,10 +85,10 @@ class TemplateSession:
             await asyncio.wrap_future(thread.submit(self._close))
             thread.shutdown()
 
-    # In the thread.
+    # Methods that run in the thread.
 
     async def _in_thread(self, work: Callable[..., T], *arguments: object) -> T:
-        """Cancelled before its turn it never runs; once begun it runs to its end."""
+        """Run work in the thread. Work that is cancelled before it begins does not run; begun work runs to its end."""
         if self._thread is None:
             self._thread = ThreadPoolExecutor(1, thread_name_prefix="template-driver")
         return await asyncio.get_running_loop().run_in_executor(self._thread, self._translating, work, *arguments)
@@ -117,7 +117,7 @@ class TemplateSession:
             self._connection = None
 
     def _mark(self, connection: sqlite3.Connection) -> Value:
-        """The commits of others, and what this connection itself has written."""
+        """A mark of the commits of other connections and of the writes of this one."""
         return f"{connection.execute('PRAGMA data_version').fetchone()[0]}.{connection.total_changes}"
 
     def _fetch(self, connection: sqlite3.Connection, statement: Statement, parameters: Sequence[Value]) -> list[Row]:
@@ -127,7 +127,7 @@ class TemplateSession:
         connection.execute("BEGIN IMMEDIATE")
         try:
             value = drive(make_unit(), lambda step: self._execute(connection, step))
-            self._ends_at = float("inf")  # what is done is kept, however long the disk takes
+            self._ends_at = float("inf")  # no time limit for the commit
             connection.execute("COMMIT")
         except BaseException:
             if connection.in_transaction:
@@ -136,7 +136,7 @@ class TemplateSession:
         return value
 
     def _alter(self, connection: sqlite3.Connection, make_unit: Callable[[], Unit[T]]) -> T:
-        """Tables are made again while rows refer to them, so references are checked at the end."""
+        """Change tables. Tables are rebuilt while rows refer to them, so references are checked at the end."""
         self._ends_at = float("inf")
 
         def whole() -> Unit[T]:

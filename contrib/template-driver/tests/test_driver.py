@@ -1,4 +1,4 @@
-"""The driver under the suite that every driver of Apilane passes."""
+"""The conformance suite of Apilane's drivers, run on this driver."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """A maintenance window for the whole instance, and custom endpoints of kind ``text``.
 
-``pyproject.toml`` names this module under the entry point ``apilane.plugins``. Each function below is named like the
-hook that it implements; it runs once, at start-up, and answers with objects that the core keeps.
+``pyproject.toml`` names this module under the entry point ``apilane.plugins``. Each function below has the name of the
+hook that it implements. It runs once, at start-up, and returns objects that the core keeps.
 """
 
 from __future__ import annotations
@@ -15,17 +15,17 @@ __all__ = ["apilane_register_availability_checks", "apilane_register_endpoint_ki
 
 @hookimpl
 def apilane_register_settings() -> list[PluginSettings]:
-    """The Struct of the plugin's settings; the other hooks get it as ``options``."""
+    """The Struct of the plugin's settings. Other hooks get its values as ``options``."""
     return [PluginSettings(instance=MaintenanceSettings)]
 
 
 @hookimpl
 def apilane_register_availability_checks(options: MaintenanceSettings) -> list[MaintenanceWindow]:
-    """The window of the settings; without one nothing is registered."""
+    """The window of the settings. Without one nothing is registered."""
     return [MaintenanceWindow(options.window)] if options.window else []
 
 
 @hookimpl
 def apilane_register_endpoint_kinds() -> list[TextKind]:
-    """A hook's arguments may be left out; these two need none."""
+    """Arguments of a hook may be left out; this one needs none."""
     return [TextKind()]

@@ -1,4 +1,4 @@
-"""Endpoints of kind ``text``: a text with marks such as ``{Name}``, filled with what the caller sends."""
+"""Endpoints of kind ``text``: a text with marks such as ``{Name}``, which the caller's parameters replace."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ MARK = re.compile(r"\{([A-Za-z_]+)\}")
 
 
 class TextKind:
-    """Checks such endpoints when a manifest is applied, and makes them ready to run."""
+    """Checks such endpoints when a manifest is applied, and prepares them to run."""
 
     name = "text"
-    """What a manifest writes as ``Kind``."""
+    """The value of ``Kind`` in a manifest."""
 
     def check(self, endpoint: Endpoint, definition: ApplicationDefinition, dialect: Dialect) -> list[str]:
-        """What is wrong, one sentence each; ``apilane apply`` refuses the manifest and prints them."""
+        """The errors of an endpoint, one sentence each. ``apilane apply`` prints them and refuses the manifest."""
         rest = MARK.sub("", endpoint.query)
         return [f"there is a '{brace}' that belongs to no mark" for brace in "{}" if brace in rest]
 
     def compile(self, endpoint: Endpoint, application: ApplicationView) -> TextAction:
-        """Runs once for each version of an application; ``application`` has its definition and its database."""
+        """Called once for each version of an application. ``application`` has its definition and its database."""
         return TextAction(endpoint)
 
 
@@ -45,7 +45,7 @@ class TextAction:
         self._marks = set(MARK.findall(endpoint.query))
 
     async def run(self, parameters: Mapping[str, str], actor: Actor, *, keep: bool = True) -> ResultSets:
-        """One result of one row. The core has checked already that the caller may call."""
+        """Return one result with one row. The core has checked the caller's access already."""
         missing = sorted(self._marks - set(parameters))
         if missing:
             raise ApilaneError(Code.REQUIRED, property=missing[0])

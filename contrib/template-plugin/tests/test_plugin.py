@@ -1,4 +1,4 @@
-"""The plugin by itself, then inside a real server."""
+"""Tests of the plugin's functions, and of the plugin in a real server."""
 
 from __future__ import annotations
 
@@ -40,13 +40,13 @@ def is_refused(window: str, hour: int, minute: int) -> bool:
 
 
 def test_the_window_closes_and_opens() -> None:
-    """The begin belongs to the window, the end does not, and midnight may lie within."""
+    """The begin is inside the window, the end is not, and a window can include midnight."""
     assert [is_refused("02:00-02:30", 2, minute) for minute in (0, 29, 30)] == [True, True, False]
     assert [is_refused("23:00-01:00", hour, 0) for hour in (22, 23, 0, 1)] == [False, True, True, False]
 
 
 def test_a_window_that_cannot_be_read() -> None:
-    """Start-up stops with what was expected."""
+    """An invalid window raises ValueError with the expected form."""
     with pytest.raises(ValueError, match="expected two times such as"):
         MaintenanceWindow("at night")
 
@@ -61,7 +61,7 @@ def test_the_server_is_closed_in_the_window(tmp_path: Path) -> None:
 
 
 def test_the_text_is_filled(caller: Client) -> None:
-    """What the caller sends stands in the place of its mark, as it is."""
+    """The caller's value replaces its mark, unchanged."""
     assert caller.get("Custom/Greeting", Name="{Anna}").json() == [[{"Text": "Hello {Anna}!"}]]
 
 
@@ -72,7 +72,7 @@ def test_a_missing_parameter_is_named(caller: Client) -> None:
 
 
 def test_apply_refuses_a_broken_text(server: Server) -> None:
-    """A brace that belongs to no mark is found before anything is stored."""
+    """A brace that belongs to no mark is refused before anything is stored."""
     broken = {**MANIFEST, "CustomEndpoints": [{"Name": "Greeting", "Kind": "text", "Query": "Hello {Name"}]}
     with pytest.raises(ManifestErrors, match="belongs to no mark"):
         server.apply(broken)
