@@ -91,7 +91,7 @@ def hookspec(*, combine: Combine, on_error: OnError, added: str) -> Callable[[F]
     return mark
 
 
-@hookspec(combine="named", on_error="close", added="0.2")
+@hookspec(combine="named", on_error="close", added="0.1")
 def apilane_register_settings() -> Sequence[PluginSettings]:
     """The Structs of a plugin's settings, one object at most.
 
@@ -110,7 +110,7 @@ def apilane_register_drivers(settings: Settings, options: Struct | None) -> Sequ
     raise NotImplementedError
 
 
-@hookspec(combine="single", on_error="deny", added="0.2")
+@hookspec(combine="single", on_error="deny", added="0.1")
 def apilane_register_counters(settings: Settings, options: Struct | None) -> Sequence[Counters]:
     """Where rate limits, throttles and used signatures are counted: one store for all workers.
 
@@ -167,7 +167,7 @@ def apilane_register_endpoint_kinds(settings: Settings, options: Struct | None) 
     raise NotImplementedError
 
 
-@hookspec(combine="named", on_error="fail", added="0.2")
+@hookspec(combine="named", on_error="fail", added="0.1")
 def apilane_register_calls(settings: Settings, options: Struct | None) -> Sequence[WireCall]:
     """Calls of the wire: path, method, what they ask of the caller, and the action.
 
@@ -176,13 +176,13 @@ def apilane_register_calls(settings: Settings, options: Struct | None) -> Sequen
     raise NotImplementedError
 
 
-@hookspec(combine="named", on_error="fail", added="0.2")
+@hookspec(combine="named", on_error="fail", added="0.1")
 def apilane_register_routes(settings: Settings, options: Struct | None) -> Sequence[Page]:
     """Pages outside of ``/api/``: Litestar handlers, each with what it asks of the caller."""
     raise NotImplementedError
 
 
-@hookspec(combine="named", on_error="fail", added="0.2")
+@hookspec(combine="named", on_error="fail", added="0.1")
 def apilane_register_commands() -> Sequence[click.Command]:
     """Commands of the command line, found by their names.
 
@@ -191,7 +191,7 @@ def apilane_register_commands() -> Sequence[click.Command]:
     raise NotImplementedError
 
 
-@hookspec(combine="named", on_error="close", added="0.2")
+@hookspec(combine="named", on_error="close", added="0.1")
 def apilane_register_tables(settings: Settings, options: Struct | None) -> Sequence[HelperTable]:
     """Helper tables that the core keeps in the database of each application.
 

@@ -27,7 +27,7 @@ from apilane.model.json import decode_json, encode_json
 from apilane.model.numbers import parse_number
 from apilane.model.text import fold, trim
 from apilane.plugin.access import Access, Account, CustomEndpoint, Data, Open, Operator, PerOperation, Schema
-from apilane.plugin.calls import CallView, WireCall, Write
+from apilane.plugin.calls import AccessView, CallView, EntityView, WireCall, Write
 from apilane.plugin.commands import CommandContext
 from apilane.plugin.counters import Counters
 from apilane.plugin.endpoints import EndpointAction, EndpointKind, ResultSets
@@ -58,6 +58,7 @@ __all__ = [
     "ANONYMOUS",
     "WINDOW_MS",
     "Access",
+    "AccessView",
     "Account",
     "Action",
     "Actor",
@@ -80,6 +81,7 @@ __all__ = [
     "EndpointAction",
     "EndpointKind",
     "Entity",
+    "EntityView",
     "FileBody",
     "ForeignKey",
     "HelperTable",

@@ -14,13 +14,27 @@ from apilane.plugin.endpoints import EndpointAction
 from apilane.plugin.identity import Actor, ApplicationView, RequestView
 from apilane.plugin.replies import Reply
 
-__all__ = ["BodyKind", "CallAction", "CallView", "WireCall", "Write"]
+__all__ = ["AccessView", "BodyKind", "CallAction", "CallView", "EntityView", "WireCall", "Write"]
 
 T = TypeVar("T")
 
 BodyKind = Literal["none", "json", "multipart", "stream"]
 """``json``: the content type of a body must be JSON, else HTTP 415. ``multipart``: ``multipart/form-data``, read with
 ``stream``. ``stream``: any content type, read with ``stream``. ``none``: a body is ignored."""
+
+
+class EntityView(Protocol):
+    """The entity that an admitted call is about."""
+
+    name: str
+    """Schema name."""
+
+
+class AccessView(Protocol):
+    """What the rules grant the caller of an admitted call."""
+
+    properties: tuple[str, ...]
+    """Schema names in schema order: the properties that a get may show, or a post or put may write."""
 
 
 class CallView(RequestView, Protocol):
@@ -30,6 +44,10 @@ class CallView(RequestView, Protocol):
     actor: Actor
     query: Mapping[str, str]
     """Query parameters by name in lower case."""
+    entity: EntityView
+    """Of a route that declares ``Data``."""
+    access: AccessView
+    """Of a route that declares ``Data``."""
     endpoint: tuple[Endpoint, EndpointAction]
     """Set for a route that declares ``CustomEndpoint``: the endpoint's definition, and the action that runs it."""
 
