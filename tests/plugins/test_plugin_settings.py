@@ -136,7 +136,7 @@ REFUSED = {
     "secret in clear below": (
         '[[plugins.mail.relays]]\nname = "x"\npassword = "open-sesame"\n',
         {},
-        r"relays\[0\]\.password is a secret and is not written here; write \{env",
+        r"relays\[0\]\.password is a secret and must not be in this file; write \{env",
     ),
     "secret that is a number": ("[plugins.mail]\npassword = 4711\n", {}, "a secret is text that is not empty"),
     "reference to nothing": ('[plugins.mail]\npassword = {env = "NO"}\n', {}, "variable NO is not set"),
@@ -208,7 +208,7 @@ def test_variables_of_two_plugins(write_plugin: Write) -> None:
     settings = write_plugin(
         "rate-one", STRUCTS.replace("ANSWER", "PluginSettings(instance=Plain)"), plugins=("rate", "rate-one")
     )
-    with pytest.raises(ConfigurationError, match=r"APILANE_RATE_ONE_PORT, as has the setting .*'rate-one'"):
+    with pytest.raises(ConfigurationError, match=r"APILANE_RATE_ONE_PORT, and so has the setting .*'rate-one'"):
         freeze(load_plugins(settings), settings)
 
 

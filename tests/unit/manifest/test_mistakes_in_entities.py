@@ -112,14 +112,14 @@ MISTAKES = {
         ITEMS + "      - Name: Owner\n",
         6,
         "Entities[Items].Properties[Owner].Name",
-        "comes by itself",
+        "which the server adds",
         "",
     ),
     "system property of Users": (
         "Entities:\n  - Name: Users\n    Properties: [{Name: email}]\n",
         5,
         "Entities[Users].Properties[email].Name",
-        "comes by itself",
+        "which the server adds",
         "",
     ),
     "properties of Files": (
