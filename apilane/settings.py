@@ -82,7 +82,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     portal_port: Annotated[Port, _help("Port of the Portal; reserved, as this release has no Portal.")] = 5000
     portal_url: Annotated[str, _help("Address of the Portal for users.")] = "http://127.0.0.1:5000"
     workers: Annotated[Count, _help("Server processes that share the port.")] = 1
-    role: Annotated[Literal["all", "api", "portal"], _help("Which servers this process starts.")] = "all"
+    role: Annotated[Literal["all", "api", "portal"], _help("Servers that this process starts.")] = "all"
     control_url: Annotated[
         str | None,
         _help("Database of the control store, may contain a password; unset: control.db in data_dir.", secret=True),

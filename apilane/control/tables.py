@@ -48,7 +48,7 @@ def _table(name: str, description: str, *properties: Property, **more: object) -
 
 INSTANCE: Final = _table(
     "Instance",
-    "One row, ID 1: what holds for the whole instance",
+    "One row, ID 1: values of the whole instance",
     _number("SchemaVersion"),
     _text("KeyCheck", 400),  # a known text, encrypted: detects a wrong master key before anything is decrypted
     _number("Sequence"),  # grows with every published change
@@ -85,7 +85,7 @@ PENDING_CHANGES: Final = _table(
 
 AUDIT: Final = _table(
     "Audit",
-    "Every published change of a definition: who, when, what; never a secret",
+    "Every published change of a definition: actor, time and changes; never a secret",
     _text("Token", 36),
     _number("Version"),
     _text("Actor", 100),
@@ -98,7 +98,7 @@ AUDIT: Final = _table(
 
 PORTAL_USERS: Final = _table(
     "PortalUsers",
-    "People who own applications or run the instance",
+    "People who operate applications or the instance",
     _text("Email", 100),
     _text("EmailFold", 100),  # apilane.model.text.fold: addresses that differ in letter case are one user
     _text("PasswordHash", 400),

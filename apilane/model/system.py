@@ -270,7 +270,7 @@ FIRST_HELPER_TABLES: Final[tuple[Entity, ...]] = (
     ),
     Entity(
         name="H_Schema",
-        description="One row: the version of the definition that these tables carry out",
+        description="One row: the version of the definition that the tables have",
         is_system=True,
         properties=(_id(), _system("Version", _Number, decimal_places=0, required=True)),
     ),

@@ -1,4 +1,4 @@
-"""What the statement builder needs from a database in addition to SQLAlchemy's dialect. Pure: no connection.
+"""The needs of the statement builder in addition to SQLAlchemy's dialect. Pure: no connection.
 
 A driver subclasses ``Dialect`` in its ``dialect.py`` and overrides only the differences.
 """
@@ -73,9 +73,9 @@ class Dialect:
     def text_operand(self, operator: str, value: str) -> tuple[str, tuple[Value, ...]]:
         """Prepare a String filter value: ``(variant, parameters)``.
 
-        ``operator`` is one of equal, notequal, startswith, endswith, contains, notcontains. ``variant`` becomes part
-        of the statement's shape; ``parameters`` are bound in order. Letter case folds (``apilane.model.text.fold``),
-        accents count, ``%`` ``_`` ``\\`` are literal (B-Q3). For pure ASCII text an index can be used.
+        ``operator`` is one of equal, notequal, startswith, endswith, contains, notcontains. ``variant`` becomes part of
+        the statement's shape; ``parameters`` are bound in order. Letter case folds (``apilane.model.text.fold``),
+        accents count, and ``%`` ``_`` ``\\`` are literal (B-Q3). For pure ASCII text an index can be used.
         """
         raise NotImplementedError
 

@@ -30,7 +30,7 @@ class Mark(NamedTuple):
 
 
 class ScriptNotes:
-    """What a driver found out about a script. A driver may subclass it, and reads only its own notes."""
+    """The findings of a driver about a script. A driver may subclass it, and reads only its own notes."""
 
     __slots__ = ("writes",)
 

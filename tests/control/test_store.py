@@ -113,7 +113,7 @@ def test_optimistic_versions(open_instance, definition, tmp_path: Path) -> None:
             with pytest.raises(ConfigurationError, match="another apply"):
                 await store.begin(shop, secrets, gone, "me")
             await store.begin(shop, secrets, None, "me")
-            with pytest.raises(ConfigurationError, match="under way"):
+            with pytest.raises(ConfigurationError, match="in progress"):
                 await store.begin(shop, secrets, None, "you")
             first = await store.publish(shop.token)
             with pytest.raises(ConfigurationError, match="another apply"):

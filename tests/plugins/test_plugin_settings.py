@@ -132,7 +132,7 @@ REFUSED = {
     "type": ('[plugins.mail]\nport = "x1y2"\n', {}, "port: 'x1y2' is not accepted; expected whole number"),
     "type of a variable": ("", {"APILANE_MAIL_PORT": "x"}, "APILANE_MAIL_PORT: 'x' is not accepted; expected whole"),
     "type below a secret": ('[plugins.mail]\nrelays = "open-sesame"\n', {}, "relays: this value is not accepted"),
-    "secret in clear": ('[plugins.mail]\npassword = "open-sesame"\n', {}, r"mail\.password is a secret and is not"),
+    "secret in clear": ('[plugins.mail]\npassword = "open-sesame"\n', {}, r"mail\.password is a secret and must not"),
     "secret in clear below": (
         '[[plugins.mail.relays]]\nname = "x"\npassword = "open-sesame"\n',
         {},
@@ -182,13 +182,13 @@ REGISTERED = {
     "two objects": ("a", "PluginSettings(instance=Plain), PluginSettings()", "put the settings into one"),
     "no PluginSettings": ("a", "Plain()", "expected PluginSettings objects"),
     "no Struct": ("a", "PluginSettings(instance=int)", "expected a subclass of msgspec.Struct"),
-    "enforced without a section": ("a", "PluginSettings(enforced=True)", "give the Struct of it as application"),
+    "enforced without a section": ("a", "PluginSettings(enforced=True)", "give the Struct of that section"),
     "secret in a list": ("a", "PluginSettings(instance=Listed)", "Listed.keys holds a Secret"),
     "no default": ("a", "PluginSettings(application=Needed)", "Needed.port needs a default"),
     "variable of the core": (
         "portal",
         "PluginSettings(instance=Plain)",
-        "APILANE_PORTAL_PORT, as has the",
+        "APILANE_PORTAL_PORT, and so has the",
     ),
 }
 

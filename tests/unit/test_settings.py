@@ -80,7 +80,7 @@ def test_secrets_come_by_reference(write_toml: Write) -> None:
         ('admin_password = {env = "NOT_SET"}', r"the environment variable NOT_SET is not set"),
         ('master_key = {file = "none"}', r"master_key: cannot read the file .*none"),
         ('host = {env = "A", file = "B"}', r"host: expected a value, \{env"),
-        ("port =", r"no valid TOML"),
+        ("port =", r"not valid TOML"),
     ],
 )
 def test_a_wrong_file_is_refused(write_toml: Write, text: str, message: str) -> None:

@@ -107,7 +107,7 @@ class Builder:
     def start(self, value: dict[str, Node] | list[Node], line: int | None) -> Node:
         """Open a mapping or list."""
         if self.wants_key:
-            raise self._stop(line, "a mapping or list stands where a key is expected", "keys are text")
+            raise self._stop(line, "found a mapping or list where a key is expected", "keys are text")
         if len(self._open) >= DEPTH_MAX:
             raise self._stop(line, f"nested deeper than {DEPTH_MAX} levels")
         node = Node(value, line)
@@ -174,7 +174,7 @@ class Builder:
                 self._key_line,
                 self._path(self._key),
                 "duplicate key",
-                "remove one of the two" + (f"; the first stands in line {first.line}" if first.line else ""),
+                "remove one of the two" + (f"; the first is in line {first.line}" if first.line else ""),
             )
         else:
             node.line = self._key_line or node.line

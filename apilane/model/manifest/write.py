@@ -1,8 +1,7 @@
 """A definition as a manifest: the output of ``apilane export``.
 
 Applying the text again changes nothing. Secrets are written as ``${NAME}`` references. System entities are written only
-where they differ from their default. Every section is written, so that a manifest in version control is
-complete.
+where they differ from their default. Every section is written, so that a manifest in version control is complete.
 """
 
 from __future__ import annotations

@@ -126,7 +126,7 @@ MISTAKES = {
         "Entities:\n  - Name: Files\n    Properties: [{Name: Title}]\n",
         5,
         "Entities[Files].Properties",
-        "takes no properties",
+        "cannot have custom properties",
         "",
     ),
     "rename of a system entity": (

@@ -164,7 +164,7 @@ MISTAKES = {
         "Entities:\n  - Name: Items\n    Description: ${a b}\n",
         5,
         "Entities[Items].Description",
-        "no reference",
+        "not a valid reference",
         "$${",
     ),
 }
