@@ -18,9 +18,7 @@ class Code(StrEnum):
     """Every code that may appear on the wire, with its cause; clients know exactly these."""
 
     ERROR = "ERROR"
-    """Failures without a specific code, such as a sign-in with wrong credentials. For unexpected failures, operators
-    get the cause.
-    """
+    """Other failures, such as wrong credentials of a sign-in; for unexpected failures, operators get the cause."""
     UNAUTHORIZED = "UNAUTHORIZED"
     """No rule grants the call, the call needs a user, or a signature does not verify."""
     UNCONFIRMED_EMAIL = "UNCONFIRMED_EMAIL"
@@ -52,9 +50,7 @@ class Code(StrEnum):
     FOREIGN_KEY_CONSTRAINT_VIOLATION = "FOREIGN_KEY_CONSTRAINT_VIOLATION"
     """The record that a value refers to does not exist, or another record refers to this one."""
     SERVICE_UNAVAILABLE = "SERVICE_UNAVAILABLE"
-    """The application is offline, refuses this address, or needs a plugin that is not loaded; or its database is busy
-    or down.
-    """
+    """The application is offline, refuses this address or needs a plugin, or its database is busy or down."""
     RATE_LIMIT_EXCEEDED = "RATE_LIMIT_EXCEEDED"
     """Too many uses or failed sign-ins; `Retry-After` is the number of seconds to wait."""
 

@@ -212,8 +212,8 @@ ENTITY: Final[dict[str, Key]] = {
 }
 
 RATE_LIMIT: Final[dict[str, Key]] = {
-    "MaxRequests": Key(whole(1, INT32_MAX), "Number of uses that are admitted", required=True),
-    "Per": Key(choice("Second", "Minute", "Hour"), "in a sliding window of this length.", required=True),
+    "MaxRequests": Key(whole(1, INT32_MAX), "Number of uses that are admitted per `Per`.", required=True),
+    "Per": Key(choice("Second", "Minute", "Hour"), "Length of the sliding window.", required=True),
 }
 
 RULE: Final[dict[str, Key]] = {
