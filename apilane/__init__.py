@@ -1,7 +1,7 @@
 """Apilane for Python: a self-hosted, plugin-based application backend platform.
 
-What stands in ``__all__`` is what plugins and embedding applications import from here; it is loaded when first used, so
-that ``apilane.client`` stays free of the server.
+Plugins and embedding applications import the names in ``__all__`` from here. Each is loaded on first use, so that
+``apilane.client`` does not import the server.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
-"""The application as an ASGI object: reads top to bottom as the table of contents of the core.
+"""The application as an ASGI object, put together from the parts of the core.
 
-``apilane serve`` runs it under granian; any ASGI server may, and it can be mounted in a larger application.
+``apilane serve`` runs it under granian. Any other ASGI server can run it too, and it can be mounted in a larger
+application.
 """
 
 from __future__ import annotations
@@ -23,7 +24,8 @@ __all__ = ["create_app", "initialise"]
 def create_app(settings: Settings | None = None, plugins: Sequence[object] = ()) -> Front:
     """The ASGI application.
 
-    ``settings`` None: from ``apilane.toml`` and the environment. ``plugins``: objects beside the installed ones.
+    ``settings`` None: they are read from ``apilane.toml`` and the environment. ``plugins``: objects in addition to the
+    installed plugins.
     """
     instance = Instance(settings or load_settings(), plugins)
     admission = Admission(instance)
@@ -33,12 +35,12 @@ def create_app(settings: Settings | None = None, plugins: Sequence[object] = ())
 def routes_of(instance: Instance) -> Routes:
     """The wire calls of the core and of every plugin."""
     core = [*data_calls(instance.passwords), *account_calls(instance.passwords, instance.settings.portal_url)]
-    brought = ((instance.hooks.plugin_of(call), call) for call in instance.hooks.calls)
-    return Routes([RegisteredCall(CORE, call) for call in core] + [RegisteredCall(*each) for each in brought])
+    from_plugins = ((instance.hooks.plugin_of(call), call) for call in instance.hooks.calls)
+    return Routes([RegisteredCall(CORE, call) for call in core] + [RegisteredCall(*each) for each in from_plugins])
 
 
 async def initialise(settings: Settings) -> list[str]:
-    """Open the instance once, so that it exists before workers start; lines for the operator to read."""
+    """Open the instance once, so that it exists before workers start. Returns lines for the operator to read."""
     async with open_instance(settings) as instance:
         admin = instance.store.first_admin
     if admin is None:

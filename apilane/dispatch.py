@@ -1,7 +1,7 @@
-"""Freezes the hooks into plain typed objects when an application is built; no request ever meets pluggy.
+"""Freezes the hooks into typed objects when an application is built; requests never call pluggy.
 
-The only file that knows in which order plugins are asked: ``plugins_order`` of the settings, then ``tryfirst``, then
-neither, then ``trylast``; within each, plugin order.
+This file alone determines the order in which plugins are asked: ``plugins_order`` of the settings first, then
+``tryfirst``, then plugins with neither mark, then ``trylast``; within each group, plugin order.
 """
 
 from __future__ import annotations
@@ -33,23 +33,23 @@ __all__ = ["Gates", "HookOrder", "Hooks", "Registered", "commands_of", "freeze",
 
 
 class Gates(Struct, frozen=True):
-    """The gates of an instance, in the order of asking."""
+    """The gates of an instance, in the order in which they are asked."""
 
     availability_checks: tuple[AvailabilityCheck, ...] = ()
     limiters: tuple[Limiter, ...] = ()
     throttles: tuple[Throttle, ...] = ()
     sections: frozenset[str] = frozenset()
-    """Sections such as ``Plugins.mfa`` whose plugin is loaded and enforces them."""
+    """Sections such as ``Plugins.mfa`` that a loaded plugin enforces."""
 
     @property
     def enforced(self) -> frozenset[str]:
-        """Parts of a definition that some plugin enforces."""
+        """The parts of a definition that loaded plugins enforce."""
         by_checks = (check.enforces for check in self.availability_checks)
         return self.sections.union(*by_checks, *(limiter.enforces for limiter in self.limiters))
 
 
 class Registered(NamedTuple):
-    """An object with the plugin and the hook that brought it."""
+    """An object with the plugin and the hook that registered it."""
 
     plugin: str
     hook: str
@@ -57,7 +57,9 @@ class Registered(NamedTuple):
 
 
 class Hooks(Struct, frozen=True, kw_only=True):
-    """What the plugins registered, one attribute for each ``apilane_register_*`` hook, in the order of asking."""
+    """The objects that plugins registered, one attribute for each ``apilane_register_*`` hook, in the order in which
+    they are asked.
+    """
 
     settings: Mapping[str, PluginSettings]
     """By plugin."""
@@ -72,11 +74,11 @@ class Hooks(Struct, frozen=True, kw_only=True):
     routes: tuple[Page, ...] = ()
     tables: tuple[HelperTable, ...] = ()
     registered: tuple[Registered, ...] = ()
-    """Every object with its plugin."""
+    """All registered objects with their plugins."""
 
     @property
     def gates(self) -> Gates:
-        """What stands between a caller and an application."""
+        """The gates between callers and applications."""
         sections = frozenset(section_key(name) for name, each in self.settings.items() if each.enforced)
         return Gates(self.availability_checks, self.limiters, self.throttles, sections)
 
@@ -85,7 +87,9 @@ class Hooks(Struct, frozen=True, kw_only=True):
         return next(each.plugin for each in self.registered if each.item is item)
 
     def blamed(self, error: BaseException) -> str:
-        """``plugin 'x', hook y`` of the registered object in which a failure happened, for the log; else nothing."""
+        """``plugin 'x', hook y`` of the registered object in which an exception was raised, for the log; else an empty
+        text.
+        """
         found = ""
         frame_of = error.__traceback__
         while frame_of is not None:
@@ -100,7 +104,7 @@ class Hooks(Struct, frozen=True, kw_only=True):
 
 
 def _home(item: object) -> str:
-    """The top-level module that the code of a registered object stands in."""
+    """The top-level module that contains the code of a registered object."""
     if isinstance(item, WireCall):
         item = item.action
     elif isinstance(item, Page):
@@ -110,10 +114,10 @@ def _home(item: object) -> str:
 
 
 def freeze(plugins: PluginSet, settings: Settings) -> Hooks:
-    """Ask every plugin once and check what it answers.
+    """Call the hooks of every plugin once and check the results.
 
-    Raises ``PluginError`` naming plugin and hook when one fails, answers with something else, or brings an object of a
-    name that another plugin has brought. Raises ``ConfigurationError`` for settings of a plugin that do not fit.
+    Raises ``PluginError``, which names plugin and hook, when a hook fails, returns a wrong result, or registers a name
+    that another plugin has registered. Raises ``ConfigurationError`` for invalid settings of a plugin.
     """
     sections = _settings(plugins)
     options = read_options(sections, [plugin.name for plugin in plugins.plugins], settings)
@@ -150,7 +154,7 @@ def freeze(plugins: PluginSet, settings: Settings) -> Hooks:
 
 
 def commands_of(plugins: PluginSet) -> list[Registered]:
-    """The commands that plugins bring; asked for by the command line alone."""
+    """The commands of plugins; only the command line calls this."""
     import click
 
     found = _collect(plugins, "apilane_register_commands", click.Command, {}, {})
@@ -159,11 +163,11 @@ def commands_of(plugins: PluginSet) -> list[Registered]:
 
 
 _NAMED = {"drivers": "driver", "endpoint_kinds": "kind of endpoints", "tables": "table"}
-"""Hooks whose objects are found by name, with what the objects are called."""
+"""Hooks whose objects are found by name, with a term for these objects."""
 
 
 def _settings(plugins: PluginSet) -> dict[str, PluginSettings]:
-    """The settings by plugin, each checked alone and against those of the others."""
+    """The settings by plugin, each checked alone and for conflicts with the others."""
     registered: dict[str, PluginSettings] = {}
     for plugin, hook, item in _collect(plugins, "apilane_register_settings", PluginSettings, {}, {}):
         if plugin in registered:
@@ -176,7 +180,7 @@ def _settings(plugins: PluginSet) -> dict[str, PluginSettings]:
 
 
 class HookOrder(NamedTuple):
-    """A hook with the names of the plugins that implement it, in the order of asking."""
+    """A hook with the names of the plugins that implement it, in the order in which they are asked."""
 
     name: str
     combine: str
@@ -212,16 +216,17 @@ def _implementations(plugins: PluginSet, hook: str) -> list[pluggy.HookImpl]:
 def _collect(
     plugins: PluginSet, hook: str, kind: type, arguments: Mapping[str, Any], options: Mapping[str, Struct]
 ) -> list[Registered]:
-    """The joined answers of a hook, each item checked to be a ``kind``: a runtime-checkable protocol or a class.
+    """The results of a hook from all plugins. Each item is checked to be a ``kind``: a runtime-checkable protocol or a
+    class.
 
-    ``options``: the settings of each plugin, which gets its own.
+    ``options``: the settings by plugin; each plugin receives its own.
     """
     collected = []
     for implementation in _implementations(plugins, hook):
         plugin, function = implementation.plugin_name, implementation.function
         wanted = inspect.signature(function).parameters
         if "counters" in wanted and "counters" not in arguments:
-            what = "needs counters, and no loaded plugin brings them; enable the plugin counter_file."
+            what = "needs counters, and no loaded plugin provides them; enable the plugin counter_file."
             raise PluginError(plugin, what, hook=hook)
         try:
             offered = {**arguments, "options": options.get(plugin)}
@@ -257,7 +262,7 @@ def _check_item(plugin: str, hook: str, item: object, kind: type) -> None:
 
 
 def _has(item: object, name: str) -> bool:
-    """Without asking for the value: drivers import their dialect when it is needed."""
+    """Whether the attribute exists, without evaluating it: drivers import their dialect when it is read."""
     try:
         inspect.getattr_static(item, name)
     except AttributeError:
@@ -275,16 +280,16 @@ def _kind_of(item: object) -> str:
 
 
 def _refuse_same_names(registered: Sequence[Registered], what: str) -> None:
-    brought_by: dict[str, str] = {}
+    registered_by: dict[str, str] = {}
     for plugin, hook, item in registered:
         name = str(item.name).lower()
-        if name in brought_by:
+        if name in registered_by:
             raise PluginError(
                 plugin,
-                f"registers a {what} {item.name!r}, and so does the plugin {brought_by[name]!r}; remove one of them.",
+                f"registers a {what} {item.name!r}, and so does the plugin {registered_by[name]!r}; remove one.",
                 hook=hook,
             )
-        brought_by[name] = plugin
+        registered_by[name] = plugin
 
 
 def _refuse_unfit_tables(registered: Sequence[Registered]) -> None:

@@ -1,7 +1,7 @@
-"""The one error type that reaches a caller, its codes and its JSON shape.
+"""The only error type that reaches callers, with its codes and its JSON form.
 
-Source of codes and messages: ``docs/reference/protocol/errors.md`` sections 1 and 2. Storage failures are another
-family (``apilane.storage.errors``); services turn them into these.
+Source of codes and messages: ``docs/reference/protocol/errors.md`` sections 1 and 2. Storage errors are separate
+(``apilane.storage.errors``); services turn them into these.
 """
 
 from __future__ import annotations
@@ -15,44 +15,44 @@ __all__ = ["ApilaneError", "Code", "ConfigurationError", "RateLimitedError", "un
 
 
 class Code(StrEnum):
-    """Every code that may appear on the wire, and when; clients know exactly these."""
+    """Every code that may appear on the wire, with its cause; clients know exactly these."""
 
     ERROR = "ERROR"
-    """All that has no code of its own, such as wrong credentials of a sign-in; unexpected failures tell owners what."""
+    """Other failures, such as wrong credentials of a sign-in; for unexpected failures, operators get the cause."""
     UNAUTHORIZED = "UNAUTHORIZED"
     """No rule grants the call, the call needs a user, or a signature does not verify."""
     UNCONFIRMED_EMAIL = "UNCONFIRMED_EMAIL"
-    """Login, where the application asks for a confirmed e-mail."""
+    """A login before the e-mail is confirmed, in an application that requires this."""
     REQUIRED = "REQUIRED"
-    """A value that may not be null or absent is."""
+    """A required value is null or absent."""
     NOT_FOUND = "NOT_FOUND"
-    """The record is missing or out of reach, or there is no such endpoint or path."""
+    """The record does not exist or the caller may not access it, or the endpoint or path does not exist."""
     INVALID_FILTER_PARAMETER = "INVALID_FILTER_PARAMETER"
-    """The filter cannot be read, does not fit its property, or names one out of reach."""
+    """The filter is unreadable, does not fit its property, or names a property that the caller may not read."""
     INVALID_SORT_PARAMETER = "INVALID_SORT_PARAMETER"
-    """The sort cannot be read, or names a property out of reach."""
+    """The sort is unreadable, or names a property that the caller may not read."""
     INVALID_GROUPBY_PARAMETER = "INVALID_GROUPBY_PARAMETER"
-    """The grouping of statistics cannot be read."""
+    """The grouping of statistics is unreadable."""
     NO_PROPERTIES_PROVIDED = "NO_PROPERTIES_PROVIDED"
     """Post or Put names no property that the caller may write."""
     EMPTY_BODY = "EMPTY_BODY"
-    """There is no body, or it is no JSON."""
+    """The body is missing or is no JSON."""
     NO_ID_PROVIDED = "NO_ID_PROVIDED"
-    """Put without a usable `ID`."""
+    """A Put without a valid `ID`."""
     NO_RECORDS_FOUND_TO_DELETE = "NO_RECORDS_FOUND_TO_DELETE"
-    """Delete without a usable ID."""
+    """A Delete without a valid ID."""
     FILE_NOT_FOUND = "FILE_NOT_FOUND"
-    """There is no such file."""
+    """The file does not exist."""
     VALIDATION = "VALIDATION"
     """A value breaks a rule of its property; the message says which."""
     UNIQUE_CONSTRAINT_VIOLATION = "UNIQUE_CONSTRAINT_VIOLATION"
-    """Another record has these values already."""
+    """Another record already has these values."""
     FOREIGN_KEY_CONSTRAINT_VIOLATION = "FOREIGN_KEY_CONSTRAINT_VIOLATION"
-    """The record that a value refers to is missing, or another record refers to this one."""
+    """The record that a value refers to does not exist, or another record refers to this one."""
     SERVICE_UNAVAILABLE = "SERVICE_UNAVAILABLE"
-    """The application is offline, does not admit this address, needs a plugin, or its database is busy or down."""
+    """The application is offline, refuses this address or needs a plugin, or its database is busy or down."""
     RATE_LIMIT_EXCEEDED = "RATE_LIMIT_EXCEEDED"
-    """Too many uses, or failed sign-ins; `Retry-After` says how many seconds to wait."""
+    """Too many uses or failed sign-ins; `Retry-After` is the number of seconds to wait."""
 
 
 DEFAULT_MESSAGES: dict[Code, str] = {
@@ -88,10 +88,10 @@ _encode = msgspec.json.Encoder().encode
 
 
 class ApilaneError(Exception):
-    """An answer that is not a success, as the caller will read it.
+    """An error response, as the caller reads it.
 
-    ``message`` None means the code's default text. ``status`` is the HTTP status: 401 for UNAUTHORIZED, 400 for
-    everything else unless given (the 404, 405, 413, 415 of paths and bodies).
+    ``message`` None means the default message of the code. ``status`` is the HTTP status; the default is 401 for
+    UNAUTHORIZED and 400 for all other codes. Errors of paths and bodies pass 404, 405, 413 or 415.
     """
 
     def __init__(
@@ -116,7 +116,7 @@ class ApilaneError(Exception):
 
 
 class RateLimitedError(ApilaneError):
-    """Too many requests; ``retry_after_s`` goes into the header ``Retry-After``, rounded up to whole seconds."""
+    """Too many requests; ``retry_after_s`` is sent in the header ``Retry-After``, rounded up to whole seconds."""
 
     def __init__(self, retry_after_s: float) -> None:
         super().__init__(Code.RATE_LIMIT_EXCEEDED)
@@ -124,9 +124,9 @@ class RateLimitedError(ApilaneError):
 
 
 def unauthorized(entity: str | None = None) -> ApilaneError:
-    """No access: the one answer for a missing rule, a missing user and a bad credential."""
+    """No access: the same error for a missing rule, a missing user and a wrong credential."""
     return ApilaneError(Code.UNAUTHORIZED, entity=entity)
 
 
 class ConfigurationError(Exception):
-    """Start-up or a command cannot go on; the text is for the operator: what, which value, what to do next."""
+    """Start-up or a command cannot continue. The text tells the operator the problem, the value and what to do."""

@@ -1,11 +1,11 @@
-"""Every hook and nothing else: its signature, when it fires, how answers combine, what a failure does.
+"""Every hook: its signature, when it is called, how results combine, and the effect of a failure.
 
 ``apilane_register_*`` hooks run once, at start-up, as plain functions, and return typed objects that the core keeps and
-calls later; pluggy is never called in a request. A hook that fails stops start-up and names its plugin. The table in
-``docs/reference/hooks.md`` is generated from this file.
+calls later; requests never call pluggy. A hook that fails stops start-up with a message that names its plugin. The
+table in ``docs/reference/hooks.md`` is generated from this file.
 
-``options`` is the ``PluginSettings.instance`` of the plugin that is asked, read from ``apilane.toml`` and the
-environment; None for a plugin without one.
+``options`` is the ``PluginSettings.instance`` of the plugin, read from ``apilane.toml`` and the environment; None for a
+plugin without one.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ __all__ = [
 PROJECT = "apilane"
 
 hookimpl = pluggy.HookimplMarker(PROJECT)
-"""Marks a plugin's function as an implementation of the hook of that name."""
+"""Marks a plugin's function as an implementation of the hook with the same name."""
 
 _pluggy_spec = pluggy.HookspecMarker(PROJECT)
 F = TypeVar("F", bound=Callable[..., object])
@@ -61,12 +61,13 @@ F = TypeVar("F", bound=Callable[..., object])
 Combine = Literal["named", "first", "any", "single"]
 """How the objects of all plugins work together, in plugin order.
 
-``named``: each is found by its name, and two of one name stop start-up. ``first``: they are asked in turn, and the
-first that answers decides. ``any``: they are asked in turn, and any refusal wins. ``single``: the first object serves.
+``named``: each object is found by its name; a repeated name stops start-up. ``first``: the objects are asked in turn,
+and the first answer decides. ``any``: the objects are asked in turn, and the first refusal decides. ``single``: only
+the first object is used.
 """
 
 OnError = Literal["deny", "fail", "close"]
-"""What a failure of an object does later.
+"""The effect of a later failure of an object.
 
 ``deny``: the request is refused. ``fail``: the call, page or command that used the object ends with an error.
 ``close``: the application answers SERVICE_UNAVAILABLE until the object succeeds.
@@ -74,7 +75,7 @@ OnError = Literal["deny", "fail", "close"]
 
 
 class HookPolicy(Struct, frozen=True):
-    """How objects combine and what a failure of one does; ``added`` is the release that brought the hook."""
+    """How objects combine, and the effect of a failure; ``added`` is the first release with the hook."""
 
     combine: Combine
     on_error: OnError
@@ -93,28 +94,28 @@ def hookspec(*, combine: Combine, on_error: OnError, added: str) -> Callable[[F]
 
 @hookspec(combine="named", on_error="close", added="0.1")
 def apilane_register_settings() -> Sequence[PluginSettings]:
-    """The Structs of a plugin's settings, one object at most.
+    """The Structs of a plugin's settings, at most one object.
 
-    Fires before every other hook, which then receives the settings of the instance as ``options``. Settings that do not
-    fit their Struct stop start-up; those of an application are checked when its manifest is applied.
+    Called before every other hook, which then receives the settings of the instance as ``options``. Invalid settings of
+    the instance stop start-up. Settings of an application are checked when its manifest is applied.
     """
     raise NotImplementedError
 
 
 @hookspec(combine="named", on_error="fail", added="0.1")
 def apilane_register_drivers(settings: Settings, options: Struct | None) -> Sequence[Driver]:
-    """Storage drivers, found by the ``StorageProvider`` names they carry.
+    """Storage drivers, found by their ``StorageProvider`` names.
 
-    Fires before any database is opened.
+    Called before any database is opened.
     """
     raise NotImplementedError
 
 
 @hookspec(combine="single", on_error="deny", added="0.1")
 def apilane_register_counters(settings: Settings, options: Struct | None) -> Sequence[Counters]:
-    """Where rate limits, throttles and used signatures are counted: one store for all workers.
+    """A store for the counts of rate limits, throttles and used signatures, shared by all workers.
 
-    Hooks with the argument ``counters`` get it. Without a store a plugin that asks for it stops start-up.
+    Hooks with the argument ``counters`` receive it. If there is no store, a plugin that needs one stops start-up.
     """
     raise NotImplementedError
 
@@ -125,7 +126,7 @@ def apilane_register_authenticators(
 ) -> Sequence[Authenticator]:
     """Objects that identify the caller of a request from its headers, raw target and body.
 
-    The first that answers with an actor, or refuses, decides. When none answers, the caller is anonymous.
+    The first object that returns an actor, or refuses, decides. If none does, the caller is anonymous.
     """
     raise NotImplementedError
 
@@ -134,7 +135,8 @@ def apilane_register_authenticators(
 def apilane_register_availability_checks(settings: Settings, options: Struct | None) -> Sequence[AvailabilityCheck]:
     """Objects that decide whether a request may reach an application, before the caller is identified.
 
-    They run after the online check. They see the request with its client address, and the application.
+    They run after the check that the application is online. They receive the request with its client address, and the
+    application.
     """
     raise NotImplementedError
 
@@ -143,7 +145,7 @@ def apilane_register_availability_checks(settings: Settings, options: Struct | N
 def apilane_register_limiters(settings: Settings, counters: Counters, options: Struct | None) -> Sequence[Limiter]:
     """Objects that count the uses of an action against the rate limit of the caller's effective rules.
 
-    They are asked in turn after access was granted; the first that does not admit decides.
+    They are asked in turn after access was granted; the first refusal decides.
     """
     raise NotImplementedError
 
@@ -152,33 +154,33 @@ def apilane_register_limiters(settings: Settings, counters: Counters, options: S
 def apilane_register_throttles(settings: Settings, counters: Counters, options: Struct | None) -> Sequence[Throttle]:
     """Objects that slow down repeated failed sign-ins and registrations.
 
-    They are asked in turn before a password is looked at; the first that does not admit decides.
+    They are asked in turn before a password is checked; the first refusal decides.
     """
     raise NotImplementedError
 
 
 @hookspec(combine="named", on_error="fail", added="0.1")
 def apilane_register_endpoint_kinds(settings: Settings, options: Struct | None) -> Sequence[EndpointKind]:
-    """Kinds of custom endpoints, found by the ``Kind`` names they carry.
+    """Kinds of custom endpoints, found by their ``Kind`` names.
 
-    A kind checks its endpoints when a definition is applied and runs them when they are called. Endpoints of a kind
-    that no plugin brings are kept, and their calls answer 404.
+    A kind checks its endpoints when a definition is applied, and runs them when they are called. Endpoints without a
+    loaded kind are kept, and their calls answer 404.
     """
     raise NotImplementedError
 
 
 @hookspec(combine="named", on_error="fail", added="0.1")
 def apilane_register_calls(settings: Settings, options: Struct | None) -> Sequence[WireCall]:
-    """Calls of the wire: path, method, what they ask of the caller, and the action.
+    """Calls of the wire: path, method, requirements for the caller, and the action.
 
-    They pass the same admission as the core's calls. Two calls of one path and method stop start-up.
+    They pass the same admission as the core's calls. Two calls with the same path and method stop start-up.
     """
     raise NotImplementedError
 
 
 @hookspec(combine="named", on_error="fail", added="0.1")
 def apilane_register_routes(settings: Settings, options: Struct | None) -> Sequence[Page]:
-    """Pages outside of ``/api/``: Litestar handlers, each with what it asks of the caller."""
+    """Pages outside of ``/api/``: Litestar handlers, each with its requirements for the caller."""
     raise NotImplementedError
 
 
@@ -186,7 +188,7 @@ def apilane_register_routes(settings: Settings, options: Struct | None) -> Seque
 def apilane_register_commands() -> Sequence[click.Command]:
     """Commands of the command line, found by their names.
 
-    Fires when the command line looks for a command that the core does not have, or lists all commands.
+    Called when the command line gets a command that the core does not have, or lists all commands.
     """
     raise NotImplementedError
 
@@ -195,6 +197,6 @@ def apilane_register_commands() -> Sequence[click.Command]:
 def apilane_register_tables(settings: Settings, options: Struct | None) -> Sequence[HelperTable]:
     """Helper tables that the core keeps in the database of each application.
 
-    They are made, and migrated to a new version, when an application opens, under its change lock.
+    They are created, and migrated to a new version, when an application is opened, under its change lock.
     """
     raise NotImplementedError

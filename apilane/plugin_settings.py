@@ -1,7 +1,7 @@
-"""The settings of plugins for the instance: what plugins register is checked, and what people give is read.
+"""The settings of plugins for the instance: checks the registered Structs, and reads the configured values.
 
-``apilane.toml`` has a section ``[plugins.NAME]``; the variable ``APILANE_<NAME>_<FIELD>`` wins over it. What does not
-fit stops start-up.
+``apilane.toml`` has a section ``[plugins.NAME]``; the variable ``APILANE_<NAME>_<FIELD>`` overrides it. Invalid
+settings stop start-up.
 """
 
 from __future__ import annotations
@@ -42,13 +42,13 @@ def _prefix(plugin: str) -> str:
     return f"{ENVIRONMENT_PREFIX}{plugin.upper().replace('-', '_')}_"
 
 
-# What plugins register
+# The registered Structs
 
 
 def settings_problem(registered: PluginSettings) -> str | None:
-    """What is wrong with the settings of one plugin."""
+    """The problem of the settings of one plugin; None when there is none."""
     if registered.enforced and registered.application is None:
-        return "enforced=True is about a section of manifests; give the Struct of it as application."
+        return "enforced=True refers to a section of manifests; give the Struct of that section as application."
     kinds: dict[str, Any] = {"instance": registered.instance, "application": registered.application}
     for place, kind in kinds.items():
         if kind is None:
@@ -68,15 +68,15 @@ def settings_problem(registered: PluginSettings) -> str | None:
             )
         needed = [name for name, field in fields.items() if field.required]
         if place == "application" and needed:
-            return f"{kind.__name__}.{needed[0]} needs a default, which applications without the section get."
+            return f"{kind.__name__}.{needed[0]} needs a default, for applications without the section."
     return None
 
 
 def same_settings_problem(plugin: str, registered: PluginSettings, others: Mapping[str, PluginSettings]) -> str | None:
-    """What the settings of a plugin have in common with the core or another plugin, and must not."""
+    """A conflict of a plugin's settings with the core or with another plugin; None when there is none."""
     for name, other in others.items():
         if registered.application is not None and other.application is registered.application:
-            return f"the Struct {registered.application.__name__} is that of the plugin {name!r} too; declare another."
+            return f"the plugin {name!r} uses the Struct {registered.application.__name__} too; declare another."
     if registered.instance is None:
         return None
     taken = {row.environment: f"the setting {row.name} of the core" for row in describe_settings()}
@@ -86,19 +86,19 @@ def same_settings_problem(plugin: str, registered: PluginSettings, others: Mappi
     for row in option_rows(plugin, registered.instance).values():
         if row.environment in taken:
             owner = taken[row.environment]
-            return f"the setting {row.name} has the variable {row.environment}, as has {owner}; rename the setting."
+            return f"the setting {row.name} has the variable {row.environment}, and so has {owner}; rename the setting."
     return None
 
 
-# What people give
+# The configured values
 
 
 def read_options(
     registered: Mapping[str, PluginSettings], plugins: Sequence[str], settings: Settings
 ) -> dict[str, Struct]:
-    """The settings of each plugin that has some. ``plugins``: the names of all that are loaded.
+    """The settings of each plugin with settings. ``plugins``: the names of all loaded plugins.
 
-    Raises ``ConfigurationError`` that names the source, the setting and what was expected.
+    Raises ``ConfigurationError`` that names the source, the setting and the expected value.
     """
     given = settings.plugin_settings
     if not isinstance(given, PluginSections):
@@ -138,7 +138,7 @@ def _source(given: PluginSections, plugin: str) -> str:
 
 
 def _custom(kind: type, value: Any) -> Any:
-    """Values of types that msgspec does not know."""
+    """Converts values of types that msgspec does not support."""
     if isinstance(value, kind):
         return value
     if kind is Path and isinstance(value, str) and value:
@@ -179,11 +179,11 @@ class _Options:
                 )
         try:
             return self._kind(**values)
-        except (ValueError, TypeError) as error:  # from the Struct's own check
+        except (ValueError, TypeError) as error:  # from ``__post_init__`` of the Struct
             raise ConfigurationError(f"{place}: {error}.") from error
 
     def _value(self, name: str, row: SettingRow, section: Mapping[str, Any], place: str) -> _Value | None:
-        """What people give for a setting."""
+        """The configured value of a setting; None if there is none."""
         info = self._fields[name].type
         text = self._given.variables.get(row.environment)
         if text is not None:
@@ -212,7 +212,7 @@ class _Options:
             ) from error
 
     def _prepared(self, value: Any, info: Type, source: str) -> Any:
-        """``value`` with the texts of its references, and with its secrets as ``Secret``. Refuses unknown keys."""
+        """``value`` with the texts of its references, and with each secret as a ``Secret``. Refuses unknown keys."""
         kind = plain_type(info)
         if is_secret(kind):
             return None if value is None else self._secret(value, source)
@@ -236,7 +236,7 @@ class _Options:
             raise ConfigurationError(f"{source}: a secret is text that is not empty.")
         if self._given.file is not None and text is value and source.startswith(f"{self._given.file}: "):
             raise ConfigurationError(
-                f'{source} is a secret and is not written here; write {{env = "NAME"}} or {{file = "PATH"}}.'
+                f'{source} is a secret and must not be in this file; write {{env = "NAME"}} or {{file = "PATH"}}.'
             )
         return Secret(text)
 
@@ -250,7 +250,7 @@ class _Options:
 
 
 def _item(kind: Type) -> Type:
-    """The type of what stands in a list or mapping."""
+    """The type of the items of a list or mapping."""
     if isinstance(kind, DictType):
         return kind.value_type
     return kind.item_type if is_list(kind) else AnyType()  # type: ignore[attr-defined]

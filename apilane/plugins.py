@@ -1,8 +1,8 @@
-"""One plugin manager per application: finds plugins, sorts, loads, checks and describes them.
+"""One plugin manager per application: it finds, sorts, loads, checks and describes plugins.
 
 Plugins come from the entry points ``apilane.plugins`` and ``apilane.drivers``, from single files of a folder, and as
-objects given to ``create_app``. Whatever is wrong with one stops start-up and names it. Nothing here calls a hook: that
-is ``apilane.dispatch``.
+objects given to ``create_app``. An invalid plugin stops start-up with a message that names it. ``apilane.dispatch``
+calls the hooks; this module does not.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ _CORE_IMPORT = re.compile(rb"^[ \t]*(?:from|import)[ \t]+(apilane(?:\.\w+)*)(?![
 
 
 class PluginError(ConfigurationError):
-    """A plugin cannot be used. ``hook``: the hook concerned, where there is one."""
+    """A plugin cannot be used. ``hook``: the affected hook, if any."""
 
     def __init__(self, plugin: str, what: str, *, hook: str | None = None) -> None:
         super().__init__(f"Plugin {plugin!r}{f', hook {hook}' if hook else ''}: {what}")
@@ -56,7 +56,7 @@ class PluginError(ConfigurationError):
 
 
 class LoadedPlugin(NamedTuple):
-    """A plugin for people. ``source``: its distribution, its file, or ``create_app``."""
+    """A description of a plugin for people. ``source``: its distribution, its file, or ``create_app``."""
 
     name: str
     version: str
@@ -65,7 +65,7 @@ class LoadedPlugin(NamedTuple):
 
 
 class PluginSet:
-    """The plugins of one application in their order; made by ``load_plugins``, frozen by ``dispatch``."""
+    """The plugins of one application in plugin order; made by ``load_plugins``, frozen by ``dispatch``."""
 
     __slots__ = ("manager", "order", "plugins")
 
@@ -89,8 +89,8 @@ class _Found(NamedTuple):
 def load_plugins(settings: Settings, extra: Sequence[object] = ()) -> PluginSet:
     """Find, import, check and register every plugin that ``settings`` selects, then ``extra``.
 
-    Order: entry points by name, files by name, ``extra`` as given. Drivers and ``extra`` are loaded whatever
-    ``settings.plugins`` says. Raises ``PluginError``, or ``ConfigurationError`` for a name that is not there.
+    Order: entry points by name, files by name, ``extra`` as given. Drivers and ``extra`` are always loaded, even if
+    ``settings.plugins`` does not list them. Raises ``PluginError``, or ``ConfigurationError`` for an unknown name.
     """
     manager = pluggy.PluginManager(hookspecs.PROJECT)
     manager.add_hookspecs(hookspecs)
@@ -110,7 +110,7 @@ def load_plugins(settings: Settings, extra: Sequence[object] = ()) -> PluginSet:
 
 
 def _selected(settings: Settings, extra: Sequence[object]) -> Iterator[_Found]:
-    installed = entry_points()  # once: it reads a file of every installed package
+    installed = entry_points()  # called once: it reads a file of every installed package
     drivers = {point.name for point in installed.select(group=DRIVERS_GROUP)}
     points = [*installed.select(group=DRIVERS_GROUP), *installed.select(group=PLUGINS_GROUP)]
     found = [_from_entry_point(point) for point in sorted(points, key=lambda point: point.name)]
@@ -137,7 +137,7 @@ def _from_entry_point(point: EntryPoint) -> _Found:
     return _Found(point.name, version, source, point.load)
 
 
-@lru_cache(32)  # packages bring several, and each look parses all metadata
+@lru_cache(32)  # a package may have several plugins, and each look-up parses all its metadata
 def _name_and_version(distribution: Distribution) -> tuple[str, str]:
     metadata = distribution.metadata
     return metadata["Name"], metadata["Version"]
@@ -162,11 +162,11 @@ def _object_name(plugin: object) -> str:
 
 
 def _import_file(path: Path) -> ModuleType:
-    # The number keeps files of one name in two folders apart; being in sys.modules lets their type hints be resolved.
+    # The number distinguishes files of one name in two folders. Type hints resolve only if sys.modules has the module.
     name = f"apilane_file_{path.stem}_{zlib.crc32(str(path.resolve()).encode()):08x}"
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
-        raise ImportError(f"{path} is no Python file")
+        raise ImportError(f"{path} is not a Python file")
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
     try:
@@ -224,7 +224,7 @@ def _checked_hooks(plugin_name: str, plugin: object) -> Iterator[str]:
             continue
         hook = (options or {}).get("specname") or attribute
         if hook not in HOOKS:
-            raise PluginError(plugin_name, f"implements {hook}, which is no hook{nearest(hook, HOOKS)}.")
+            raise PluginError(plugin_name, f"implements {hook}, which is not a hook{nearest(hook, HOOKS)}.")
         if options is None:
             raise PluginError(plugin_name, "the function lacks the decorator @hookimpl.", hook=hook)
         if options.get("wrapper") or options.get("hookwrapper"):
@@ -235,15 +235,15 @@ def _checked_hooks(plugin_name: str, plugin: object) -> Iterator[str]:
 
 def _check_signature(plugin_name: str, hook: str, function: Callable[..., Any]) -> None:
     spec = HOOKS[hook]
-    colour = "async def" if inspect.iscoroutinefunction(spec) else "def"
+    keyword = "async def" if inspect.iscoroutinefunction(spec) else "def"
     if inspect.iscoroutinefunction(function) != inspect.iscoroutinefunction(spec) or inspect.isasyncgenfunction(
         function
     ):
-        raise PluginError(plugin_name, f"must be written with '{colour}'.", hook=hook)
+        raise PluginError(plugin_name, f"must be written with '{keyword}'.", hook=hook)
     known = inspect.signature(spec).parameters
     for parameter in inspect.signature(function).parameters.values():
         if parameter.kind not in {parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY}:
             raise PluginError(plugin_name, f"takes '{parameter}'; name the arguments that it needs.", hook=hook)
         if parameter.name not in known:
             what = f"there is no argument {parameter.name!r}{nearest(parameter.name, known)}"
-            raise PluginError(plugin_name, f"{what}; it offers: {', '.join(known)}.", hook=hook)
+            raise PluginError(plugin_name, f"{what}; the hook has: {', '.join(known)}.", hook=hook)

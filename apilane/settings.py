@@ -1,7 +1,7 @@
-"""Every setting of an instance: name, type, default, help; read from flags, environment and TOML.
+"""Every setting of an instance: name, type, default, help. Settings are read from flags, environment and TOML.
 
-A command line flag wins over the environment variable ``APILANE_<NAME>``, which wins over ``apilane.toml``, which wins
-over the default. Settings of plugins are collected here as they stand, and read by ``apilane.plugin_settings`` once the
+A command line flag overrides the environment variable ``APILANE_<NAME>``, which overrides ``apilane.toml``, which
+overrides the default. Settings of plugins are collected here unread; ``apilane.plugin_settings`` reads them once the
 plugins are known. Settings of one application are in its manifest.
 """
 
@@ -35,7 +35,7 @@ __all__ = [
 ]
 
 DEFAULT_FILE = Path("apilane.toml")
-"""Read from the working directory when it is there and no other file is named."""
+"""Read from the working directory if it exists there and no other file is named."""
 
 ENVIRONMENT_PREFIX = "APILANE_"
 
@@ -49,7 +49,7 @@ def _help(text: str, *, secret: bool = False) -> Meta:
 
 
 class Referenced(Struct, frozen=True):
-    """A text of ``apilane.toml`` that stands elsewhere: behind ``{env = "NAME"}`` or ``{file = "PATH"}``."""
+    """A text that ``apilane.toml`` refers to by ``{env = "NAME"}`` or ``{file = "PATH"}``."""
 
     text: str
 
@@ -58,32 +58,34 @@ class Referenced(Struct, frozen=True):
 
 
 class PluginSections(Struct, frozen=True):
-    """Settings of plugins as they were given. ``repr`` shows none, since only the plugins know which are secrets."""
+    """The unread settings of plugins. ``repr`` shows none, because only the plugins know which are secret."""
 
     sections: Mapping[str, Mapping[str, Any]] = {}
     """By plugin, with ``Referenced`` texts where ``file`` has references."""
     variables: Mapping[str, str] = {}
-    """Environment variables ``APILANE_...`` that are not the core's."""
+    """Environment variables ``APILANE_...`` that are no settings of the core."""
     file: Path | None = None
-    """The settings file that the sections stand in."""
+    """The settings file that contains the sections."""
 
     def __repr__(self) -> str:
         return f"PluginSections({', '.join(self.sections)})"
 
 
 class Settings(Struct, frozen=True, kw_only=True):
-    """What one instance runs with. Immutable; ``repr`` never shows a secret."""
+    """The settings of one instance. Immutable; ``repr`` never shows a secret."""
 
-    data_dir: Annotated[Path, _help("Folder of everything the instance keeps on this machine.")] = Path("apilane-data")
+    data_dir: Annotated[Path, _help("Folder of all data that the instance stores on this machine.")] = Path(
+        "apilane-data"
+    )
     host: Annotated[str, _help("Address or name to listen on.")] = "127.0.0.1"
-    port: Annotated[Port, _help("Port of the API; 0 takes any free one.")] = 5001
-    portal_port: Annotated[Port, _help("Port of the Portal, kept for it: this release has none.")] = 5000
-    portal_url: Annotated[str, _help("Where users reach the Portal.")] = "http://127.0.0.1:5000"
+    port: Annotated[Port, _help("Port of the API; 0 selects a free port.")] = 5001
+    portal_port: Annotated[Port, _help("Port of the Portal; reserved, as this release has no Portal.")] = 5000
+    portal_url: Annotated[str, _help("Address of the Portal for users.")] = "http://127.0.0.1:5000"
     workers: Annotated[Count, _help("Server processes that share the port.")] = 1
-    role: Annotated[Literal["all", "api", "portal"], _help("Which servers this process starts.")] = "all"
+    role: Annotated[Literal["all", "api", "portal"], _help("Servers that this process starts.")] = "all"
     control_url: Annotated[
         str | None,
-        _help("Database of the control store, which may carry a password; unset: control.db in data_dir.", secret=True),
+        _help("Database of the control store, may contain a password; unset: control.db in data_dir.", secret=True),
     ] = None
     control_provider: Annotated[str, _help("Storage provider of the control store.")] = "SQLite"
     master_key: Annotated[
@@ -103,57 +105,62 @@ class Settings(Struct, frozen=True, kw_only=True):
         _help("Names of the plugins to load; unset: every installed one; empty: none. Drivers are always loaded."),
     ] = None
     plugins_order: Annotated[
-        tuple[str, ...], _help("Names of plugins in the order their hooks are asked; the others follow.")
+        tuple[str, ...], _help("Names of plugins in the order in which their hooks are asked; the others follow.")
     ] = ()
     trusted_proxies: Annotated[
         tuple[str, ...],
-        _help("Addresses or CIDR ranges of proxies whose X-Forwarded-For is believed; empty: nobody's."),
+        _help("Addresses or CIDR ranges of proxies whose X-Forwarded-For is trusted; empty: none."),
     ] = ()
     log_level: Annotated[
-        Literal["critical", "error", "warning", "info", "debug"], _help("Least level of the lines logged to stderr.")
+        Literal["critical", "error", "warning", "info", "debug"], _help("Lowest level of the lines logged to stderr.")
     ] = "info"
     access_log: Annotated[bool, _help("Log a line for each request.")] = False
-    backlog: Annotated[int, Meta(ge=128), _help("Connections that may wait to be accepted.")] = 1024
+    backlog: Annotated[int, Meta(ge=128), _help("Largest number of connections that wait to be accepted.")] = 1024
     connections: Annotated[
-        Count, _help("Connections a worker holds at the same time, idle ones included; further ones wait.")
+        Count, _help("Largest number of open connections of a worker, idle ones included; further ones wait.")
     ] = 4096
     idle_timeout_s: Annotated[
         int, Meta(ge=1, le=60), _help("Seconds a connection may take to send its first or its next request head.")
     ] = 30
     head_max_bytes: Annotated[
-        int, Meta(ge=16_384), _help("Largest request head, request line and headers together.")
+        int, Meta(ge=16_384), _help("Largest request head (request line and headers), in bytes.")
     ] = 131_072
     shutdown_timeout_s: Annotated[Count, _help("Seconds a worker may take to finish its requests when it stops.")] = 5
-    argon2_time_cost: Annotated[Count, _help("Passes of the password hash.")] = 2
+    argon2_time_cost: Annotated[Count, _help("Number of passes of the password hash.")] = 2
     argon2_memory_kib: Annotated[int, Meta(ge=8), _help("Memory of one password hash, in KiB.")] = 19456
-    argon2_parallelism: Annotated[Count, _help("Lanes of the password hash.")] = 1
-    argon2_concurrency: Annotated[Count, _help("Password hashes a worker computes at the same time.")] = 2
-    open_databases: Annotated[Count, _help("Application databases a worker keeps open.")] = 200
+    argon2_parallelism: Annotated[Count, _help("Number of lanes of the password hash.")] = 1
+    argon2_concurrency: Annotated[
+        Count, _help("Number of password hashes that a worker computes at the same time.")
+    ] = 2
+    open_databases: Annotated[Count, _help("Largest number of application databases that a worker keeps open.")] = 200
     sqlite_mmap_mib: Annotated[
         int,
         Meta(ge=0),
         _help(
-            "MiB of each large SQLite database that short reads find in memory without copying; 0: none, and a disk "
-            "that cannot be read, or a file overwritten in place, is an error of its application and no crash of the "
-            "worker. Put another file in its place by renaming."
+            "MiB of each large SQLite database that are mapped into memory, so that short reads copy nothing; 0: none. "
+            "With a mapping, a disk error, or overwriting the file in place, crashes the worker; without one, only "
+            "calls of the application fail. Replace a database file by renaming."
         ),
     ] = 1024
     database_connections: Annotated[
-        Count, _help("Connections to database servers, to each kind of server, that all workers together keep open.")
+        Count, _help("Largest number of open connections to each kind of database server, all workers together.")
     ] = 40
-    database_idle_s: Annotated[Seconds, _help("Seconds after which an unused connection to a server is closed.")] = 60.0
-    definition_poll_s: Annotated[Seconds, _help("Seconds between two looks at the control store for changes.")] = 0.25
+    database_idle_s: Annotated[
+        Seconds, _help("Seconds after which an unused connection to a database server is closed.")
+    ] = 60.0
+    definition_poll_s: Annotated[Seconds, _help("Seconds between two checks of the control store for changes.")] = 0.25
     housekeeping_s: Annotated[
-        Seconds, _help("Seconds between two deletions of expired tokens in the applications being served.")
+        Seconds, _help("Seconds between two deletions of expired tokens in the loaded applications.")
     ] = 300.0
     body_timeout_s: Annotated[Seconds, _help("Seconds a request body may take to arrive.")] = 60.0
-    json_body_max_bytes: Annotated[Count, _help("Largest request body that is read as JSON.")] = 30_000_000
+    json_body_max_bytes: Annotated[Count, _help("Largest request body that is read as JSON, in bytes.")] = 30_000_000
     bodies_max_bytes: Annotated[
-        Count, _help("Memory of a worker for request bodies that arrive in parts; those beyond it are refused.")
+        Count,
+        _help("Memory of a worker for request bodies that arrive in parts, in bytes; further bodies are refused."),
     ] = 268_435_456
     statement_timeout_s: Annotated[Seconds, _help("Seconds a database statement may run.")] = 20.0
     plugin_settings: Mapping[str, Mapping[str, Any]] | PluginSections = {}
-    """By plugin, such as ``{"rate_limit": {"registrations_per_hour": 5}}``; not a setting itself."""
+    """By plugin, such as ``{"rate_limit": {"registrations_per_hour": 5}}``; this field is no setting."""
 
     def __repr__(self) -> str:
         values = ((row, getattr(self, row.name)) for row in describe_settings())
@@ -162,7 +169,7 @@ class Settings(Struct, frozen=True, kw_only=True):
 
 
 class SettingRow(NamedTuple):
-    """One setting for people: ``type`` and ``default`` as text, ``help`` one sentence."""
+    """One setting, described for people: ``type`` and ``default`` as text, ``help`` as one sentence."""
 
     name: str
     environment: str
@@ -183,10 +190,10 @@ def load_settings(
     file: Path | None = None,
     environ: Mapping[str, str] = os.environ,
 ) -> Settings:
-    """Settings from flags (``overrides``; None means not given), environment, file and defaults, in that order.
+    """Settings from flags (``overrides``; None means not given), environment, file and defaults; the first source wins.
 
-    ``file`` None: ``apilane.toml`` of the working directory, if it is there. Raises ``ConfigurationError``
-    that names the source, the setting and what was expected.
+    ``file`` None: ``apilane.toml`` of the working directory, if it exists. Raises ``ConfigurationError`` that names the
+    source, the setting and the expected value.
     """
     found: dict[str, Any] = {}
     sections: dict[str, Mapping[str, Any]] = {}
@@ -209,7 +216,7 @@ def load_settings(
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """`` (did you mean 'x'?)`` when a known name is near, else nothing: the tail of a message about an unknown name."""
+    """`` (did you mean 'x'?)`` if a known name is similar, else empty: the end of a message about an unknown name."""
     close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
     return f" (did you mean {close[0]!r}?)" if close else ""
 
@@ -221,7 +228,7 @@ def _from_toml(path: Path, environ: Mapping[str, str]) -> tuple[dict[str, Any], 
     except OSError as error:
         raise ConfigurationError(f"Cannot read the settings file {path}: {error.strerror}.") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"{path} is no valid TOML: {error}.") from error
+        raise ConfigurationError(f"{path} is not valid TOML: {error}.") from error
     found = {}
     sections = _plugin_sections(content, path, environ)
     for name, value in content.items():
@@ -233,14 +240,16 @@ def _from_toml(path: Path, environ: Mapping[str, str]) -> tuple[dict[str, Any], 
             continue
         if _ROWS[name].secret:
             raise ConfigurationError(
-                f'{source} is a secret and is not written here; write {{env = "NAME"}} or {{file = "PATH"}}.'
+                f'{source} is a secret and must not be in this file; write {{env = "NAME"}} or {{file = "PATH"}}.'
             )
         found[name] = _converted(name, value, source, strict=True)
     return found, sections
 
 
 def _plugin_sections(content: dict[str, Any], path: Path, environ: Mapping[str, str]) -> dict[str, Mapping[str, Any]]:
-    """The tables ``[plugins.NAME]``, taken out of ``content``; ``load`` beside them is the list of plugins."""
+    """The tables ``[plugins.NAME]``, removed from ``content``; the key ``load`` of ``[plugins]`` is the list of
+    plugins.
+    """
     table = content.get("plugins")
     if not isinstance(table, dict):
         return {}
@@ -263,7 +272,7 @@ def _plugin_sections(content: dict[str, Any], path: Path, environ: Mapping[str, 
 
 
 def _dereferenced(value: Any, source: str, folder: Path, environ: Mapping[str, str]) -> Any:
-    """``value`` with the texts behind its references, at any depth."""
+    """``value`` with the texts of its references, at any depth."""
     if isinstance(value, dict):
         if len(value) == 1 and isinstance(value.get("env", value.get("file")), str):
             return Referenced(_referenced(value, source, folder, environ))
@@ -274,7 +283,9 @@ def _dereferenced(value: Any, source: str, folder: Path, environ: Mapping[str, s
 
 
 def _referenced(reference: dict[str, Any], source: str, folder: Path, environ: Mapping[str, str]) -> str:
-    """The text behind ``{env = "NAME"}`` or ``{file = "PATH"}``: relative to the settings file, a final newline cut."""
+    """The text of ``{env = "NAME"}`` or ``{file = "PATH"}``. The path is relative to the settings file; a final newline
+    is removed.
+    """
     match reference:
         case {"env": str(name)} if len(reference) == 1:
             if name not in environ:
@@ -289,14 +300,16 @@ def _referenced(reference: dict[str, Any], source: str, folder: Path, environ: M
 
 
 def _from_text(name: str, text: str) -> Any:
-    """An environment variable's text: lists are separated by commas; empty is unset where the default is unset."""
+    """The text of an environment variable: commas separate the items of lists; an empty text means unset if the default
+    is unset.
+    """
     if get_origin(_HINTS[name]) is tuple or name == "plugins":
         return [item.strip() for item in text.split(",") if item.strip()]
     return None if text == "" and _ROWS[name].default == "" else text
 
 
 def _converted(name: str, value: Any, source: str, *, strict: bool = False) -> Any:
-    """``value`` as the setting's type; text stands for a number or a switch unless ``strict``."""
+    """``value`` converted to the setting's type; unless ``strict``, text is accepted for numbers and booleans."""
     try:
         return msgspec.convert(value, _ANNOTATED_HINTS[name], strict=strict, dec_hook=_path)
     except msgspec.ValidationError as error:
@@ -311,9 +324,10 @@ def _path(kind: type, value: Any) -> Any:
 
 
 def setting_rows(kind: type[Struct], prefix: str, secrets: Collection[str] = ()) -> dict[str, SettingRow]:
-    """The fields of a Struct as rows of a settings table, by the names that stand in files.
+    """The fields of a Struct as rows of a settings table, by their names in files.
 
-    ``prefix``: of the environment variables. ``secrets``: names of fields that are secrets, beside those declared so.
+    ``prefix``: of the environment variables. ``secrets``: names of secret fields, in addition to those declared as
+    secret.
     """
     annotated, plain = get_type_hints(kind, include_extras=True), get_type_hints(kind)
     rows = {}

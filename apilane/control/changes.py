@@ -1,4 +1,4 @@
-"""The units of a change in two phases, and the rows they write. Pure: ``apilane.control.store`` runs them."""
+"""The units of a change in two phases, and the rows they write. Pure; ``apilane.control.store`` runs them."""
 
 from __future__ import annotations
 
@@ -21,14 +21,16 @@ UnitMaker = Callable[[], Generator[Step, Result, T]]
 
 
 def definition_of(text: str) -> ApplicationDefinition:
-    """A definition from the JSON it is stored as."""
+    """A definition from its stored JSON."""
     return msgspec.json.decode(text, type=ApplicationDefinition)
 
 
 def pending_row(
     before: ApplicationDefinition | None, after: ApplicationDefinition, changes: Sequence[str], hidden: Iterable[str]
 ) -> dict[str, Value]:
-    """The columns of a pending change that come from the definitions; ``hidden``: what its audit must not show."""
+    """The columns of a pending change that are made from the definitions; ``hidden``: secrets to mask in its audit
+    record.
+    """
     return {
         "token": after.token,
         "definition": _json(after),
@@ -39,15 +41,15 @@ def pending_row(
 
 
 def begin_unit(statements: ControlStatements, pending: Mapping[str, Any], expected_version: int) -> UnitMaker[None]:
-    """Insert a pending change. ConfigurationError when the application's version is another by now."""
+    """Insert a pending change. ConfigurationError when the application now has another version."""
 
     def unit() -> Generator[Step, Result, None]:
         yield Step(statements.lock_instance)
         rows = (yield Step(statements.application, (pending["token"],))).rows
         if (rows[0][1] if rows else 0) != expected_version:
             raise ConfigurationError(
-                f"Application {pending['token']} was changed by somebody else in the meantime. Nothing was changed "
-                "now; look at the new state and apply again."
+                f"Application {pending['token']} was changed by another apply in the meantime. This apply changed "
+                "nothing; look at the new state and apply again."
             )
         yield _step(statements.insert_pending, pending)
 
@@ -55,10 +57,10 @@ def begin_unit(statements: ControlStatements, pending: Mapping[str, Any], expect
 
 
 def publish_unit(statements: ControlStatements, token: str, now_ms: int) -> UnitMaker[None]:
-    """Move a pending change to the applications and the audit, under the next sequence."""
+    """Move a pending change to the applications and the audit, with the next sequence number."""
 
     def unit() -> Generator[Step, Result, None]:
-        # First, for it locks: sequences are committed in their order, so no reader of changes misses one.
+        # First, because it locks: sequence numbers are committed in order, so that readers of changes miss none.
         yield Step(statements.raise_sequence)
         sequence = (yield Step(statements.instance)).rows[0][2]
         rows: Sequence[tuple[Any, ...]] = (yield Step(statements.pending, (token,))).rows

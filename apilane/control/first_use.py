@@ -1,7 +1,7 @@
-"""Entering the instance: the data folder, the master key, and on first use the control tables and the admin.
+"""Opening the instance: the data folder, the master key, and on first use the control tables and the admin.
 
-Several processes may do this at the same moment on one data folder: one of them makes everything, in one unit, and the
-others find it made.
+Several processes may do this at the same time with one data folder: one of them creates everything, in one unit, and
+the others use it.
 """
 
 from __future__ import annotations
@@ -34,27 +34,27 @@ PASSWORD_MINIMUM = 12
 
 
 class Admin(NamedTuple):
-    """The instance admin with the password to type at sign-in."""
+    """The instance admin, with the password in plain text."""
 
     email: str
     password: str
 
 
 class NoInstance(ConfigurationError):
-    """There is no instance yet where the settings say it is."""
+    """The settings name a place without an instance."""
 
     def __init__(self, settings: Settings) -> None:
         place = "at control_url" if settings.control_url else f"in {settings.data_dir}"
-        super().__init__(f"There is no instance {place} yet. The first `apilane apply` or `apilane serve` makes it.")
+        super().__init__(f"There is no instance {place} yet. The first `apilane apply` or `apilane serve` creates it.")
 
 
 def control_address(settings: Settings) -> str:
-    """Where the control store is, for ``Driver.session``."""
+    """The address of the control store, for ``Driver.session``."""
     return settings.control_url or str(settings.data_dir / "control.db")
 
 
 def prepare_data_dir(path: Path) -> None:
-    """Make the folder, open to its owner only, when it is missing. Raises ConfigurationError when it is of no use."""
+    """Create the folder if missing, for its owner only. Raises ConfigurationError when it cannot be used."""
     try:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
@@ -77,10 +77,10 @@ async def enter(
     schema: ControlSchema,
     create: bool,
 ) -> tuple[SecretsBox, Admin | None]:
-    """What opens the instance's secrets, and the admin if this call made one with a password to show.
+    """The box that opens the instance's secrets, and the admin if this call created one with a generated password.
 
-    A store of an older release is brought up to date. Raises ConfigurationError for a missing or wrong master key and
-    for a control store newer than this program, and NoInstance where the store is empty and ``create`` is false.
+    A store of an older release is upgraded. Raises ConfigurationError for a missing or wrong master key and for a
+    control store newer than this program, and NoInstance if the store is empty and ``create`` is false.
     """
     row = await _find_instance(session, statements)
     if row is None and not create:
@@ -91,11 +91,11 @@ async def enter(
         admin = await _first_use(session, dialect, statements, settings, box, schema=schema)
         row = await _find_instance(session, statements)
         if row is None:
-            raise ConfigurationError("The control store has its tables but no instance row. Restore it from a backup.")
+            raise ConfigurationError("The control store has tables and no instance row. Restore it from a backup.")
     version, check_value = row
     if version > schema.version:
         raise ConfigurationError(
-            f"The control store has schema version {version}; this apilane knows up to {schema.version}. "
+            f"The control store has schema version {version}; this apilane supports versions up to {schema.version}. "
             "Run the newer apilane that wrote it."
         )
     if not box.knows(check_value):
@@ -106,7 +106,7 @@ async def enter(
     if version < schema.version and not create:
         raise ConfigurationError(
             f"The control store has schema version {version}; this apilane needs {schema.version}. The next "
-            "`apilane serve` or `apilane apply` brings it up to date."
+            "`apilane serve` or `apilane apply` upgrades it."
         )
     if version < schema.version:
         await upgrade(session, dialect, statements, schema)
@@ -114,7 +114,7 @@ async def enter(
 
 
 async def _find_instance(session: Session, statements: ControlStatements) -> tuple[int, str] | None:
-    """Schema version and key check of the instance in the store; None where there is none yet."""
+    """Schema version and key check of the instance in the store; None if there is no instance."""
     try:
         rows: Sequence[tuple[Any, ...]] = await session.fetch(statements.instance)
     except MissingObject:
@@ -131,7 +131,9 @@ async def _first_use(
     *,
     schema: ControlSchema,
 ) -> Admin | None:
-    """Make tables, instance row and admin; None when the admin's password is known already or another was first."""
+    """Create tables, instance row and admin. None when the settings give the password, or when another process was
+    first.
+    """
     admin = _admin_to_be(settings)
     instance: dict[str, Value] = {
         "schemaversion": schema.version,
@@ -152,7 +154,7 @@ async def _first_use(
     def unit() -> Generator[Step, Result, None]:
         for text in tables:
             yield Step(Statement(text, kind="ddl"))
-        for step in changes.rows(dialect):  # noqa: UP028 - a list does not take the results that the driver sends
+        for step in changes.rows(dialect):  # noqa: UP028 - the driver sends results, which a list cannot receive
             yield step
         yield Step(statements.insert_instance, statements.insert_instance.parameters(instance))
         yield Step(statements.insert_portal_user, statements.insert_portal_user.parameters(user))
@@ -160,7 +162,7 @@ async def _first_use(
     try:
         await session.alter(unit)
     except StorageError:
-        # Another process was first: its tables are why ours could not be made.
+        # If another process was first, its tables are the reason why this unit failed.
         if await _find_instance(session, statements) is None:
             raise
         return None
@@ -171,13 +173,13 @@ def _admin_to_be(settings: Settings) -> Admin:
     email = settings.admin_email or DEFAULT_ADMIN_EMAIL
     if not 3 <= len(email) <= 100 or "@" not in email.strip("@"):
         raise ConfigurationError(
-            f"APILANE_ADMIN_EMAIL is {email!r}, which is no e-mail address of at most 100 characters."
+            f"APILANE_ADMIN_EMAIL is {email!r}, which is not an e-mail address of at most 100 characters."
         )
     password = settings.admin_password
     if password is not None and len(password) < PASSWORD_MINIMUM:
         raise ConfigurationError(
             f"APILANE_ADMIN_PASSWORD has {len(password)} characters; the instance admin needs at least "
-            f"{PASSWORD_MINIMUM}. Without it a random one is made and printed once."
+            f"{PASSWORD_MINIMUM}. If the variable is not set, a random password is made and printed once."
         )
     return Admin(email, password or secrets.token_urlsafe(15))
 

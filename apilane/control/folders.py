@@ -1,4 +1,4 @@
-"""Where an application's files and its database are."""
+"""The folder and the database address of an application."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ __all__ = ["application_address", "application_folder", "is_lost", "make_applica
 
 
 def application_folder(data_dir: Path, token: str) -> Path:
-    """``{data_dir}/apps/{token}``: ``data.db`` of an embedded provider, and ``files/``."""
+    """``{data_dir}/apps/{token}``: it contains ``files/``, and ``data.db`` of an embedded provider."""
     return data_dir / "apps" / token
 
 
 def make_application_folder(data_dir: Path, token: str) -> bool:
-    """Make the folders of a new application, open to their owner only; False when they were there already."""
+    """Create the folders of a new application; only their owner gets access. False when they existed already."""
     folder = application_folder(data_dir, token)
     folder.parent.mkdir(mode=0o700, exist_ok=True)
     try:
@@ -29,12 +29,12 @@ def make_application_folder(data_dir: Path, token: str) -> bool:
 
 
 def application_address(data_dir: Path, token: str, secrets: Secrets) -> str:
-    """What ``Driver.session`` takes: the connection string, else the file of an embedded provider. Makes nothing."""
+    """The address for ``Driver.session``: the connection string, or the file of an embedded provider."""
     if secrets.connection_string is not None:
         return secrets.connection_string
     return str(application_folder(data_dir, token) / "data.db")
 
 
 def is_lost(driver: Driver, address: str) -> bool:
-    """Whether the file of an embedded database is missing. Of a database on a server this is never true."""
+    """Whether the file of an embedded database is missing; always false for a database on a server."""
     return driver.features.embedded and not Path(address).exists()

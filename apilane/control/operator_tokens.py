@@ -1,7 +1,8 @@
-"""Sign-ins of portal users as the API knows them: one token each, kept as a keyed hash
-(``docs/reference/protocol/security.md`` B-S12).
+"""Sign-ins of operators to the API: one token each, stored as a keyed hash (``docs/reference/protocol/security.md``
+B-S12).
 
-A token ends after 12 hours without use, or at the time it was given; who may do what with it is not decided here.
+A token expires after 12 hours without use, or at its own expiry time. This module does not decide what an operator may
+do.
 """
 
 from __future__ import annotations
@@ -23,13 +24,13 @@ __all__ = ["IDLE_MS", "OperatorTokens", "SignedIn"]
 
 IDLE_MS = 12 * 60 * 60 * 1000
 USE_NOTED_MS = 60_000
-"""A use is written down when the last one noted is older, so that a busy owner costs one write a minute."""
+"""A use is stored if the last stored use is older, so that a busy operator causes one write a minute."""
 
 log = logging.getLogger("apilane.control")
 
 
 class SignedIn(Struct, frozen=True, kw_only=True):
-    """The portal user of a live token. ``left_ms``: how long it lives on if nobody uses it again."""
+    """The operator of a valid token. ``left_ms``: time until it expires if it is not used again."""
 
     email: str
     is_admin: bool
@@ -37,7 +38,7 @@ class SignedIn(Struct, frozen=True, kw_only=True):
 
 
 class OperatorTokens:
-    """The table of owner tokens; ``ControlStore.operator_tokens``. Tokens are GUIDs in canonical form."""
+    """The table of operator tokens, ``ControlStore.operator_tokens``. Tokens are GUIDs in canonical form."""
 
     def __init__(self, session: Session, statements: ControlStatements, box: SecretsBox) -> None:
         self._session = session
@@ -45,7 +46,7 @@ class OperatorTokens:
         self._box = box
 
     async def create(self, user_id: int, life_ms: int | None = None) -> str:
-        """A new token of that portal user, told this once; ``life_ms`` None: it ends by idleness only."""
+        """A new token of an operator; only this call returns it. ``life_ms`` None: it expires only without use."""
         token, now = new_token(), _now_ms()
         row: dict[str, Value] = {
             "tokenhash": self._box.operator_token_hash(token),
@@ -64,7 +65,7 @@ class OperatorTokens:
         return token
 
     async def find(self, token: str) -> SignedIn | None:
-        """Who signed in with it, and note the use; None when it is unknown, revoked or expired."""
+        """The operator of the token; the use is stored. None when the token is unknown, revoked or expired."""
         rows = await self._session.fetch(self._statements.operator_token, (self._box.operator_token_hash(token),))
         if not rows:
             return None
@@ -78,16 +79,16 @@ class OperatorTokens:
         return SignedIn(email=email, is_admin=bool(is_admin), left_ms=ends - now)
 
     async def revoke(self, token: str) -> bool:
-        """End a sign-in, everywhere within a second; False when there is none."""
+        """End a sign-in, in every process within a second; False when there is none."""
         revoke = self._statements.delete_owner_token
         return bool(await self._run(revoke, {"hash": self._box.operator_token_hash(token)}))
 
     async def _note_use(self, token_id: int, now: int) -> None:
-        """Housekeeping on the way of a read: its failure must not fail the request."""
+        """Store the use of a token. A failure is logged and must not fail the request."""
         try:
             await self._run(self._statements.note_use_of_owner_token, {"id": token_id, "now": now})
         except StorageError:
-            log.warning("the use of an owner token could not be noted", exc_info=True)
+            log.warning("the use of an operator token could not be stored", exc_info=True)
 
     async def _run(self, statement: Statement, values: dict[str, Value]) -> int:
         def unit() -> Generator[Step, Result, int]:

@@ -1,4 +1,4 @@
-"""What the control store gives out. Pure data."""
+"""The data that the control store returns. Pure data."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ __all__ = ["ApplicationName", "AuditRecord", "PendingChange", "PortalUser", "Sto
 
 
 class StoredApplication(Struct, frozen=True, kw_only=True):
-    """An application's last whole definition with its secrets. ``version`` grows by 1 with every published change."""
+    """The last published definition of an application, with its secrets. ``version`` grows by 1 with every published
+    change.
+    """
 
     definition: ApplicationDefinition
     secrets: Secrets
@@ -21,7 +23,7 @@ class StoredApplication(Struct, frozen=True, kw_only=True):
 
 
 class ApplicationName(NamedTuple):
-    """An application for lists."""
+    """The entry of an application in lists."""
 
     token: str
     name: str
@@ -29,7 +31,7 @@ class ApplicationName(NamedTuple):
 
 
 class PendingChange(Struct, frozen=True, kw_only=True):
-    """A change between begin and publish; ``version`` is the one it will have."""
+    """A change between begin and publish; ``version`` is the version that it gets."""
 
     definition: ApplicationDefinition
     secrets: Secrets
@@ -38,10 +40,10 @@ class PendingChange(Struct, frozen=True, kw_only=True):
 
 
 class AuditRecord(Struct, frozen=True, kw_only=True):
-    """One published change, or one write to the application's data by an owner.
+    """One published change, or one write of an operator to the application's data.
 
-    ``before`` (None for a new application) and ``after``: JSON of the definition, masked. Both are None for a write to
-    data, whose ``actor`` is an e-mail and whose ``changes`` are what was asked and, once known, what came of it.
+    ``before`` (None for a new application) and ``after``: JSON of the definition, masked. For a write to data both are
+    None, ``actor`` is an e-mail address, and ``changes`` are the request and, once known, its result.
     """
 
     version: int
@@ -54,10 +56,10 @@ class AuditRecord(Struct, frozen=True, kw_only=True):
 
 
 class PortalUser(Struct, frozen=True, kw_only=True):
-    """Somebody who may sign in to the Portal."""
+    """A person who may sign in to the Portal."""
 
     id: int
     email: str
     password_hash: str
-    """Argon2id, for ``apilane.security.passwords``; empty, which no password fits: none was set yet."""
+    """Argon2id, for ``apilane.security.passwords``. Empty if no password was set; no password matches it."""
     is_admin: bool

@@ -1,4 +1,4 @@
-"""The control store's statements, built once for a dialect. Pure; parameters are given in the order of the names."""
+"""The statements of the control store, built once for a dialect. Pure. Parameters have the order of their names."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["ControlStatements"]
 
 
 class ControlStatements:
-    """Every statement the control store runs, by what it does. Parameters, in order, are in each comment."""
+    """Every statement of the control store, named by what it does. Comments give the parameters in order."""
 
     def __init__(self, dialect: Dialect) -> None:
         self._dialect = dialect
@@ -88,7 +88,7 @@ class ControlStatements:
         return self._compile(select)
 
     def _insert(self, entity: Entity) -> Statement:
-        """Insert a row of all columns but the key; parameters by column name in lower case."""
+        """Insert a row with all columns except the key; parameters are the column names in lower case."""
         values: dict[str, sa.BindParameter[Any]] = {name: sa.bindparam(_parameter(name)) for name in _columns(entity)}
         return self._write(sa.insert(table_of(entity, self._dialect)).values(values))
 
@@ -98,5 +98,5 @@ def _columns(entity: Entity) -> tuple[str, ...]:
 
 
 def _parameter(column: str) -> str:
-    # SQLAlchemy keeps the columns' own names for itself in INSERT and UPDATE; it compares exactly.
+    # In INSERT and UPDATE, SQLAlchemy reserves the exact names of the columns for its own parameters.
     return column.lower()

@@ -1,8 +1,9 @@
-"""The control plane's own store: applications with their secrets, portal users and their tokens, audit.
+"""The store of the control plane: applications with their secrets, portal users and their tokens, audit.
 
-One more database of the same drivers. A change of an application has two phases, so that its definition here and its
-tables there can be brought together again after a crash: ``begin`` keeps it beside the current one, ``publish`` makes
-it current, ``abandon`` drops it. What lies between is ``apilane.services.definition_changes``.
+It is another database of the same drivers. A change of an application has two phases, so that its definition here and
+its tables in the application's database can be made consistent after a crash: ``begin`` stores the change beside the
+current definition, ``publish`` makes it current, ``abandon`` drops it. ``apilane.services.definition_changes`` works
+between the phases.
 """
 
 from __future__ import annotations
@@ -36,10 +37,10 @@ __all__ = ["ControlStore", "StoredApplication"]
 
 
 class ControlStore:
-    """Shared by the tasks of one event loop; every process has its own. Made by ``open``.
+    """One object per process; the tasks of its event loop share it. Made by ``open``.
 
-    ``first_admin``: e-mail and password of the instance admin, only where this very call made them up; show it once.
-    ``operator_tokens``: sign-ins of portal users. Methods raise ``StorageError`` when the store is down.
+    ``first_admin``: e-mail and password of the instance admin, only if this call generated the password; show it once.
+    ``operator_tokens``: sign-ins of operators. Methods raise ``StorageError`` when the store is down.
     """
 
     def __init__(
@@ -61,10 +62,10 @@ class ControlStore:
         create: bool = True,
         schema: ControlSchema = CURRENT_SCHEMA,
     ) -> ControlStore:
-        """Open the instance, making data folder, master key, tables and admin on first use; ``schema``: the tables.
+        """Open the instance; create data folder, master key, tables and admin on first use. ``schema``: the tables.
 
         Raises ConfigurationError when the folder, the key or the store cannot be used. Without ``create`` nothing is
-        made; NoInstance is raised where there is no instance.
+        created, and NoInstance is raised if there is no instance.
         """
         driver, address = drivers[settings.control_provider], control_address(settings)
         if create:
@@ -89,7 +90,7 @@ class ControlStore:
         await self._session.close()
 
     async def ping(self) -> None:
-        """Return when the store answers; raise StorageError when it does not."""
+        """Return when the store answers; raises StorageError when it does not."""
         await self._rows(self._statements.instance)
 
     async def _rows(self, statement: Statement, parameters: Sequence[Value] = ()) -> Sequence[tuple[Any, ...]]:
@@ -98,12 +99,12 @@ class ControlStore:
     # Applications
 
     async def application(self, token: str) -> StoredApplication | None:
-        """The application of a canonical token, as last published."""
+        """The application with a canonical token, as last published."""
         rows = await self._rows(self._statements.application, (token,))
         return self._stored(rows[0]) if rows else None
 
     async def find(self, name_or_token: str) -> list[StoredApplication]:
-        """The application of that token in any textual form, else all of exactly that name."""
+        """The application with that token in any textual form; else all applications with exactly that name."""
         token = canonical_guid(name_or_token)
         if token is not None and (found := await self.application(token)) is not None:
             return [found]
@@ -112,11 +113,11 @@ class ControlStore:
         return [each for each in named if each.definition.name == name_or_token]  # a collation may ignore case
 
     async def applications(self) -> list[ApplicationName]:
-        """Every application, by name."""
+        """All applications, sorted by name."""
         return [ApplicationName(*row) for row in await self._rows(self._statements.applications)]
 
     async def collaborates(self, email: str) -> bool:
-        """Whether some application lists that address, in any letter case, as a collaborator."""
+        """Whether an application lists that address, in any letter case, as a collaborator."""
         wanted = fold(email)
         definitions = (definition_of(row[0]) for row in await self._rows(self._statements.definitions))
         return any(fold(each) == wanted for definition in definitions for each in definition.collaborators)
@@ -127,27 +128,27 @@ class ControlStore:
             definition=definition_of(definition), secrets=self._box.unwrap(secrets, token), version=version
         )
 
-    # What changed
+    # Detecting changes
 
     async def mark(self) -> Value:
-        """A value that differs when anything may have changed since it was last asked. Costs microseconds."""
+        """A value that changes when the store may have changed since the last call. A call costs microseconds."""
         return await self._session.change_mark()
 
     async def sequence(self) -> int:
-        """Where ``changes`` should start: the number of the last published change."""
+        """The number of the last published change, to start ``changes`` from."""
         return int((await self._rows(self._statements.instance))[0][2])
 
     async def changes(self, since: int) -> tuple[int, list[str]]:
-        """The sequence now, and the tokens of the applications published after ``since``, each once."""
+        """The current sequence number, and the tokens of the applications published after ``since``, each once."""
         rows = await self._rows(self._statements.changes, (since,))
         return (rows[-1][1] if rows else since), [row[0] for row in rows]
 
     # A change in two phases
 
     def change_lock(self, token: str) -> AbstractAsyncContextManager[bool]:
-        """Hold an application's lock among all that share the store; gives False when somebody else holds it.
+        """Hold an application's lock among all users of the store; gives False when another task or process holds it.
 
-        The lock goes with its process, so a killed one never blocks the next.
+        The lock ends with its process, so a killed process does not block the next one.
         """
         return self._session.exclusive(token)
 
@@ -159,11 +160,11 @@ class ControlStore:
         actor: str,
         changes: Sequence[str] = (),
     ) -> int:
-        """Keep a change as pending and return the version it will have.
+        """Store a change as pending and return the version that it gets.
 
-        ``before``: the application that the change was made from, None for a new one. ``changes``: what it does,
-        line by line, for the audit. Raises ConfigurationError when the application has another version by now, or
-        another change is pending.
+        ``before``: the application that the change is based on, None for a new one. ``changes``: the changes as lines
+        for the audit. Raises ConfigurationError when the application now has another version, or another change is
+        pending.
         """
         token, expected_version = definition.token, before.version if before else 0
         hidden = {*secrets.texts(), *(before.secrets.texts() if before else ())}
@@ -173,12 +174,12 @@ class ControlStore:
             await self._session.run(begin_unit(self._statements, pending, expected_version))
         except UniqueViolation as error:
             raise ConfigurationError(
-                f"Another change of application {definition.name} ({token}) is under way. Apply again when it is done."
+                f"Another change of application {definition.name} ({token}) is in progress. Apply again when it ends."
             ) from error
         return expected_version + 1
 
     async def publish(self, token: str) -> StoredApplication:
-        """Make the pending change current and write its audit record; every process sees it by ``changes``."""
+        """Make the pending change current and write its audit record; every process detects it by ``changes``."""
         await self._session.run(publish_unit(self._statements, token, time.time_ns() // 1_000_000))
         published = await self.application(token)
         if published is None:
@@ -186,11 +187,11 @@ class ControlStore:
         return published
 
     async def abandon(self, token: str) -> None:
-        """Drop the pending change, if any; the application stays as it is."""
+        """Drop the pending change, if any; the application stays unchanged."""
         await self._session.run(abandon_unit(self._statements, token), single=True)
 
     async def pending(self, token: str) -> PendingChange | None:
-        """The application's change between begin and publish."""
+        """The application's pending change, between begin and publish."""
         rows = await self._rows(self._statements.pending, (token,))
         if not rows:
             return None
@@ -204,7 +205,7 @@ class ControlStore:
         return [row[0] for row in await self._rows(self._statements.pending_tokens)]
 
     async def audit(self, token: str, limit: int = 100) -> list[AuditRecord]:
-        """The newest published changes of an application and owners' writes to its data, newest first."""
+        """The newest published changes of an application, and writes of operators to its data, newest first."""
         statement = self._statements.audit
         rows = await self._rows(statement, statement.parameters({"token": token, "limit": limit, "offset": 0}))
         return [
@@ -220,9 +221,10 @@ class ControlStore:
         ]
 
     async def record_write(self, token: str, version: int, actor: str, change: str) -> int:
-        """Put a write to an application's data on record before it is done; the record's ID.
+        """Store a record of a write to an application's data before the write; returns the record's ID.
 
-        ``version``: of the definition. ``actor``: the owner's e-mail. ``change``: what is asked, without values.
+        ``version``: of the definition. ``actor``: the operator's e-mail address. ``change``: the request, without
+        values.
         """
         return await self._run_one(
             self._statements.insert_audit,
@@ -238,12 +240,12 @@ class ControlStore:
         )
 
     async def complete_record(self, record: int, changes: Sequence[str]) -> None:
-        """Replace the lines of a record, once it is known what came of the write."""
+        """Replace the lines of a record once the result of the write is known."""
         values: dict[str, Value] = {"id": record, "changes": msgspec.json.encode(changes).decode()}
         await self._run_one(self._statements.complete_audit, values)
 
     async def _run_one(self, statement: Statement, values: Mapping[str, Value]) -> int:
-        """Run one writing statement; the new row's ID, or how many rows it matched."""
+        """Run one statement that writes; returns the new row's ID, or the number of rows that it matched."""
 
         def unit() -> Generator[Step, Result, int]:
             result = yield Step(statement, statement.parameters(values))
@@ -254,7 +256,7 @@ class ControlStore:
     # Portal users
 
     async def portal_user(self, email: str) -> PortalUser | None:
-        """The portal user of that e-mail address, whatever its letter case."""
+        """The portal user with that e-mail address, in any letter case."""
         rows = await self._rows(self._statements.portal_user, (fold(email),))
         if not rows:
             return None
@@ -262,9 +264,9 @@ class ControlStore:
         return PortalUser(id=id, email=stored_email, password_hash=password_hash, is_admin=bool(is_admin))
 
     async def create_portal_user(self, email: str) -> PortalUser:
-        """Make a portal user without a password: nobody can sign in as this user until one is set.
+        """Create a portal user without a password. The user cannot sign in until a password is set.
 
-        Another call that made the same user first is no error.
+        If another call creates the same user first, that user is returned.
         """
         user: dict[str, Value] = {
             "email": email,
@@ -277,5 +279,5 @@ class ControlStore:
             await self._run_one(self._statements.insert_portal_user, user)
         made = await self.portal_user(email)
         if made is None:
-            raise ConfigurationError(f"Portal user {email} was deleted while it was being made.")
+            raise ConfigurationError(f"Portal user {email} was deleted while it was being created.")
         return made

@@ -1,6 +1,6 @@
-"""The control store's tables, described as entities so that any driver can create them and serve their statements.
+"""The tables of the control store, described as entities, so that every driver can create and use them.
 
-Pure data. A new or changed table raises ``SCHEMA_VERSION``; the stores that exist follow when they are opened
+Pure data. A new or changed table raises ``SCHEMA_VERSION``; existing stores are upgraded when they are opened
 (``apilane.control.upgrade``).
 """
 
@@ -48,9 +48,9 @@ def _table(name: str, description: str, *properties: Property, **more: object) -
 
 INSTANCE: Final = _table(
     "Instance",
-    "One row, ID 1: what holds for the whole instance",
+    "One row, ID 1: values of the whole instance",
     _number("SchemaVersion"),
-    _text("KeyCheck", 400),  # a known text under the master key: tells a wrong key before anything is decrypted
+    _text("KeyCheck", 400),  # a known text, encrypted: detects a wrong master key before anything is decrypted
     _number("Sequence"),  # grows with every published change
     _date("Created"),
 )
@@ -62,8 +62,8 @@ APPLICATIONS: Final = _table(
     _text("Name", 100),
     _number("Version"),
     _text("Definition"),  # JSON
-    _text("Secrets"),  # JSON under the master key, bound to the token
-    _number("Sequence"),  # of the instance, when this version was published
+    _text("Secrets"),  # JSON, encrypted with the master key, bound to the token
+    _number("Sequence"),  # the instance's number when this version was published
     _date("Updated"),
     constraints=(Unique(properties=("Token",)),),
     indexes=(Index(("Name",)), Index(("Sequence",))),
@@ -77,7 +77,7 @@ PENDING_CHANGES: Final = _table(
     _text("Definition"),
     _text("Secrets"),
     _text("Actor", 100),
-    _text("Changes"),  # the rest is the audit record in waiting, masked
+    _text("Changes"),  # this and the next two columns become the audit record, masked
     _text("MaskedBefore"),
     _text("MaskedAfter"),
     constraints=(Unique(properties=("Token",)),),
@@ -85,7 +85,7 @@ PENDING_CHANGES: Final = _table(
 
 AUDIT: Final = _table(
     "Audit",
-    "Every published change of a definition: who, when, what; never a secret",
+    "Every published change of a definition: actor, time and changes; never a secret",
     _text("Token", 36),
     _number("Version"),
     _text("Actor", 100),
@@ -98,9 +98,9 @@ AUDIT: Final = _table(
 
 PORTAL_USERS: Final = _table(
     "PortalUsers",
-    "People who own applications or run the instance",
+    "People who operate applications or the instance",
     _text("Email", 100),
-    _text("EmailFold", 100),  # apilane.model.text.fold, so that letter case does not make two users
+    _text("EmailFold", 100),  # apilane.model.text.fold: addresses that differ in letter case are one user
     _text("PasswordHash", 400),
     Property(name="IsAdmin", type=PropertyType.Boolean, required=True, is_system=True),
     _date("Created"),
@@ -114,7 +114,7 @@ OPERATOR_TOKENS: Final = _table(
     _number("UserID"),
     _date("Created"),
     _date("LastUsed"),
-    _date("Expires", required=False),  # null: only by idleness
+    _date("Expires", required=False),  # null: it expires only when it is not used
     constraints=(
         Unique(properties=("TokenHash",)),
         ForeignKey(property="UserID", entity="PortalUsers", on_delete=OnDelete.Cascade),
@@ -122,14 +122,14 @@ OPERATOR_TOKENS: Final = _table(
 )
 
 FIRST_CONTROL_TABLES: Final = (INSTANCE, APPLICATIONS, PENDING_CHANGES, AUDIT, PORTAL_USERS, OPERATOR_TOKENS)
-"""Of schema version 1; never changed."""
+"""The tables of schema version 1; never changed."""
 
 CONTROL_TABLES: Final = FIRST_CONTROL_TABLES
-"""A new or changed table stands here beside those of ``FIRST_CONTROL_TABLES`` that did not change."""
+"""A new or changed table is listed here, together with the unchanged ones of ``FIRST_CONTROL_TABLES``."""
 
 
 class ControlSchema(NamedTuple):
-    """What a program wants in the control store."""
+    """The schema version and the tables that a program needs in the control store."""
 
     version: int
     tables: tuple[Entity, ...]

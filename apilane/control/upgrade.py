@@ -1,7 +1,7 @@
-"""Bringing a control store of an older release up to date, when it is opened.
+"""Upgrading a control store of an older release when it is opened.
 
-One process does it, under a lock of the store; the others wait. Tables, their rows in ``H_Tables`` and the version of
-the instance change in one unit.
+One process upgrades it, under a lock of the store; the others wait. Tables, their rows in ``H_Tables`` and the version
+of the instance change in one unit.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ log = logging.getLogger("apilane.control")
 
 
 def tables_of_schema(schema: ControlSchema) -> HelperTables:
-    """The tables of the control store; each counts as one of the version of the whole schema."""
+    """The tables of the control store; each has the version of the whole schema."""
     return HelperTables([TableVersion(table, schema.version) for table in schema.tables], FIRST_CONTROL_TABLES)
 
 
 async def upgrade(session: Session, dialect: Dialect, statements: ControlStatements, schema: ControlSchema) -> None:
-    """Return when the store has the version of ``schema``. Raises StorageError; the store then has its old version."""
+    """Return when the store has the version of ``schema``. After a StorageError it has its old version."""
     ends_at = monotonic() + WAIT_S
     while int((await session.fetch(statements.instance))[0][0]) < schema.version:
         async with session.exclusive(LOCK) as held:

@@ -1,4 +1,4 @@
-"""Dates as callers write them (docs/reference/protocol/wire-api.md section 1.4 and B-W3): any input form becomes unix
+"""Dates as callers write them (docs/reference/protocol/wire-api.md section 1.4 and B-W3). Every input form becomes unix
 milliseconds, UTC.
 """
 
@@ -16,7 +16,7 @@ __all__ = ["MAX_MS", "MIN_MS", "parse_date"]
 MIN_MS = -62_135_596_800_000
 """0001-01-01T00:00:00.000Z"""
 MAX_MS = 253_402_300_799_999
-"""9999-12-31T23:59:59.999Z: the last moment that clients and every provider can name."""
+"""9999-12-31T23:59:59.999Z: the last moment that clients and every provider can represent."""
 
 _EPOCH_DAY = date(1970, 1, 1).toordinal()
 _TIME = r"([01][0-9]|2[0-3]):([0-5][0-9])"
@@ -30,11 +30,11 @@ _iso = re.compile(
 
 
 def parse_date(value: object) -> int | None:
-    """Unix milliseconds of a decoded JSON value; None when it is no date or lies outside the years 1 to 9999.
+    """Unix milliseconds of a decoded JSON value. None: the value is no date, or lies outside the years 1 to 9999.
 
-    Text: 10 digits are seconds, 13 are milliseconds (leading zeros do not count), else a date or date and time, with
-    ``T`` also with a fraction of any length (cut to milliseconds) and ``Z`` or an offset. Numbers: 10 digits are
-    seconds, otherwise milliseconds; a fraction is no date.
+    Text of 10 digits is seconds and text of 13 digits is milliseconds; leading zeros do not count. Other text is a
+    date, or a date and time. With ``T``, the time may have a fraction of any length (cut to milliseconds) and ``Z`` or
+    an offset. A number of 10 digits is seconds, any other number is milliseconds; a number with a fraction is no date.
     """
     if type(value) is str:
         ms = _from_digits(value) if value.isascii() and value.isdigit() else _from_text(value)
@@ -42,7 +42,7 @@ def parse_date(value: object) -> int | None:
         ms = _from_number(value)
     elif isinstance(value, JsonNumber):
         number = parse_number(value)
-        # The size first: int() of a huge exponent would write all its digits out.
+        # Check the size first: int() of a number with a huge exponent would compute all its digits.
         if isinstance(number, Decimal) and (number.adjusted() > 15 or number != int(number)):
             return None
         ms = None if number is None else _from_number(int(number))

@@ -1,8 +1,8 @@
 """The definition of one application: entities, properties, constraints, rules, endpoints, settings.
 
-Pure data (msgspec Structs), no I/O and no secrets: connection strings, mail passwords and keys live in
-``apilane.control``, encrypted. Wire names are PascalCase, so JSON of a Struct is close to the documents of
-``docs/reference/protocol/data-model.md``; inside the house names are PEP 8.
+Pure data (msgspec Structs), without I/O and secrets: connection strings, mail passwords and keys are stored encrypted
+by ``apilane.control``. Wire names are PascalCase, so the JSON of a Struct is close to the documents of
+``docs/reference/protocol/data-model.md``. Names in code follow PEP 8.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ __all__ = [
 
 
 class PropertyType(IntEnum):
-    """Types on the wire: ``TypeID`` of a property."""
+    """Types of properties: ``TypeID`` on the wire."""
 
     String = 1
     Number = 2
@@ -48,7 +48,7 @@ class PropertyType(IntEnum):
 
 
 class OnDelete(StrEnum):
-    """What a foreign key does when the referenced record goes."""
+    """The action of a foreign key when the referenced record is deleted."""
 
     NoAction = "NoAction"
     SetNull = "SetNull"
@@ -56,7 +56,7 @@ class OnDelete(StrEnum):
 
 
 class Direction(StrEnum):
-    """Of a sort key."""
+    """The direction of a sort key."""
 
     ASC = "ASC"
     DESC = "DESC"
@@ -72,7 +72,7 @@ class Action(StrEnum):
 
 
 class RuleKind(StrEnum):
-    """What a rule is about."""
+    """The kind of object that a rule grants access to."""
 
     Entity = "Entity"
     CustomEndpoint = "CustomEndpoint"
@@ -80,7 +80,7 @@ class RuleKind(StrEnum):
 
 
 class RecordScope(StrEnum):
-    """Which records a rule reaches."""
+    """The records that a rule covers."""
 
     All = "All"
     Owned = "Owned"
@@ -125,26 +125,26 @@ Constraint = Unique | ForeignKey
 
 
 class Index(Struct, frozen=True, rename="pascal"):
-    """An index asked for by the application, beside the automatic ones."""
+    """An index that the application declares, in addition to the automatic ones."""
 
     properties: tuple[str, ...]
 
 
 class SortKey(Struct, frozen=True, rename="pascal"):
-    """One property of an order."""
+    """One property of a sort order."""
 
     property: str
     direction: Direction = Direction.ASC
 
 
 class Entity(Struct, frozen=True, kw_only=True, rename="pascal", omit_defaults=True, dict=True):
-    """An entity with *all* its properties, system ones first, in schema order."""
+    """An entity with *all* its properties, system properties first, in schema order."""
 
     name: str
     description: str | None = None
     change_tracking: bool = False
     differentiation: bool = False
-    """Carries the differentiation property."""
+    """Whether the entity has the differentiation property."""
     is_system: bool = False
     is_read_only: bool = False
     properties: tuple[Property, ...] = ()
@@ -152,10 +152,10 @@ class Entity(Struct, frozen=True, kw_only=True, rename="pascal", omit_defaults=T
     """System constraints included."""
     default_order: tuple[SortKey, ...] = ()
     indexes: tuple[Index, ...] = ()
-    """Only the declared ones; automatic indexes are the dialect's business."""
+    """Only the declared indexes; dialects add the automatic ones."""
 
     def property(self, name: str) -> Property | None:
-        """The property of that name, ignoring letter case."""
+        """The property with that name; letter case is ignored."""
         return self._by_name.get(name.lower())
 
     @cached_property
@@ -172,9 +172,7 @@ class RateLimit(Struct, frozen=True, rename="pascal"):
 
 
 class Rule(Struct, frozen=True, kw_only=True, rename="pascal", omit_defaults=True):
-    """One stored access rule (docs/reference/protocol/security.md section 2); ``name`` is ``Schema`` for a Schema
-    rule.
-    """
+    """A stored access rule (docs/reference/protocol/security.md section 2); ``name`` of a Schema rule is ``Schema``."""
 
     kind: RuleKind
     name: str
@@ -205,7 +203,7 @@ class EmailTemplate(Struct, frozen=True, kw_only=True, rename="pascal"):
 
 
 class IPPolicy(Struct, frozen=True, kw_only=True, rename="pascal"):
-    """Client addresses to ``Block``, or the only ones to ``Allow``."""
+    """Client addresses that are blocked (``Block``), or the only ones that are allowed (``Allow``)."""
 
     logic: str = "Block"
     addresses: tuple[str, ...] = ()
@@ -223,10 +221,10 @@ class Mail(Struct, frozen=True, kw_only=True, rename="pascal"):
 
 
 class ApplicationDefinition(Struct, frozen=True, kw_only=True, rename="pascal", omit_defaults=True, dict=True):
-    """Everything about one application but its secrets. ``entities``: stored order, system ones included."""
+    """Everything about one application except its secrets. ``entities``: stored order, system ones included."""
 
     token: str
-    """Canonical: lower case with hyphens."""
+    """In canonical form: lower case with hyphens."""
     name: str
     storage_provider: str = "SQLite"
     differentiation_entity: str | None = None
@@ -250,10 +248,10 @@ class ApplicationDefinition(Struct, frozen=True, kw_only=True, rename="pascal", 
     """Sections of ``plugins`` that need a loaded plugin (``apilane.model.enforcement``), such as ``Plugins.mfa``."""
 
     def entity(self, name: str) -> Entity | None:
-        """The entity of that name, ignoring letter case."""
+        """The entity with that name; letter case is ignored."""
         return self._by_name.get(name.lower())
 
     @cached_property
     def _by_name(self) -> dict[str, Entity]:
-        # Kept: thousands of entities look each other up while a manifest is read.
+        # Cached: while a manifest is read, thousands of entities look each other up.
         return {e.name.lower(): e for e in reversed(self.entities)}

@@ -1,4 +1,4 @@
-"""Two definitions compared, as lines for people: what is added, changed, removed, and what loses data. Pure."""
+"""The differences of two definitions as lines for people: additions, changes, removals, and the loss of data. Pure."""
 
 from __future__ import annotations
 
@@ -39,9 +39,9 @@ SECRETS = {"connection_string": "Application.ConnectionString", "mail_password":
 
 
 class PlanLine(Struct, frozen=True):
-    """One difference. ``path``: key path as in manifests. ``loses_data``: it needs somebody's consent.
+    """One difference. ``path``: key path as in manifests. ``loses_data``: the operator must agree to it.
 
-    A ``warning`` is no difference: what the manifest says is done, and something about it should be changed.
+    A ``warning`` is no difference: the manifest is applied as it is, and the operator should correct something in it.
     """
 
     kind: Literal["added", "changed", "removed", "warning"]
@@ -63,9 +63,9 @@ def differences(
     *,
     literals: Iterable[str] = (),
 ) -> tuple[PlanLine, ...]:
-    """All differences. ``base`` is ``before`` under its new names; both None: the application is new.
+    """All differences. ``base`` is ``before`` under its new names; both are None for a new application.
 
-    ``literals``: secrets that the manifest holds in clear, each of which gets a warning.
+    ``literals``: secrets that the manifest contains as plain text; each gets a warning.
     """
     lines: list[PlanLine] = []
     if base is None or before is None:
@@ -88,13 +88,13 @@ def differences(
     for part in sorted({*base.enforced} ^ {*after.enforced}):
         asked = part in after.enforced
         lines.append(PlanLine("changed", part, f"{'closed' if asked else 'served'} where its plugin is not loaded"))
-    advice = "this secret stands in the manifest in clear; write ${NAME} and set that environment variable"
+    advice = "this secret is plain text in the manifest; write ${NAME} and set that environment variable"
     lines.extend(PlanLine("warning", path, advice) for path in literals)
     return tuple(lines)
 
 
 def _shown(value: object) -> str:
-    """A value as a plan shows it."""
+    """A value as a plan displays it."""
     if isinstance(value, PropertyType):
         return value.name
     text = value if isinstance(value, str) else msgspec.json.encode(value).decode()
@@ -112,7 +112,7 @@ def _fields(lines: list[PlanLine], old: Struct, new: Struct, path: str, except_f
 
 
 def _numbered(items: Iterable[T], name: Callable[[T], str]) -> dict[tuple[str, int], T]:
-    """Items by name and how many of that name stood before."""
+    """Items by their name and a number: 1 for the first item of that name, 2 for the second."""
     counts: dict[str, int] = {}
     numbered: dict[tuple[str, int], T] = {}
     for item in items:
@@ -125,7 +125,7 @@ def _numbered(items: Iterable[T], name: Callable[[T], str]) -> dict[tuple[str, i
 def _section(
     lines: list[PlanLine], section: str, before: Iterable[T], after: Iterable[T], name: Callable[[T], str]
 ) -> None:
-    """Differences of a list whose items go by name."""
+    """Differences of a list whose items are identified by name."""
     old, new = _numbered(before, name), _numbered(after, name)
     for key, item in new.items():
         path = f"{section}[{key[0]}]"

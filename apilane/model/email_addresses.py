@@ -1,5 +1,5 @@
-"""Syntax of e-mail addresses (docs/reference/protocol/data-model.md section 4.3): one address, nothing around it, equal
-to its parsed form.
+"""The syntax of e-mail addresses (docs/reference/protocol/data-model.md section 4.3): a single address without any
+other text, equal to its parsed form.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ def is_email(text: str) -> bool:
     """Whether ``text`` is a single address without display name, comments or blanks. A domain needs no dot here."""
     if not text.isprintable() or " " in text or not 3 <= len(text) <= LENGTH_MAX:
         return False
-    # The standard parser knows only ASCII local parts; letters beyond it are allowed and stand for themselves.
+    # The standard parser accepts only ASCII. Other letters are allowed here, so ``x`` replaces each of them.
     spec = "".join(letter if letter.isascii() else "x" for letter in text)
     try:
         return Address(addr_spec=spec).addr_spec == spec

@@ -1,9 +1,10 @@
-"""Parts of a definition that a plugin must enforce, so that nothing fails open
-(docs/reference/protocol/security.md B-S13).
+"""Parts of a definition that a plugin must enforce, so that nothing fails open (docs/reference/protocol/security.md
+B-S13).
 
-The table below names the parts that the core defines. A plugin adds its own by registering settings with
-``enforced=True``: ``apply`` then writes ``Plugins.<name>`` into ``ApplicationDefinition.enforced``. An application that
-asks for a part without a loaded plugin that enforces it is refused by ``apply`` and answers SERVICE_UNAVAILABLE.
+The table below names the parts that the core defines. A plugin adds a part by registering settings with
+``enforced=True``: ``apply`` then writes ``Plugins.<name>`` into ``ApplicationDefinition.enforced``. If no loaded plugin
+enforces a part that an application needs, ``apply`` refuses the manifest and the application answers
+SERVICE_UNAVAILABLE.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ __all__ = ["ENFORCED_PARTS", "EnforcedPart", "needs_enforcing"]
 
 
 class EnforcedPart(NamedTuple):
-    """``plugin``: the shipped plugin that enforces the part, for the advice in messages."""
+    """``plugin``: the shipped plugin that enforces the part; messages name it as advice."""
 
     name: str
     plugin: str
@@ -31,5 +32,5 @@ ENFORCED_PARTS: Final = (
 
 
 def needs_enforcing(definition: ApplicationDefinition) -> frozenset[str]:
-    """The names of the parts that this definition asks plugins to enforce."""
+    """The names of the parts that plugins must enforce for this definition."""
     return frozenset(part.name for part in ENFORCED_PARTS if part.is_asked(definition)) | frozenset(definition.enforced)

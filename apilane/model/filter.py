@@ -1,8 +1,8 @@
-"""The ``filter`` parameter: JSON text to a checked tree with typed values
+"""The ``filter`` parameter: JSON text becomes a checked tree with typed values
 (docs/reference/protocol/query-language.md section 1).
 
-Every property reference is checked against what the caller may read before its operator or value is looked at
-(B-S2). The tree knows no SQL.
+A property reference is checked against the properties that the caller may read before its operator and value are
+checked (B-S2). The tree contains no SQL.
 """
 
 from __future__ import annotations
@@ -39,9 +39,9 @@ __all__ = [
 T = TypeVar("T")
 
 MAX_DEPTH: Final = 20
-"""Groups inside one another."""
+"""Levels of nested groups."""
 MAX_LEAVES: Final = 500
-"""Conditions; every text of a list is one."""
+"""Conditions in one filter; every text of a list counts as one."""
 
 
 class Logic(StrEnum):
@@ -52,7 +52,7 @@ class Logic(StrEnum):
 
 
 class Operator(StrEnum):
-    """In the order of their ordinals on the wire."""
+    """The operators, in the order of their ordinals on the wire."""
 
     EQUAL = "equal"
     NOTEQUAL = "notequal"
@@ -70,10 +70,11 @@ FilterValue = str | int | Decimal | bool | tuple[str, ...] | tuple[int | Decimal
 
 
 class Leaf(Struct, frozen=True):
-    """One condition; ``value`` fits the property's type.
+    """One condition; ``value`` has the property's type.
 
-    None only with equal and notequal. A tuple only with contains and notcontains: any of, none of; without repetitions.
-    Number: int where integral and of 64 bits, else ``Decimal`` of at most 9 decimals. Date: unix ms.
+    ``value`` is None only with equal and notequal. It is a tuple only with contains (any of) and notcontains (none of),
+    without duplicates. Number: an int if integral and within 64 bits, else a ``Decimal`` of at most 9 decimals. Date:
+    unix ms.
     """
 
     property: Property
@@ -82,7 +83,7 @@ class Leaf(Struct, frozen=True):
 
 
 class Group(Struct, frozen=True):
-    """Conditions joined by ``logic``; never empty."""
+    """Conditions joined by ``logic``; at least one."""
 
     logic: Logic
     items: tuple[Node, ...]
@@ -104,8 +105,9 @@ _NULL_TESTS: Final = frozenset({Operator.EQUAL, Operator.NOTEQUAL})
 def parse_filter(text: str, entity: Entity, readable: AbstractSet[str]) -> Node | None:
     """The tree of a ``filter`` parameter; None when it sets no condition (blank, ``null``, empty groups).
 
-    ``readable``: lower-case names the caller may read; ``ID`` need not be among them. Raises ``ApilaneError``:
-    INVALID_FILTER_PARAMETER, or ERROR for a node with neither property nor filters and a leaf without operator.
+    ``readable``: lower-case names of the properties that the caller may read; ``ID`` may be missing, and is always
+    readable. Raises ``ApilaneError``: INVALID_FILTER_PARAMETER, or ERROR for a node with neither property nor filters
+    and for a leaf without operator.
     """
     if not text or text.isspace():
         return None
@@ -128,10 +130,10 @@ class _Parser:
         raise ApilaneError(Code.INVALID_FILTER_PARAMETER, message, entity=self.entity.name)
 
     def node(self, document: object, depth: int) -> Node | None:
-        """``depth``: how many groups may still be opened."""
+        """``depth``: how many more levels of groups are allowed."""
         if type(document) is not dict:
             self.refuse()
-        if not document.keys() <= _KEYS:  # rare: another letter case, or keys of no meaning
+        if not document.keys() <= _KEYS:  # rare: another letter case, or unknown keys
             document = {key.capitalize(): value for key, value in document.items()}
         name, filters = document.get("Property"), document.get("Filters")
         property = None if name is None else self.property(name)
@@ -192,7 +194,7 @@ class _Parser:
             kind = property.type.name
             self.refuse(f"The value does not fit operator '{operator}' of {kind} property '{property.name}'")
         if type(wanted) is tuple and property.type is PropertyType.String:
-            self.count(len(wanted) - 1)  # each text becomes a condition of its own; numbers are one IN
+            self.count(len(wanted) - 1)  # each text becomes one condition; numbers become one IN
         return Leaf(property, operator, wanted)
 
     def count(self, conditions: int) -> None:
@@ -222,8 +224,8 @@ def _text(value: object) -> str | None:
 def _number(value: object) -> int | Decimal | None:
     """The number, or one that compares the same with every storable value.
 
-    Stored numbers are below 1e19 and have at most 8 decimals, so 1e999999 may be 1e19; rounding to 9 decimals away
-    from 0 and 5 keeps a number strictly between its neighbours of 8 decimals. Nobody has to write out an exponent.
+    Stored numbers are below 1e19 and have at most 8 decimals, so 1e999999 may become 1e19. Rounding to 9 decimals, away
+    from 0 and 5, keeps a number strictly between its neighbours of 8 decimals. No exponent is expanded into digits.
     """
     number = parse_number(value)
     if number is None:
@@ -254,7 +256,7 @@ def _numbers(value: object) -> tuple[int | Decimal, ...] | None:
 
 
 def _each(read: Callable[[object], T | None], items: Sequence[object]) -> tuple[T, ...] | None:
-    """The items read, each once; None when one of them cannot be."""
+    """The values of the items without duplicates; None when one item is unreadable."""
     found: dict[T, None] = {}
     for item in items:
         value = read(item)
@@ -271,4 +273,5 @@ _READERS: Final[dict[PropertyType, dict[Operator, Callable[[object], FilterValue
     PropertyType.Boolean: dict.fromkeys(_NAMES[:2], _boolean),
     PropertyType.Date: dict.fromkeys(_NAMES[:6], parse_date),
 }
-"""Which operators fit which type, and how they read a JSON value; None from a reader: it does not fit."""
+"""The operators of each type, with the reader of their JSON value. A reader returns None for a value that does not fit.
+"""

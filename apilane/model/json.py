@@ -1,7 +1,7 @@
-"""JSON from callers: strict reading that keeps the exact text of fractions, and exact writing of what was read.
+"""JSON from callers: strict reading that keeps the exact text of fractions, and exact writing of the values read.
 
-Bodies that B-E7 counts as missing raise ``MalformedJson``. Nothing here knows entities, and responses are encoded
-elsewhere.
+Bodies that B-E7 counts as missing raise ``MalformedJson``. This module does not depend on entities; other modules
+encode responses.
 """
 
 from __future__ import annotations
@@ -11,15 +11,15 @@ import msgspec
 __all__ = ["MAX_DEPTH", "JsonNumber", "MalformedJson", "decode_json", "encode_json", "json_text"]
 
 MAX_DEPTH = 100
-"""Arrays and objects inside one another."""
+"""Levels of nested arrays and objects."""
 
 
 class MalformedJson(ValueError):
-    """The bytes are not JSON as section 1.1 of docs/reference/protocol/wire-api.md and B-E7 want it."""
+    """The bytes are no JSON in the sense of docs/reference/protocol/wire-api.md section 1.1 and B-E7."""
 
 
 class JsonNumber(msgspec.Struct, frozen=True, gc=False):
-    """A JSON number with a point or an exponent; ``text`` is exactly what was sent."""
+    """A JSON number with a point or an exponent; ``text`` is the exact text that was sent."""
 
     text: str
 
@@ -32,16 +32,17 @@ _encode = msgspec.json.Encoder().encode
 
 
 def decode_json(body: bytes) -> object:
-    """The value of a JSON text: dict, list, str, int, ``JsonNumber``, bool or None; the last of a repeated key counts.
+    """The value of a JSON text: dict, list, str, int, ``JsonNumber``, bool or None. Of a repeated key, the last value
+    counts.
 
-    Raises ``MalformedJson`` for bad syntax, NaN, invalid UTF-8, lone surrogates, nesting over ``MAX_DEPTH``, nothing
-    at all, and integers of more than 4300 digits (Python's own limit on converting them).
+    Raises ``MalformedJson`` for bad syntax, NaN, invalid UTF-8, lone surrogates, nesting over ``MAX_DEPTH``, an empty
+    text, and integers of more than 4300 digits (Python's limit for converting text to integers).
     """
     try:
         value: object = _decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise MalformedJson(str(error)) from error
-    # Only a text with many brackets can be deep, and most have none but the first: counting takes 0.5 us.
+    # Only a text with many brackets can be deep, and most texts have only the first. Counting takes 0.5 us.
     is_flat = body.find(b"{", 1) < 0 and body.find(b"[", 1) < 0
     if not is_flat and body.count(b"[") + body.count(b"{") > MAX_DEPTH and _depth_exceeds(value, MAX_DEPTH):
         raise MalformedJson(f"nested deeper than {MAX_DEPTH}")
@@ -49,7 +50,7 @@ def decode_json(body: bytes) -> object:
 
 
 def _depth_exceeds(value: object, limit: int) -> bool:
-    """Level by level, so that no recursion limit is met."""
+    """Checks level by level, which needs no recursion."""
     level = [value] if type(value) in {dict, list} else []
     for _ in range(limit):
         children = [child for outer in level for child in (outer.values() if type(outer) is dict else outer)]  # type: ignore[attr-defined]
@@ -60,7 +61,7 @@ def _depth_exceeds(value: object, limit: int) -> bool:
 
 
 def json_text(value: object) -> str:
-    """The JSON text of a decoded value, compact; fractions as they were sent, integers of any size."""
+    """The compact JSON text of a decoded value, with fractions as they were sent and integers of any size."""
     if isinstance(value, JsonNumber):
         return value.text
     if type(value) is int:

@@ -1,5 +1,5 @@
-"""Rules for names (docs/reference/protocol/data-model.md sections 1, 2.3, 8 and B-D2, B-D17). Each function answers
-what is wrong, or None.
+"""Rules for names (docs/reference/protocol/data-model.md sections 1, 2.3, 8 and B-D2, B-D17). Each function returns the
+problem of a name, or None.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def _reserved_problem(name: str) -> str | None:
 
 
 def application_name_problem(name: str) -> str | None:
-    """4-100 characters, printable, no outer blanks: the command line prints it beside its token."""
+    """An application: 4-100 printable characters, no outer blanks. The command line prints it beside the token."""
     if not name.isprintable():
         return "contains a line break or another character that cannot be printed"
     if name != name.strip():
@@ -64,7 +64,7 @@ def application_name_problem(name: str) -> str | None:
 
 
 def entity_name_problem(name: str) -> str | None:
-    """A custom entity: letters and ``_``, 4-30 characters, not reserved."""
+    """A custom entity: letters and ``_``, 4-30 characters, no reserved word or reserved form."""
     if not _letters_and_underscore(name):
         return "may contain only the letters a-z, A-Z and '_'"
     return _length_problem(name, 4, 30) or _reserved_problem(name)

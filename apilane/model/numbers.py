@@ -1,6 +1,6 @@
 """Numbers as callers write them: strict decimal reading, shared by values, dates and filters (B-D5, B-Q4).
 
-Limits of a property (minimum, digits) are the business of ``apilane.model.values``.
+``apilane.model.values`` checks the limits of a property (minimum, digits).
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ _is_number = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?"
 def parse_number(value: object) -> int | Decimal | None:
     """The exact number in a JSON number or a text; None for everything else, booleans and the empty text included.
 
-    A text has a sign, digits, ``.``, an exponent and outer blanks at most. Huge exponents stay unexpanded: check
-    ``Decimal.adjusted()`` before doing anything with the result that would write its digits out.
+    A text may have outer blanks, a sign, digits, ``.`` and an exponent. Huge exponents are not expanded: check
+    ``Decimal.adjusted()`` before any operation on the result that computes all its digits.
     """
     if type(value) is int:
         return value
@@ -34,6 +34,6 @@ def parse_number(value: object) -> int | Decimal | None:
         return None
     try:
         number = Decimal(text)
-    except InvalidOperation:  # an exponent beyond what even Decimal can hold
+    except InvalidOperation:  # the exponent is too large even for Decimal
         return None
     return number or 0

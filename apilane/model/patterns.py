@@ -1,9 +1,9 @@
-"""Validation patterns of application owners, run on callers' text in bounded time (B-D6).
+"""Validation patterns of application developers, run on callers' text in bounded time (B-D6).
 
-A pattern is searched for anywhere in the text. RE2 runs in linear time and does most patterns; what it cannot express
-(look-around, back references), and the Unicode sense of ``\\w \\d \\s \\b`` on text beyond ASCII, is left to ``regex``
-under a time limit. Known differences from .NET: a letter outside the basic plane is one character, ``[a-z-[aeiou]]``
-is no subtraction, and ``(?'name'...)`` is a broken pattern.
+A pattern may match anywhere in the text. RE2 runs in linear time and handles most patterns. Two cases go to ``regex``
+with a time limit: patterns that RE2 does not support (look-around, back references), and ``\\w \\d \\s \\b`` on text
+with letters outside ASCII, which need their Unicode meaning. Known differences from .NET: a letter outside the basic
+plane is one character, ``[a-z-[aeiou]]`` is no subtraction, and ``(?'name'...)`` is an invalid pattern.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ TIMEOUT_S = 0.1
 
 _has_unicode_class = re.compile(r"\\[wWdDsSbB]").search
 _OPTIONS = re2.Options()
-_OPTIONS.log_errors = False  # a broken pattern is an answer here, not news for stderr
+_OPTIONS.log_errors = False  # the caller of this module handles invalid patterns; RE2 must not print them to stderr
 
 
 def compile_pattern(text: str) -> Callable[[str], bool]:
-    """A function that tells whether the pattern occurs in a text; a broken pattern and a time-out never match."""
+    """A function that tells whether the pattern occurs in a text. Invalid patterns and time-outs never match."""
     try:
         linear = re2.compile(text, _OPTIONS).search
     except (re2.error, UnicodeError):

@@ -1,4 +1,4 @@
-"""The plan of a manifest: what changes, for people to read and for a service to carry out. Pure."""
+"""The plan of a manifest: the changes, for people to read and for a service to make. Pure."""
 
 from __future__ import annotations
 
@@ -25,7 +25,9 @@ __all__ = ["Capabilities", "Manifest", "ManifestError", "ManifestErrors", "Plan"
 
 
 class Manifest:
-    """One document of a manifest file, its form checked. ``problems``: what is wrong so far; ``plan`` raises it."""
+    """One document of a manifest file after the check of its form. ``problems``: the mistakes found so far; ``plan``
+    raises them.
+    """
 
     __slots__ = ("document", "file", "name", "problems", "token")
 
@@ -36,11 +38,11 @@ class Manifest:
         application = document.get("Application")
         self.name: str | None = application.read("Name") if application is not None else None
         self.token: str | None = token_of(application) if application is not None else None
-        """Canonical; None when the manifest goes by name."""
+        """In canonical form; None when the manifest identifies the application by name."""
 
 
 class Plan(Struct, frozen=True, kw_only=True):
-    """From ``before`` (None for a new application) to ``after``."""
+    """The change from ``before`` (None for a new application) to ``after``."""
 
     before: ApplicationDefinition | None
     after: ApplicationDefinition
@@ -57,7 +59,7 @@ class Plan(Struct, frozen=True, kw_only=True):
 
     @property
     def loses_data(self) -> bool:
-        """Whether somebody must agree."""
+        """Whether the operator must agree."""
         return any(line.loses_data for line in self.lines)
 
     def __repr__(self) -> str:
@@ -67,8 +69,8 @@ class Plan(Struct, frozen=True, kw_only=True):
 def read_manifests(text: str | bytes, *, filename: str, environ: Mapping[str, str] | None = None) -> list[Manifest]:
     """The manifests of one file; ``environ`` None means the process's environment.
 
-    Raises ManifestErrors for a file that cannot be read as a document at all (encoding, syntax, duplicate keys).
-    Everything else that is wrong stays with the manifests, so that ``plan`` can report it together with the rest.
+    Raises ManifestErrors for a file that is no readable document (encoding, syntax, duplicate keys). Other mistakes are
+    kept in the manifests, so that ``plan`` reports them together with its own.
     """
     problems = Problems(filename)
     documents = read_documents(text, problems)
@@ -91,10 +93,11 @@ def plan(
     capabilities: Capabilities,
     secrets: Mapping[str, str] | None = None,
 ) -> Plan:
-    """What applying ``manifest`` to ``before`` means; None: to an instance without this application.
+    """The effect of applying ``manifest`` to ``before``; None: the instance does not have this application.
 
-    ``secrets``: those the application has, by name: ``connection_string``, ``mail_password``, and the key path of a
-    plugin's, such as ``Plugins.mail.Password``. Raises ManifestErrors with everything that is wrong with the manifest.
+    ``secrets``: the stored secrets of the application by name: ``connection_string``, ``mail_password``, and the key
+    path of a plugin's secret, such as ``Plugins.mail.Password``. Raises ManifestErrors with all mistakes of the
+    manifest.
     """
     problems = Problems(manifest.file)
     problems.found.extend(manifest.problems)

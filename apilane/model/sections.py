@@ -1,7 +1,7 @@
-"""The section of a plugin in a definition: which of its values are secrets, and the section as the plugin's Struct.
+"""The section of a plugin in a definition: its secrets, and the section as the plugin's Struct.
 
-A definition holds no secret. In the place of each stands a mark, ``{"$secret": "Plugins.mail.Password"}``, which names
-the text among the application's secrets.
+A definition contains no secret. Each secret is replaced by a mark, ``{"$secret": "Plugins.mail.Password"}``, which
+names its text among the application's secrets.
 """
 
 from __future__ import annotations
@@ -75,13 +75,13 @@ def is_list(info: Type) -> bool:
 
 
 def fields_of(kind: type[Struct] | StructType) -> dict[str, Field]:
-    """The fields of a Struct by the names that stand in files."""
+    """The fields of a Struct by their names in files."""
     info = kind if isinstance(kind, StructType) else type_info(kind)
     return {field.encode_name: field for field in info.fields}  # type: ignore[attr-defined]
 
 
 def _parts(info: Type) -> Iterator[tuple[str, Type]]:
-    """What a type is made of, each with its place as people write it."""
+    """The parts of a type, each with its place as people write it."""
     if isinstance(info, UnionType):
         yield from (("", each) for each in info.types)
     elif isinstance(info, DictType):
@@ -95,7 +95,7 @@ def _parts(info: Type) -> Iterator[tuple[str, Type]]:
 
 
 def holds_secret(info: Type, seen: frozenset[int] = frozenset()) -> bool:
-    """Whether a secret stands in or below a type."""
+    """Whether a type is a secret or contains one."""
     info = plain_type(info)
     if is_secret(info):
         return True
@@ -108,7 +108,7 @@ def _name_of_items(info: Type) -> bool:
 
 
 def misplaced_secret(kind: type[Struct]) -> str | None:
-    """The place of a secret that could not be told from its neighbours, such as ``Servers[].Password``."""
+    """The place of a secret that has no unique path, such as ``Servers[].Password``; None when every secret has one."""
 
     def search(info: Type, path: str, seen: frozenset[int]) -> str | None:
         info = plain_type(info)
@@ -137,7 +137,7 @@ def marks_in(value: Any) -> Iterator[str]:
 
 
 def with_marks(value: Any, replace: Callable[[str], Any]) -> Any:
-    """A section with something else in the place of each mark."""
+    """A section in which ``replace`` has replaced each mark."""
     if isinstance(value, Mapping):
         if isinstance(value.get(MARK), str):
             return replace(value[MARK])

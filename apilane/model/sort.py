@@ -16,10 +16,10 @@ BY_ID = (SortKey("ID"),)
 
 
 def parse_sort(text: str | None, entity: Entity, readable: AbstractSet[str]) -> tuple[SortKey, ...] | None:
-    """The sort keys in schema spelling, never empty; None when the parameter is blank and the default order applies.
+    """The sort keys in schema spelling, at least one; None when the parameter is blank and the default order applies.
 
-    ``readable``: lower-case names the caller may read; ``ID`` need not be among them. Raises ``ApilaneError``
-    INVALID_SORT_PARAMETER.
+    ``readable``: lower-case names of the properties that the caller may read; ``ID`` may be missing, and is always
+    readable. Raises ``ApilaneError`` INVALID_SORT_PARAMETER.
     """
     if text is None or not text or text.isspace():
         return None
@@ -73,9 +73,9 @@ def _sort_key(entry: object, entity: Entity, readable: AbstractSet[str]) -> Sort
 
 
 def parse_properties(text: str | None, readable: Sequence[str]) -> tuple[str, ...]:
-    """The names to return, of those ``readable`` (schema spelling and order); ``ID`` is always among them.
+    """The names to return, chosen from ``readable`` (schema spelling and order); ``ID`` is always among them.
 
-    A blank ``text`` asks for all; unknown and unreadable names are left out in silence.
+    A blank ``text`` selects all. Unknown and unreadable names are ignored.
     """
     names = tuple(readable) if "ID" in readable else ("ID", *readable)
     if text is None or not text.strip():

@@ -1,7 +1,7 @@
-"""The entities every application has, their helper tables and hidden columns
+"""The system entities of every application, with their helper tables and hidden columns
 (docs/reference/protocol/data-model.md sections 2.4, 3, 11).
 
-Pure data and small functions that make it; nothing here knows a database.
+Pure data and small functions that create it; no database access.
 """
 
 from __future__ import annotations
@@ -61,9 +61,9 @@ def differentiation_property(entity: str) -> Property:
 def custom_entity(
     name: str, properties: tuple[Property, ...] = (), *, differentiation_entity: str | None = None
 ) -> Entity:
-    """A custom entity with its system properties and constraints in front of ``properties``.
+    """A custom entity: its system properties and constraints, followed by ``properties``.
 
-    ``differentiation_entity`` None: the entity does not carry the tenant column.
+    ``differentiation_entity`` None: the entity does not have the tenant column.
     """
     system = [
         _id(),
@@ -180,10 +180,10 @@ def system_entities(differentiation_entity: str | None = None) -> tuple[Entity, 
 
 
 class HiddenColumn(Struct, frozen=True, kw_only=True):
-    """A column of the server's own in a system table (B-D17), never on the wire.
+    """A column that only the server uses in a system table (B-D17); it never appears on the wire.
 
-    Its uniqueness stands for the uniqueness of ``shows`` and violations name that property. ``source`` says what
-    it holds: ``fold`` (``apilane.model.text.fold`` of the value) or ``hash`` (keyed hash of a secret).
+    The column enforces the uniqueness of the property ``shows``, and violations name that property. ``source`` is how
+    its value is made: ``fold`` (``apilane.model.text.fold`` of the value) or ``hash`` (keyed hash of a secret).
     """
 
     name: str
@@ -196,7 +196,8 @@ _SECRETS: Final = frozenset({("Users", "Password"), ("AuthTokens", "Token")})
 
 
 def is_secret(entity: Entity, property: Property) -> bool:
-    """Whether a property reads as null and is part of no filter, sort, statistic or history, for any caller.
+    """Whether a property is a secret: it reads as null for every caller and is left out of filters, sorts, statistics
+    and history.
 
     Source: docs/reference/protocol/data-model.md B-D3, B-D4, B-D10.
     """
@@ -210,7 +211,7 @@ HIDDEN_COLUMNS: Final[dict[str, tuple[HiddenColumn, ...]]] = {
     ),
     "AuthTokens": (HiddenColumn(name="H_Token_Hash", shows="Token", source="hash", maximum=100),),
 }
-"""By entity name. All are Strings, required and unique."""
+"""By entity name. All columns are Strings, required and unique."""
 
 
 def helper_table(
@@ -219,7 +220,7 @@ def helper_table(
     constraints: tuple[Constraint, ...] = (),
     indexes: tuple[Index, ...] = (),
 ) -> Entity:
-    """A table beside the entities, with the key ``ID`` in front of ``columns``."""
+    """A helper table: the key ``ID``, followed by ``columns``."""
     return Entity(name=name, is_system=True, properties=(_id(), *columns), constraints=constraints, indexes=indexes)
 
 
@@ -269,29 +270,32 @@ FIRST_HELPER_TABLES: Final[tuple[Entity, ...]] = (
     ),
     Entity(
         name="H_Schema",
-        description="One row: the version of the definition that these tables carry out",
+        description="One row: the version of the definition that the tables have",
         is_system=True,
         properties=(_id(), _system("Version", _Number, decimal_places=0, required=True)),
     ),
 )
-"""What every database has in which ``H_Tables`` records nothing else; never changed. Custom SQL sees these."""
+"""The helper tables of the first release: each exists in this form in every database whose ``H_Tables`` has no row for
+it. Never changed. Custom SQL may use these.
+"""
 
 HELPER_TABLES: Final[tuple[Entity, ...]] = FIRST_HELPER_TABLES
-"""Tables beside the entities, in the application's own database. A new or changed one stands here beside those of
-``FIRST_HELPER_TABLES`` that did not change; a changed one also needs a higher version in ``HELPER_VERSIONS``."""
+"""The helper tables in the application's own database. A new or changed table is listed here, together with the
+unchanged ones of ``FIRST_HELPER_TABLES``; a changed table also needs a higher version in ``HELPER_VERSIONS``.
+"""
 
 HELPER_VERSIONS: Final[dict[str, int]] = {}
-"""By name of a helper table; 1 where none is given."""
+"""Versions by name of the helper table; 1 for tables that are not listed."""
 
 RESERVED_TABLES: Final[frozenset[str]] = frozenset(
     {
         "h_tables",  # apilane.storage.helper_tables
-        "h_schema_progress",  # of the MySQL driver
+        "h_schema_progress",  # drivers/apilane_mysql
         *(table.name.lower() for table in (*FIRST_HELPER_TABLES, *HELPER_TABLES)),
         *(column.name.lower() for columns in HIDDEN_COLUMNS.values() for column in columns),
     }
 )
-"""Names, in lower case, that no table of a plugin may have."""
+"""Names, in lower case, that a plugin's table must not have."""
 
 HELPER_INDEXES: Final[dict[str, tuple[tuple[str, ...], ...]]] = {
     "H_Entity_Change_Tracking": (("Entity", "RecordID"),),
@@ -301,4 +305,4 @@ EMAIL_TEMPLATE_SEEDS: Final[tuple[tuple[int, str, str, str, str], ...]] = (
     (1, "UserRegisterConfirmation", "Email confirmation", "Welcome!", "<a href='{confirmation_url}'>Confirm</a>"),
     (2, "UserForgotPassword", "Reset password", "Reset Password", "<a href='{reset_password_url}'>Reset</a>"),
 )
-"""``(ID, EventCode, Description, Subject, Content)`` of the templates a new application starts with, inactive."""
+"""``(ID, EventCode, Description, Subject, Content)`` of the templates of a new application, all inactive."""

@@ -1,7 +1,7 @@
 """How text is compared, trimmed and measured, the same on every provider.
 
-Letter case folds one letter at a time and accents count (B-Q3): ``É`` equals ``é`` and not ``e``. No letter outside
-ASCII folds to an ASCII one, so a pure ASCII value can be answered by a database's ASCII rules and thus from an index.
+Letter case folds one letter at a time and accents count (B-Q3): ``É`` equals ``é`` and differs from ``e``. No letter
+outside ASCII folds to an ASCII letter, so a database can compare an ASCII value by ASCII rules and use an index.
 """
 
 from __future__ import annotations
@@ -9,13 +9,14 @@ from __future__ import annotations
 __all__ = ["WHITE_SPACE", "fold", "trim", "utf16_length"]
 
 WHITE_SPACE = "".join(chr(code) for code in range(0x3001) if chr(code).isspace() and code not in range(0x1C, 0x20))
-"""What the wire calls white space: Unicode's, which is Python's without U+001C to U+001F."""
+"""White space on the wire: the white space of Unicode, which is that of Python without U+001C to U+001F."""
 
 
 def _fold_table() -> dict[int, int]:
-    """Where the lower case is one letter on the same side of ASCII. No letter above U+1EFFF has case.
+    """The letters whose lower case is a single letter; letters outside ASCII never fold into ASCII. No letter above
+    U+1EFFF has case.
 
-    Every start-up pays for this, and less when it looks into the few blocks only that have letters with case.
+    Runs at every start-up. It is faster to process only the few blocks that have letters with case.
     """
     table: dict[int, int] = {}
     for start in range(0, 0x1F000, 0x100):
@@ -37,10 +38,10 @@ def fold(text: str) -> str:
 
 
 def utf16_length(text: str) -> int:
-    """Length in UTF-16 units, which is how the wire counts characters."""
+    """Length in UTF-16 units, the unit of lengths on the wire."""
     return len(text) if text.isascii() else len(text.encode("utf-16-le", "surrogatepass")) // 2
 
 
 def trim(text: str) -> str:
-    """``text`` without outer white space."""
+    """``text`` without white space at its ends."""
     return text.strip(WHITE_SPACE)

@@ -1,7 +1,8 @@
-"""Value rules: from a decoded JSON value to what is stored
-(docs/reference/protocol/data-model.md section 4, docs/reference/protocol/wire-api.md section 1.4).
+"""Value rules: a decoded JSON value becomes a stored value (docs/reference/protocol/data-model.md section 4,
+docs/reference/protocol/wire-api.md section 1.4).
 
-One reader is compiled per property. Required is left to the database, encryption to the caller; null is always null.
+One reader is compiled per property. The database checks Required, and the caller of the reader encrypts. Null stays
+null.
 """
 
 from __future__ import annotations
@@ -33,10 +34,11 @@ _EXACT = Context(prec=60, rounding=ROUND_DOWN)
 
 
 def value_reader(entity_name: str, property: Property, *, exact_decimals: bool) -> Reader:
-    """The reader of one property: decoded JSON value in, portable stored value out.
+    """The reader of one property: it turns a decoded JSON value into a portable stored value.
 
-    String gives str; Number int, or with decimal places ``Decimal`` (``exact_decimals``) or float; Boolean bool; Date
-    int (unix ms); null gives None. The reader raises ``ApilaneError`` VALIDATION for the first rule that fails.
+    String gives str. Number gives int; with decimal places it gives ``Decimal`` (``exact_decimals``) or float. Boolean
+    gives bool, Date gives int (unix ms), null gives None. The reader raises ``ApilaneError`` VALIDATION for the first
+    rule that fails.
     """
     if property.type is PropertyType.String:
         return _string_reader(entity_name, property)
@@ -48,12 +50,12 @@ def value_reader(entity_name: str, property: Property, *, exact_decimals: bool) 
 
 
 def read_boolean(value: object) -> bool:
-    """``true``, ``1``, ``"true"``, ``"1"`` and ``"on"`` are true, everything else is false."""
+    """``true``, ``1``, ``"true"``, ``"1"`` and ``"on"`` are true; every other value is false."""
     return value is True or (type(value) is int and value == 1) or (type(value) is str and value in {"true", "1", "on"})
 
 
 def is_storable_text(text: str) -> bool:
-    """Whether every provider can store it: no NUL and no lone surrogate (B-E7)."""
+    """Whether every provider can store the text: it has no NUL and no lone surrogate (B-E7)."""
     if "\0" in text:
         return False
     if not text.isascii():
@@ -79,7 +81,7 @@ def _string_reader(entity_name: str, property: Property) -> Reader:
     matches = compile_pattern(pattern) if pattern else None
 
     def read(value: object) -> StoredValue:
-        if type(value) is str and matches is None:  # nearly every text ends here, in half the time
+        if type(value) is str and matches is None:  # fast path for nearly every text: half the time
             text = value.strip(WHITE_SPACE)
             if text.isascii() and "\0" not in text and minimum <= len(text) <= most:
                 return text
@@ -125,7 +127,7 @@ def _number_reader(entity_name: str, property: Property, exact_decimals: bool) -
             refuse("Invalid number")
         return convert(stored)
 
-    # Nearly every number is read by one of the two below: there is nothing to cut, which takes 1 us.
+    # Fast paths for nearly every number: no digits must be cut off, which saves 1 us.
     least = -_MAX_PLAIN if minimum is None else max(minimum, -_MAX_PLAIN)
     most = _MAX_PLAIN if maximum is None else min(maximum, _MAX_PLAIN)
 
@@ -137,7 +139,7 @@ def _number_reader(entity_name: str, property: Property, exact_decimals: bool) -
     def read(value: object) -> StoredValue:
         if type(value) is JsonNumber and fits(value.text):
             number = Decimal(value.text)
-            if number and lowest <= number <= highest:  # 0 might have a sign
+            if number and lowest <= number <= highest:  # read_any handles 0, which might have a sign
                 return convert(number)
         return read_any(value)
 
@@ -145,13 +147,13 @@ def _number_reader(entity_name: str, property: Property, exact_decimals: bool) -
 
 
 def _truncated(number: Decimal, places: int, digits: int) -> Decimal | None:
-    """``number`` cut to ``places``; None when it has more than ``digits`` digits then, or outgrows its column.
+    """``number`` cut to ``places``; None when the result has more than ``digits`` digits or does not fit its column.
 
     The column holds 64 bits without decimal places, else 18 digits of which ``places`` are decimals: the same limit on
     every provider.
     """
     whole_digits = _MAX_DIGITS - places if places else 19
-    if number.adjusted() >= whole_digits:  # before any arithmetic: 1e999999999 must cost nothing
+    if number.adjusted() >= whole_digits:  # before any arithmetic, which 1e999999999 would make slow
         return None
     cut = number.quantize(Decimal(1).scaleb(-places), context=_EXACT)
     if not cut:

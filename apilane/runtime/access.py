@@ -1,7 +1,7 @@
-"""Access plans: what a caller may do with one entity or endpoint, compiled once from rules and scopes.
+"""Access plans: the rights of a caller on one entity or endpoint, compiled once from rules and scopes.
 
-Source: docs/reference/protocol/security.md sections 2 and 3. A plan is found by (kind of caller, roles, scopes, name,
-action), never by a user or an address. All callers with the same roles and scopes share it.
+Source: docs/reference/protocol/security.md sections 2 and 3. The key of a plan is (kind of caller, roles, scopes, name,
+action), never a user or an address. All callers with the same roles and scopes share a plan.
 """
 
 from __future__ import annotations
@@ -35,42 +35,44 @@ WINDOWS_S = {"Second": 1, "Minute": 60, "Hour": 3600}
 """Seconds in a rate limit's unit."""
 
 Scopes = frozenset[str] | None
-"""Of a credential (``in_scope``); None: it is not limited."""
+"""The scopes of a credential (``in_scope``); None: unlimited."""
 
 
 class Reach(Struct, frozen=True, kw_only=True):
-    """What an actor can touch with one action: which records, and which properties of them.
+    """The records, and the properties of them, that an actor can access with one action.
 
-    A caller who reaches no record at all has None instead.
+    None takes its place for a caller who can access no record.
     """
 
     predicate: tuple[Restriction, ...] = ()
-    """Conditions on records, all of which must hold; the shape that statements are compiled for."""
+    """Conditions that all must hold for a record; statements are compiled for this shape."""
     properties: tuple[str, ...] = ()
-    """Schema names in schema order: what a get shows, what a post or put may write."""
+    """Schema names in schema order: the properties that a get returns, or that a post or put may write."""
     parameters: dict[str, Value] = {}
     """Values of the predicate's parameters."""
 
 
 class AccessPlan(Struct, frozen=True, kw_only=True):
-    """What the effective rules grant. ``properties`` are schema names in schema order, with ``ID`` for a get."""
+    """The rights that the effective rules grant. ``properties`` are schema names in schema order, with ``ID`` for a
+    get.
+    """
 
     properties: tuple[str, ...]
     readable: frozenset[str]
     """``properties`` in lower case, for filter and sort."""
     everything: Reach
-    """The reach of a caller without restrictions, made once."""
+    """The reach of a caller without restrictions, created once."""
     owned_column: str | None = None
     """Column that must hold ``owned_by`` of the actor; None: every record."""
     owned_by: str = "user"
     """``user``: the actor's ID; ``tenant``: the actor's differentiation value."""
     tenant_column: str | None = None
-    """The differentiation column; None: no separation."""
+    """The differentiation column; None: the entity is not separated by tenant."""
     limit: RateLimit | None = None
-    """How often the caller may do it; None: without limit."""
+    """The rate limit of the caller; None: no limit."""
 
     def reach(self, actor: Actor) -> Reach | None:
-        """The records within reach of ``actor``; None when there are none at all."""
+        """The reach of ``actor``; None when it can access no record."""
         if self.owned_column is None and self.tenant_column is None:
             return self.everything
         predicate: list[Restriction] = []
@@ -91,7 +93,7 @@ class AccessPlan(Struct, frozen=True, kw_only=True):
 
 
 def in_scope(scopes: Scopes, kind: RuleKind, name: str, action: Action) -> bool:
-    """Whether a credential's scopes cover something.
+    """Whether the scopes of a credential cover an action.
 
     A scope is ``Entity:action``, ``Custom/Endpoint`` or ``Schema`` in any letter case; ``*`` stands for every entity,
     action or endpoint. None covers everything, an empty set nothing.
@@ -110,7 +112,7 @@ def in_scope(scopes: Scopes, kind: RuleKind, name: str, action: Action) -> bool:
 def effective_rules(
     rules: Iterable[Rule], kind: RuleKind, name: str, action: Action, *, authenticated: bool, roles: frozenset[str]
 ) -> tuple[Rule, ...]:
-    """Stored rules for it whose role the caller has; names ignore letter case, roles are exact."""
+    """The stored rules for an action whose role the caller has; names ignore letter case, roles must be exact."""
     wanted = name.lower()
     return tuple(
         rule
@@ -123,7 +125,7 @@ def effective_rules(
 
 
 def _owned(definition: ApplicationDefinition, entity: Entity) -> tuple[str | None, str]:
-    """Where ``Owned`` looks in an entity (B-S4)."""
+    """The column that ``Owned`` compares in an entity, and what it compares with (B-S4)."""
     owner = entity.property("Owner")
     if owner is not None and owner.is_system:
         return "Owner", "user"
@@ -135,7 +137,9 @@ def _owned(definition: ApplicationDefinition, entity: Entity) -> tuple[str | Non
 
 
 def effective_limit(rules: Iterable[Rule]) -> RateLimit | None:
-    """The limit of a caller's effective rules: none if any has none, else the one that admits most per second."""
+    """The limit of a caller's effective rules. None if one rule has no limit, else the limit that admits most per
+    second.
+    """
     limits = [rule.rate_limit for rule in rules]
     found = [limit for limit in limits if limit is not None]
     if not found or len(found) < len(limits):
@@ -165,7 +169,7 @@ def access_of(
         granted &= writable_names(entity)
     properties = tuple(p.name for p in entity.properties if p.name.lower() in granted)
     owned_column, owned_by = None, "user"
-    # Owned wins when scopes are mixed (B-S1); it means nothing for post.
+    # If some rules say Owned and some All, Owned applies (B-S1). It has no effect on post.
     if action is not Action.post and any(rule.record is RecordScope.Owned for rule in rules):
         owned_column, owned_by = _owned(definition, entity)
     return AccessPlan(
@@ -198,7 +202,7 @@ def _tenant_column(definition: ApplicationDefinition, entity: Entity) -> str | N
 
 
 def writable_names(entity: Entity) -> frozenset[str]:
-    """Properties, in lower case, that clients may write through Data Post and Put
+    """The properties, in lower case, that clients may write through Data Post and Put
     (docs/reference/protocol/data-model.md section 3).
     """
     names = {p.name.lower() for p in entity.properties if not p.is_system}

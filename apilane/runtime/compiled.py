@@ -1,10 +1,10 @@
-"""What is compiled of definitions: statements, readers and makers of entities, and access plans of rules.
+"""Compiled parts of definitions: statements, readers and makers of entities, and access plans of rules.
 
-Nothing in here belongs to an application: those whose entities or rules are equal share it, which makes thousands of
-copies of one application cheap to hold and to serve. What depends on an application's key is not shared.
+Applications with equal entities or rules share these parts, so that thousands of copies of one application use little
+memory and time. Parts that depend on an application's key are not shared.
 
-All caches are bounded and keyed by shapes and role sets, never by user or address; a few hundred short texts of
-``filter``, ``sort`` and ``properties`` are kept with what they mean.
+All caches are bounded. Their keys are shapes and role sets, never users or addresses. A few hundred short texts of
+``filter``, ``sort`` and ``properties`` are cached with their parsed form.
 """
 
 from __future__ import annotations
@@ -52,13 +52,13 @@ from apilane.storage.protocol import Driver
 __all__ = ["AccessPlans", "BoundFilter", "Compilations", "CompiledEntity"]
 
 SHAPES_KEPT = 512
-"""Statement shapes kept per entity and kind; mostly a kilobyte each, 17 KB for a filter of 500 conditions."""
+"""Statement shapes cached per entity and kind; most take a kilobyte, a filter of 500 conditions takes 17 KB."""
 PLANS_KEPT = 1024
 TEXTS_KEPT = 512
-"""Texts of ``sort`` and ``properties`` kept per entity: clients send the same few."""
+"""Texts of ``sort`` and ``properties`` cached per entity, because clients repeat the same few texts."""
 
 TEXT_LENGTH_KEPT = 300
-"""Characters of a filter that is kept with its values: at most some 8 KB each, mostly one."""
+"""Largest length of a filter that is cached with its values; an entry takes at most about 8 KB, usually one."""
 
 BoundFilter = tuple[FilterShape | None, Mapping[str, Value]]
 ValueReader = Callable[[object], Value]
@@ -66,7 +66,7 @@ ValueStore = Callable[[Any], Value]
 
 
 class Shapes:
-    """Statements by shape, built when first asked for; of ``SHAPES_KEPT`` the oldest is given up first."""
+    """Statements by shape, built on first use; at most ``SHAPES_KEPT``, the oldest is dropped first."""
 
     __slots__ = ("_build", "_kept")
 
@@ -79,7 +79,7 @@ class Shapes:
         return self._kept.get(shape) or self._keep(shape, self._build(*shape))
 
     async def beside(self, *shape: Any) -> Statement:
-        """The same for a shape that takes long to compile: in a thread, not on the event loop."""
+        """The statement of a shape that takes long to compile: it is compiled in a thread, not on the event loop."""
         return self._kept.get(shape) or self._keep(shape, await asyncio.to_thread(self._build, *shape))
 
     def _keep(self, shape: tuple[object, ...], statement: Statement) -> Statement:
@@ -90,9 +90,9 @@ class Shapes:
 
 
 class CompiledEntity:
-    """One entity on one provider: its table and everything compiled for it.
+    """One entity on one provider: its table and all its compiled parts.
 
-    ``cipher``: of the application that has it for itself; an entity without encrypted properties needs none.
+    ``cipher``: of the only application that uses this object; not needed for an entity without encrypted properties.
     """
 
     def __init__(self, entity: Entity, driver: Driver, cipher: Cipher | None = None) -> None:
@@ -107,12 +107,12 @@ class CompiledEntity:
             for p in entity.properties
         }
         self.stores: dict[str, ValueStore | None] = {p.name: self._store(p) for p in entity.properties}
-        """By property: how a value is stored unless as it was read."""
+        """By property: the function from a read value to its stored form; None if both are the same."""
         self.writers: dict[str, ValueReader] = {
             name: _stored(read, self.stores[name]) for name, read in self.readers.items()
         }
-        """By property: what a caller sent in, what is stored out."""
-        # functools.lru_cache around closures: bounded, and a hit costs one C call.
+        """By property: the function from a sent value to its stored form."""
+        # functools.lru_cache is bounded, and a hit costs one C call.
         self.writers_of = lru_cache(SHAPES_KEPT)(self._writers_of)
         self.read = Shapes(self._read)
         self.count = Shapes(self._count)
@@ -146,10 +146,10 @@ class CompiledEntity:
         return shape, {f"f{position}": value for position, value in enumerate(values)}
 
     def filter(self, text: str, readable: frozenset[str]) -> BoundFilter:
-        """The shape of a ``filter`` parameter and its values by name; None and none when it sets no condition.
+        """The shape of a ``filter`` parameter, and its values by name; None and no values when it sets no condition.
 
-        Raises what ``parse_filter`` does. Lists on a screen send the same texts again and again: found again they cost
-        0.5 us and not the 6 us of reading them; one that is new costs 0.5 us more.
+        Raises the errors of ``parse_filter``. Clients send the same texts again and again: a cached text costs 0.5 us
+        instead of the 6 us of parsing it; a new text costs 0.5 us more.
         """
         return (self._short_filter if len(text) <= TEXT_LENGTH_KEPT else self._filter)(text, readable)
 
@@ -161,7 +161,7 @@ class CompiledEntity:
         return build(self.table, *arguments, dialect=self.dialect)
 
     def _store(self, property: Property) -> ValueStore | None:
-        """Booleans for the client library, encrypted text."""
+        """The function from a read value to its stored form: for Booleans and encrypted text."""
         if property.encrypted:
             if self._cipher is None:
                 raise ValueError(f"{self.entity.name}.{property.name} is encrypted, and there is no key")
@@ -177,7 +177,7 @@ def _stored(read: ValueReader, store: ValueStore | None) -> ValueReader:
 
 
 class AccessPlans:
-    """What sets of roles may do, compiled when it is first asked for. ``definition``: of entities and rules alone."""
+    """The access plans of role sets, compiled on first use. ``definition``: has only entities and rules."""
 
     def __init__(self, definition: ApplicationDefinition) -> None:
         self.definition = definition
@@ -188,7 +188,7 @@ class AccessPlans:
     def _plan(
         self, entity: str, action: Action, authenticated: bool, roles: frozenset[str], scopes: Scopes
     ) -> AccessPlan | None:
-        """The plan for an entity; None: no rule grants the action."""
+        """The plan for an entity; None when no rule grants the action."""
         return access_of(
             self.definition, self._entity(entity), action, authenticated=authenticated, roles=roles, scopes=scopes
         )
@@ -199,7 +199,7 @@ class AccessPlans:
     def _permit(
         self, kind: RuleKind, name: str, authenticated: bool, roles: frozenset[str], scopes: Scopes
     ) -> tuple[RateLimit | None] | None:
-        """The limit on a Schema or endpoint call; None: no rule grants it."""
+        """The rate limit of a Schema or endpoint call; None when no rule grants it."""
         rules = self.definition.rules
         found = effective_rules(rules, kind, name, Action.get, authenticated=authenticated, roles=roles)
         return (effective_limit(found),) if found and in_scope(scopes, kind, name, Action.get) else None
@@ -212,7 +212,7 @@ class AccessPlans:
 
 
 class Compilations:
-    """What is compiled now, kept as long as an application uses it."""
+    """The compiled parts in memory, each kept as long as an application uses it."""
 
     def __init__(self) -> None:
         self._entities: WeakValueDictionary[tuple[str, Entity], CompiledEntity] = WeakValueDictionary()
@@ -221,7 +221,7 @@ class Compilations:
         )
 
     def entity(self, entity: Entity, driver: Driver, cipher: Cipher) -> CompiledEntity:
-        """That of an entity for the application with ``cipher``."""
+        """The compiled entity for the application with ``cipher``."""
         if any(p.encrypted for p in entity.properties):
             return CompiledEntity(entity, driver, cipher)
         key = driver.name, entity
@@ -231,7 +231,7 @@ class Compilations:
         return compiled
 
     def plans(self, definition: ApplicationDefinition) -> AccessPlans:
-        """Those of a definition: they follow from its entities, its rules and its separation of tenants."""
+        """The access plans of a definition, which depend on its entities, its rules and its differentiation entity."""
         entities, rules, tenant = key = definition.entities, definition.rules, definition.differentiation_entity
         plans = self._plans.get(key)
         if plans is None:
@@ -242,6 +242,6 @@ class Compilations:
         return plans
 
     def share(self, definition: ApplicationDefinition) -> ApplicationDefinition:
-        """The same definition with the entities and rules that are in memory already."""
+        """The same definition, with equal entities and rules replaced by the objects that are in memory already."""
         known = self.plans(definition).definition
         return replace(definition, entities=known.entities, rules=known.rules)

@@ -1,7 +1,7 @@
-"""The user tokens of one application, and who they stand for right now.
+"""The user tokens of one application, and the users they identify.
 
-An identity read from the database is trusted for one second; in the process that changes a user or a token it is
-dropped at once. The database knows tokens by a keyed hash only; hashing costs 1 us, so it is paid when the row is read.
+An identity read from the database is trusted for one second. A process that changes a user or a token drops its cached
+identities at once. The database stores tokens only as keyed hashes; hashing costs 1 us, and only when a row is read.
 Source: ``docs/reference/protocol/security.md`` section 6.1 (B-S9).
 """
 
@@ -34,7 +34,7 @@ __all__ = ["Identities", "now_ms", "split_roles"]
 
 IDENTITIES_KEPT = 10_000
 SLIDE_AFTER = 0.1
-"""Part of a token's life after which a use renews it."""
+"""Fraction of a token's life after which a use renews it."""
 
 log = logging.getLogger("apilane.identities")
 
@@ -56,7 +56,7 @@ class _Statements(NamedTuple):
     slide: Statement
 
 
-@lru_cache(64)  # the same tables in every application; compiling took 3 of the 10 ms that loading one cost
+@lru_cache(64)  # every application has the same tables; compiling took 3 of the 10 ms of loading one
 def _statements(dialect: Dialect, tenant: str | None) -> _Statements:
     """``tenant``: the differentiation entity."""
     entities = {entity.name: entity for entity in system_entities(tenant)}
@@ -86,7 +86,7 @@ class _Found(NamedTuple):
 
 
 class Identities:
-    """``TokenDirectory`` of an application."""
+    """The ``TokenDirectory`` of an application."""
 
     def __init__(self, application: ApplicationRuntime) -> None:
         self._application = application
@@ -96,7 +96,7 @@ class Identities:
         self._statements = _statements(application.dialect, application.definition.differentiation_entity)
 
     async def find(self, token: str) -> Actor | None:
-        """The user a canonical token stands for; None when unknown or expired."""
+        """The user that a canonical token identifies; None when the token is unknown or expired."""
         known = self._by_token.get(token)
         if known is not None:
             return known
@@ -108,7 +108,7 @@ class Identities:
         return found.actor
 
     async def find_signer(self, key_id: int) -> Signer | None:
-        """The holder of the token with that ID; None when there is none or it has expired."""
+        """The holder of the token with that ID; None when the token does not exist or has expired."""
         known = self._by_id.get(key_id)
         if known is not None:
             return known
@@ -116,7 +116,7 @@ class Identities:
         found = await self._read(self._statements.by_id, key_id)
         token = self._application.cipher.decrypt(found.stored) if found is not None else None
         if found is None or token is None:
-            return None  # the latter: encrypted under a key that is no longer there, so nobody can sign with it
+            return None  # a token that does not decrypt was encrypted with another key, so it cannot verify signatures
         signer = Signer(found.actor, signing_key(token))
         self._by_id.keep(key_id, signer, begun, found.left_s)
         return signer
@@ -144,7 +144,7 @@ class Identities:
         return _Found(actor, stored, (created + self._life_ms - now) / 1000)
 
     async def _write(self, statement: Statement, values: dict[str, int]) -> None:
-        """Housekeeping on the way of a read: its failure must not fail the request."""
+        """Delete or renew a token during a read. A failure is logged and must not fail the request."""
 
         def unit() -> Generator[Step, Result, None]:
             yield Step(statement, statement.parameters(values))
@@ -155,6 +155,6 @@ class Identities:
             log.warning("token housekeeping failed in application %s", self._application.token, exc_info=True)
 
     def forget(self) -> None:
-        """Drop what is known, after any change of users or tokens made in this process."""
+        """Drop all cached identities, after a change of users or tokens in this process."""
         self._by_token.forget()
         self._by_id.forget()

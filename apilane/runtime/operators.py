@@ -1,7 +1,7 @@
-"""Who calls on the owner channel, and whether an application is theirs
+"""Operators who call with an operator token, and the applications they may operate
 (``docs/reference/protocol/security.md`` section 7).
 
-A sign-in read from the control store is trusted for one second; that a token belongs to no operator is not remembered.
+A sign-in read from the control store is trusted for one second. Unknown tokens are not cached.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ SIGN_INS_KEPT = 1_000
 
 
 def operates(user: SignedIn, definition: ApplicationDefinition) -> bool:
-    """Whether a portal user may do everything with an application: the instance admin, and its collaborators.
+    """Whether a portal user may operate an application: the instance admin and the application's collaborators may.
 
     E-mail addresses ignore letter case.
     """
@@ -28,14 +28,14 @@ def operates(user: SignedIn, definition: ApplicationDefinition) -> bool:
 
 
 class Operators:
-    """The portal users whose tokens this process has met."""
+    """Cache of the portal users whose tokens this process has seen."""
 
     def __init__(self, tokens: OperatorTokens) -> None:
         self._tokens = tokens
         self._known: Trusted[str, SignedIn] = Trusted(SIGN_INS_KEPT)
 
     async def find(self, token: str) -> SignedIn | None:
-        """The portal user of a canonical token; None when it is unknown, revoked or expired."""
+        """The portal user of a canonical token; None when the token is unknown, revoked or expired."""
         known = self._known.get(token)
         if known is not None:
             return known

@@ -1,7 +1,6 @@
-"""From rows to records: one generated Struct per record shape, encoded by one reused encoder.
+"""From rows to records: one generated Struct per record shape, encoded by one shared encoder.
 
-Nothing here reads a database; a ``RecordMaker`` turns what a driver returned for a column list into objects whose JSON
-is the wire's record.
+No database access. A ``RecordMaker`` turns the rows of a column list into objects whose JSON is the record on the wire.
 """
 
 from __future__ import annotations
@@ -42,9 +41,10 @@ def _converter(
 
 
 def record_maker(entity: Entity, columns: Sequence[str], dialect: Dialect, cipher: Cipher | None) -> RecordMaker:
-    """The function from rows of ``columns`` to records; build once per shape. ``cipher`` is for encrypted properties.
+    """The function from rows of ``columns`` to records; build it once per shape. ``cipher`` decrypts encrypted
+    properties.
 
-    Values that are null stay null. Fields are named by position because property names may be Python keywords.
+    Null values stay null. Fields are named by position because property names may be Python keywords.
     """
     properties = {p.name: p for p in entity.properties}
     names = [f"f{position}" for position in range(len(columns))]
@@ -64,7 +64,7 @@ def record_maker(entity: Entity, columns: Sequence[str], dialect: Dialect, ciphe
 
     def make(rows: Sequence[Row]) -> list[Record]:
         records = list(starmap(struct, rows))
-        for name, convert in conversions:  # afterwards: half of what it takes to change each row first
+        for name, convert in conversions:  # after making the Structs: takes half the time of converting each row first
             for record in records:
                 value = getattr(record, name)
                 if value is not None:

@@ -1,6 +1,7 @@
-"""What was read from a database about a credential and is believed for a moment.
+"""A cache of data about credentials, trusted for one second after it was read.
 
-One second: what is revoked anywhere is refused everywhere within it (B-S9). Nothing is remembered of what is unknown.
+Therefore a credential revoked in one process is refused by all processes within one second (B-S9). Unknown credentials
+are not cached.
 """
 
 from __future__ import annotations
@@ -28,17 +29,19 @@ class Trusted(Generic[K, V]):
         self._generation = 0
 
     def get(self, key: K) -> V | None:
-        """The value while it is trusted."""
+        """The value, if it is still trusted."""
         known = self._known.get(key)
         return known[0] if known is not None and monotonic() < known[1] else None
 
     def begin(self, key: K) -> tuple[int, float]:
-        """To be called before a value is read, for ``keep``."""
+        """Call this before reading a value; ``keep`` needs its result."""
         self._known.pop(key, None)
         return self._generation, monotonic()
 
     def keep(self, key: K, value: V, begun: tuple[int, float], left_s: float) -> None:
-        """Trust a value from when its reading began, ``left_s`` at the most; not if all was forgotten meanwhile."""
+        """Trust a value, for at most ``left_s``, from the start of its read; no effect if ``forget`` was called after
+        that.
+        """
         generation, read_at = begun
         if generation != self._generation:
             return
@@ -47,6 +50,6 @@ class Trusted(Generic[K, V]):
         self._known[key] = value, read_at + min(TRUSTED_S, left_s)
 
     def forget(self) -> None:
-        """Trust nothing that was read before."""
+        """Drop all values that were read before."""
         self._generation += 1
         self._known.clear()

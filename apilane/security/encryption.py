@@ -1,7 +1,7 @@
-"""Encryption at rest: AES-256-GCM under a key of 32 bytes, and the instance's master key.
+"""Encryption at rest: AES-256-GCM with a key of 32 bytes, and the instance's master key.
 
-The master key encrypts each application's secrets, among them the application's own key, which encrypts property
-values. Losing the master key loses all of these; nothing here can bring them back.
+The master key encrypts each application's secrets. One of them is the application's own key, which encrypts property
+values. If the master key is lost, all of these are lost; they cannot be recovered.
 """
 
 from __future__ import annotations
@@ -36,10 +36,10 @@ def new_key() -> bytes:
 
 
 class Cipher:
-    """Encrypts text under one key. ``key``: 32 bytes.
+    """Encrypts text with one key. ``key``: 32 bytes.
 
-    ``context`` is bound to the ciphertext without being in it: what was encrypted for one context does not decrypt
-    in another.
+    ``context`` is bound to the ciphertext without being part of it: text encrypted for one context does not decrypt in
+    another.
     """
 
     __slots__ = ("_aead",)
@@ -48,7 +48,7 @@ class Cipher:
         self._aead = AESGCM(key)
 
     def encrypt(self, text: str, context: str = "") -> str:
-        """``v1:`` and base64url (no padding) of nonce, ciphertext and tag; different every time."""
+        """``v1:`` and base64url (no padding) of nonce, ciphertext and tag; each call returns a different text."""
         nonce = secrets.token_bytes(_NONCE_BYTES)
         sealed = nonce + self._aead.encrypt(nonce, text.encode(), context.encode())
         return _PREFIX + urlsafe_b64encode(sealed).decode().rstrip("=")
@@ -67,8 +67,8 @@ class Cipher:
 def load_master_key(settings: Settings, *, create: bool) -> bytes:
     """The master key of the instance, 32 bytes, from ``APILANE_MASTER_KEY`` or ``{data_dir}/master.key``.
 
-    ``create``: make the file when there is none; right only for an instance that has nothing encrypted yet.
-    Raises ConfigurationError when there is no key, or when others than its owner may read the file.
+    ``create``: make the file if it is missing; use this only for an instance without encrypted data. Raises
+    ConfigurationError when there is no key, or when users other than the owner may read the file.
     """
     if settings.master_key is not None:
         return _decode(settings.master_key, "The setting master_key (APILANE_MASTER_KEY)")
@@ -114,7 +114,7 @@ def _decode(text: str, what: str) -> bytes:
 
 
 def _create(path: Path) -> None:
-    """Make the file, whole or not at all; when another process is first, its key stands."""
+    """Create the complete file atomically. If another process creates it first, the key of that process is used."""
     draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     try:
         with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:

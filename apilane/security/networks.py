@@ -1,4 +1,4 @@
-"""Whom counters take a client address for. Pure."""
+"""The network that counters use for a client address. Pure."""
 
 from __future__ import annotations
 
@@ -8,5 +8,7 @@ __all__ = ["network_of"]
 
 
 def network_of(address: str) -> str:
-    """An IPv4 address itself; the /64 of an IPv6 one, whose holder has 2^64 addresses to choose from."""
+    """An IPv4 address unchanged; for an IPv6 address its /64, because one client usually controls all 2^64 addresses of
+    it.
+    """
     return address if ":" not in address else str(ip_network((address, 64), strict=False))

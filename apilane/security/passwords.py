@@ -1,7 +1,7 @@
-"""Passwords as Argon2id hashes, computed off the event loop with a bound on how many run at once.
+"""Passwords as Argon2id hashes, computed outside the event loop with a limit on concurrent hashes.
 
-One hash costs tens of milliseconds and ``memory_kib`` of memory, so ``concurrency`` bounds both; callers beyond it
-queue. Which passwords are acceptable is not decided here.
+One hash takes tens of milliseconds and ``memory_kib`` of memory, so ``concurrency`` limits both; more callers wait in a
+queue. This module does not decide which passwords are acceptable.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _HASH_BYTES = 32
 
 
 class Verdict(NamedTuple):
-    """``rehash``: the password is right, but its hash was made with other parameters and should be made anew."""
+    """``rehash``: the password is right, but its hash has outdated parameters and should be replaced."""
 
     ok: bool
     rehash: bool
@@ -40,12 +40,12 @@ class Passwords:
             salt_len=_SALT_BYTES,
             type=Type.ID,
         )
-        # The hash of no password at all: verifying against it does the same work as against a real one.
-        self._nobody = (
+        # A hash that no password matches. Verifying against it takes as long as verifying against a real hash.
+        self._unmatchable = (
             f"$argon2id$v=19$m={memory_kib},t={time_cost},p={parallelism}"
             f"${_unpadded(secrets.token_bytes(_SALT_BYTES))}${_unpadded(secrets.token_bytes(_HASH_BYTES))}"
         )
-        # The pool is the bound: a waiting call is a queue entry and goes away when its caller is cancelled.
+        # The pool is the limit. A waiting call is a queue entry, which is removed when its caller is cancelled.
         self._pool = ThreadPoolExecutor(concurrency, thread_name_prefix="apilane-passwords")
 
     async def hash(self, text: str) -> str:
@@ -53,19 +53,19 @@ class Passwords:
         return await asyncio.get_running_loop().run_in_executor(self._pool, self._hasher.hash, _octets(text))
 
     async def verify(self, stored: str | None, text: str) -> Verdict:
-        """Whether ``text`` is the password of ``stored``. None (no such user) is False and takes as long."""
+        """Whether ``text`` is the password of ``stored``. None (no such user) is never right and takes as long."""
         return await asyncio.get_running_loop().run_in_executor(self._pool, self._verify, stored, text)
 
     def close(self) -> None:
-        """Drop what waits and end the threads; hashes being computed are finished first."""
+        """Drop waiting calls and end the threads; running hashes are finished first."""
         self._pool.shutdown(wait=True, cancel_futures=True)
 
     def _verify(self, stored: str | None, text: str) -> Verdict:
         try:
-            self._hasher.verify(self._nobody if stored is None else stored, _octets(text))
+            self._hasher.verify(self._unmatchable if stored is None else stored, _octets(text))
         except (VerificationError, InvalidHashError):
             return Verdict(ok=False, rehash=False)
-        # Nobody has no password: whatever the chance, None is never right.
+        # Without a stored hash the answer is always false, even if the hash above matches by chance.
         return Verdict(ok=stored is not None, rehash=stored is not None and self._hasher.check_needs_rehash(stored))
 
 

@@ -1,4 +1,4 @@
-"""A value that people configure and that must not be shown: a password, an API key."""
+"""A configured value that must not be shown, such as a password or an API key."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["Secret"]
 class Secret:
     """Field type for a secret in the settings of a plugin.
 
-    ``await secret.get()`` gives the text. Printing, encoding, copying and pickling never do.
+    ``await secret.get()`` returns the text. Printing and encoding never show it; copying and pickling raise TypeError.
     """
 
     __slots__ = ("_text",)
@@ -20,7 +20,7 @@ class Secret:
         self._text = text
 
     async def get(self) -> str:
-        """The text, for the moment in which it is used."""
+        """The text; call this each time it is used, and do not keep the result."""
         return self._text
 
     def __repr__(self) -> str:

@@ -1,7 +1,7 @@
 """Signed requests: headers, canonical text and verification (``docs/reference/protocol/security.md`` section 6.2).
 Pure.
 
-Who holds which token is a plugin's question; the core only refuses headers that cannot be read.
+A plugin finds the holder of a token; the core only refuses unreadable headers.
 """
 
 from __future__ import annotations
@@ -32,16 +32,16 @@ KEY_ID_HEADER = b"x-auth-keyid"
 TIMESTAMP_HEADER = b"x-auth-timestamp"
 SIGNATURE_HEADER = b"x-auth-signature"
 WINDOW_MS = 120_000
-"""How far a timestamp may be from the server's clock, both ways."""
+"""The largest difference between a timestamp and the server's clock, in both directions."""
 _INT64 = range(-(2**63), 2**63)
 _SAFE_DIGITS = 19
-"""Of two numbers: neither is too large for 64 bits."""
+"""Two numbers with this many digits together both fit into 64 bits."""
 _is_integer = re.compile(rb"[+-]?[0-9]{1,40}").fullmatch
 _NO_BODY = b2a_base64(sha256().digest(), newline=False)
 
 
 class SignatureHeaders(Struct, frozen=True, gc=False):
-    """The three headers of a signed request, read."""
+    """The values of the three headers of a signed request."""
 
     key_id: int
     timestamp_ms: int
@@ -49,7 +49,7 @@ class SignatureHeaders(Struct, frozen=True, gc=False):
 
 
 def check_signature_headers(headers: dict[bytes, bytes]) -> SignatureHeaders:
-    """Read the headers. UNAUTHORIZED when key id or timestamp is blank, or no 64-bit integer."""
+    """Read the headers. UNAUTHORIZED when key id or timestamp is blank or no 64-bit integer."""
     key_id, timestamp = headers.get(KEY_ID_HEADER, b""), headers.get(TIMESTAMP_HEADER, b"")
     digits = key_id + timestamp
     if digits.isdigit() and len(digits) <= _SAFE_DIGITS and key_id and timestamp:
@@ -71,26 +71,26 @@ def _integer(text: bytes) -> int | None:
 
 
 def canonical_text(key_id: int, method: str, raw_target: bytes, timestamp_ms: int, body: bytes) -> bytes:
-    """What is signed: five lines, the body as the base64 of its SHA-256."""
+    """The signed text: five lines, the last being the base64 of the body's SHA-256."""
     digest = b2a_base64(sha256(body).digest(), newline=False) if body else _NO_BODY
     return b"%d\n%s\n%s\n%d\n%s" % (key_id, method.upper().encode(), raw_target, timestamp_ms, digest)
 
 
 def sign(token: str, text: bytes) -> bytes:
-    """The signature of a canonical text as it travels: base64 of HMAC-SHA256 under the token's text."""
+    """The signature of a canonical text as it is sent: base64 of HMAC-SHA256 with the token's text as key."""
     return _signature(signing_key(token), text)
 
 
 def signing_key(token: str) -> HMAC:
-    """A token's text as a key for ``verifies``, to be kept: making it anew takes 5 of 60 us of a signed read."""
+    """A token's text as a key for ``verifies``. Keep the key: creating it takes 5 of the 60 us of a signed read."""
     return HMAC(token.encode(), SHA256())
 
 
 def verifies(key: HMAC, headers: SignatureHeaders, method: str, raw_target: bytes, body: bytes) -> bool:
-    """Whether the signature of the headers is the key's of a request, compared in constant time.
+    """Whether the headers have the signature that ``key`` gives for the request; compared in constant time.
 
-    One spelling of the base64 counts. A bare ``?`` at the end of the target may be lost before it reaches a server, so
-    an empty query is tried with and without it.
+    The base64 must be spelled exactly. A ``?`` at the end of the target may be lost before the request reaches a
+    server, so an empty query is tried with and without it.
     """
     text = canonical_text(headers.key_id, method, raw_target, headers.timestamp_ms, body)
     if compare_digest(_signature(key, text), headers.signature):

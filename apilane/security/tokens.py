@@ -1,4 +1,4 @@
-"""Tokens: making them, reading them in every textual form, and the hash they are looked up by."""
+"""Tokens: creating them, reading them in every textual form, and the hash used to look them up."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def canonical_guid(text: str) -> str | None:
 
 
 def token_hash(key: bytes, token: str) -> str:
-    """What a token is looked up by: 64 hexadecimal digits that tell nothing without ``key`` (at most 64 bytes).
+    """The hash used to look up a token: 64 hexadecimal digits that reveal nothing without ``key`` (at most 64 bytes).
 
     Keyed BLAKE2b takes 1.0 us, HMAC-SHA256 3.0 us.
     """
@@ -44,9 +44,9 @@ def token_hash(key: bytes, token: str) -> str:
 
 
 def bearer_token(header: bytes) -> str | None:
-    """The token of an ``Authorization`` header, canonical; None when it carries no GUID.
+    """The token of an ``Authorization`` header in canonical form; None when the header has no GUID.
 
-    The last space-separated word counts, whatever the scheme, without one pair of double quotes (B-W2).
+    The last space-separated word counts, for any scheme, without one pair of double quotes (B-W2).
     """
     word = header.rpartition(b" ")[2].decode("latin-1")
     if len(word) >= 2 and word[0] == word[-1] == '"':

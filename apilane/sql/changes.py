@@ -1,6 +1,6 @@
-"""What a migration does to tables, one change each. The differ makes them in order, a driver's schema writes them.
+"""The changes that a migration makes to tables. The differ puts them in order, and a driver's schema writes their SQL.
 
-Names in a change are those the objects have when its turn comes.
+A change uses the names that the objects have at the time of the change.
 """
 
 from __future__ import annotations
@@ -39,44 +39,44 @@ class Change(Struct, frozen=True):
 
 
 class CreateTable(Change, frozen=True):
-    """A new table, with what ``Traits.created_with`` names; the rest follows as changes of its own."""
+    """A new table, with the parts that ``Traits.created_with`` names; the other parts follow as separate changes."""
 
     structure: Table
 
 
 class DropTable(Change, frozen=True):
-    """Nothing refers to the table any more."""
+    """A table is dropped. No reference to it exists at this time."""
 
 
 class RenameTable(Change, frozen=True):
-    """``name`` is free at this moment."""
+    """``name`` is unused at this time."""
 
     name: str
 
 
 class RebuildTable(Change, frozen=True):
-    """The table is made again with the rows of the one that stands, and without indexes, which follow."""
+    """The table is created again with its existing rows and without indexes, which follow as separate changes."""
 
     structure: Table
     sources: Mapping[str, str]
-    """Columns that are copied: old names by new."""
+    """The copied columns: new names with their old names."""
 
 
 class AddColumn(Change, frozen=True):
-    """``reference``: the one of this column, where references are part of columns."""
+    """``reference``: the reference of this column, for providers that create references with columns."""
 
     column: Column
     reference: Reference | None = None
 
 
 class DropColumn(Change, frozen=True):
-    """No index, reference or named default stands on the column any more."""
+    """A column is dropped. No index, reference or named default uses it at this time."""
 
     column: Column
 
 
 class RenameColumn(Change, frozen=True):
-    """``name`` is free at this moment. ``after``: what the column becomes in the end, for SQL that says all of it."""
+    """``name`` is unused at this time. ``after``: the final form of the column, for SQL that must state it in full."""
 
     old: str
     name: str
@@ -84,20 +84,20 @@ class RenameColumn(Change, frozen=True):
 
 
 class ChangeColumn(Change, frozen=True):
-    """Another type, default, or required or not; both sides have the new name."""
+    """The type, the default or ``required`` changes; both columns have the new name."""
 
     before: Column
     after: Column
 
 
 class AddDefault(Change, frozen=True):
-    """Where defaults have names."""
+    """Only for providers whose defaults have names."""
 
     column: Column
 
 
 class DropDefault(Change, frozen=True):
-    """Where defaults have names."""
+    """Only for providers whose defaults have names."""
 
     column: Column
 
@@ -115,26 +115,26 @@ class DropIndex(Change, frozen=True):
 
 
 class RenameIndex(Change, frozen=True):
-    """``name`` is free at this moment."""
+    """``name`` is unused at this time."""
 
     index: Index
     name: str
 
 
 class AddReference(Change, frozen=True):
-    """The rows are checked."""
+    """A new reference; the database checks the existing rows."""
 
     reference: Reference
 
 
 class DropReference(Change, frozen=True):
-    """The column stays."""
+    """A reference is dropped; its column stays."""
 
     reference: Reference
 
 
 class RenameReference(Change, frozen=True):
-    """``name`` is free at this moment."""
+    """``name`` is unused at this time."""
 
     reference: Reference
     name: str

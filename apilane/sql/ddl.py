@@ -1,6 +1,6 @@
-"""What an entity asks of its table beside columns, the same for every provider: unique columns, references, indexes.
+"""The parts of an entity's table besides its columns, the same for every provider: unique columns, references, indexes.
 
-Pure. How a provider writes it down is its driver's ``schema.py``.
+Pure. Each driver's ``schema.py`` writes the SQL of its provider.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ __all__ = [
 
 
 def bounded_name(name: str, limit: int | None, taken: Iterable[str] = ()) -> str:
-    """``name``, or its beginning and an 8-digit hash of the whole when it is longer than ``limit`` (B-D8) or taken.
+    """``name``; if it is longer than ``limit`` (B-D8) or taken: its beginning and an 8-digit hash of the whole name.
 
-    ``taken``: names in lower case. Two entities may ask for one name: ``A_B`` with ``C`` and ``A`` with ``B_C``.
+    ``taken``: names in lower case. Two entities can lead to the same name: ``A_B`` with ``C`` and ``A`` with ``B_C``.
     """
     if (limit is None or len(name) <= limit) and name.lower() not in taken:
         return name
@@ -50,7 +50,7 @@ def visible_uniques(entity: Entity) -> list[tuple[str, ...]]:
 
 
 def unique_columns(entity: Entity, properties: tuple[str, ...]) -> tuple[str, ...]:
-    """The columns that carry the uniqueness of ``properties``: a system property may have a hidden one for it."""
+    """The columns that enforce the uniqueness of ``properties``; a system property may have a hidden column for it."""
     if not entity.is_system or len(properties) != 1:
         return properties
     hidden = (column for column in HIDDEN_COLUMNS.get(entity.name, ()) if column.shows == properties[0])
@@ -58,14 +58,14 @@ def unique_columns(entity: Entity, properties: tuple[str, ...]) -> tuple[str, ..
 
 
 def foreign_keys(entity: Entity) -> list[ForeignKey]:
-    """One for each property, in order."""
+    """The foreign keys in order, one for each property."""
     return list({c.property: c for c in entity.constraints if isinstance(c, ForeignKey)}.values())
 
 
 def plain_indexes(entity: Entity) -> list[tuple[str, ...]]:
-    """Columns of each index that is not unique: declared ones and those of references and helper tables.
+    """The columns of each non-unique index: declared ones, and those of references and helper tables.
 
-    None that another one, or a unique constraint, begins with.
+    An index is left out if another index, or a unique constraint, begins with its columns.
     """
     declared = [tuple(dict.fromkeys(index.properties)) for index in entity.indexes]
     automatic = [*HELPER_INDEXES.get(entity.name, ()), *((key.property,) for key in foreign_keys(entity))]

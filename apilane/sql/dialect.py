@@ -1,6 +1,6 @@
-"""What the statement builder must know of a database beyond SQLAlchemy's own dialect. Pure: no connection.
+"""The needs of the statement builder in addition to SQLAlchemy's dialect. Pure: no connection.
 
-A driver subclasses ``Dialect`` in its ``dialect.py`` and overrides only what differs.
+A driver subclasses ``Dialect`` in its ``dialect.py`` and overrides only the differences.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ def any_or_none(variant: str, column: sa.ColumnElement[str]) -> sa.ColumnElement
 
 
 class Dialect:
-    """One provider's SQL. Instances are immutable and shared by every application on that provider."""
+    """One provider's SQL. Instances are immutable; all applications on the provider share one."""
 
     name: ClassVar[str]
     sqlalchemy: SQLAlchemyDialect
     quoted: ClassVar[str] = r"""'(?:[^']|'')*+(?:'|\Z)|"(?:[^"]|"")*+(?:"|\Z)"""
-    """Pattern of a string or quoted identifier, for telling code from text; ``.`` matches line feeds."""
+    """Pattern of a string or quoted identifier, to tell code from text; ``.`` matches line feeds."""
     comment: ClassVar[str] = r"--[^\n]*+|/\*.*?(?:\*/|\Z)"
     """Pattern of a comment."""
 
@@ -44,37 +44,38 @@ class Dialect:
         raise NotImplementedError
 
     def column_default(self, property: Property) -> sa.TextClause | None:
-        """The DDL default of a required column: 0, '' or false (docs/reference/protocol/data-model.md section 10); None
-        for others and keys.
+        """The DDL default of a required column: 0, '' or false (docs/reference/protocol/data-model.md section 10). None
+        for optional columns and keys.
         """
         if not property.required or property.is_primary_key:
             return None
         return sa.text("''" if property.type is PropertyType.String else "0")
 
     def decoder(self, property: Property) -> Callable[[Value], Value] | None:
-        """From what the client library returns to str/int/float/bool/None; None when nothing needs doing.
+        """The function that turns a value of the client library into str/int/float/bool/None; None when no conversion
+        is needed.
 
-        The decoder is never called with None.
+        The function is never called with None.
         """
         raise NotImplementedError
 
     def encode_boolean(self, value: bool) -> Value:
-        """A Boolean as the client library wants it bound."""
+        """A Boolean in the form that the client library binds."""
         return value
 
     def encode_decimal(self, value: Decimal) -> Value:
-        """A number of a filter that is no 64-bit integer, as the client library wants it bound.
+        """A number of a filter outside 64-bit integers, in the form that the client library binds.
 
-        Exact providers (``Features.exact_decimals``) give it back as it is.
+        Exact providers (``Features.exact_decimals``) return it unchanged.
         """
         return float(value)
 
     def text_operand(self, operator: str, value: str) -> tuple[str, tuple[Value, ...]]:
         """Prepare a String filter value: ``(variant, parameters)``.
 
-        ``operator`` is one of equal, notequal, startswith, endswith, contains, notcontains. ``variant`` becomes part
-        of the statement's shape; ``parameters`` are bound in order. Letter case folds (``apilane.model.text.fold``),
-        accents count, ``%`` ``_`` ``\\`` are literal (B-Q3); pure ASCII text stays answerable from an index.
+        ``operator`` is one of equal, notequal, startswith, endswith, contains, notcontains. ``variant`` becomes part of
+        the statement's shape; ``parameters`` are bound in order. Letter case folds (``apilane.model.text.fold``),
+        accents count, and ``%`` ``_`` ``\\`` are literal (B-Q3). For pure ASCII text an index can be used.
         """
         raise NotImplementedError
 
@@ -91,17 +92,18 @@ class Dialect:
         return [column.desc() if descending else column.asc()]
 
     def text_bytes(self, column: sa.ColumnElement[str]) -> sa.ColumnElement[int]:
-        """Length of a text in bytes, which is at least its length in UTF-16 units."""
+        """Length of a text in bytes; never less than its length in UTF-16 units."""
         return sa.func.octet_length(column)
 
     def locked(self, select: sa.Select[Any]) -> sa.Select[Any]:
-        """A read within a unit: its rows stay until the unit ends. Unchanged where one unit writes at a time."""
+        """A read in a unit that locks its rows until the unit ends; unchanged if only one unit writes at a time."""
         return select.with_for_update()
 
     def insert_row(self, table: sa.Table, columns: Sequence[str]) -> Statement:
-        """Insert one row; parameters are named after the columns, those left out take their default.
+        """Insert one row; parameters are named after the columns, and omitted columns take their default.
 
-        The driver must find the new ID in what the statement gives. An explicit ``ID`` moves the sequence past it.
+        The driver must be able to read the new ID from the result of the statement. An explicit ``ID`` moves the
+        sequence past it.
         """
         values: dict[str, sa.BindParameter[Any]] = {column: sa.bindparam(column) for column in columns}
         insert = sa.insert(table).values(values) if columns else sa.insert(table).values()
@@ -110,29 +112,31 @@ class Dialect:
     def page(
         self, select: sa.Select[Any], limit: sa.BindParameter[int], offset: sa.BindParameter[int]
     ) -> sa.Select[Any]:
-        """Paging; the select always has an order."""
+        """Add paging to a select, which always has an order."""
         return select.limit(limit).offset(offset)
 
     def migrate(self, migration: Migration) -> list[str]:
-        """The statements that carry a migration out, in order: ``differ.differences``, as the driver's ``schema.py``
-        writes them.
+        """The statements of a migration in order: the driver's ``schema.py`` writes the changes of
+        ``differ.differences``.
 
-        Tables, columns, declared indexes, unique constraints, foreign keys, and the automatic indexes (``Owner``,
-        differentiation, foreign keys).
+        They change tables, columns, declared indexes, unique constraints, foreign keys, and the automatic indexes
+        (``Owner``, differentiation, foreign keys).
         """
         raise NotImplementedError
 
     def problems(self, entities: Sequence[Entity]) -> list[tuple[str, str]]:
-        """What of ``entities`` the provider cannot do: place, as ``Entities[X].Properties[Y]``, and one sentence.
+        """The parts of ``entities`` that the provider does not support: place, as ``Entities[X].Properties[Y]``, and
+        one sentence.
 
-        Asked before a definition is applied, without its database: lengths, keys that are too long, cascade paths.
+        Checked before a definition is applied, without a database: lengths, keys that are too long, cascade paths.
         """
         return []
 
     def script_problems(self, script: Script, entities: Sequence[Entity]) -> list[str]:
-        """Why a script cannot run on the tables of ``entities`` (helper tables included), one sentence each.
+        """The reasons why a script cannot run on the tables of ``entities`` (helper tables included), one sentence
+        each.
 
-        Asked before a definition is applied, without its database. A provider that cannot tell says nothing, and the
-        script's calls fail.
+        Checked before a definition is applied, without a database. A provider that cannot check a script returns
+        nothing, and the calls of the script fail.
         """
         return []

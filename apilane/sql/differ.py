@@ -1,7 +1,7 @@
-"""From one set of tables to another, as changes in order. Pure and deterministic; asks no database.
+"""The changes, in order, from one set of tables to another. Pure and deterministic; no database access.
 
-What goes is dropped first and what comes is added last, so that indexes and references are checked on the rows as they
-are then. A driver says in ``Traits`` what its database needs.
+Removals come first and additions last, so that new indexes and references are checked on the changed rows. Each driver
+describes the needs of its database in ``Traits``.
 """
 
 from __future__ import annotations
@@ -22,37 +22,41 @@ from apilane.sql.structure import Index, Reference, Table
 __all__ = ["BETWEEN", "Traits", "differences"]
 
 BETWEEN: Final = "__backup__"
-"""Ending of a name between two others; no entity's and no property's name ends like this."""
+"""Suffix of a temporary name during a rename; no entity or property has a name with this suffix."""
 
 
 class Traits(Struct, frozen=True, kw_only=True):
-    """What of a database decides how tables change."""
+    """The properties of a database that decide how its tables are changed."""
 
     name_max: int | None = None
-    """Letters of a name."""
+    """Largest length of a name in characters."""
     created_with: frozenset[Literal["indexes", "references"]] = frozenset()
-    """What CREATE TABLE brings along; the rest is added afterwards. References are then added with their column."""
+    """The parts that CREATE TABLE includes; the others are added afterwards. If references are included, ADD COLUMN
+    includes them too.
+    """
     rebuilds: bool = False
-    """A column is only added or renamed; every other change of columns makes the table again."""
+    """Columns can only be added or renamed; any other change of columns rebuilds the table."""
     renames_keys: bool = False
-    """An index, constraint or reference that differs by its name alone is renamed, not made again."""
+    """An index, constraint or reference with only a new name is renamed; otherwise it is dropped and created."""
     alters_at_once: bool = False
-    """Schema statements commit one by one, and one statement takes all changes of a table's columns.
+    """Each schema statement commits separately, and one statement makes all changes of a table's columns.
 
-    New tables then come first, so that nothing is lost when one cannot be made; columns are dropped and change their
-    names within that statement, and a column that changes its name changes its type with it.
+    New tables then come first, so that nothing is lost when one cannot be created. Columns are dropped and renamed
+    within that statement, and a rename includes the change of the type.
     """
     dropped_to_change: frozenset[Literal["indexes", "expressions", "references"]] = frozenset()
-    """What cannot stand on a column while it changes. Expressions: columns of indexes with a ``form``."""
+    """Objects that must be dropped before their column changes. Expressions: indexes that have the column with a
+    ``form``.
+    """
     references_need_index: bool = False
-    """A reference goes along with an index that begins with its column."""
+    """A reference must be dropped when an index that begins with its column is dropped."""
 
 
 class _Plan(NamedTuple):
-    """What becomes of one table, by phases."""
+    """The changes of one table, by phase."""
 
     drops: list[Change]
-    """By the old name of the table."""
+    """These use the old name of the table."""
     columns: list[Change]
     indexes: list[Change]
     references: list[Change]
@@ -61,9 +65,9 @@ class _Plan(NamedTuple):
 def differences(
     migration: Migration, tables: Callable[[Sequence[Entity]], Sequence[Table]], traits: Traits
 ) -> list[Change]:
-    """Changes that turn the tables of ``migration.before`` into those of ``migration.after``.
+    """The changes that turn the tables of ``migration.before`` into those of ``migration.after``.
 
-    ``tables`` makes the provider's tables of all entities together, in their order.
+    ``tables`` makes the provider's tables for a list of entities, in their order.
     """
     standing = {table.name.lower(): table for table in tables(migration.before)}
     after = tables(migration.after)
@@ -91,7 +95,9 @@ def differences(
 
 
 def _renames(pairs: Iterable[tuple[str, str]], present: Iterable[str], traits: Traits) -> list[tuple[str, str]]:
-    """Names may be swapped, or change in letter case only: what takes a name of ``present`` goes by one between."""
+    """The renames in order. A new name that is in ``present`` (names are swapped, or change in letter case only) is
+    reached through a temporary name.
+    """
     taken = {name.lower() for name in present}
     direct, away, back = [], [], []
     for old, new in pairs:
@@ -146,7 +152,7 @@ def _plan(table: KeptTable, traits: Traits) -> _Plan:
 
 
 def _kept(table: KeptTable, traits: Traits) -> tuple[dict[Index, Index], dict[Reference, Reference]]:
-    """Indexes and references of before that stay, with what they are called in the end."""
+    """The indexes and references that stay, with their final names."""
     indexes = table.kept_indexes(by_name=not traits.renames_keys)
     references = table.kept_references(by_name=not traits.renames_keys)
     if "indexes" in traits.dropped_to_change:
@@ -166,7 +172,7 @@ def _kept(table: KeptTable, traits: Traits) -> tuple[dict[Index, Index], dict[Re
 
 
 def _column_changes(table: KeptTable, traits: Traits) -> Iterable[Change]:
-    """Renames, then other types, then new columns; by the new name of the table."""
+    """Renames, then type changes, then new columns; they use the new name of the table."""
     name = table.new.name
     columns = {column.name: column for column in table.new.columns}
     moved = {was.name: now.name for was, now in table.columns}
@@ -174,10 +180,10 @@ def _column_changes(table: KeptTable, traits: Traits) -> Iterable[Change]:
         renames = [(old, new) for old, new in moved.items() if old != new]
     else:
         renames = _renames(moved.items(), moved, traits)
-    finally_called: Mapping[str, str] = moved | {
+    final_names: Mapping[str, str] = moved | {
         bounded_name(f"{old}{BETWEEN}", traits.name_max): new for old, new in moved.items()
     }
-    yield from (do.RenameColumn(name, old, new, columns[finally_called[old]]) for old, new in renames)
+    yield from (do.RenameColumn(name, old, new, columns[final_names[old]]) for old, new in renames)
     for was, now in table.columns:
         if now.name in table.changed and not (traits.alters_at_once and was.name != now.name):
             yield do.ChangeColumn(name, was._replace(name=now.name), now)

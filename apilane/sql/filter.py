@@ -1,7 +1,7 @@
-"""A filter tree as a condition: first its shape and its values, then SQL once per shape.
+"""A filter tree as a condition: the tree becomes a shape and values, and each shape becomes SQL once.
 
-The shape holds no value, so that statements can be kept by it; values travel as parameters ``f0``, ``f1`` ... in the
-order of the shape (B-Q3). Pure.
+The shape contains no value, so it can be the key of a statement cache. Values are the parameters ``f0``, ``f1`` ... in
+the order of the shape (B-Q3). Pure.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ T = TypeVar("T")
 
 
 CHAIN = 64
-"""Conditions joined in one go."""
+"""Number of conditions that are joined without nesting."""
 
 
 class LeafShape(NamedTuple):
     """One condition on ``column``.
 
     ``test`` is an operator, or ``null``, ``notnull``, ``all``, ``none``, ``in``, ``notin``, ``true``, ``false``.
-    ``variant`` is the dialect's own and None where the test is no text predicate.
+    ``variant`` is defined by the dialect; it is None if the test is no text predicate.
     """
 
     column: str
@@ -48,14 +48,15 @@ class GroupShape(NamedTuple):
 
 FilterShape = LeafShape | GroupShape
 
-_EQUAL = Operator.EQUAL  # looking a member up in its class costs more than the comparison
+_EQUAL = Operator.EQUAL  # the lookup of an enum member is slower than the comparison
 _TEXT_TESTS = frozenset(Operator) - {Operator.GREATER, Operator.GREATEROREQUAL, Operator.LESS, Operator.LESSOREQUAL}
 
 
 def bind_filter(node: Node, dialect: Dialect) -> tuple[FilterShape, tuple[Value, ...]]:
-    """The shape of a filter and the values of its parameters in order.
+    """The shape of a filter, and the values of its parameters in order.
 
-    Lists are filled up to a power of two with their last item, so that few shapes serve lists of any length.
+    A list is extended to a length that is a power of two by repeating its last item, so that few shapes cover all
+    lengths.
     """
     values: list[Value] = []
     shape = _bind(node, dialect, values)
@@ -133,7 +134,9 @@ def _predicate(shape: FilterShape, table: sa.Table, dialect: Dialect, numbers: I
 
 
 def _joined(logic: str, items: list[sa.ColumnElement[bool]]) -> sa.ColumnElement[bool]:
-    """Many conditions become a tree of halves: SQLite refuses expressions more than 1000 deep, as a chain would be."""
+    """Join conditions. Many become a balanced tree: SQLite refuses expressions deeper than 1000 levels, which a chain
+    reaches.
+    """
     if len(items) <= CHAIN:
         return sa.and_(*items) if logic == Logic.AND else sa.or_(*items)
     half = len(items) // 2

@@ -1,7 +1,7 @@
-"""Statements that find the records a change of tables concerns, or that would not fit it. Pure.
+"""Statements that find the records that a change of tables affects, or that do not fit it. Pure.
 
-Conditions are ordinary SQLAlchemy ones on ``table_of`` of an entity as it is before the change; whatever compares takes
-its values as bound parameters named in each docstring. Every table has the key ``ID``.
+Conditions are SQLAlchemy conditions on ``table_of`` of the entity before the change. The values they compare with are
+bound parameters, which the docstrings name. Every table has the key ``ID``.
 """
 
 from __future__ import annotations
@@ -30,17 +30,17 @@ Condition = sa.ColumnElement[bool]
 
 
 def is_longer(column: sa.ColumnElement[Any], dialect: Dialect) -> Condition:
-    """Texts of more bytes than ``maximum``: all that are longer in UTF-16 units, and some that are not."""
+    """Texts of more than ``maximum`` bytes: all texts of more UTF-16 units than ``maximum``, and some of fewer."""
     return dialect.text_bytes(column) > sa.bindparam("maximum", type_=sa.BigInteger())
 
 
 def has_more_decimals(column: sa.ColumnElement[Any]) -> Condition:
-    """Numbers that differ when rounded to ``decimals`` places."""
+    """Numbers that change when they are rounded to ``decimals`` places."""
     return sa.func.round(column, sa.bindparam("decimals", type_=sa.Integer()), type_=column.type) != column
 
 
 def leads_nowhere(column: sa.ColumnElement[Any], target: sa.Table | None) -> Condition:
-    """References without a row in ``target``; None: a table that is empty because it is new."""
+    """References without a row in ``target``; None: the target is a new, empty table."""
     if target is None:
         return column.is_not(None)
     target = target.alias("target")  # type: ignore[assignment]  # an entity may refer to itself
@@ -48,39 +48,43 @@ def leads_nowhere(column: sa.ColumnElement[Any], target: sa.Table | None) -> Con
 
 
 def count_where(table: sa.Table, condition: Condition | None, dialect: Dialect) -> Statement:
-    """How many rows; the condition's parameters."""
+    """The number of rows; parameters: those of the condition."""
     select = sa.select(sa.func.count()).select_from(table)
     return compile_statement(select if condition is None else select.where(condition), dialect.sqlalchemy)
 
 
 def ids_where(table: sa.Table, condition: Condition | None, dialect: Dialect) -> Statement:
-    """The first IDs, ascending; the condition's parameters, ``limit`` and ``offset``."""
+    """IDs, ascending; parameters: those of the condition, ``limit`` and ``offset``."""
     key = table.c["ID"]
     select = sa.select(key) if condition is None else sa.select(key).where(condition)
     return _paged(select.order_by(key), dialect)
 
 
 def values_after(table: sa.Table, column: str, condition: Condition, dialect: Dialect) -> Statement:
-    """ID and value, ascending, beyond the ID ``after``; the condition's parameters, ``limit`` and ``offset``."""
+    """ID and value of the rows after the ID ``after``, ascending; parameters: those of the condition, ``limit`` and
+    ``offset``.
+    """
     key = table.c["ID"]
     select = sa.select(key, table.c[column]).where(key > sa.bindparam("after", type_=sa.BigInteger()), condition)
     return _paged(select.order_by(key), dialect)
 
 
 def count_duplicates(table: sa.Table, columns: Sequence[str], dialect: Dialect) -> Statement:
-    """How many rows share their values with another row; a null is equal to nothing."""
+    """The number of rows that have the same values as another row; a null equals nothing."""
     groups = _duplicates(table, columns).subquery()
     return compile_statement(sa.select(sa.func.sum(groups.c["records"])), dialect.sqlalchemy)
 
 
 def duplicate_firsts(table: sa.Table, columns: Sequence[str], dialect: Dialect) -> Statement:
-    """The smallest ID of each group of equal rows, ascending; ``limit`` and ``offset``."""
+    """The smallest ID of each group of equal rows, ascending; parameters: ``limit`` and ``offset``."""
     groups = _duplicates(table, columns).subquery()
     return _paged(sa.select(groups.c["first"]).order_by(groups.c["first"]), dialect)
 
 
 def equal_ids(table: sa.Table, columns: Sequence[str], dialect: Dialect) -> Statement:
-    """IDs of the rows that equal the one of ID ``first``, itself too, ascending; ``limit`` and ``offset``."""
+    """IDs of the rows equal to the row with the ID ``first``, that row included, ascending; parameters: also ``limit``
+    and ``offset``.
+    """
     first = table.alias("first_one")
     same = [first.c[name] == table.c[name] for name in columns]
     select = sa.select(table.c["ID"]).select_from(table.join(first, sa.and_(*same)))

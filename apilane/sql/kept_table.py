@@ -1,4 +1,4 @@
-"""One table before and after a migration that keeps it: which columns, indexes and references stay. Pure."""
+"""One table that a migration keeps, before and after it: the columns, indexes and references that stay. Pure."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Key = TypeVar("Key", Index, Reference)
 
 
 class KeptTable:
-    """``tables``: new names of all tables by old; ``renamed``: old names of this table's columns by new."""
+    """``tables``: old names of all tables with their new names; ``renamed``: new column names with their old names."""
 
     def __init__(self, old: Table, new: Table, tables: Mapping[str, str], renamed: Mapping[str, str]) -> None:
         self.old = old
@@ -23,21 +23,21 @@ class KeptTable:
         standing = {column.name.lower(): column for column in old.columns}
         sources = name_sources((column.name for column in new.columns), standing, renamed)
         self.columns = [(standing[sources[column.name]], column) for column in new.columns if column.name in sources]
-        """What was, and what it becomes, in the order of the new table."""
+        """Pairs of old and new column, in the order of the new table."""
         self._names = {was.name: now.name for was, now in self.columns}
         self.dropped = [column for column in old.columns if column.name not in self._names]
         self.added = [column for column in new.columns if column.name not in sources]
         self.retyped = {now.name for was, now in self.columns if was.type != now.type}
-        self.changed = {now.name for was, now in self.columns if _told(was) != _told(now)}
-        """New names of columns with another type, another default without a name, or required or not."""
+        self.changed = {now.name for was, now in self.columns if _definition_of(was) != _definition_of(now)}
+        """New names of the columns that change in type, in ``required``, or in a default without a name."""
 
     def loses_default(self, column: Column) -> bool:
-        """Whether a default with a name, of a column of before, is dropped."""
+        """Whether the named default of an old column is dropped."""
         default = column.default
         return default is not None and bool(default.name) and default.name not in self._kept_defaults()
 
     def gains_default(self, column: Column) -> bool:
-        """Whether a default with a name is added to a column that stays."""
+        """Whether a named default is added to a column that stays."""
         default = column.default
         stays = any(now.name == column.name for _, now in self.columns)
         return stays and default is not None and bool(default.name) and default.name not in self._kept_defaults()
@@ -50,7 +50,7 @@ class KeptTable:
         }
 
     def needs_rebuild(self) -> bool:
-        """Whether more happens to its columns than that some are added and some get free names."""
+        """Whether its columns need changes other than additions and renames to unused names."""
         standing = {column.name.lower() for column in self.old.columns}
         return bool(
             self.dropped
@@ -61,16 +61,18 @@ class KeptTable:
         )
 
     def kept_indexes(self, *, by_name: bool) -> dict[Index, Index]:
-        """Indexes that are the same in the names of the new table; their own name counts where ``by_name``."""
+        """Indexes that stay the same after renames of columns. With ``by_name`` the name of the index must be equal
+        too.
+        """
         return _matched({index: self._translated_index(index) for index in self.old.indexes}, self.new.indexes, by_name)
 
     def kept_references(self, *, by_name: bool) -> dict[Reference, Reference]:
-        """References that are the same in new names; their own name counts where ``by_name``."""
+        """References that stay the same after renames. With ``by_name`` the name of the reference must be equal too."""
         translated = {reference: self._translated_reference(reference) for reference in self.old.references}
         return _matched(translated, self.new.references, by_name)
 
     def _translated_index(self, index: Index) -> Index:
-        """What goes has the name ''."""
+        """The index with new column names; '' is the name of a dropped column."""
         return index._replace(
             columns=tuple(column._replace(name=self._names.get(column.name, "")) for column in index.columns),
             without_nulls=tuple(self._names.get(name, "") for name in index.without_nulls),
@@ -82,14 +84,14 @@ class KeptTable:
         )
 
 
-def _told(column: Column) -> Column:
-    """What ALTER COLUMN tells of a column."""
+def _definition_of(column: Column) -> Column:
+    """The parts of a column that ALTER COLUMN states."""
     has_name = column.default is not None and bool(column.default.name)
     return column._replace(name="", default=None if has_name else column.default)
 
 
 def _matched(translated: Mapping[Key, Key], new: tuple[Key, ...], by_name: bool) -> dict[Key, Key]:
-    """Each of ``new`` is matched once, the same name first."""
+    """Pairs of old and new keys. Each of ``new`` is used once, equal names first."""
     kept = {old: moved for old, moved in translated.items() if moved in new}
     if by_name:
         return kept

@@ -1,4 +1,4 @@
-"""Numbers with decimals as every provider gives them. Pure."""
+"""Numbers with decimals in the form that all providers return. Pure."""
 
 from __future__ import annotations
 
@@ -10,6 +10,6 @@ __all__ = ["plain_number"]
 
 
 def plain_number(value: Any) -> Value:
-    """A ``decimal.Decimal`` without needless places: 12.50 as 12.5 and 3.00 as 3."""
+    """A ``decimal.Decimal`` without trailing zeros: 12.50 as 12.5 and 3.00 as 3."""
     whole = int(value)
     return whole if whole == value else value.normalize()

@@ -1,6 +1,6 @@
-"""SQL written by an application's developer: where the ``{Name}`` marks stand, and which text the database gets.
+"""SQL written by an application's developer: finding its ``{Name}`` marks, and making the text for the database.
 
-Pure, and no parser: all that is told apart is code, quoted text and comments. Source:
+Pure, and no parser: only code, quoted text and comments are distinguished. Source:
 ``docs/reference/protocol/query-language.md`` section 8.2, B-Q8.
 """
 
@@ -16,21 +16,21 @@ __all__ = ["Mark", "Script", "ScriptNotes", "named_placeholder", "read_script"]
 
 
 class Lexis(Protocol):
-    """Of a dialect: patterns that tell code from quoted text and comments."""
+    """The patterns of a dialect that tell code from quoted text and comments."""
 
     quoted: ClassVar[str]
     comment: ClassVar[str]
 
 
 class Mark(NamedTuple):
-    """``{name}`` in a script. ``quoted``: it stands inside a string or a quoted identifier."""
+    """``{name}`` in a script. ``quoted``: it is inside a string or a quoted identifier."""
 
     name: str
     quoted: bool
 
 
 class ScriptNotes:
-    """What a driver learned about a script. A driver may derive its own, and looks at no other's."""
+    """The findings of a driver about a script. A driver may subclass it, and reads only its own notes."""
 
     __slots__ = ("writes",)
 
@@ -39,9 +39,9 @@ class ScriptNotes:
 
 
 class Script:
-    """One or more statements: ``pieces`` of constant text with a mark between each two.
+    """One or more statements: ``pieces`` of constant text, with a mark between each two pieces.
 
-    ``notes``: what a driver learned when it met the script first; None before.
+    ``notes``: None until a driver sees the script for the first time.
     """
 
     __slots__ = ("marks", "notes", "pieces")
@@ -57,9 +57,9 @@ class Script:
         return frozenset(mark.name for mark in self.marks)
 
     def text(self, values: Mapping[str, Value], placeholder: Callable[[str], str]) -> str:
-        """The SQL to run; ``placeholder`` gives the driver's parameter of a name. KeyError for a missing value.
+        """The SQL to run; ``placeholder`` returns the driver's parameter for a name. KeyError for a missing value.
 
-        What stands inside quotes becomes part of the text and must be a number, a boolean or None (TypeError).
+        Values of marks inside quotes become part of the text, so they must be a number, a boolean or None (TypeError).
         """
         parts = [self.pieces[0]]
         for mark, piece in zip(self.marks, self.pieces[1:], strict=True):
@@ -72,7 +72,7 @@ class Script:
 
 
 def named_placeholder(name: str) -> str:
-    """``:v_name``, for databases whose parameters have names; the value then goes by ``v_name``."""
+    """``:v_name``, for databases with named parameters; the name of the value is then ``v_name``."""
     return f" :v_{name} "
 
 
@@ -90,7 +90,7 @@ _mark = re.compile(r"\{([A-Za-z_]+)\}")
 
 
 def read_script(text: str, dialect: Lexis) -> Script:
-    """Find the marks of ``text``; comments have none. A quote that never ends reaches to the end."""
+    """Find the marks of ``text``; marks in comments are ignored. A quote without an end continues to the end."""
     opaque = re.compile(f"(?P<comment>{dialect.comment})|(?P<quoted>{dialect.quoted})|{_mark.pattern}", re.DOTALL)
     pieces: list[str] = []
     marks: list[Mark] = []

@@ -1,4 +1,4 @@
-"""Statements that read records: a page or one record, and a count. Built once per shape, then kept by the caller."""
+"""Statements that read records: a page, one, or a count. Each is built once per shape and cached by the caller."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ BY_ID: Restriction = ("ID", "id")
 
 
 class ReadShape(NamedTuple):
-    """Everything the text of a read depends on, and nothing else."""
+    """All inputs that determine the text of a read."""
 
     columns: tuple[str, ...]
-    """Schema spelling; rows come in this order."""
+    """Names in schema spelling; values in rows have this order."""
     restrictions: tuple[Restriction, ...] = ()
     filter: FilterShape | None = None
     order: tuple[SortKey, ...] = ()
-    """``ID`` follows as the last key (B-Q12); without keys and paging there is no order at all."""
+    """``ID`` follows as the last key (B-Q12). Without keys and paging the read is unordered."""
     paged: bool = False
-    """With the parameters ``limit`` and ``offset``."""
+    """Whether there are the parameters ``limit`` and ``offset``."""
 
 
 def select_records(entity: Entity, table: sa.Table, shape: ReadShape, dialect: Dialect) -> Statement:
-    """Rows of ``shape.columns``; parameters: those of the restrictions, ``f0`` ..., and those of paging."""
+    """Read rows of ``shape.columns``; parameters: those of the restrictions, ``f0`` ..., and those of paging."""
     select = sa.select(*[table.c[name] for name in shape.columns]).where(
         *_conditions(table, shape.restrictions, shape.filter, dialect)
     )
@@ -67,7 +67,7 @@ def _order(
     entity: Entity, table: sa.Table, keys: tuple[SortKey, ...], dialect: Dialect
 ) -> list[sa.ColumnElement[object]]:
     directions = {"ID": Direction.ASC} | {key.property: key.direction for key in reversed(keys)}
-    names = list(dict.fromkeys([*(key.property for key in keys), "ID"]))  # a column twice is an error on SQL Server
+    names = list(dict.fromkeys([*(key.property for key in keys), "ID"]))  # SQL Server refuses a repeated column
     elements: list[sa.ColumnElement[object]] = []
     for name in names:
         property = entity.property(name)

@@ -1,6 +1,6 @@
-"""A statement ready for a driver: constant text and the order of its parameters.
+"""A statement for a driver: constant text, and the order of its parameters.
 
-Pure. Texts come from SQLAlchemy Core; a statement is compiled once per shape and kept (``apilane.runtime``).
+Pure. SQLAlchemy Core makes the text; each statement is compiled once per shape and cached (``apilane.runtime``).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from sqlalchemy.sql.functions import count
 __all__ = ["Statement", "StatementKind", "Value", "compile_statement"]
 
 Value = str | int | float | bool | bytes | None | Any
-"""What may travel to and from a database; Any stands for ``decimal.Decimal`` where a driver is exact."""
+"""A value to or from a database; Any stands for ``decimal.Decimal`` with exact drivers."""
 
 StatementKind = Literal["read", "insert", "update", "delete", "ddl", "command"]
 """``ddl`` changes tables; ``command`` changes something else, such as a setting of the session."""
@@ -31,18 +31,18 @@ _KINDS: Final[Mapping[type[ClauseElement], StatementKind]] = {
 
 
 class Statement:
-    """Constant SQL text; ``order`` names the parameter of each position. Applications share statements.
+    """Constant SQL text; ``order`` is the parameter name of each position. Applications share statements.
 
-    A name may stand at several positions. ``kind`` is what the statement does; ``writes``: everything but ``read``,
-    which may run on a reader. ``of_one_row``: the statement reads the row of an ID, or inserts a row whose ID the
-    database makes, so that a driver may run those of several callers together. ``counts_all``: the statement counts
-    every row of a table, which takes longer the larger the table is.
+    A name may occur at several positions. ``kind`` is what the statement does. ``writes`` is true for every kind except
+    ``read``, which may run on a read connection. ``of_one_row``: the statement reads the row of one ID, or inserts a
+    row whose ID the database creates; a driver may then combine the statements of several callers. ``counts_all``: the
+    statement counts every row of a table, which takes longer for larger tables.
     """
 
     __slots__ = ("counts_all", "kind", "of_one_row", "order", "parameters", "text", "writes")
 
     parameters: Callable[[Mapping[str, Value]], tuple[Value, ...]]
-    """Values by name, put in the order of the text. KeyError when one is missing."""
+    """Puts values given by name into the order of the text. KeyError when one is missing."""
 
     def __init__(
         self,
@@ -67,7 +67,7 @@ class Statement:
 
 def _picker(order: tuple[str, ...]) -> Callable[[Mapping[str, Value]], tuple[Value, ...]]:
     if len(order) > 1:
-        return itemgetter(*order)  # in C; a single value it would give without a tuple
+        return itemgetter(*order)  # written in C; for a single name it returns no tuple
     if not order:
         return lambda _values: ()
     (name,) = order
@@ -81,10 +81,10 @@ def compile_statement(
     kind: StatementKind | None = None,
     of_one_row: bool = False,
 ) -> Statement:
-    """Compile a SQLAlchemy construct whose every value is a named ``bindparam`` without a value.
+    """Compile a SQLAlchemy construct in which each value is a named ``bindparam`` without a value.
 
-    ``kind``: None means the kind of the construct, which is ``read`` for plain text. Raises ValueError when the
-    construct carries a literal value: nothing may be baked into a text.
+    ``kind`` None means the kind of the construct, which is ``read`` for plain text. Raises ValueError when the
+    construct contains a literal value, because texts must be constant.
     """
     compiled = cast("SQLCompiler", element.compile(dialect=dialect, compile_kwargs={"render_postcompile": True}))
     baked = {name: value for name, value in compiled.params.items() if value is not None}

@@ -1,6 +1,7 @@
-"""Tables as a provider has them: columns, indexes, references. What the differ compares and a driver's schema writes.
+"""Tables in the terms of a provider: columns, indexes, references. The differ compares them and drivers write their
+SQL.
 
-Pure. A driver makes them from entities in its ``schema.py``; types, defaults and forms are texts of its own SQL.
+Pure. A driver makes them from entities in its ``schema.py``; types, defaults and forms are SQL texts of that driver.
 """
 
 from __future__ import annotations
@@ -12,11 +13,11 @@ from apilane.model.definition import OnDelete
 __all__ = ["ACTIONS", "Column", "Default", "Index", "IndexColumn", "Reference", "Table"]
 
 ACTIONS: Final = {OnDelete.NoAction: "NO ACTION", OnDelete.SetNull: "SET NULL", OnDelete.Cascade: "CASCADE"}
-"""What standard SQL calls them."""
+"""The actions in standard SQL."""
 
 
 class Default(NamedTuple):
-    """``value`` as SQL; ``name`` where the provider's defaults are constraints with a name."""
+    """``value`` as SQL; ``name`` for providers whose defaults are named constraints."""
 
     value: str
     name: str = ""
@@ -33,13 +34,13 @@ class Column(NamedTuple):
 
 
 class IndexColumn(NamedTuple):
-    """A column of an index, whole and as it is unless the other fields say something else."""
+    """A column of an index; by default the whole, unchanged column."""
 
     name: str
     form: str = ""
     """The driver's name for an expression or a collation; '': the column itself."""
     length: int = 0
-    """How many characters the index takes; 0: all."""
+    """Number of characters in the index; 0: all."""
     nulls_first: bool = False
 
 
@@ -50,11 +51,11 @@ class Index(NamedTuple):
     columns: tuple[IndexColumn, ...]
     unique: bool = False
     without_nulls: tuple[str, ...] = ()
-    """Columns whose nulls a unique index leaves out, where null would equal null."""
+    """Columns for which a unique index leaves out nulls, on providers where null equals null."""
 
 
 class Reference(NamedTuple):
-    """A foreign key to the ``ID`` of ``target``; ``name`` is empty where references have none."""
+    """A foreign key to the ``ID`` of ``target``; ``name`` is empty if the provider's references have no names."""
 
     name: str
     column: str
@@ -63,7 +64,7 @@ class Reference(NamedTuple):
 
 
 class Table(NamedTuple):
-    """One entity's table."""
+    """The table of one entity."""
 
     name: str
     columns: tuple[Column, ...]
@@ -71,5 +72,5 @@ class Table(NamedTuple):
     references: tuple[Reference, ...] = ()
 
     def reference_of(self, column: str) -> Reference | None:
-        """The reference that stands on ``column``."""
+        """The reference of ``column``."""
         return next((reference for reference in self.references if reference.column == column), None)

@@ -12,7 +12,7 @@ __all__ = ["hidden_properties", "stored_properties", "table_of"]
 
 
 def hidden_properties(entity: Entity) -> tuple[Property, ...]:
-    """The server's own columns of a system table, as properties (B-D17)."""
+    """The columns of a system table that only the server uses, as properties (B-D17)."""
     if not entity.is_system:
         return ()
     return tuple(
@@ -27,10 +27,10 @@ def stored_properties(entity: Entity) -> tuple[Property, ...]:
 
 
 def table_of(entity: Entity, dialect: Dialect) -> sa.Table:
-    """The entity's table: columns with types, nullability and defaults
-    (docs/reference/protocol/data-model.md section 10).
+    """The entity's table: columns with types, nullability and defaults (docs/reference/protocol/data-model.md section
+    10).
 
-    Constraints and indexes are left to the dialect's ``migrate``.
+    The dialect's ``migrate`` adds constraints and indexes.
     """
     return sa.Table(
         sa.sql.quoted_name(entity.name, quote=True),

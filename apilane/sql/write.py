@@ -1,6 +1,6 @@
-"""Statements that change records: insert, update, delete, and the reads that units need on the way. Pure.
+"""Statements that change records: insert, update, delete, and the reads that units need for them. Pure.
 
-Every statement is constant per shape; parameters are named after the columns they fill, so that a unit binds by name.
+Each statement is constant per shape. Parameters are named after the columns they set, so that units bind by name.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ Restriction = tuple[str, str | None]
 
 
 def restrict(table: sa.Table, restrictions: Sequence[Restriction]) -> list[sa.ColumnElement[bool]]:
-    """Conditions for restrictions; their parameters are bound by name."""
+    """The conditions of restrictions; parameters are bound by name."""
     return [
         table.c[column].is_(None) if parameter is None else table.c[column] == sa.bindparam(parameter)
         for column, parameter in restrictions
@@ -39,7 +39,7 @@ def restrict(table: sa.Table, restrictions: Sequence[Restriction]) -> list[sa.Co
 
 
 def insert_row(table: sa.Table, columns: Sequence[str], dialect: Dialect) -> Statement:
-    """Insert one row; parameters are named after the columns. Columns left out take their default."""
+    """Insert one row; parameters are named after the columns. Omitted columns take their default."""
     return dialect.insert_row(table, columns)
 
 
@@ -53,7 +53,8 @@ def update_row(
     """Set ``columns`` of the row with ``ID`` = parameter ``id`` within ``restrictions``.
 
     New values are parameters ``new_<column>``. ``reset_when_changed`` = (flag, column): the Boolean flag becomes false
-    when the new value of the column differs from the old one; it is set first, as MySQL evaluates from left to right.
+    when the column gets a different value. The flag is set first, because MySQL evaluates assignments from left to
+    right.
     """
     assignments: list[tuple[sa.Column[object], object]] = []
     if reset_when_changed:
@@ -97,7 +98,7 @@ def select_by_ids(
 ) -> Statement:
     """Columns of the rows within ``restrictions`` whose ``ID`` is one of ``count`` parameters ``id0`` ...
 
-    For units: these rows stay as they are until the unit ends.
+    For units: the rows are locked until the unit ends.
     """
     statement = (
         sa.select(*(table.c[column] for column in columns))
@@ -113,13 +114,13 @@ def delete_by_ids(table: sa.Table, count: int, dialect: Dialect) -> Statement:
 
 
 def delete_where(table: sa.Table, restrictions: Sequence[Restriction], dialect: Dialect) -> Statement:
-    """Delete every row within ``restrictions``, of which there must be some."""
+    """Delete every row within ``restrictions``; at least one restriction is required."""
     if not restrictions:
         raise ValueError("a delete needs a restriction")
     return compile_statement(sa.delete(table).where(*restrict(table, restrictions)), dialect.sqlalchemy)
 
 
 def first_id_where(table: sa.Table, restrictions: Sequence[Restriction], dialect: Dialect) -> Statement:
-    """One row: the smallest ``ID`` within ``restrictions``, or null. Answers "is there one?" on every provider."""
+    """One row: the smallest ``ID`` within ``restrictions``, or null. Tells on all providers whether a row exists."""
     statement = sa.select(sa.func.min(table.c["ID"])).where(*restrict(table, restrictions))
     return compile_statement(statement, dialect.sqlalchemy)

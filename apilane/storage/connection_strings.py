@@ -1,6 +1,6 @@
-"""Connection strings of database servers: the URL form and the ``Key=Value;`` form, read into one shape. Pure.
+"""Connection strings of database servers: the URL form and the ``Key=Value;`` form become one structure. Pure.
 
-Which options a provider knows is its driver's business. No message here ever holds a part of a secret.
+Each driver knows the options of its provider. No message contains a part of a secret.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _KEYS: Final = {
     "password": "password",
     "pwd": "password",
 }
-"""What the ``Key=Value;`` forms of the providers call the same thing; blanks, dashes and case left out."""
+"""Keys of the ``Key=Value;`` forms of all providers, without blanks, dashes and letter case, with their meaning."""
 
 _PART: Final = re.compile(
     r"""\s*(?P<key>[^=;]+?)\s*=\s*(?P<value>'(?:[^']|'')*'|"(?:[^"]|"")*"|\{(?:[^}]|\}\})*\}|[^;]*?)\s*(?:;|$)"""
@@ -45,7 +45,9 @@ _QUOTES: Final = {"'": "'", '"': '"', "{": "}"}
 
 
 class ServerAddress(Struct, frozen=True, kw_only=True):
-    """Where a database is and who asks. ``options``: all else, keys in lower case without blanks, ``-`` and ``_``."""
+    """The address of a database, and the user that connects. ``options``: all other keys, in lower case without blanks,
+    ``-`` and ``_``.
+    """
 
     host: str
     port: int
@@ -59,7 +61,7 @@ class ServerAddress(Struct, frozen=True, kw_only=True):
 
     @property
     def place(self) -> str:
-        """For messages: user, host, port and database, nothing secret."""
+        """User, host, port and database, for messages; nothing secret."""
         return f"{self.user}@{self.host}:{self.port}/{self.database}"
 
 
@@ -72,9 +74,9 @@ def parse_address(
     known: Collection[str] = (),
     user_unless: Collection[str] = (),
 ) -> ServerAddress:
-    """Read a connection string; ``known``: names of its options, ``user_unless``: those with which it needs no user.
+    """Read a connection string. ``known``: names of its options; ``user_unless``: options with which no user is needed.
 
-    Raises ConnectionRefused, which names the part that is missing or unknown.
+    Raises ConnectionRefused; the message names the missing or unknown part.
     """
     options = _of_url(text, provider, schemes) if "://" in text else _of_pairs(text, provider, schemes)
     host = options.pop("host", "")
@@ -84,9 +86,9 @@ def parse_address(
     port = options.pop("port", "") or str(default_port)
     for value, name in ((host, "host"), (database, "database"), (user, "user")):
         if not value and not (name == "user" and any(option in options for option in user_unless)):
-            raise _unreadable(provider, f"it names no {name}", schemes)
+            raise _unreadable(provider, f"it has no {name}", schemes)
     if not port.isascii() or not port.isdecimal() or not 0 < int(port) < 65536:
-        raise _unreadable(provider, "its port is no number from 1 to 65535", schemes)
+        raise _unreadable(provider, "its port is not a number from 1 to 65535", schemes)
     for name in options:
         if name not in known:
             listed = ", ".join(sorted(known)) or "none"
@@ -95,13 +97,15 @@ def parse_address(
 
 
 def connect_timeout_s(address: ServerAddress) -> float:
-    """How long opening a connection may take; 10 s where nothing is said. Raises ConnectionRefused."""
+    """The time limit for opening a connection, in seconds; default 10. Raises ConnectionRefused."""
     names = ("connecttimeout", "connectiontimeout", "timeout")
     text = next((address.options[name] for name in names if address.options.get(name)), "")
     if not text:
         return CONNECT_TIMEOUT_S
     if not text.isascii() or not text.isdecimal() or not 0 < int(text) <= 3600:
-        raise ConnectionRefused("The connection string has a connect timeout that is no number of seconds up to 3600.")
+        raise ConnectionRefused(
+            "The connection string has a connect timeout that is not a number of seconds from 1 to 3600."
+        )
     return float(text)
 
 

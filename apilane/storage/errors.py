@@ -1,6 +1,6 @@
-"""What can go wrong in storage, the same family for every driver; the database's own error is the cause.
+"""Errors of storage, the same classes for every driver; ``__cause__`` is the error of the client library.
 
-``apilane.services`` turns these into wire errors; drivers make them from SQLSTATE or vendor numbers.
+Drivers choose the class by SQLSTATE or vendor number; ``apilane.services`` turns them into errors of the wire.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ __all__ = [
 
 
 class StorageError(Exception):
-    """Any failure in storage. ``columns``: the columns concerned as named in the database, where known."""
+    """Any failure in storage. ``columns``: names of the affected columns in the database, if known."""
 
     def __init__(self, message: str, *, table: str | None = None, columns: tuple[str, ...] = ()) -> None:
         super().__init__(message)
@@ -33,15 +33,15 @@ class StorageError(Exception):
 
 
 class UniqueViolation(StorageError):
-    """A value is there already."""
+    """A value already exists."""
 
 
 class ForeignKeyViolation(StorageError):
-    """A reference leads nowhere, or a referenced row would go. SQLite cannot say which: ``columns`` is empty."""
+    """A referenced row does not exist, or is still referenced. SQLite does not report which: ``columns`` is empty."""
 
 
 class NotNullViolation(StorageError):
-    """A required column got null."""
+    """A required column was set to null."""
 
 
 class ValueTooLong(StorageError):
@@ -53,15 +53,15 @@ class NumberOutOfRange(StorageError):
 
 
 class Raised(StorageError):
-    """The author of the SQL raised it on purpose; its text is meant for callers."""
+    """The SQL raised this error on purpose; callers may read its text."""
 
 
 class Deadlock(StorageError):
-    """Chosen as a victim; the unit may be run again."""
+    """The database ended the unit as the victim of a deadlock; the unit may be run again."""
 
 
 class StatementTimeout(StorageError):
-    """Over the time limit."""
+    """A statement exceeded its time limit."""
 
 
 class Unavailable(StorageError):
@@ -69,16 +69,16 @@ class Unavailable(StorageError):
 
 
 class ConnectionRefused(Unavailable):
-    """Wrong host, port, credentials or database name; the message names the setting."""
+    """Wrong host, port, credentials or database name; the message names the setting to correct."""
 
 
 class ConnectionLost(Unavailable):
-    """The server ended the connection or is out of reach; what was under way may or may not have happened."""
+    """The server ended the connection or is unreachable. The running operation may or may not have been stored."""
 
 
 class MissingObject(StorageError):
-    """No such table or column: the definition in memory is older or newer than the tables."""
+    """A table or column is missing: the definition in memory is older or newer than the tables."""
 
 
 class Unsupported(StorageError):
-    """This driver cannot do that; ``Features`` says so beforehand."""
+    """This driver does not support the operation; ``Features`` tells in advance."""

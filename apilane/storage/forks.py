@@ -1,4 +1,4 @@
-"""What a fork means for a driver: its connections and threads belong to the parent process."""
+"""Forks and drivers: after a fork, the connections and threads of a driver belong to the parent process."""
 
 from __future__ import annotations
 
@@ -13,13 +13,15 @@ class Forgetful(Protocol):
     """A driver that opens connections."""
 
     def forget(self) -> None:
-        """In a forked child: use nothing the parent opened, and close nothing, which would end the parent's use."""
+        """Called in a forked child. Do not use anything that the parent opened, and do not close it: that would end the
+        parent's use.
+        """
         ...
 
 
 def forget_in_children(driver: Forgetful) -> None:
-    """Call ``driver.forget`` in every process forked from this one, as long as the driver is in use."""
-    known = weakref.ref(driver)  # hooks into fork stay for good, so this one must not keep the driver
+    """Call ``driver.forget`` in every process forked from this one, as long as the driver exists."""
+    known = weakref.ref(driver)  # hooks are never unregistered, so this one must not keep the driver alive
 
     def forget() -> None:
         if (alive := known()) is not None:

@@ -1,8 +1,8 @@
-"""Helper tables of a database: which ones it has, as ``H_Tables`` records them, and how they become those wanted.
+"""Helper tables of a database: the existing ones, recorded in ``H_Tables``, and their change into the required ones.
 
-``H_Tables`` keeps the whole definition of each table, so any old version becomes any new one by comparing the two
-definitions. A database without a row for one of the ``first`` tables has it as it was first released. ``H_Tables`` is
-made when the first row is needed.
+``H_Tables`` keeps the whole definition of each table, so any old version can be changed into any new one by comparing
+the two definitions. If a database has no row for one of the ``first`` tables, that table has its first released form.
+``H_Tables`` is created when its first row is needed.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from apilane.storage.protocol import Session, Step, Unit
 __all__ = ["CORE", "HelperTables", "TableChanges", "TableVersion"]
 
 CORE: Final = "core"
-"""Stands for a plugin's name where the core itself brings a table."""
+"""Used in the place of a plugin's name for tables of the core."""
 
 _COLUMNS: Final = ("Name", "Plugin", "Version", "Definition")
 _RECORDS: Final = helper_table(
@@ -42,7 +42,7 @@ _RECORDS: Final = helper_table(
 
 
 class TableVersion(NamedTuple):
-    """A table at one version, with the plugin that brings it."""
+    """A table at one version, and the plugin that provides it."""
 
     entity: Entity
     version: int = 1
@@ -50,7 +50,9 @@ class TableVersion(NamedTuple):
 
 
 class TableChanges(NamedTuple):
-    """What a database lacks. ``inserted`` and ``updated``: rows of ``H_Tables``, which stand for tables."""
+    """The changes that a database needs. ``inserted`` and ``updated``: the tables whose rows of ``H_Tables`` are
+    written.
+    """
 
     migration: Migration
     inserted: tuple[TableVersion, ...]
@@ -61,7 +63,7 @@ class TableChanges(NamedTuple):
         return ", ".join(f"{each.entity.name} of {each.plugin} to version {each.version}" for each in tables)
 
     def rows(self, dialect: Dialect) -> list[Step]:
-        """Steps that record the new versions; they belong into the unit of the schema statements."""
+        """Steps that record the new versions; they must be part of the unit with the schema statements."""
         table = table_of(_RECORDS, dialect)
         binds: dict[str, sa.BindParameter[Any]] = {name: sa.bindparam(name.lower()) for name in _COLUMNS}
         by_name = table.c["Name"] == sa.bindparam("wanted")
@@ -74,9 +76,10 @@ class TableChanges(NamedTuple):
 
 
 class HelperTables:
-    """The tables that this program wants in a database; ``first``: what a database without rows has, at version 1.
+    """The tables that this program needs in a database. ``first``: the tables, at version 1, of a database without
+    rows.
 
-    Shared by all databases.
+    Immutable; one object serves all databases.
     """
 
     def __init__(self, wanted: Iterable[TableVersion], first: Iterable[Entity] = ()) -> None:
@@ -87,11 +90,11 @@ class HelperTables:
         """By name of the dialect; compiling one takes longer than running it."""
 
     def tables(self, dialect: Dialect) -> dict[str, sa.Table]:
-        """The tables of plugins by name, for building statements."""
+        """The tables of plugins by name, to build statements."""
         return {each.entity.name: table_of(each.entity, dialect) for each in self.wanted if each.plugin != CORE}
 
     async def recorded(self, session: Session, dialect: Dialect) -> dict[str, TableVersion]:
-        """The rows of ``H_Tables`` by name of the table; none where there is no such table yet."""
+        """The rows of ``H_Tables`` by table name; empty if ``H_Tables`` does not exist yet."""
         try:
             rows: Sequence[tuple[Any, ...]] = await session.fetch(self._read(dialect))
         except MissingObject:
@@ -118,7 +121,7 @@ class HelperTables:
         return None if self._are_first else self.changes_from(await self.recorded(session, dialect))
 
     def changes_from(self, recorded: Mapping[str, TableVersion]) -> TableChanges | None:
-        """From the tables of a database to those wanted."""
+        """The changes from the tables of a database to the required ones."""
         there = {**self._first, **recorded}
         pairs = [(there.get(each.entity.name), each) for each in self.wanted]
         pairs = [(old, new) for old, new in pairs if old is None or old[:2] != new[:2]]
@@ -127,7 +130,7 @@ class HelperTables:
         for old, new in pairs:
             if old is not None:
                 _refuse_unfit(old, new)
-        records = () if recorded else (_RECORDS,)  # an empty one is of a change that was interrupted
+        records = () if recorded else (_RECORDS,)  # after an interrupted change the table exists and is empty
         kept = tuple(old.entity for old, _ in pairs if old is not None)
         return TableChanges(
             Migration(kept, (*records, *(new.entity for _, new in pairs))),
@@ -136,7 +139,7 @@ class HelperTables:
         )
 
     def first_changes(self, made: Sequence[Entity]) -> TableChanges:
-        """For a new database that gets the core's tables ``made`` by the same unit."""
+        """The changes of a new database whose tables ``made`` of the core are created by the same unit."""
         names, first = {entity.name for entity in made}, list(self._first.values())
         inserted = tuple(each for each in self.wanted if each not in first)
         records = (_RECORDS,) if inserted else ()
@@ -146,10 +149,10 @@ class HelperTables:
     async def bring_up_to_date(
         self, session: Session, dialect: Dialect, last: Sequence[Step] = ()
     ) -> TableChanges | None:
-        """Make and change what is missing, in one unit that ends with ``last``; the caller holds a lock.
+        """Create and change the tables that need it, in one unit that ends with ``last``; the caller holds a lock.
 
-        Returns what was done. A second run completes what an interrupted one began. Raises Unavailable, whose text
-        names tables and plugins.
+        Returns the changes made. After an interruption, a second run completes the changes. Raises Unavailable, whose
+        text names tables and plugins.
         """
         changes = await self.missing(session, dialect)
         if changes is None:
@@ -157,7 +160,7 @@ class HelperTables:
         problems = dialect.problems(changes.migration.after)
         if problems:
             place, sentence = problems[0]
-            raise Unavailable(f"The tables cannot be made ({changes}): {place}: {sentence}.")
+            raise Unavailable(f"The tables cannot be created ({changes}): {place}: {sentence}.")
         try:
             await session.alter(lambda: _unit(changes, dialect, last))
         except StorageError as error:
@@ -168,7 +171,7 @@ class HelperTables:
 def _unit(changes: TableChanges, dialect: Dialect, last: Sequence[Step]) -> Unit[None]:
     for text in dialect.migrate(changes.migration):
         yield Step(Statement(text, kind="ddl"))
-    for step in (*changes.rows(dialect), *last):  # noqa: UP028 - a list does not take the results that the driver sends
+    for step in (*changes.rows(dialect), *last):  # noqa: UP028 - the driver sends results, which a list cannot receive
         yield step
 
 
@@ -186,7 +189,7 @@ def _refuse_unfit(old: TableVersion, new: TableVersion) -> None:
     table = f"The table {new.entity.name} (plugin {new.plugin!r})"
     if old.version > new.version:
         raise Unavailable(
-            f"{table} has version {old.version} in the database; this release of the plugin knows up to version "
+            f"{table} has version {old.version} in the database; this release of the plugin supports versions up to "
             f"{new.version}. Run the release that wrote it, or a newer one."
         )
     if old.version == new.version:
@@ -197,6 +200,6 @@ def _refuse_unfit(old: TableVersion, new: TableVersion) -> None:
 
 
 def _bare(entity: Entity) -> Entity:
-    """Without texts for people: they change nothing of a table."""
+    """The entity without texts for people, which do not change the table."""
     properties = tuple(replace(property, description=None) for property in entity.properties)
     return replace(entity, description=None, properties=properties)

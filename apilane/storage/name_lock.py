@@ -1,4 +1,4 @@
-"""Named locks among the processes of this machine: one file each, beside the database."""
+"""Named locks for the processes of this machine: one file each, in the folder of the database."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""A time limit for many short waits: one timer looks after all of them.
+"""A time limit for many short waits, with one timer for all of them.
 
-``asyncio.timeout`` makes and cancels a timer for each wait, 4 us of the 90 that storing a record takes. Here a wait
-costs an entry in a dictionary; one that takes too long is ended up to ``LOOK_S`` late.
+``asyncio.timeout`` creates and cancels a timer for each wait: 4 us of the 90 us of storing a record. Here a wait costs
+an entry in a dictionary, and a wait that takes too long is ended up to ``LOOK_S`` late.
 """
 
 from __future__ import annotations
@@ -16,14 +16,15 @@ LOOK_S = 1.0
 
 
 Wait = tuple[float, int, asyncio.AbstractEventLoop]
-"""Until when; cancellations of the task when it began, which are none of ours; in which loop. A plain tuple, as a named
-one takes 0.3 us."""
+"""The deadline; the number of earlier cancellations of the task, which are not from this object; the event loop. A
+plain tuple, because a named tuple takes 0.3 us.
+"""
 
 
 class Patience:
-    """``with patience:`` around what the running task awaits; TimeoutError when it takes longer than ``timeout_s``.
+    """``with patience:`` around an await of the running task; TimeoutError when it takes longer than ``timeout_s``.
 
-    One wait of a task at a time.
+    A task can have one wait at a time.
     """
 
     __slots__ = ("_ended", "_timeout_s", "_timer", "_waits")
@@ -36,8 +37,8 @@ class Patience:
 
     def __enter__(self) -> None:
         task = asyncio.current_task()
-        assert task is not None  # noqa: S101  # who awaits is a task
-        loop = asyncio.get_running_loop()  # not that of the task: some servers' tasks know none
+        assert task is not None  # noqa: S101  # only a task can await
+        loop = asyncio.get_running_loop()  # not task.get_loop(): tasks of some servers have none
         self._waits[task] = (monotonic() + self._timeout_s, task.cancelling(), loop)
         if self._timer is None or self._timer[0] is not loop:
             self._look_later(loop)
@@ -50,7 +51,7 @@ class Patience:
         wait = self._waits.pop(task, None)
         if task in self._ended:
             self._ended.discard(task)
-            # Otherwise it was cancelled from elsewhere too, and that is what happened; as in asyncio.timeout.
+            # If another cancellation was requested too, CancelledError continues, as in asyncio.timeout.
             if wait is not None and task.uncancel() <= wait[1] and kind is asyncio.CancelledError:
                 raise TimeoutError from error
 
@@ -58,12 +59,14 @@ class Patience:
         self._timer = loop, loop.call_later(min(LOOK_S, self._timeout_s / 4), self._look, loop)
 
     def _look(self, loop: asyncio.AbstractEventLoop) -> None:
-        """End the waits that took too long, and forget those of loops that are gone. Without any the timer rests."""
+        """End the waits that took too long, and drop those of closed event loops. Without waits the timer is not set
+        again.
+        """
         self._timer = None
         now = monotonic()
         for task, (until, _, own_loop) in list(self._waits.items()):
             if until > now:
-                break  # the oldest come first
+                break  # waits are in the order of their deadlines
             if own_loop is not loop:
                 del self._waits[task]
             elif task not in self._ended:

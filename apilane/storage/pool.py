@@ -1,6 +1,6 @@
-"""Connections to database servers: a pool for each database, all of a driver's pools under one limit.
+"""Connections to database servers: one pool for each database, and one limit for all pools of a driver.
 
-Everything belongs to one event loop. What a connection is, and how it is opened and closed, is the driver's business.
+All objects belong to one event loop. The driver defines what a connection is, and how it is opened and closed.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ __all__ = ["Pool", "PoolGroup"]
 C = TypeVar("C")
 
 _PERMIT: Final = object()
-"""Given to a waiter in place of a connection: it may open one."""
+"""Given to a waiter instead of a connection: the waiter may open one."""
 
 
 class PoolGroup:
-    """The limit that pools share. Who waits longest in a pool is first, and pools with waiters take turns.
+    """The limit that pools share. The waiters of a pool are served in order, and pools with waiters take turns.
 
-    ``limit``: connections open at the same time. ``wait_s``: how long a caller waits for one. ``idle_s``: how long an
-    unused one stays open.
+    ``limit``: largest number of open connections. ``wait_s``: how long a caller waits for a connection. ``idle_s``: how
+    long an unused connection stays open.
     """
 
     def __init__(self, limit: int, *, wait_s: float = 20.0, idle_s: float = 60.0) -> None:
@@ -35,7 +35,7 @@ class PoolGroup:
         self.idle_s = idle_s
         self.open = 0
         self.idle: set[Pool[Any]] = set()
-        """Pools with an unused connection; not more than ``limit``, however many pools there are."""
+        """Pools with an unused connection; at most ``limit`` entries, even with more pools."""
         self._waiting: OrderedDict[Pool[Any], None] = OrderedDict()
 
     @property
@@ -44,7 +44,7 @@ class PoolGroup:
         return bool(self._waiting)
 
     def longest_idle(self) -> Pool[Any] | None:
-        """The pool with the connection that has been unused for longest."""
+        """The pool whose connection has been unused for the longest time."""
         return min(self.idle, key=lambda pool: pool.idle_since, default=None)
 
     def await_turn(self, pool: Pool[Any]) -> None:
@@ -54,7 +54,7 @@ class PoolGroup:
         self._waiting.pop(pool, None)
 
     def next(self) -> Pool[Any] | None:
-        """The pool whose turn it is; it goes to the end of the line."""
+        """The next pool that has waiters; it moves to the end of the queue."""
         if not self._waiting:
             return None
         pool, _ = self._waiting.popitem(last=False)
@@ -62,7 +62,7 @@ class PoolGroup:
         return pool
 
     def freed(self) -> None:
-        """A connection is gone: the next waiter may open one."""
+        """A connection was closed, so the next waiter may open one."""
         self.open -= 1
         pool = self.next()
         if pool is not None:
@@ -71,7 +71,9 @@ class PoolGroup:
 
 
 class Pool(Generic[C]):
-    """Connections to one database, opened when needed. ``connect`` raises ``StorageError``; ``disconnect`` nothing."""
+    """Connections to one database, opened when needed. ``connect`` raises ``StorageError``; ``disconnect`` raises
+    nothing.
+    """
 
     def __init__(
         self, group: PoolGroup, connect: Callable[[], Awaitable[C]], disconnect: Callable[[C], Awaitable[None]]
@@ -82,17 +84,17 @@ class Pool(Generic[C]):
         self._idle: list[tuple[C, float]] = []
         self._waiters: deque[asyncio.Future[object]] = deque()
         self.in_use = 0
-        """Connections given out and not yet given back."""
+        """Connections that callers have now."""
         self._sweep: asyncio.TimerHandle | None = None
         self._closing: set[asyncio.Task[None]] = set()
 
     @property
     def idle_since(self) -> float:
-        """When the connection that is unused for longest came back, by ``time.monotonic``; infinite: there is none."""
+        """The ``time.monotonic`` at which the longest unused connection was returned; infinite if there is none."""
         return self._idle[0][1] if self._idle else math.inf
 
     def take(self) -> C | None:
-        """An unused connection, to be given back by ``release``; None: there is none."""
+        """An unused connection, to be returned by ``release``; None if there is none."""
         if not self._idle:
             return None
         self.in_use += 1
@@ -102,7 +104,7 @@ class Pool(Generic[C]):
         return connection
 
     async def acquire(self) -> C:
-        """A connection, unused or new, to be given back by ``release``. Unavailable when none came free in time."""
+        """An unused or new connection, to be returned by ``release``. Unavailable when none was free in time."""
         connection = self.take()
         if connection is not None:
             return connection
@@ -132,9 +134,9 @@ class Pool(Generic[C]):
             async with asyncio.timeout(self._group.wait_s):
                 return await waiter
         except BaseException as error:
-            if waiter.done() and not waiter.cancelled():  # came in the same moment
+            if waiter.done() and not waiter.cancelled():  # the connection arrived at the same time
                 self._put_back(waiter.result())
-            elif waiter in self._waiters:  # else the one that served it has seen that it gave up
+            elif waiter in self._waiters:  # otherwise ``serve`` has removed it and seen that it was cancelled
                 self._waiters.remove(waiter)
                 if not self._waiters:
                     self._group.give_up(self)
@@ -153,17 +155,17 @@ class Pool(Generic[C]):
             self.release(given)  # type: ignore[arg-type]
 
     def serve(self, given: object) -> None:
-        """Hand a connection of this pool, or the permit to open one, to who waits longest."""
+        """Give a connection of this pool, or the permit to open one, to the waiter that has waited longest."""
         waiter = self._waiters.popleft()
         if not self._waiters:
             self._group.give_up(self)
-        if waiter.done():  # cancelled in this very moment
+        if waiter.done():  # cancelled at the same time
             self._put_back(given)
         else:
             waiter.set_result(given)
 
     def release(self, connection: C, *, broken: bool = False) -> None:
-        """Give a connection back; ``broken``: it is closed."""
+        """Return a connection; if it is ``broken``, it is closed."""
         self.in_use -= 1
         if broken:
             self._drop(connection)
@@ -181,14 +183,14 @@ class Pool(Generic[C]):
             next.serve(_PERMIT)
 
     def drop_oldest(self) -> None:
-        """Close the connection that is unused for longest."""
+        """Close the connection that has been unused for the longest time."""
         connection = self._idle.pop(0)[0]
         if not self._idle:
             self._group.idle.discard(self)
         self._drop(connection)
 
     def drop_idle(self) -> None:
-        """Close every unused connection: the server is gone, or was."""
+        """Close every unused connection, because the server is or was unreachable."""
         while self._idle:
             self.drop_oldest()
 
@@ -211,8 +213,8 @@ class Pool(Generic[C]):
             self._sweep = asyncio.get_running_loop().call_later(wait_s, self._close_unused)
 
     async def close(self) -> None:
-        """Wait for what is in use, then close everything. The pool may be used again."""
-        while self.in_use or self._waiters:  # noqa: ASYNC110  # rare, and an event would cost every read
+        """Wait for the connections in use, then close all. The pool may be used again."""
+        while self.in_use or self._waiters:  # noqa: ASYNC110  # close is rare, and an event would slow down every read
             await asyncio.sleep(0.002)
         if self._sweep is not None:
             self._sweep.cancel()

@@ -1,7 +1,7 @@
-"""Sessions on a database server: what drivers with an asynchronous client share.
+"""Sessions on a database server, shared by the drivers with an asynchronous client library.
 
-Reads, units, retries and lost connections live here once; a driver brings ``ServerConnection``: one connection that
-runs statements and translates errors. Drivers with a blocking client have sessions of their own.
+This file contains reads, units, retries and the handling of lost connections. A driver supplies ``ServerConnection``:
+one connection that runs statements and translates errors. Drivers with a blocking client have their own sessions.
 """
 
 from __future__ import annotations
@@ -32,17 +32,19 @@ __all__ = [
 T = TypeVar("T")
 
 ATTEMPTS: Final = 10
-"""How often a unit is begun that keeps ending as the victim of a deadlock."""
+"""Largest number of attempts for a unit that ends as the victim of a deadlock."""
 
 SHARED_MAX: Final = 256 * 1024
-"""Characters of a trip's rows: a server takes so many bytes at a time, and long rows gain nothing by company."""
+"""Largest number of characters in the values of one trip: servers limit its bytes, and sharing does not speed up long
+rows.
+"""
 
 
 class ServerConnection(Protocol):
-    """One connection, in autocommit outside ``begin`` and ``commit``. Methods raise ``StorageError`` only.
+    """One connection, in autocommit outside ``begin`` and ``commit``. Methods raise only ``StorageError``.
 
-    ``usable``: False once the connection is lost or in an unknown state (cancelled within a statement); it is then
-    closed, not kept.
+    ``usable``: False once the connection is lost or in an unknown state (cancelled within a statement). Such a
+    connection is closed.
     """
 
     @property
@@ -53,7 +55,7 @@ class ServerConnection(Protocol):
         ...
 
     def stream(self, statement: Statement, parameters: Sequence[Value]) -> AsyncIterator[Sequence[Row]]:
-        """Rows of a read in batches, by an asynchronous generator: it is closed when its reader leaves half-way."""
+        """Rows of a read in batches, from an asynchronous generator, which is closed when its reader stops early."""
         ...
 
     async def execute(self, step: Step | ScriptStep) -> Result:
@@ -61,7 +63,7 @@ class ServerConnection(Protocol):
         ...
 
     async def run_script(self, step: ScriptStep) -> Result:
-        """A script in a transaction of its own; ``NothingHappened`` when the connection broke before its COMMIT."""
+        """Run a script in a separate transaction; ``NothingHappened`` when the connection broke before its COMMIT."""
         ...
 
     async def begin(self) -> None: ...
@@ -76,34 +78,37 @@ class ServerConnection(Protocol):
 
 
 class SharesReads(Protocol):
-    """A connection where ``PooledSession.shares_reads``."""
+    """The connection type of sessions with ``PooledSession.shares_reads``."""
 
     async def fetch_each(self, statement: Statement, callers: Sequence[Sequence[Value]]) -> Sequence[Row]:
-        """The rows that a statement ``of_one_row`` finds for the parameters of each caller, in their order, in one
-        trip; those it finds nothing for are left out."""
+        """Run a statement ``of_one_row`` for the parameters of each caller in one trip. Returns the rows in the order
+        of the callers; parameters without a row add none.
+        """
         ...
 
 
 class SharesInserts(Protocol):
-    """A connection where ``PooledSession.shares_inserts``."""
+    """The connection type of sessions with ``PooledSession.shares_inserts``."""
 
     async def insert_each(self, statement: Statement, callers: Sequence[Sequence[Value]]) -> Sequence[int]:
-        """The new IDs of the rows that a statement ``of_one_row`` inserts for the parameters of each caller, in their
-        order, in one trip: all or none, and none where it raises and the connection is still usable."""
+        """Insert the row of a statement ``of_one_row`` for the parameters of each caller in one trip. Returns the new
+        IDs in the order of the callers. Inserts all rows or none; if it raises and the connection is still usable, it
+        has inserted none.
+        """
         ...
 
 
 class NothingHappened(ConnectionLost):
-    """The connection was lost before anything could have been stored: the work may be begun again."""
+    """The connection was lost before anything could be stored, so the work may be started again."""
 
 
 class PooledSession:
     """See ``apilane.storage.protocol.Session``; a driver adds ``exclusive``, ``change_mark`` and ``diagnose``.
 
-    A read on a connection that turns out to be lost is run once more on a new one, and so is a unit that was not
-    about to commit: nothing of it has happened. While a connection is in use, callers of the same statement
-    ``of_one_row`` share a trip (``SharedTrips``), which is as slow as its slowest; what fails there each of them runs
-    without the others.
+    If the connection is lost during a read, or during a unit before its commit, nothing was stored, and the work runs
+    once more on a new connection. While a connection is in use, callers of the same statement ``of_one_row`` share a
+    trip (``SharedTrips``), which takes as long as its slowest caller. If the trip fails, each caller runs its statement
+    alone.
     """
 
     shares_reads: ClassVar[bool] = False
@@ -113,9 +118,9 @@ class PooledSession:
 
     def __init__(self, group: PoolGroup, connect: Callable[[], Awaitable[ServerConnection]]) -> None:
         self._open = connect
-        self._begin_anew(group)
+        self._start(group)
 
-    def _begin_anew(self, group: PoolGroup) -> None:
+    def _start(self, group: PoolGroup) -> None:
         self.pool: Pool[ServerConnection] = Pool(group, self._open, _disconnect)
         self._reads: SharedTrips[Row] = SharedTrips(self._fetch_each)
         self._inserts: SharedTrips[int] = SharedTrips(self._insert_each)
@@ -135,7 +140,7 @@ class PooledSession:
         return await self._with(lambda connection: connection.fetch(statement, parameters))
 
     async def stream(self, statement: Statement, parameters: Sequence[Value] = ()) -> AsyncIterator[Sequence[Row]]:
-        """Rows in batches; keeps a connection until exhausted or closed."""
+        """Rows in batches; uses a connection until it is exhausted or closed."""
         connection = self._take() or await self._acquire()
         try:
             generator = cast("AsyncGenerator[Sequence[Row], None]", connection.stream(statement, parameters))
@@ -151,7 +156,7 @@ class PooledSession:
     def run(
         self, make_unit: Callable[[], UnitWithScripts[T]], *, single: bool = False, alone: bool = False
     ) -> Coroutine[Any, Any, T]:
-        """``single`` units commit with their only write, without BEGIN and COMMIT. ``alone`` makes no difference."""
+        """``single`` units commit with their only write, without BEGIN and COMMIT. ``alone`` has no effect here."""
         if not single:
             return repeated(lambda: self._with(lambda connection: _run(connection, make_unit)))
         if self.shares_inserts and self.pool.in_use:
@@ -159,14 +164,14 @@ class PooledSession:
         return self._run_single(make_unit)
 
     async def alter(self, make_unit: Callable[[], Unit[T]]) -> T:
-        """Run once: where schema statements commit by themselves, half of it may have happened."""
+        """Run the unit once. If schema statements commit separately, a failed unit may have been stored in part."""
         return await self._with(lambda connection: _run(connection, make_unit))
 
     async def run_script(self, step: ScriptStep) -> Result:
         return await repeated(lambda: self._with(lambda connection: connection.run_script(step)))
 
     async def _run_shared(self, make_unit: Callable[[], UnitWithScripts[T]]) -> T:
-        """In company if all the unit does is to insert a row."""
+        """Share a trip if the unit only inserts one row."""
         unit = make_unit()
         try:
             step = next(unit)
@@ -174,7 +179,7 @@ class PooledSession:
                 new_id = await self._inserts.join(step.statement, step.parameters)
                 if new_id is not None:
                     unit.send(Result((), 1, new_id))
-                    raise RuntimeError("a single unit went on after its write")
+                    raise RuntimeError("a single unit continued after its write")
         except StopIteration as end:
             return end.value  # type: ignore[no-any-return]
         finally:
@@ -190,11 +195,11 @@ class PooledSession:
             rows = await cast("SharesReads", connection).fetch_each(statement, callers)
         except StorageError as error:
             if isinstance(error, (StatementTimeout, Unavailable)) and not isinstance(error, ConnectionLost):
-                raise  # one by one it would take as long again
+                raise  # separate runs would take as long again
             return None
         finally:
             self.pool.release(connection, broken=not connection.usable)
-        return rows if len(rows) == len(callers) else None  # otherwise it is unknown whose row is missing
+        return rows if len(rows) == len(callers) else None  # otherwise the caller of a missing row is unknown
 
     async def _insert_each(self, statement: Statement, callers: Sequence[Sequence[Value]]) -> Sequence[int] | None:
         if sum([len(value) for parameters in callers for value in parameters if type(value) is str]) > SHARED_MAX:
@@ -203,7 +208,7 @@ class PooledSession:
         try:
             return await cast("SharesInserts", connection).insert_each(statement, callers)
         except StorageError:
-            if connection.usable:  # and has undone all of it
+            if connection.usable:  # the trip was rolled back
                 return None
             self.pool.drop_idle()
             raise
@@ -221,7 +226,7 @@ class PooledSession:
             self.pool.release(connection, broken=not connection.usable)
 
     def _take(self) -> ServerConnection | None:
-        """An unused connection, if it is not known to be lost."""
+        """An unused connection; None if there is none or it is known to be lost."""
         connection = self.pool.take()
         if connection is None or connection.usable:
             return connection
@@ -229,7 +234,7 @@ class PooledSession:
         return None
 
     async def _acquire(self) -> ServerConnection:
-        """One that is not known to be lost: a server that restarts says goodbye to the unused ones too."""
+        """A connection that is not known to be lost. A restarting server closes unused connections too."""
         while True:
             connection = await self.pool.acquire()
             if connection.usable:
@@ -242,14 +247,16 @@ class PooledSession:
         await self.pool.close()
 
     def forget(self, group: PoolGroup) -> object:
-        """After a fork: start again. What the parent opened must be neither used nor closed here: it is returned."""
+        """After a fork: start again with new pools. Returns the parent's objects, which must be neither used nor closed
+        here.
+        """
         inherited = self.pool, self._reads, self._inserts
-        self._begin_anew(group)
+        self._start(group)
         return inherited
 
 
 async def repeated(work: Callable[[], Awaitable[T]]) -> T:
-    """Again after a deadlock, and once more when the connection broke before anything could have been stored."""
+    """Repeat work after a deadlock, and once when the connection broke before anything could be stored."""
     for attempt in range(ATTEMPTS - 1):
         try:
             return await work()
@@ -264,16 +271,15 @@ async def repeated(work: Callable[[], Awaitable[T]]) -> T:
 async def in_transaction(
     connection: ServerConnection, begin: Callable[[], Awaitable[None]], work: Callable[[], Awaitable[T]]
 ) -> T:
-    """Begin, work and commit, or undo it all. NothingHappened when the connection is lost before the commit is sent."""
+    """Begin, work and commit, or roll back. NothingHappened when the connection is lost before the commit is sent."""
     try:
         await begin()
         try:
             value = await work()
         except BaseException:
             if connection.usable:
-                await (
-                    connection.rollback()
-                )  # cancelled here the connection is of no use: no caller may get it meanwhile
+                # A cancellation during the rollback makes the connection unusable, so no other caller gets it.
+                await connection.rollback()
             raise
     except ConnectionLost as error:
         raise NothingHappened(str(error)) from error
@@ -286,7 +292,7 @@ async def _run(connection: ServerConnection, make_unit: Callable[[], UnitWithScr
 
 
 async def _run_single(connection: ServerConnection, unit: UnitWithScripts[T]) -> T:
-    """Without BEGIN and COMMIT. The write is sent once: it may be stored although the connection broke."""
+    """Run a unit without BEGIN and COMMIT. Its write is sent once: it may be stored although the connection broke."""
     is_sent = False
 
     async def execute(step: Step | ScriptStep) -> Result:

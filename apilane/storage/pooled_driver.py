@@ -1,6 +1,6 @@
-"""What drivers with pooled sessions share: one session for each connection string, one limit, and what a fork means.
+"""The common part of drivers with pooled sessions: one session for each connection string, one limit, and forks.
 
-A driver names its provider and brings ``features``, ``dialect``, and how to make a session; see ``PooledDriver``.
+A driver sets the name of its provider, ``features`` and ``dialect``, and makes sessions; see ``PooledDriver``.
 """
 
 from __future__ import annotations
@@ -21,20 +21,21 @@ S = TypeVar("S", bound=PooledSession)
 
 
 class PooledDriver(Generic[S]):
-    """Addresses are connection strings. See ``apilane.storage.protocol.Driver``; what is declared here a driver sets.
+    """The base of a driver whose addresses are connection strings. See ``apilane.storage.protocol.Driver``; a driver
+    sets the attributes declared here.
 
-    It also needs a ``dialect``, best a ``cached_property`` that imports what it is made of.
+    It also needs a ``dialect``, preferably a ``cached_property`` that imports its modules.
 
-    ``connections``: of all sessions together, in this process; ``wait_s``: how long a caller waits for one; ``idle_s``:
-    how long an unused one stays open. ``statement_timeout_s``: for each statement.
+    ``connections``: limit for all sessions of this process; ``wait_s``: how long a caller waits for a connection;
+    ``idle_s``: how long an unused one stays open; ``statement_timeout_s``: limit for each statement.
     """
 
     name: str
     features: Features
     client: ClassVar[str]
-    """The client library's distribution."""
+    """The distribution name of the client library."""
     extra: ClassVar[str]
-    """What installs it: ``apilane[mysql]``."""
+    """The requirement that installs the client library: ``apilane[mysql]``."""
 
     def __init__(
         self, *, connections: int = 40, idle_s: float = 60.0, statement_timeout_s: float = 20.0, wait_s: float = 20.0
@@ -47,31 +48,33 @@ class PooledDriver(Generic[S]):
         forget_in_children(self)
 
     def make_session(self, address: str) -> S:
-        """A session of its own. Raises ConnectionRefused for a connection string that cannot be read."""
+        """A new session. Raises ConnectionRefused for an unreadable connection string."""
         raise NotImplementedError
 
     @cached_property
     def version(self) -> str:
-        """Of the client library, or what installs it."""
+        """The version of the client library, or the requirement that installs it."""
         try:
             return f"{self.client} {metadata.version(self.client)}"
         except metadata.PackageNotFoundError:
             return f"needs {self.extra}"
 
     def session(self, address: str) -> S:
-        """The session of a connection string; there is one for each."""
+        """The session of a connection string; there is one for each string."""
         session = self._sessions.get(address)
         if session is None:
             session = self._sessions[address] = self.make_session(address)
         return session
 
     async def close(self) -> None:
-        """Finish what was accepted in every session, close all connections. Sessions may open again."""
+        """Finish accepted work in every session and close all connections. Sessions may open again."""
         for session in list(self._sessions.values()):
             await session.close()
 
     def forget(self) -> None:
-        """In a forked child: nothing the parent opened is used, and nothing closed, which would end its connections."""
+        """Called in a forked child: the connections of the parent are neither used nor closed, which would end them for
+        the parent.
+        """
         connections, wait_s, idle_s = self._limits
         self._inherited.append(self.group)
         self.group = PoolGroup(connections, wait_s=wait_s, idle_s=idle_s)

@@ -1,8 +1,8 @@
 """The contract between Apilane and a database driver.
 
-A *driver* serves one provider. A *session* is a handle on one database: cheap to keep, safe to share between tasks of
-one event loop; connections behind it open when needed. A *write is a unit*: a generator that yields steps and receives
-their results, so that the driver decides where it runs and no caller ever holds a transaction open.
+A *driver* serves one provider. A *session* is a handle on one database: it is cheap to keep, the tasks of one event
+loop may share it, and it opens connections when needed. A *write is a unit*: a generator that yields steps and receives
+their results. The driver therefore decides where the unit runs, and callers never hold a transaction open.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ T = TypeVar("T")
 
 
 class Step(Struct, frozen=True, gc=False):
-    """One statement of a unit with its parameters in the order of the text."""
+    """One statement of a unit, with its parameters in the order of the text."""
 
     statement: Statement
     parameters: Sequence[Value] = ()
@@ -45,8 +45,8 @@ class Step(Struct, frozen=True, gc=False):
 class ScriptStep(NamedTuple):
     """SQL of an application's developer, with the values of its marks; its ``Result`` has ``sets``.
 
-    Runs with least privileges (``apilane.model.privileges``), under the time limit of its unit, and gives 50,000 rows
-    at most; what a statement has beyond is left out. A unit with such a step runs ``alone``.
+    It runs with least privileges (``apilane.model.privileges``) and under the time limit of its unit. It returns at
+    most 50,000 rows; further rows are left out. A unit with such a step runs ``alone``.
     """
 
     script: Script
@@ -54,7 +54,7 @@ class ScriptStep(NamedTuple):
 
 
 class ResultSet(NamedTuple):
-    """What one statement of a script gave. ``booleans``: positions of columns that are declared boolean."""
+    """The result of one statement of a script. ``booleans``: positions of the columns that are declared boolean."""
 
     columns: tuple[str, ...]
     booleans: tuple[int, ...]
@@ -62,9 +62,9 @@ class ResultSet(NamedTuple):
 
 
 class Result(Struct, frozen=True, gc=False):
-    """What a step gave. ``matched``: rows matched by an update or delete, changed or not.
+    """The result of a step. ``matched``: rows matched by an update or delete, changed or not.
 
-    ``sets``: of a script, in order; statements without columns add none.
+    ``sets``: the results of a script, in order; statements without columns add none.
     """
 
     rows: Sequence[Row] = ()
@@ -81,91 +81,93 @@ class Result(Struct, frozen=True, gc=False):
 
 
 Unit = Generator[Step, Result, T]
-"""A write. A failing step is thrown into the generator as a ``StorageError``; a unit that lets it pass is rolled back,
-as is one that raises anything else. After a failure a unit may yield reads (to find out what was violated) only where
-``Features.reads_after_failure`` is set. Units never await and must be repeatable: a driver is given what makes the
-unit, and may make and run it again."""
+"""A write. A failing step raises its ``StorageError`` inside the generator. If the unit does not catch it, or raises
+another error, the unit is rolled back. After a failure a unit may yield reads (to find out what was violated) only if
+``Features.reads_after_failure`` is set. Units never await and must be repeatable: a driver receives the function that
+makes the unit, and may make and run it again.
+"""
 
 UnitWithScripts = Generator[Step | ScriptStep, Result, T]
 """A unit that may also yield scripts; it runs alone."""
 
 
 class Finding(NamedTuple):
-    """One thing to know of a database. ``advice``: what to do about it; empty where all is well."""
+    """One finding about a database. ``advice``: what the operator should do; empty if nothing."""
 
     text: str
     advice: str = ""
     serious: bool = False
-    """It will not work like this."""
+    """The database cannot be used until this is corrected."""
 
 
 class Features(Struct, frozen=True, kw_only=True):
-    """What product code may ask of a driver before it tries. Each flag is proven by the conformance suite."""
+    """The features of a driver, which other code may check in advance. The conformance suite tests each flag."""
 
     embedded: bool = False
     """The database is a file of this machine; Apilane chooses its path, and no connection string is given."""
     exact_decimals: bool = True
-    """Numbers with decimals come back as they went in, up to 18 digits; otherwise up to 15."""
+    """Numbers with decimals keep up to 18 digits exactly; otherwise up to 15."""
     transactional_ddl: bool = True
-    """A failing migration leaves nothing behind."""
+    """A failed migration is rolled back completely."""
     reads_after_failure: bool = False
-    """A unit may read after one of its steps failed."""
+    """A unit may read after a failed step."""
     names_foreign_keys: bool = True
-    """``ForeignKeyViolation`` carries the columns."""
+    """``ForeignKeyViolation`` has the columns."""
     scripts: bool = True
-    """Scripts run with least privileges. Without: ``Unsupported``, and ``Dialect.script_problems`` refuses them."""
+    """Scripts run with least privileges. If not set: ``Unsupported``, and ``Dialect.script_problems`` refuses them."""
 
 
 @runtime_checkable
 class Session(Protocol):
-    """One database. All methods raise only ``StorageError`` for what the database does."""
+    """One database. For failures of the database, methods raise only ``StorageError``."""
 
     async def fetch(self, statement: Statement, parameters: Sequence[Value] = ()) -> Sequence[Row]:
-        """Run a read and return its rows; sees every unit acknowledged before the call."""
+        """Run a read and return its rows; it sees every unit that ended before the call."""
         ...
 
     def stream(self, statement: Statement, parameters: Sequence[Value] = ()) -> AsyncIterator[Sequence[Row]]:
-        """Run a read and give its rows in batches, without holding all of them."""
+        """Run a read and return its rows in batches, without keeping all rows in memory."""
         ...
 
     async def run(self, make_unit: Callable[[], UnitWithScripts[T]], *, single: bool = False, alone: bool = False) -> T:
-        """Run a unit in a transaction of its own and return its value once it is durable.
+        """Run a unit in a transaction and return its value once it is durable.
 
-        ``single``: the unit yields at most one step that writes, as its last, and raises nothing once that succeeded:
-        it may be committed with it. ``alone``: no other unit takes part in its transaction, as scripts ask for.
-        Cancelling the caller before the unit began leaves no trace; a unit that has begun is finished or rolled back
-        whole.
+        ``single``: the unit yields at most one step that writes, as its last step, and raises nothing after that step
+        succeeded; the driver may therefore commit together with the step. ``alone``: no other unit shares the
+        transaction, which scripts need. If the caller is cancelled before the unit began, nothing is stored; a unit
+        that began is completed or rolled back.
         """
         ...
 
     async def run_script(self, step: ScriptStep) -> Result:
-        """Run a script in a transaction of its own; one that only reads does not wait for units."""
+        """Run a script in a separate transaction; a script that only reads does not wait for units."""
         ...
 
     async def alter(self, make_unit: Callable[[], Unit[T]]) -> T:
-        """Run a unit of schema statements alone; foreign keys are checked at its end, not during."""
+        """Run a unit of schema statements alone; foreign keys are checked at its end only."""
         ...
 
     async def change_mark(self) -> Value:
-        """A value that differs when another connection has committed since the last call; cheap enough for 4 calls/s.
+        """A value that changes when another connection has committed since the last call; cheap enough for 4 calls/s.
 
-        None: the driver cannot tell, and the caller must read the tables.
+        None: the driver cannot detect changes, and the caller must read the tables.
         """
         ...
 
     def exclusive(self, name: str) -> AbstractAsyncContextManager[bool]:
-        """Hold the lock ``name`` (letters, digits, dashes; 64 at most) among all users of the database, on any machine.
+        """Hold the lock ``name`` (letters, digits, dashes; at most 64) among all users of the database, on all
+        machines.
 
-        Gives False at once when the lock is held already. It ends with its process, so a killed one blocks no other.
+        Gives False at once when the lock is held. The lock ends with its process, so a killed process blocks no other.
         """
         ...
 
     async def diagnose(self) -> Sequence[Finding]:
-        """What a look at database and server tells, for ``apilane doctor``. Raises when it cannot be reached."""
+        """Findings about database and server, for ``apilane doctor``. Raises when the database is unreachable."""
         ...
 
     async def close(self) -> None:
-        """Finish what was accepted, then let go of every connection."""
+        """Finish accepted work, then close every connection."""
         ...
 
 
@@ -174,27 +176,27 @@ class Driver(Protocol):
     """One storage provider."""
 
     name: str
-    """The ``StorageProvider`` of manifests: SQLite, MySQL ..."""
+    """The value of ``StorageProvider`` in manifests: SQLite, MySQL ..."""
     features: Features
 
     @property
     def version(self) -> str:
-        """Of the client library and what it carries, for people: ``apsw 3.54.1 (SQLite 3.54.1)``."""
+        """The versions of the client library and its parts, for people: ``apsw 3.54.1 (SQLite 3.54.1)``."""
         ...
 
     @property
     def dialect(self) -> Dialect:
-        """The SQL of its databases; a driver may make it when it is first asked for."""
+        """The SQL of its databases; a driver may create it on first use."""
         ...
 
     def session(self, address: str) -> Session:
         """A handle on the database at ``address``: a path for an embedded provider, else a connection string.
 
-        Opens nothing yet. Embedded databases are created when they are first used *if their folder exists*. Raises
-        ConnectionRefused for a connection string that cannot be read; the message names the part and holds no secret.
+        Opens nothing yet. An embedded database is created on first use *if its folder exists*. Raises ConnectionRefused
+        for an unreadable connection string; the message names the part and contains no secret.
         """
         ...
 
     async def close(self) -> None:
-        """Let go of everything shared between sessions (pools, threads)."""
+        """Release everything that sessions share (pools, threads)."""
         ...

@@ -1,4 +1,4 @@
-"""The drivers of one instance, found by the ``StorageProvider`` names they carry."""
+"""The drivers of one instance, found by their ``StorageProvider`` names."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ __all__ = ["Drivers", "UnknownDriverError"]
 
 
 class UnknownDriverError(ConfigurationError, KeyError):
-    """No driver of that name is installed; the message names those that are."""
+    """No driver with that name is installed; the message lists the installed ones."""
 
     __str__ = Exception.__str__
 
 
 class Drivers(Mapping[str, Driver]):
-    """Drivers by name, whatever its case; keys are the names as the drivers write them.
+    """Drivers by name; look-ups ignore letter case, and keys have the drivers' spelling.
 
-    The names must differ (``dispatch`` sees to it). Looking up another name raises ``UnknownDriverError``.
+    Names must be unique, which ``dispatch`` checks. A look-up of an unknown name raises ``UnknownDriverError``.
     """
 
     __slots__ = ("_by_name",)
@@ -34,7 +34,7 @@ class Drivers(Mapping[str, Driver]):
             installed = ", ".join(self) or "none"
             raise UnknownDriverError(
                 f"No driver for the storage provider {name!r} is installed (installed: {installed}). "
-                "Install the package that brings it and restart; 'apilane drivers' lists what is there."
+                "Install the package that provides it and restart; 'apilane drivers' lists the installed drivers."
             ) from None
 
     def __iter__(self) -> Iterator[str]:

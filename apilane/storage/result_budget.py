@@ -1,4 +1,4 @@
-"""How much a script may return: rows, and bytes in memory, so that one script cannot take the process with it."""
+"""Limits on the results of a script, in rows and in bytes of memory, so that one script cannot exhaust the process."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ RESULT_MAX_BYTES: Final = 100_000_000
 
 
 class ResultBudget:
-    """What all statements of one script together may still return. ``rows``: how many rows are left."""
+    """The remaining limit for all statements of one script. ``rows``: number of rows that are left."""
 
     __slots__ = ("_bytes", "rows")
 
@@ -26,7 +26,7 @@ class ResultBudget:
         self._bytes = RESULT_MAX_BYTES
 
     def take(self, rows: Iterable[Row]) -> list[Row]:
-        """The first of ``rows``, as many as are left; no more are asked for. ValueTooLong for too many bytes."""
+        """The first of ``rows``, up to the remaining limit; others are not read. ValueTooLong for too many bytes."""
         taken: list[Row] = []
         for row in islice(rows, self.rows):
             self._bytes -= sum(map(getsizeof, row))

@@ -1,7 +1,8 @@
-"""One trip to the server for several callers: statements of one row that are asked for in the same turn of the loop.
+"""One round trip to the server for several callers: statements of one row that are requested in the same iteration of
+the event loop.
 
-A server's client library takes 20 to 40 us of this process for a statement, and most of that is the trip. PostgreSQL by
-asyncpg: a point read takes 27 us alone, 11 us as one of four and 7 us as one of eight.
+The client library of a server takes 20 to 40 us of this process for a statement, most of it for the round trip.
+PostgreSQL with asyncpg: a point read takes 27 us alone, 11 us in a trip of four and 7 us in a trip of eight.
 """
 
 from __future__ import annotations
@@ -18,17 +19,17 @@ __all__ = ["SharedTrips"]
 R = TypeVar("R")
 
 MOST: Final = 8
-"""Callers of one trip: the server answers all of them when it has done with the last."""
+"""Largest number of callers in one trip: all of them wait until the server has answered the last one."""
 
 
 _Caller = tuple[Sequence[Value], "asyncio.Future[R | None]"]
-"""The parameters and where the answer is awaited. A plain tuple, as a named one takes 0.3 us."""
+"""The parameters, and the future of the answer. A plain tuple, because a named tuple takes 0.3 us."""
 
 
 class SharedTrips(Generic[R]):
-    """``run`` makes a trip: it gives a result for each caller, or None when nothing was done.
+    """``run`` makes a trip: it returns a result for each caller, or None when nothing was done.
 
-    What it raises, all its callers get. It is not cancelled when one of them is.
+    An exception of ``run`` is raised in all its callers. The trip continues when a caller is cancelled.
     """
 
     __slots__ = ("_forming", "_run", "_under_way")
@@ -39,7 +40,7 @@ class SharedTrips(Generic[R]):
         self._under_way: set[asyncio.Task[None]] = set()
 
     def join(self, statement: Statement, parameters: Sequence[Value]) -> asyncio.Future[R | None]:
-        """What the statement gave this caller; None: it was not run, and the caller does it without company."""
+        """The result of the statement for this caller; None: it did not run, and the caller must run it alone."""
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[R | None] = loop.create_future()
         callers = self._forming.get(statement)
@@ -53,7 +54,7 @@ class SharedTrips(Generic[R]):
 
     def _depart(self, statement: Statement, callers: list[_Caller[R]]) -> None:
         if self._forming.get(statement) is not callers:
-            return  # it was full and has left
+            return  # the trip was full and has started already
         del self._forming[statement]
         waiting = [caller for caller in callers if not caller[1].done()]
         if waiting:
@@ -78,15 +79,15 @@ class SharedTrips(Generic[R]):
                 answer.set_result(None if results is None else results[place])
 
     async def close(self) -> None:
-        """Wait for the trips that are under way or about to be."""
+        """Wait for the trips that are running or about to start."""
         while self._forming or self._under_way:
             await asyncio.sleep(0)
             if self._under_way:
-                await asyncio.wait(self._under_way)  # who gives up waiting cancels none of them
+                await asyncio.wait(self._under_way)  # cancelling this wait cancels no trip
 
 
 def _copied(error: BaseException) -> BaseException:
     try:
         return copy(error)
-    except Exception:  # made by more than its arguments
+    except Exception:  # not every exception can be made from its arguments
         return error

@@ -1,4 +1,4 @@
-"""Running a unit step by step: in a thread, or awaiting each step."""
+"""Running a unit step by step: in a thread, or with asynchronous steps."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ T = TypeVar("T")
 
 
 def drive(unit: UnitWithScripts[T], execute: Callable[[Step | ScriptStep], Result]) -> T:
-    """The unit's value; what ``execute`` raises is thrown into it. The caller begins, commits and rolls back."""
+    """The unit's value. Errors of ``execute`` are thrown into the unit. The caller begins, commits and rolls back."""
     try:
         step = unit.send(None)  # type: ignore[arg-type]  # how a generator starts
         while True:
             try:
                 result = execute(step)
-            except Exception as error:  # the unit knows which it can bear
+            except Exception as error:  # the unit decides which errors it handles
                 step = unit.throw(error)
             else:
                 step = unit.send(result)
@@ -30,13 +30,13 @@ def drive(unit: UnitWithScripts[T], execute: Callable[[Step | ScriptStep], Resul
 
 
 async def drive_async(unit: UnitWithScripts[T], execute: Callable[[Step | ScriptStep], Awaitable[Result]]) -> T:
-    """``drive`` for clients that are asynchronous."""
+    """``drive`` for asynchronous client libraries."""
     try:
         step = unit.send(None)  # type: ignore[arg-type]  # how a generator starts
         while True:
             try:
                 result = await execute(step)
-            except Exception as error:  # the unit knows which it can bear
+            except Exception as error:  # the unit decides which errors it handles
                 step = unit.throw(error)
             else:
                 step = unit.send(result)

@@ -110,13 +110,13 @@ def test_optimistic_versions(open_instance, definition, tmp_path: Path) -> None:
         async with open_instance(tmp_path) as instance:
             store = instance.store
             gone = StoredApplication(definition=shop, secrets=secrets, version=1)
-            with pytest.raises(ConfigurationError, match="was changed"):
+            with pytest.raises(ConfigurationError, match="another apply"):
                 await store.begin(shop, secrets, gone, "me")
             await store.begin(shop, secrets, None, "me")
-            with pytest.raises(ConfigurationError, match="under way"):
+            with pytest.raises(ConfigurationError, match="in progress"):
                 await store.begin(shop, secrets, None, "you")
             first = await store.publish(shop.token)
-            with pytest.raises(ConfigurationError, match="was changed"):
+            with pytest.raises(ConfigurationError, match="another apply"):
                 await store.begin(shop, secrets, None, "you")
             assert await store.begin(shop, secrets, first, "you") == 2
 

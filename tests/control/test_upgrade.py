@@ -116,7 +116,7 @@ def test_an_older_release_refuses_a_newer_store(place: Place) -> None:
 
     async def scenario() -> None:
         await place.open(SCHEMA_2)
-        with pytest.raises(ConfigurationError, match="has schema version 2; this apilane knows up to 1"):
+        with pytest.raises(ConfigurationError, match="has schema version 2; this apilane supports versions up to 1"):
             await place.open(SCHEMA_1)
 
     asyncio.run(scenario())

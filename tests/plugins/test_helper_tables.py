@@ -118,7 +118,7 @@ def test_an_older_plugin_closes_the_application(opened: Opened) -> None:
     """A table of a newer version closes its application with plugin, table and versions; the table is unchanged."""
     opened(VERSION_2).apply(SHOP)
     shop = opened(counts())
-    told = r"table H_Counts \(plugin 'bringing'\) has version 2 in the database; .* up to version 1"
+    told = r"table H_Counts \(plugin 'bringing'\) has version 2 in the database; .* supports versions up to 1"
     for _ in range(2):
         with pytest.raises(Unavailable, match=told):
             shop.open()

@@ -42,19 +42,19 @@ REFUSED = {
     "syntax": ("def (", r"cannot be imported from .*: SyntaxError"),
     "misspelt hook": (
         "@hookimpl\ndef apilane_register_driver(settings): return []",
-        r"implements apilane_register_driver, which is no hook \(did you mean 'apilane_register_drivers'\?\)",
+        r"implements apilane_register_driver, which is not a hook \(did you mean 'apilane_register_drivers'\?\)",
     ),
     "misspelt hook without marker": (
         "def apilane_register_drvers(settings): return []",
-        r"implements apilane_register_drvers, which is no hook \(did you mean 'apilane_register_drivers'\?\)",
+        r"implements apilane_register_drvers, which is not a hook \(did you mean 'apilane_register_drivers'\?\)",
     ),
     "misspelt specname": (
         "@hookimpl(specname='apilane_register_driver')\ndef mine(settings): return []",
-        r"implements apilane_register_driver, which is no hook",
+        r"implements apilane_register_driver, which is not a hook",
     ),
     "marked function of another name": (
         "@hookimpl\ndef unrelated(): return []",
-        r"implements unrelated, which is no hook",
+        r"implements unrelated, which is not a hook",
     ),
     "no marker": (
         "def apilane_register_drivers(settings): return []",
@@ -70,7 +70,7 @@ REFUSED = {
     ),
     "wrong argument": (
         "@hookimpl\ndef apilane_register_drivers(setings=None): return []",
-        r"there is no argument 'setings' \(did you mean 'settings'\?\); it offers: settings",
+        r"there is no argument 'setings' \(did you mean 'settings'\?\); the hook has: settings",
     ),
     "catch-all argument": (
         "@hookimpl\ndef apilane_register_drivers(**everything): return []",

@@ -132,11 +132,11 @@ REFUSED = {
     "type": ('[plugins.mail]\nport = "x1y2"\n', {}, "port: 'x1y2' is not accepted; expected whole number"),
     "type of a variable": ("", {"APILANE_MAIL_PORT": "x"}, "APILANE_MAIL_PORT: 'x' is not accepted; expected whole"),
     "type below a secret": ('[plugins.mail]\nrelays = "open-sesame"\n', {}, "relays: this value is not accepted"),
-    "secret in clear": ('[plugins.mail]\npassword = "open-sesame"\n', {}, r"mail\.password is a secret and is not"),
+    "secret in clear": ('[plugins.mail]\npassword = "open-sesame"\n', {}, r"mail\.password is a secret and must not"),
     "secret in clear below": (
         '[[plugins.mail.relays]]\nname = "x"\npassword = "open-sesame"\n',
         {},
-        r"relays\[0\]\.password is a secret and is not written here; write \{env",
+        r"relays\[0\]\.password is a secret and must not be in this file; write \{env",
     ),
     "secret that is a number": ("[plugins.mail]\npassword = 4711\n", {}, "a secret is text that is not empty"),
     "reference to nothing": ('[plugins.mail]\npassword = {env = "NO"}\n', {}, "variable NO is not set"),
@@ -182,13 +182,13 @@ REGISTERED = {
     "two objects": ("a", "PluginSettings(instance=Plain), PluginSettings()", "put the settings into one"),
     "no PluginSettings": ("a", "Plain()", "expected PluginSettings objects"),
     "no Struct": ("a", "PluginSettings(instance=int)", "expected a subclass of msgspec.Struct"),
-    "enforced without a section": ("a", "PluginSettings(enforced=True)", "give the Struct of it as application"),
+    "enforced without a section": ("a", "PluginSettings(enforced=True)", "give the Struct of that section"),
     "secret in a list": ("a", "PluginSettings(instance=Listed)", "Listed.keys holds a Secret"),
     "no default": ("a", "PluginSettings(application=Needed)", "Needed.port needs a default"),
     "variable of the core": (
         "portal",
         "PluginSettings(instance=Plain)",
-        "APILANE_PORTAL_PORT, as has the",
+        "APILANE_PORTAL_PORT, and so has the",
     ),
 }
 
@@ -208,7 +208,7 @@ def test_variables_of_two_plugins(write_plugin: Write) -> None:
     settings = write_plugin(
         "rate-one", STRUCTS.replace("ANSWER", "PluginSettings(instance=Plain)"), plugins=("rate", "rate-one")
     )
-    with pytest.raises(ConfigurationError, match=r"APILANE_RATE_ONE_PORT, as has the setting .*'rate-one'"):
+    with pytest.raises(ConfigurationError, match=r"APILANE_RATE_ONE_PORT, and so has the setting .*'rate-one'"):
         freeze(load_plugins(settings), settings)
 
 

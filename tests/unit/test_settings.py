@@ -76,11 +76,11 @@ def test_secrets_come_by_reference(write_toml: Write) -> None:
         ("port = 70000", r"port: 70000 is not accepted; expected whole number"),
         ("workers = 0", r"workers: 0 is not accepted"),
         ('role = "both"', r'role: \'both\' is not accepted; expected "all" \| "api" \| "portal"'),
-        ('admin_password = "x1y2"', r"admin_password is a secret and is not written here"),
+        ('admin_password = "x1y2"', r"admin_password is a secret and must not be in this file"),
         ('admin_password = {env = "NOT_SET"}', r"the environment variable NOT_SET is not set"),
         ('master_key = {file = "none"}', r"master_key: cannot read the file .*none"),
         ('host = {env = "A", file = "B"}', r"host: expected a value, \{env"),
-        ("port =", r"no valid TOML"),
+        ("port =", r"not valid TOML"),
     ],
 )
 def test_a_wrong_file_is_refused(write_toml: Write, text: str, message: str) -> None:

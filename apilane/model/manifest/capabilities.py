@@ -1,4 +1,4 @@
-"""What the running instance can do, as far as manifests must know it."""
+"""The capabilities of the running instance that manifests depend on."""
 
 from __future__ import annotations
 
@@ -11,26 +11,28 @@ from apilane.model.definition import ApplicationDefinition, Endpoint
 __all__ = ["Capabilities"]
 
 
-def _nobody_knows(endpoint: Endpoint, definition: ApplicationDefinition) -> Sequence[str]:
+def _no_endpoint_problems(endpoint: Endpoint, definition: ApplicationDefinition) -> Sequence[str]:
     return ()
 
 
-def _all_is_possible(definition: ApplicationDefinition) -> Sequence[tuple[str, str]]:
+def _no_storage_problems(definition: ApplicationDefinition) -> Sequence[tuple[str, str]]:
     return ()
 
 
 class Capabilities(Struct, frozen=True, kw_only=True):
-    """Made from the loaded drivers and plugins."""
+    """The capabilities of the loaded drivers and plugins."""
 
     providers: frozenset[str]
-    """Names of the installed drivers, as they spell them."""
+    """Names of the installed drivers, in the drivers' spelling."""
     embedded: frozenset[str] = frozenset()
-    """Those of ``providers`` whose database is a file that the house places."""
+    """The ``providers`` whose database is a file with a path that Apilane chooses."""
     enforces: frozenset[str] = frozenset()
-    """Which of ``IPPolicy``, ``RateLimit`` and the sections such as ``Plugins.mfa`` a loaded plugin enforces."""
+    """The parts that a loaded plugin enforces: ``IPPolicy``, ``RateLimit`` and sections such as ``Plugins.mfa``."""
     plugin_sections: Mapping[str, type[Struct]] = {}
     """The Struct of each plugin's section under ``Plugins``, by plugin name."""
-    endpoint_problems: Callable[[Endpoint, ApplicationDefinition], Sequence[str]] = _nobody_knows
-    """What is wrong with a custom endpoint of a definition, one sentence each; nothing where nobody knows its kind."""
-    storage_problems: Callable[[ApplicationDefinition], Sequence[tuple[str, str]]] = _all_is_possible
-    """What the provider of a definition cannot do: place, as ``Entities[X].Properties[Y]``, and one sentence each."""
+    endpoint_problems: Callable[[Endpoint, ApplicationDefinition], Sequence[str]] = _no_endpoint_problems
+    """The problems of a custom endpoint, one sentence each; none when no loaded plugin provides its kind."""
+    storage_problems: Callable[[ApplicationDefinition], Sequence[tuple[str, str]]] = _no_storage_problems
+    """The parts of a definition that its provider does not support: place, as ``Entities[X].Properties[Y]``, and one
+    sentence each.
+    """

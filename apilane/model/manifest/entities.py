@@ -19,7 +19,7 @@ __all__ = ["pattern_problem", "resolve_entities"]
 
 
 def resolve_entities(section: Node | None, base: ApplicationDefinition, problems: Problems) -> tuple[Entity, ...]:
-    """The entities after the manifest. ``base``: the definition before it, under the new names."""
+    """The entities after the manifest. ``base``: the definition before the manifest, under the new names."""
     if section is None:
         return base.entities
     nodes: dict[str, Node] = {}
@@ -51,7 +51,7 @@ def _spelling(item: Node, existing: str, problems: Problems) -> None:
 
 
 def _entity(item: Node, existing: Entity | None, base: ApplicationDefinition, problems: Problems) -> Entity:
-    """One listed entity, with the constraints, order and indexes it had."""
+    """One listed entity, with its existing constraints, order and indexes."""
     differentiation = setting(item, "Differentiation", existing, "differentiation", False)
     tenant = base.differentiation_entity
     if existing is not None and differentiation != existing.differentiation:
@@ -81,7 +81,7 @@ def _entity(item: Node, existing: Entity | None, base: ApplicationDefinition, pr
             "remove RenamedFrom",
         )
     if properties is not None and properties.value and start.is_system and start.name not in {"Users", tenant}:
-        report(problems, item, "Properties", f"{start.name} takes no properties of its own", "remove Properties")
+        report(problems, item, "Properties", f"{start.name} cannot have custom properties", "remove Properties")
         properties = None
     return replace(
         start,
@@ -107,7 +107,7 @@ def _properties(section: Node, entity: Entity, tenant: str | None, problems: Pro
                 problems,
                 item,
                 "Name",
-                f"{name} is the name of a system property, which comes by itself",
+                f"{name} is the name of a system property, which the server adds",
                 "remove it, or choose another name",
             )
             continue
@@ -122,7 +122,7 @@ def _properties(section: Node, entity: Entity, tenant: str | None, problems: Pro
 
 
 def _property(item: Node, existing: Property | None, problems: Problems) -> Property:
-    """One listed property, checked as it will be."""
+    """One listed property after the manifest, checked."""
     type = PropertyType[item.read("Type")] if item.has("Type") else existing.type if existing else PropertyType.String
     number = type is PropertyType.Number
     made = Property(
@@ -191,7 +191,7 @@ def _check_property(item: Node, made: Property, problems: Problems) -> None:
 
 
 def pattern_problem(pattern: str) -> str | None:
-    """Why a validation pattern compiles neither with RE2 nor with ``regex``; None when it does."""
+    """The error of a validation pattern that compiles neither with RE2 nor with ``regex``; None when it compiles."""
     options = re2.Options()
     options.log_errors = False
     try:

@@ -1,4 +1,4 @@
-"""``${NAME}`` in manifests: the value of an environment variable; ``$${`` is a literal ``${``."""
+"""``${NAME}`` in manifests is the value of an environment variable; ``$${`` is a literal ``${``."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from apilane.model.manifest.problems import Problems
 __all__ = ["SECRET_KEYS", "escape", "substitute"]
 
 SECRET_KEYS = frozenset({"Application.ConnectionString", "Application.Mail.Password"})
-"""Secrets of the core; those of plugins are known once their Structs are (``apilane.model.manifest.sections``)."""
+"""Secrets of the core. The Structs of plugins define the others (``apilane.model.manifest.sections``)."""
 
 _MARK = re.compile(r"\$\$\{|\$\{([^}]*)(\}?)")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*").fullmatch
 
 
 def substitute(node: Node, environ: Mapping[str, str], problems: Problems) -> None:
-    """Replace the references in every text at and below ``node``; keys are left alone.
+    """Replace the references in every text at and below ``node``; keys stay unchanged.
 
-    A missing variable is a mistake, except for a secret, which may be one that the application already has: such a node
-    becomes UNUSABLE with ``reference`` set and is judged in ``resolve``.
+    A missing variable is a mistake, except for a secret, which the application may already have stored: its node
+    becomes UNUSABLE with ``reference`` set, and ``resolve`` decides.
     """
     if isinstance(node.value, dict):
         for child in node.value.values():
@@ -45,7 +45,7 @@ def _substitute_text(node: Node, environ: Mapping[str, str], problems: Problems)
             problems.add(
                 node.line,
                 node.path,
-                f"'{found[0][:40]}' is no reference to an environment variable",
+                f"'{found[0][:40]}' is not a valid reference to an environment variable",
                 "write ${NAME}, or $${ for a literal ${",
             )
             node.value = UNUSABLE
@@ -74,7 +74,7 @@ def _substitute_text(node: Node, environ: Mapping[str, str], problems: Problems)
 
 
 def report_missing(node: Node, problems: Problems) -> None:
-    """The mistake of a node whose variable is not set."""
+    """Report a node whose environment variable is not set."""
     problems.add(
         node.line, node.path, f"the environment variable {node.reference} is not set", "set it and apply again"
     )
@@ -89,5 +89,5 @@ def _encodable(value: str) -> bool:
 
 
 def escape(text: str) -> str:
-    """``text`` as a manifest writes it so that it reads back as itself."""
+    """``text`` escaped, so that a manifest reads it as the same text."""
     return text.replace("${", "$${")

@@ -1,6 +1,6 @@
-"""Every key a manifest may have, section by section, in the order in which ``export`` writes them.
+"""Every key of a manifest, section by section, in the order in which ``export`` writes them.
 
-``docs/reference/manifest.md`` is made from these tables.
+``docs/reference/manifest.md`` is generated from these tables.
 """
 
 from __future__ import annotations
@@ -93,7 +93,7 @@ def _properties_of_rule(node: Node, problems: Problems) -> bool:
 
 
 def _parameters(node: Node, problems: Problems) -> bool:
-    """Names of marks to types."""
+    """A mapping from the names of marks to types."""
     if not isinstance(node.value, dict):
         return refuse(node, problems, "a mapping of parameter names to types")
     for key, child in list(node.value.items()):
@@ -111,7 +111,7 @@ def _parameters(node: Node, problems: Problems) -> bool:
 
 
 def _plugins(node: Node, problems: Problems) -> bool:
-    """Names of plugins to their sections."""
+    """A mapping from the names of plugins to their sections."""
     if not isinstance(node.value, dict):
         return refuse(node, problems, "a mapping of plugin names to their sections")
     for key, child in list(node.value.items()):
@@ -127,106 +127,108 @@ _email_address = Check("e-mail address", _email)
 _boolean_true = Check("`true`", _true)
 
 IP_POLICY: Final[dict[str, Key]] = {
-    "Logic": Key(choice("Block", "Allow"), "`Block`: who is listed is refused. `Allow`: nobody else is admitted."),
-    "Addresses": Key(list_of(_address_or_range), "IPv4 and IPv6. An empty list admits everybody."),
+    "Logic": Key(
+        choice("Block", "Allow"), "`Block`: listed addresses are refused. `Allow`: only listed addresses are admitted."
+    ),
+    "Addresses": Key(list_of(_address_or_range), "IPv4 and IPv6. An empty list admits every address."),
 }
 
 MAIL: Final[dict[str, Key]] = {
     "Server": Key(nullable(text()), "Host of the SMTP server. This release stores mail settings and sends nothing."),
-    "Port": Key(nullable(whole(1, 65535)), "Its port."),
+    "Port": Key(nullable(whole(1, 65535)), "Port of the SMTP server."),
     "FromAddress": Key(nullable(_email_address), "Sender of every mail."),
     "FromDisplayName": Key(nullable(text()), "The sender's name."),
     "Security": Key(choice("StartTls", "Tls", "None"), "How the connection is encrypted."),
     "UserName": Key(nullable(text()), "Account at the SMTP server."),
-    "Password": Key(nullable(text(shortest=1)), "Its password, a secret: encrypted when stored, never exported."),
+    "Password": Key(nullable(text(shortest=1)), "Password of the account, a secret: stored encrypted, never exported."),
 }
 
 APPLICATION: Final[dict[str, Key]] = {
-    "Name": Key(_name, "Finds the application when `Token` is absent.", required=True),
-    "Token": Key(nullable(_name), "A GUID, which clients send with each call; made by the first `apply`."),
-    "StorageProvider": Key(_name, "Name of a driver, as `apilane drivers` lists them. Never changes."),
-    "ConnectionString": Key(nullable(text()), "Where the database is, a secret. Not for SQLite."),
-    "DifferentiationEntity": Key(nullable(_name), "Entity that separates tenants. Never changes."),
-    "Online": Key(flag, "`false` answers every call with SERVICE_UNAVAILABLE."),
-    "AllowUserRegister": Key(flag, "Whether anybody may register."),
+    "Name": Key(_name, "Identifies the application when `Token` is absent.", required=True),
+    "Token": Key(nullable(_name), "A GUID that clients send with each call. Default: the first `apply` creates one."),
+    "StorageProvider": Key(_name, "Name of a driver; `apilane drivers` lists them. Cannot be changed later."),
+    "ConnectionString": Key(nullable(text()), "Address and credentials of the database, a secret. Not for SQLite."),
+    "DifferentiationEntity": Key(nullable(_name), "Entity that separates tenants. Cannot be changed later."),
+    "Online": Key(flag, "`false`: every call is answered with SERVICE_UNAVAILABLE."),
+    "AllowUserRegister": Key(flag, "Whether callers may register themselves as users."),
     "AllowLoginUnconfirmedEmail": Key(flag, "Whether a user may log in before the e-mail is confirmed."),
     "ForceSingleLogin": Key(flag, "Whether a login ends the user's other tokens."),
-    "AuthTokenExpireMinutes": Key(whole(1, INT32_MAX), "Life of a user token since its last use."),
+    "AuthTokenExpireMinutes": Key(whole(1, INT32_MAX), "A user token expires this many minutes after its last use."),
     "MaxAllowedFileSizeInKB": Key(whole(1, 25600), "Largest file; this release stores no files."),
     "EmailConfirmationRedirectUrl": Key(
-        nullable(text(longest=10000)), "Where a browser goes after confirming an e-mail; null: the Portal's address."
+        nullable(text(longest=10000)), "Page that a browser is sent to after an e-mail is confirmed; null: the Portal."
     ),
-    "IPPolicy": Key(nullable(mapping(IP_POLICY)), "Who may call at all. Needs a plugin that enforces it."),
-    "Mail": Key(nullable(mapping(MAIL)), "How mail is sent."),
+    "IPPolicy": Key(nullable(mapping(IP_POLICY)), "Client addresses that may call. Needs a plugin that enforces it."),
+    "Mail": Key(nullable(mapping(MAIL)), "How the application sends mail."),
 }
 
 PROPERTY: Final[dict[str, Key]] = {
     "Name": Key(_name, "Unique in its entity, ignoring letter case.", required=True),
-    "RenamedFrom": Key(
-        _name, "The old name: the column is renamed and keeps its values. Ignored once that name is gone."
-    ),
-    "Type": Key(choice("String", "Number", "Boolean", "Date"), "Never changes."),
+    "RenamedFrom": Key(_name, "The old name: the column is renamed and keeps its values. Ignored after the rename."),
+    "Type": Key(choice("String", "Number", "Boolean", "Date"), "Cannot be changed later."),
     "Description": Key(nullable(text()), "For people."),
     "Required": Key(flag, "Null is refused."),
-    "Minimum": Key(nullable(_int64), "Least value of a Number, least length of a String in UTF-16 units."),
-    "Maximum": Key(nullable(_int64), "Greatest value of a Number, greatest length of a String."),
-    "DecimalPlaces": Key(nullable(whole(0, 8)), "Of a Number; further digits are cut off. null: 0."),
-    "ValidationRegex": Key(nullable(text(shortest=1)), "A String must contain a match; anchor it for more."),
-    "Encrypted": Key(flag, "A String is stored encrypted; it cannot be filtered or sorted. Never changes."),
+    "Minimum": Key(nullable(_int64), "Smallest value of a Number, or smallest length of a String in UTF-16 units."),
+    "Maximum": Key(nullable(_int64), "Largest value of a Number, or largest length of a String."),
+    "DecimalPlaces": Key(nullable(whole(0, 8)), "Decimal places of a Number; more digits are cut off. null: 0."),
+    "ValidationRegex": Key(
+        nullable(text(shortest=1)), "A String must contain a match. To match the whole text, anchor the pattern."
+    ),
+    "Encrypted": Key(flag, "A String is stored encrypted and cannot be filtered or sorted. Cannot be changed later."),
 }
 
 CONSTRAINT: Final[dict[str, Key]] = {
-    "Type": Key(choice("Unique", "ForeignKey"), "Which of the two it is.", required=True),
-    "Properties": Key(texts(shortest=1), "Of a Unique: no two records have the same values of these."),
-    "Property": Key(_name, "Of a ForeignKey: holds the `ID` of another record."),
-    "Entity": Key(_name, "Of a ForeignKey: the entity that the other record is in."),
+    "Type": Key(choice("Unique", "ForeignKey"), "Kind of constraint.", required=True),
+    "Properties": Key(texts(shortest=1), "Unique only: no two records have the same values of these properties."),
+    "Property": Key(_name, "ForeignKey only: the property that holds the `ID` of another record."),
+    "Entity": Key(_name, "ForeignKey only: the entity of the other record."),
     "OnDelete": Key(
         choice("NoAction", "SetNull", "Cascade"),
-        "Of a ForeignKey: when the other record is deleted, refuse, empty the property, or delete this one too.",
+        "ForeignKey only, when the other record is deleted: refuse, set the property to null, or delete this record.",
     ),
 }
 
 ORDER: Final[dict[str, Key]] = {
-    "Property": Key(_name, "What to sort by.", required=True),
-    "Direction": Key(choice("ASC", "DESC"), "Up or down."),
+    "Property": Key(_name, "Property to sort by.", required=True),
+    "Direction": Key(choice("ASC", "DESC"), "Ascending or descending."),
 }
 
 INDEX: Final[dict[str, Key]] = {
-    "Properties": Key(texts(shortest=1), "In this order.", required=True),
+    "Properties": Key(texts(shortest=1), "Properties of the index, in this order.", required=True),
 }
 
 ENTITY: Final[dict[str, Key]] = {
-    "Name": Key(_name, "Unique, ignoring letter case; not one that the server uses itself.", required=True),
-    "RenamedFrom": Key(
-        _name, "The old name: the table is renamed and keeps its records. Ignored once that name is gone."
-    ),
+    "Name": Key(_name, "Unique, ignoring letter case; no name that the server reserves.", required=True),
+    "RenamedFrom": Key(_name, "The old name: the table is renamed and keeps its records. Ignored after the rename."),
     "Description": Key(nullable(text()), "For people."),
-    "ChangeTracking": Key(flag, "Keep every record as it was before each change and deletion."),
-    "Differentiation": Key(flag, "Records belong to a tenant. Never changes."),
-    "DefaultOrder": Key(list_of(mapping(ORDER)), "Order of Data/Get when the caller names none; `ID` comes last."),
-    "Properties": Key(list_of(mapping(PROPERTY)), "The entity's own; `ID`, `Owner` and `Created` come by themselves."),
-    "Constraints": Key(list_of(mapping(CONSTRAINT)), "What the database itself refuses."),
-    "Indexes": Key(list_of(mapping(INDEX)), "Beside those of keys, `Owner` and unique constraints."),
+    "ChangeTracking": Key(flag, "Keep a copy of each record before it is changed or deleted."),
+    "Differentiation": Key(flag, "Records belong to a tenant. Cannot be changed later."),
+    "DefaultOrder": Key(
+        list_of(mapping(ORDER)), "Order of Data/Get when the caller gives no sort; `ID` is the last key."
+    ),
+    "Properties": Key(list_of(mapping(PROPERTY)), "Custom properties; the server adds `ID`, `Owner` and `Created`."),
+    "Constraints": Key(list_of(mapping(CONSTRAINT)), "Rules that the database enforces."),
+    "Indexes": Key(list_of(mapping(INDEX)), "Indexes in addition to those of keys, `Owner` and unique constraints."),
 }
 
 RATE_LIMIT: Final[dict[str, Key]] = {
-    "MaxRequests": Key(whole(1, INT32_MAX), "How many uses are admitted", required=True),
-    "Per": Key(choice("Second", "Minute", "Hour"), "within any such span.", required=True),
+    "MaxRequests": Key(whole(1, INT32_MAX), "Number of uses that are admitted per `Per`.", required=True),
+    "Per": Key(choice("Second", "Minute", "Hour"), "Length of the sliding window.", required=True),
 }
 
 RULE: Final[dict[str, Key]] = {
-    "Entity": Key(_name, "What the rule is about; exactly one of this and the next two."),
-    "CustomEndpoint": Key(_name, "A custom endpoint, which the rule lets the role call."),
-    "Schema": Key(_boolean_true, "Data/Schema, which the rule lets the role call."),
-    "Role": Key(_name, "`ANONYMOUS`: everybody. `AUTHENTICATED`: every user. Else a role of users.", required=True),
-    "Action": Key(choice("get", "post", "put", "delete"), "Needed with `Entity`; the other two have `get` alone."),
+    "Entity": Key(_name, "An entity. A rule has exactly one of `Entity`, `CustomEndpoint` and `Schema`."),
+    "CustomEndpoint": Key(_name, "A custom endpoint that the role may call."),
+    "Schema": Key(_boolean_true, "The role may call Data/Schema."),
+    "Role": Key(_name, "`ANONYMOUS`: every caller. `AUTHENTICATED`: every user. Else a role of users.", required=True),
+    "Action": Key(choice("get", "post", "put", "delete"), "Required with `Entity`; the other kinds allow `get` only."),
     "Record": Key(choice("All", "Owned"), "`Owned`: only records whose `Owner` is the caller."),
     "Properties": Key(
         Check('list of text, not empty, or `"*"`', _properties_of_rule),
-        'What may be read or written. `"*"`: every property there is when the manifest is applied, but no secret.',
+        'Properties that may be read or written. `"*"`: all properties at the time of `apply`, except secrets.',
     ),
     "RateLimit": Key(
-        nullable(mapping(RATE_LIMIT)), "For each user or client address. Needs a plugin that enforces it."
+        nullable(mapping(RATE_LIMIT)), "Counted per user or client address. Needs a plugin that enforces it."
     ),
 }
 
@@ -235,14 +237,14 @@ ENDPOINT: Final[dict[str, Key]] = {
     "Description": Key(nullable(text()), "For people."),
     "Kind": Key(
         _matching("[A-Za-z][A-Za-z0-9_-]{0,79}", "the name of an endpoint kind, such as sql"),
-        "What runs it; kinds come from plugins. An endpoint whose kind nobody brings answers 404.",
+        "Language of the query. Plugins provide kinds. If no plugin provides this kind, calls answer 404.",
     ),
     "Query": Key(
-        text(shortest=1), "Its text, in the language of its kind, with marks such as `{Name}`.", required=True
+        text(shortest=1), "Query text in the language of the kind, with marks such as `{Name}`.", required=True
     ),
     "Parameters": Key(
         Check("mapping of marks to `Number`, `String`, `Boolean` or `Date`", _parameters),
-        "Types of the marks that callers fill.",
+        "Types of the marks whose values callers send.",
     ),
 }
 
@@ -250,46 +252,50 @@ _function = _matching(r"[A-Za-z_]+\.[A-Za-z]+", "a property and a function, such
 
 SERIES: Final[dict[str, Key]] = {
     "Label": Key(nullable(text()), "Title of the series."),
-    "Entity": Key(_name, "Where the records are.", required=True),
-    "Properties": Key(list_of(_function, shortest=1), "What is computed.", required=True),
+    "Entity": Key(_name, "Entity of the records.", required=True),
+    "Properties": Key(list_of(_function, shortest=1), "Values that are computed.", required=True),
     "GroupBy": Key(nullable(text()), "Properties, or parts of dates, separated by commas.", required=True),
-    "Filter": Key(nullable(anything), "Which records count, as in Data/Get."),
+    "Filter": Key(nullable(anything), "Filter of the records, as in Data/Get."),
 }
 
 REPORT: Final[dict[str, Key]] = {
-    "Title": Key(text(shortest=1), "Finds the panel. This release stores reports and shows none.", required=True),
-    "X": Key(whole(0, 11), "Column of its left edge, of 12."),
-    "Y": Key(whole(0, 100_000), "Row of its upper edge."),
+    "Title": Key(
+        text(shortest=1), "Identifies the panel. This release stores reports and does not show them.", required=True
+    ),
+    "X": Key(whole(0, 11), "Column of the left edge; a row has 12 columns."),
+    "Y": Key(whole(0, 100_000), "Row of the upper edge."),
     "Width": Key(whole(1, 12), "In columns."),
     "Height": Key(whole(1, 1000), "In rows."),
-    "Type": Key(choice("Grid", "Pie", "Line", "Bar", "Radar", "StackedBar"), "How it looks.", required=True),
+    "Type": Key(choice("Grid", "Pie", "Line", "Bar", "Radar", "StackedBar"), "Kind of panel.", required=True),
     "TimeRange": Key(
         nullable(_matching(r"[1-9][0-9]{0,5}[hdmy]", "a time range such as 24h, 30d, 6m or 1y")),
-        "Only records of this long.",
+        "Only records of this time range.",
     ),
-    "Series": Key(list_of(mapping(SERIES), shortest=1), "What it shows.", required=True),
-    "MaxRecords": Key(whole(1, 1000), "Most groups of a series.", required=True),
+    "Series": Key(list_of(mapping(SERIES), shortest=1), "Series that the panel shows.", required=True),
+    "MaxRecords": Key(whole(1, 1000), "Largest number of groups in a series.", required=True),
 }
 
 EMAIL_TEMPLATE: Final[dict[str, Key]] = {
-    "Event": Key(choice("UserRegisterConfirmation", "UserForgotPassword"), "What the mail is for.", required=True),
-    "Active": Key(flag, "Whether it is sent. This release stores templates and sends nothing."),
-    "Subject": Key(text(longest=2000), "With placeholders."),
+    "Event": Key(choice("UserRegisterConfirmation", "UserForgotPassword"), "Event that sends the mail.", required=True),
+    "Active": Key(flag, "Whether the mail is sent. This release stores templates and sends nothing."),
+    "Subject": Key(text(longest=2000), "Subject with placeholders."),
     "Content": Key(text(), "HTML with placeholders."),
 }
 
 MANIFEST: Final[dict[str, Key]] = {
-    "Apilane": Key(Check("`1`", _version), "Version of the manifest's form.", required=True),
-    "Application": Key(mapping(APPLICATION), "Its name and settings.", required=True),
-    "Entities": Key(list_of(mapping(ENTITY)), "Tables. The system entities may be listed too, to add to them."),
-    "Security": Key(list_of(mapping(RULE)), "Who may do what; nothing is allowed without a rule."),
-    "CustomEndpoints": Key(list_of(mapping(ENDPOINT)), "Calls of the application's own."),
+    "Apilane": Key(Check("`1`", _version), "Version of the manifest format.", required=True),
+    "Application": Key(mapping(APPLICATION), "Name and settings of the application.", required=True),
+    "Entities": Key(list_of(mapping(ENTITY)), "Tables. System entities may be listed to extend them."),
+    "Security": Key(list_of(mapping(RULE)), "Access rules. A call that no rule grants is refused."),
+    "CustomEndpoints": Key(list_of(mapping(ENDPOINT)), "Calls that the application adds."),
     "Reports": Key(list_of(mapping(REPORT)), "Panels of the dashboard."),
     "EmailTemplates": Key(list_of(mapping(EMAIL_TEMPLATE)), "Mails to users."),
-    "Collaborators": Key(list_of(_email_address), "Portal users who own the application beside the instance admin."),
+    "Collaborators": Key(
+        list_of(_email_address), "Portal users who operate the application, in addition to the instance admin."
+    ),
     "Plugins": Key(
         Check("mapping of plugin names to mappings", _plugins),
-        "What plugins want to know of it; each plugin checks its section. Write secrets as `${NAME}`.",
+        "Settings of plugins for this application; each plugin checks its section. Write secrets as `${NAME}`.",
     ),
 }
 

@@ -1,4 +1,4 @@
-"""Constraints, indexes and default orders of listed entities: what refers to properties and other entities.
+"""Constraints, indexes and default orders of listed entities, which refer to properties and other entities.
 
 Source: docs/reference/protocol/data-model.md sections 5 and 6, B-D8.
 """
@@ -29,7 +29,7 @@ __all__ = ["constraint_identity", "with_links"]
 
 
 def with_links(entities: tuple[Entity, ...], nodes: Mapping[str, Node], problems: Problems) -> tuple[Entity, ...]:
-    """The entities with the links their items list; ``nodes``: items by lower-case entity name."""
+    """The entities with their listed constraints, orders and indexes. ``nodes``: items by lower-case entity name."""
     targets = {entity.name.lower(): entity.name for entity in entities}
 
     def linked(entity: Entity) -> Entity:
@@ -49,14 +49,14 @@ def with_links(entities: tuple[Entity, ...], nodes: Mapping[str, Node], problems
 
 
 def constraint_identity(constraint: Constraint) -> object:
-    """What makes two constraints the same one: the properties, in any order."""
+    """The key by which two constraints are the same: their properties in any order."""
     if isinstance(constraint, ForeignKey):
         return constraint.property.lower()
     return frozenset(name.lower() for name in constraint.properties)
 
 
 def _property(node: Node, entity: Entity, problems: Problems) -> Property | None:
-    """The property a node names, reported when there is none."""
+    """The property that a node names; a missing one is reported."""
     found = entity.property(node.value)
     if found is None:
         unknown(problems, node, "property", node.value, (p.name for p in entity.properties))
@@ -64,7 +64,7 @@ def _property(node: Node, entity: Entity, problems: Problems) -> Property | None
 
 
 def _readable(node: Node, entity: Entity, use: str, problems: Problems) -> Property | None:
-    """As ``_property``, but encrypted ones are refused: their stored text says nothing about the value."""
+    """Like ``_property``, but encrypted properties are refused: equal values have different stored texts."""
     found = _property(node, entity, problems)
     hidden = found is not None and (
         found.encrypted or (entity.is_system and (entity.name, found.name) == ("AuthTokens", "Token"))
@@ -76,7 +76,7 @@ def _readable(node: Node, entity: Entity, use: str, problems: Problems) -> Prope
 
 
 def _names(node: Node, entity: Entity, use: str, problems: Problems) -> tuple[str, ...] | None:
-    """A list of readable properties, canonical; None when anything is wrong with it."""
+    """The names of a list of readable properties, in schema spelling; None when the list has a mistake."""
     found = [_readable(each, entity, use, problems) for each in node.items()]
     names = [each.name for each in found if each is not None]
     if len(set(names)) < len(names):
@@ -110,7 +110,7 @@ def _constraints(
 
 
 def _foreign_only(item: Node, keys: tuple[str, ...], kind: str, problems: Problems) -> bool:
-    """Whether none of the keys of the other kind of constraint stands here."""
+    """Whether the item has no key of the other kind of constraint."""
     wrong = [key for key in keys if item.has(key)]
     for key in wrong:
         report(problems, item, key, f"a constraint of type {kind} has no {key}", "remove it, or change Type")

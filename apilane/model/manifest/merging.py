@@ -1,4 +1,4 @@
-"""How a listed item and what exists already become one: absent keys, order, duplicates, places of mistakes."""
+"""Merging a listed item with the existing one: absent keys, order, duplicates, and where mistakes are reported."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ T = TypeVar("T")
 
 
 def setting(item: Node, key: str, existing: object | None, attribute: str, default: Any) -> Any:
-    """The value of a key; absent: what ``existing`` has, or ``default`` on a new item."""
+    """The value of a key. If the key is absent: the value of ``existing``, or ``default`` for a new item."""
     if item.has(key):
         return item.read(key)
     return default if existing is None else getattr(existing, attribute)
@@ -28,7 +28,7 @@ def report(problems: Problems, item: Node, key: str, message: str, hint: str = "
 
 
 def unknown(problems: Problems, node: Node, what: str, name: str, known: Iterable[str]) -> None:
-    """Report a name that leads nowhere."""
+    """Report a name that does not exist."""
     names = list(known)
     meant = nearest(name, names)
     listed = ", ".join(names[:20]) + (" ..." if len(names) > 20 else "")
@@ -37,7 +37,7 @@ def unknown(problems: Problems, node: Node, what: str, name: str, known: Iterabl
 
 
 def canonical(node: Node, known: Mapping[str, T], what: str, names: Iterable[str], problems: Problems) -> T | None:
-    """What ``node`` names among ``known`` (keyed by lower-case name); reported when nothing."""
+    """The entry of ``known`` (keyed by lower-case name) that ``node`` names; a missing one is reported."""
     found = known.get(node.value.lower())
     if found is None:
         unknown(problems, node, what, node.value, names)
@@ -45,7 +45,7 @@ def canonical(node: Node, known: Mapping[str, T], what: str, names: Iterable[str
 
 
 def once(items: Iterable[Node], key: str, what: str, problems: Problems) -> list[Node]:
-    """The items that have a name; one whose name stood before, ignoring letter case, is reported and left out."""
+    """The items that have a name. A repeated name, ignoring letter case, is reported and its item left out."""
     seen: dict[str, Node] = {}
     for item in items:
         name = item.read(key)
@@ -65,7 +65,7 @@ def once(items: Iterable[Node], key: str, what: str, problems: Problems) -> list
 
 
 def in_order(existing: Iterable[T], listed: Iterable[T], identity: Callable[[T], object]) -> tuple[T, ...]:
-    """``listed``, those that exist already first and in their existing order: order alone is never a change."""
+    """``listed``, with existing items first and in their existing order: a different order alone is no change."""
     remaining = {identity(each): each for each in listed}
     kept = [remaining.pop(key) for each in existing if (key := identity(each)) in remaining]
     return (*kept, *remaining.values())

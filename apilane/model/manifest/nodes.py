@@ -1,7 +1,7 @@
-"""The tree every format is read into: plain values, each with its line and key path.
+"""The tree that every format is read into: plain values, each with its line and key path.
 
-The builder refuses what no manifest needs and what could hurt: duplicate keys, deep nesting, expanding aliases, NUL
-characters, lone surrogates, numbers beyond any use.
+The builder refuses input that no manifest needs and that could do harm: duplicate keys, deep nesting, expanding
+aliases, NUL characters, lone surrogates, very large numbers.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ ALIAS_NODES_MAX: Final = 10_000
 NUMBER_DIGITS_MAX: Final = 40
 
 UNUSABLE: Final = object()
-"""Value of a node that has been reported already."""
+"""The value of a node whose mistake has been reported."""
 
 
 class Node:
@@ -31,9 +31,11 @@ class Node:
         self.line = line
         self.path = ""
         self.refused: set[str] = set()
-        """Keys of a mapping that stood there but were wrong, and have been reported."""
+        """Keys of a mapping whose values were wrong and have been reported."""
         self.reference: str | None = None
-        """Name of the environment variable that is the whole value; with ``value`` UNUSABLE, one that is missing."""
+        """Name of the environment variable that gives the whole value; if ``value`` is UNUSABLE, the variable is
+        missing.
+        """
 
     def get(self, key: str) -> Node | None:
         """The entry of a mapping."""
@@ -44,7 +46,7 @@ class Node:
         return key in self.value
 
     def lacks(self, key: str) -> bool:
-        """Whether the key never stood there, right or wrong."""
+        """Whether the mapping had no such key, neither valid nor refused."""
         return key not in self.value and key not in self.refused
 
     def read(self, key: str, default: Any = None) -> Any:
@@ -57,7 +59,7 @@ class Node:
         return list(self.value)
 
     def plain(self) -> Any:
-        """The value without lines."""
+        """The value as plain Python objects, without lines."""
         if isinstance(self.value, dict):
             return {key: node.plain() for key, node in self.value.items()}
         if isinstance(self.value, list):
@@ -66,7 +68,7 @@ class Node:
 
 
 def place(node: Node, path: str = "") -> None:
-    """Give a node and everything below it their paths; items of lists go by their ``Name`` where they have one."""
+    """Set the path of a node and of all nodes below it; list items are named by their ``Name`` if they have one."""
     node.path = path
     if isinstance(node.value, dict):
         for key, child in node.value.items():
@@ -79,11 +81,11 @@ def place(node: Node, path: str = "") -> None:
 
 
 class Stop(Exception):
-    """Reading cannot go on; the mistake has been reported."""
+    """Reading stops; the mistake has been reported."""
 
 
 class Builder:
-    """Builds one tree from a flat sequence of starts, scalars and ends, as every format's reader gives them."""
+    """Builds one tree from a flat sequence of starts, scalars and ends, which the reader of each format supplies."""
 
     def __init__(self, problems: Problems) -> None:
         self._problems = problems
@@ -105,7 +107,7 @@ class Builder:
     def start(self, value: dict[str, Node] | list[Node], line: int | None) -> Node:
         """Open a mapping or list."""
         if self.wants_key:
-            raise self._stop(line, "a mapping or list stands where a key is expected", "keys are text")
+            raise self._stop(line, "found a mapping or list where a key is expected", "keys are text")
         if len(self._open) >= DEPTH_MAX:
             raise self._stop(line, f"nested deeper than {DEPTH_MAX} levels")
         node = Node(value, line)
@@ -137,9 +139,9 @@ class Builder:
         return node
 
     def repeat(self, node: Node, line: int | None) -> None:
-        """An alias: ``node`` once more, as a copy."""
+        """Add ``node`` again as a copy, for an alias."""
         if any(each[0] is node for each in self._open):
-            raise self._stop(line, "an alias refers to what contains it", "write the value out")
+            raise self._stop(line, "an alias refers to a value that contains the alias", "write the value out")
         if self.wants_key:
             self.scalar(node.value if not isinstance(node.value, dict | list) else None, line)
             return
@@ -172,7 +174,7 @@ class Builder:
                 self._key_line,
                 self._path(self._key),
                 "duplicate key",
-                "remove one of the two" + (f"; the first stands in line {first.line}" if first.line else ""),
+                "remove one of the two" + (f"; the first is in line {first.line}" if first.line else ""),
             )
         else:
             node.line = self._key_line or node.line

@@ -1,4 +1,4 @@
-"""What is wrong with manifests, collected so that everything is reported at once."""
+"""The mistakes of manifests, collected so that all are reported together."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ ERRORS_MAX: Final = 1000
 
 
 class ManifestError(Struct, frozen=True, kw_only=True):
-    """One mistake: where it stands, what it is, what to do."""
+    """One mistake: its place, a message, and a hint on how to correct it."""
 
     file: str
     line: int | None
@@ -31,7 +31,7 @@ class ManifestError(Struct, frozen=True, kw_only=True):
 
 
 class ManifestErrors(Exception):
-    """Every mistake that was found. ``str()`` gives one line each."""
+    """All mistakes that were found. ``str()`` gives one line for each."""
 
     def __init__(self, errors: Iterable[ManifestError]) -> None:
         self.errors = tuple(sorted(errors, key=lambda error: (error.file, error.line or 0)))
@@ -39,7 +39,7 @@ class ManifestErrors(Exception):
 
 
 class Problems:
-    """Collects the mistakes of one file; beyond a thousand it gives up and raises them as ManifestErrors."""
+    """Collects the mistakes of one file; after 1000 it raises them as ManifestErrors."""
 
     def __init__(self, file: str) -> None:
         self.file = file

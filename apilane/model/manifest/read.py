@@ -1,6 +1,6 @@
-"""Texts of manifests to trees of nodes: YAML (several documents per file), JSON and TOML.
+"""Reads the text of manifests into trees of nodes: YAML (several documents per file), JSON and TOML.
 
-Knows formats only; what the keys mean is told in ``keys`` and ``resolve``.
+This module handles formats only; ``keys`` and ``resolve`` give the keys their meaning.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ SIZE_MAX_BYTES: Final = 5_000_000
 
 
 def read_documents(text: str | bytes, problems: Problems) -> list[Node]:
-    """The documents of a manifest file, placed; mistakes go to ``problems``.
+    """The documents of a manifest file, with paths; mistakes are added to ``problems``.
 
-    The format follows from the ending of the file's name: ``.json``, ``.toml``, everything else is YAML.
+    The suffix of the file name selects the format: ``.json``, ``.toml``, and YAML for every other suffix.
     """
     try:
         decoded = _decode(text, problems)
@@ -80,7 +80,7 @@ def _read_json(text: str, problems: Problems) -> list[Node]:
     except ValueError as error:
         problems.add(None, "", f"not JSON: {error}")
         raise Stop from None
-    # The syntax is known to be right from here on: tokens alone say what stands on which line.
+    # The syntax is valid from here on, so the tokens alone give each value and its line.
     builder, line = Builder(problems), 1
     for piece in _JSON_TOKEN.findall(text):
         if piece == "\n":
@@ -200,7 +200,7 @@ def _read_yaml_events(text: str, documents: list[Node], problems: Problems) -> N
                 problems.add(line, "", f"the tag {event.tag} is not allowed", "remove it; values need no tags")
                 raise Stop
             if isinstance(event, yaml.ScalarEvent):
-                # A plain scalar; what is quoted or tagged as text stays text.
+                # Only plain scalars are converted; quoted values and values tagged as text stay text.
                 node = builder.scalar(plain_scalar(event.value) if event.implicit[0] else event.value, line)
             else:
                 node = builder.start({} if isinstance(event, yaml.MappingStartEvent) else [], line)

@@ -1,4 +1,6 @@
-"""What names what within a definition: moving names along with renames, and letting go of what is gone. Pure."""
+"""Names within a definition that refer to other parts: following renames, and removing references to deleted parts.
+Pure.
+"""
 
 from __future__ import annotations
 
@@ -24,11 +26,11 @@ __all__ = ["rename", "without_dangling", "without_dangling_rules"]
 
 NewEntity = Callable[[str], str]
 NewProperty = Callable[[str, str], str]
-"""Old entity and property name to the new property name."""
+"""Takes the old names of an entity and a property, and returns the new name of the property."""
 
 
 def rename(definition: ApplicationDefinition, renames: Renames) -> ApplicationDefinition:
-    """The definition under the new names, wherever they stand: constraints, orders, indexes, rules, reports."""
+    """The definition with the new names everywhere: constraints, orders, indexes, rules, reports."""
     if not renames.entities and not renames.properties:
         return definition
     entity_names = {old.lower(): new for new, old in renames.entities.items()}
@@ -112,7 +114,7 @@ def _renamed_report(report: dict[str, Any], entity_name: NewEntity, property_nam
 
 
 def without_dangling(entities: tuple[Entity, ...]) -> tuple[Entity, ...]:
-    """Entities without the constraints, indexes and sort keys that name a property or entity no longer there."""
+    """The entities without constraints, indexes and sort keys that name a deleted property or entity."""
     known = {entity.name.lower() for entity in entities}
 
     def cleaned(entity: Entity) -> Entity:
@@ -138,7 +140,7 @@ def without_dangling(entities: tuple[Entity, ...]) -> tuple[Entity, ...]:
 
 
 def without_dangling_rules(definition: ApplicationDefinition) -> tuple[Rule, ...]:
-    """Rules without those of entities and endpoints that are gone, and without properties that are gone."""
+    """The rules without those of deleted entities and endpoints; deleted properties are removed from the others."""
     entities = {entity.name.lower(): entity for entity in definition.entities}
     endpoints = {endpoint.name.lower() for endpoint in definition.custom_endpoints}
     kept: list[Rule] = []

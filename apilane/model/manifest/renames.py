@@ -1,4 +1,4 @@
-"""``RenamedFrom`` of entities and properties: which tables and columns take a new name."""
+"""``RenamedFrom`` of entities and properties: the tables and columns that get a new name."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ __all__ = ["find_renames"]
 
 
 def find_renames(section: Node | None, before: ApplicationDefinition, problems: Problems) -> Renames:
-    """What ``RenamedFrom`` asks for. It is ignored once the old name is gone.
+    """The renames that ``RenamedFrom`` requests. It is ignored if the old name does not exist.
 
-    So a manifest may not give the old name away in the same breath: applied again it would rename once more.
+    Therefore one manifest must not rename an item and give its old name to another: a second apply would rename again.
     """
     entities: dict[str, str] = {}
     properties: dict[tuple[str, str], str] = {}
@@ -49,15 +49,15 @@ def _properties(section: Node | None, entity: Entity, problems: Problems) -> dic
 
 
 def _given_away(item: Node, section: Node | None, old: str, problems: Problems) -> None:
-    """Report a new bearer of the old name."""
+    """Report an item that takes the old name in the same manifest."""
     others = (other for other in section.items() if other is not item) if section is not None else ()
     if any(other.read("Name", "").lower() == old.lower() for other in others):
-        hint = f"rename now and add the new {old} by a later apply; names are exchanged by way of a third one"
+        hint = f"rename now and add the new {old} in a later apply; to swap two names, use a third name in between"
         report(problems, item, "RenamedFrom", f"{old} is renamed and listed as well", hint)
 
 
 def _note(item: Node, *, old: str, new: str, clash: str | None, renames: dict[str, str], problems: Problems) -> None:
-    """Note one rename, unless the new name exists beside the old one or another item has claimed the old one."""
+    """Record one rename. It is a mistake if the new name already exists, or if another item has claimed the old one."""
     if old == new:
         return
     if clash is not None and clash != old:

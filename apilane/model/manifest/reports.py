@@ -1,4 +1,4 @@
-"""Report panels as manifests write them: the first one of a new application (docs/reference/manifest.md)."""
+"""Report panels in manifests: the first panel of a new application (docs/reference/manifest.md)."""
 
 from __future__ import annotations
 

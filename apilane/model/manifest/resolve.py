@@ -1,7 +1,7 @@
-"""A manifest and the definition that exists, to the definition that shall be.
+"""Resolves a manifest and the existing definition into the new definition.
 
-An absent section is left as it is; a present one is made equal to the manifest. Everything is checked; mistakes go to
-the collected problems, and the result means something only when there are none.
+An absent section leaves its part of the definition unchanged; a present section replaces it. Everything is checked.
+Mistakes are added to the collected problems, and the result is valid only when there are none.
 """
 
 from __future__ import annotations
@@ -34,14 +34,14 @@ _ENFORCERS: Final = {part.name: part.plugin for part in ENFORCED_PARTS}
 
 
 class Resolved(Struct, frozen=True, kw_only=True):
-    """``base``: the definition before, under the new names; None for a new application."""
+    """``base``: the definition before the manifest, under the new names; None for a new application."""
 
     base: ApplicationDefinition | None
     after: ApplicationDefinition
     renames: Renames
     secrets: dict[str, str | None]
     literals: tuple[str, ...]
-    """Key paths of the plugins' secrets that stand in the manifest in clear."""
+    """Key paths of plugins' secrets that the manifest contains as plain text."""
 
 
 def resolve(
@@ -52,7 +52,7 @@ def resolve(
     stored_secrets: Mapping[str, str],
     problems: Problems,
 ) -> Resolved:
-    """Resolve a checked document. ``stored_secrets``: those the application has, by field name."""
+    """Resolve a checked document. ``stored_secrets``: the secrets that the application has, by field name."""
     item = document.get("Application") or Node({}, document.line)
     start = starting_point(item, before, capabilities, problems)
     renames = find_renames(document.get("Entities"), start, problems)
@@ -73,7 +73,7 @@ def resolve(
     after = replace(after, rules=without_dangling_rules(after))
     after = replace(after, rules=resolve_rules(document.get("Security"), after, problems))
     _require_enforcers(document, item, after, capabilities, problems)
-    if not problems.found:  # only a definition that holds together says what an endpoint works on
+    if not problems.found:  # endpoints can be checked only against a consistent definition
         _check_storage(document, before, after, capabilities, problems)
         _check_endpoints(document, before, after, capabilities, problems)
     secrets = resolve_secrets(
@@ -131,7 +131,7 @@ def _check_storage(
     capabilities: Capabilities,
     problems: Problems,
 ) -> None:
-    """What the provider cannot do (B-D8); the tables that are there it could."""
+    """Report what the provider does not support (B-D8). Unchanged entities are not checked: their tables exist."""
     if before is not None and before.entities == after.entities:
         return
     section = document.get("Entities")
@@ -149,7 +149,7 @@ def _check_endpoints(
     capabilities: Capabilities,
     problems: Problems,
 ) -> None:
-    """Endpoints that would fail; the old ones too when the tables change under them."""
+    """Report endpoints that would fail. When entities change, the unchanged endpoints are checked too."""
     unchanged = before.custom_endpoints if before is not None and before.entities == after.entities else ()
     section = document.get("CustomEndpoints")
     listed = {item.read("Name").lower(): item for item in section.items()} if section is not None else {}
@@ -201,7 +201,9 @@ def _collaborators(section: Node | None, after: ApplicationDefinition, problems:
 
 
 def _reports(section: Node | None, after: ApplicationDefinition, problems: Problems) -> tuple[dict[str, Any], ...]:
-    """Panels as they stand, with canonical entity names; the panel of the same title keeps what is absent here."""
+    """The listed panels, with canonical entity names. Keys that are absent keep their value of the panel with that
+    title.
+    """
     if section is None:
         return after.reports
     existing: dict[object, list[dict[str, Any]]] = {}
@@ -225,7 +227,7 @@ def _reports(section: Node | None, after: ApplicationDefinition, problems: Probl
 def _require_enforcers(
     document: Node, item: Node, after: ApplicationDefinition, capabilities: Capabilities, problems: Problems
 ) -> None:
-    """Nothing fails open (B-S13): what no loaded plugin enforces is refused."""
+    """Refuse parts that no loaded plugin enforces, so that nothing fails open (B-S13)."""
     if after.ip_policy is not None and "IPPolicy" not in capabilities.enforces:
         _not_enforced(item.get("IPPolicy") or item, "IPPolicy", problems)
     for part in after.enforced:

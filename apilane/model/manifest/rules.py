@@ -28,18 +28,19 @@ _ACTIONS: Final[dict[str, frozenset[Action]]] = {
     "Files": frozenset({Action.get, Action.post, Action.delete}),
     "AuthTokens": frozenset({Action.get}),
 }
-"""By system entity; every other entity takes every action."""
+"""By system entity; every other entity allows every action."""
 
 
 def rule_identity(rule: Rule) -> tuple[RuleKind, str, str, Action]:
-    """What makes a listed rule the existing one."""
+    """The key by which a listed rule is an existing one."""
     return rule.kind, rule.name.lower(), rule.role, rule.action
 
 
 def resolve_rules(section: Node | None, after: ApplicationDefinition, problems: Problems) -> tuple[Rule, ...]:
-    """The rules after the manifest; ``after`` has everything else resolved and the rules of before.
+    """The rules after the manifest. ``after``: the definition with all else resolved, and with the rules before the
+    manifest.
 
-    Several rules may have one identity: the first listed is the first existing one, and so on.
+    Several rules may have the same key: the first listed one is the first existing one, and so on.
     """
     if section is None:
         return after.rules
@@ -67,10 +68,10 @@ def resolve_rules(section: Node | None, after: ApplicationDefinition, problems: 
 
 
 def _subject(item: Node, after: ApplicationDefinition, problems: Problems) -> tuple[RuleKind | None, str | None]:
-    """What the rule is about, canonical."""
+    """The kind and the name that a rule is about, the name in schema spelling."""
     given = [key for key in ("Entity", "CustomEndpoint", "Schema") if not item.lacks(key)]
     if len(given) != 1:
-        what = "names nothing" if not given else f"names {' and '.join(given)}"
+        what = "has no subject" if not given else f"names {' and '.join(given)}"
         problems.add(item.line, item.path, f"the rule {what}", "give exactly one of Entity, CustomEndpoint, Schema")
         return None, None
     kind = RuleKind(given[0])
@@ -162,7 +163,7 @@ def _rule_properties(listed: Node, entity: Entity, action: Action, problems: Pro
 
 
 def _every_property(entity: Entity, action: Action) -> tuple[str, ...]:
-    """``*`` written out: what ``get`` may read or ``post``/``put`` may write, never secrets."""
+    """All properties for ``*``: those that ``get`` may read or ``post``/``put`` may write, never secrets."""
     if action is Action.delete:
         return ()
     system_entity = entity.name if entity.is_system else ""

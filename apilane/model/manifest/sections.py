@@ -1,4 +1,4 @@
-"""The section ``Plugins``: what each plugin wants to know of an application, read by the plugin's Struct."""
+"""The section ``Plugins``: the settings of plugins for one application, read by the Struct of each plugin."""
 
 from __future__ import annotations
 
@@ -34,7 +34,9 @@ _ANYTHING = AnyType()
 
 
 class PluginSections(NamedTuple):
-    """``secrets``: those that change, None removes one. ``literals``: secrets that stand in the manifest in clear."""
+    """``secrets``: the secrets that change; None removes one. ``literals``: secrets that the manifest contains as plain
+    text.
+    """
 
     sections: dict[str, Any]
     enforced: tuple[str, ...]
@@ -52,7 +54,7 @@ def resolve_plugins(
 ) -> PluginSections:
     """The sections by plugin. ``stored``: the secrets that the application has.
 
-    A section that does not change needs no plugin.
+    A section that does not change is accepted without its plugin.
     """
     reader = _Reader(stored, problems)
     sections = after.plugins
@@ -77,7 +79,7 @@ def resolve_plugins(
 
 
 class _Reader:
-    """Reads values by their types and takes the secrets out of them."""
+    """Reads values by their types and replaces secrets by marks."""
 
     def __init__(self, stored: Mapping[str, str], problems: Problems) -> None:
         self.changed: dict[str, str | None] = {}
@@ -88,7 +90,7 @@ class _Reader:
         self._is_loaded = True
 
     def section(self, name: str, node: Node, struct: type[Struct], existing: Mapping[str, Any]) -> dict[str, Any]:
-        """The section of a loaded plugin; keys that are absent keep what the application has."""
+        """The section of a loaded plugin; absent keys keep the application's values."""
         known, hints = fields_of(struct), get_type_hints(struct, include_extras=True)
         made = {key: value for key, value in existing.items() if key in known}
         before = len(self._problems.found)
@@ -105,7 +107,7 @@ class _Reader:
         return made
 
     def unchanged(self, name: str, node: Node, existing: Any, capabilities: Capabilities) -> dict[str, Any]:
-        """The section of a plugin that is not loaded: it must equal what the application has."""
+        """The section of a plugin that is not loaded; it must equal the application's section."""
         self._is_loaded = False
         made = {**(existing or {}), **self._value(node, _ANYTHING, section_key(name))}
         self._is_loaded = True
@@ -150,7 +152,7 @@ class _Reader:
         if isinstance(node.value, list):
             return self._items(node, kind.item_type if is_list(kind) else _ANYTHING, path)  # type: ignore[attr-defined]
         if node.reference is not None and not isinstance(kind, StrType | AnyType):
-            return plain_scalar(node.value)  # counts as if it stood there unquoted
+            return plain_scalar(node.value)  # like an unquoted scalar
         return node.value
 
     def _mapping(self, node: Node, kind: Type, path: str) -> dict[str, Any]:
@@ -173,14 +175,14 @@ class _Reader:
             label = _name_of(child)
             if label is None and holds_secret(info):
                 self._problems.add(
-                    child.line, child.path, "an item with a secret needs a Name", "give each item a Name of its own"
+                    child.line, child.path, "an item with a secret needs a Name", "give each item a different Name"
                 )
             made.append(self._value(child, info, f"{path}[{position if label is None else label}]"))
         return made
 
     def _secret(self, node: Node, path: str) -> dict[str, str]:
         if path in self._seen:
-            self._problems.add(node.line, node.path, "two items have the same Name", "give each item a Name of its own")
+            self._problems.add(node.line, node.path, "two items have the same Name", "give each item a different Name")
         self._seen.add(path)
         if node.value is UNUSABLE:
             if node.reference is not None and path not in self._stored:
@@ -196,13 +198,13 @@ class _Reader:
 
 
 def _name_of(item: Node) -> str | None:
-    """The Name of an item; None when it has none that is text."""
+    """The Name of an item; None when it has no Name that is text."""
     found = (item.read(key) for key in ("Name", "name")) if isinstance(item.value, dict) else ()
     return next((name for name in found if isinstance(name, str) and name), None)
 
 
 def _below(node: Node, path: str) -> Node:
-    """The node at a path such as ``.Servers[0].Port``, or the last one on the way to it."""
+    """The node at a path such as ``.Servers[0].Port``; if it is missing, its nearest existing parent."""
     for step in re.findall(r"\.([^.\[\]]+)|\[(\d+)\]", path):
         key, index = step
         if key and isinstance(node.value, dict) and key in node.value:

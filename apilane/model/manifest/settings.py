@@ -33,7 +33,7 @@ PLAIN_SETTINGS = {
 
 
 def token_of(item: Node) -> str | None:
-    """The token a manifest gives, canonical; None when it gives none or no GUID."""
+    """The token of a manifest in canonical form; None when there is none, or when it is no GUID."""
     text = item.read("Token")
     return canonical_guid(text) if isinstance(text, str) else None
 
@@ -41,7 +41,7 @@ def token_of(item: Node) -> str | None:
 def starting_point(
     item: Node, before: ApplicationDefinition | None, capabilities: Capabilities, problems: Problems
 ) -> ApplicationDefinition:
-    """The definition to build on: the existing one, or a new application with its system entities."""
+    """The definition that the manifest changes: the existing one, or a new application with its system entities."""
     name = item.read("Name", before.name if before else "")
     wrong = application_name_problem(name) if item.has("Name") else None
     if wrong:
@@ -108,7 +108,7 @@ def _differentiation(item: Node, before: ApplicationDefinition | None, problems:
 
 
 def resolve_settings(item: Node, base: ApplicationDefinition, problems: Problems) -> ApplicationDefinition:
-    """``base`` with what the section says."""
+    """``base`` with the settings of the section."""
     values: dict[str, Any] = {
         attribute: setting(item, key, base, attribute, None) for key, attribute in PLAIN_SETTINGS.items()
     }
@@ -148,9 +148,9 @@ def resolve_secrets(
     capabilities: Capabilities,
     problems: Problems,
 ) -> dict[str, str | None]:
-    """Secrets that change, by field name of the application's secrets; None removes one.
+    """The secrets that change, by field name of the application's secrets; None removes one.
 
-    ``stored``: what the application has. A missing environment variable leaves a stored secret as it is.
+    ``stored``: the secrets that the application has. A missing environment variable leaves a stored secret unchanged.
     """
     changed: dict[str, str | None] = {}
     _connection_string(

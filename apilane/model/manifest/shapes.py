@@ -1,7 +1,7 @@
 """Small checks of the form of manifest values: text, flags, whole numbers, choices, lists and mappings.
 
-A check reports what is wrong and answers whether the node may be used; mappings and lists drop what may not, so that
-what follows meets only values of the right form and one mistake is reported once.
+A check reports mistakes and returns whether the node may be used. Mappings and lists drop refused nodes. Later code
+therefore sees only values of the right form, and one mistake is reported once.
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ __all__ = ["Check", "Key", "anything", "choice", "flag", "list_of", "mapping", "
 
 
 class Check(NamedTuple):
-    """A check; ``kind``: what it accepts, for people."""
+    """A check; ``kind`` describes the accepted values, for people."""
 
     kind: str
     test: Callable[[Node, Problems], bool]
 
     def __call__(self, node: Node, problems: Problems) -> bool:
-        """Whether the node may be used; reports why not."""
+        """Whether the node may be used; if not, the reason is reported."""
         return self.test(node, problems)
 
 
 class Key(NamedTuple):
-    """One key of a mapping. ``about``: what it means and its rules, for people, one or two sentences."""
+    """One key of a mapping. ``about``: its meaning and rules, for people, one or two sentences."""
 
     check: Check
     about: str
@@ -64,13 +64,13 @@ def refuse(node: Node, problems: Problems, expected: str, hint: str = "") -> boo
 
 
 def _typed(node: Node) -> None:
-    """A value that came from the environment counts as if it stood there unquoted."""
+    """Convert a value from the environment as an unquoted scalar."""
     if node.reference is not None and isinstance(node.value, str):
         node.value = plain_scalar(node.value)
 
 
 def nullable(check: Check) -> Check:
-    """Null, or what ``check`` accepts."""
+    """Accepts null, and every value that ``check`` accepts."""
     return Check(f"{check.kind}, or null", lambda node, problems: node.value is None or check(node, problems))
 
 
@@ -115,12 +115,12 @@ def whole(lowest: int, highest: int) -> Check:
 
 
 def _number(value: int) -> str:
-    """A bound for people; those of 64 bits are a power."""
+    """A bound for people; bounds of 64 bits are written as a power."""
     return {2**63 - 1: "2^63-1", -(2**63): "-2^63"}.get(value, f"{value:,}")
 
 
 def choice(*names: str) -> Check:
-    """One of some words, spelled exactly."""
+    """One of the given words in exact spelling."""
 
     def check(node: Node, problems: Problems) -> bool:
         if isinstance(node.value, str) and node.value in names:
@@ -134,10 +134,10 @@ def choice(*names: str) -> Check:
 def _anything(node: Node, problems: Problems) -> bool:
     if isinstance(node.value, dict | list):
         children = node.value.values() if isinstance(node.value, dict) else node.value
-        verdicts = [_anything(child, problems) for child in children]  # a list: every mistake is reported
+        verdicts = [_anything(child, problems) for child in children]  # a list, so that every mistake is reported
         return all(verdicts)
     if node.value is UNUSABLE:
-        return node.reference is not None  # a missing variable, which ``resolve`` judges
+        return node.reference is not None  # a missing variable, which ``resolve`` handles
     return (
         node.value is None
         or isinstance(node.value, str | int | float)
@@ -170,15 +170,15 @@ def texts(*, shortest: int = 0) -> Check:
 
 
 def usable(node: Node, check: Check, problems: Problems) -> bool:
-    """Whether ``check`` accepts ``node``; what has been reported already is refused in silence."""
+    """Whether ``check`` accepts ``node``; nodes that were already reported are refused without a second report."""
     return node.value is not UNUSABLE and check(node, problems)
 
 
 def mapping(keys: Mapping[str, Key]) -> Check:
-    """A mapping with known keys; entries that are unknown or refused are dropped.
+    """A mapping with known keys; unknown and refused entries are dropped.
 
-    A secret whose environment variable is missing stays, for ``resolve`` to judge. A mapping that lacks a required key
-    is still usable, so that everything else in it is checked as well.
+    A secret whose environment variable is missing is kept, and ``resolve`` handles it. A mapping that lacks a required
+    key is still used, so that its other entries are checked too.
     """
 
     def check(node: Node, problems: Problems) -> bool:

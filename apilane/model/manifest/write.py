@@ -1,7 +1,7 @@
-"""A definition as a manifest: what ``apilane export`` prints.
+"""A definition as a manifest: the output of ``apilane export``.
 
-Reading the text again changes nothing. Secrets are written as ``${NAME}`` references; system entities only where they
-differ from their default. Every section is written, so that a manifest kept in version control tells everything.
+Applying the text again changes nothing. Secrets are written as ``${NAME}`` references. System entities are written only
+where they differ from their default. Every section is written, so that a manifest in version control is complete.
 """
 
 from __future__ import annotations
@@ -45,8 +45,8 @@ def export_manifest(
 ) -> str:
     """The manifest of ``definition``, keys in the order of the specification, ending in a line break.
 
-    ``secrets``: names of the secrets the application has (``connection_string``, ``mail_password``); None: a guess by
-    the provider and the mail settings. Those of plugins are known by their marks in the definition.
+    ``secrets``: names of the secrets that the application has (``connection_string``, ``mail_password``). None: they
+    are guessed from the provider and the mail settings. The marks in the definition name the secrets of plugins.
     """
     if secrets is None:
         secrets = {"connection_string"} if definition.storage_provider != "SQLite" else set()
@@ -76,7 +76,9 @@ def export_manifest(
 
 
 def _plain(struct: object, **defaults: object) -> Document:
-    """A Struct by its wire names, without what equals ``defaults``; unlisted fields are always written."""
+    """The fields of a Struct by wire name, without those that equal ``defaults``; fields not in ``defaults`` are always
+    written.
+    """
     fields: Document = msgspec.to_builtins(struct)
     fields.pop("Type", None)
     return {key: value for key, value in fields.items() if key not in defaults or value != defaults[key]}
@@ -107,7 +109,7 @@ def _application(definition: ApplicationDefinition) -> Document:
 
 
 def _refer_to_secrets(document: Document, name: str, secrets: Collection[str]) -> None:
-    """Put references where secrets stand, so that they are kept or given by the environment."""
+    """Write references in the place of secrets, so that the stored secret is kept or the environment supplies it."""
     section = document["Application"]
     prefix = re.sub(r"[^A-Z0-9]+", "_", name.upper()).strip("_")
     prefix = prefix if prefix[:1].isalpha() else f"APP_{prefix}".rstrip("_")
@@ -120,7 +122,7 @@ def _refer_to_secrets(document: Document, name: str, secrets: Collection[str]) -
     taken = {f"{prefix}_CONNECTION_STRING": "", f"{prefix}_MAIL_PASSWORD": ""}
 
     def reference(key: str) -> str:
-        """``Plugins.mail.Password`` as ``${SHOP_MAIL_PASSWORD}``, numbered where that means another secret."""
+        """``Plugins.mail.Password`` becomes ``${SHOP_MAIL_PASSWORD}``, with a number if that name is taken."""
         words = [prefix, *re.findall("[A-Z0-9]+", key.partition(".")[2].upper())]
         variable, number = "_".join(words), 1
         while taken.setdefault(variable, key) != key:
@@ -132,7 +134,7 @@ def _refer_to_secrets(document: Document, name: str, secrets: Collection[str]) -
 
 
 def _entity(entity: Entity, default: Entity | None) -> Document:
-    """One entity; of a system entity only what differs from ``default``."""
+    """One entity; for a system entity only the differences from ``default``."""
     made: Document = {"Name": entity.name}
     if entity.description != (default.description if default else None):
         made["Description"] = entity.description
@@ -192,7 +194,7 @@ def _rule(rule: Rule) -> Document:
 
 
 class _Dumper(yaml.SafeDumper):
-    """Block style, lists of scalars in one line; texts that could be read as something else are quoted."""
+    """Block style, with lists of scalars on one line. Texts that YAML would read as another type are quoted."""
 
     def ignore_aliases(self, data: Any) -> bool:
         return True

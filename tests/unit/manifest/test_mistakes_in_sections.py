@@ -72,7 +72,7 @@ MISTAKES = {
         "the role Editor is neither",
         "",
     ),
-    "rule of nothing": ("Security:\n  - {Role: editor}\n", 4, "Security[0]", "names nothing", "exactly one"),
+    "rule of nothing": ("Security:\n  - {Role: editor}\n", 4, "Security[0]", "has no subject", "exactly one"),
     "rule of two things": (
         "Security:\n  - {Entity: Users, Schema: true, Role: editor}\n",
         4,
@@ -171,7 +171,7 @@ MISTAKES = {
         "Entities:\n  - Name: Items\n    Description: ${a b}\n",
         5,
         "Entities[Items].Description",
-        "no reference",
+        "not a valid reference",
         "$${",
     ),
 }

@@ -342,7 +342,7 @@ def test_renames_that_cannot_be() -> None:
     [error] = errors_of(head + "Entities: [{Name: Alpha, RenamedFrom: Products}, {Name: Products}]\n", before)
     assert "Products is renamed and listed as well" in error.message
     exchanged = "Entities: [{Name: Categories, RenamedFrom: Products}, {Name: Products, RenamedFrom: Categories}]\n"
-    assert any("third one" in error.hint for error in errors_of(head + exchanged, before))
+    assert any("third name" in error.hint for error in errors_of(head + exchanged, before))
 
 
 @pytest.mark.better("B-D3")

@@ -185,7 +185,7 @@ def test_a_literal_gets_a_warning() -> None:
     plan = mail("Plugins: {mail: {ApiKey: open-sesame}}\n")
     assert plan.secrets == {"Plugins.mail.ApiKey": "open-sesame"}
     [warning] = [line for line in plan.lines if line.kind == "warning"]
-    assert str(warning).startswith("! Plugins.mail.ApiKey: this secret stands in the manifest in clear; write ${NAME}")
+    assert str(warning).startswith("! Plugins.mail.ApiKey: this secret is plain text in the manifest; write ${NAME}")
     assert "sesame" not in "".join(map(str, plan.lines))
     assert not [line for line in mail(FULL, environ=ENVIRON).lines if line.kind == "warning"]
 

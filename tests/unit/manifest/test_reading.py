@@ -30,7 +30,7 @@ UNREADABLE = {
     "lone surrogate in JSON": ("a.json", '{"a":\n "\\ud800"}', 2, "surrogate"),
     "lone surrogate": ("a.yaml", "a: \ud800", 1, "surrogate"),
     "alias bomb": ("a.yaml", BOMB, None, "aliases expand"),
-    "recursive alias": ("a.yaml", "a: &a [*a]\n", 1, "refers to what contains it"),
+    "recursive alias": ("a.yaml", "a: &a [*a]\n", 1, "refers to a value that contains"),
     "alias of nothing": ("a.yaml", "a: *b\n", 1, "no anchor"),
     "python tag": ("a.yaml", "a: 1\nb: !!python/object/apply:os.system [ls]\n", 2, "not allowed"),
     "binary tag": ("a.yaml", "a: !!binary aGk=\n", 1, "not allowed"),

@@ -43,7 +43,7 @@ def test_quoted_values(quoted: str) -> None:
 @pytest.mark.parametrize(
     ("text", "named"),
     [
-        ("", "neither a URL nor Key=Value|names no host"),
+        ("", "neither a URL nor Key=Value|has no host"),
         ("nonsense", "neither a URL"),
         ("postgresql://u:s3cr3t@h/d", "postgresql://"),
         ("mysql://u:s3cr3t@h:99999/d", "port"),
