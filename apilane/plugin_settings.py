@@ -25,7 +25,7 @@ from apilane.settings import (
     SettingRow,
     Settings,
     describe_settings,
-    nearest,
+    did_you_mean,
     setting_rows,
 )
 
@@ -115,7 +115,7 @@ def _refuse_unknown_sections(given: PluginSections, kinds: Iterable[str], plugin
         place = _source(given, name)
         if name not in plugins:
             raise ConfigurationError(
-                f"{place}: no plugin {name!r} is loaded{nearest(name, plugins)}. Load it, or remove the section."
+                f"{place}: no plugin {name!r} is loaded{did_you_mean(name, plugins)}. Load it, or remove the section."
             )
         if name not in kinds:
             raise ConfigurationError(f"{place}: the plugin {name!r} has no settings. Remove the section.")
@@ -128,7 +128,7 @@ def _refuse_unknown_variables(variables: Mapping[str, str], rows: Mapping[str, M
         if variable not in known and plugin is not None:
             own = [row.environment for row in rows[plugin].values()]
             raise ConfigurationError(
-                f"{variable}: the plugin {plugin!r} has no such setting{nearest(variable, own)}. It has: "
+                f"{variable}: the plugin {plugin!r} has no such setting{did_you_mean(variable, own)}. It has: "
                 f"{', '.join(rows[plugin])}."
             )
 
@@ -245,7 +245,7 @@ class _Options:
         for key in value:
             if key not in names:
                 raise ConfigurationError(
-                    f"{source}: unknown setting {key!r}{nearest(key, names)}. There are: {', '.join(names)}."
+                    f"{source}: unknown setting {key!r}{did_you_mean(key, names)}. There are: {', '.join(names)}."
                 )
 
 

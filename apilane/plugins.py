@@ -24,7 +24,7 @@ import pluggy
 
 from apilane import hookspecs
 from apilane.errors import ConfigurationError
-from apilane.settings import Settings, nearest
+from apilane.settings import Settings, did_you_mean
 
 __all__ = ["DRIVERS_GROUP", "HOOKS", "PLUGINS_GROUP", "LoadedPlugin", "PluginError", "PluginSet", "load_plugins"]
 
@@ -127,8 +127,9 @@ def _selected(settings: Settings, extra: Sequence[object]) -> Iterator[_Found]:
 def _refuse_unknown(setting: str, names: Sequence[str], known: Sequence[str]) -> None:
     for name in names:
         if name not in known:
+            meant = did_you_mean(name, known)
             raise ConfigurationError(
-                f"Setting {setting}: there is no plugin {name!r}{nearest(name, known)}. There are: {', '.join(known)}."
+                f"Setting {setting}: there is no plugin {name!r}{meant}. There are: {', '.join(known)}."
             )
 
 
@@ -224,7 +225,7 @@ def _checked_hooks(plugin_name: str, plugin: object) -> Iterator[str]:
             continue
         hook = (options or {}).get("specname") or attribute
         if hook not in HOOKS:
-            raise PluginError(plugin_name, f"implements {hook}, which is not a hook{nearest(hook, HOOKS)}.")
+            raise PluginError(plugin_name, f"implements {hook}, which is not a hook{did_you_mean(hook, HOOKS)}.")
         if options is None:
             raise PluginError(plugin_name, "the function lacks the decorator @hookimpl.", hook=hook)
         if options.get("wrapper") or options.get("hookwrapper"):
@@ -245,5 +246,5 @@ def _check_signature(plugin_name: str, hook: str, function: Callable[..., Any]) 
         if parameter.kind not in {parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY}:
             raise PluginError(plugin_name, f"takes '{parameter}'; name the arguments that it needs.", hook=hook)
         if parameter.name not in known:
-            what = f"there is no argument {parameter.name!r}{nearest(parameter.name, known)}"
+            what = f"there is no argument {parameter.name!r}{did_you_mean(parameter.name, known)}"
             raise PluginError(plugin_name, f"{what}; the hook has: {', '.join(known)}.", hook=hook)

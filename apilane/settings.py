@@ -29,8 +29,8 @@ __all__ = [
     "SettingRow",
     "Settings",
     "describe_settings",
+    "did_you_mean",
     "load_settings",
-    "nearest",
     "setting_rows",
 ]
 
@@ -205,7 +205,7 @@ def load_settings(
             found[name] = _converted(name, _from_text(name, environ[row.environment]), row.environment)
     for name, value in overrides.items():
         if name not in _ROWS:
-            raise ConfigurationError(f"Unknown setting {name!r}{nearest(name, _ROWS)}.")
+            raise ConfigurationError(f"Unknown setting {name!r}{did_you_mean(name, _ROWS)}.")
         if value is not None:
             found[name] = _converted(name, value, f"Setting {name}")
     core = {row.environment for row in _ROWS.values()}
@@ -215,7 +215,7 @@ def load_settings(
     return Settings(**found)
 
 
-def nearest(name: str, known: Iterable[str]) -> str:
+def did_you_mean(name: str, known: Iterable[str]) -> str:
     """`` (did you mean 'x'?)`` if a known name is similar, else empty: the end of a message about an unknown name."""
     close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
     return f" (did you mean {close[0]!r}?)" if close else ""
@@ -233,7 +233,7 @@ def _from_toml(path: Path, environ: Mapping[str, str]) -> tuple[dict[str, Any], 
     sections = _plugin_sections(content, path, environ)
     for name, value in content.items():
         if name not in _ROWS:
-            raise ConfigurationError(f"{path}: unknown setting {name!r}{nearest(name, _ROWS)}.")
+            raise ConfigurationError(f"{path}: unknown setting {name!r}{did_you_mean(name, _ROWS)}.")
         source = f"{path}: {name}"
         if isinstance(value, dict):
             found[name] = _converted(name, _referenced(value, source, path.parent, environ), source)

@@ -10,7 +10,7 @@ from apilane.plugin.access import Data, Schema
 from apilane.plugin.calls import WireCall, Write
 from apilane.plugin.replies import Reply
 from apilane.security.passwords import Passwords
-from apilane.services import reading, writing
+from apilane.services import record_changes, record_reads
 from apilane.services.schema import schema_document
 from apilane.web.call import INT64, Call
 
@@ -19,13 +19,13 @@ __all__ = ["data_calls"]
 
 async def get_by_id(call: Call) -> Reply:
     record_id = call.integer("id", 0, INT64)
-    record = await reading.get_by_id(call.entity, call.actor, call.access, record_id, call.query.get("properties"))
+    record = await record_reads.get_by_id(call.entity, call.actor, call.access, record_id, call.query.get("properties"))
     return Reply(encode_json(record))
 
 
 async def get_page(call: Call) -> Reply:
     asked = call.query.get
-    query = reading.PageQuery(
+    query = record_reads.PageQuery(
         page_index=call.integer("pageindex", 1),
         page_size=call.integer("pagesize", 20),
         filter=asked("filter"),
@@ -33,7 +33,7 @@ async def get_page(call: Call) -> Reply:
         properties=asked("properties"),
         get_total=call.boolean("gettotal"),
     )
-    page = await reading.get_page(call.entity, call.actor, call.access, query)
+    page = await record_reads.get_page(call.entity, call.actor, call.access, query)
     records = encode_json(page.records)
     if page.total is None:
         return Reply(b'{"Data":' + records + b"}")
@@ -41,11 +41,11 @@ async def get_page(call: Call) -> Reply:
 
 
 async def post(call: Call) -> Write[list[int]]:
-    return await writing.post(call.entity, call.actor, call.access, await call.json())
+    return await record_changes.post(call.entity, call.actor, call.access, await call.json())
 
 
 async def delete(call: Call) -> Write[list[int]]:
-    return await writing.delete(call.entity, call.actor, call.access, call.query.get("ids"))
+    return await record_changes.delete(call.entity, call.actor, call.access, call.query.get("ids"))
 
 
 async def schema(call: Call) -> Reply:
@@ -56,7 +56,7 @@ def data_calls(passwords: Passwords) -> list[WireCall]:
     """The Data calls."""
 
     async def put(call: Call) -> Write[int]:
-        return await writing.put(call.entity, call.actor, call.access, await call.json(), passwords)
+        return await record_changes.put(call.entity, call.actor, call.access, await call.json(), passwords)
 
     return [
         WireCall(path="/api/Data/Get", method="GET", action=get_page, access=Data(Action.get), refuses_files=True),
