@@ -48,7 +48,8 @@ class Actor(Struct, frozen=True, kw_only=True, gc=False):
     session_id: int | None = None
     """Row of ``AuthTokens`` that proved the identity; renew and logout act on it."""
     credential: str | None = None
-    """Name of the credential, for audit and counters: ``session 42``, or the e-mail address of an operator."""
+    """Name of the credential, without secrets, for audit and counters: ``session 42``, or an operator's e-mail
+    address."""
     scopes: frozenset[str] | None = None
     """The limits of the credential, such as ``Orders:get``; None: everything that the roles grant."""
 

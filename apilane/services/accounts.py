@@ -107,7 +107,7 @@ async def change_password(
     passwords: Passwords,
     attempts: Attempts,
 ) -> None:
-    """Set a new password and end the user's other sessions (B-A4). A wrong old one counts as a failed sign-in."""
+    """Set a new password and end the user's other sessions (B-A4). A wrong current one counts as a failed sign-in."""
     if actor.user_id is None:
         raise unauthorized()
     current, new = trim(current), trim(new)

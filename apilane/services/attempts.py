@@ -11,7 +11,7 @@ __all__ = ["Attempts"]
 
 
 class Attempts(Struct, frozen=True, gc=False):
-    """The attempts of one caller. ``application``: its token; ``address``: the caller's IP address."""
+    """The attempts of one caller. ``application``: the application's token; ``address``: the caller's IP address."""
 
     throttles: tuple[Throttle, ...]
     application: str
