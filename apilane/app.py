@@ -18,7 +18,7 @@ from apilane.web.pages import pages_behind
 from apilane.web.routes import CORE, RegisteredCall, Routes
 from apilane.web.service import PATHS
 
-__all__ = ["create_app", "initialise"]
+__all__ = ["check_routes", "create_app", "initialise", "routes_of"]
 
 
 def create_app(settings: Settings | None = None, plugins: Sequence[object] = ()) -> Front:
@@ -39,9 +39,16 @@ def routes_of(instance: Instance) -> Routes:
     return Routes([RegisteredCall(CORE, call) for call in core] + [RegisteredCall(*each) for each in from_plugins])
 
 
+def check_routes(instance: Instance) -> None:
+    """Raise PluginError where a plugin's call or page cannot be served; workers would say so one after another."""
+    routes_of(instance)
+    pages_behind(instance, Admission(instance))
+
+
 async def initialise(settings: Settings) -> list[str]:
     """Open the instance once, so that it exists before workers start. Returns lines for the operator to read."""
     async with open_instance(settings) as instance:
+        check_routes(instance)
         admin = instance.store.first_admin
     if admin is None:
         return []

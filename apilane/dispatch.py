@@ -86,20 +86,26 @@ class Hooks(Struct, frozen=True, kw_only=True):
         """The name of the plugin that registered an object."""
         return next(each.plugin for each in self.registered if each.item is item)
 
-    def blamed(self, error: BaseException) -> str:
-        """``plugin 'x', hook y`` of the registered object in which an exception was raised, for the log; else an empty
-        text.
+    def blamed(self, error: BaseException, subject: object = None) -> str:
+        """``plugin 'x', hook y`` of a failure, for the log; empty when no plugin is at fault.
+
+        ``subject``: the registered object that was at work. Without one the innermost frame of the traceback in a
+        plugin's code decides; the hook is named if the plugin registered a single object there.
         """
+        for each in self.registered:
+            if each.item is subject:
+                return f"plugin {each.plugin!r}, hook {each.hook}"
         found = ""
-        frame_of = error.__traceback__
-        while frame_of is not None:
-            subject = frame_of.tb_frame.f_locals.get("self")
-            module = frame_of.tb_frame.f_globals.get("__name__", "").partition(".")[0]
-            for each in self.registered:
-                if each.item is subject or _home(each.item) == module != "apilane":
-                    found = f"plugin {each.plugin!r}, hook {each.hook}"
-                    break
-            frame_of = frame_of.tb_next
+        traceback = error.__traceback__
+        while traceback is not None:
+            running = traceback.tb_frame.f_locals.get("self")
+            module = traceback.tb_frame.f_globals.get("__name__", "").partition(".")[0]
+            at_work = [each for each in self.registered if each.item is running]
+            at_work = at_work or [each for each in self.registered if _home(each.item) == module != "apilane"]
+            if at_work:
+                hooks = {each.hook for each in at_work}
+                found = f"plugin {at_work[0].plugin!r}" + (f", hook {hooks.pop()}" if len(hooks) == 1 else "")
+            traceback = traceback.tb_next
         return found
 
 
@@ -257,8 +263,27 @@ def _check_item(plugin: str, hook: str, item: object, kind: type) -> None:
             plugin, f"returned a list with {_kind_of(item)}; expected {kind.__name__} objects{lacks}.", hook=hook
         )
     for name, method in vars(kind).items():
-        if inspect.iscoroutinefunction(method) and not inspect.iscoroutinefunction(getattr(item, name)):
-            raise PluginError(plugin, f"{_kind_of(item)}.{name} must be written with 'async def'.", hook=hook)
+        if isinstance(method, FunctionType) and not name.startswith("_") and name not in _TAKEN_AS_IT_IS:
+            _check_method(plugin, hook, f"{_kind_of(item)}.{name}", getattr(item, name), method)
+
+
+_TAKEN_AS_IT_IS = frozenset({"close", "session"})
+"""Methods of drivers, whose signatures have grown; the conformance suite checks them."""
+
+
+def _check_method(plugin: str, hook: str, title: str, method: Any, wanted: FunctionType) -> None:
+    """Whether a method can be called like that of the contract, and is a coroutine function if that one is."""
+    if inspect.iscoroutinefunction(method) != inspect.iscoroutinefunction(wanted):
+        colour = "'async def'" if inspect.iscoroutinefunction(wanted) else "'def', without async"
+        raise PluginError(plugin, f"{title} must be written with {colour}.", hook=hook)
+    parameters = [each for each in inspect.signature(wanted).parameters.values() if each.name != "self"]
+    positional = [None for each in parameters if each.kind is each.POSITIONAL_OR_KEYWORD]
+    named = {each.name: None for each in parameters if each.kind is each.KEYWORD_ONLY}
+    try:
+        inspect.signature(method).bind(*positional, **named)
+    except TypeError as error:
+        expected = ", ".join(each.name for each in parameters)
+        raise PluginError(plugin, f"{title} cannot be called with ({expected}): {error}.", hook=hook) from error
 
 
 def _has(item: object, name: str) -> bool:

@@ -91,7 +91,7 @@ class ApilaneError(Exception):
     """An error response, as the caller reads it.
 
     ``message`` None means the default message of the code. ``status`` is the HTTP status; the default is 401 for
-    UNAUTHORIZED and 400 for all other codes. Errors of paths and bodies pass 404, 405, 413 or 415.
+    UNAUTHORIZED and 400 for all other codes. Errors of paths, methods and content types pass 404, 405 or 415.
     """
 
     def __init__(

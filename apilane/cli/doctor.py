@@ -35,7 +35,10 @@ def doctor(files: tuple[Path, ...], *, config: Path | None, **overrides: Any) ->
 
 
 async def _doctor(files: Sequence[Path], settings: Settings) -> int:
+    from apilane.app import check_routes
+
     instance = Instance(settings)
+    check_routes(instance)
     serious = 0
     try:
         async for look in _named(files, instance) if files else examine(instance):

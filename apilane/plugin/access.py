@@ -7,13 +7,23 @@ checks access first, and then counts one use against the caller's rate limit.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from msgspec import Struct
 
 from apilane.model.definition import Action
 
-__all__ = ["Access", "Account", "CustomEndpoint", "Data", "Open", "Operator", "PerOperation", "Schema"]
+__all__ = [
+    "Access",
+    "Account",
+    "CustomEndpoint",
+    "Data",
+    "Open",
+    "Operator",
+    "PerOperation",
+    "Schema",
+    "access_problem",
+]
 
 
 class Data(Struct, frozen=True):
@@ -67,3 +77,27 @@ class Open(Struct, frozen=True):
 
 
 Access = Data | CustomEndpoint | Schema | Account | PerOperation | Operator | Open
+
+
+def access_problem(access: Any) -> str | None:
+    """What is wrong with a declaration, as the end of a sentence; None: nothing."""
+    kinds = get_args(Access)
+    if not isinstance(access, kinds):
+        if access is None:
+            shown = "no access"
+        else:
+            shown = "the access " + (f"{access.__name__} without ()" if isinstance(access, type) else repr(access))
+        return f"declares {shown}; expected one of {', '.join(f'{kind.__name__}(...)' for kind in kinds)}"
+    if isinstance(access, Account) and not all(isinstance(flag, bool) for flag in (access.user, access.programs)):
+        return "declares Account with a flag that is not True or False"
+    match access:
+        case Data():
+            if not isinstance(access.action, Action):
+                return f"declares Data({access.action!r}); expected {', '.join(f'Action.{each}' for each in Action)}"
+            if access.entity is not None and not isinstance(access.entity, str):
+                return f"declares Data for the entity {access.entity!r}; expected a name or None"
+        case Operator() if access.of not in {"application", "instance"}:
+            return f"declares Operator(of={access.of!r}); expected 'application' or 'instance'"
+        case Account() if access.body is not None and not callable(access.body):
+            return f"declares Account(body={access.body!r}); expected a function of the decoded body"
+    return None

@@ -26,3 +26,6 @@ class Page(Struct, frozen=True):
 
     handler: HTTPRouteHandler
     access: Access
+    audited: bool | None = None
+    """Whether each request of an operator is put on record before the handler runs. A page for operators that changes
+    something (POST, PUT, PATCH, DELETE) must say so."""

@@ -117,8 +117,8 @@ def effective_rules(
     return tuple(
         rule
         for rule in rules
-        if rule.kind is kind
-        and rule.action is action
+        if rule.kind == kind
+        and rule.action == action
         and rule.name.lower() == wanted
         and (rule.role == ANONYMOUS_ROLE or (authenticated and (rule.role == AUTHENTICATED_ROLE or rule.role in roles)))
     )

@@ -154,8 +154,9 @@ class ApplicationRuntime:
         self.tokens = Identities(self)
         plans = self._plans = compilations.plans(stored.definition)
         self._plan, self._operator_plan, self._permit = plans.plan, plans.operator_plan, plans.permit
-        checks = (check.prepare(self) for check in gates.availability_checks)
-        self.checks = tuple(check for check in checks if check is not None)
+        checks = ((check.prepare(self), check) for check in gates.availability_checks)
+        self.checks = tuple((check, source) for check, source in checks if check is not None)
+        """Each check with the object that prepared it."""
 
     @cached_property
     def users(self) -> EntityRuntime:

@@ -61,6 +61,12 @@ class AuditTrail:
         await self._complete(token, record, change, write.outcome(done))
         return done
 
+    async def note(self, application: ApplicationRuntime | None, operator: Actor, what: str) -> None:
+        """Put on record that an operator was admitted to something. ``application`` None: it is about the instance."""
+        token, version = (application.token, application.stored.version) if application else ("", 0)
+        record = await self._store.record_write(token, version, operator.credential or "", what)
+        await self._complete(token, record, what, "admitted")
+
     async def _complete(self, application: str, record: int, change: str, outcome: str) -> None:
         """Add the outcome. The write is done, so a failure to store its outcome is only logged."""
         try:

@@ -78,7 +78,7 @@ def _security(application: ApplicationRuntime, actor: Actor) -> list[dict[str, A
 
 
 def _attempts(call: Call) -> Attempts:
-    throttles = call.application.throttles if call.actor.kind != "operator" and not call.is_counted else ()
+    throttles = call.application.throttles if call.actor.kind != "operator" and not call.is_second_try else ()
     return Attempts(throttles, call.application.token, network_of(call.client_address))
 
 

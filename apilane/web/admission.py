@@ -9,14 +9,15 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from typing import get_args
 
 from apilane.control.operator_tokens import SignedIn
 from apilane.errors import ApilaneError, Code, RateLimitedError, unauthorized
 from apilane.instance import Instance
 from apilane.model.definition import Action, RateLimit, RuleKind
-from apilane.plugin.access import Access, Account, CustomEndpoint, Data, Operator, Schema
+from apilane.plugin.access import Access, Account, CustomEndpoint, Data, Open, Operator, PerOperation, Schema
 from apilane.plugin.calls import WireCall
-from apilane.plugin.identity import Actor
+from apilane.plugin.identity import Actor, ActorKind
 from apilane.runtime.access import AccessPlan
 from apilane.runtime.application import EntityRuntime
 from apilane.runtime.operators import operates
@@ -34,6 +35,7 @@ __all__ = ["Admission", "count", "grant_entity"]
 NO_TOKEN = "Query parameter 'appToken' or Header 'x-application-token' is required!"  # noqa: S105 -- a message
 USE_FILES = "Use 'Files' controller to access files. Refer to API Documentation for more info."
 NOT_SIGNABLE = "Request signing is not supported for file uploads."
+ACTOR_KINDS = frozenset(get_args(ActorKind))
 JSON_TYPES = ("application/json", "text/json")
 
 log = logging.getLogger("apilane.web")
@@ -86,10 +88,15 @@ class Admission:
                 raise ApilaneError(Code.SERVICE_UNAVAILABLE)
             if application.checks:
                 call.client_address = self.client_address(call.scope)
-                for check in application.checks:
-                    refusal = check(call)
+                for check, source in application.checks:
+                    try:
+                        refusal = check(call)
+                    except Exception:
+                        call.at_work = source
+                        raise
                     if refusal is not None:
-                        raise ApilaneError(Code.SERVICE_UNAVAILABLE, refusal)
+                        told = refusal if type(refusal) is str else None
+                        raise ApilaneError(Code.SERVICE_UNAVAILABLE, told)
             for authenticator in self._signed if is_signed else self._unsigned:
                 try:
                     actor = await authenticator.authenticate(call, application)
@@ -100,6 +107,11 @@ class Admission:
                     log.exception("an authenticator of plugin %r failed; the request is refused", plugin)
                     raise unauthorized() from None
                 if actor is not None:
+                    kind: object = getattr(actor, "kind", None)
+                    if kind not in ACTOR_KINDS:
+                        plugin = self._instance.hooks.plugin_of(authenticator)
+                        log.error("plugin %r, an authenticator gave %r; expected an Actor", plugin, actor)
+                        raise unauthorized()
                     call.actor = actor
                     break
             else:
@@ -163,9 +175,15 @@ async def count(call: Call, name: str, action: str, limit: RateLimit) -> None:
     else:
         caller = network_of(call.client_address)
     for limiter in call.application.limiters:
-        wait_s = await limiter.admit(call.application.token, name, action, caller, limit)
+        try:
+            wait_s = await limiter.admit(call.application.token, name, action, caller, limit)
+        except Exception:
+            call.at_work = limiter
+            raise
         if wait_s is not None:
+            call.at_work = limiter
             raise RateLimitedError(wait_s)
+    call.was_counted = True
 
 
 async def _grant(call: Call, access: Access) -> None:
@@ -187,8 +205,10 @@ async def _grant(call: Call, access: Access) -> None:
         case Operator():
             if actor.kind != "operator":
                 raise unauthorized()
-        case _:  # Open has no check; the action of PerOperation checks each operation
+        case Open() | PerOperation():  # of the latter the action asks for each operation
             pass
+        case _:
+            raise TypeError(f"{access!r} is no declaration of access")
 
 
 async def _permit(call: Call, kind: RuleKind, name: str) -> None:

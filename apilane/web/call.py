@@ -86,17 +86,20 @@ class Call:
         "access",
         "actor",
         "application",
+        "at_work",
         "client_address",
         "endpoint",
         "entity",
         "entity_name",
         "headers",
         "is_counted",
+        "is_second_try",
         "is_streamed",
         "method",
         "query",
         "scope",
         "signature",
+        "was_counted",
     )
 
     application: ApplicationRuntime
@@ -123,6 +126,11 @@ class Call:
         self.actor: Actor = ANONYMOUS
         self.is_counted = False
         """The call is tried again after its uses were counted."""
+        self.is_second_try = False
+        """The call is tried again with a new definition; what was counted the first time is not counted again."""
+        self.was_counted = False
+        self.at_work: object = None
+        """The registered object that failed during admission, for the log."""
         self.is_streamed = False
         """The body is read as a stream, so the call cannot be tried again."""
         self.entity_name: str | None = None

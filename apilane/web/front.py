@@ -6,23 +6,21 @@ A Litestar handler adds about 25 us to a request, a mount about 9 us; a wire cal
 from __future__ import annotations
 
 import logging
-import secrets
 from collections.abc import Mapping, MutableMapping
 from typing import Any
 
-from apilane.dispatch import Hooks
 from apilane.errors import ApilaneError, Code
 from apilane.instance import Instance
 from apilane.plugin.calls import WireCall, Write
 from apilane.plugin.identity import ANONYMOUS
 from apilane.plugin.replies import Reply
-from apilane.services.failures import wire_error
-from apilane.storage.errors import MissingObject, StatementTimeout, StorageError, Unavailable
+from apilane.storage.errors import MissingObject
 from apilane.web.admission import Admission
 from apilane.web.bodies import BrokenBody, announces_body, drain
 from apilane.web.call import Call, Receive, Scope, Send
-from apilane.web.reply import CLOSE, error_reply, preflight, send_reply
+from apilane.web.reply import CLOSE, UnfitReply, error_reply, preflight, send_reply
 from apilane.web.routes import Methods, Routes
+from apilane.web.unexpected import failure_answer
 
 __all__ = ["Front"]
 
@@ -61,7 +59,12 @@ class Front:
             if methods is None:
                 methods = self._find(path, scope)
             if methods is not None:
-                await send_reply(send, await self._answer(methods, scope, receive))
+                try:
+                    await send_reply(send, await self._answer(methods, scope, receive))
+                except UnfitReply as error:  # raised before the first byte was sent
+                    where, route = f"{scope['method']} {scope['path']}", methods.get(scope["method"])
+                    answer = failure_answer(error, where, self._instance.hooks, subject=route)
+                    await send_reply(send, error_reply(answer))
                 return
             path = self._below_mount(path, scope)
             if path in self._paths:
@@ -116,7 +119,7 @@ class Front:
                 return
 
     async def _answer(self, methods: Methods, scope: Scope, receive: Receive) -> Reply:
-        """Run one call and turn its result or its error into an answer."""
+        """Run one call and turn every failure into an answer."""
         route = methods.get(scope["method"])
         if route is None:
             return await _after_body(_refuse_method(methods, scope), dict(scope["headers"]), receive)
@@ -126,41 +129,57 @@ class Front:
             try:
                 await self._admission.admit(call, route)
                 done = await route.action(call)
-                reply = done if type(done) is Reply else await self._write(call, done)
-            except MissingObject:
-                if call.is_streamed:
-                    raise
-                reply = await self._again(call, route)
-        except ApilaneError as error:
-            reply = error_reply(error)
-            if isinstance(error, BrokenBody):
-                return reply  # the body was waited for already
-        except StorageError as error:
-            reply = error_reply(_storage_reply(error, call, scope, self._instance.hooks))
+                reply = done if type(done) is Reply and not route.audited else await self._carry_out(call, route, done)
+            except MissingObject as error:
+                reply = await self._again(call, route, error)
+        except BrokenBody as error:
+            return error_reply(error)  # the server has waited for the body already
         except Exception as error:
-            reply = error_reply(_unexpected(error, call, scope, self._instance.hooks))
+            reply = error_reply(self._failure(error, call, route))
         headers = call.headers
         if (b"content-length" in headers or b"transfer-encoding" in headers) and not call.is_body_read:
             return await _after_body(reply, headers, receive)
         return reply
 
-    async def _write(self, call: Call, write: Write[Any] | Reply) -> Reply:
-        """Run a write. A write of an operator is recorded in the audit before it begins."""
-        if isinstance(write, Reply):
-            return write
-        if call.actor.kind == "operator":
-            result = await self._instance.audit_trail.record(call.application, call.actor, write)
+    async def _carry_out(self, call: Call, route: WireCall, done: object) -> Reply:
+        """The reply to what an action returned: a ``Write`` is carried out, for an operator with a record before it."""
+        is_audited = call.actor.kind == "operator" and route.audited is not False
+        if isinstance(done, Reply):
+            if is_audited:
+                raise TypeError("an audited call must return a Write, so that the audit has a record before the change")
+            return done
+        if not isinstance(done, Write):
+            raise TypeError(f"the action returned {type(done).__name__}; expected a Reply or a Write")
+        if is_audited:
+            result = await self._instance.audit_trail.record(call.application, call.actor, done)
         else:
-            result = await write.run()
-        return write.reply(result)
+            result = await done.run()
+        return done.reply(result)
 
-    async def _again(self, call: Call, route: WireCall) -> Reply:
-        """The tables differ from the definition in memory: load it again and retry once, without counting twice."""
-        await self._instance.applications.reload(call.application.token)
-        call.is_counted, call.actor = True, ANONYMOUS
+    async def _again(self, call: Call, route: WireCall, error: MissingObject) -> Reply:
+        """Try once more with the new definition after a table turned out to be missing, without counting twice.
+
+        Raises the error when the definition is still the same, or the body was read as a stream.
+        """
+        application = getattr(call, "application", None)
+        if call.is_streamed or application is None:
+            raise error
+        loaded = await self._instance.applications.reload(application.token)
+        if loaded is None or loaded.stored.version == application.stored.version:
+            raise error
+        call.is_second_try, call.is_counted, call.actor = True, call.was_counted, ANONYMOUS
         await self._admission.admit(call, route)
-        done = await route.action(call)
-        return await self._write(call, done)
+        return await self._carry_out(call, route, await route.action(call))
+
+    def _failure(self, error: Exception, call: Call, route: WireCall) -> ApilaneError:
+        return failure_answer(
+            error,
+            f"{call.method} {call.scope['path']}",
+            self._instance.hooks,
+            subject=call.at_work or route,
+            entity=call.entity_name,
+            told=call.actor.kind == "operator",
+        )
 
 
 async def _after_body(reply: Reply, headers: Mapping[bytes, bytes], receive: Receive) -> Reply:
@@ -190,27 +209,6 @@ class _UnreadBody:
         if message["type"] == "http.response.start" and not self._is_read and not await drain(self._receive):
             message["headers"] = [*message.get("headers", ()), CLOSE]
         await self._send(message)
-
-
-def _storage_reply(error: StorageError, call: Call, scope: Scope, hooks: Hooks) -> ApilaneError:
-    reply = wire_error(error, call.entity_name)
-    if reply.code is Code.ERROR:
-        return _unexpected(error, call, scope, hooks)
-    # A violated constraint is an error of the caller; a database that fails needs an operator.
-    trouble = isinstance(error, (Unavailable, StatementTimeout))
-    log.log(logging.WARNING if trouble else logging.DEBUG, "storage refused %s: %s", call.entity_name, error)
-    return reply
-
-
-def _unexpected(error: Exception, call: Call, scope: Scope, hooks: Hooks) -> ApilaneError:
-    """Log the error under a reference. Only an operator gets its text in the answer (B-E3)."""
-    reference = secrets.token_hex(4)
-    blamed = hooks.blamed(error)
-    where = f"{scope['method']} {scope['path']}{f', {blamed}' if blamed else ''}"
-    log.error("unexpected failure %s in %s", reference, where, exc_info=error)
-    is_told = call.actor.kind == "operator"
-    told = f"{str(error) or type(error).__name__} (reference {reference})" if is_told else None
-    return ApilaneError(Code.ERROR, told, entity=call.entity_name)
 
 
 def _refuse_method(methods: Methods, scope: Scope) -> Reply:

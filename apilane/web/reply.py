@@ -3,45 +3,98 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator
-from typing import IO
+from typing import IO, Any
 
 from apilane.errors import ApilaneError, RateLimitedError
 from apilane.plugin.replies import PLAIN, FileBody, Header, Reply
 from apilane.web.bodies import BodyTooLarge, BrokenBody, NoRoomForBody
 from apilane.web.call import Send
 
-__all__ = ["CLOSE", "error_reply", "preflight", "send_reply"]
+__all__ = ["CLOSE", "UnfitReply", "error_reply", "preflight", "send_reply"]
 
 CLOSE: Header = (b"connection", b"close")
 CHUNK_BYTES = 65_536
+log = logging.getLogger("apilane.web")
+
+
+class UnfitReply(Exception):
+    """A reply that cannot be sent; raised before its first byte. The text says what is wrong, for the log."""
 
 
 async def send_reply(send: Send, reply: Reply) -> None:
-    """Send an answer. It has no content-length, because granian adds it; a header from here would cost 2 us."""
+    """Send an answer. The server adds its length: granian does so anyway, and a header of ours takes 2 us.
+
+    Raises UnfitReply before anything was sent. A body of chunks that fails later raises its own failure, which closes
+    the connection.
+    """
+    body = reply.body
+    if reply.headers or type(body) is not bytes:
+        _check_headers(reply)
+    chunks = None if type(body) is bytes else await _begin(body)
     headers: list[Header] = [*reply.common, *reply.headers]
     await send({"type": "http.response.start", "status": reply.status, "headers": headers})
-    if type(reply.body) is bytes:
-        await send({"type": "http.response.body", "body": reply.body})
+    if chunks is None:
+        await send({"type": "http.response.body", "body": body})
     else:
-        await _send_chunks(send, reply.body)
+        await _send_chunks(send, *chunks)
 
 
-async def _send_chunks(send: Send, body: bytes | FileBody | AsyncIterator[bytes]) -> None:
-    """Send a body chunk by chunk; the source is closed also after an error."""
-    chunks = _file_chunks(body) if isinstance(body, FileBody) else body
-    assert not isinstance(chunks, bytes)  # noqa: S101 - send_reply sends bytes itself
+def _check_headers(reply: Any) -> None:
+    """Bytes without line breaks, as names and values; hyper, below granian, ends a worse answer without a reason."""
     try:
+        fit = all(
+            isinstance(name, bytes) and isinstance(value, bytes) and not {10, 13, 0} & {*name, *value}
+            for name, value in (*reply.common, *reply.headers)
+        )
+    except (TypeError, ValueError):
+        fit = False
+    if not fit:
+        raise UnfitReply(f"the headers {reply.headers!r} are not pairs of bytes without line breaks")
+
+
+async def _begin(body: object) -> tuple[bytes, AsyncIterator[bytes]]:
+    """The first chunk of a body and the rest, so that a body that cannot begin is still answered with an error."""
+    if isinstance(body, FileBody):
+        chunks = _file_chunks(body)
+    elif isinstance(body, AsyncIterator):
+        chunks = body
+    else:
+        raise UnfitReply(f"the body is {type(body).__name__}; expected bytes, a FileBody or an asynchronous iterator")
+    try:
+        first = await anext(chunks, b"")
+    except Exception as error:
+        raise UnfitReply(f"the body failed before its first chunk: {type(error).__name__}: {error}") from error
+    if not isinstance(first, bytes):
+        await _close(chunks)
+        raise UnfitReply(f"the body gives chunks of {type(first).__name__}; expected bytes")
+    return first, chunks
+
+
+async def _send_chunks(send: Send, first: bytes, chunks: AsyncIterator[bytes]) -> None:
+    """Send chunk by chunk; the source is always closed."""
+    try:
+        await send({"type": "http.response.body", "body": first, "more_body": True})
         async for chunk in chunks:
+            if not isinstance(chunk, bytes):
+                raise TypeError(f"the body gives chunks of {type(chunk).__name__}; expected bytes")
             await send({"type": "http.response.body", "body": chunk, "more_body": True})
+    except Exception:
+        log.exception("an answer of chunks failed half-way; its connection is closed")
+        raise
     finally:
-        if (close := getattr(chunks, "aclose", None)) is not None:
-            await close()
+        await _close(chunks)
     await send({"type": "http.response.body", "body": b""})
 
 
+async def _close(chunks: AsyncIterator[bytes]) -> None:
+    if (close := getattr(chunks, "aclose", None)) is not None:
+        await close()
+
+
 async def _file_chunks(body: FileBody) -> AsyncIterator[bytes]:
-    """Chunks of a part of a file, read in a thread."""
+    """Read a part of a file in threads, beside the event loop."""
     file: IO[bytes] = await asyncio.to_thread(body.path.open, "rb")
     try:
         if body.offset:

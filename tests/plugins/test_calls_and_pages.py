@@ -18,7 +18,7 @@ from apilane.client import ConnectionFailed
 from apilane.errors import ConfigurationError
 from apilane.services.operator_sign_in import operator_token
 from apilane.settings import Settings
-from apilane.testing.client import Client, error_of
+from apilane.testing.client import Client, WireError, error_of
 from apilane.testing.server import CHEAP_PASSWORDS, Server
 
 PLUGIN = """
@@ -27,6 +27,7 @@ from pathlib import Path
 
 import click
 from litestar import get, post
+from litestar.exceptions import HTTPException
 
 from apilane.plugin import *
 
@@ -65,6 +66,62 @@ async def change(call):
 async def broken(call):
     raise ValueError("a fault of the plugin")
 
+async def unfit(call):
+    kind = call.text("kind")
+    if kind == "file":
+        return Reply(FileBody(Path("/nowhere/at-all")))
+    if kind == "text":
+        return Reply("text")
+    if kind == "header":
+        return Reply(b"", headers=((b"x-a", b"b\\r\\nx-c: d"),))
+    if kind == "mapping":
+        return Reply(b"", headers={"x-a": "b"})
+    if kind == "words":
+        async def words():
+            yield "word"
+        return Reply(words())
+    if kind == "early":
+        async def early():
+            raise RuntimeError("cannot begin")
+            yield b""
+        return Reply(early())
+    return {"a": "dict"}
+
+async def unrecorded(call):
+    return Reply(b"1")
+
+RUNS = []
+
+async def missing(call):
+    from apilane.plugin.storage import MissingObject
+    RUNS.append(1)
+    if call.text("count"):
+        return Reply(encode_json(len(RUNS)))
+    raise MissingObject("no such table")
+
+class Moody:
+    enforces = frozenset()
+    def prepare(self, application):
+        def check(request):
+            if request.headers.get(b"x-mood") == b"bad":
+                raise ValueError("a fault of the check")
+            return False if request.headers.get(b"x-mood") == b"no" else None
+        return check
+
+@hookimpl
+def apilane_register_availability_checks():
+    return [Moody()]
+
+class Odd:
+    scheme = "odd"
+    async def authenticate(self, request, application):
+        found = request.headers.get(b"x-odd")
+        return {b"text": "no actor", b"king": Actor(kind="king")}.get(found)
+
+@hookimpl
+def apilane_register_authenticators():
+    return [Odd()]
+
 @hookimpl
 def apilane_register_calls():
     return [
@@ -76,6 +133,9 @@ def apilane_register_calls():
         WireCall(path="/api/Toys/Operator", method="GET", action=whose, access=Operator()),
         WireCall(path="/api/Toys/Change", method="PUT", action=change, access=Open(), audited=True),
         WireCall(path="/api/Toys/Broken", method="GET", action=broken, access=Open()),
+        WireCall(path="/api/Toys/Unfit", method="GET", action=unfit, access=Open()),
+        WireCall(path="/api/Toys/Missing", method="GET", action=missing, access=Open()),
+        WireCall(path="/api/Toys/Unrecorded", method="POST", action=unrecorded, access=Open(), audited=True),
     ]
 
 @get("/toys/open", media_type="text/html")
@@ -94,6 +154,18 @@ async def operator_page(call: PageCall) -> str:
 async def admin_page(call: PageCall) -> str:
     return call.actor.credential
 
+@post("/toys/change")
+async def changing_page(call: PageCall) -> str:
+    return "done"
+
+@get("/toys/broken")
+async def broken_page() -> str:
+    raise ValueError("a fault of the page")
+
+@get("/toys/later")
+async def later_page() -> str:
+    raise HTTPException(status_code=503, detail="Come back later", headers={"retry-after": "7"})
+
 @get("/toys/listed")
 async def listed_page(call: PageCall) -> str:
     return call.entity.name
@@ -106,6 +178,9 @@ def apilane_register_routes():
         Page(operator_page, Operator()),
         Page(admin_page, Operator(of="instance")),
         Page(listed_page, Data(Action.get, "Toys")),
+        Page(changing_page, Operator(), audited=True),
+        Page(broken_page, Open()),
+        Page(later_page, Open()),
     ]
 
 @click.command("count-entities")
@@ -236,6 +311,71 @@ def test_the_log_names_the_plugin_at_fault(server: Server, toybox: Client) -> No
     assert "GET /api/Toys/Broken, plugin 'toys', hook apilane_register_calls" in server.output()
 
 
+def test_unfit_replies_are_answered_and_blamed(server: Server, toybox: Client) -> None:
+    """A reply that cannot be sent is an error in the wire's shape, and the log names plugin, hook and reason."""
+    reasons = {
+        "file": "FileNotFoundError",
+        "text": "expected bytes, a FileBody or an asynchronous iterator",
+        "header": "not pairs of bytes without line breaks",
+        "mapping": "not pairs of bytes without line breaks",
+        "words": "the body gives chunks of str",
+        "early": "cannot begin",
+        "": "the action returned dict; expected a Reply or a Write",
+    }
+    for kind, reason in reasons.items():
+        answer = error_of(toybox.get("Toys/Unfit", kind=kind))
+        assert (answer.code, answer.message) == ("ERROR", "Something went wrong"), kind
+        assert reason in server.output(), kind
+    assert "GET /api/Toys/Unfit, plugin 'toys', hook apilane_register_calls" in server.output()
+
+
+def test_an_audited_call_must_return_a_write(server: Server, toybox: Client, operator: Client) -> None:
+    """An operator's call that would leave no record before the change is refused as a fault of the plugin."""
+    assert toybox.post("Toys/Unrecorded", {}).json() == 1
+    assert error_of(operator.post("Toys/Unrecorded", {})).message.startswith("an audited call must return a Write")
+
+
+def test_a_call_is_tried_again_only_with_a_new_definition(toybox: Client) -> None:
+    """An action that meets a missing table runs once while the definition stays the same."""
+    before = toybox.get("Toys/Missing", count=1).json()
+    assert error_of(toybox.get("Toys/Missing")).code == "ERROR"
+    assert toybox.get("Toys/Missing", count=1).json() == before + 2
+
+
+def test_checks_and_authenticators_that_fail_refuse(server: Server, toybox: Client) -> None:
+    """A check that fails or answers with something else, and an authenticator without an Actor, refuse the request."""
+
+    def ask(**headers: str) -> Any:
+        sent = {name.replace("_", "-"): value for name, value in headers.items()}
+        return error_of(toybox.send("GET", "/api/Toys/Lines", None, sent))
+
+    assert ask(x_mood="no") == WireError("SERVICE_UNAVAILABLE", "Service unavailable")
+    assert ask(x_mood="bad").code == "ERROR"
+    assert "plugin 'toys', hook apilane_register_availability_checks" in server.output()
+    for value in ("text", "king"):
+        assert ask(x_odd=value) == WireError("UNAUTHORIZED", "Unauthorized")
+    assert "expected an Actor" in server.output()
+
+
+def test_operators_pages_are_on_record(server: Server, toybox: Client, operator: Client) -> None:
+    """A page that says so puts each operator's request on record before its handler runs."""
+    url = toybox.url + "/toys/change"
+    assert toybox.http.post(url, headers=toybox.headers()).status_code == 401
+    assert toybox.http.post(url, headers=operator.headers()).text == "done"
+    records = server.with_store(lambda store, _hooks: store.audit(toybox.token))
+    assert ("dev@example.com", ("POST /toys/change", "admitted")) in [(each.actor, each.changes) for each in records]
+
+
+def test_pages_that_fail_answer_in_the_wires_shape(server: Server, toybox: Client) -> None:
+    """A page's fault tells the caller nothing and the log everything; an HTTPException keeps status, text, headers."""
+    broken = page(toybox, "/toys/broken")
+    assert (broken.status_code, error_of(broken).message) == (400, "Something went wrong")
+    assert "GET /toys/broken, plugin 'toys', hook apilane_register_routes" in server.output()
+    later = page(toybox, "/toys/later")
+    assert (later.status_code, later.headers["retry-after"]) == (503, "7")
+    assert later.json()["Message"] == "Come back later"
+
+
 def test_hook_apilane_register_routes(server: Server, toybox: Client, operator: Client) -> None:
     """A page declares its access like a call: open, a user, a rule, an operator, or an admin of the instance."""
     assert page(Client(toybox.http, toybox.url, ""), "/toys/open").text == "<p>open</p>"
@@ -284,6 +424,28 @@ BAD_CALLS = {
         'WireCall(path="/api/Toys/X", method="GET", action=act, access=Open(), body="xml")',
         r"declares the body 'xml'",
     ),
+    "class as access": (
+        'WireCall(path="/api/Toys/X", method="GET", action=act, access=Operator)',
+        r"declares the access Operator without \(\)",
+    ),
+    "text as action of Data": (
+        'WireCall(path="/api/Toys/X", method="GET", action=act, access=Data("get", "Toys"))',
+        r"declares Data\('get'\); expected Action.get",
+    ),
+    "per operation": (
+        'WireCall(path="/api/Toys/X", method="GET", action=act, access=PerOperation())',
+        r"PerOperation, which only calls of the core can",
+    ),
+    "method": ('WireCall(path="/api/Toys/X", method="PATCH", action=act, access=Open())', r"has the method 'PATCH'"),
+    "query in the path": ('WireCall(path="/api/X?a=1", method="GET", action=act, access=Open())', r"other characters"),
+    "sync action": (
+        'WireCall(path="/api/Toys/X", method="GET", action=lambda call: 1, access=Open())',
+        r"not a coroutine function",
+    ),
+    "audited by word": (
+        'WireCall(path="/api/Toys/X", method="PUT", action=act, access=Open(), audited="no")',
+        r"declares audited='no'",
+    ),
     "no call": ('"/api/Toys/X"', r"returned a list with str; expected WireCall objects"),
 }
 
@@ -292,7 +454,7 @@ BAD_CALLS = {
 def test_bad_calls_stop_start_up(tmp_path: Path, call: str, says: str) -> None:
     """A call that is registered twice, is incomplete or has a forbidden path stops start-up and names the plugin."""
     body = f"""
-        from apilane.plugin import Open, WireCall, hookimpl
+        from apilane.plugin import Data, Open, Operator, PerOperation, WireCall, hookimpl
 
         async def act(call):
             ...
@@ -324,6 +486,51 @@ def test_pages_leave_the_servers_paths_alone(tmp_path: Path, path: str) -> None:
         """
     (tmp_path / "bad.py").write_text(dedent(body), encoding="utf-8")
     with pytest.raises(ConfigurationError, match=rf"Plugin 'bad'.*the path {path} is taken by the server"):
+        create_app(Settings(data_dir=tmp_path / "data", plugins_dir=tmp_path))
+
+
+BAD_PAGES = {
+    "class as access": ("Page(page, Operator)", r"declares the access Operator without \(\)"),
+    "nothing": ("Page(page, None)", r"declares no access"),
+    "per operation": ("Page(page, PerOperation())", r"has no operations"),
+    "body check": ("Page(page, Account(body=print))", r"declares a check of the body, which only calls can"),
+    "function": ("Page(print, Open())", r"expected a function decorated with litestar's get, post"),
+    "twice": ("Page(page, Open()), Page(again, Open())", r"GET /bad is registered already by the plugin 'bad'"),
+    "unrecorded": ("Page(change, Operator())", r"does not declare whether operators' calls are audited"),
+    "call on an open page": ("Page(greedy, Open())", r"a page cannot be served"),
+}
+
+
+@pytest.mark.parametrize(("pages", "says"), BAD_PAGES.values(), ids=BAD_PAGES)
+def test_bad_pages_stop_start_up(tmp_path: Path, pages: str, says: str) -> None:
+    """A page without a usable declaration, or that Litestar cannot serve, stops start-up and names the plugin."""
+    body = f"""
+        from litestar import get, post
+
+        from apilane.plugin import Account, Open, Operator, Page, PageCall, PerOperation, hookimpl
+
+        @get("/bad")
+        async def page() -> str:
+            return ""
+
+        @get("/bad")
+        async def again() -> str:
+            return ""
+
+        @post("/change")
+        async def change() -> str:
+            return ""
+
+        @get("/greedy")
+        async def greedy(call: PageCall) -> str:
+            return ""
+
+        @hookimpl
+        def apilane_register_routes():
+            return [{pages}]
+        """
+    (tmp_path / "bad.py").write_text(dedent(body), encoding="utf-8")
+    with pytest.raises(ConfigurationError, match=rf"Plugin 'bad', hook apilane_register_routes: .*{says}"):
         create_app(Settings(data_dir=tmp_path / "data", plugins_dir=tmp_path))
 
 
