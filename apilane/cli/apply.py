@@ -15,8 +15,9 @@ import rich_click as click
 from rich.console import Console
 from rich.text import Text
 
-from apilane.cli.instance import command_instance
+from apilane.cli.instance import show_first_admin
 from apilane.cli.options import common_options, settings_from
+from apilane.control.store import ControlStore
 from apilane.errors import ConfigurationError
 from apilane.instance import Instance
 from apilane.model.plan import ManifestErrors, Plan
@@ -55,26 +56,43 @@ def apply(files: tuple[Path, ...], *, dry_run: bool, yes: bool, config: Path | N
 
 async def _apply(files: Sequence[Path], settings: Settings, *, dry_run: bool, yes: bool) -> int:
     console = Console(stderr=True, soft_wrap=True, highlight=False)
+    contents = [(str(path), _content(path)) for path in files]
+    instance = Instance(settings)
     try:
-        contents = [(str(path), _content(path)) for path in files]
-        async with command_instance(settings) as instance:
-            plans = await plan_files(contents, store=instance.store, capabilities=capabilities_of(instance.hooks))
-            surveys = [await instance.changes.survey(plan) for plan in plans]
-            _show(plans, surveys, console)
-            if any(survey.misfits for survey in surveys):
-                return _refused(plans, surveys, console)
-            if dry_run:
-                return 0
-            if not yes and any(plan.loses_data for plan in plans) and not _agreed(console):
-                return NOT_CONFIRMED
-            await _carry_out(plans, instance, console)
-            return 0
+        return await _apply_to(instance, contents, console, dry_run=dry_run, yes=yes)
     except ManifestErrors as errors:
         for error in errors.errors:
             console.print(Text(str(error), style="red"))
         count = len(errors.errors)
         console.print(Text(f"{count} error{'s' if count > 1 else ''}; nothing was changed."))
-    return FAILED
+        return FAILED
+    finally:
+        await instance.close()
+
+
+async def _apply_to(
+    instance: Instance, contents: Sequence[tuple[str, bytes]], console: Console, *, dry_run: bool, yes: bool
+) -> int:
+    """Plan, show the plan, and apply it. Returns the exit code. The instance is created only for a valid plan."""
+    capabilities = capabilities_of(instance.hooks)
+    if not await ControlStore.exists(instance.settings, instance.drivers):
+        plans = await plan_files(contents, store=None, capabilities=capabilities)
+        if dry_run:
+            _show(plans, [Survey({}, ()) for _ in plans], console, dry_run=True)
+            return 0
+    await instance.open(create=not dry_run, serve=False)
+    show_first_admin(instance)
+    plans = await plan_files(contents, store=instance.store, capabilities=capabilities)
+    surveys = [await instance.changes.survey(plan) for plan in plans]
+    _show(plans, surveys, console, dry_run=dry_run)
+    if any(survey.misfits for survey in surveys):
+        return _refused(plans, surveys, console)
+    if dry_run:
+        return 0
+    if not yes and any(plan.loses_data for plan in plans) and not _agreed(console):
+        return NOT_CONFIRMED
+    await _carry_out(plans, instance, console)
+    return 0
 
 
 def _content(path: Path) -> bytes:
@@ -84,9 +102,10 @@ def _content(path: Path) -> bytes:
         raise ConfigurationError(f"{path} cannot be read: {error.strerror or error}.") from None
 
 
-def _show(plans: Sequence[Plan], surveys: Sequence[Survey], console: Console) -> None:
+def _show(plans: Sequence[Plan], surveys: Sequence[Survey], console: Console, *, dry_run: bool) -> None:
     for plan, survey in zip(plans, surveys, strict=True):
-        title = f"{plan.after.name} ({plan.after.token})"
+        token = "apply makes its token" if dry_run and plan.makes_token else plan.after.token
+        title = f"{plan.after.name} ({token})"
         if plan.is_empty:
             console.print(Text(f"{title}: nothing to change"))
         else:

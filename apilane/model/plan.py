@@ -51,6 +51,8 @@ class Plan(Struct, frozen=True, kw_only=True):
     """None when no table changes."""
     secrets: dict[str, str | None]
     """Secrets that change, by name (see ``plan``); None removes one."""
+    makes_token: bool = False
+    """The token was made for this plan: the application is new, and its manifest has no token."""
 
     @property
     def is_empty(self) -> bool:
@@ -116,4 +118,5 @@ def plan(
         lines=differences(before, resolved.base, after, resolved.renames, resolved.secrets, literals=resolved.literals),
         migration=migration,
         secrets=resolved.secrets,
+        makes_token=before is None and manifest.token is None,
     )

@@ -70,6 +70,65 @@ def test_a_dry_run_changes_nothing(folder: Path) -> None:
     assert run("export", "Shop").exit_code == 1
 
 
+def contents_of(folder: Path) -> dict[str, bytes]:
+    """Every file below a folder, with its content. SQLite's files beside a database exist only while it is open."""
+    files = (path for path in folder.rglob("*") if path.is_file() and not path.name.endswith(("-wal", "-shm")))
+    return {str(path.relative_to(folder)): path.read_bytes() for path in files}
+
+
+@pytest.mark.better("B-P3")
+@pytest.mark.parametrize("token", ["", ", Token: 23d4444f-b56e-4c5a-98ed-ef251796a238"])
+def test_a_dry_run_in_an_empty_folder_creates_no_instance(folder: Path, token: str) -> None:
+    """A dry run before the first use creates nothing, prints no password, and shows a token only from the manifest."""
+    done = applied(folder, BASE.replace("{Name: Shop}", f"{{Name: Shop{token}}}"), "--dry-run")
+    assert (done.exit_code, done.stdout) == (0, "")
+    shown = token.rpartition(" ")[2] if token else "apply makes its token"
+    assert f"Shop ({shown}): new" in done.stderr
+    assert "+ Entities[Items]: Title" in done.stderr
+    assert "password" not in done.stderr
+    assert [path.name for path in folder.iterdir()] == ["a.yaml"]
+
+
+@pytest.mark.parametrize("options", [(), ("--dry-run",)])
+def test_mistakes_in_an_empty_folder_create_no_instance(folder: Path, options: tuple[str, ...]) -> None:
+    """A manifest with mistakes changes nothing, also where the first ``apply`` would create the instance."""
+    done = applied(folder, BASE.replace("Shop", "Shp"), *options)
+    assert (done.exit_code, done.stdout) == (1, "")
+    assert "1 error; nothing was changed." in done.stderr
+    assert [path.name for path in folder.iterdir()] == ["a.yaml"]
+
+
+def test_export_in_an_empty_folder_creates_no_instance(folder: Path) -> None:
+    """Commands that only read tell that there is no instance, and create none."""
+    for command in (("export", "Shop"), ("ip-check", "Shop", "203.0.113.7")):
+        done = run(*command)
+        assert (done.exit_code, done.stdout) == (1, "")
+        assert f"There is no instance in {folder / 'data'} yet" in done.stderr
+        assert list(folder.iterdir()) == []
+
+
+@pytest.mark.better("B-P3")
+@pytest.mark.parametrize("change", [BASE, EMPTY, BASE.replace("Shop", "Other"), BASE.replace("Title", "Label")])
+def test_a_dry_run_changes_no_file(folder: Path, change: str) -> None:
+    """A dry run on an existing instance changes no byte of the data folder, whatever the manifest changes."""
+    applied(folder, BASE)
+    before = contents_of(folder / "data")
+    assert applied(folder, change, "--dry-run", name="b.yaml").exit_code == 0
+    assert contents_of(folder / "data") == before
+
+
+@pytest.mark.parametrize("options", [(), ("--dry-run",), ("--yes",)])
+def test_a_missing_database_is_named_and_not_created(folder: Path, options: tuple[str, ...]) -> None:
+    """``apply`` and its dry run name a missing database file and do not create an empty one."""
+    token = applied(folder, BASE).stdout.split()[1]
+    path = folder / "data" / "apps" / token / "data.db"
+    path.unlink()
+    done = applied(folder, EMPTY, *options)
+    assert (done.exit_code, done.stdout) == (1, "")
+    assert f"The database {path} of application Shop ({token}) is missing" in done.stderr
+    assert not path.exists()
+
+
 def test_without_a_terminal_nothing_changes(folder: Path) -> None:
     """Without a terminal and without --yes a change that loses data ends with exit code 3 and changes nothing."""
     applied(folder, BASE)
