@@ -282,3 +282,14 @@ def test_changed_by_another_apply_meanwhile(folder: Path, filled: Path) -> None:
     assert asking.returncode == 1
     assert b"was changed since the plan was made" in said
     assert exported() == after
+
+
+@pytest.mark.parametrize("key", ["Name", "StorageProvider", "DifferentiationEntity", "Token"])
+def test_a_variable_that_is_not_set(folder: Path, key: str) -> None:
+    """A setting from a variable that is not set is named, with exit code 1, for new and existing applications."""
+    text = BASE.replace("{Name: Shop}", f"{{Name: Shop, {key}: '${{NOPE}}'}}".replace("Name: Shop, Name", "Name"))
+    for _ in range(2):
+        done = applied(folder, text)
+        assert (done.exit_code, done.stdout) == (1, "")
+        assert f"a.yaml:2: Application.{key}: the environment variable NOPE is not set" in done.stderr
+        assert applied(folder, BASE, name="b.yaml").exit_code == 0

@@ -10,7 +10,8 @@ from ipaddress import ip_network
 from typing import Final
 
 from apilane.model.email_addresses import is_email
-from apilane.model.manifest.nodes import Node
+from apilane.model.manifest.environment import report_missing
+from apilane.model.manifest.nodes import UNUSABLE, Node, is_missing_secret
 from apilane.model.manifest.problems import Problems
 from apilane.model.manifest.shapes import (
     Check,
@@ -24,6 +25,7 @@ from apilane.model.manifest.shapes import (
     refuse,
     text,
     texts,
+    usable,
     whole,
 )
 
@@ -105,7 +107,7 @@ def _parameters(node: Node, problems: Problems) -> bool:
                 "parameters are letters and '_'; Owner and Owner_Differentiation are filled by the server",
             )
             del node.value[key]
-        elif not choice("Number", "String", "Boolean", "Date")(child, problems):
+        elif not usable(child, choice("Number", "String", "Boolean", "Date"), problems):
             del node.value[key]
     return True
 
@@ -115,7 +117,9 @@ def _plugins(node: Node, problems: Problems) -> bool:
     if not isinstance(node.value, dict):
         return refuse(node, problems, "a mapping of plugin names to their sections")
     for key, child in list(node.value.items()):
-        if not isinstance(child.value, dict):
+        if is_missing_secret(child):
+            report_missing(child, problems)  # a whole section is no secret
+        elif child.value is not UNUSABLE and not isinstance(child.value, dict):
             refuse(child, problems, "a mapping")
         if not isinstance(child.value, dict) or not anything(child, problems):
             del node.value[key]
