@@ -244,7 +244,7 @@ def test_a_dry_run_counts_the_records(folder: Path, filled: Path) -> None:
     shorter = FILLED.replace("{Name: Title}, {Name: Code}", "{Name: Title, Maximum: 2}")
     done = applied(folder, shorter, "--dry-run")
     assert done.exit_code == 0
-    assert "Properties[Title].Maximum: null -> 2  (2 records)  LOSES DATA" in done.stderr
+    assert "Properties[Title].Maximum: null -> 2\n" in done.stderr
     assert "Properties[Code]: with all its values  (0 records)  LOSES DATA" in done.stderr
     assert (
         "Entities[Items]: with all its records  (3 records)  LOSES DATA" in applied(folder, EMPTY, "--dry-run").stderr
@@ -257,6 +257,8 @@ def test_records_that_do_not_fit_are_named(folder: Path, filled: Path, options: 
     before = exported()
     done = applied(folder, FILLED.replace("{Name: Title}", "{Name: Title, Maximum: 1, Required: true}"), *options)
     assert (done.exit_code, done.stdout) == (1, "")
+    assert "Properties[Title].Maximum: null -> 1  (1 record does not fit)\n" in done.stderr
+    assert "Properties[Title].Required: false -> true  (1 record does not fit)\n" in done.stderr
     assert "Shop: Entities[Items].Properties[Title].Maximum: 1 record longer than 1 (ID 2)" in done.stderr
     assert "Shop: Entities[Items].Properties[Title].Required: 1 record without a value (ID 3)" in done.stderr
     assert "nothing was changed" in done.stderr
@@ -293,3 +295,25 @@ def test_a_variable_that_is_not_set(folder: Path, key: str) -> None:
         assert (done.exit_code, done.stdout) == (1, "")
         assert f"a.yaml:2: Application.{key}: the environment variable NOPE is not set" in done.stderr
         assert applied(folder, BASE, name="b.yaml").exit_code == 0
+
+
+UNKNOWN_KIND = BASE + "CustomEndpoints: [{Name: Totals, Kind: sqll, Query: x}]\n"
+
+
+@pytest.mark.parametrize("options", [("--strict",), ("--strict", "--dry-run"), ("--strict", "--yes")])
+def test_strict_refuses_warnings(folder: Path, options: tuple[str, ...]) -> None:
+    """With --strict a warning is refused with exit code 1, before an instance exists and later; nothing is changed."""
+    for _ in range(2):
+        done = applied(folder, UNKNOWN_KIND, *options)
+        assert (done.exit_code, done.stdout) == (1, "")
+        assert "! CustomEndpoints[Totals].Kind: no loaded plugin provides the kind sqll" in done.stderr
+        assert "--strict refuses them; nothing was changed" in done.stderr
+        assert applied(folder, BASE, "--strict").exit_code == 0
+
+
+def test_an_unknown_kind_is_applied_with_a_warning(folder: Path) -> None:
+    """Without --strict the endpoint is stored, and the plan has the warning."""
+    done = applied(folder, UNKNOWN_KIND)
+    assert done.exit_code == 0
+    assert "and calls answer 404; did you mean sql?" in done.stderr
+    assert "sqll" in exported()

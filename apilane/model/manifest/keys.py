@@ -52,7 +52,28 @@ INT32_MAX: Final = 2147483647
 INT64_MIN: Final = -9223372036854775808
 INT64_MAX: Final = 9223372036854775807
 
+_ACTION_WORDS: Final = {
+    **dict.fromkeys(("read", "select", "list", "view", "query"), "get"),
+    **dict.fromkeys(("insert", "create", "add", "new"), "post"),
+    **dict.fromkeys(("update", "edit", "change", "modify", "patch", "write"), "put"),
+    **dict.fromkeys(("remove", "drop", "destroy"), "delete"),
+}
+_TYPE_WORDS: Final = {
+    **dict.fromkeys(("text", "varchar", "char", "nvarchar", "uuid", "email"), "String"),
+    **dict.fromkeys(("int", "integer", "bigint", "long", "float", "double", "decimal", "money", "real"), "Number"),
+    **dict.fromkeys(("bool", "bit", "flag"), "Boolean"),
+    **dict.fromkeys(("datetime", "timestamp", "time"), "Date"),
+}
+_ON_DELETE_WORDS: Final = {"restrict": "NoAction", "nullify": "SetNull", "set null": "SetNull", "no action": "NoAction"}
+_DIRECTION_WORDS: Final = {"ascending": "ASC", "descending": "DESC"}
+_LOGIC_WORDS: Final = {
+    **dict.fromkeys(("deny", "denylist", "blacklist", "blocklist"), "Block"),
+    **dict.fromkeys(("allowlist", "whitelist", "permit"), "Allow"),
+}
+
 _name = text(shortest=1, longest=1000)
+_parameter_type = choice("Number", "String", "Boolean", "Date", meant_by=_TYPE_WORDS)
+_type = choice("String", "Number", "Boolean", "Date", meant_by=_TYPE_WORDS)
 _int64 = whole(INT64_MIN, INT64_MAX)
 
 
@@ -107,7 +128,7 @@ def _parameters(node: Node, problems: Problems) -> bool:
                 "parameters are letters and '_'; Owner and Owner_Differentiation are filled by the server",
             )
             del node.value[key]
-        elif not usable(child, choice("Number", "String", "Boolean", "Date"), problems):
+        elif not usable(child, _parameter_type, problems):
             del node.value[key]
     return True
 
@@ -132,7 +153,8 @@ _boolean_true = Check("`true`", _true)
 
 IP_POLICY: Final[dict[str, Key]] = {
     "Logic": Key(
-        choice("Block", "Allow"), "`Block`: listed addresses are refused. `Allow`: only listed addresses are admitted."
+        choice("Block", "Allow", meant_by=_LOGIC_WORDS),
+        "`Block`: listed addresses are refused. `Allow`: only listed addresses are admitted.",
     ),
     "Addresses": Key(list_of(_address_or_range), "IPv4 and IPv6. An empty list admits every address."),
 }
@@ -169,7 +191,7 @@ APPLICATION: Final[dict[str, Key]] = {
 PROPERTY: Final[dict[str, Key]] = {
     "Name": Key(_name, "Unique in its entity, ignoring letter case.", required=True),
     "RenamedFrom": Key(_name, "The old name: the column is renamed and keeps its values. Ignored after the rename."),
-    "Type": Key(choice("String", "Number", "Boolean", "Date"), "Cannot be changed later."),
+    "Type": Key(_type, "Cannot be changed later."),
     "Description": Key(nullable(text()), "For people."),
     "Required": Key(flag, "Null is refused."),
     "Minimum": Key(nullable(_int64), "Smallest value of a Number, or smallest length of a String in UTF-16 units."),
@@ -187,14 +209,14 @@ CONSTRAINT: Final[dict[str, Key]] = {
     "Property": Key(_name, "ForeignKey only: the property that holds the `ID` of another record."),
     "Entity": Key(_name, "ForeignKey only: the entity of the other record."),
     "OnDelete": Key(
-        choice("NoAction", "SetNull", "Cascade"),
+        choice("NoAction", "SetNull", "Cascade", meant_by=_ON_DELETE_WORDS),
         "ForeignKey only, when the other record is deleted: refuse, set the property to null, or delete this record.",
     ),
 }
 
 ORDER: Final[dict[str, Key]] = {
     "Property": Key(_name, "Property to sort by.", required=True),
-    "Direction": Key(choice("ASC", "DESC"), "Ascending or descending."),
+    "Direction": Key(choice("ASC", "DESC", meant_by=_DIRECTION_WORDS), "Ascending or descending."),
 }
 
 INDEX: Final[dict[str, Key]] = {
@@ -220,12 +242,14 @@ RATE_LIMIT: Final[dict[str, Key]] = {
     "Per": Key(choice("Second", "Minute", "Hour"), "Length of the sliding window.", required=True),
 }
 
+_action = choice("get", "post", "put", "delete", meant_by=_ACTION_WORDS)
+
 RULE: Final[dict[str, Key]] = {
     "Entity": Key(_name, "An entity. A rule has exactly one of `Entity`, `CustomEndpoint` and `Schema`."),
     "CustomEndpoint": Key(_name, "A custom endpoint that the role may call."),
     "Schema": Key(_boolean_true, "The role may call Data/Schema."),
     "Role": Key(_name, "`ANONYMOUS`: every caller. `AUTHENTICATED`: every user. Else a role of users.", required=True),
-    "Action": Key(choice("get", "post", "put", "delete"), "Required with `Entity`; the other kinds allow `get` only."),
+    "Action": Key(_action, "Required with `Entity`; the other kinds allow `get` only."),
     "Record": Key(choice("All", "Owned"), "`Owned`: only records whose `Owner` is the caller."),
     "Properties": Key(
         Check('list of text, not empty, or `"*"`', _properties_of_rule),

@@ -7,6 +7,7 @@ therefore sees only values of the right form, and one mistake is reported once.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import NamedTuple
 
 from apilane.model.manifest.nodes import UNUSABLE, Node, is_missing_secret
@@ -132,13 +133,14 @@ def _number(value: int) -> str:
     return {2**63 - 1: "2^63-1", -(2**63): "-2^63"}.get(value, f"{value:,}")
 
 
-def choice(*names: str) -> Check:
-    """One of the given words in exact spelling."""
+def choice(*names: str, meant_by: Mapping[str, str] = MappingProxyType({})) -> Check:
+    """One of the given words in exact spelling. ``meant_by``: suggestions for other words, in lower case."""
 
     def check(node: Node, problems: Problems) -> bool:
         if isinstance(node.value, str) and node.value in names:
             return True
-        meant = nearest(node.value, names) if isinstance(node.value, str) else None
+        word = node.value if isinstance(node.value, str) else ""
+        meant = meant_by.get(word.lower()) or nearest(word, names)
         return refuse(node, problems, " or ".join(names), f"did you mean {meant}?" if meant else "")
 
     return Check(" or ".join(f"`{name}`" for name in names), check)
