@@ -10,13 +10,15 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import rich_click as click
 from rich.console import Console
 from rich.text import Text
 
-from apilane.cli.instance import command_instance
+from apilane.cli.instance import show_first_admin
 from apilane.cli.options import common_options, settings_from
+from apilane.control.store import ControlStore
 from apilane.errors import ConfigurationError
 from apilane.instance import Instance
 from apilane.model.plan import ManifestErrors, Plan
@@ -41,8 +43,11 @@ _STYLES = {"added": "green", "changed": "yellow", "removed": "red", "warning": "
     "--dry-run", is_flag=True, help="Print the plan, with the number of affected records, and change nothing."
 )
 @click.option("--yes", is_flag=True, help="Do not ask before changes that lose data.")
+@click.option("--strict", is_flag=True, help="Refuse manifests with warnings.")
 @common_options
-def apply(files: tuple[Path, ...], *, dry_run: bool, yes: bool, config: Path | None, **overrides: str | None) -> None:
+def apply(
+    files: tuple[Path, ...], *, dry_run: bool, yes: bool, strict: bool, config: Path | None, **overrides: str | None
+) -> None:
     """Create or change applications so that they equal their manifests (YAML, JSON or TOML).
 
     All files are checked before anything is changed, also whether the stored records fit the changes. Prints the plan
@@ -50,31 +55,57 @@ def apply(files: tuple[Path, ...], *, dry_run: bool, yes: bool, config: Path | N
     (nothing changed unless the message says so), 3 the loss of data was not confirmed.
     """
     settings = settings_from(config, **overrides)
-    sys.exit(asyncio.run(_apply(files, settings, dry_run=dry_run, yes=yes)))
+    sys.exit(asyncio.run(_apply(files, settings, _Options(dry_run, yes, strict))))
 
 
-async def _apply(files: Sequence[Path], settings: Settings, *, dry_run: bool, yes: bool) -> int:
+class _Options(NamedTuple):
+    dry_run: bool
+    yes: bool
+    strict: bool
+
+
+async def _apply(files: Sequence[Path], settings: Settings, options: _Options) -> int:
     console = Console(stderr=True, soft_wrap=True, highlight=False)
+    contents = [(str(path), _content(path)) for path in files]
+    instance = Instance(settings)
     try:
-        contents = [(str(path), _content(path)) for path in files]
-        async with command_instance(settings) as instance:
-            plans = await plan_files(contents, store=instance.store, capabilities=capabilities_of(instance.hooks))
-            surveys = [await instance.changes.survey(plan) for plan in plans]
-            _show(plans, surveys, console)
-            if any(survey.misfits for survey in surveys):
-                return _refused(plans, surveys, console)
-            if dry_run:
-                return 0
-            if not yes and any(plan.loses_data for plan in plans) and not _agreed(console):
-                return NOT_CONFIRMED
-            await _carry_out(plans, instance, console)
-            return 0
+        return await _apply_to(instance, contents, console, options)
     except ManifestErrors as errors:
         for error in errors.errors:
             console.print(Text(str(error), style="red"))
         count = len(errors.errors)
         console.print(Text(f"{count} error{'s' if count > 1 else ''}; nothing was changed."))
-    return FAILED
+        return FAILED
+    finally:
+        await instance.close()
+
+
+async def _apply_to(
+    instance: Instance, contents: Sequence[tuple[str, bytes]], console: Console, options: _Options
+) -> int:
+    """Plan, show the plan, and apply it. Returns the exit code. The instance is created only for a valid plan."""
+    capabilities = capabilities_of(instance.hooks)
+    if not await ControlStore.exists(instance.settings, instance.drivers):
+        plans = await plan_files(contents, store=None, capabilities=capabilities)
+        refused = options.strict and any(plan.has_warnings for plan in plans)
+        if options.dry_run or refused:
+            _show(plans, [Survey({}, ()) for _ in plans], console, is_final=False)
+            return _strictly_refused(console) if refused else 0
+    await instance.open(create=not options.dry_run, serve=False)
+    show_first_admin(instance)
+    plans = await plan_files(contents, store=instance.store, capabilities=capabilities)
+    surveys = [await instance.changes.survey(plan) for plan in plans]
+    _show(plans, surveys, console, is_final=not options.dry_run)
+    if any(survey.misfits for survey in surveys):
+        return _refused(plans, surveys, console)
+    if options.strict and any(plan.has_warnings for plan in plans):
+        return _strictly_refused(console)
+    if options.dry_run:
+        return 0
+    if not options.yes and any(plan.loses_data for plan in plans) and not _agreed(console):
+        return NOT_CONFIRMED
+    await _carry_out(plans, instance, console)
+    return 0
 
 
 def _content(path: Path) -> bytes:
@@ -84,9 +115,11 @@ def _content(path: Path) -> bytes:
         raise ConfigurationError(f"{path} cannot be read: {error.strerror or error}.") from None
 
 
-def _show(plans: Sequence[Plan], surveys: Sequence[Survey], console: Console) -> None:
+def _show(plans: Sequence[Plan], surveys: Sequence[Survey], console: Console, *, is_final: bool) -> None:
+    """Print the plans. ``is_final``: they are applied as they are, with the tokens that were made for them."""
     for plan, survey in zip(plans, surveys, strict=True):
-        title = f"{plan.after.name} ({plan.after.token})"
+        token = "apply makes its token" if plan.makes_token and not is_final else plan.after.token
+        title = f"{plan.after.name} ({token})"
         if plan.is_empty:
             console.print(Text(f"{title}: nothing to change"))
         else:
@@ -94,11 +127,23 @@ def _show(plans: Sequence[Plan], surveys: Sequence[Survey], console: Console) ->
         for line in plan.lines:
             text = Text(f"  {line}", style=_STYLES[line.kind])
             records = survey.concerned.get(line.path)
-            if records is not None:
-                text.append(f"  ({records:,} record{'' if records == 1 else 's'})")
+            misfits = sum(misfit.records for misfit in survey.misfits if misfit.path == line.path)
+            if misfits:
+                text.append(f"  ({_records(misfits)} {'does' if misfits == 1 else 'do'} not fit)")
+            elif records is not None:
+                text.append(f"  ({_records(records)})")
             if line.loses_data:
                 text.append("  LOSES DATA", style="bold red")
             console.print(text)
+
+
+def _records(count: int) -> str:
+    return f"{count:,} record{'' if count == 1 else 's'}"
+
+
+def _strictly_refused(console: Console) -> int:
+    console.print(Text("There are warnings, and --strict refuses them; nothing was changed."))
+    return FAILED
 
 
 def _refused(plans: Sequence[Plan], surveys: Sequence[Survey], console: Console) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from apilane.cli.options import common_options, settings_from
 from apilane.errors import ConfigurationError
 from apilane.instance import Instance
 from apilane.instance.diagnosis import Look, examine, look_at_database
-from apilane.model.plan import read_manifests
+from apilane.model.plan import ManifestError, ManifestErrors, read_manifests
 from apilane.settings import Settings
 from apilane.storage.protocol import Finding
 
@@ -56,6 +56,16 @@ def _show(look: Look) -> None:
     click.echo(f"{level}  {look.place}: {sentence}")
 
 
+def _mistakes(errors: Sequence[ManifestError]) -> Iterator[Look]:
+    """Mistakes of a manifest's form. ``apilane apply --dry-run`` finds the others too."""
+    for error in errors:
+        place = error.file if error.line is None else f"{error.file}:{error.line}"
+        key = f"{error.key}: " if error.key else ""
+        hint = error.hint or "correct it"
+        advice = f"{hint[0].upper()}{hint[1:]}" + ("" if hint.endswith("?") else ".")
+        yield Look(place, Finding(f"{key}{error.message}", advice, serious=True))
+
+
 async def _named(files: Sequence[Path], instance: Instance) -> AsyncIterator[Look]:
     """Check the databases of manifests."""
     for file in files:
@@ -63,10 +73,19 @@ async def _named(files: Sequence[Path], instance: Instance) -> AsyncIterator[Loo
             content = file.read_bytes()
         except OSError as error:
             raise ConfigurationError(f"{file} cannot be read: {error.strerror or error}.") from None
-        for manifest in read_manifests(content, filename=str(file), environ=os.environ):
+        try:
+            manifests = read_manifests(content, filename=str(file), environ=os.environ)
+        except ManifestErrors as errors:
+            for look in _mistakes(errors.errors):
+                yield look
+            continue
+        for manifest in manifests:
+            for look in _mistakes(manifest.problems):
+                yield look
             application = manifest.document.get("Application")
             node = application.get("ConnectionString") if application is not None else None
-            if application is None or node is None or not node.value:
+            provider = application.read("StorageProvider") if application is not None else None
+            if provider is None or node is None or not node.value:
                 continue
             place = f"{file}: {manifest.name or manifest.token}"
             address = node.value
@@ -74,5 +93,5 @@ async def _named(files: Sequence[Path], instance: Instance) -> AsyncIterator[Loo
                 text = f"the environment variable {node.reference} is not set"
                 yield Look(place, Finding(text, "Set it for this command.", serious=True))
                 continue
-            async for look in look_at_database(place, application.read("StorageProvider"), address, instance.drivers):
+            async for look in look_at_database(place, provider, address, instance.drivers):
                 yield look

@@ -45,6 +45,6 @@ def export(
 
 
 async def _export(name: str, settings: Settings, format: Literal["yaml", "json"]) -> str:
-    async with command_instance(settings) as instance:
+    async with command_instance(settings, create=False) as instance:
         stored = await one_application(name, instance.store)
         return export_manifest(stored.definition, format, secrets=stored_secrets(stored))

@@ -13,20 +13,25 @@ from apilane.instance import Instance, open_instance
 from apilane.model.manifest.problems import nearest
 from apilane.settings import Settings
 
-__all__ = ["command_instance", "one_application"]
+__all__ = ["command_instance", "one_application", "show_first_admin"]
 
 
 @asynccontextmanager
-async def command_instance(settings: Settings) -> AsyncIterator[Instance]:
+async def command_instance(settings: Settings, *, create: bool = True) -> AsyncIterator[Instance]:
     """The open instance of ``settings``. A generated password of the instance admin is printed on stderr.
 
-    Raises ConfigurationError.
+    Without ``create`` nothing is created or changed. Raises ConfigurationError.
     """
-    async with open_instance(settings) as instance:
-        if instance.store.first_admin is not None:
-            email, password = instance.store.first_admin
-            click.echo(f"Instance admin {email}, password {password} (shown only this once)", err=True)
+    async with open_instance(settings, create=create) as instance:
+        show_first_admin(instance)
         yield instance
+
+
+def show_first_admin(instance: Instance) -> None:
+    """Print the password of the instance admin if this process generated it."""
+    if instance.store.first_admin is not None:
+        email, password = instance.store.first_admin
+        click.echo(f"Instance admin {email}, password {password} (shown only this once)", err=True)
 
 
 async def one_application(name: str, store: ControlStore) -> StoredApplication:

@@ -31,7 +31,7 @@ class Context:
         """The application of that name or token, open inside ``async with``. Raises ConfigurationError."""
         from apilane.cli.instance import command_instance, one_application
 
-        async with command_instance(self.settings) as instance:
+        async with command_instance(self.settings, create=False) as instance:
             stored = await one_application(name_or_token, instance.store)
             application = await instance.applications.find(stored.definition.token)
             if application is None:

@@ -13,10 +13,13 @@ from uuid import UUID
 
 import httpx
 
-__all__ = ["Call", "Credentials", "Record", "json_text", "read_json", "target_of"]
+__all__ = ["Call", "Credentials", "ParameterValue", "Record", "json_text", "read_json", "target_of"]
 
 Record = dict[str, Any]
 """A record: its properties by their names in the schema. Dates are unix milliseconds, UTC."""
+
+ParameterValue = str | bool | int | float | Decimal | date | UUID | None
+"""A value of a custom endpoint's parameter; None: the parameter is not sent. A ``datetime`` needs a time zone."""
 
 T = TypeVar("T")
 
@@ -63,9 +66,12 @@ def target_of(call: Call[Any]) -> str:
 
 
 def _query_text(value: object) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return json_text(value) if isinstance(value, (dict, list)) else str(value)
+    """A value in a query: text as it is, all else as in JSON without quotes. Raises as ``json_text``."""
+    if isinstance(value, str):
+        return str(value)
+    if isinstance(value, bool | int | float | dict | list):
+        return json_text(value)
+    return _wire_form(value)
 
 
 def json_text(value: object) -> str:

@@ -32,11 +32,18 @@ TIMEOUT_S = 30.0
 
 
 def _describe(method: Wrapped, build: Callable[..., Any]) -> Wrapped:
-    """Give a method the name, docstring and signature of the function that describes its call."""
+    """Give a method the name, docstring and signature of the function that describes its call.
+
+    The method returns the result of the call, so its return type is ``Page`` where the function has ``Call[Page]``.
+    """
     functools.update_wrapper(method, build)
     signature = inspect.signature(build)
     this = inspect.Parameter("self", inspect.Parameter.POSITIONAL_ONLY)
-    method.__signature__ = signature.replace(parameters=[this, *signature.parameters.values()])  # type: ignore[attr-defined]
+    result = str(signature.return_annotation).removeprefix("Call[").removesuffix("]")
+    method.__signature__ = signature.replace(  # type: ignore[attr-defined]
+        parameters=[this, *signature.parameters.values()], return_annotation=result
+    )
+    method.__annotations__ = {**build.__annotations__, "return": result}
     return method
 
 

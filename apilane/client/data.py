@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 import httpx
 
-from apilane.client.call import Call, Record, read_json
+from apilane.client.call import Call, ParameterValue, Record, read_json
 from apilane.client.filters import F, Filter, Sort, sort_keys
 
 __all__ = [
@@ -181,8 +181,11 @@ def distinct(entity: str, property: str, *, filter: Condition | None = None) -> 
     return Call("GET", "/api/Stats/Distinct", _read_values, query, repeatable=True)
 
 
-def custom(name: str, /, **parameters: int | None) -> Call[list[list[Record]]]:
-    """Run a custom endpoint: its result sets, each a list of rows. Parameter names are case-sensitive."""
+def custom(name: str, /, **parameters: ParameterValue) -> Call[list[list[Record]]]:
+    """Run a custom endpoint: its result sets, each a list of rows. Parameter names are case-sensitive.
+
+    A parameter without a type in the manifest takes whole numbers only.
+    """
     return Call("GET", f"/api/Custom/{quote(name, safe='')}", read_json(list, list), parameters)
 
 

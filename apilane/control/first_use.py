@@ -27,7 +27,7 @@ from apilane.sql.statement import Statement, Value
 from apilane.storage.errors import MissingObject, StorageError
 from apilane.storage.protocol import Result, Session, Step
 
-__all__ = ["Admin", "NoInstance", "control_address", "enter", "prepare_data_dir"]
+__all__ = ["Admin", "NoInstance", "control_address", "enter", "find_instance", "prepare_data_dir", "unusable"]
 
 DEFAULT_ADMIN_EMAIL = "admin@localhost"
 PASSWORD_MINIMUM = 12
@@ -44,8 +44,17 @@ class NoInstance(ConfigurationError):
     """The settings name a place without an instance."""
 
     def __init__(self, settings: Settings) -> None:
-        place = "at control_url" if settings.control_url else f"in {settings.data_dir}"
-        super().__init__(f"There is no instance {place} yet. The first `apilane apply` or `apilane serve` creates it.")
+        text = f"There is no instance {_place(settings)} yet. The first `apilane apply` or `apilane serve` creates it."
+        super().__init__(text)
+
+
+def unusable(settings: Settings, error: StorageError) -> ConfigurationError:
+    """The error for a control store that fails with ``error``."""
+    return ConfigurationError(f"The control store {_place(settings)} cannot be used: {error}")
+
+
+def _place(settings: Settings) -> str:
+    return "at control_url" if settings.control_url else f"in {settings.data_dir}"
 
 
 def control_address(settings: Settings) -> str:
@@ -82,14 +91,14 @@ async def enter(
     A store of an older release is upgraded. Raises ConfigurationError for a missing or wrong master key and for a
     control store newer than this program, and NoInstance if the store is empty and ``create`` is false.
     """
-    row = await _find_instance(session, statements)
+    row = await find_instance(session, statements)
     if row is None and not create:
         raise NoInstance(settings)
     box = SecretsBox(load_master_key(settings, create=row is None))
     admin = None
     if row is None:
         admin = await _first_use(session, dialect, statements, settings, box, schema=schema)
-        row = await _find_instance(session, statements)
+        row = await find_instance(session, statements)
         if row is None:
             raise ConfigurationError("The control store has tables and no instance row. Restore it from a backup.")
     version, check_value = row
@@ -113,7 +122,7 @@ async def enter(
     return box, admin
 
 
-async def _find_instance(session: Session, statements: ControlStatements) -> tuple[int, str] | None:
+async def find_instance(session: Session, statements: ControlStatements) -> tuple[int, str] | None:
     """Schema version and key check of the instance in the store; None if there is no instance."""
     try:
         rows: Sequence[tuple[Any, ...]] = await session.fetch(statements.instance)
@@ -163,7 +172,7 @@ async def _first_use(
         await session.alter(unit)
     except StorageError:
         # If another process was first, its tables are the reason why this unit failed.
-        if await _find_instance(session, statements) is None:
+        if await find_instance(session, statements) is None:
             raise
         return None
     return admin if settings.admin_password is None else None

@@ -17,7 +17,15 @@ from typing import Any
 import msgspec
 
 from apilane.control.changes import abandon_unit, begin_unit, definition_of, pending_row, publish_unit
-from apilane.control.first_use import Admin, NoInstance, control_address, enter, prepare_data_dir
+from apilane.control.first_use import (
+    Admin,
+    NoInstance,
+    control_address,
+    enter,
+    find_instance,
+    prepare_data_dir,
+    unusable,
+)
 from apilane.control.folders import is_lost
 from apilane.control.operator_tokens import OperatorTokens
 from apilane.control.records import ApplicationName, AuditRecord, PendingChange, PortalUser, StoredApplication
@@ -78,12 +86,28 @@ class ControlStore:
             box, admin = await enter(session, driver.dialect, statements, settings, schema=schema, create=create)
         except StorageError as error:
             await session.close()
-            place = "at control_url" if settings.control_url else f"in {settings.data_dir}"
-            raise ConfigurationError(f"The control store {place} cannot be used: {error}") from error
+            raise unusable(settings, error) from error
         except BaseException:
             await session.close()
             raise
         return cls(driver, session, statements, box, admin)
+
+    @staticmethod
+    async def exists(settings: Settings, drivers: Mapping[str, Driver]) -> bool:
+        """Whether ``settings`` name an instance that was created before. Nothing is created.
+
+        Raises ConfigurationError when the store cannot be used.
+        """
+        driver, address = drivers[settings.control_provider], control_address(settings)
+        if is_lost(driver, address):
+            return False
+        session = driver.session(address)
+        try:
+            return await find_instance(session, ControlStatements(driver.dialect)) is not None
+        except StorageError as error:
+            raise unusable(settings, error) from error
+        finally:
+            await session.close()
 
     async def close(self) -> None:
         """Close the store's connections."""

@@ -13,11 +13,14 @@ from apilane.model.definition import (
     Constraint,
     Entity,
     ForeignKey,
+    Property,
     PropertyType,
+    RecordScope,
     Rule,
     RuleKind,
 )
-from apilane.model.migration import Renames, narrowings
+from apilane.model.migration import Renames
+from apilane.model.sections import MARK
 
 __all__ = ["PlanLine", "differences"]
 
@@ -42,6 +45,7 @@ class PlanLine(Struct, frozen=True):
     """One difference. ``path``: key path as in manifests. ``loses_data``: the operator must agree to it.
 
     A ``warning`` is no difference: the manifest is applied as it is, and the operator should correct something in it.
+    With ``apply --strict`` it is refused.
     """
 
     kind: Literal["added", "changed", "removed", "warning"]
@@ -62,15 +66,17 @@ def differences(
     secrets: Mapping[str, str | None],
     *,
     literals: Iterable[str] = (),
+    warnings: Iterable[PlanLine] = (),
 ) -> tuple[PlanLine, ...]:
     """All differences. ``base`` is ``before`` under its new names; both are None for a new application.
 
-    ``literals``: secrets that the manifest contains as plain text; each gets a warning.
+    ``literals``: secrets that the manifest contains as plain text; each gets a warning. ``warnings``: further ones.
     """
     lines: list[PlanLine] = []
     if base is None or before is None:
         lines.append(PlanLine("added", "Application", f"{after.name} ({after.storage_provider})"))
         base = ApplicationDefinition(token=after.token, name=after.name, storage_provider=after.storage_provider)
+        _new_settings(lines, base, after)
         base = msgspec.structs.replace(base, differentiation_entity=after.differentiation_entity, reports=())
     else:
         _fields(lines, before, after, "Application", except_for=SECTIONS)
@@ -90,15 +96,42 @@ def differences(
         lines.append(PlanLine("changed", part, f"{'closed' if asked else 'served'} where its plugin is not loaded"))
     advice = "this secret is plain text in the manifest; write ${NAME} and set that environment variable"
     lines.extend(PlanLine("warning", path, advice) for path in literals)
+    lines.extend(warnings)
     return tuple(lines)
 
 
-def _shown(value: object) -> str:
-    """A value as a plan displays it."""
+SHOWN_CHARACTERS = 120
+CONTEXT_CHARACTERS = 30
+"""Equal characters that are shown before the first difference of two long values."""
+
+
+def _text(value: object) -> str:
+    """A value in one line."""
     if isinstance(value, PropertyType):
         return value.name
     text = value if isinstance(value, str) else msgspec.json.encode(value).decode()
-    return text if len(text) <= 120 else text[:117] + "..."
+    return text.replace("\n", "\\n")
+
+
+def _shown(value: object) -> str:
+    """A value as a plan displays it: its beginning if it is long."""
+    return _cut(_text(value), 0)
+
+
+def _both(was: object, now: object) -> str:
+    """An old and a new value; long ones from the place where they begin to differ."""
+    old, new = _text(was), _text(now)
+    start = 0
+    if max(len(old), len(new)) > SHOWN_CHARACTERS:
+        equal = next((n for n, (a, b) in enumerate(zip(old, new, strict=False)) if a != b), min(len(old), len(new)))
+        start = max(0, equal - CONTEXT_CHARACTERS)
+    return f"{_cut(old, start)} -> {_cut(new, start)}"
+
+
+def _cut(text: str, start: int) -> str:
+    front = "..." if start else ""
+    rest = text[start:]
+    return front + (rest if len(rest) <= SHOWN_CHARACTERS else rest[: SHOWN_CHARACTERS - 3] + "...")
 
 
 def _fields(lines: list[PlanLine], old: Struct, new: Struct, path: str, except_for: Iterable[str] = ()) -> None:
@@ -108,7 +141,15 @@ def _fields(lines: list[PlanLine], old: Struct, new: Struct, path: str, except_f
             was, now = getattr(old, field.name), getattr(new, field.name)
             if was != now:
                 name = f"{path}.{field.encode_name}"
-                lines.append(PlanLine("changed", name, f"{_shown(was)} -> {_shown(now)}"))
+                lines.append(PlanLine("changed", name, _both(was, now)))
+
+
+def _new_settings(lines: list[PlanLine], default: Struct, new: Struct) -> None:
+    """One line per setting of a new application that is not the default."""
+    for field in msgspec.structs.fields(type(new)):
+        value = getattr(new, field.name)
+        if field.name not in SECTIONS and value != getattr(default, field.name):
+            lines.append(PlanLine("added", f"Application.{field.encode_name}", _shown(value)))
 
 
 def _numbered(items: Iterable[T], name: Callable[[T], str]) -> dict[tuple[str, int], T]:
@@ -130,17 +171,55 @@ def _section(
     for key, item in new.items():
         path = f"{section}[{key[0]}]"
         if key not in old:
-            lines.append(PlanLine("added", path))
+            lines.append(PlanLine("added", path, _added_detail(item)))
         elif old[key] != item:
-            was: Any = old[key]
-            if isinstance(was, Struct) and isinstance(item, Struct):
-                _fields(lines, was, item, path)
-            else:
-                lines.append(PlanLine("changed", path))
+            _item(lines, old[key], item, path)
     lines.extend(PlanLine("removed", f"{section}[{key[0]}]") for key in old if key not in new)
     common = [key for key in old if key in new]
     if common != [key for key in new if key in old]:
         lines.append(PlanLine("changed", section, "the order"))
+
+
+def _item(lines: list[PlanLine], was: Any, now: Any, path: str) -> None:
+    """Differences of one item."""
+    if isinstance(was, Struct):
+        _fields(lines, was, now, path)
+    elif isinstance(was, tuple):  # name and section of a plugin
+        _keys(lines, was[1], now[1], path)
+    else:
+        _keys(lines, was, now, path)
+
+
+def _keys(lines: list[PlanLine], was: Any, now: Any, path: str) -> None:
+    """Differences of two mappings, key by key; other values are shown as a whole. Secrets have their own lines."""
+    if not isinstance(was, dict) or not isinstance(now, dict) or MARK in was or MARK in now:
+        lines.append(PlanLine("changed", path, _both(_public(was), _public(now))))
+        return
+    for key, value in now.items():
+        if key not in was:
+            lines.append(PlanLine("added", f"{path}.{key}", _shown(_public(value))))
+        elif was[key] != value:
+            _keys(lines, was[key], value, f"{path}.{key}")
+    lines.extend(PlanLine("removed", f"{path}.{key}") for key in was if key not in now)
+
+
+def _public(value: object) -> object:
+    """A value of a section with a text in place of each secret."""
+    if isinstance(value, dict):
+        return "a secret, not shown" if MARK in value else {key: _public(each) for key, each in value.items()}
+    return [_public(each) for each in value] if isinstance(value, list | tuple) else value
+
+
+def _added_detail(item: object) -> str:
+    """The important fields of a new item that its name does not show."""
+    if isinstance(item, ForeignKey):
+        return f"to {item.entity}, on delete {item.on_delete.value}"
+    if not isinstance(item, Rule) or item.kind is RuleKind.Schema:
+        return ""
+    parts = ["only owned records"] if item.record is RecordScope.Owned else []
+    parts += [", ".join(item.properties)] if item.properties else []
+    parts += [f"at most {item.rate_limit.max_requests} per {item.rate_limit.per}"] if item.rate_limit else []
+    return _shown("; ".join(parts))
 
 
 def _rule_name(rule: Rule) -> str:
@@ -166,6 +245,8 @@ def _entities(lines: list[PlanLine], base: ApplicationDefinition, after: Applica
             custom = [p.name for p in entity.properties if not p.is_system]
             if not entity.is_system or custom:
                 lines.append(PlanLine("added", path, ", ".join(custom)))
+            own = [constraint for constraint in entity.constraints if not constraint.is_system]
+            _section(lines, f"{path}.Constraints", (), own, _constraint_name)
             continue
         if old == entity:
             continue
@@ -184,21 +265,23 @@ def _properties(lines: list[PlanLine], old: Entity, new: Entity, path: str) -> N
         was = old.property(property.name)
         name = f"{path}.Properties[{property.name}]"
         if was is None:
-            what = property.type.name + (", required" if property.required else "")
-            lines.append(PlanLine("added", name, what))
+            lines.append(PlanLine("added", name, _property_detail(property)))
         elif was != property:
-            changed: list[PlanLine] = []
-            _fields(changed, was, property, name)
-            narrower = narrowings(was, property)
-            lines.extend(
-                PlanLine(line.kind, line.path, line.detail, line.path.rpartition(".")[2] in narrower)
-                for line in changed
-            )
+            _fields(lines, was, property, name)  # a change that stored values do not fit is refused, so none is lost
     lines.extend(
         PlanLine("removed", f"{path}.Properties[{p.name}]", "with all its values", loses_data=True)
         for p in old.properties
         if new.property(p.name) is None
     )
+
+
+def _property_detail(property: Property) -> str:
+    """Type and rules of a new property."""
+    bounds = {"minimum": property.minimum, "maximum": property.maximum, "decimal places": property.decimal_places}
+    parts = [property.type.name, *(["required"] if property.required else [])]
+    parts += [f"{name} {value}" for name, value in bounds.items() if value not in (None, 0)]
+    parts += [f"pattern {_shown(property.validation_regex)}"] if property.validation_regex else []
+    return ", ".join([*parts, *(["encrypted"] if property.encrypted else [])])
 
 
 def _constraint_name(constraint: Constraint) -> str:

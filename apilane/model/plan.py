@@ -14,7 +14,7 @@ from apilane.model.manifest.capabilities import Capabilities
 from apilane.model.manifest.environment import substitute
 from apilane.model.manifest.keys import check_document
 from apilane.model.manifest.nodes import UNUSABLE, Node
-from apilane.model.manifest.problems import ManifestError, ManifestErrors, Problems
+from apilane.model.manifest.problems import ManifestError, ManifestErrors, Problems, nearest
 from apilane.model.manifest.read import read_documents
 from apilane.model.manifest.resolve import resolve
 from apilane.model.manifest.settings import token_of
@@ -51,11 +51,18 @@ class Plan(Struct, frozen=True, kw_only=True):
     """None when no table changes."""
     secrets: dict[str, str | None]
     """Secrets that change, by name (see ``plan``); None removes one."""
+    makes_token: bool = False
+    """The token was made for this plan: the application is new, and its manifest has no token."""
 
     @property
     def is_empty(self) -> bool:
         """Whether there is nothing to do."""
         return self.before == self.after and not self.secrets
+
+    @property
+    def has_warnings(self) -> bool:
+        """Whether the operator should correct something in the manifest."""
+        return any(line.kind == "warning" for line in self.lines)
 
     @property
     def loses_data(self) -> bool:
@@ -86,6 +93,25 @@ def _manifest(document: Node, filename: str, environ: Mapping[str, str]) -> Mani
     return Manifest(document, filename, tuple(problems.found))
 
 
+def _unknown_kinds(after: ApplicationDefinition, kinds: frozenset[str] | None) -> list[PlanLine]:
+    """A warning for each custom endpoint whose kind no loaded plugin provides."""
+    if kinds is None:
+        return []
+    known = {kind.lower() for kind in kinds}
+    return [
+        PlanLine("warning", f"CustomEndpoints[{each.name}].Kind", _unknown_kind(each.kind, kinds))
+        for each in after.custom_endpoints
+        if each.kind.lower() not in known
+    ]
+
+
+def _unknown_kind(kind: str, kinds: frozenset[str]) -> str:
+    meant = nearest(kind, kinds)
+    names = ", ".join(sorted(kinds)) or "none"
+    hint = f"did you mean {meant}?" if meant else f"the loaded plugins provide: {names}"
+    return f"no loaded plugin provides the kind {kind}, and calls answer 404; {hint}"
+
+
 def plan(
     manifest: Manifest,
     before: ApplicationDefinition | None,
@@ -113,7 +139,16 @@ def plan(
     return Plan(
         before=before,
         after=after,
-        lines=differences(before, resolved.base, after, resolved.renames, resolved.secrets, literals=resolved.literals),
+        lines=differences(
+            before,
+            resolved.base,
+            after,
+            resolved.renames,
+            resolved.secrets,
+            literals=resolved.literals,
+            warnings=_unknown_kinds(after, capabilities.endpoint_kinds),
+        ),
         migration=migration,
         secrets=resolved.secrets,
+        makes_token=before is None and manifest.token is None,
     )

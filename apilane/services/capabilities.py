@@ -30,6 +30,7 @@ def capabilities_of(hooks: Hooks) -> Capabilities:
         embedded=frozenset(driver.name for driver in hooks.drivers.values() if driver.features.embedded),
         enforces=hooks.gates.enforced,
         plugin_sections={name: each.application for name, each in hooks.settings.items() if each.application},
+        endpoint_kinds=frozenset(kind.name for kind in hooks.endpoint_kinds),
         endpoint_problems=endpoint_problems,
         storage_problems=storage_problems,
     )

@@ -22,7 +22,7 @@ from apilane.model.plan import Plan
 from apilane.security.encryption import Cipher
 from apilane.services.application_tables import ApplicationTables, Report, refusal
 from apilane.services.record_survey import Survey
-from apilane.services.workspace import ApplicationWorkspace, title_of
+from apilane.services.workspace import ApplicationWorkspace, refuse_lost, title_of
 from apilane.storage.errors import StorageError
 from apilane.storage.helper_tables import HelperTables
 from apilane.storage.protocol import Driver, Step
@@ -82,6 +82,7 @@ class DefinitionChanges:
             return Survey({}, ())
         address = application_address(self._data_dir, plan.after.token, stored.secrets)
         tables = ApplicationTables(self._drivers[stored.definition.storage_provider], address)
+        refuse_lost(tables, stored.definition)  # a query would create an empty file
         try:
             return await tables.survey(plan.migration, Cipher(stored.secrets.encryption_key))
         except StorageError as error:

@@ -16,13 +16,14 @@ __all__ = ["plan_files", "stored_secrets"]
 async def plan_files(
     files: Sequence[tuple[str, bytes]],
     *,
-    store: ControlStore,
+    store: ControlStore | None,
     capabilities: Capabilities,
     environ: Mapping[str, str] | None = None,
 ) -> list[Plan]:
     """The plans of all documents of ``files`` (name and content), in order.
 
-    Raises ManifestErrors with the errors of all files. ``environ``: None means the environment of the process.
+    Raises ManifestErrors with the errors of all files. ``store``: None means an instance that is not created yet.
+    ``environ``: None means the environment of the process.
     """
     errors: list[ManifestError] = []
     manifests: list[Manifest] = []
@@ -35,7 +36,7 @@ async def plan_files(
     seen: dict[str, Manifest] = {}
     for manifest in manifests:
         try:
-            stored = await _existing(manifest, store)
+            stored = await _existing(manifest, store) if store is not None else None
             made = plan(
                 manifest,
                 stored.definition if stored else None,

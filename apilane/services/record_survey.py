@@ -14,9 +14,11 @@ from typing import Any
 import sqlalchemy as sa
 from msgspec import Struct
 
-from apilane.model.definition import Entity, ForeignKey, Property
+from apilane.errors import ApilaneError
+from apilane.model.definition import Entity, ForeignKey, Property, PropertyType
 from apilane.model.migration import Migration, narrowings
 from apilane.model.text import utf16_length
+from apilane.model.values import value_reader
 from apilane.security.encryption import Cipher
 from apilane.sql.ddl import foreign_keys, unique_columns, visible_uniques
 from apilane.sql.dialect import Dialect
@@ -57,7 +59,9 @@ class Misfit(Struct, frozen=True):
 
 
 class Survey(Struct, frozen=True):
-    """``concerned``: the number of records whose values the change removes or sets, by the path of the plan line."""
+    """``concerned``: the number of records that the change deletes, or whose values it deletes or sets, by the path of
+    the plan line.
+    """
 
     concerned: dict[str, int]
     misfits: tuple[Misfit, ...]
@@ -73,6 +77,23 @@ class RecordsDoNotFit(StorageError):
 
 def _records(count: int) -> str:
     return "record" if count == 1 else "records"
+
+
+def _default_problem(entity: Entity, property: Property) -> str | None:
+    """Why a new required property refuses the value that existing records get."""
+    if property.type is PropertyType.String:
+        default: object = ""
+        shown = "an empty text"
+    elif property.type is PropertyType.Number:
+        default, shown = 0, "0"
+    else:
+        return None
+    try:
+        value_reader(entity.name, property, exact_decimals=True)(default)
+    except ApilaneError as error:
+        way = "add it without Required, give the records values, then require it"
+        return f"would get {shown}, which the property refuses ({error.message}); {way}"
+    return None
 
 
 def survey(migration: Migration, dialect: Dialect, cipher: Cipher, *, counts: bool = True) -> Unit[Survey]:
@@ -110,6 +131,7 @@ class _Surveyor:
                 if counts:
                     yield from self._count_property_changes(old, new, table, names)
                 yield from self._narrowed(old, new, table)
+                yield from self._wrong_defaults(new, table, names)
                 yield from self._new_uniques(old, new, table, names)
                 yield from self._new_references(old, new, table, names)
         if counts:
@@ -160,11 +182,6 @@ class _Surveyor:
             if was.name not in names:
                 path = f"Entities[{new.name}].Properties[{was.name}]"
                 self._concerned[path] = yield from self._count(table, table.c[was.name].is_not(None))
-        for was, now in self._migration.kept_properties(old, new):
-            for key in narrowings(was, now):
-                path = f"Entities[{new.name}].Properties[{now.name}].{key}"
-                condition = table.c[was.name].is_(None) if key == "Required" else table.c[was.name].is_not(None)
-                self._concerned[path] = yield from self._count(table, condition)
         known = set(names.values())
         for now in new.properties:
             if now.name not in known and now.required:
@@ -182,6 +199,13 @@ class _Surveyor:
                     yield from self._shortened(f"{path}.Maximum", table, was, now.maximum or 0)
                 else:
                     yield from self._rounded(f"{path}.DecimalPlaces", table, was, now.decimal_places or 0)
+
+    def _wrong_defaults(self, new: Entity, table: sa.Table, names: Mapping[str, str]) -> Generator[Step, Result, None]:
+        """Existing records get 0 or '' in a new required property, which its own rules may forbid."""
+        for now in new.properties:
+            if now.required and now.name not in names.values() and (problem := _default_problem(new, now)):
+                path = f"Entities[{new.name}].Properties[{now.name}]"
+                yield from self._refuse_where(path, problem, table, None)
 
     def _shortened(self, path: str, table: sa.Table, was: Property, maximum: int) -> Generator[Step, Result, None]:
         condition = table.c[was.name].is_not(None) if was.encrypted else is_longer(table.c[was.name], self._dialect)

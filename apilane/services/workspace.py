@@ -17,7 +17,7 @@ from apilane.storage.errors import StorageError
 from apilane.storage.helper_tables import HelperTables
 from apilane.storage.protocol import Driver
 
-__all__ = ["ApplicationWorkspace", "title_of"]
+__all__ = ["ApplicationWorkspace", "refuse_lost", "title_of"]
 
 log = logging.getLogger("apilane.changes")
 
@@ -25,6 +25,15 @@ log = logging.getLogger("apilane.changes")
 def title_of(definition: ApplicationDefinition) -> str:
     """Name and token, for messages."""
     return f"{definition.name} ({definition.token})"
+
+
+def refuse_lost(tables: ApplicationTables, definition: ApplicationDefinition) -> None:
+    """Raise ConfigurationError when the database file is missing."""
+    if tables.are_lost:
+        raise ConfigurationError(
+            f"The database {tables.address} of application {title_of(definition)} is missing. "
+            "Restore it from a backup; nothing was changed."
+        )
 
 
 class ApplicationWorkspace:
@@ -127,12 +136,7 @@ class ApplicationWorkspace:
         """An existing application has a database; creating an empty one would hide the loss."""
         if self.stored is None:
             return
-        tables = self.tables_of(self.stored.definition, self.stored.secrets)
-        if tables.are_lost:
-            raise ConfigurationError(
-                f"The database {tables.address} of application {title_of(self.stored.definition)} is missing. "
-                "Restore it from a backup; nothing was changed."
-            )
+        refuse_lost(self.tables_of(self.stored.definition, self.stored.secrets), self.stored.definition)
 
     async def refuse_half_done(self) -> None:
         """Refuse tables that are between two definitions. This can happen where every schema statement commits."""

@@ -56,6 +56,10 @@ def refusal(shop: Workshop, document: dict[str, Any]) -> str:
 
 
 PATH = "Entities[Items].Properties[{}].{}: {}"
+FRESH = (
+    "Entities[Items].Properties[Fresh]: 4 records would get {}, which the property refuses ({}); add it without "
+    "Required, give the records values, then require it (ID 1, 2, 3, 4)"
+)
 KEY = "Entities[Items].Constraints[ForeignKey {}]: {}"
 
 
@@ -100,6 +104,22 @@ KEY = "Entities[Items].Constraints[ForeignKey {}]: {}"
                 {"Name": "Fresh", "Required": True}, Constraints=[{"Type": "Unique", "Properties": ["Fresh", "Code"]}]
             ),
             "Entities[Items].Constraints[Unique Fresh, Code]: 2 records with equal values (ID 1, 3)",
+        ),
+        "a new required text with a minimum": (
+            items({"Name": "Fresh", "Required": True, "Minimum": 3}),
+            FRESH.format("an empty text", "Minimum 3 characters"),
+        ),
+        "a new required text with a pattern": (
+            items({"Name": "Fresh", "Required": True, "ValidationRegex": "^a"}),
+            FRESH.format("an empty text", "The value provided does not match regex ^a"),
+        ),
+        "a new required number with a minimum": (
+            items({"Name": "Fresh", "Type": "Number", "Required": True, "Minimum": 1}),
+            FRESH.format("0", "Minimum allowed value 1"),
+        ),
+        "a new required number with a negative maximum": (
+            items({"Name": "Fresh", "Type": "Number", "Required": True, "Maximum": -1}),
+            FRESH.format("0", "Maximum allowed value -1"),
         ),
         "a new required reference": (
             items(
@@ -189,7 +209,7 @@ def test_an_entity_may_refer_to_itself(shop: Workshop) -> None:
 
 
 def test_how_many_records_a_change_concerns(filled: Workshop) -> None:
-    """Before a change, the survey counts the records that it deletes, narrows or fills."""
+    """Before a change, the survey counts the records that it deletes, empties or fills, and those that do not fit."""
     filled.insert("Kinds", {})
     changed = manifest(
         entity(
@@ -204,13 +224,13 @@ def test_how_many_records_a_change_concerns(filled: Workshop) -> None:
         "Entities[Kinds]": 1,
         "Entities[Items].Properties[Code]": 3,
         "Entities[Items].Properties[KindID]": 2,
-        "Entities[Items].Properties[Title].Required": 1,
-        "Entities[Items].Properties[Title].Maximum": 3,
-        "Entities[Items].Properties[Amount].DecimalPlaces": 3,
         "Entities[Items].Properties[Fresh]": 4,
     }
+    assert {misfit.path: misfit.records for misfit in survey.misfits} == {
+        "Entities[Items].Properties[Title].Required": 1
+    }
     lines = {line.path for line in filled.plan(changed).lines}
-    assert set(survey.concerned) <= lines
+    assert {*survey.concerned, *(misfit.path for misfit in survey.misfits)} <= lines
 
 
 def test_a_new_required_property_takes_the_default(filled: Workshop) -> None:

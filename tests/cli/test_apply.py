@@ -70,6 +70,65 @@ def test_a_dry_run_changes_nothing(folder: Path) -> None:
     assert run("export", "Shop").exit_code == 1
 
 
+def contents_of(folder: Path) -> dict[str, bytes]:
+    """Every file below a folder, with its content. SQLite's files beside a database exist only while it is open."""
+    files = (path for path in folder.rglob("*") if path.is_file() and not path.name.endswith(("-wal", "-shm")))
+    return {str(path.relative_to(folder)): path.read_bytes() for path in files}
+
+
+@pytest.mark.better("B-P3")
+@pytest.mark.parametrize("token", ["", ", Token: 23d4444f-b56e-4c5a-98ed-ef251796a238"])
+def test_a_dry_run_in_an_empty_folder_creates_no_instance(folder: Path, token: str) -> None:
+    """A dry run before the first use creates nothing, prints no password, and shows a token only from the manifest."""
+    done = applied(folder, BASE.replace("{Name: Shop}", f"{{Name: Shop{token}}}"), "--dry-run")
+    assert (done.exit_code, done.stdout) == (0, "")
+    shown = token.rpartition(" ")[2] if token else "apply makes its token"
+    assert f"Shop ({shown}): new" in done.stderr
+    assert "+ Entities[Items]: Title" in done.stderr
+    assert "password" not in done.stderr
+    assert [path.name for path in folder.iterdir()] == ["a.yaml"]
+
+
+@pytest.mark.parametrize("options", [(), ("--dry-run",)])
+def test_mistakes_in_an_empty_folder_create_no_instance(folder: Path, options: tuple[str, ...]) -> None:
+    """A manifest with mistakes changes nothing, also where the first ``apply`` would create the instance."""
+    done = applied(folder, BASE.replace("Shop", "Shp"), *options)
+    assert (done.exit_code, done.stdout) == (1, "")
+    assert "1 error; nothing was changed." in done.stderr
+    assert [path.name for path in folder.iterdir()] == ["a.yaml"]
+
+
+def test_export_in_an_empty_folder_creates_no_instance(folder: Path) -> None:
+    """Commands that only read tell that there is no instance, and create none."""
+    for command in (("export", "Shop"), ("ip-check", "Shop", "203.0.113.7")):
+        done = run(*command)
+        assert (done.exit_code, done.stdout) == (1, "")
+        assert f"There is no instance in {folder / 'data'} yet" in done.stderr
+        assert list(folder.iterdir()) == []
+
+
+@pytest.mark.better("B-P3")
+@pytest.mark.parametrize("change", [BASE, EMPTY, BASE.replace("Shop", "Other"), BASE.replace("Title", "Label")])
+def test_a_dry_run_changes_no_file(folder: Path, change: str) -> None:
+    """A dry run on an existing instance changes no byte of the data folder, whatever the manifest changes."""
+    applied(folder, BASE)
+    before = contents_of(folder / "data")
+    assert applied(folder, change, "--dry-run", name="b.yaml").exit_code == 0
+    assert contents_of(folder / "data") == before
+
+
+@pytest.mark.parametrize("options", [(), ("--dry-run",), ("--yes",)])
+def test_a_missing_database_is_named_and_not_created(folder: Path, options: tuple[str, ...]) -> None:
+    """``apply`` and its dry run name a missing database file and do not create an empty one."""
+    token = applied(folder, BASE).stdout.split()[1]
+    path = folder / "data" / "apps" / token / "data.db"
+    path.unlink()
+    done = applied(folder, EMPTY, *options)
+    assert (done.exit_code, done.stdout) == (1, "")
+    assert f"The database {path} of application Shop ({token}) is missing" in done.stderr
+    assert not path.exists()
+
+
 def test_without_a_terminal_nothing_changes(folder: Path) -> None:
     """Without a terminal and without --yes a change that loses data ends with exit code 3 and changes nothing."""
     applied(folder, BASE)
@@ -185,7 +244,7 @@ def test_a_dry_run_counts_the_records(folder: Path, filled: Path) -> None:
     shorter = FILLED.replace("{Name: Title}, {Name: Code}", "{Name: Title, Maximum: 2}")
     done = applied(folder, shorter, "--dry-run")
     assert done.exit_code == 0
-    assert "Properties[Title].Maximum: null -> 2  (2 records)  LOSES DATA" in done.stderr
+    assert "Properties[Title].Maximum: null -> 2\n" in done.stderr
     assert "Properties[Code]: with all its values  (0 records)  LOSES DATA" in done.stderr
     assert (
         "Entities[Items]: with all its records  (3 records)  LOSES DATA" in applied(folder, EMPTY, "--dry-run").stderr
@@ -198,6 +257,8 @@ def test_records_that_do_not_fit_are_named(folder: Path, filled: Path, options: 
     before = exported()
     done = applied(folder, FILLED.replace("{Name: Title}", "{Name: Title, Maximum: 1, Required: true}"), *options)
     assert (done.exit_code, done.stdout) == (1, "")
+    assert "Properties[Title].Maximum: null -> 1  (1 record does not fit)\n" in done.stderr
+    assert "Properties[Title].Required: false -> true  (1 record does not fit)\n" in done.stderr
     assert "Shop: Entities[Items].Properties[Title].Maximum: 1 record longer than 1 (ID 2)" in done.stderr
     assert "Shop: Entities[Items].Properties[Title].Required: 1 record without a value (ID 3)" in done.stderr
     assert "nothing was changed" in done.stderr
@@ -223,3 +284,36 @@ def test_changed_by_another_apply_meanwhile(folder: Path, filled: Path) -> None:
     assert asking.returncode == 1
     assert b"was changed since the plan was made" in said
     assert exported() == after
+
+
+@pytest.mark.parametrize("key", ["Name", "StorageProvider", "DifferentiationEntity", "Token"])
+def test_a_variable_that_is_not_set(folder: Path, key: str) -> None:
+    """A setting from a variable that is not set is named, with exit code 1, for new and existing applications."""
+    text = BASE.replace("{Name: Shop}", f"{{Name: Shop, {key}: '${{NOPE}}'}}".replace("Name: Shop, Name", "Name"))
+    for _ in range(2):
+        done = applied(folder, text)
+        assert (done.exit_code, done.stdout) == (1, "")
+        assert f"a.yaml:2: Application.{key}: the environment variable NOPE is not set" in done.stderr
+        assert applied(folder, BASE, name="b.yaml").exit_code == 0
+
+
+UNKNOWN_KIND = BASE + "CustomEndpoints: [{Name: Totals, Kind: sqll, Query: x}]\n"
+
+
+@pytest.mark.parametrize("options", [("--strict",), ("--strict", "--dry-run"), ("--strict", "--yes")])
+def test_strict_refuses_warnings(folder: Path, options: tuple[str, ...]) -> None:
+    """With --strict a warning is refused with exit code 1, before an instance exists and later; nothing is changed."""
+    for _ in range(2):
+        done = applied(folder, UNKNOWN_KIND, *options)
+        assert (done.exit_code, done.stdout) == (1, "")
+        assert "! CustomEndpoints[Totals].Kind: no loaded plugin provides the kind sqll" in done.stderr
+        assert "--strict refuses them; nothing was changed" in done.stderr
+        assert applied(folder, BASE, "--strict").exit_code == 0
+
+
+def test_an_unknown_kind_is_applied_with_a_warning(folder: Path) -> None:
+    """Without --strict the endpoint is stored, and the plan has the warning."""
+    done = applied(folder, UNKNOWN_KIND)
+    assert done.exit_code == 0
+    assert "and calls answer 404; did you mean sql?" in done.stderr
+    assert "sqll" in exported()

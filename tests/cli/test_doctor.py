@@ -102,3 +102,27 @@ def test_the_database_of_a_manifest(tmp_path: Path) -> None:
     assert "FAIL" in text
     assert "127.0.0.1" in text
     assert "s3cret" not in text
+
+
+@pytest.mark.parametrize(
+    ("application", "line"),
+    [
+        ({"Name": "${NOPE}"}, "shop.json:1: Application.Name: the environment variable NOPE is not set. Set it"),
+        ({"StorageProvider": "${NOPE}", "ConnectionString": "x"}, "Application.StorageProvider: the environment vari"),
+        ({"StorageProvider": 7, "ConnectionString": "x"}, "Application.StorageProvider: expected text, found the numb"),
+        (["Shop"], "Application: expected a mapping"),
+        (None, "shop.json:1: not JSON"),
+    ],
+)
+def test_a_manifest_with_mistakes(tmp_path: Path, application: object, line: str) -> None:
+    """Mistakes in the form of a manifest are reported as findings, with exit code 1."""
+    manifest = read_manifest(SHOP)
+    if isinstance(application, dict):
+        application = manifest["Application"] | application
+    file = tmp_path / "shop.json"
+    file.write_text(json.dumps(manifest | {"Application": application}) if application else "{,}")
+    code, text = apilane("doctor", file, "--data-dir", tmp_path / "data")
+    assert code == 1
+    assert "FAIL" in text
+    assert line in text
+    assert "Traceback" not in text

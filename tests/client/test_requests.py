@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import inspect
 import json
 import pickle
 import subprocess
@@ -206,7 +207,6 @@ def test_upload() -> None:
 
 def test_clients_have_the_same_methods() -> None:
     """Both clients have the same method names, parameters and docstrings."""
-    import inspect
 
     names = {name for name in vars(Client) if not name.startswith("_")}
     assert names == {name for name in vars(apilane.client.AsyncClient) if not name.startswith("_")}
@@ -218,7 +218,6 @@ def test_clients_have_the_same_methods() -> None:
 
 def test_bound_signature() -> None:
     """The signature that an editor shows has exactly the parameters that the caller may pass."""
-    import inspect
 
     with Client(URL, APPLICATION) as client:
         assert list(inspect.signature(client.get_by_id).parameters) == ["entity", "id", "properties"]

@@ -238,6 +238,7 @@ def done(work):
     except StopIteration as stopped:
         return stopped.value
 path, limit, window_ms, start = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]), float(sys.argv[4])
+told = sys.argv[6] == "told"
 counters = CounterFile(path, size_mib=16)
 while time.time() < start:
     pass
@@ -246,13 +247,20 @@ for turn in range(int(sys.argv[5])):
     now_ms = time.time_ns() // 1_000_000
     admitted += done(counters.hit(b"one key", limit=limit, window_ms=window_ms, now_ms=now_ms)) is None
     done(counters.hit(b"other %d" % (turn % 50), limit=20, window_ms=1000, now_ms=now_ms))
+    if told and turn % 10 == 9:
+        print("ten turns", flush=True)
 print(admitted)
 """
 
 
-def hammer(path: Path, limit: int, turns: int = 5000) -> subprocess.Popen[str]:
-    """A process that uses one key as fast as it can, and other keys in between."""
-    arguments = [str(path), str(limit), str(MINUTE), str(time.time() + 0.5), str(turns)]
+def hammer(
+    path: Path, limit: int, turns: int = 5000, *, window_ms: int = MINUTE, told: bool = False
+) -> subprocess.Popen[str]:
+    """A process that uses one key as fast as it can, and other keys in between.
+
+    ``told``: it prints a line after every ten turns.
+    """
+    arguments = [str(path), str(limit), str(window_ms), str(time.time() + 0.5), str(turns), "told" if told else ""]
     return subprocess.Popen([sys.executable, "-c", HAMMER, *arguments], stdout=subprocess.PIPE, text=True)
 
 
@@ -269,20 +277,22 @@ def test_killed_processes_leave_no_lock(tmp_path: Path) -> None:
     counters = CounterFile(path, size_mib=16)
     assert done(counters.hit(b"bystander", limit=2, window_ms=MINUTE * 10, now_ms=time.time_ns() // 10**6)) is None
     for turn in range(12):
-        process = hammer(path, limit, turns=1_000_000)
-        time.sleep(0.62 + turn * 0.003)
+        process = hammer(path, limit, turns=1_000_000, window_ms=MINUTE * 10, told=True)
+        assert process.stdout is not None
+        for _ in range(20 + turn):  # 200 uses at least, so the twelve processes together reach the limit
+            assert process.stdout.readline() == "ten turns\n"
         process.send_signal(signal.SIGKILL)
         process.communicate()
     began = time.monotonic()
     now = time.time_ns() // 10**6
     for number in range(1000):
         done(counters.hit(b"fresh %d" % number, limit=1, window_ms=1000, now_ms=now))
-    assert done(counters.hit(b"one key", limit=limit, window_ms=MINUTE, now_ms=now)) is not None
+    assert done(counters.hit(b"one key", limit=limit, window_ms=MINUTE * 10, now_ms=now)) is not None
     assert [done(counters.hit(b"bystander", limit=2, window_ms=MINUTE * 10, now_ms=now)) is None for _ in "12"] == [
         True,
         False,
     ]
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 20  # a lock that stays would add a wait to each of the 1,000 uses
     counters.close()
 
 

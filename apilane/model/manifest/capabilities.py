@@ -30,6 +30,8 @@ class Capabilities(Struct, frozen=True, kw_only=True):
     """The parts that a loaded plugin enforces: ``IPPolicy``, ``RateLimit`` and sections such as ``Plugins.mfa``."""
     plugin_sections: Mapping[str, type[Struct]] = {}
     """The Struct of each plugin's section under ``Plugins``, by plugin name."""
+    endpoint_kinds: frozenset[str] | None = None
+    """Names of the kinds of custom endpoints that the loaded plugins provide; None: not known."""
     endpoint_problems: Callable[[Endpoint, ApplicationDefinition], Sequence[str]] = _no_endpoint_problems
     """The problems of a custom endpoint, one sentence each; none when no loaded plugin provides its kind."""
     storage_problems: Callable[[ApplicationDefinition], Sequence[tuple[str, str]]] = _no_storage_problems

@@ -154,7 +154,8 @@ def _property(item: Node, existing: Property | None, problems: Problems) -> Prop
             "add a property under another name and move the values",
         )
         return made
-    _check_property(item, made, problems)
+    if "Type" not in item.refused:
+        _check_property(item, made, problems)
     return made
 
 

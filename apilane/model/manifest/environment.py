@@ -5,13 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from apilane.model.manifest.nodes import UNUSABLE, Node
+from apilane.model.manifest.nodes import UNUSABLE, Node, is_missing_secret
 from apilane.model.manifest.problems import Problems
 
-__all__ = ["SECRET_KEYS", "escape", "substitute"]
-
-SECRET_KEYS = frozenset({"Application.ConnectionString", "Application.Mail.Password"})
-"""Secrets of the core. The Structs of plugins define the others (``apilane.model.manifest.sections``)."""
+__all__ = ["escape", "report_missing", "substitute"]
 
 _MARK = re.compile(r"\$\$\{|\$\{([^}]*)(\}?)")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*").fullmatch
@@ -69,7 +66,7 @@ def _substitute_text(node: Node, environ: Mapping[str, str], problems: Problems)
     else:
         node.value = UNUSABLE
         node.reference = ", ".join(missing)
-        if node.path not in SECRET_KEYS and not node.path.startswith("Plugins."):
+        if not is_missing_secret(node):
             report_missing(node, problems)
 
 

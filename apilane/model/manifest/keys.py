@@ -10,7 +10,8 @@ from ipaddress import ip_network
 from typing import Final
 
 from apilane.model.email_addresses import is_email
-from apilane.model.manifest.nodes import Node
+from apilane.model.manifest.environment import report_missing
+from apilane.model.manifest.nodes import UNUSABLE, Node, is_missing_secret
 from apilane.model.manifest.problems import Problems
 from apilane.model.manifest.shapes import (
     Check,
@@ -24,6 +25,7 @@ from apilane.model.manifest.shapes import (
     refuse,
     text,
     texts,
+    usable,
     whole,
 )
 
@@ -50,7 +52,37 @@ INT32_MAX: Final = 2147483647
 INT64_MIN: Final = -9223372036854775808
 INT64_MAX: Final = 9223372036854775807
 
+_ACTION_WORDS: Final = {
+    **dict.fromkeys(("read", "select", "list", "view", "query"), "get"),
+    **dict.fromkeys(("insert", "create", "add", "new"), "post"),
+    **dict.fromkeys(("update", "edit", "change", "modify", "patch", "write"), "put"),
+    **dict.fromkeys(("remove", "drop", "destroy"), "delete"),
+}
+_TYPE_WORDS: Final = {
+    **dict.fromkeys(("text", "varchar", "char", "nvarchar", "uuid", "email"), "String"),
+    **dict.fromkeys(("int", "integer", "bigint", "long", "float", "double", "decimal", "money", "real"), "Number"),
+    **dict.fromkeys(("bool", "bit", "flag"), "Boolean"),
+    **dict.fromkeys(("datetime", "timestamp", "time"), "Date"),
+}
+_ON_DELETE_WORDS: Final = {"restrict": "NoAction", "nullify": "SetNull", "set null": "SetNull", "no action": "NoAction"}
+_DIRECTION_WORDS: Final = {"ascending": "ASC", "descending": "DESC"}
+_LOGIC_WORDS: Final = {
+    **dict.fromkeys(("deny", "denylist", "blacklist", "blocklist"), "Block"),
+    **dict.fromkeys(("allowlist", "whitelist", "permit"), "Allow"),
+}
+
 _name = text(shortest=1, longest=1000)
+_reference = Check("text, a name", _name.test)
+_application_name = Check("text, 4 to 100 printable characters", _name.test)
+_entity_name = Check("text, 4 to 30 letters a-z, A-Z or `_`", _name.test)
+_property_name = Check("text, 4 to 120 letters a-z, A-Z or `_`", _name.test)
+_endpoint_name = Check("text, 1 to 80 letters a-z or A-Z", _name.test)
+_tenant_name = Check("text, 1 to 40 letters a-z or A-Z", _name.test)
+_role = Check("`ANONYMOUS`, `AUTHENTICATED`, or text of two or more letters a-z", _name.test)
+"""Names whose length and letters ``apilane.model.names`` checks, when all else is read."""
+
+_parameter_type = choice("Number", "String", "Boolean", "Date", meant_by=_TYPE_WORDS)
+_type = choice("String", "Number", "Boolean", "Date", meant_by=_TYPE_WORDS)
 _int64 = whole(INT64_MIN, INT64_MAX)
 
 
@@ -105,7 +137,7 @@ def _parameters(node: Node, problems: Problems) -> bool:
                 "parameters are letters and '_'; Owner and Owner_Differentiation are filled by the server",
             )
             del node.value[key]
-        elif not choice("Number", "String", "Boolean", "Date")(child, problems):
+        elif not usable(child, _parameter_type, problems):
             del node.value[key]
     return True
 
@@ -115,7 +147,9 @@ def _plugins(node: Node, problems: Problems) -> bool:
     if not isinstance(node.value, dict):
         return refuse(node, problems, "a mapping of plugin names to their sections")
     for key, child in list(node.value.items()):
-        if not isinstance(child.value, dict):
+        if is_missing_secret(child):
+            report_missing(child, problems)  # a whole section is no secret
+        elif child.value is not UNUSABLE and not isinstance(child.value, dict):
             refuse(child, problems, "a mapping")
         if not isinstance(child.value, dict) or not anything(child, problems):
             del node.value[key]
@@ -128,7 +162,8 @@ _boolean_true = Check("`true`", _true)
 
 IP_POLICY: Final[dict[str, Key]] = {
     "Logic": Key(
-        choice("Block", "Allow"), "`Block`: listed addresses are refused. `Allow`: only listed addresses are admitted."
+        choice("Block", "Allow", meant_by=_LOGIC_WORDS),
+        "`Block`: listed addresses are refused. `Allow`: only listed addresses are admitted.",
     ),
     "Addresses": Key(list_of(_address_or_range), "IPv4 and IPv6. An empty list admits every address."),
 }
@@ -144,11 +179,16 @@ MAIL: Final[dict[str, Key]] = {
 }
 
 APPLICATION: Final[dict[str, Key]] = {
-    "Name": Key(_name, "Identifies the application when `Token` is absent.", required=True),
-    "Token": Key(nullable(_name), "A GUID that clients send with each call. Default: the first `apply` creates one."),
-    "StorageProvider": Key(_name, "Name of a driver; `apilane drivers` lists them. Cannot be changed later."),
+    "Name": Key(_application_name, "Identifies the application when `Token` is absent.", required=True),
+    "Token": Key(
+        nullable(Check("GUID", _name.test)),
+        "A GUID that clients send with each call. Default: the first `apply` creates one.",
+    ),
+    "StorageProvider": Key(
+        Check("text", _name.test), "Name of a driver; `apilane drivers` lists them. Cannot be changed later."
+    ),
     "ConnectionString": Key(nullable(text()), "Address and credentials of the database, a secret. Not for SQLite."),
-    "DifferentiationEntity": Key(nullable(_name), "Entity that separates tenants. Cannot be changed later."),
+    "DifferentiationEntity": Key(nullable(_tenant_name), "Entity that separates tenants. Cannot be changed later."),
     "Online": Key(flag, "`false`: every call is answered with SERVICE_UNAVAILABLE."),
     "AllowUserRegister": Key(flag, "Whether callers may register themselves as users."),
     "AllowLoginUnconfirmedEmail": Key(flag, "Whether a user may log in before the e-mail is confirmed."),
@@ -163,9 +203,15 @@ APPLICATION: Final[dict[str, Key]] = {
 }
 
 PROPERTY: Final[dict[str, Key]] = {
-    "Name": Key(_name, "Unique in its entity, ignoring letter case.", required=True),
-    "RenamedFrom": Key(_name, "The old name: the column is renamed and keeps its values. Ignored after the rename."),
-    "Type": Key(choice("String", "Number", "Boolean", "Date"), "Cannot be changed later."),
+    "Name": Key(
+        _property_name,
+        "Unique in its entity, ignoring letter case. It begins not with `H_` and ends not in `_Data`.",
+        required=True,
+    ),
+    "RenamedFrom": Key(
+        Check("text", _name.test), "The old name: the column is renamed and keeps its values. Ignored after the rename."
+    ),
+    "Type": Key(_type, "Cannot be changed later."),
     "Description": Key(nullable(text()), "For people."),
     "Required": Key(flag, "Null is refused."),
     "Minimum": Key(nullable(_int64), "Smallest value of a Number, or smallest length of a String in UTF-16 units."),
@@ -180,17 +226,17 @@ PROPERTY: Final[dict[str, Key]] = {
 CONSTRAINT: Final[dict[str, Key]] = {
     "Type": Key(choice("Unique", "ForeignKey"), "Kind of constraint.", required=True),
     "Properties": Key(texts(shortest=1), "Unique only: no two records have the same values of these properties."),
-    "Property": Key(_name, "ForeignKey only: the property that holds the `ID` of another record."),
-    "Entity": Key(_name, "ForeignKey only: the entity of the other record."),
+    "Property": Key(_reference, "ForeignKey only: the property that holds the `ID` of another record."),
+    "Entity": Key(_reference, "ForeignKey only: the entity of the other record."),
     "OnDelete": Key(
-        choice("NoAction", "SetNull", "Cascade"),
+        choice("NoAction", "SetNull", "Cascade", meant_by=_ON_DELETE_WORDS),
         "ForeignKey only, when the other record is deleted: refuse, set the property to null, or delete this record.",
     ),
 }
 
 ORDER: Final[dict[str, Key]] = {
-    "Property": Key(_name, "Property to sort by.", required=True),
-    "Direction": Key(choice("ASC", "DESC"), "Ascending or descending."),
+    "Property": Key(_reference, "Property to sort by.", required=True),
+    "Direction": Key(choice("ASC", "DESC", meant_by=_DIRECTION_WORDS), "Ascending or descending."),
 }
 
 INDEX: Final[dict[str, Key]] = {
@@ -198,8 +244,15 @@ INDEX: Final[dict[str, Key]] = {
 }
 
 ENTITY: Final[dict[str, Key]] = {
-    "Name": Key(_name, "Unique, ignoring letter case; no name that the server reserves.", required=True),
-    "RenamedFrom": Key(_name, "The old name: the table is renamed and keeps its records. Ignored after the rename."),
+    "Name": Key(
+        _entity_name,
+        "Unique, ignoring letter case. It is not `Schema`, begins not with `H_` or `sqlite_`, and ends not in "
+        "`__backup__`. The system entities have their own names.",
+        required=True,
+    ),
+    "RenamedFrom": Key(
+        Check("text", _name.test), "The old name: the table is renamed and keeps its records. Ignored after the rename."
+    ),
     "Description": Key(nullable(text()), "For people."),
     "ChangeTracking": Key(flag, "Keep a copy of each record before it is changed or deleted."),
     "Differentiation": Key(flag, "Records belong to a tenant. Cannot be changed later."),
@@ -216,12 +269,17 @@ RATE_LIMIT: Final[dict[str, Key]] = {
     "Per": Key(choice("Second", "Minute", "Hour"), "Length of the sliding window.", required=True),
 }
 
+_action = choice("get", "post", "put", "delete", meant_by=_ACTION_WORDS)
+
 RULE: Final[dict[str, Key]] = {
-    "Entity": Key(_name, "An entity. A rule has exactly one of `Entity`, `CustomEndpoint` and `Schema`."),
-    "CustomEndpoint": Key(_name, "A custom endpoint that the role may call."),
+    "Entity": Key(
+        Check("name of an entity", _name.test),
+        "An entity. A rule has exactly one of `Entity`, `CustomEndpoint` and `Schema`.",
+    ),
+    "CustomEndpoint": Key(_reference, "A custom endpoint that the role may call."),
     "Schema": Key(_boolean_true, "The role may call Data/Schema."),
-    "Role": Key(_name, "`ANONYMOUS`: every caller. `AUTHENTICATED`: every user. Else a role of users.", required=True),
-    "Action": Key(choice("get", "post", "put", "delete"), "Required with `Entity`; the other kinds allow `get` only."),
+    "Role": Key(_role, "`ANONYMOUS`: every caller. `AUTHENTICATED`: every user. Else a role of users.", required=True),
+    "Action": Key(_action, "Required with `Entity`; the other kinds allow `get` only."),
     "Record": Key(choice("All", "Owned"), "`Owned`: only records whose `Owner` is the caller."),
     "Properties": Key(
         Check('list of text, not empty, or `"*"`', _properties_of_rule),
@@ -233,7 +291,7 @@ RULE: Final[dict[str, Key]] = {
 }
 
 ENDPOINT: Final[dict[str, Key]] = {
-    "Name": Key(_name, "The last part of its path: `/api/Custom/{Name}`.", required=True),
+    "Name": Key(_endpoint_name, "The last part of its path: `/api/Custom/{Name}`.", required=True),
     "Description": Key(nullable(text()), "For people."),
     "Kind": Key(
         _matching("[A-Za-z][A-Za-z0-9_-]{0,79}", "the name of an endpoint kind, such as sql"),
@@ -252,7 +310,7 @@ _function = _matching(r"[A-Za-z_]+\.[A-Za-z]+", "a property and a function, such
 
 SERIES: Final[dict[str, Key]] = {
     "Label": Key(nullable(text()), "Title of the series."),
-    "Entity": Key(_name, "Entity of the records.", required=True),
+    "Entity": Key(_reference, "Entity of the records.", required=True),
     "Properties": Key(list_of(_function, shortest=1), "Values that are computed.", required=True),
     "GroupBy": Key(nullable(text()), "Properties, or parts of dates, separated by commas.", required=True),
     "Filter": Key(nullable(anything), "Filter of the records, as in Data/Get."),

@@ -30,7 +30,8 @@ def report(problems: Problems, item: Node, key: str, message: str, hint: str = "
 def unknown(problems: Problems, node: Node, what: str, name: str, known: Iterable[str]) -> None:
     """Report a name that does not exist."""
     names = list(known)
-    meant = nearest(name, names)
+    renamed = [new for new in problems.new_names.get(name.lower(), ()) if new in names]
+    meant = renamed[0] if renamed else nearest(name, names)
     listed = ", ".join(names[:20]) + (" ..." if len(names) > 20 else "")
     hint = f"did you mean {meant}?" if meant else f"there is {listed}" if listed else ""
     problems.add(node.line, node.path, f"unknown {what} {name[:100]}", hint)

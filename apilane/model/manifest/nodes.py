@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from apilane.model.manifest.problems import Problems
 
-__all__ = ["UNUSABLE", "Builder", "Node", "place"]
+__all__ = ["SECRET_KEYS", "UNUSABLE", "Builder", "Node", "is_missing_secret", "place"]
 
 DEPTH_MAX: Final = 60
 ALIAS_NODES_MAX: Final = 10_000
@@ -65,6 +65,19 @@ class Node:
         if isinstance(self.value, list):
             return [node.plain() for node in self.value]
         return self.value
+
+
+SECRET_KEYS: Final = frozenset({"Application.ConnectionString", "Application.Mail.Password"})
+"""Secrets of the core. The Structs of plugins define the others (``apilane.model.manifest.sections``)."""
+
+
+def is_missing_secret(node: Node) -> bool:
+    """Whether the node is a secret whose environment variable is missing. The application may have it already.
+
+    In the section of a plugin every value may be a secret: only the Struct of the plugin tells.
+    """
+    is_missing = node.value is UNUSABLE and node.reference is not None
+    return is_missing and (node.path in SECRET_KEYS or node.path.startswith("Plugins."))
 
 
 def place(node: Node, path: str = "") -> None:

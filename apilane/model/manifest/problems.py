@@ -11,6 +11,8 @@ from msgspec import Struct
 __all__ = ["ManifestError", "ManifestErrors", "Problems", "nearest"]
 
 ERRORS_MAX: Final = 1000
+SIMILARITY: Final = 0.7
+"""The least similarity of a suggestion. A wrong suggestion is worse than none: ``Items`` and ``Files`` have 0.6."""
 
 
 class ManifestError(Struct, frozen=True, kw_only=True):
@@ -44,6 +46,8 @@ class Problems:
     def __init__(self, file: str) -> None:
         self.file = file
         self.found: list[ManifestError] = []
+        self.new_names: dict[str, list[str]] = {}
+        """The new names of entities and properties, by old name in lower case (``RenamedFrom`` of the manifest)."""
 
     def add(self, line: int | None, key: str, message: str, hint: str = "") -> None:
         self.found.append(ManifestError(file=self.file, line=line, key=key[:300], message=message[:1000], hint=hint))
@@ -57,7 +61,7 @@ class Problems:
 
 
 def nearest(name: str, known: Iterable[str]) -> str | None:
-    """The known name that resembles ``name`` most, ignoring letter case; None when none does."""
+    """The known name that resembles ``name`` most, ignoring letter case; None when none is probably meant."""
     by_fold = {each.lower(): each for each in known}
-    matches = get_close_matches(name[:200].lower(), by_fold, n=1, cutoff=0.5)
+    matches = get_close_matches(name[:200].lower(), by_fold, n=1, cutoff=SIMILARITY)
     return by_fold[matches[0]] if matches else None

@@ -8,7 +8,7 @@ from apilane.model.manifest.nodes import Node
 from apilane.model.manifest.problems import Problems
 from apilane.model.migration import Renames
 
-__all__ = ["find_renames"]
+__all__ = ["find_renames", "note_new_names"]
 
 
 def find_renames(section: Node | None, before: ApplicationDefinition, problems: Problems) -> Renames:
@@ -34,6 +34,15 @@ def find_renames(section: Node | None, before: ApplicationDefinition, problems: 
             for new, source in _properties(item.get("Properties"), entity, problems).items():
                 properties[name, new] = source
     return Renames(entities, properties)
+
+
+def note_new_names(section: Node | None, problems: Problems) -> None:
+    """Note the pairs of ``RenamedFrom`` and ``Name`` for suggestions, also those that were applied before."""
+    for item in section.items() if section is not None else ():
+        old, new = item.read("RenamedFrom"), item.read("Name")
+        if old is not None and new is not None and old.lower() != new.lower():
+            problems.new_names.setdefault(old.lower(), []).append(new)
+        note_new_names(item.get("Properties"), problems)
 
 
 def _properties(section: Node | None, entity: Entity, problems: Problems) -> dict[str, str]:

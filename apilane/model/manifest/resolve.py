@@ -21,7 +21,7 @@ from apilane.model.manifest.merging import in_order, once, report, setting, unkn
 from apilane.model.manifest.nodes import Node
 from apilane.model.manifest.problems import Problems, nearest
 from apilane.model.manifest.references import rename, without_dangling_rules
-from apilane.model.manifest.renames import find_renames
+from apilane.model.manifest.renames import find_renames, note_new_names
 from apilane.model.manifest.rules import resolve_rules
 from apilane.model.manifest.sections import resolve_plugins
 from apilane.model.manifest.settings import resolve_secrets, resolve_settings, starting_point
@@ -54,6 +54,7 @@ def resolve(
 ) -> Resolved:
     """Resolve a checked document. ``stored_secrets``: the secrets that the application has, by field name."""
     item = document.get("Application") or Node({}, document.line)
+    note_new_names(document.get("Entities"), problems)
     start = starting_point(item, before, capabilities, problems)
     renames = find_renames(document.get("Entities"), start, problems)
     base = rename(start, renames)
@@ -158,15 +159,23 @@ def _check_endpoints(
             continue
         item = listed.get(endpoint.name.lower())
         for problem in capabilities.endpoint_problems(endpoint, after):
+            renamed = _renamed_in(endpoint.query, problems)
             if item is not None:
-                report(problems, item, "Query", problem, "correct the Query")
+                report(problems, item, "Query", problem, f"correct the Query{renamed}")
             else:
                 problems.add(
                     document.line,
                     f"CustomEndpoints[{endpoint.name}].Query",
                     f"the stored endpoint would no longer work: {problem}",
-                    "list it under CustomEndpoints with a Query that fits the new entities",
+                    f"list it under CustomEndpoints with a Query that fits the new entities{renamed}",
                 )
+
+
+def _renamed_in(query: str, problems: Problems) -> str:
+    """The old names in a query, with their new names: the end of a hint."""
+    words = dict.fromkeys(re.findall(r"\w+", query))
+    pairs = [f"{word} is now {' or '.join(new)}" for word in words if (new := problems.new_names.get(word.lower()))]
+    return f": {', '.join(pairs)}" if pairs else ""
 
 
 def _email_templates(

@@ -182,6 +182,8 @@ def _connection_string(
     problems: Problems,
 ) -> None:
     node = item.get("ConnectionString")
+    if "StorageProvider" in item.refused:
+        return  # reported, and ``provider`` is a default
     if provider in capabilities.embedded:
         if node is not None and node.value:
             report(

@@ -7,14 +7,28 @@ therefore sees only values of the right form, and one mistake is reported once.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import NamedTuple
 
-from apilane.model.manifest.nodes import UNUSABLE, Node
+from apilane.model.manifest.nodes import UNUSABLE, Node, is_missing_secret
 from apilane.model.manifest.problems import Problems, nearest
 from apilane.model.manifest.read import plain_scalar
 from apilane.model.text import utf16_length
 
-__all__ = ["Check", "Key", "anything", "choice", "flag", "list_of", "mapping", "nullable", "text", "texts", "whole"]
+__all__ = [
+    "Check",
+    "Key",
+    "anything",
+    "choice",
+    "flag",
+    "list_of",
+    "mapping",
+    "nullable",
+    "text",
+    "texts",
+    "usable",
+    "whole",
+]
 
 
 class Check(NamedTuple):
@@ -119,13 +133,14 @@ def _number(value: int) -> str:
     return {2**63 - 1: "2^63-1", -(2**63): "-2^63"}.get(value, f"{value:,}")
 
 
-def choice(*names: str) -> Check:
-    """One of the given words in exact spelling."""
+def choice(*names: str, meant_by: Mapping[str, str] = MappingProxyType({})) -> Check:
+    """One of the given words in exact spelling. ``meant_by``: suggestions for other words, in lower case."""
 
     def check(node: Node, problems: Problems) -> bool:
         if isinstance(node.value, str) and node.value in names:
             return True
-        meant = nearest(node.value, names) if isinstance(node.value, str) else None
+        word = node.value if isinstance(node.value, str) else ""
+        meant = meant_by.get(word.lower()) or nearest(word, names)
         return refuse(node, problems, " or ".join(names), f"did you mean {meant}?" if meant else "")
 
     return Check(" or ".join(f"`{name}`" for name in names), check)
@@ -137,7 +152,7 @@ def _anything(node: Node, problems: Problems) -> bool:
         verdicts = [_anything(child, problems) for child in children]  # a list, so that every mistake is reported
         return all(verdicts)
     if node.value is UNUSABLE:
-        return node.reference is not None  # a missing variable, which ``resolve`` handles
+        return is_missing_secret(node)
     return (
         node.value is None
         or isinstance(node.value, str | int | float)
@@ -193,7 +208,7 @@ def mapping(keys: Mapping[str, Key]) -> Check:
                 meant = nearest(key, keys)
                 hint = f"did you mean {meant}?" if meant else f"known keys: {', '.join(keys)}"
                 problems.add(child.line, child.path, f"unknown key {key[:100]}", hint)
-            elif (child.value is UNUSABLE and child.reference is not None) or usable(child, keys[key].check, problems):
+            elif is_missing_secret(child) or usable(child, keys[key].check, problems):
                 kept[key] = child
             else:
                 node.refused.add(key)

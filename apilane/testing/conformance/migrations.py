@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+from collections.abc import Generator
+
 import msgspec
 import pytest
 
 from apilane.model.definition import Constraint, Entity, ForeignKey, Index, OnDelete, Property, PropertyType, Unique
 from apilane.model.migration import Migration, Renames
+from apilane.sql.statement import Statement
 from apilane.storage.errors import ForeignKeyViolation, MissingObject, StorageError, UniqueViolation
+from apilane.storage.protocol import Result, Step
 from apilane.testing.conformance.case import Database
 from apilane.testing.conformance.tables import ENTITIES, MAKERS, PARTS, THINGS, key
 
@@ -28,6 +34,11 @@ def _changed(entity: Entity, name: str, **values: object) -> Entity:
     """``entity`` with one property changed."""
     properties = (msgspec.structs.replace(p, **values) if p.name == name else p for p in entity.properties)
     return msgspec.structs.replace(entity, properties=tuple(properties))
+
+
+def _steps(*steps: Step) -> Generator[Step, Result, None]:
+    for step in steps:  # noqa: UP028 - the driver sends results, which a tuple cannot receive
+        yield step
 
 
 class Migrations:
@@ -215,6 +226,53 @@ class Migrations:
         before = db.rows("ID", "Name", entity=MAKERS)
         db.migrate((*_OTHERS, _changed(MAKERS, "Name", required=False)))
         assert db.rows("ID", "Name", entity=MAKERS) == before
+
+    def test_another_process_works_during_a_change(self, db: Database) -> None:
+        """A server with its own driver stores and reads records while the tables change; no stored record is lost."""
+        other = db.case.make_driver()
+        there = other.session(db.address)
+        new = _makers(Property(name="Text", maximum=50), indexes=(Index(("Text",)),))
+        ddl = db.dialect.migrate(Migration(db.entities, (*_OTHERS, new)))
+
+        async def store(records: int, *, until: asyncio.Event | None = None) -> int:
+            stored = 0
+            while stored < records or (until is not None and not until.is_set()):
+                with contextlib.suppress(StorageError):  # the caller of a refused write knows that it is not stored
+                    await there.run(lambda: _steps(db.inserting(MAKERS, Name="m")), single=True)
+                    stored += 1
+            return stored
+
+        async def scenario() -> None:
+            stored = await store(5)
+            changed = asyncio.Event()
+            async with asyncio.timeout(30), asyncio.TaskGroup() as tasks:
+                storing = tasks.create_task(store(0, until=changed))
+                await db.session.alter(lambda: _steps(*(Step(Statement(text, kind="ddl")) for text in ddl)))
+                changed.set()
+            stored += storing.result() + await store(5)
+            await there.run(lambda: _steps(db.inserting(new, Name="m", Text="t")))
+            assert len(await there.fetch(db.reading("ID", "Text", entity=new).statement)) == stored + 1
+            await other.close()
+
+        db.altered = True
+        db.wait(scenario())
+
+    def test_another_process_sees_a_change(self, db: Database) -> None:
+        """After a change, a session that another driver opened before it finds the new columns, and not the old."""
+        other = db.case.make_driver()
+        there = other.session(db.address)
+        old = db.reading("ID", "Name", entity=MAKERS).statement
+        assert list(db.wait(there.fetch(old))) == []
+        renames = Renames(properties={("Makers", "Title"): "Name"})
+        properties = (MAKERS.properties[0], msgspec.structs.replace(MAKERS.properties[1], name="Title"))
+        new = msgspec.structs.replace(MAKERS, properties=properties)
+        db.migrate((*_OTHERS, new), renames=renames)
+        db.insert(new, Title="m")
+        rows = db.wait(there.fetch(db.reading("Title", entity=new).statement))
+        assert [tuple(row) for row in rows] == [("m",)]
+        with pytest.raises(MissingObject):
+            db.wait(there.fetch(old))
+        db.wait(other.close())
 
     def test_set_null_from_cascade(self, db: Database) -> None:
         """The delete logic can change from one to another on a table with rows."""

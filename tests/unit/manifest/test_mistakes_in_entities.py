@@ -2,8 +2,18 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
+from apilane.model.manifest import keys
+from apilane.model.names import (
+    application_name_problem,
+    differentiation_name_problem,
+    endpoint_name_problem,
+    entity_name_problem,
+    property_name_problem,
+)
 from tests.unit.manifest.cases import HEAD, errors_of
 
 ITEMS = "Entities:\n  - Name: Items\n    Properties:\n"  # properties begin in line 6
@@ -368,3 +378,29 @@ def test_a_mistake_names_its_place_and_what_to_do(name: str) -> None:
     assert (error.file, error.line, error.key) == ("a.yaml", line, key)
     assert message in error.message
     assert hint in error.hint
+
+
+KINDS = {
+    "application": (keys.APPLICATION["Name"], application_name_problem),
+    "entity": (keys.ENTITY["Name"], entity_name_problem),
+    "property": (keys.PROPERTY["Name"], property_name_problem),
+    "endpoint": (keys.ENDPOINT["Name"], endpoint_name_problem),
+    "tenant": (keys.APPLICATION["DifferentiationEntity"], differentiation_name_problem),
+}
+
+
+@pytest.mark.parametrize("what", KINDS)
+def test_the_documented_lengths_of_names(what: str) -> None:
+    """The lengths and letters that the page of manifest keys gives for names are those that are checked."""
+    key, problem = KINDS[what]
+    found = re.search(r"(\d+) to (\d+) (letters|printable characters)", key.check.kind)
+    assert found is not None
+    shortest, longest = int(found[1]), int(found[2])
+    assert [problem("a" * length) is None for length in (shortest - 1, shortest, longest, longest + 1)] == [
+        False,
+        True,
+        True,
+        False,
+    ]
+    assert (problem("a_" * 3) is None) is ("_" in key.check.kind or what == "application")
+    assert (problem("a1" * 3) is None) is (found[3] == "printable characters")
