@@ -17,7 +17,7 @@ from apilane.plugin.calls import WireCall, Write
 from apilane.plugin.identity import ANONYMOUS
 from apilane.plugin.replies import Reply
 from apilane.services.failures import wire_error
-from apilane.storage.errors import MissingObject, StatementTimeout, StorageError, Unavailable
+from apilane.storage.errors import Deadlock, MissingObject, StatementTimeout, StorageError, Unavailable
 from apilane.web.admission import Admission
 from apilane.web.bodies import BrokenBody, announces_body, drain
 from apilane.web.call import Call, Receive, Scope, Send
@@ -197,7 +197,7 @@ def _storage_reply(error: StorageError, call: Call, scope: Scope, hooks: Hooks) 
     if reply.code is Code.ERROR:
         return _unexpected(error, call, scope, hooks)
     # A violated constraint is an error of the caller; a database that fails needs an operator.
-    trouble = isinstance(error, (Unavailable, StatementTimeout))
+    trouble = isinstance(error, (Unavailable, StatementTimeout, Deadlock))
     log.log(logging.WARNING if trouble else logging.DEBUG, "storage refused %s: %s", call.entity_name, error)
     return reply
 

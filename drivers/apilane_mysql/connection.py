@@ -32,6 +32,7 @@ from apilane.plugin.storage import (
     StatementTimeout,
     Step,
     StorageError,
+    TimeLimits,
     Unavailable,
     Unsupported,
     Value,
@@ -50,7 +51,7 @@ Keys = dict[str, tuple[str, tuple[str, ...]]]
 STATEMENTS_KEPT: Final = 100
 """Prepared statements of one connection. A server holds 16,382 for all its clients."""
 BATCH_ROWS: Final = 500
-LOCK_WAIT_S: Final = 20
+LOOK_S: Final = 0.4
 NEVER: Final = float("inf")
 CLOSING_S: Final = 2.0
 _COM_SET_OPTION: Final = 0x1B
@@ -66,8 +67,7 @@ _SESSION: Final = (
     (
         f"SET SESSION sql_mode = '{SQL_MODE}', character_set_client = utf8mb4, character_set_results = utf8mb4, "
         "character_set_connection = utf8mb4, time_zone = '+00:00', foreign_key_checks = 1, unique_checks = 1, "
-        f"sql_auto_is_null = 0, sql_safe_updates = 0, innodb_lock_wait_timeout = {LOCK_WAIT_S}, wait_timeout = 28800, "
-        "lock_wait_timeout = 60"
+        "sql_auto_is_null = 0, sql_safe_updates = 0, wait_timeout = 28800"
     ),
     "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED",
 )
@@ -80,7 +80,7 @@ _KEYS: Final = (
 logging.getLogger("asyncmy").setLevel(logging.ERROR)  # it would log the server's notes
 
 
-async def connect(address: ServerAddress, *, statement_timeout_s: float, limit: int, keys: Keys) -> MySQLConnection:
+async def connect(address: ServerAddress, *, limits: TimeLimits, limit: int, keys: Keys) -> MySQLConnection:
     """Open a connection: strict, UTC, READ COMMITTED, one statement at a time.
 
     ``limit``: how many connections this process may open, for the message. Raises ConnectionRefused and Unavailable.
@@ -108,7 +108,7 @@ async def connect(address: ServerAddress, *, statement_timeout_s: float, limit: 
     try:
         async with asyncio.timeout(timeout_s):
             await raw.connect()
-            for text in _SESSION:
+            for text in (*_SESSION, _lock_waits(limits)):
                 await raw.query(text)
             await raw._execute_command(_COM_SET_OPTION, _MULTI_STATEMENTS_OFF)  # noqa: SLF001  # has no other name
             await raw.read_packet()
@@ -119,7 +119,13 @@ async def connect(address: ServerAddress, *, statement_timeout_s: float, limit: 
     except BaseException:
         raw.close()
         raise
-    return MySQLConnection(raw, address, statement_timeout_s, keys, id_step)
+    return MySQLConnection(raw, address, limits.statement_s, keys, id_step)
+
+
+def _lock_waits(limits: TimeLimits) -> str:
+    """The waits for locks of rows and of tables, in whole seconds. InnoDB notices their end up to a second later."""
+    seconds = max(int(limits.lock_s), 1)
+    return f"SET SESSION innodb_lock_wait_timeout = {seconds}, lock_wait_timeout = {seconds}"
 
 
 async def _id_step(raw: Any) -> int | None:
@@ -209,7 +215,7 @@ class MySQLConnection:
             self._expired = True
             self._abort()
             return
-        self._watch = self._loop.call_later(min(1.0, max(self._timeout_s / 8, 0.02)), self._look)
+        self._watch = self._loop.call_later(min(LOOK_S, max(self._timeout_s / 8, 0.02)), self._look)
 
     def _stop_looking(self) -> None:
         if self._watch is not None:
@@ -409,7 +415,7 @@ class MySQLConnection:
     async def _end_at_server(self) -> None:
         """The server notices a closed connection only when it next sends to it, so the statement is killed."""
         async with asyncio.timeout(CLOSING_S):
-            other = await connect(self.address, statement_timeout_s=CLOSING_S, limit=1, keys={})
+            other = await connect(self.address, limits=TimeLimits.of(CLOSING_S), limit=1, keys={})
             try:
                 await other.raw.query(f"KILL {self.raw.thread_id()}")
             finally:
