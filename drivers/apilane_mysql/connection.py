@@ -14,7 +14,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import suppress
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import asyncmy
 from asyncmy.constants import CLIENT
@@ -40,7 +40,15 @@ from apilane.plugin.storage import (
     in_transaction,
 )
 from apilane_mysql.address import tls_context, tls_mode
-from apilane_mysql.errors import DUPLICATE_NUMBERS, connect_failure, duplicate_key, is_lost, translate
+from apilane_mysql.errors import (
+    DUPLICATE_NUMBERS,
+    connect_failure,
+    duplicate_key,
+    is_lost,
+    is_packet_refused,
+    packet_too_large,
+    translate,
+)
 from apilane_mysql.insert_row import InsertRow
 
 __all__ = ["Keys", "MySQLConnection", "connect"]
@@ -112,14 +120,14 @@ async def connect(address: ServerAddress, *, limits: TimeLimits, limit: int, key
                 await raw.query(text)
             await raw._execute_command(_COM_SET_OPTION, _MULTI_STATEMENTS_OFF)  # noqa: SLF001  # has no other name
             await raw.read_packet()
-            id_step = await _id_step(raw)
+            properties = await _properties(raw)
     except Exception as error:  # asyncmy, the system and ssl raise different classes
         raw.close()
         raise connect_failure(error, address, timeout_s, limit) from error
     except BaseException:
         raw.close()
         raise
-    return MySQLConnection(raw, address, limits.statement_s, keys, id_step)
+    return MySQLConnection(raw, address, limits.statement_s, keys, properties)
 
 
 def _lock_waits(limits: TimeLimits) -> str:
@@ -128,15 +136,27 @@ def _lock_waits(limits: TimeLimits) -> str:
     return f"SET SESSION innodb_lock_wait_timeout = {seconds}, lock_wait_timeout = {seconds}"
 
 
-async def _id_step(raw: Any) -> int | None:
+class _Properties(NamedTuple):
+    """Properties of the server that a connection must know."""
+
+    id_step: int | None
     """The distance between the IDs that one INSERT gives its rows. None: the statement can return them (MariaDB). 0: a
     Galera cluster, where the distance changes when servers join and leave."""
-    if "mariadb" in raw.server_version.lower():
-        return None
+    packet_max_bytes: int
+    """The server ends a connection that sends more in one statement."""
+
+
+async def _properties(raw: Any) -> _Properties:
     cursor = raw.cursor()
-    await cursor.execute("SHOW SESSION VARIABLES WHERE Variable_name IN ('auto_increment_increment', 'wsrep_on')")
+    await cursor.execute(
+        "SHOW SESSION VARIABLES WHERE Variable_name IN ('auto_increment_increment', 'wsrep_on', 'max_allowed_packet')"
+    )
     found = dict(await cursor.fetchall())
-    return 0 if found.get("wsrep_on") == "ON" else int(found["auto_increment_increment"])
+    if "mariadb" in raw.server_version.lower():
+        id_step = None
+    else:
+        id_step = 0 if found.get("wsrep_on") == "ON" else int(found["auto_increment_increment"])
+    return _Properties(id_step, int(found["max_allowed_packet"]))
 
 
 def _follow_greeting(raw: Any, *, mandatory: bool) -> None:
@@ -167,8 +187,10 @@ class MySQLConnection:
         "_in_transaction",
         "_keys",
         "_loop",
+        "_packet_max_bytes",
         "_sound",
         "_timeout_s",
+        "_transport",
         "_undone",
         "_watch",
         "address",
@@ -176,10 +198,12 @@ class MySQLConnection:
     )
 
     def __init__(
-        self, raw: Any, address: ServerAddress, statement_timeout_s: float, keys: Keys, id_step: int | None
+        self, raw: Any, address: ServerAddress, statement_timeout_s: float, keys: Keys, properties: _Properties
     ) -> None:
         self.raw = raw
-        self._id_step = id_step
+        self._transport: asyncio.Transport = raw._transport  # noqa: SLF001  # the client forgets it when it fails
+        self._id_step = properties.id_step
+        self._packet_max_bytes = properties.packet_max_bytes
         self.address = address
         self._keys = keys
         self._timeout_s = statement_timeout_s
@@ -224,9 +248,7 @@ class MySQLConnection:
 
     def _abort(self) -> None:
         self._sound = False
-        transport = self.raw._transport  # noqa: SLF001  # close() would wait for a hanging server
-        if transport is not None:
-            transport.abort()
+        self._transport.abort()  # close() would wait for a hanging server
 
     async def fetch(self, statement: Statement, parameters: Sequence[Value]) -> Sequence[Row]:
         self._expires_at = self._loop.time() + self._timeout_s
@@ -235,7 +257,7 @@ class MySQLConnection:
             await cursor.execute(statement.text, parameters or None)
             rows: Sequence[Row] = await cursor.fetchall()
         except Exception as error:
-            raise await self.failure(error) from error
+            raise await self.failure(error, statement, parameters) from error
         except BaseException:
             self._sound = False
             raise
@@ -253,7 +275,7 @@ class MySQLConnection:
                 self._expires_at = self._loop.time() + self._timeout_s
                 yield rows
         except Exception as error:
-            raise await self.failure(error) from error
+            raise await self.failure(error, statement, parameters) from error
         self._expires_at = NEVER
         self._sound = sound
 
@@ -271,7 +293,7 @@ class MySQLConnection:
             await cursor.execute(statement.text, parameters or None)
             rows: Sequence[Row] = () if statement.writes else await cursor.fetchall()
         except Exception as error:
-            raise await self.failure(error) from error
+            raise await self.failure(error, statement, parameters) from error
         except BaseException:
             self._sound = False
             raise
@@ -321,7 +343,7 @@ class MySQLConnection:
             self._sound = False
             raise
         except Exception as error:
-            raise await self.failure(error) from error
+            raise await self.failure(error, Statement(text), parameters) from error
         except BaseException:
             self._sound = False
             raise
@@ -359,10 +381,21 @@ class MySQLConnection:
             raise
         self._expires_at = NEVER
 
-    async def failure(self, error: Exception) -> StorageError:
-        """The error to raise for an error of the client library."""
+    async def failure(
+        self, error: Exception, statement: Statement | None = None, parameters: Sequence[Value] = ()
+    ) -> StorageError:
+        """The error to raise for an error of the client library; ``statement`` is the one that was sent."""
         if self._expired:
             return await self._too_late()
+        refused = is_packet_refused(error)
+        if statement is not None and (refused or is_lost(error) or self.raw._stream_broken):  # noqa: SLF001
+            too_long = packet_too_large(statement, parameters, self._packet_max_bytes)
+            if too_long is not None:
+                self._expires_at = NEVER
+                self._abort()
+                return too_long
+        if refused:
+            self._abort()  # the server hangs up
         if not is_lost(error) and not self.raw._stream_broken:  # noqa: SLF001
             self._expires_at = NEVER  # the server has answered
         else:
