@@ -11,7 +11,7 @@ from enum import StrEnum
 
 import msgspec
 
-__all__ = ["ApilaneError", "Code", "ConfigurationError", "RateLimitedError", "unauthorized"]
+__all__ = ["ApilaneError", "Code", "ConfigurationError", "DatabaseBusyError", "RateLimitedError", "unauthorized"]
 
 
 class Code(StrEnum):
@@ -121,6 +121,14 @@ class RateLimitedError(ApilaneError):
     def __init__(self, retry_after_s: float) -> None:
         super().__init__(Code.RATE_LIMIT_EXCEEDED)
         self.retry_after_s = max(1, math.ceil(retry_after_s))
+
+
+class DatabaseBusyError(ApilaneError):
+    """The database is down or busy, so the same request may succeed later; ``retry_after_s`` as above."""
+
+    def __init__(self, retry_after_s: int = 1) -> None:
+        super().__init__(Code.SERVICE_UNAVAILABLE)
+        self.retry_after_s = retry_after_s
 
 
 def unauthorized(entity: str | None = None) -> ApilaneError:

@@ -158,7 +158,7 @@ class Settings(Struct, frozen=True, kw_only=True):
         Count,
         _help("Memory of a worker for request bodies that arrive in parts, in bytes; further bodies are refused."),
     ] = 268_435_456
-    statement_timeout_s: Annotated[Seconds, _help("Seconds a database statement may run.")] = 20.0
+    statement_timeout_s: Annotated[Seconds, _help("Seconds a call to a database may take, with all attempts.")] = 20.0
     plugin_settings: Mapping[str, Mapping[str, Any]] | PluginSections = {}
     """By plugin, such as ``{"rate_limit": {"registrations_per_hour": 5}}``; this field is no setting."""
 

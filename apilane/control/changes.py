@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import msgspec
 
@@ -11,12 +11,15 @@ from apilane.control.secrets import masked
 from apilane.control.statements import ControlStatements
 from apilane.errors import ConfigurationError
 from apilane.model.definition import ApplicationDefinition
+from apilane.model.migration import Renames
 from apilane.sql.statement import Statement, Value
 from apilane.storage.protocol import Result, Step
 
-__all__ = ["abandon_unit", "begin_unit", "definition_of", "pending_row", "publish_unit"]
+__all__ = ["abandon_unit", "begin_unit", "definition_of", "pending_row", "publish_unit", "renames_of"]
 
 T = TypeVar("T")
+_RENAMES: Final = "RenamesOfChange"
+
 UnitMaker = Callable[[], Generator[Step, Result, T]]
 
 
@@ -25,15 +28,27 @@ def definition_of(text: str) -> ApplicationDefinition:
     return msgspec.json.decode(text, type=ApplicationDefinition)
 
 
+def renames_of(text: str) -> Renames:
+    """The renames of a pending change, which are stored with its definition."""
+    found = msgspec.json.decode(text).get(_RENAMES) or {"entities": {}, "properties": []}
+    return Renames(found["entities"], {(entity, name): source for entity, name, source in found["properties"]})
+
+
 def pending_row(
-    before: ApplicationDefinition | None, after: ApplicationDefinition, changes: Sequence[str], hidden: Iterable[str]
+    before: ApplicationDefinition | None,
+    after: ApplicationDefinition,
+    changes: Sequence[str],
+    hidden: Iterable[str],
+    renames: Renames,
 ) -> dict[str, Value]:
     """The columns of a pending change that are made from the definitions; ``hidden``: secrets to mask in its audit
     record.
     """
+    properties = [[entity, name, source] for (entity, name), source in renames.properties.items()]
+    renamed = {"entities": dict(renames.entities), "properties": properties}
     return {
         "token": after.token,
-        "definition": _json(after),
+        "definition": _json({**msgspec.to_builtins(after), _RENAMES: renamed}),
         "changes": _json(masked(list(changes), hidden)),
         "maskedbefore": _json(masked(msgspec.to_builtins(before), hidden)),
         "maskedafter": _json(masked(msgspec.to_builtins(after), hidden)),
@@ -71,7 +86,7 @@ def publish_unit(statements: ControlStatements, token: str, now_ms: int) -> Unit
             "token": token,
             "name": definition_of(definition).name,
             "version": version,
-            "definition": definition,
+            "definition": _json(definition_of(definition)),
             "secrets": secrets,
             "sequence": sequence,
             "updated": now_ms,

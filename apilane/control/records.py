@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from apilane.control.secrets import Secrets
 from apilane.model.definition import ApplicationDefinition
+from apilane.model.migration import Renames
 
 __all__ = ["ApplicationName", "AuditRecord", "PendingChange", "PortalUser", "StoredApplication"]
 
@@ -37,6 +38,7 @@ class PendingChange(Struct, frozen=True, kw_only=True):
     secrets: Secrets
     version: int
     actor: str
+    renames: Renames = Renames()
 
 
 class AuditRecord(Struct, frozen=True, kw_only=True):

@@ -12,11 +12,11 @@ import contextlib
 import time
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
-from apilane.control.changes import abandon_unit, begin_unit, definition_of, pending_row, publish_unit
+from apilane.control.changes import abandon_unit, begin_unit, definition_of, pending_row, publish_unit, renames_of
 from apilane.control.first_use import (
     Admin,
     NoInstance,
@@ -34,6 +34,7 @@ from apilane.control.statements import ControlStatements
 from apilane.control.tables import CURRENT_SCHEMA, ControlSchema
 from apilane.errors import ConfigurationError
 from apilane.model.definition import ApplicationDefinition
+from apilane.model.migration import Renames
 from apilane.model.text import fold
 from apilane.security.tokens import canonical_guid
 from apilane.settings import Settings
@@ -42,6 +43,9 @@ from apilane.storage.errors import StorageError, UniqueViolation
 from apilane.storage.protocol import Driver, Result, Session, Step
 
 __all__ = ["ControlStore", "StoredApplication"]
+
+
+NO_RENAMES: Final = Renames()
 
 
 class ControlStore:
@@ -183,16 +187,18 @@ class ControlStore:
         before: StoredApplication | None,
         actor: str,
         changes: Sequence[str] = (),
+        *,
+        renames: Renames = NO_RENAMES,
     ) -> int:
         """Store a change as pending and return the version that it gets.
 
         ``before``: the application that the change is based on, None for a new one. ``changes``: the changes as lines
-        for the audit. Raises ConfigurationError when the application now has another version, or another change is
-        pending.
+        for the audit. ``renames``: to carry the change on after its process has stopped. Raises ConfigurationError
+        when the application now has another version, or another change is pending.
         """
         token, expected_version = definition.token, before.version if before else 0
         hidden = {*secrets.texts(), *(before.secrets.texts() if before else ())}
-        pending = pending_row(before.definition if before else None, definition, changes, hidden)
+        pending = pending_row(before.definition if before else None, definition, changes, hidden, renames)
         pending |= {"version": expected_version + 1, "secrets": self._box.wrap(secrets, token), "actor": actor}
         try:
             await self._session.run(begin_unit(self._statements, pending, expected_version))
@@ -221,7 +227,11 @@ class ControlStore:
             return None
         _, version, definition, secrets, actor, *_ = rows[0]
         return PendingChange(
-            definition=definition_of(definition), secrets=self._box.unwrap(secrets, token), version=version, actor=actor
+            definition=definition_of(definition),
+            secrets=self._box.unwrap(secrets, token),
+            version=version,
+            actor=actor,
+            renames=renames_of(definition),
         )
 
     async def pending_tokens(self) -> list[str]:

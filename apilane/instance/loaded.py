@@ -67,6 +67,8 @@ class LoadedApplications:
         self._sequence = 0
         self._generation = 0
         self._watching: asyncio.Task[None] | None = None
+        self._recovering: asyncio.Task[None] | None = None
+        """Settles changes whose processes have stopped."""
         self.find_live = self._live.get
         """The loaded runtime of a canonical token, or None."""
 
@@ -85,6 +87,9 @@ class LoadedApplications:
         if self._watching is not None:
             self._watching.cancel()
             await asyncio.gather(self._watching, return_exceptions=True)
+        if self._recovering is not None:
+            self._recovering.cancel()
+            await asyncio.gather(self._recovering, return_exceptions=True)
         for opening in self._opening.values():
             opening.cancel()
         await asyncio.gather(*self._opening.values(), return_exceptions=True)
@@ -102,11 +107,16 @@ class LoadedApplications:
         """Read the definition again after a statement failed because the tables differ from the definition in memory.
 
         Tables are changed shortly before their definition is published. This call waits for that, and settles the
-        change when its process has stopped in between.
+        change when its process has stopped in between. Raises Unavailable while the change goes on.
         """
         deadline = monotonic() + PUBLISH_WAIT_S
-        while token in await self._store.pending_tokens() and monotonic() < deadline:
-            await self._changes.recover_all()
+        while token in await self._store.pending_tokens():
+            left_s = deadline - monotonic()
+            if left_s <= 0:
+                raise Unavailable(f"The tables of application {token} are being changed.")
+            if self._recovering is None or self._recovering.done():
+                self._recovering = asyncio.create_task(self._changes.recover_all(), name="apilane-recovery")
+            await asyncio.wait({self._recovering}, timeout=left_s)  # it goes on when this call ends
             await asyncio.sleep(0.02)
         self._live.pop(token, None)
         return await self._load(token)

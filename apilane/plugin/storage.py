@@ -48,6 +48,7 @@ from apilane.storage.errors import (
     ValueTooLong,
 )
 from apilane.storage.forks import forget_in_children
+from apilane.storage.limits import TimeLimits, share_of
 from apilane.storage.name_lock import name_lock
 from apilane.storage.patience import Patience
 from apilane.storage.pool import Pool, PoolGroup
@@ -131,6 +132,7 @@ __all__ = [
     "Step",
     "StorageError",
     "Table",
+    "TimeLimits",
     "Traits",
     "Unavailable",
     "UniqueViolation",
@@ -165,6 +167,7 @@ __all__ = [
     "read_script",
     "reads_as_null",
     "repeated",
+    "share_of",
     "stored_properties",
     "system_entities",
     "unique_columns",

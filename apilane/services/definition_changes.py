@@ -17,7 +17,7 @@ from apilane.control.folders import application_address, application_folder, mak
 from apilane.control.secrets import Secrets
 from apilane.control.store import ControlStore, StoredApplication
 from apilane.errors import ConfigurationError
-from apilane.model.migration import Migration
+from apilane.model.migration import Migration, Renames
 from apilane.model.plan import Plan
 from apilane.security.encryption import Cipher
 from apilane.services.application_tables import ApplicationTables, Report, refusal
@@ -98,7 +98,8 @@ class DefinitionChanges:
     async def recover(self, token: str) -> StoredApplication | None:
         """Complete or abandon an interrupted change.
 
-        The change is published and returned when the tables have its version, and abandoned otherwise. It stays pending
+        The change is published and returned when the tables have its version. Where each schema statement commits, a
+        change whose process has stopped is carried on; otherwise it is abandoned. It stays pending
         while another process changes the application or while the database cannot be read. None also when nothing was
         pending.
         """
@@ -106,7 +107,7 @@ class DefinitionChanges:
             if workspace is None:
                 return None
             try:
-                return await workspace.settle()
+                return await workspace.settle(carry_on=True)
             except (StorageError, ConfigurationError):
                 # One application whose database or driver is unavailable must not stop the others from starting.
                 log.warning("the pending change of application %s waits for its database", token, exc_info=True)
@@ -183,8 +184,9 @@ class _Change:
 
     async def _begin(self) -> int:
         lines = [str(line) for line in self._plan.lines]
+        renames = self._plan.migration.renames if self._plan.migration else Renames()
         return await self._workspace.store.begin(
-            self._plan.after, self._secrets, self._workspace.stored, self._actor, lines
+            self._plan.after, self._secrets, self._workspace.stored, self._actor, lines, renames=renames
         )
 
     async def _change_tables(self, migration: Migration, ddl: list[str], rows: list[Step]) -> None:

@@ -6,12 +6,13 @@ from __future__ import annotations
 
 from collections.abc import Generator, Mapping
 
-from apilane.errors import ApilaneError, Code
+from apilane.errors import ApilaneError, Code, DatabaseBusyError
 from apilane.model.definition import ForeignKey
 from apilane.runtime.application import EntityRuntime
 from apilane.sql.statement import Value
 from apilane.sql.write import first_id_where
 from apilane.storage.errors import (
+    Deadlock,
     ForeignKeyViolation,
     NotNullViolation,
     NumberOutOfRange,
@@ -39,8 +40,8 @@ def wire_error(error: StorageError, entity: str | None) -> ApilaneError:
             return ApilaneError(Code.VALIDATION, "The value is too long", property=names, entity=entity)
         case NumberOutOfRange():
             return ApilaneError(Code.VALIDATION, "Invalid number", property=names, entity=entity)
-        case Unavailable():
-            return ApilaneError(Code.SERVICE_UNAVAILABLE)
+        case Unavailable() | Deadlock():
+            return DatabaseBusyError()
         case _:
             return ApilaneError(Code.ERROR, entity=entity)
 

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Generator, Iterator, Mapping, Sequence
+from itertools import pairwise
 from time import monotonic
 from typing import TypeVar
 
 from msgspec import Struct
 
 from apilane.errors import ApilaneError, Code
-from apilane.model.definition import Action
+from apilane.model.definition import Action, ForeignKey, OnDelete
 from apilane.model.json import MalformedJson, decode_json
 from apilane.model.numbers import parse_number
 from apilane.plugin.calls import Write
@@ -29,9 +30,9 @@ from apilane.services.failures import broken_reference, referencing_properties
 from apilane.services.history import snapshot, snapshot_columns
 from apilane.services.users import complete_user_values, encode_user_value, is_users, revoke_mail_tokens, revoke_tokens
 from apilane.sql.statement import Statement, Value
-from apilane.sql.write import delete_by_ids, insert_row, select_by_ids, update_row
+from apilane.sql.write import delete_by_ids, detach_by_ids, insert_row, select_by_ids, update_row
 from apilane.storage.errors import ForeignKeyViolation
-from apilane.storage.protocol import Result, Step
+from apilane.storage.protocol import Result, Row, Step
 
 __all__ = ["Change", "delete", "delete_steps", "insert_steps", "parse_ids", "post", "put", "update_steps"]
 
@@ -217,6 +218,7 @@ def update_steps(
     is_tracked = entity.entity.change_tracking
     columns = snapshot_columns(entity) if is_tracked else ()
     matched = 0
+    yield from _lock_in_order(entity, [change.id for change in changes], reach)
     for change in changes:
         if is_tracked:
             select = entity.statement(select_by_ids, columns, 1, reach.predicate)
@@ -226,6 +228,22 @@ def update_steps(
             yield from snapshot(entity, columns, rows[0], user_id)
         matched += yield from _update_one(entity, change, reach)
     return matched
+
+
+def _lock_in_order(entity: EntityRuntime, ids: Sequence[int], reach: Reach) -> Generator[Step, Result, None]:
+    """Within a unit: lock the records in the order of their IDs, so that units that change the same records wait for
+    each other instead of becoming deadlock victims. Updates in that order need no locks in advance.
+    """
+    if not entity.dialect.locks_rows or all(a <= b for a, b in pairwise(ids)):
+        return
+    for chunk in _padded(sorted(set(ids))):
+        select = entity.statement(select_by_ids, ("ID",), len(chunk), reach.predicate)
+        yield Step(select, select.parameters({**_named(chunk), **reach.parameters}))
+
+
+def _named(ids: Sequence[int]) -> dict[str, Value]:
+    """IDs by the names of the parameters of ``select_by_ids``."""
+    return {f"id{position}": id for position, id in enumerate(ids)}
 
 
 def _update_one(entity: EntityRuntime, change: Change, reach: Reach) -> Generator[Step, Result, int]:
@@ -299,30 +317,66 @@ def delete_steps(
     entity: EntityRuntime, ids: Sequence[int], reach: Reach, user_id: int | None
 ) -> Generator[Step, Result, list[int]]:
     """Within a unit: take snapshots, delete the records within reach, and return their IDs, ascending."""
-    columns = snapshot_columns(entity) if entity.entity.change_tracking else ("ID",)
-    gone: list[int] = []
-    stuck: list[int] = []
-    failure: ForeignKeyViolation | None = None
-    for chunk in reversed(list(_padded(ids))):  # records mostly refer to older ones
+    is_tracked = entity.entity.change_tracking
+    columns = snapshot_columns(entity) if is_tracked else ("ID", *_references_to_itself(entity))
+    found: list[Row] = []
+    for chunk in _padded(ids):  # locks the records in the order of their IDs, like ``_lock_in_order``
         select = entity.statement(select_by_ids, columns, len(chunk), reach.predicate)
-        named = {f"id{position}": value for position, value in enumerate(chunk)}
-        rows = (yield Step(select, select.parameters({**named, **reach.parameters}))).rows
-        if entity.entity.change_tracking:
+        rows = (yield Step(select, select.parameters({**_named(chunk), **reach.parameters}))).rows
+        if is_tracked:
             for row in rows:
                 yield from snapshot(entity, columns, row, user_id)
-        found = [row[0] for row in rows]
-        for part in _padded(found):
-            try:
-                yield Step(entity.statement(delete_by_ids, len(part)), part)
-            except ForeignKeyViolation as error:
-                if not entity.application.driver.features.reads_after_failure:
-                    raise
-                stuck += dict.fromkeys(part)
-                failure = error
-        gone += found
+        found += rows
+    yield from _detach(entity, columns, found)
+    gone = [row[0] for row in found]
+    yield from _delete_all(entity, gone)
+    return gone
+
+
+def _references_to_itself(entity: EntityRuntime) -> tuple[str, ...]:
+    """The properties that refer to the entity itself and keep a record from being deleted."""
+    return tuple(
+        each.property
+        for each in entity.entity.constraints
+        if isinstance(each, ForeignKey)
+        and each.on_delete is OnDelete.NoAction
+        and each.entity.lower() == entity.name.lower()
+    )
+
+
+def _detach(entity: EntityRuntime, columns: Sequence[str], rows: Sequence[Row]) -> Generator[Step, Result, None]:
+    """Within a unit: take the references between records that are about to be deleted out of the way.
+
+    A database checks references after each statement, or after each row. Records that refer to each other could then
+    not be deleted, or only in one statement.
+    """
+    by_row = entity.dialect.checks_references_by_row
+    if not by_row and len(rows) <= IDS_PER_STATEMENT:
+        return
+    gone = {row[0] for row in rows}
+    for name in _references_to_itself(entity):
+        is_required = entity.properties[name.lower()].required
+        if is_required and by_row:
+            continue  # the reference cannot be empty, and a record that refers to itself cannot be deleted either
+        at = columns.index(name)
+        for part in _padded([row[0] for row in rows if row[at] in gone]):
+            yield Step(entity.statement(detach_by_ids, name, is_required, len(part)), part)
+
+
+def _delete_all(entity: EntityRuntime, ids: Sequence[int]) -> Generator[Step, Result, None]:
+    """Within a unit: delete these records, those with the largest IDs first."""
+    stuck: list[int] = []
+    failure: ForeignKeyViolation | None = None
+    for part in reversed(list(_padded(ids))):  # records mostly refer to older ones
+        try:
+            yield Step(entity.statement(delete_by_ids, len(part)), part)
+        except ForeignKeyViolation as error:
+            if not entity.application.driver.features.reads_after_failure:
+                raise
+            stuck += dict.fromkeys(part)
+            failure = error
     if failure is not None:
         yield from _delete_in_turn(entity, stuck, failure)
-    return sorted(gone)
 
 
 def _delete_in_turn(

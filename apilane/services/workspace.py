@@ -8,12 +8,16 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from apilane.control.folders import application_address
+from apilane.control.records import PendingChange
 from apilane.control.secrets import Secrets
 from apilane.control.store import ControlStore, StoredApplication
 from apilane.errors import ConfigurationError
 from apilane.model.definition import ApplicationDefinition
+from apilane.model.migration import Migration
+from apilane.model.system import HELPER_TABLES
+from apilane.security.encryption import Cipher
 from apilane.services.application_tables import ApplicationTables
-from apilane.storage.errors import StorageError
+from apilane.storage.errors import StorageError, Unavailable
 from apilane.storage.helper_tables import HelperTables
 from apilane.storage.protocol import Driver
 
@@ -95,20 +99,42 @@ class ApplicationWorkspace:
         await self.settle()
         self.stored = await self.store.application(self.token)
 
-    async def settle(self) -> StoredApplication | None:
+    async def settle(self, *, carry_on: bool = False) -> StoredApplication | None:
         """Publish the pending change, and return it, when the tables have its version; otherwise abandon it.
 
-        None also when nothing is pending.
+        ``carry_on``: where each schema statement commits, complete a change of tables that stopped half-way, because
+        dropped columns cannot be brought back. None also when nothing is pending.
         """
         pending = await self.store.pending(self.token)
         if pending is None:
             return None
-        if await self.tables_of(pending.definition, pending.secrets).version() == pending.version:
+        tables = self.tables_of(pending.definition, pending.secrets)
+        is_done = await tables.version() == pending.version
+        if is_done or (carry_on and await self._carried_on(pending, tables)):
             log.info("application %s: publishing version %d, which its tables have", self.token, pending.version)
             return await self.store.publish(self.token)
         log.info("application %s: abandoning version %d, which its tables do not have", self.token, pending.version)
         await self.store.abandon(self.token)
         return None
+
+    async def _carried_on(self, pending: PendingChange, tables: ApplicationTables) -> bool:
+        """Complete the change of the tables; False when it can be abandoned. Raises Unavailable."""
+        driver, stored = self.driver_of(pending.definition), await self.store.application(self.token)
+        if stored is None or driver.features.transactional_ddl or stored.secrets != pending.secrets:
+            return False
+        before, after = ((*each.entities, *HELPER_TABLES) for each in (stored.definition, pending.definition))
+        migration = Migration(before, after, pending.renames)
+        cipher = Cipher(pending.secrets.encryption_key)
+        log.info("application %s: carrying on with version %d, whose change stopped", self.token, pending.version)
+        try:
+            ddl = driver.dialect.migrate(migration)
+            await tables.change(migration, ddl, pending.version, cipher=cipher, new=False, report=lambda *_: None)
+        except Unavailable:
+            raise
+        except StorageError as error:
+            log.warning("application %s: version %d cannot be completed: %s", self.token, pending.version, error)
+            return False
+        return True
 
     async def bring_helper_tables_up_to_date(self, definition: ApplicationDefinition, secrets: Secrets) -> None:
         """Update the helper tables of an existing application before it is changed.

@@ -39,6 +39,11 @@ class Dialect:
     comment: ClassVar[str] = r"--[^\n]*+|/\*.*?(?:\*/|\Z)"
     """Pattern of a comment."""
 
+    locks_rows: ClassVar[bool] = True
+    """Several units may write at a time, and each locks the rows that it changes."""
+    checks_references_by_row: ClassVar[bool] = False
+    """A statement cannot delete a row that another row refers to, even if it deletes the other row too."""
+
     def column_type(self, property: Property) -> sa.types.TypeEngine[Any]:
         """The column type of docs/reference/protocol/data-model.md section 10."""
         raise NotImplementedError

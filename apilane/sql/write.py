@@ -17,6 +17,7 @@ __all__ = [
     "Restriction",
     "delete_by_ids",
     "delete_where",
+    "detach_by_ids",
     "first_id_where",
     "insert_row",
     "restrict",
@@ -111,6 +112,12 @@ def select_by_ids(
 def delete_by_ids(table: sa.Table, count: int, dialect: Dialect) -> Statement:
     """Delete the rows whose ``ID`` is one of ``count`` parameters ``id0`` ...."""
     return compile_statement(sa.delete(table).where(_in_ids(table, count)), dialect.sqlalchemy)
+
+
+def detach_by_ids(table: sa.Table, column: str, to_itself: bool, count: int, dialect: Dialect) -> Statement:
+    """Empty a reference of rows, given as ``count`` IDs. ``to_itself``: it refers to its own row instead."""
+    value: sa.ColumnElement[Any] = table.c["ID"] if to_itself else sa.null()
+    return compile_statement(sa.update(table).values({column: value}).where(_in_ids(table, count)), dialect.sqlalchemy)
 
 
 def delete_where(table: sa.Table, restrictions: Sequence[Restriction], dialect: Dialect) -> Statement:

@@ -1,7 +1,7 @@
 """A time limit for many short waits, with one timer for all of them.
 
 ``asyncio.timeout`` creates and cancels a timer for each wait: 4 us of the 90 us of storing a record. Here a wait costs
-an entry in a dictionary, and a wait that takes too long is ended up to ``LOOK_S`` late.
+an entry in a dictionary, and a wait that takes too long is ended up to ``look_s`` late.
 """
 
 from __future__ import annotations
@@ -24,13 +24,14 @@ plain tuple, because a named tuple takes 0.3 us.
 class Patience:
     """``with patience:`` around an await of the running task; TimeoutError when it takes longer than ``timeout_s``.
 
-    A task can have one wait at a time.
+    A task can have one wait at a time. ``look_s``: how often the waits are looked at.
     """
 
-    __slots__ = ("_ended", "_timeout_s", "_timer", "_waits")
+    __slots__ = ("_ended", "_look_s", "_timeout_s", "_timer", "_waits")
 
-    def __init__(self, timeout_s: float) -> None:
+    def __init__(self, timeout_s: float, look_s: float = LOOK_S) -> None:
         self._timeout_s = timeout_s
+        self._look_s = min(look_s, timeout_s / 4)
         self._waits: dict[asyncio.Task[object], Wait] = {}
         self._ended: set[asyncio.Task[object]] = set()
         self._timer: tuple[asyncio.AbstractEventLoop, asyncio.TimerHandle] | None = None
@@ -56,7 +57,7 @@ class Patience:
                 raise TimeoutError from error
 
     def _look_later(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._timer = loop, loop.call_later(min(LOOK_S, self._timeout_s / 4), self._look, loop)
+        self._timer = loop, loop.call_later(self._look_s, self._look, loop)
 
     def _look(self, loop: asyncio.AbstractEventLoop) -> None:
         """End the waits that took too long, and drop those of closed event loops. Without waits the timer is not set

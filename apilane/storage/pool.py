@@ -25,12 +25,14 @@ _PERMIT: Final = object()
 class PoolGroup:
     """The limit that pools share. The waiters of a pool are served in order, and pools with waiters take turns.
 
-    ``limit``: largest number of open connections. ``wait_s``: how long a caller waits for a connection. ``idle_s``: how
-    long an unused connection stays open.
+    ``limit``: largest number of open connections. ``share``: how many of them one pool may have, so that a database
+    whose calls take long leaves connections to others; None: all. ``wait_s``: how long a caller waits for a connection.
+    ``idle_s``: how long an unused connection stays open.
     """
 
-    def __init__(self, limit: int, *, wait_s: float = 20.0, idle_s: float = 60.0) -> None:
+    def __init__(self, limit: int, *, share: int | None = None, wait_s: float = 20.0, idle_s: float = 60.0) -> None:
         self.limit = max(limit, 1)
+        self.share = self.limit if share is None else min(max(share, 1), self.limit)
         self.wait_s = wait_s
         self.idle_s = idle_s
         self.open = 0
@@ -53,20 +55,24 @@ class PoolGroup:
     def give_up(self, pool: Pool[Any]) -> None:
         self._waiting.pop(pool, None)
 
-    def next(self) -> Pool[Any] | None:
-        """The next pool that has waiters; it moves to the end of the queue."""
-        if not self._waiting:
-            return None
-        pool, _ = self._waiting.popitem(last=False)
-        self._waiting[pool] = None
-        return pool
+    def next(self, releasing: Pool[Any]) -> Pool[Any] | None:
+        """The next pool that has waiters and may have a connection; it moves to the end of the queue. A pool that has
+        its share gets only its own connections back.
+        """
+        for pool in self._waiting:
+            if pool is releasing or pool.open < self.share:
+                self._waiting.move_to_end(pool)
+                return pool
+        return None
 
-    def freed(self) -> None:
-        """A connection was closed, so the next waiter may open one."""
+    def freed(self, owner: Pool[Any]) -> None:
+        """A connection of ``owner`` was closed, so the next waiter may open one."""
         self.open -= 1
-        pool = self.next()
+        owner.open -= 1
+        pool = self.next(owner)
         if pool is not None:
             self.open += 1
+            pool.open += 1
             pool.serve(_PERMIT)
 
 
@@ -85,6 +91,8 @@ class Pool(Generic[C]):
         self._waiters: deque[asyncio.Future[object]] = deque()
         self.in_use = 0
         """Connections that callers have now."""
+        self.open = 0
+        """Connections that are open or being opened."""
         self._sweep: asyncio.TimerHandle | None = None
         self._closing: set[asyncio.Task[None]] = set()
 
@@ -109,10 +117,13 @@ class Pool(Generic[C]):
         if connection is not None:
             return connection
         group = self._group
-        if group.open >= group.limit and not group.is_awaited and (other := group.longest_idle()) is not None:
+        may_open = self.open < group.share
+        # While there is room or an unused connection, only pools that have their share are waiting.
+        if may_open and group.open >= group.limit and (other := group.longest_idle()) is not None:
             other.drop_oldest()
-        if group.open < group.limit and not group.is_awaited:
+        if may_open and group.open < group.limit:
             group.open += 1
+            self.open += 1
         else:
             given = await self._wait()
             if given is not _PERMIT:
@@ -123,7 +134,7 @@ class Pool(Generic[C]):
             return await self._connect()
         except BaseException:
             self.in_use -= 1
-            group.freed()
+            group.freed(self)
             raise
 
     async def _wait(self) -> object:
@@ -142,14 +153,15 @@ class Pool(Generic[C]):
                     self._group.give_up(self)
             if isinstance(error, TimeoutError):
                 raise Unavailable(
-                    f"All {self._group.limit} database connections of this process were busy for "
-                    f"{self._group.wait_s:.0f} s; raise database_connections, or look for slow statements."
+                    f"All database connections of this process ({self._group.limit}), or all that one database may "
+                    f"have ({self._group.share}), were busy for {self._group.wait_s:.0f} s; raise "
+                    "database_connections, or look for slow statements."
                 ) from None
             raise
 
     def _put_back(self, given: object) -> None:
         if given is _PERMIT:
-            self._group.freed()
+            self._group.freed(self)
         else:
             self.in_use += 1
             self.release(given)  # type: ignore[arg-type]
@@ -170,7 +182,7 @@ class Pool(Generic[C]):
         if broken:
             self._drop(connection)
             return
-        next = self._group.next()
+        next = self._group.next(self)
         if next is None:
             self._idle.append((connection, monotonic()))
             self._group.idle.add(self)
@@ -180,6 +192,8 @@ class Pool(Generic[C]):
             self.serve(connection)
         else:
             self._close(connection)
+            self.open -= 1
+            next.open += 1
             next.serve(_PERMIT)
 
     def drop_oldest(self) -> None:
@@ -196,7 +210,7 @@ class Pool(Generic[C]):
 
     def _drop(self, connection: C) -> None:
         self._close(connection)
-        self._group.freed()
+        self._group.freed(self)
 
     def _close(self, connection: C) -> None:
         task = asyncio.ensure_future(self._disconnect(connection))

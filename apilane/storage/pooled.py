@@ -10,10 +10,12 @@ import asyncio
 import random
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from contextlib import aclosing
+from time import monotonic
 from typing import Any, ClassVar, Final, Protocol, TypeVar, cast
 
 from apilane.sql.statement import Statement, Value
 from apilane.storage.errors import ConnectionLost, Deadlock, StatementTimeout, StorageError, Unavailable
+from apilane.storage.patience import Patience
 from apilane.storage.pool import Pool, PoolGroup
 from apilane.storage.protocol import Result, Row, ScriptStep, Step, Unit, UnitWithScripts
 from apilane.storage.shared_trips import SharedTrips
@@ -31,8 +33,14 @@ __all__ = [
 
 T = TypeVar("T")
 
-ATTEMPTS: Final = 10
-"""Largest number of attempts for a unit that ends as the victim of a deadlock."""
+REPEATING_S: Final = 20.0
+"""How long a unit that ends as the victim of a deadlock is run again."""
+
+LOOK_S: Final = 0.25
+"""How much later than its time limit a call may end."""
+
+PAUSE_MAX_S: Final = 0.5
+"""Largest pause between two attempts."""
 
 SHARED_MAX: Final = 256 * 1024
 """Largest number of characters in the values of one trip: servers limit its bytes, and sharing does not speed up long
@@ -109,6 +117,8 @@ class PooledSession:
     once more on a new connection. While a connection is in use, callers of the same statement ``of_one_row`` share a
     trip (``SharedTrips``), which takes as long as its slowest caller. If the trip fails, each caller runs its statement
     alone.
+
+    ``time_limit_s``: how long a call may take, with the wait for a connection, reconnecting and all attempts.
     """
 
     shares_reads: ClassVar[bool] = False
@@ -116,32 +126,42 @@ class PooledSession:
     shares_inserts: ClassVar[bool] = False
     """Whether connections are ``SharesInserts``."""
 
-    def __init__(self, group: PoolGroup, connect: Callable[[], Awaitable[ServerConnection]]) -> None:
+    def __init__(
+        self, group: PoolGroup, connect: Callable[[], Awaitable[ServerConnection]], time_limit_s: float = REPEATING_S
+    ) -> None:
         self._open = connect
+        self._time_limit_s = time_limit_s
         self._start(group)
 
     def _start(self, group: PoolGroup) -> None:
         self.pool: Pool[ServerConnection] = Pool(group, self._open, _disconnect)
         self._reads: SharedTrips[Row] = SharedTrips(self._fetch_each)
         self._inserts: SharedTrips[int] = SharedTrips(self._insert_each)
+        self._patience = Patience(self._time_limit_s, LOOK_S)
 
     async def fetch(self, statement: Statement, parameters: Sequence[Value] = ()) -> Sequence[Row]:
-        if statement.of_one_row and self.pool.in_use and self.shares_reads:
-            row = await self._reads.join(statement, parameters)
-            if row is not None:
-                return (row,)
-        connection = self._take() or await self._acquire()
         try:
-            return await connection.fetch(statement, parameters)
-        except ConnectionLost:
-            self.pool.drop_idle()
-        finally:
-            self.pool.release(connection, broken=not connection.usable)
-        return await self._with(lambda connection: connection.fetch(statement, parameters))
+            with self._patience:
+                if statement.of_one_row and self.pool.in_use and self.shares_reads:
+                    row = await self._reads.join(statement, parameters)
+                    if row is not None:
+                        return (row,)
+                connection = self._take() or await self._acquire()
+                try:
+                    return await connection.fetch(statement, parameters)
+                except ConnectionLost:
+                    self.pool.drop_idle()
+                finally:
+                    self.pool.release(connection, broken=not connection.usable)
+                return await self._with(lambda connection: connection.fetch(statement, parameters))
+        except TimeoutError as error:
+            raise self._too_late() from error
 
     async def stream(self, statement: Statement, parameters: Sequence[Value] = ()) -> AsyncIterator[Sequence[Row]]:
         """Rows in batches; uses a connection until it is exhausted or closed."""
-        connection = self._take() or await self._acquire()
+        connection = self._take()
+        if connection is None:
+            connection = await self._in_time(self._acquire)
         try:
             generator = cast("AsyncGenerator[Sequence[Row], None]", connection.stream(statement, parameters))
             async with aclosing(generator) as batches:
@@ -158,17 +178,30 @@ class PooledSession:
     ) -> Coroutine[Any, Any, T]:
         """``single`` units commit with their only write, without BEGIN and COMMIT. ``alone`` has no effect here."""
         if not single:
-            return repeated(lambda: self._with(lambda connection: _run(connection, make_unit)))
+            return self._in_time(lambda: repeated(lambda: self._with(lambda connection: _run(connection, make_unit))))
         if self.shares_inserts and self.pool.in_use:
-            return self._run_shared(make_unit)
-        return self._run_single(make_unit)
+            return self._in_time(lambda: self._run_shared(make_unit))
+        return self._in_time(lambda: self._run_single(make_unit))
 
     async def alter(self, make_unit: Callable[[], Unit[T]]) -> T:
         """Run the unit once. If schema statements commit separately, a failed unit may have been stored in part."""
         return await self._with(lambda connection: _run(connection, make_unit))
 
     async def run_script(self, step: ScriptStep) -> Result:
-        return await repeated(lambda: self._with(lambda connection: connection.run_script(step)))
+        return await self._in_time(lambda: repeated(lambda: self._with(lambda connection: connection.run_script(step))))
+
+    async def _in_time(self, work: Callable[[], Awaitable[T]]) -> T:
+        """The result of the work, with all its attempts and connections. Unavailable when it takes too long."""
+        try:
+            with self._patience:
+                return await work()
+        except TimeoutError as error:
+            raise self._too_late() from error
+
+    def _too_late(self) -> Unavailable:
+        return Unavailable(
+            f"The database did not finish within {self._time_limit_s:g} s: it does not answer, or rows are locked."
+        )
 
     async def _run_shared(self, make_unit: Callable[[], UnitWithScripts[T]]) -> T:
         """Share a trip if the unit only inserts one row."""
@@ -257,15 +290,20 @@ class PooledSession:
 
 async def repeated(work: Callable[[], Awaitable[T]]) -> T:
     """Repeat work after a deadlock, and once when the connection broke before anything could be stored."""
-    for attempt in range(ATTEMPTS - 1):
+    began = monotonic()
+    attempt = 0
+    while True:
         try:
             return await work()
         except Deadlock:
-            await asyncio.sleep(random.uniform(0, 0.002) * 2**attempt)
+            pause_s = min(random.uniform(0, 0.002) * 2**attempt, random.uniform(0, PAUSE_MAX_S))
+            if monotonic() - began + pause_s > REPEATING_S:
+                raise
+            await asyncio.sleep(pause_s)
         except NothingHappened:
             if attempt:
                 raise
-    return await work()
+        attempt += 1
 
 
 async def in_transaction(

@@ -6,11 +6,12 @@ A driver sets the name of its provider, ``features`` and ``dialect``, and makes 
 from __future__ import annotations
 
 import weakref
-from functools import cached_property
+from functools import cached_property, partial
 from importlib import metadata
 from typing import ClassVar, Generic, TypeVar
 
 from apilane.storage.forks import forget_in_children
+from apilane.storage.limits import TimeLimits, share_of
 from apilane.storage.pool import PoolGroup
 from apilane.storage.pooled import PooledSession
 from apilane.storage.protocol import Features
@@ -26,8 +27,9 @@ class PooledDriver(Generic[S]):
 
     It also needs a ``dialect``, preferably a ``cached_property`` that imports its modules.
 
-    ``connections``: limit for all sessions of this process; ``wait_s``: how long a caller waits for a connection;
-    ``idle_s``: how long an unused one stays open; ``statement_timeout_s``: limit for each statement.
+    ``connections``: limit for all sessions of this process, of which one session may have three quarters; ``wait_s``:
+    how long a caller waits for a connection; ``idle_s``: how long an unused one stays open; ``statement_timeout_s``:
+    limit for a call with all its statements and attempts. A single statement ends a little earlier.
     """
 
     name: str
@@ -40,9 +42,9 @@ class PooledDriver(Generic[S]):
     def __init__(
         self, *, connections: int = 40, idle_s: float = 60.0, statement_timeout_s: float = 20.0, wait_s: float = 20.0
     ) -> None:
-        self.statement_timeout_s = statement_timeout_s
-        self._limits = (connections, wait_s, idle_s)
-        self.group = PoolGroup(connections, wait_s=wait_s, idle_s=idle_s)
+        self.limits = TimeLimits.of(statement_timeout_s)
+        self._make_group = partial(PoolGroup, connections, share=share_of(connections), wait_s=wait_s, idle_s=idle_s)
+        self.group = self._make_group()
         self._sessions: weakref.WeakValueDictionary[str, S] = weakref.WeakValueDictionary()
         self._inherited: list[object] = []
         forget_in_children(self)
@@ -75,7 +77,6 @@ class PooledDriver(Generic[S]):
         """Called in a forked child: the connections of the parent are neither used nor closed, which would end them for
         the parent.
         """
-        connections, wait_s, idle_s = self._limits
         self._inherited.append(self.group)
-        self.group = PoolGroup(connections, wait_s=wait_s, idle_s=idle_s)
+        self.group = self._make_group()
         self._inherited += [session.forget(self.group) for session in self._sessions.values()]

@@ -7,7 +7,7 @@ import logging
 from collections.abc import AsyncIterator
 from typing import IO, Any
 
-from apilane.errors import ApilaneError, RateLimitedError
+from apilane.errors import ApilaneError, DatabaseBusyError, RateLimitedError
 from apilane.plugin.replies import PLAIN, FileBody, Header, Reply
 from apilane.web.bodies import BodyTooLarge, BrokenBody, NoRoomForBody
 from apilane.web.call import Send
@@ -116,7 +116,7 @@ def error_reply(error: ApilaneError) -> Reply:
     headers: tuple[Header, ...] = ()
     if isinstance(error, (BodyTooLarge, BrokenBody, NoRoomForBody)):
         headers = (CLOSE,)
-    elif isinstance(error, RateLimitedError):
+    elif isinstance(error, (RateLimitedError, DatabaseBusyError)):
         headers = ((b"retry-after", b"%d" % error.retry_after_s),)
     return Reply(error.body(), error.status, headers)
 

@@ -14,7 +14,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import suppress
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import asyncmy
 from asyncmy.constants import CLIENT
@@ -32,6 +32,7 @@ from apilane.plugin.storage import (
     StatementTimeout,
     Step,
     StorageError,
+    TimeLimits,
     Unavailable,
     Unsupported,
     Value,
@@ -39,7 +40,15 @@ from apilane.plugin.storage import (
     in_transaction,
 )
 from apilane_mysql.address import tls_context, tls_mode
-from apilane_mysql.errors import DUPLICATE_NUMBERS, connect_failure, duplicate_key, is_lost, translate
+from apilane_mysql.errors import (
+    DUPLICATE_NUMBERS,
+    connect_failure,
+    duplicate_key,
+    is_lost,
+    is_packet_refused,
+    packet_too_large,
+    translate,
+)
 from apilane_mysql.insert_row import InsertRow
 
 __all__ = ["Keys", "MySQLConnection", "connect"]
@@ -50,7 +59,7 @@ Keys = dict[str, tuple[str, tuple[str, ...]]]
 STATEMENTS_KEPT: Final = 100
 """Prepared statements of one connection. A server holds 16,382 for all its clients."""
 BATCH_ROWS: Final = 500
-LOCK_WAIT_S: Final = 20
+LOOK_S: Final = 0.4
 NEVER: Final = float("inf")
 CLOSING_S: Final = 2.0
 _COM_SET_OPTION: Final = 0x1B
@@ -66,8 +75,7 @@ _SESSION: Final = (
     (
         f"SET SESSION sql_mode = '{SQL_MODE}', character_set_client = utf8mb4, character_set_results = utf8mb4, "
         "character_set_connection = utf8mb4, time_zone = '+00:00', foreign_key_checks = 1, unique_checks = 1, "
-        f"sql_auto_is_null = 0, sql_safe_updates = 0, innodb_lock_wait_timeout = {LOCK_WAIT_S}, wait_timeout = 28800, "
-        "lock_wait_timeout = 60"
+        "sql_auto_is_null = 0, sql_safe_updates = 0, wait_timeout = 28800"
     ),
     "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED",
 )
@@ -80,7 +88,7 @@ _KEYS: Final = (
 logging.getLogger("asyncmy").setLevel(logging.ERROR)  # it would log the server's notes
 
 
-async def connect(address: ServerAddress, *, statement_timeout_s: float, limit: int, keys: Keys) -> MySQLConnection:
+async def connect(address: ServerAddress, *, limits: TimeLimits, limit: int, keys: Keys) -> MySQLConnection:
     """Open a connection: strict, UTC, READ COMMITTED, one statement at a time.
 
     ``limit``: how many connections this process may open, for the message. Raises ConnectionRefused and Unavailable.
@@ -108,29 +116,47 @@ async def connect(address: ServerAddress, *, statement_timeout_s: float, limit: 
     try:
         async with asyncio.timeout(timeout_s):
             await raw.connect()
-            for text in _SESSION:
+            for text in (*_SESSION, _lock_waits(limits)):
                 await raw.query(text)
             await raw._execute_command(_COM_SET_OPTION, _MULTI_STATEMENTS_OFF)  # noqa: SLF001  # has no other name
             await raw.read_packet()
-            id_step = await _id_step(raw)
+            properties = await _properties(raw)
     except Exception as error:  # asyncmy, the system and ssl raise different classes
         raw.close()
         raise connect_failure(error, address, timeout_s, limit) from error
     except BaseException:
         raw.close()
         raise
-    return MySQLConnection(raw, address, statement_timeout_s, keys, id_step)
+    return MySQLConnection(raw, address, limits.statement_s, keys, properties)
 
 
-async def _id_step(raw: Any) -> int | None:
+def _lock_waits(limits: TimeLimits) -> str:
+    """The waits for locks of rows and of tables, in whole seconds. InnoDB notices their end up to a second later."""
+    seconds = max(int(limits.lock_s), 1)
+    return f"SET SESSION innodb_lock_wait_timeout = {seconds}, lock_wait_timeout = {seconds}"
+
+
+class _Properties(NamedTuple):
+    """Properties of the server that a connection must know."""
+
+    id_step: int | None
     """The distance between the IDs that one INSERT gives its rows. None: the statement can return them (MariaDB). 0: a
     Galera cluster, where the distance changes when servers join and leave."""
-    if "mariadb" in raw.server_version.lower():
-        return None
+    packet_max_bytes: int
+    """The server ends a connection that sends more in one statement."""
+
+
+async def _properties(raw: Any) -> _Properties:
     cursor = raw.cursor()
-    await cursor.execute("SHOW SESSION VARIABLES WHERE Variable_name IN ('auto_increment_increment', 'wsrep_on')")
+    await cursor.execute(
+        "SHOW SESSION VARIABLES WHERE Variable_name IN ('auto_increment_increment', 'wsrep_on', 'max_allowed_packet')"
+    )
     found = dict(await cursor.fetchall())
-    return 0 if found.get("wsrep_on") == "ON" else int(found["auto_increment_increment"])
+    if "mariadb" in raw.server_version.lower():
+        id_step = None
+    else:
+        id_step = 0 if found.get("wsrep_on") == "ON" else int(found["auto_increment_increment"])
+    return _Properties(id_step, int(found["max_allowed_packet"]))
 
 
 def _follow_greeting(raw: Any, *, mandatory: bool) -> None:
@@ -161,8 +187,10 @@ class MySQLConnection:
         "_in_transaction",
         "_keys",
         "_loop",
+        "_packet_max_bytes",
         "_sound",
         "_timeout_s",
+        "_transport",
         "_undone",
         "_watch",
         "address",
@@ -170,10 +198,12 @@ class MySQLConnection:
     )
 
     def __init__(
-        self, raw: Any, address: ServerAddress, statement_timeout_s: float, keys: Keys, id_step: int | None
+        self, raw: Any, address: ServerAddress, statement_timeout_s: float, keys: Keys, properties: _Properties
     ) -> None:
         self.raw = raw
-        self._id_step = id_step
+        self._transport: asyncio.Transport = raw._transport  # noqa: SLF001  # the client forgets it when it fails
+        self._id_step = properties.id_step
+        self._packet_max_bytes = properties.packet_max_bytes
         self.address = address
         self._keys = keys
         self._timeout_s = statement_timeout_s
@@ -209,7 +239,7 @@ class MySQLConnection:
             self._expired = True
             self._abort()
             return
-        self._watch = self._loop.call_later(min(1.0, max(self._timeout_s / 8, 0.02)), self._look)
+        self._watch = self._loop.call_later(min(LOOK_S, max(self._timeout_s / 8, 0.02)), self._look)
 
     def _stop_looking(self) -> None:
         if self._watch is not None:
@@ -218,9 +248,7 @@ class MySQLConnection:
 
     def _abort(self) -> None:
         self._sound = False
-        transport = self.raw._transport  # noqa: SLF001  # close() would wait for a hanging server
-        if transport is not None:
-            transport.abort()
+        self._transport.abort()  # close() would wait for a hanging server
 
     async def fetch(self, statement: Statement, parameters: Sequence[Value]) -> Sequence[Row]:
         self._expires_at = self._loop.time() + self._timeout_s
@@ -229,7 +257,7 @@ class MySQLConnection:
             await cursor.execute(statement.text, parameters or None)
             rows: Sequence[Row] = await cursor.fetchall()
         except Exception as error:
-            raise await self.failure(error) from error
+            raise await self.failure(error, statement, parameters) from error
         except BaseException:
             self._sound = False
             raise
@@ -247,7 +275,7 @@ class MySQLConnection:
                 self._expires_at = self._loop.time() + self._timeout_s
                 yield rows
         except Exception as error:
-            raise await self.failure(error) from error
+            raise await self.failure(error, statement, parameters) from error
         self._expires_at = NEVER
         self._sound = sound
 
@@ -265,7 +293,7 @@ class MySQLConnection:
             await cursor.execute(statement.text, parameters or None)
             rows: Sequence[Row] = () if statement.writes else await cursor.fetchall()
         except Exception as error:
-            raise await self.failure(error) from error
+            raise await self.failure(error, statement, parameters) from error
         except BaseException:
             self._sound = False
             raise
@@ -315,7 +343,7 @@ class MySQLConnection:
             self._sound = False
             raise
         except Exception as error:
-            raise await self.failure(error) from error
+            raise await self.failure(error, Statement(text), parameters) from error
         except BaseException:
             self._sound = False
             raise
@@ -353,10 +381,21 @@ class MySQLConnection:
             raise
         self._expires_at = NEVER
 
-    async def failure(self, error: Exception) -> StorageError:
-        """The error to raise for an error of the client library."""
+    async def failure(
+        self, error: Exception, statement: Statement | None = None, parameters: Sequence[Value] = ()
+    ) -> StorageError:
+        """The error to raise for an error of the client library; ``statement`` is the one that was sent."""
         if self._expired:
             return await self._too_late()
+        refused = is_packet_refused(error)
+        if statement is not None and (refused or is_lost(error) or self.raw._stream_broken):  # noqa: SLF001
+            too_long = packet_too_large(statement, parameters, self._packet_max_bytes)
+            if too_long is not None:
+                self._expires_at = NEVER
+                self._abort()
+                return too_long
+        if refused:
+            self._abort()  # the server hangs up
         if not is_lost(error) and not self.raw._stream_broken:  # noqa: SLF001
             self._expires_at = NEVER  # the server has answered
         else:
@@ -409,7 +448,7 @@ class MySQLConnection:
     async def _end_at_server(self) -> None:
         """The server notices a closed connection only when it next sends to it, so the statement is killed."""
         async with asyncio.timeout(CLOSING_S):
-            other = await connect(self.address, statement_timeout_s=CLOSING_S, limit=1, keys={})
+            other = await connect(self.address, limits=TimeLimits.of(CLOSING_S), limit=1, keys={})
             try:
                 await other.raw.query(f"KILL {self.raw.thread_id()}")
             finally:

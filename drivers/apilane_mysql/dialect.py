@@ -49,6 +49,7 @@ class MySQLDialect(Dialect):
     name: ClassVar[str] = "MySQL"
     quoted: ClassVar[str] = r"""'(?:[^'\\]|''|\\.)*+(?:'|\Z)|"(?:[^"\\]|""|\\.)*+(?:"|\Z)|`(?:[^`]|``)*+(?:`|\Z)"""
     comment: ClassVar[str] = r"--(?=\s|\Z)[^\n]*+|#[^\n]*+|/\*.*?(?:\*/|\Z)"
+    checks_references_by_row: ClassVar[bool] = True
 
     def __init__(self) -> None:
         self.sqlalchemy = SQLAlchemyMySQL(paramstyle="format")

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import re
 import ssl
+from collections.abc import Sequence
 from typing import Any, Final
+
+import asyncmy.errors
 
 from apilane.plugin.storage import (
     HIDDEN_COLUMNS,
@@ -17,14 +20,27 @@ from apilane.plugin.storage import (
     NumberOutOfRange,
     Raised,
     ServerAddress,
+    Statement,
     StatementTimeout,
     StorageError,
     Unavailable,
     UniqueViolation,
+    Value,
     ValueTooLong,
 )
 
-__all__ = ["DUPLICATE_NUMBERS", "connect_failure", "duplicate_key", "is_lost", "translate"]
+__all__ = [
+    "DUPLICATE_NUMBERS",
+    "connect_failure",
+    "duplicate_key",
+    "is_lost",
+    "is_packet_refused",
+    "packet_too_large",
+    "translate",
+]
+
+PACKET_HEAD_BYTES: Final = 4096
+"""More than a statement has beside its text and its values."""
 
 DUPLICATE_NUMBERS: Final = frozenset({1062, 1169, 1586})
 _LOST: Final = frozenset({0, 1053, 1080, 1152, 1158, 1159, 1160, 1161, 1927, 2006, 2013, 2014, 2055, 4031})
@@ -65,7 +81,31 @@ def _text(error: BaseException) -> str:
 
 def is_lost(error: BaseException) -> bool:
     """Whether the connection cannot be used any more."""
-    return isinstance(error, (OSError, EOFError)) or _number(error) in _LOST
+    if isinstance(error, (OSError, EOFError)) or _number(error) in _LOST:
+        return True
+    return isinstance(error, asyncmy.errors.InternalError) and _number(error) is None  # an answer that makes no sense
+
+
+def is_packet_refused(error: BaseException) -> bool:
+    """Whether the server refused a statement as too large. It then ends the connection."""
+    return _number(error) == 1153
+
+
+def packet_too_large(statement: Statement, parameters: Sequence[Value], packet_max_bytes: int) -> ValueTooLong | None:
+    """The error for a statement that is larger than the server accepts; None when it is not.
+
+    The server ends the connection of such a statement, often before the client can read why.
+    """
+    sizes = [len(value.encode()) if isinstance(value, str) else 0 for value in parameters]
+    if sum(sizes) + len(statement.text) + PACKET_HEAD_BYTES <= packet_max_bytes:
+        return None
+    columns: tuple[str, ...] = ()
+    at = max(range(len(sizes)), key=sizes.__getitem__, default=0)
+    if statement.writes and at < len(statement.order):
+        columns = (visible(None, statement.order[at].removeprefix("new_")),)
+    return ValueTooLong(
+        f"The values are larger than max_allowed_packet of the server, {packet_max_bytes} bytes.", columns=columns
+    )
 
 
 def duplicate_key(error: BaseException) -> tuple[str | None, str]:

@@ -41,7 +41,7 @@ class MySQLSession(PooledSession):
         self.address = address
         self._driver = driver
         self._keys: Keys = {}
-        super().__init__(driver.group, self._connect)
+        super().__init__(driver.group, self._connect, driver.limits.call_s)
 
     async def _connect(self) -> MySQLConnection:
         try:
@@ -50,7 +50,7 @@ class MySQLSession(PooledSession):
             raise ConnectionRefused(f"MySQL needs asyncmy: {INSTALL}") from error
         return await connect(
             self.address,
-            statement_timeout_s=self._driver.statement_timeout_s,
+            limits=self._driver.limits,
             limit=self._driver.group.limit,
             keys=self._keys,
         )

@@ -28,6 +28,7 @@ from apilane.plugin.storage import (
     StatementTimeout,
     Step,
     StorageError,
+    TimeLimits,
     Value,
     connect_timeout_s,
     in_transaction,
@@ -62,9 +63,13 @@ WHERE n.nspname = $1 AND t.relname = $2 AND c.conname = $3 ORDER BY k.place"""
 
 
 async def connect(
-    address: ServerAddress, *, statement_timeout_s: float, limit: int, constraints: Constraints
+    address: ServerAddress,
+    *,
+    limits: TimeLimits,
+    limit: int,
+    constraints: Constraints,
 ) -> PostgreSQLConnection:
-    """Open a connection: UTC, READ COMMITTED, a time limit for each statement.
+    """Open a connection: UTC, READ COMMITTED, a time limit for each statement, and a shorter one for its locks.
 
     ``limit``: how many connections this process may open, for the message. Raises ConnectionRefused and Unavailable.
     """
@@ -82,7 +87,7 @@ async def connect(
                 timeout=timeout_s,
                 statement_cache_size=STATEMENTS_KEPT,
                 max_cached_statement_lifetime=0,
-                server_settings=_session_settings(address, statement_timeout_s),
+                server_settings=_session_settings(address, limits),
             )
         except asyncpg.CannotConnectNowError as error:
             if monotonic() > until:
@@ -91,10 +96,10 @@ async def connect(
         except (*FAILURES, ValueError) as error:
             raise connect_failure(error, address, timeout_s, limit) from error
         else:
-            return PostgreSQLConnection(raw, statement_timeout_s, constraints)
+            return PostgreSQLConnection(raw, limits.statement_s, constraints)
 
 
-def _session_settings(address: ServerAddress, statement_timeout_s: float) -> dict[str, str]:
+def _session_settings(address: ServerAddress, limits: TimeLimits) -> dict[str, str]:
     settings = {
         "application_name": "apilane",
         "timezone": "UTC",
@@ -102,7 +107,8 @@ def _session_settings(address: ServerAddress, statement_timeout_s: float) -> dic
         "default_transaction_read_only": "off",
         "standard_conforming_strings": "on",
         "bytea_output": "hex",
-        "statement_timeout": str(int(statement_timeout_s * 1000)),
+        "statement_timeout": str(int(limits.statement_s * 1000)),
+        "lock_timeout": str(int(limits.lock_s * 1000)),
         "idle_in_transaction_session_timeout": "60000",  # if this process hangs within a unit
         "tcp_keepalives_idle": "30",  # if this machine fails, its locks are released with the connection
         "tcp_keepalives_interval": "10",

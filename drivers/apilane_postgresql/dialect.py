@@ -118,6 +118,10 @@ class PostgreSQLDialect(Dialect):
             return [key]
         return [key.nulls_last() if descending else key.nulls_first()]
 
+    def locked(self, select: sa.Select[Any]) -> sa.Select[Any]:
+        """Rows that refer to the locked ones can be stored meanwhile, as during an UPDATE."""
+        return select.with_for_update(key_share=True)
+
     def insert_row(self, table: sa.Table, columns: Sequence[str]) -> Statement:
         """Returns the ID; a given ID moves the sequence past it, but never back."""
         values: dict[str, sa.BindParameter[Any]] = {column: sa.bindparam(column) for column in columns}

@@ -101,7 +101,9 @@ def translate(  # one line for each kind of failure
             return Raised(str(error.args[0]))
         case "40P01" | "40001":
             return Deadlock("The unit was chosen as the victim of a deadlock.")
-        case "57014" | "55P03" | "25P03" | "25P04":
+        case "55P03":
+            return Unavailable("A row or table was locked by another transaction for too long.")
+        case "57014" | "25P03" | "25P04":
             return StatementTimeout("The statement took longer than its time limit.")
         case "42P01" | "42703" | "3F000":
             return MissingObject(str(error))

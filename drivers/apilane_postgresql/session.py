@@ -48,7 +48,7 @@ class PostgreSQLSession(PooledSession):
         self.address = address
         self._driver = driver
         self._constraints: dict[tuple[str, str], tuple[str, ...]] = {}
-        super().__init__(driver.group, self._connect)
+        super().__init__(driver.group, self._connect, driver.limits.call_s)
 
     async def _connect(self) -> PostgreSQLConnection:
         try:
@@ -57,7 +57,7 @@ class PostgreSQLSession(PooledSession):
             raise ConnectionRefused(f"PostgreSQL needs asyncpg: {INSTALL}") from error
         return await connect(
             self.address,
-            statement_timeout_s=self._driver.statement_timeout_s,
+            limits=self._driver.limits,
             limit=self._driver.group.limit,
             constraints=self._constraints,
         )

@@ -23,6 +23,7 @@ class SQLiteDialect(Dialect):
     name: ClassVar[str] = "SQLite"
     quoted: ClassVar[str] = QUOTED
     comment: ClassVar[str] = COMMENT
+    locks_rows: ClassVar[bool] = False
 
     def __init__(self) -> None:
         self.sqlalchemy = SQLAlchemySQLite(paramstyle="qmark")

@@ -21,6 +21,7 @@ from apilane.plugin.storage import (
     Statement,
     Step,
     StorageError,
+    TimeLimits,
     Value,
 )
 from apilane_sqlserver.address import SQLServerAddress
@@ -73,7 +74,7 @@ class CancelledError(Exception):
 
 
 def open_connection(
-    address: SQLServerAddress, driver: str, token: AccessToken | None, *, statement_timeout_s: float
+    address: SQLServerAddress, driver: str, token: AccessToken | None, *, limits: TimeLimits
 ) -> Connection:
     """Raises ConnectionRefused, which says what to look at. ``token``: with ``Authentication=AccessToken``."""
     pyodbc = load_pyodbc()
@@ -91,12 +92,12 @@ def open_connection(
         raise refused(error, address.place) from error
     try:
         convert_results(odbc)
-        odbc.timeout = max(round(statement_timeout_s), 1)
-        odbc.execute(SETTINGS).close()
+        odbc.timeout = max(round(limits.statement_s), 1)
+        odbc.execute(f"{SETTINGS}; SET LOCK_TIMEOUT {int(limits.lock_s * 1000)}").close()
     except pyodbc.Error as error:
         odbc.close()
         raise refused(error, address.place) from error
-    return Connection(odbc, pyodbc.Error, address.place, statement_timeout_s, freetds=is_freetds(driver))
+    return Connection(odbc, pyodbc.Error, address.place, limits.statement_s, freetds=is_freetds(driver))
 
 
 def _reach(address: SQLServerAddress) -> None:

@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from apilane.plugin.storage import Features, PoolGroup, forget_in_children
+from apilane.plugin.storage import Features, PoolGroup, TimeLimits, forget_in_children, share_of
 from apilane_sqlserver.address import ACCESS_TOKEN, SQLServerAddress, read_address
 from apilane_sqlserver.odbc import (
     choose_driver,
@@ -63,8 +63,9 @@ class SQLServerDriver:
         statement_timeout_s: float = 20.0,
     ) -> None:
         self.version = client_version()
-        self.statement_timeout_s = statement_timeout_s
-        self._make_group = partial(PoolGroup, max(connections, 1), wait_s=WAIT_LIMIT_S, idle_s=idle_s)
+        self.limits = TimeLimits.of(statement_timeout_s)
+        limit = max(connections, 1)
+        self._make_group = partial(PoolGroup, limit, share=share_of(limit), wait_s=WAIT_LIMIT_S, idle_s=idle_s)
         self.group = self._make_group()
         self._sessions: weakref.WeakValueDictionary[str, SQLServerSession] = weakref.WeakValueDictionary()
         self._threads: ThreadPoolExecutor | None = None
@@ -119,7 +120,7 @@ class SQLServerDriver:
         token = None
         if address.authentication == ACCESS_TOKEN:
             token = token_source()
-        return open_connection(address, driver, token, statement_timeout_s=self.statement_timeout_s)
+        return open_connection(address, driver, token, limits=self.limits)
 
     def _close_unwanted(self, opening: asyncio.Future[Connection]) -> None:
         with contextlib.suppress(Exception):

@@ -7,9 +7,9 @@ The same holds for a unit that had not begun to commit, because none of it was s
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Generator, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Generator, Iterator, Sequence
 from contextlib import asynccontextmanager, suppress
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from apilane.plugin.storage import (
     ConnectionLost,
@@ -23,6 +23,7 @@ from apilane.plugin.storage import (
     Statement,
     Step,
     StorageError,
+    Unavailable,
     Unit,
     UnitWithScripts,
     Value,
@@ -63,10 +64,23 @@ class SQLServerSession:
 
     async def fetch(self, statement: Statement, parameters: Sequence[Value] = ()) -> Sequence[Row]:
         """Rows of a read. If readers wait for writers, it may be a deadlock victim, and then it runs once more."""
+
+        async def work() -> Sequence[Row]:
+            try:
+                return await self._with(lambda connection: connection.fetch(statement, parameters))
+            except (ConnectionLost, Deadlock):
+                return await self._with(lambda connection: connection.fetch(statement, parameters))
+
+        return await self._in_time(work())
+
+    async def _in_time(self, work: Coroutine[Any, Any, T]) -> T:
+        """The result of the work, with all its attempts and connections. Unavailable when it takes too long."""
         try:
-            return await self._with(lambda connection: connection.fetch(statement, parameters))
-        except (ConnectionLost, Deadlock):
-            return await self._with(lambda connection: connection.fetch(statement, parameters))
+            async with asyncio.timeout(self._driver.limits.call_s):
+                return await work
+        except TimeoutError as error:
+            text = f"did not finish within {self._driver.limits.call_s:g} s: it does not answer, or rows are locked"
+            raise Unavailable(f"The database {self.address.place} {text}.") from error
 
     async def stream(self, statement: Statement, parameters: Sequence[Value] = ()) -> AsyncIterator[Sequence[Row]]:
         """Rows in batches of 500; keeps a connection until exhausted or closed."""
@@ -89,7 +103,7 @@ class SQLServerSession:
     async def run(self, make_unit: Callable[[], UnitWithScripts[T]], *, single: bool = False, alone: bool = False) -> T:
         """``single`` units commit with their only write, without BEGIN and COMMIT. ``alone`` has no effect."""
         work = _single if single else _in_transaction
-        return await repeated(lambda: self._with(lambda connection: work(connection, make_unit)))
+        return await self._in_time(repeated(lambda: self._with(lambda connection: work(connection, make_unit))))
 
     async def run_script(self, step: ScriptStep) -> Result:
         """The script as the only statement; it runs again if the first try had no effect."""

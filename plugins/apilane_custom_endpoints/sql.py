@@ -21,6 +21,7 @@ from apilane.plugin import (
 from apilane.plugin.storage import (
     HELPER_TABLES,
     HIDDEN_COLUMNS,
+    Deadlock,
     MissingObject,
     Raised,
     Result,
@@ -34,6 +35,8 @@ from apilane_custom_endpoints.parameters import RESERVED, Reader, readers, serve
 
 __all__ = ["SqlAction", "SqlKind"]
 
+BUSY = (Unavailable, Deadlock)
+"""Failures after which the same call may succeed later."""
 ROWS_AT_ONCE = 500
 """Rows made before the event loop serves other requests: less than 1 ms."""
 
@@ -102,9 +105,9 @@ class SqlAction:
     def refuse(self, error: StorageError, actor: Actor) -> NoReturn:
         """Raise the error for the caller (B-E5): the whole text for operators, a text that the script raised for
         others."""
-        if isinstance(error, Raised) or (actor.kind == "operator" and not isinstance(error, Unavailable)):
+        if isinstance(error, Raised) or (actor.kind == "operator" and not isinstance(error, BUSY)):
             raise ApilaneError(Code.ERROR, str(error)) from error
-        if isinstance(error, (Unavailable, MissingObject)):  # the latter: the definition may have changed
+        if isinstance(error, (*BUSY, MissingObject)):  # the latter: the definition may have changed
             raise error
         raise ApilaneError(Code.ERROR) from error
 

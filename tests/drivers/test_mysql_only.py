@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Callable, Generator, Iterator
+from functools import partial
 from time import monotonic
 from urllib.parse import urlsplit, urlunsplit
 from uuid import uuid4
@@ -23,6 +24,7 @@ from apilane.storage.errors import (
     StorageError,
     Unavailable,
     UniqueViolation,
+    ValueTooLong,
 )
 from apilane.storage.protocol import Result, ScriptStep, Step
 from apilane.testing.conformance.tables import ENTITIES, key
@@ -222,6 +224,39 @@ def test_hanging_server(address: str) -> None:
         address, "SELECT COUNT(*) FROM information_schema.PROCESSLIST WHERE INFO LIKE 'SELECT SLEEP(30)%'"
     )
     assert left == [(0,)]
+
+
+def test_values_over_the_packet(address: str) -> None:
+    """A statement over ``max_allowed_packet`` is ValueTooLong with its column, wherever it runs; later calls work."""
+
+    async def scenario() -> None:
+        driver = MySQLDriver()
+        session = driver.session(address)
+
+        def unit(*steps: Step) -> Generator[Step, Result, None]:
+            for step in steps:  # noqa: UP028 -- a tuple cannot receive the results
+                yield step
+
+        table = Statement("CREATE TABLE packets (ID BIGINT PRIMARY KEY AUTO_INCREMENT, Body LONGTEXT)", kind="ddl")
+        await session.alter(lambda: unit(Step(table)))
+        ((most,),) = await session.fetch(Statement("SELECT @@max_allowed_packet"))
+        small = Step(Statement("INSERT INTO packets (Body) VALUES ('small')", kind="insert"))
+        insert = Statement("INSERT INTO packets (Body) VALUES (%s)", ("Body",), kind="insert")
+        update = Statement("UPDATE packets SET Body = %s WHERE ID = %s", ("new_Body", "id"), kind="update")
+        for size in (most, most + 10, 2 * most):
+            text = "x" * size
+            for step in (Step(insert, (text,)), Step(update, (text, 1))):
+                for steps in ((step,), (small, step)):
+                    with pytest.raises(ValueTooLong) as caught:
+                        await session.run(partial(unit, *steps), single=len(steps) == 1)
+                    assert caught.value.columns == ("Body",)
+            with pytest.raises(ValueTooLong):
+                await session.fetch(Statement("SELECT ID FROM packets WHERE Body = %s"), (text,))
+            assert await session.fetch(Statement("SELECT count(*) FROM packets")) == ((0,),)
+        await session.run(partial(unit, Step(insert, ("x" * (most // 2),))))
+        await driver.close()
+
+    asyncio.run(scenario())
 
 
 def test_session_settings(address: str) -> None:

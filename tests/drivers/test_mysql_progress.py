@@ -3,20 +3,29 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Callable, Generator, Iterator
+from pathlib import Path
+from typing import Any
 
+import httpx
 import pytest
 
+from apilane.instance import Instance
 from apilane.model.definition import Entity, ForeignKey, Index, Property, PropertyType, Unique
 from apilane.model.migration import Migration, Renames
 from apilane.security.encryption import Cipher
 from apilane.services.application_tables import ApplicationTables
+from apilane.services.capabilities import capabilities_of
+from apilane.services.manifest_plans import plan_files
 from apilane.services.record_survey import Survey
 from apilane.sql.statement import Statement
 from apilane.storage.errors import ConnectionLost, StorageError
 from apilane.storage.protocol import Result, Step
+from apilane.testing.client import Client
 from apilane.testing.conformance.tables import key
 from apilane.testing.plugin import ServerUrl
+from apilane.testing.server import CHEAP_PASSWORDS, Server
 from apilane_mysql import MySQLDriver
 from apilane_mysql.connection import MySQLConnection
 from apilane_mysql.provision import administer, drop_database, end_connections, fresh_database
@@ -221,3 +230,65 @@ def test_a_change_that_stopped_can_be_looked_at(make_tables: Callable[[], Tables
             await application.close()
 
     assert asyncio.run(survey()) == Survey({}, ())
+
+
+TOKEN = "6f1c9a52-8d3b-4f0e-9a71-2b5d8c4e7f10"
+OPEN = [{"Entity": "Items", "Role": "ANONYMOUS", "Action": action, "Properties": "*"} for action in ("get", "post")]
+
+
+def _manifest(address: str, *properties: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "Apilane": 1,
+        "Application": {"Name": "Halfway", "Token": TOKEN, "StorageProvider": "MySQL", "ConnectionString": address},
+        "Entities": [{"Name": name, "Properties": [*properties]} for name in ("Items", "Others")],
+        "Security": OPEN,
+    }
+
+
+class _KilledError(Exception):
+    """Stands for the end of the process that applies."""
+
+
+@pytest.mark.parametrize("statements", [0, 1, 2])
+def test_the_server_carries_a_stopped_change_on(server_url: ServerUrl, tmp_path: Path, statements: int) -> None:
+    """An apply that is killed while it renames and drops columns is completed by the server when it is called; no
+    call answers ERROR.
+    """
+    address = fresh_database(server_url("mysql"))
+    title, gone = {"Name": "Title"}, {"Name": "Gone", "Type": "Number"}
+    old = _manifest(address, title, gone)
+    new = _manifest(address, {"Name": "Label", "RenamedFrom": "Title"}, {"Name": "Extra", "Type": "Number"})
+
+    async def die_half_way(instance: Instance) -> None:
+        files = [("new.json", json.dumps(new).encode())]
+        (plan,) = await plan_files(files, store=instance.store, capabilities=capabilities_of(instance.hooks))
+        (stored,) = await instance.store.find(TOKEN)
+        assert plan.migration is not None
+        await instance.store.begin(plan.after, stored.secrets, stored, "killed", renames=plan.migration.renames)
+        driver = instance.hooks.drivers["MySQL"]
+        ddl = driver.dialect.migrate(plan.migration)
+        assert len(ddl) >= 2
+
+        def unit() -> Generator[Step, Result, None]:
+            for text in ddl[:statements]:
+                yield Step(Statement(text, kind="ddl"))
+            raise _KilledError
+
+        with pytest.raises(_KilledError):
+            await driver.session(address).alter(unit)
+
+    with (
+        Server(tmp_path / "data", settings=CHEAP_PASSWORDS) as server,
+        httpx.Client(trust_env=False, timeout=30) as http,
+    ):
+        client = Client(http, server.url, server.apply(old))
+        (id,) = client.add("Items", {"Title": "kept", "Gone": 1})
+        server.with_instance(die_half_way)
+        answers = [client.get("Data/GetByID", entity="Items", id=id) for _ in range(3)]
+        assert {answer.json().get("Code") for answer in answers} <= {None, "SERVICE_UNAVAILABLE"}
+        if statements:
+            record = client.record("Items", id)
+            assert (record["Label"], record["Extra"]) == ("kept", None)
+            assert client.add("Items", {"Label": "new", "Extra": 2})
+        server.apply(new)
+        assert client.record("Items", id)["Label"] == "kept"

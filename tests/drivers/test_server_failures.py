@@ -33,6 +33,8 @@ from apilane_postgresql import PostgreSQLDriver
 
 LOAD_S = 0.6
 LIMIT_S = 1.0
+LOCKED_S = 2.5
+"""MySQL waits for locks in whole seconds."""
 GRACE_S = 8.0
 """The time of a call beyond a statement's time limit: the server is asked once more before it counts as dead."""
 
@@ -124,7 +126,7 @@ class Load:
     """Reads and writes on a session until they are stopped, with their outcomes."""
 
     def __init__(self, session: Session, kind: Kind) -> None:
-        self._session = session
+        self.session = session
         self._insert = Statement(f"INSERT INTO load_rows (n) VALUES ({kind.parameter})", kind="insert")
         self._count = Statement("SELECT count(*) FROM load_rows")
         self._numbers = iter(range(1_000_000))
@@ -140,14 +142,14 @@ class Load:
 
     async def _write(self, *, single: bool) -> None:
         number = next(self._numbers)
-        await self._session.run(lambda: self._unit(number), single=single)
+        await self.session.run(lambda: self._unit(number), single=single)
         self.acknowledged.append(number)
 
     async def _read(self) -> None:
-        await self._session.fetch(self._count)
+        await self.session.fetch(self._count)
 
     async def _stream(self) -> None:
-        async for _ in self._session.stream(self._count):
+        async for _ in self.session.stream(self._count):
             pass
 
     async def _again(self, call: Callable[[], Awaitable[None]]) -> None:
@@ -172,12 +174,12 @@ class Load:
             self._stopped = True
 
     async def rows(self) -> list[int]:
-        return [int(row[0]) for row in await self._session.fetch(Statement("SELECT n FROM load_rows"))]
+        return [int(row[0]) for row in await self.session.fetch(Statement("SELECT n FROM load_rows"))]
 
 
-async def _prepared(kind: Kind, server: LocalServer) -> tuple[Driver, Load]:
+async def _prepared(kind: Kind, server: LocalServer, limit_s: float = LIMIT_S) -> tuple[Driver, Load]:
     await kind.make_durable(server.url)
-    driver = kind.driver(connections=4, statement_timeout_s=LIMIT_S)
+    driver = kind.driver(connections=4, statement_timeout_s=limit_s)
     session = driver.session(f"{await kind.fresh_database(server.url)}?connect_timeout=2")
 
     def table() -> Generator[Step, Result, None]:
@@ -231,6 +233,35 @@ def test_server_hangs_under_load(kind: Kind, started: Started) -> None:
         assert load.answered > before
         assert load.longest_s < LIMIT_S + GRACE_S
         assert set(load.acknowledged) <= set(await load.rows())
+        await driver.close()
+
+    asyncio.run(scenario())
+
+
+def test_a_locked_row_is_unavailable(kind: Kind, started: Started) -> None:
+    """A write that waits for a row of another transaction ends with Unavailable within the time limit of a call."""
+    server = started()
+
+    async def scenario() -> None:
+        driver, load = await _prepared(kind, server, LOCKED_S)
+        session: Any = load.session
+        change = Step(Statement("UPDATE load_rows SET n = n + 1", kind="update"))
+
+        def unit(step: Step) -> Generator[Step, Result, None]:
+            yield step
+
+        await session.run(lambda: unit(Step(Statement("INSERT INTO load_rows (n) VALUES (1)", kind="insert"))))
+        holder = await session._connect()
+        await holder.begin()
+        await holder.execute(change)
+        for single in (True, False):
+            begun = monotonic()
+            with pytest.raises(Unavailable, match="locked"):
+                await session.run(lambda: unit(change), single=single)
+            assert monotonic() - begun < LOCKED_S + 1.5
+        await holder.rollback()
+        await holder.close()
+        await session.run(lambda: unit(change))
         await driver.close()
 
     asyncio.run(scenario())

@@ -7,6 +7,7 @@ from __future__ import annotations
 import itertools
 import json
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -197,6 +198,46 @@ def test_records_that_refer_to_each_other_go_together(lab: Client) -> None:
         lab.change("Strict", {"ID": one, "Parent": next_one})
     for ids in (chain, few):
         assert lab.delete("Data/Delete", entity="Strict", ids=",".join(map(str, ids))).json() == ids
+
+
+def test_records_in_a_circle_go(lab: Client) -> None:
+    """A record that refers to itself can be deleted, and a circle of records in one call, also of very many."""
+    (alone,) = lab.add("Strict", {"Label": "circle alone"})
+    two = lab.add("Strict", *({"Label": f"circle of two {n}"} for n in range(2)))
+    many = lab.add("Strict", *({"Label": f"circle {n}"} for n in range(150)))
+    for circle in ([alone], two, many):
+        lab.put("Data/Put", [{"ID": one, "Parent": circle[at - 1]} for at, one in enumerate(circle)], entity="Strict")
+        assert lab.delete("Data/Delete", entity="Strict", ids=",".join(map(str, circle))).json() == circle
+
+
+def test_a_referred_record_of_a_circle_stays(lab: Client) -> None:
+    """A circle that another record refers to is kept whole, with its references."""
+    one, two = lab.add("Strict", *({"Label": f"kept circle {n}"} for n in range(2)))
+    lab.put("Data/Put", [{"ID": one, "Parent": two}, {"ID": two, "Parent": one}], entity="Strict")
+    (other,) = lab.add("Strict", {"Label": "refers to a circle", "Parent": one})
+    response = lab.delete("Data/Delete", entity="Strict", ids=f"{one},{two}")
+    assert error_of(response).message == FOREIGN
+    assert [lab.record("Strict", id)["Parent"] for id in (one, two)] == [two, one]
+    assert lab.delete("Data/Delete", entity="Strict", ids=f"{one},{two},{other}").json() == [one, two, other]
+
+
+def test_arrays_in_opposite_orders(lab: Client) -> None:
+    """Callers that put or delete the same records in different orders wait for each other, and all succeed."""
+    ids = lab.add("Strict", *({"Label": f"crossed {n}"} for n in range(10)))
+
+    def put(number: int) -> int:
+        order = ids if number % 2 else ids[::-1]
+        response = lab.put("Data/Put", [{"ID": id, "First": number} for id in order], entity="Strict")
+        assert response.status_code == 200, response.text
+        return int(response.text)
+
+    with ThreadPoolExecutor(16) as threads:
+        assert set(threads.map(put, range(64))) == {10}
+    assert len({record["First"] for record in lab.records("Strict") if record["ID"] in ids}) == 1
+    with ThreadPoolExecutor(8) as threads:
+        text = [",".join(map(str, order)) for order in (ids, ids[::-1]) * 4]
+        gone = list(threads.map(lambda each: lab.delete("Data/Delete", entity="Strict", ids=each).json(), text))
+    assert sorted(gone) == [[]] * 7 + [ids]
 
 
 @pytest.mark.better("B-W7")

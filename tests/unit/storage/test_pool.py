@@ -87,6 +87,32 @@ def test_never_more_than_the_limit() -> None:
     asyncio.run(scenario())
 
 
+def test_a_pool_gets_no_more_than_its_share() -> None:
+    """Callers of one pool leave connections to other pools, and get the whole share again and again."""
+
+    async def scenario() -> None:
+        server = Server()
+        group = PoolGroup(4, share=3)
+        busy, calm = server.pool(group), server.pool(group)
+        held = [await busy.acquire() for _ in range(3)]
+        waiting = [asyncio.ensure_future(busy.acquire()) for _ in range(2)]
+        await asyncio.sleep(0.01)
+        assert busy.open == 3
+        for _ in range(2):  # the neighbour does not wait
+            calm.release(await asyncio.wait_for(calm.acquire(), 0.1))
+        busy.release(held.pop())
+        busy.release(held.pop(), broken=True)
+        held += await asyncio.wait_for(asyncio.gather(*waiting), 0.5)
+        assert (busy.open, calm.open, group.open) == (3, 1, 4)
+        for connection in held:
+            busy.release(connection)
+        for pool in (busy, calm):
+            await pool.close()
+        assert (busy.open, calm.open, group.open) == (0, 0, 0)
+
+    asyncio.run(scenario())
+
+
 def test_unused_connection_of_another_pool_makes_room() -> None:
     """A pool at the limit replaces an unused connection of another pool."""
 

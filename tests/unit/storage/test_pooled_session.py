@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Generator, Sequence
+from collections.abc import Awaitable, Callable, Generator, Sequence
+from time import monotonic
 
 import pytest
 
 from apilane.sql.statement import Statement, Value
-from apilane.storage.errors import ConnectionLost, UniqueViolation
+from apilane.storage.errors import ConnectionLost, Deadlock, Unavailable, UniqueViolation
 from apilane.storage.pool import PoolGroup
 from apilane.storage.pooled import SHARED_MAX, PooledSession
 from apilane.storage.protocol import Result, Row, ScriptStep, Step
@@ -130,6 +131,49 @@ def test_a_sent_write_is_not_repeated(fails: list[Exception | None]) -> None:
         assert [ran.count("INSERT") for ran in server.ran] == [1]
 
     asyncio.run(scenario())
+
+
+class Hanging(Connection):
+    """A connection whose statements never end."""
+
+    async def fetch(self, statement: Statement, parameters: Sequence[Value]) -> Sequence[Row]:
+        try:
+            await asyncio.sleep(60)
+        finally:
+            self.usable = False
+        return ()
+
+    async def execute(self, step: Step | ScriptStep) -> Result:
+        await self.fetch(READ.statement, ())
+        return Result()
+
+
+def test_a_call_has_one_time_limit() -> None:
+    """Deadlocks that are repeated, a statement that hangs, connecting and waiting share the time limit of a call."""
+
+    async def deadlocked() -> Connection:
+        return Connection([Deadlock("victim")] * 10_000)
+
+    async def hanging() -> Connection:
+        return Hanging()
+
+    async def unreachable() -> Connection:
+        await asyncio.sleep(60)
+        raise AssertionError
+
+    async def scenario(connect: Callable[[], Awaitable[Connection]]) -> None:
+        session = PooledSession(PoolGroup(1), connect, 0.2)  # type: ignore[arg-type]
+        calls = [session.run(lambda: _unit(WRITE, WRITE)), session.run(lambda: _unit(WRITE), single=True)]
+        if connect is not deadlocked:
+            calls.append(session.fetch(READ.statement))  # type: ignore[arg-type]
+        began = monotonic()
+        for answer in await asyncio.gather(*calls, return_exceptions=True):
+            assert isinstance(answer, Unavailable), answer
+        assert monotonic() - began < 1
+        await session.close()
+
+    for connect in (deadlocked, hanging, unreachable):
+        asyncio.run(scenario(connect))
 
 
 class Sharing(PooledSession):
