@@ -78,7 +78,7 @@ def table_problem(table: HelperTable, tables: Sequence[HelperTable]) -> str | No
     if "id" in names:
         return "lists the column ID, which the core adds"
     problems = (f"has a column {each.name!r}{problem}" for each in table.columns if (problem := _column_problem(each)))
-    targets = _TARGETS | {each.name for each in tables if isinstance(each.name, str)}
+    targets = _TARGETS | {str(each.name) for each in tables}
     return next(problems, None) or _constraint_problem(table, targets)
 
 

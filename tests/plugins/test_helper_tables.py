@@ -159,9 +159,9 @@ def test_tables_of_a_missing_plugin_stay(opened: Opened) -> None:
 
 def record_as(shop: Workshop, definition: str, **values: object) -> None:
     """Set columns of the row of H_Counts in H_Tables."""
-    shop.sql(f'UPDATE "H_Tables" SET "Definition" = {definition}')  # noqa: S608
+    shop.sql(f'UPDATE "H_Tables" SET "Definition" = {definition}')
     for name, value in values.items():
-        shop.sql(f'UPDATE "H_Tables" SET "{name}" = ?', (value,))  # noqa: S608
+        shop.sql(f'UPDATE "H_Tables" SET "{name}" = ?', (value,))
 
 
 def test_a_table_of_another_plugin_is_handed_over(opened: Opened) -> None:
