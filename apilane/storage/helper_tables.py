@@ -22,11 +22,9 @@ from apilane.sql.statement import Statement, Value, compile_statement
 from apilane.sql.tables import table_of
 from apilane.storage.errors import MissingObject, StorageError, Unavailable
 from apilane.storage.protocol import Session, Step, Unit
+from apilane.storage.table_versions import CORE, TableVersion, read_definition, refuse_unfit
 
 __all__ = ["CORE", "HelperTables", "TableChanges", "TableVersion"]
-
-CORE: Final = "core"
-"""Used in the place of a plugin's name for tables of the core."""
 
 _COLUMNS: Final = ("Name", "Plugin", "Version", "Definition")
 _RECORDS: Final = helper_table(
@@ -39,14 +37,6 @@ _RECORDS: Final = helper_table(
     ),
     (Unique(properties=("Name",)),),
 )
-
-
-class TableVersion(NamedTuple):
-    """A table at one version, and the plugin that provides it."""
-
-    entity: Entity
-    version: int = 1
-    plugin: str = CORE
 
 
 class TableChanges(NamedTuple):
@@ -94,14 +84,18 @@ class HelperTables:
         return {each.entity.name: table_of(each.entity, dialect) for each in self.wanted if each.plugin != CORE}
 
     async def recorded(self, session: Session, dialect: Dialect) -> dict[str, TableVersion]:
-        """The rows of ``H_Tables`` by table name; empty if ``H_Tables`` does not exist yet."""
+        """The rows of ``H_Tables`` by table name; empty if ``H_Tables`` does not exist yet.
+
+        Raises Unavailable for a required table whose definition cannot be read. Of other tables only the name is kept.
+        """
         try:
             rows: Sequence[tuple[Any, ...]] = await session.fetch(self._read(dialect))
         except MissingObject:
             return {}
-        decode = msgspec.json.Decoder(Entity).decode
+        required = {each.entity.name for each in self.wanted}
         return {
-            name: TableVersion(decode(definition), int(version), plugin) for name, plugin, version, definition in rows
+            name: TableVersion(read_definition(name, plugin, text, name in required), int(version), plugin)
+            for name, plugin, version, text in rows
         }
 
     def _read(self, dialect: Dialect) -> Statement:
@@ -115,21 +109,21 @@ class HelperTables:
     async def missing(self, session: Session, dialect: Dialect) -> TableChanges | None:
         """What the database lacks; None: nothing, which is the usual case.
 
-        One read, and none where only the ``first`` tables are wanted. Raises Unavailable for a table that a newer
-        release has written.
+        One read, and none where only the ``first`` tables are wanted. Raises Unavailable for a table that belongs to
+        another plugin, that a newer release has written, or that cannot be changed into the required one.
         """
         return None if self._are_first else self.changes_from(await self.recorded(session, dialect))
 
     def changes_from(self, recorded: Mapping[str, TableVersion]) -> TableChanges | None:
         """The changes from the tables of a database to the required ones."""
-        there = {**self._first, **recorded}
-        pairs = [(there.get(each.entity.name), each) for each in self.wanted]
-        pairs = [(old, new) for old, new in pairs if old is None or old[:2] != new[:2]]
+        there = {name.lower(): table for name, table in {**self._first, **recorded}.items()}
+        pairs = [(there.get(each.entity.name.lower()), each) for each in self.wanted]
+        pairs = [(old, new) for old, new in pairs if old != new]
         if not pairs:
             return None
         for old, new in pairs:
             if old is not None:
-                _refuse_unfit(old, new)
+                refuse_unfit(old, new)
         records = () if recorded else (_RECORDS,)  # after an interrupted change the table exists and is empty
         kept = tuple(old.entity for old, _ in pairs if old is not None)
         return TableChanges(
@@ -183,20 +177,6 @@ def _row(table: TableVersion) -> dict[str, Value]:
         "version": table.version,
         "definition": definition,
     }
-
-
-def _refuse_unfit(old: TableVersion, new: TableVersion) -> None:
-    table = f"The table {new.entity.name} (plugin {new.plugin!r})"
-    if old.version > new.version:
-        raise Unavailable(
-            f"{table} has version {old.version} in the database; this release of the plugin supports versions up to "
-            f"{new.version}. Run the release that wrote it, or a newer one."
-        )
-    if old.version == new.version:
-        raise Unavailable(
-            f"{table} differs from the one in the database, and both have version {new.version}. A change needs a "
-            f"higher version in the plugin."
-        )
 
 
 def _bare(entity: Entity) -> Entity:

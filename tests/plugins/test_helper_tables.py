@@ -15,7 +15,7 @@ import pytest
 
 from apilane.cli.doctor import doctor
 from apilane.dispatch import freeze
-from apilane.plugin import ForeignKey, HelperTable, Index, PropertyType, Unique, column
+from apilane.plugin import ForeignKey, HelperTable, Index, Property, PropertyType, Unique, column
 from apilane.plugins import PluginError, load_plugins
 from apilane.settings import Settings
 from apilane.storage.errors import Unavailable
@@ -157,6 +157,59 @@ def test_tables_of_a_missing_plugin_stay(opened: Opened) -> None:
     assert shop.sql('SELECT "Name" FROM "H_Counts"') == [("kept",)]
 
 
+def record_as(shop: Workshop, definition: str, **values: object) -> None:
+    """Set columns of the row of H_Counts in H_Tables."""
+    shop.sql(f'UPDATE "H_Tables" SET "Definition" = {definition}')
+    for name, value in values.items():
+        shop.sql(f'UPDATE "H_Tables" SET "{name}" = ?', (value,))
+
+
+def test_a_table_of_another_plugin_is_handed_over(opened: Opened) -> None:
+    """The table of another plugin closes the application until its row in H_Tables has the name of the new plugin."""
+    shop = opened(counts())
+    shop.apply(SHOP)
+    shop.sql('INSERT INTO "H_Counts" ("Name", "Calls") VALUES (?, 1)', ("kept",))
+    record_as(shop, '"Definition"', Plugin="alpha")
+    for table in (counts(), counts(2, columns=(), indexes=())):
+        shop = opened(table)
+        with pytest.raises(
+            Unavailable, match=r"'bringing'\) belongs to the plugin 'alpha' .* set Plugin to 'bringing'"
+        ):
+            shop.open()
+    record_as(shop, '"Definition"', Plugin="bringing")
+    opened(VERSION_2).open()
+    assert shop.sql('SELECT "Name" FROM "H_Counts"') == [("kept",)]
+
+
+def test_a_name_in_another_letter_case_is_refused(opened: Opened) -> None:
+    """A table whose name differs from the one in the database only in letter case closes the application."""
+    opened(counts()).apply(SHOP)
+    with pytest.raises(Unavailable, match=r"H_COUNTS \(plugin 'bringing'\) has the name H_Counts in the database"):
+        opened(HelperTable(name="H_COUNTS", version=2, columns=())).open()
+
+
+def test_a_definition_with_numbers_as_texts(opened: Opened) -> None:
+    """A plugin goes on with a table whose definition was recorded with a text in the place of a number."""
+    shop = opened(counts())
+    shop.apply(SHOP)
+    record_as(shop, """replace("Definition", '"Maximum":100', '"Maximum":"100"')""")
+    assert '"Maximum":"100"' in str(shop.sql('SELECT "Definition" FROM "H_Tables"'))
+    opened(counts()).open()
+    shop = opened(VERSION_2)
+    shop.open()
+    assert versions(shop) == [("H_Counts", "bringing", 2)]
+
+
+def test_a_definition_that_cannot_be_read(opened: Opened) -> None:
+    """A damaged definition closes the application with the table's name, and only while a plugin needs the table."""
+    shop = opened(counts())
+    shop.apply(SHOP)
+    record_as(shop, "'{'")
+    opened(HelperTable(name="H_More", version=1, columns=())).open()
+    with pytest.raises(Unavailable, match=r"definition of the table H_Counts \(plugin 'bringing'\) in H_Tables cannot"):
+        opened(VERSION_2).open()
+
+
 def test_doctor_names_tables_of_missing_plugins(opened: Opened, capsys: pytest.CaptureFixture[str]) -> None:
     """``apilane doctor`` lists the tables that no loaded plugin has."""
     shop = opened(counts())
@@ -190,6 +243,26 @@ def test_a_table_that_no_plugin_registers(opened: Opened) -> None:
         (counts(columns=(column("Na me"),)), "a column 'Na me'"),
         (counts(indexes=(Index(("Missing",)),)), "no column 'Missing'"),
         (counts(constraints=(ForeignKey(property="Calls", entity="Items"),)), "a foreign key to 'Items'"),
+        (counts(constraints=(ForeignKey(property="Name", entity="Users"),)), "a foreign key 'Name'; expected a Number"),
+        (counts(2**40), "the last version is"),
+        (counts("1"), "a wrong value at version (Expected `int`, got `str`)"),  # type: ignore[arg-type]
+        (counts(1.5), "a wrong value at version (Expected `int`, got `float`)"),  # type: ignore[arg-type]
+        (counts(True), "a wrong value at version (Expected `int`, got `bool`)"),
+        (counts(columns=("Text",)), "a wrong value at columns[0] (Expected `object`, got `str`)"),
+        (counts(columns=column("Text")), "a wrong value at columns (Expected `array`, got `object`)"),
+        (counts(columns=[column("Text")]), "a list or a set in a place of a tuple"),
+        (counts(columns=(column("Text", str),)), "columns[0].Type (Expected `int`, got `object`)"),  # type: ignore[arg-type]
+        (counts(columns=(column("Text", maximum="9"),)), "columns[0].Maximum (Expected `int | null`, got `str`)"),  # type: ignore[arg-type]
+        (counts(columns=(column("Text", maximum=-1),)), "'Text' with the maximum -1; expected 1 or more"),
+        (counts(columns=(column("N", PropertyType.Number, maximum=9),)), "'N' with a maximum; only a String has one"),
+        (counts(columns=(column("Text", decimal_places=2),)), "'Text' with decimal_places; only a Number"),
+        (counts(columns=(column("N", PropertyType.Number, decimal_places=9),)), "'N' with 9 decimal places"),
+        (counts(columns=(Property(name="Key", encrypted=True),)), "'Key', which column(...) does not make"),
+        (counts(constraints=("Unique",)), "a wrong value at constraints[0] (Expected `object`, got `str`)"),
+        (counts(constraints=(Unique(properties="Name"),)), "constraints[0].Properties (Expected `array`, got `str`)"),  # type: ignore[arg-type]
+        (counts(constraints=(Unique(properties=()),)), "a constraint or an index without columns"),
+        (counts(indexes=(Index(()),)), "a constraint or an index without columns"),
+        (HelperTable(name=5, version=1, columns=()), "a wrong value at name (Expected `str`, got `int`)"),  # type: ignore[arg-type]
     ],
 )
 def test_unfit_tables_stop_start_up(opened: Opened, table: HelperTable, told: str) -> None:

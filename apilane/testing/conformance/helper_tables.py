@@ -1,10 +1,12 @@
-"""Helper tables: created and changed according to the records of ``H_Tables``, and hidden from custom SQL."""
+"""Helper tables: created and changed according to the records of ``H_Tables``, refused where values could be lost, and
+hidden from custom SQL.
+"""
 
 from __future__ import annotations
 
 import pytest
 
-from apilane.model.definition import ForeignKey, Index, OnDelete, Property, PropertyType, Unique
+from apilane.model.definition import Constraint, ForeignKey, Index, OnDelete, Property, PropertyType, Unique
 from apilane.model.system import helper_table
 from apilane.sql.statement import Statement
 from apilane.storage.errors import StorageError, Unavailable
@@ -36,6 +38,33 @@ OTHER = helper_table("H_Others", (_text("Name"),))
 
 VERSION_1 = HelperTables([TableVersion(FIRST, 1, "counts")])
 VERSION_2 = HelperTables([TableVersion(SECOND, 2, "counts"), TableVersion(OTHER, 1, "others")])
+
+
+def _kept(
+    version: int, *columns: Property, by: str = "keeps", constraints: tuple[Constraint, ...] = ()
+) -> HelperTables:
+    """A table of the plugin ``by`` at a version."""
+    return HelperTables([TableVersion(helper_table("H_Kept", columns, constraints), version, by)])
+
+
+def _share(decimal_places: int) -> Property:
+    return Property(
+        name="Share", type=PropertyType.Number, decimal_places=decimal_places, required=True, is_system=True
+    )
+
+
+KEPT = (_text("Text"), _share(2), _number("User", required=False))
+KEPT_1 = _kept(1, *KEPT)
+LOSING = {
+    "the type of the column Text": (_number("Text"), *KEPT[1:]),
+    "the maximum of the column Text": (_text("Text", 2), *KEPT[1:]),
+    "the decimal places of the column Share": (KEPT[0], _share(0), KEPT[2]),
+}
+UNFIT = {
+    "unique": _kept(2, *KEPT, constraints=(Unique(properties=("Text",)),)),
+    "required": _kept(2, *KEPT[:2], _number("User")),
+    "reference": _kept(2, *KEPT, constraints=(ForeignKey(property="User", entity="Users"),)),
+}
 
 READING = [
     "SELECT * FROM [H_Counts]",
@@ -120,6 +149,43 @@ class PrivateTables:
             db.insert(SECOND, Name="b", Note="", User=5)
         with pytest.raises(Unavailable, match=r"H_Counts \(plugin 'counts'\) has version 2 in the database"):
             _open(db, VERSION_1)
+
+    def test_a_helper_table_of_another_plugin_is_refused(self, db: Database) -> None:
+        """A plugin never gets the table of another plugin, with the same columns or with others; the rows stay."""
+        _open(db, KEPT_1)
+        id = db.insert(KEPT_1.wanted[0].entity, Text="precious", Share=db.number("0.25"))
+        for other in (_kept(1, *KEPT, by="other"), _kept(2, _text("Else"), by="other")):
+            with pytest.raises(Unavailable, match=r"\(plugin 'other'\) belongs to the plugin 'keeps' in the database"):
+                _open(db, other)
+        assert db.rows("ID", "Text", entity=KEPT_1.wanted[0].entity) == [(id, "precious")]
+        assert not _open(db, KEPT_1)
+
+    @pytest.mark.parametrize("what", LOSING)
+    def test_a_column_of_a_helper_table_never_loses_values(self, db: Database, what: str) -> None:
+        """A change that would cut, round or convert stored values is refused; table and rows stay as they are."""
+        _open(db, KEPT_1)
+        entity = KEPT_1.wanted[0].entity
+        id = db.insert(entity, Text="precious", Share=db.number("0.25"))
+        with pytest.raises(Unavailable, match=rf"\(plugin 'keeps'\) changes {what} in version 2"):
+            _open(db, _kept(2, *LOSING[what]))
+        assert db.rows("ID", "Text", "Share", entity=entity) == [(id, "precious", db.number("0.25"))]
+        assert _recorded(db) == {"H_Kept": 1}
+
+    @pytest.mark.parametrize("what", UNFIT)
+    def test_rows_that_do_not_fit_a_new_version(self, db: Database, what: str) -> None:
+        """Rows that break a new rule stop the change; it is made when the rows are correct."""
+        _open(db, KEPT_1)
+        entity = KEPT_1.wanted[0].entity
+        user = None if what == "required" else 5
+        ids = [db.insert(entity, Text="same", Share=0, User=user) for _ in range(2)]
+        with pytest.raises(Unavailable, match="H_Kept of keeps to version 2"):
+            _open(db, UNFIT[what])
+        assert db.rows("ID", "Text", "User", entity=entity) == [(id, "same", user) for id in ids]
+        assert _recorded(db) == {"H_Kept": 1}
+        correct = 7 if what == "required" else None
+        db.write(*(db.updating(id, entity, Text=f"t{id}", User=correct) for id in ids))
+        assert _open(db, UNFIT[what])
+        assert _recorded(db) == {"H_Kept": 2}
 
     def test_helper_tables_after_an_interruption(self, db: Database) -> None:
         """A change that ended after any of its statements is completed by the next run, with every row."""
