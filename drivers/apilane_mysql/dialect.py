@@ -24,6 +24,7 @@ from sqlalchemy.sql.functions import FunctionElement
 from apilane.plugin.storage import (
     Dialect,
     Entity,
+    Limits,
     Migration,
     Property,
     PropertyType,
@@ -36,7 +37,7 @@ from apilane.plugin.storage import (
 )
 from apilane_mysql import schema
 from apilane_mysql.insert_row import InsertRow
-from apilane_mysql.limits import problems
+from apilane_mysql.limits import LIMITS, problems, row_bytes
 
 __all__ = ["MySQLDialect"]
 
@@ -48,6 +49,7 @@ _FINAL_SIGMA: Final = "σ"
 class MySQLDialect(Dialect):
     name: ClassVar[str] = "MySQL"
     quoted: ClassVar[str] = r"""'(?:[^'\\]|''|\\.)*+(?:'|\Z)|"(?:[^"\\]|""|\\.)*+(?:"|\Z)|`(?:[^`]|``)*+(?:`|\Z)"""
+    limits: ClassVar[Limits] = LIMITS
     comment: ClassVar[str] = r"--(?=\s|\Z)[^\n]*+|#[^\n]*+|/\*.*?(?:\*/|\Z)"
 
     def __init__(self) -> None:
@@ -128,7 +130,10 @@ class MySQLDialect(Dialect):
         return schema.migrate(migration)
 
     def problems(self, entities: Sequence[Entity]) -> list[tuple[str, str]]:
-        return problems(entities)
+        return [*super().problems(entities), *problems(entities)]
+
+    def row_bytes(self, entity: Entity) -> int:
+        return row_bytes(entity)
 
     def script_problems(self, script: Script, entities: Sequence[Entity]) -> list[str]:
         """The guard's refusals; no server is needed."""

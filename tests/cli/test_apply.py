@@ -223,3 +223,27 @@ def test_changed_by_another_apply_meanwhile(folder: Path, filled: Path) -> None:
     assert asking.returncode == 1
     assert b"was changed since the plan was made" in said
     assert exported() == after
+
+
+LETTERS = "abcdefghijklmnopqrstuvwxyz"
+WIDE = ", ".join(f"{{Name: P{first}{second}{third}}}" for first in "abc" for second in LETTERS for third in LETTERS)
+
+
+@pytest.mark.parametrize(
+    ("properties", "told"),
+    [
+        ("{Name: rowid}", "the database keeps the column name rowid for itself"),
+        (WIDE, "a table has 2000 columns at most, this one would have 20"),
+    ],
+)
+def test_what_the_database_cannot_hold_stops_all_files(folder: Path, properties: str, told: str) -> None:
+    """A reserved name or a table that is too wide in the second file is told before the first file makes anything."""
+    (folder / "first.yaml").write_text(BASE)
+    (folder / "second.yaml").write_text(
+        f"Apilane: 1\nApplication: {{Name: Other}}\nEntities: [{{Name: Items, Properties: [{properties}]}}]\n"
+    )
+    for options in ((), ("--dry-run",)):
+        done = run("apply", "first.yaml", "second.yaml", *options)
+        assert (done.exit_code, done.stdout) == (1, "")
+        assert told in " ".join(done.stderr.split())
+    assert run("export", "Shop").exit_code == 1
