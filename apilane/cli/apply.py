@@ -19,6 +19,7 @@ from apilane.cli.instance import command_instance
 from apilane.cli.options import common_options, settings_from
 from apilane.errors import ConfigurationError
 from apilane.instance import Instance
+from apilane.instance.diagnosis import look_at_control_store, look_at_plans, refuse_unfit
 from apilane.model.plan import ManifestErrors, Plan
 from apilane.services.capabilities import capabilities_of
 from apilane.services.manifest_plans import plan_files
@@ -57,8 +58,10 @@ async def _apply(files: Sequence[Path], settings: Settings, *, dry_run: bool, ye
     console = Console(stderr=True, soft_wrap=True, highlight=False)
     try:
         contents = [(str(path), _content(path)) for path in files]
+        await _refuse_control_store(settings)
         async with command_instance(settings) as instance:
             plans = await plan_files(contents, store=instance.store, capabilities=capabilities_of(instance.hooks))
+            await refuse_unfit(look_at_plans(plans, instance))
             surveys = [await instance.changes.survey(plan) for plan in plans]
             _show(plans, surveys, console)
             if any(survey.misfits for survey in surveys):
@@ -75,6 +78,15 @@ async def _apply(files: Sequence[Path], settings: Settings, *, dry_run: bool, ye
         count = len(errors.errors)
         console.print(Text(f"{count} error{'s' if count > 1 else ''}; nothing was changed."))
     return FAILED
+
+
+async def _refuse_control_store(settings: Settings) -> None:
+    """Refuse a data folder or control store that cannot be used, before anything is made there."""
+    instance = Instance(settings)
+    try:
+        await refuse_unfit(look_at_control_store(instance))
+    finally:
+        await instance.close()
 
 
 def _content(path: Path) -> bytes:
