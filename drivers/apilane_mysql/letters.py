@@ -37,7 +37,9 @@ _SCRIPTS: Final = {small: script for script, letters in CAPITALS.items() for sma
 
 def kept(folded: str) -> str:
     """A folded value with the same stand-ins as the column."""
-    return folded if folded.isascii() else folded.translate(str.maketrans(_KEPT))
+    return (
+        folded if folded.isascii() else folded.translate({ord(letter): stand_in for letter, stand_in in _KEPT.items()})
+    )
 
 
 def script_of(folded: str) -> str | None:
