@@ -21,6 +21,7 @@ from apilane.cli.options import common_options, settings_from
 from apilane.control.store import ControlStore
 from apilane.errors import ConfigurationError
 from apilane.instance import Instance
+from apilane.instance.diagnosis import look_at_control_store, look_at_plans, refuse_unfit
 from apilane.model.plan import ManifestErrors, Plan
 from apilane.services.capabilities import capabilities_of
 from apilane.services.manifest_plans import plan_files
@@ -69,6 +70,7 @@ async def _apply(files: Sequence[Path], settings: Settings, options: _Options) -
     contents = [(str(path), _content(path)) for path in files]
     instance = Instance(settings)
     try:
+        await refuse_unfit(look_at_control_store(instance))
         return await _apply_to(instance, contents, console, options)
     except ManifestErrors as errors:
         for error in errors.errors:
@@ -87,6 +89,7 @@ async def _apply_to(
     capabilities = capabilities_of(instance.hooks)
     if not await ControlStore.exists(instance.settings, instance.drivers):
         plans = await plan_files(contents, store=None, capabilities=capabilities)
+        await refuse_unfit(look_at_plans(plans, instance))
         refused = options.strict and any(plan.has_warnings for plan in plans)
         if options.dry_run or refused:
             _show(plans, [Survey({}, ()) for _ in plans], console, is_final=False)
@@ -94,6 +97,7 @@ async def _apply_to(
     await instance.open(create=not options.dry_run, serve=False)
     show_first_admin(instance)
     plans = await plan_files(contents, store=instance.store, capabilities=capabilities)
+    await refuse_unfit(look_at_plans(plans, instance))
     surveys = [await instance.changes.survey(plan) for plan in plans]
     _show(plans, surveys, console, is_final=not options.dry_run)
     if any(survey.misfits for survey in surveys):

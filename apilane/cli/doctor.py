@@ -50,7 +50,7 @@ async def _doctor(files: Sequence[Path], settings: Settings) -> int:
 
 
 def _show(look: Look) -> None:
-    text, advice, serious = look.finding
+    text, advice, serious, _ = look.finding
     level = "FAIL" if serious else "look" if advice else "ok  "
     sentence = f"{text.rstrip('.')}. {advice}" if advice else text
     click.echo(f"{level}  {look.place}: {sentence}")

@@ -16,12 +16,14 @@ from typing import Final, NamedTuple
 from apilane.control.first_use import NoInstance, control_address
 from apilane.control.folders import application_address, is_lost
 from apilane.control.records import StoredApplication
+from apilane.control.secrets import Secrets
 from apilane.errors import ConfigurationError
 from apilane.instance.instance import Instance
+from apilane.model.plan import Plan
 from apilane.storage.errors import StorageError, Unavailable
 from apilane.storage.protocol import Driver, Finding
 
-__all__ = ["Look", "examine", "look_at_database"]
+__all__ = ["Look", "examine", "look_at_control_store", "look_at_database", "look_at_plans", "refuse_unfit"]
 
 PATIENCE_S: Final = 30.0
 """Time limit for one database; the check of a big file is slow."""
@@ -39,18 +41,14 @@ async def examine(instance: Instance) -> AsyncIterator[Look]:
 
     It ends early when further checks are impossible. It opens the instance for reading; the caller closes it.
     """
-    settings = instance.settings
-    for finding in _folder(settings.data_dir):
-        yield Look(f"data folder {settings.data_dir}", finding)
-    place = f"control store ({settings.control_provider})"
-    address = control_address(settings)
-    if settings.control_url is None and is_lost(instance.drivers[settings.control_provider], address):
-        yield Look(place, Finding("not created yet; the first command on the data folder creates it"))
-        return
-    async for look in look_at_database(place, settings.control_provider, address, instance.drivers):
+    async for look in look_at_control_store(instance):
         yield look
         if look.finding.serious:
             return
+    settings = instance.settings
+    if settings.control_url is None and is_lost(instance.drivers[settings.control_provider], control_address(settings)):
+        return
+    place = f"control store ({settings.control_provider})"
     try:
         await instance.open(create=False, serve=False)
     except NoInstance:
@@ -61,6 +59,32 @@ async def examine(instance: Instance) -> AsyncIterator[Look]:
         return
     async for look in _applications(instance):
         yield look
+
+
+async def look_at_control_store(instance: Instance) -> AsyncIterator[Look]:
+    """Check the data folder and the database of the control store of an instance that is not open yet."""
+    settings = instance.settings
+    for finding in _folder(settings.data_dir):
+        yield Look(f"data folder {settings.data_dir}", finding)
+    place = f"control store ({settings.control_provider})"
+    address = control_address(settings)
+    if settings.control_url is None and is_lost(instance.drivers[settings.control_provider], address):
+        yield Look(place, Finding("not created yet; the first command on the data folder creates it"))
+        return
+    async for look in look_at_database(place, settings.control_provider, address, instance.drivers):
+        yield look
+
+
+async def refuse_unfit(looks: AsyncIterator[Look]) -> None:
+    """Raise ConfigurationError with every serious finding, except for those that ``apply`` corrects."""
+    found = [look async for look in looks]
+    unfit = [
+        f"{place}: {finding.text.rstrip('.')}. {finding.advice}".rstrip()
+        for place, finding in found
+        if finding.serious and not finding.apply_corrects
+    ]
+    if unfit:
+        raise ConfigurationError("\n".join(unfit) + "\nNothing was changed.")
 
 
 def _folder(path: Path) -> list[Finding]:
@@ -128,6 +152,24 @@ async def _helper_tables(address: str, driver: Driver, instance: Instance) -> As
         if name not in wanted:
             advice = "Load the plugin again; or drop the table, and its row in H_Tables, when its rows are not needed."
             yield Finding(f"keeps the table {name} of the plugin {table.plugin!r}, which is not loaded", advice)
+
+
+async def look_at_plans(plans: Sequence[Plan], instance: Instance) -> AsyncIterator[Look]:
+    """Check the databases that ``plans`` change or use for the first time, without files that do not exist yet.
+
+    An instance that is not open has no applications yet.
+    """
+    for plan in plans:
+        stored = await instance.store.application(plan.after.token) if instance.is_open else None
+        if stored is not None and plan.migration is None and "connection_string" not in plan.secrets:
+            continue
+        secrets = (stored.secrets if stored else Secrets.new()).changed(plan.secrets)
+        address = application_address(instance.settings.data_dir, plan.after.token, secrets)
+        if is_lost(instance.drivers[plan.after.storage_provider], address):
+            continue
+        place = f"application {plan.after.name} ({plan.after.token})"
+        async for look in look_at_database(place, plan.after.storage_provider, address, instance.drivers):
+            yield look
 
 
 async def look_at_database(

@@ -25,6 +25,7 @@ from apilane.sql.ddl import (
 )
 from apilane.sql.dialect import Dialect, any_or_none
 from apilane.sql.differ import BETWEEN, Traits, differences
+from apilane.sql.limits import Limits
 from apilane.sql.numbers import plain_number
 from apilane.sql.script import Script, ScriptNotes, named_placeholder, read_script
 from apilane.sql.statement import Statement, StatementKind, Value, compile_statement
@@ -98,6 +99,7 @@ __all__ = [
     "ForeignKeyViolation",
     "Index",
     "IndexColumn",
+    "Limits",
     "Migration",
     "MissingObject",
     "NotNullViolation",

@@ -14,6 +14,7 @@ from sqlalchemy.engine.interfaces import Dialect as SQLAlchemyDialect
 
 from apilane.model.definition import Entity, Property, PropertyType
 from apilane.model.migration import Migration, Renames
+from apilane.sql.limits import Limits, problems_of
 from apilane.sql.script import Script
 from apilane.sql.statement import Statement, Value, compile_statement
 
@@ -43,6 +44,8 @@ class Dialect:
     """Several units may write at a time, and each locks the rows that it changes."""
     checks_references_by_row: ClassVar[bool] = False
     """A statement cannot delete a row that another row refers to, even if it deletes the other row too."""
+    limits: ClassVar[Limits] = Limits()
+    """The names that the provider keeps for itself, and the numbers of what a table holds."""
 
     def column_type(self, property: Property) -> sa.types.TypeEngine[Any]:
         """The column type of docs/reference/protocol/data-model.md section 10."""
@@ -133,9 +136,15 @@ class Dialect:
         """The parts of ``entities`` that the provider does not support: place, as ``Entities[X].Properties[Y]``, and
         one sentence.
 
-        Checked before a definition is applied, without a database: lengths, keys that are too long, cascade paths.
+        Checked for all files before anything is changed, without a database. Here: ``limits``. A driver adds what only
+        its provider has, such as keys that are too long and cascade paths.
         """
-        return []
+        return problems_of(entities, self.limits, self.row_bytes)
+
+    def row_bytes(self, entity: Entity) -> int:
+        """The most bytes that a row can take where ``Limits.row_max_bytes`` counts them; long texts that the provider
+        moves out of the row count as what stays."""
+        return 0
 
     def script_problems(self, script: Script, entities: Sequence[Entity]) -> list[str]:
         """The reasons why a script cannot run on the tables of ``entities`` (helper tables included), one sentence

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import sqlalchemy as sa
 
 from apilane.model.definition import Entity, Property, PropertyType
 from apilane.model.system import HIDDEN_COLUMNS
-from apilane.sql.dialect import Dialect
+
+if TYPE_CHECKING:
+    from apilane.sql.dialect import Dialect
 
 __all__ = ["hidden_properties", "stored_properties", "table_of"]
 

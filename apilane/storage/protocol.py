@@ -98,6 +98,8 @@ class Finding(NamedTuple):
     advice: str = ""
     serious: bool = False
     """The database cannot be used until this is corrected."""
+    apply_corrects: bool = False
+    """``apilane apply`` corrects it, so it does not refuse for it."""
 
 
 class Features(Struct, frozen=True, kw_only=True):

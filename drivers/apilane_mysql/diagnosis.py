@@ -47,7 +47,7 @@ async def diagnose(connection: MySQLConnection, limit: int) -> list[Finding]:
     findings += _foreign_tables(tables)
     if PROGRESS_TABLE in tables and (await ask(f"SELECT COUNT(*) FROM `{PROGRESS_TABLE}`"))[0][0]:  # noqa: S608
         text = "A change of the tables stopped half-way"
-        findings.append(Finding(text, "Apply the definition again that was being applied.", serious=True))
+        findings.append(Finding(text, "Apply the definition again that was being applied.", True, apply_corrects=True))
     return findings
 
 

@@ -24,6 +24,7 @@ from sqlalchemy.sql.functions import FunctionElement
 from apilane.plugin.storage import (
     Dialect,
     Entity,
+    Limits,
     Migration,
     Property,
     PropertyType,
@@ -36,7 +37,8 @@ from apilane.plugin.storage import (
 )
 from apilane_mysql import schema
 from apilane_mysql.insert_row import InsertRow
-from apilane_mysql.limits import problems
+from apilane_mysql.letters import ALWAYS, CAPITALS, kept, script_of
+from apilane_mysql.limits import LIMITS, problems, row_bytes
 
 __all__ = ["MySQLDialect"]
 
@@ -48,6 +50,7 @@ _FINAL_SIGMA: Final = "σ"
 class MySQLDialect(Dialect):
     name: ClassVar[str] = "MySQL"
     quoted: ClassVar[str] = r"""'(?:[^'\\]|''|\\.)*+(?:'|\Z)|"(?:[^"\\]|""|\\.)*+(?:"|\Z)|`(?:[^`]|``)*+(?:`|\Z)"""
+    limits: ClassVar[Limits] = LIMITS
     comment: ClassVar[str] = r"--(?=\s|\Z)[^\n]*+|#[^\n]*+|/\*.*?(?:\*/|\Z)"
     checks_references_by_row: ClassVar[bool] = True
 
@@ -77,15 +80,16 @@ class MySQLDialect(Dialect):
         return value
 
     def text_operand(self, operator: str, value: str) -> tuple[str, tuple[Value, ...]]:
-        """Variants: ``ascii``, ``folded``, ``sigma`` (Greek, whose letter has two small forms), ``any`` and ``none``.
+        """Variants: ``ascii``, ``folded``, ``sigma`` (Greek, whose letter has two small forms), a script of
+        ``letters.CAPITALS``, ``any`` and ``none``.
 
         Values are the folded bytes, followed by the value for the index.
         """
         if not value and operator not in {"equal", "notequal"}:
             return "none" if operator == "notcontains" else "any", ()
         folded = fold(value)
-        variant = "ascii" if value.isascii() else "sigma" if _FINAL_SIGMA in folded else "folded"
-        wanted = folded.encode("utf-8", "surrogatepass")
+        variant = "ascii" if value.isascii() else script_of(folded) or ("sigma" if _FINAL_SIGMA in folded else "folded")
+        wanted = kept(folded).encode("utf-8", "surrogatepass")
         match operator:
             case "equal":
                 return variant, (value, wanted)
@@ -103,7 +107,7 @@ class MySQLDialect(Dialect):
             return whole
         folded = _folded(variant, column)
         zero: sa.ColumnElement[Any] = sa.literal_column("0")
-        indexed = getattr(column.type, "collation", None) != BYTEWISE
+        indexed = getattr(column.type, "collation", None) != BYTEWISE and variant in {"ascii", "folded", "sigma"}
         match operator:
             case "equal":
                 exact = folded == _raw(binds[1])
@@ -129,7 +133,10 @@ class MySQLDialect(Dialect):
         return schema.migrate(migration)
 
     def problems(self, entities: Sequence[Entity]) -> list[tuple[str, str]]:
-        return problems(entities)
+        return [*super().problems(entities), *problems(entities)]
+
+    def row_bytes(self, entity: Entity) -> int:
+        return row_bytes(entity)
 
     def script_problems(self, script: Script, entities: Sequence[Entity]) -> list[str]:
         """The guard's refusals; no server is needed."""
@@ -174,8 +181,11 @@ def _compile_folded(element: _Folded, compiler: Any, **options: Any) -> str:
     if element.variant == "ascii":
         # As Latin letters of one byte each: only ASCII letters change. Unicode's LOWER makes an ASCII k of K (Kelvin).
         return f"CAST(LOWER(CONVERT(CAST({column} AS BINARY) USING latin1)) AS BINARY)"
+    scripts = CAPITALS if element.variant == "all" else {element.variant} & CAPITALS.keys()
+    for letter, stand_in in {**ALWAYS, **{k: v for script in scripts for k, v in CAPITALS[script].items()}}.items():
+        column = f"REPLACE({column}, '{letter}', '{stand_in}')"
     # MariaDB's LOWER follows the collation. The bytewise collation lacks 700 letters.
     lower = f"LOWER({column} /*M!101001 COLLATE utf8mb4_uca1400_as_ci */)"
-    if element.variant == "sigma":
+    if element.variant not in {"folded", "ascii"}:
         lower = f"REPLACE({lower}, 'ς', 'σ')"
     return f"CAST({lower} AS BINARY)"

@@ -7,25 +7,35 @@ from typing import Final
 
 from apilane.plugin.storage import (
     Entity,
+    Limits,
     Property,
     PropertyType,
-    foreign_keys,
-    plain_indexes,
     stored_properties,
     unique_columns,
     visible_uniques,
 )
 
-__all__ = ["KEY_MAX_BYTES", "key_prefixes", "problems", "text_length"]
+__all__ = ["KEY_MAX_BYTES", "LIMITS", "NAME_MAX", "key_prefixes", "problems", "row_bytes", "text_length"]
 
 TEXT_MAX: Final = 16_383
 KEY_MAX_BYTES: Final = 3072
 ROW_MAX_BYTES: Final = 65_535
-COLUMNS_MAX: Final = 1017
-INDEXES_MAX: Final = 64
+NAME_MAX: Final = 64
 BYTES_PER_CHARACTER: Final = 4
 NUMBER_BYTES: Final = 9
 LONGTEXT_BYTES: Final = 12
+TEXT_IN_PAGE_BYTES: Final = 40
+"""InnoDB moves longer values out of the page, if the column can hold more than 255 bytes."""
+
+LIMITS: Final = Limits(
+    reserved_columns=r"(?i:DB_ROW_ID|DB_TRX_ID|DB_ROLL_PTR|FTS_DOC_ID)",
+    name_max=NAME_MAX,
+    columns_max=1017,
+    key_columns_max=16,
+    indexes_max=63,
+    row_max_bytes=8125,
+)
+"""A row is smaller than 8126 bytes, half a page of InnoDB; the server counts the primary key as an index."""
 
 
 def text_length(property: Property) -> int | None:
@@ -60,19 +70,40 @@ def _problems(entity: Entity) -> Iterator[tuple[str, str]]:
                 f"{place}.Properties[{property.name}].Maximum",
                 f"a String holds {TEXT_MAX} characters at most; without a Maximum it holds any length",
             )
-    for properties in visible_uniques(entity):
-        yield from _unique_problems(entity, properties, f"{place}.Constraints[Unique {', '.join(properties)}]")
-    size = sum(map(_row_bytes, stored_properties(entity)))
+    for names in visible_uniques(entity):
+        yield from _unique_problems(entity, names, f"{place}.Constraints[Unique {', '.join(names)}]")
+    properties = stored_properties(entity)
+    size = sum(map(_row_bytes, properties)) + (len(properties) + 7) // 8
     if size > ROW_MAX_BYTES and not too_long:
         yield (
             f"{place}.Properties",
             f"the properties take up to {size} bytes, a row holds {ROW_MAX_BYTES}; lower the longest Maximum",
         )
-    if len(stored_properties(entity)) > COLUMNS_MAX:
-        yield f"{place}.Properties", f"a table has {COLUMNS_MAX} columns at most"
-    indexes = len(visible_uniques(entity)) + len(plain_indexes(entity)) + len(foreign_keys(entity))
-    if indexes > INDEXES_MAX:
-        yield f"{place}.Constraints", f"a table has {INDEXES_MAX} indexes at most, this one would have {indexes}"
+
+
+def row_bytes(entity: Entity) -> int:
+    """The largest record in its page: header, transaction, bitmap of nulls, and what stays of texts."""
+    properties = stored_properties(entity)
+    nulls = sum(not property.required for property in properties)
+    return 5 + 13 + -(-nulls // 8) + sum(map(_bytes_in_page, properties))
+
+
+def _bytes_in_page(property: Property) -> int:
+    if _is_text(property):
+        length = text_length(property)
+        size = 256 if length is None else length * BYTES_PER_CHARACTER
+        return 1 + (size if size < 256 else TEXT_IN_PAGE_BYTES)
+    if property.type is PropertyType.Boolean:
+        return 1
+    if property.decimal_places:
+        return _decimal_bytes(18 - property.decimal_places) + _decimal_bytes(property.decimal_places)
+    return 8
+
+
+def _decimal_bytes(digits: int) -> int:
+    """DECIMAL packs nine digits into four bytes."""
+    whole, rest = divmod(digits, 9)
+    return 4 * whole + -(-rest // 2)
 
 
 def _unique_problems(entity: Entity, properties: tuple[str, ...], place: str) -> Iterator[tuple[str, str]]:

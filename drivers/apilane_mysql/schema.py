@@ -36,11 +36,9 @@ from apilane.plugin.storage import (
     visible_uniques,
 )
 from apilane.plugin.storage import changes as do
-from apilane_mysql.limits import key_prefixes, text_length
+from apilane_mysql.limits import NAME_MAX, key_prefixes, text_length
 
-__all__ = ["NAME_MAX", "TABLE_OPTIONS", "migrate"]
-
-NAME_MAX: Final = 64
+__all__ = ["TABLE_OPTIONS", "migrate"]
 
 # MariaDB skips comments of versions 50700 to 99999, MySQL those that begin with M!. Each reads only its own name.
 TABLE_OPTIONS: Final = (

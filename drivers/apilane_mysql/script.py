@@ -127,4 +127,12 @@ def _result(description: Sequence[Any], rows: list[Row]) -> ResultSet:
 def _plain(value: Any) -> Any:
     if isinstance(value, Decimal):
         return plain_number(value)
-    return str(value) if isinstance(value, timedelta) else value
+    return _time(value) if isinstance(value, timedelta) else value
+
+
+def _time(value: timedelta) -> str:
+    """A TIME, which is also a duration of up to 838 hours, as the server writes it: ``-00:30:00``, ``26:00:00.5``."""
+    sign, value = ("-", -value) if value < timedelta(0) else ("", value)
+    minutes, seconds = divmod(value.days * 86_400 + value.seconds, 60)
+    fraction = f".{value.microseconds:06d}".rstrip("0") if value.microseconds else ""
+    return f"{sign}{minutes // 60:02d}:{minutes % 60:02d}:{seconds:02d}{fraction}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from apilane.plugin.storage import Finding, ServerAddress, Statement
+from apilane.plugin.storage import Finding, ServerAddress, Statement, quoted_name
 
 if TYPE_CHECKING:
     from apilane_postgresql.connection import PostgreSQLConnection
@@ -23,7 +23,7 @@ SELECT current_setting('server_version'), current_setting('server_version_num'):
   pg_is_in_recovery(),
   current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int,
   array_to_string(ARRAY(SELECT name FROM unnest(ARRAY['fsync', 'synchronous_commit']) name
-    WHERE current_setting(name) = 'off'), ' and ')""")
+    WHERE current_setting(name) = 'off'), ' and '), current_setting('search_path')""")
 
 _FOREIGN: Final = Statement("""
 SELECT c.relname::text FROM pg_catalog.pg_class c
@@ -35,9 +35,8 @@ ORDER BY 1 LIMIT 5""")
 
 async def diagnose(connection: PostgreSQLConnection, address: ServerAddress, limit: int) -> list[Finding]:
     """Version, encoding, rights, TLS, tables of other programs, and connections against the server's limit."""
-    ((version, number, encoding, schema, creates, superuser, tls, standby, allowed, hasty),) = await connection.fetch(
-        _LOOK, ()
-    )
+    (row,) = await connection.fetch(_LOOK, ())
+    version, number, encoding, schema, creates, superuser, tls, standby, allowed, hasty, path = row
     findings = [
         Finding(f"PostgreSQL {version}", "" if number >= OLDEST else "Use PostgreSQL 13 or later.", number < OLDEST),
         Finding(
@@ -48,8 +47,16 @@ async def diagnose(connection: PostgreSQLConnection, address: ServerAddress, lim
     ]
     if creates:
         findings.append(Finding(f"{address.user} may create tables in the schema {schema}"))
+    elif schema is None:
+        advice = (
+            f"Create the schema, or give {address.user} USAGE on it. A name with capitals needs quotes: "
+            """search_path="Shop" is %22Shop%22 in a URL and Search Path='"Shop"' in Key=Value; """
+            "without quotes PostgreSQL reads shop."
+        )
+        findings.append(Finding(f"No schema of search_path ({path}) can be used", advice, serious=True))
     else:
-        advice = f'GRANT CREATE ON SCHEMA {schema or "public"} TO "{address.user}"; applying definitions needs it.'
+        grant = f"GRANT CREATE ON SCHEMA {quoted_name(schema)} TO {quoted_name(address.user)}"
+        advice = f"{grant}; applying definitions needs it."
         findings.append(Finding(f"{address.user} may not create tables", advice, serious=True))
     if standby:
         findings.append(Finding("The server is a standby", "Give the address of the primary.", serious=True))

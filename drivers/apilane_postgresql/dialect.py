@@ -19,6 +19,7 @@ from sqlalchemy.engine.interfaces import Dialect as SQLAlchemyDialect
 from apilane.plugin.storage import (
     Dialect,
     Entity,
+    Limits,
     Migration,
     Property,
     PropertyType,
@@ -32,7 +33,7 @@ from apilane.plugin.storage import (
 )
 from apilane_postgresql import schema
 from apilane_postgresql.guard import COMMENT, QUOTED, problems_of
-from apilane_postgresql.limits import INDEXED_CHARACTERS, problems, text_length
+from apilane_postgresql.limits import INDEXED_CHARACTERS, LIMITS, problems, row_bytes, text_length
 
 __all__ = ["PostgreSQLDialect"]
 
@@ -43,6 +44,7 @@ _CASED_BELOW = 0x1F000
 class PostgreSQLDialect(Dialect):
     name: ClassVar[str] = "PostgreSQL"
     quoted: ClassVar[str] = QUOTED
+    limits: ClassVar[Limits] = LIMITS
     comment: ClassVar[str] = COMMENT
 
     @cached_property
@@ -137,7 +139,10 @@ class PostgreSQLDialect(Dialect):
         return schema.migrate(migration)
 
     def problems(self, entities: Sequence[Entity]) -> list[tuple[str, str]]:
-        return problems(entities)
+        return [*super().problems(entities), *problems(entities)]
+
+    def row_bytes(self, entity: Entity) -> int:
+        return row_bytes(entity)
 
     def script_problems(self, script: Script, entities: Sequence[Entity]) -> list[str]:
         """The guard's refusals. Only the database knows whether tables and columns exist."""

@@ -5,9 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from apilane.plugin.storage import Entity, Property, PropertyType, stored_properties, unique_columns, visible_uniques
+from apilane.plugin.storage import (
+    Entity,
+    Limits,
+    Property,
+    PropertyType,
+    stored_properties,
+    unique_columns,
+    visible_uniques,
+)
 
-__all__ = ["INDEXED_CHARACTERS", "KEY_CHARACTERS_MAX", "NAME_MAX", "problems", "text_length"]
+__all__ = ["INDEXED_CHARACTERS", "KEY_CHARACTERS_MAX", "LIMITS", "NAME_MAX", "problems", "row_bytes", "text_length"]
 
 NAME_MAX: Final = 63
 TEXT_MAX: Final = 10_485_760
@@ -15,18 +23,27 @@ INDEXED_CHARACTERS: Final = 500
 """How many characters of a text without a small maximum are indexed: an entry holds about 2,700 bytes."""
 KEY_CHARACTERS_MAX: Final = 650
 """For all texts of one key together, at 4 bytes a character."""
+TEXT_IN_ROW_BYTES: Final = 24
+"""Longer values can leave the row (TOAST)."""
+
+LIMITS: Final = Limits(
+    reserved_columns=r"tableoid|[cx]m(?:in|ax)|ctid",
+    reserved_tables=r"pg_.*|.*_pkey|.*_ID_seq",
+    name_max=NAME_MAX,
+    columns_max=1600,
+    key_columns_max=32,
+    row_max_bytes=8160,
+)
+"""Names in small letters are reserved, as written. A table in ``public`` is not found if the catalog has its name, and
+a table has an index ``..._pkey`` and a sequence ``..._ID_seq``.
+"""
 
 
 def problems(entities: Sequence[Entity]) -> list[tuple[str, str]]:
-    """Violations of the limits: maxima beyond PostgreSQL's, and keys with texts that do not fit into an index."""
+    """Maxima beyond PostgreSQL's, and keys with texts that do not fit into an index."""
     found = []
     for entity in entities:
-        if len(entity.name) > NAME_MAX:
-            found.append((f"Entities[{entity.name}]", f"a name may have {NAME_MAX} letters at most"))
         for property in entity.properties:
-            if len(property.name) > NAME_MAX:
-                place = f"Entities[{entity.name}].Properties[{property.name}]"
-                found.append((place, f"a name may have {NAME_MAX} letters at most"))
             if property.type is PropertyType.String and not property.encrypted and (property.maximum or 0) > TEXT_MAX:
                 place = f"Entities[{entity.name}].Properties[{property.name}]"
                 found.append((place, f"a String may have a Maximum of {TEXT_MAX} at most"))
@@ -39,6 +56,27 @@ def problems(entities: Sequence[Entity]) -> list[tuple[str, str]]:
                 sentence = f"unique texts need a Maximum, of {KEY_CHARACTERS_MAX} characters together at most"
                 found.append((place, sentence))
     return found
+
+
+def row_bytes(entity: Entity) -> int:
+    """The largest tuple: header, bitmap of nulls, and the values in their order, aligned."""
+    properties = stored_properties(entity)
+    size = 0
+    for property in properties:
+        if property.type is PropertyType.Boolean:
+            size += 1
+        elif property.type is PropertyType.String:
+            length = text_length(property)
+            size += TEXT_IN_ROW_BYTES if length is None else min(4 * length + 1, TEXT_IN_ROW_BYTES)
+        elif property.decimal_places:
+            size += 3 + 2 * (-(-(18 - property.decimal_places) // 4) - (-property.decimal_places // 4))
+        else:
+            size = _aligned(size) + 8
+    return _aligned(_aligned(23 + -(-len(properties) // 8)) + size)
+
+
+def _aligned(size: int) -> int:
+    return -(-size // 8) * 8
 
 
 def text_length(property: Property) -> int | None:

@@ -7,6 +7,8 @@ from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
+from asyncpg import BitString
+
 from apilane.plugin.storage import (
     Result,
     ResultBudget,
@@ -142,6 +144,8 @@ def _plain(value: Any) -> Any:
         return _number(value)
     if kind is timedelta:
         return _interval(value)
+    if isinstance(value, BitString):
+        return value.as_string().replace(" ", "")
     if isinstance(value, (list, tuple)):
         return [_plain(item) for item in value]
     if hasattr(value, "keys"):  # a row within a row

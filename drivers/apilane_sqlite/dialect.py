@@ -8,10 +8,21 @@ from typing import Any, ClassVar
 import sqlalchemy as sa
 from sqlalchemy.dialects.sqlite.base import SQLiteDialect as SQLAlchemySQLite
 
-from apilane.plugin.storage import Dialect, Entity, Migration, Property, PropertyType, Script, Value, any_or_none, fold
+from apilane.plugin.storage import (
+    Dialect,
+    Entity,
+    Limits,
+    Migration,
+    Property,
+    PropertyType,
+    Script,
+    Value,
+    any_or_none,
+    fold,
+)
 from apilane_sqlite import schema
 from apilane_sqlite.guard import COMMENT, QUOTED, problems_of
-from apilane_sqlite.limits import problems
+from apilane_sqlite.limits import LIMITS
 
 __all__ = ["FOLD_FUNCTION", "SQLiteDialect"]
 
@@ -22,6 +33,7 @@ FOLD_FUNCTION = "apilane_fold"
 class SQLiteDialect(Dialect):
     name: ClassVar[str] = "SQLite"
     quoted: ClassVar[str] = QUOTED
+    limits: ClassVar[Limits] = LIMITS
     comment: ClassVar[str] = COMMENT
     locks_rows: ClassVar[bool] = False
 
@@ -76,9 +88,6 @@ class SQLiteDialect(Dialect):
 
     def migrate(self, migration: Migration) -> list[str]:
         return schema.migrate(migration)
-
-    def problems(self, entities: Sequence[Entity]) -> list[tuple[str, str]]:
-        return problems(entities)
 
     def script_problems(self, script: Script, entities: Sequence[Entity]) -> list[str]:
         """The errors that SQLite reports for the statements on empty tables in memory."""

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Final
 
-from apilane.plugin.storage import Entity, stored_properties
+from apilane.plugin.storage import Limits
 
-__all__ = ["problems"]
+__all__ = ["LIMITS"]
 
-COLUMNS_MAX: Final = 2000
-
-
-def problems(entities: Sequence[Entity]) -> list[tuple[str, str]]:
-    """Places and messages, see ``Dialect.problems``."""
-    return [
-        (f"Entities[{entity.name}].Properties", f"a table has {COLUMNS_MAX} columns at most")
-        for entity in entities
-        if len(stored_properties(entity)) > COLUMNS_MAX
-    ]
+LIMITS: Final = Limits(
+    reserved_columns=r"(?i:rowid|_rowid_|oid)",
+    reserved_tables=r"(?i:sqlite_.*)",
+    columns_max=2000,
+    key_columns_max=2000,
+)
+"""``ALTER TABLE`` refuses the names of the hidden key."""

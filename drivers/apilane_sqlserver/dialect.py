@@ -17,6 +17,7 @@ from sqlalchemy.dialects.mssql.base import MSDialect, MSSQLCompiler
 from apilane.plugin.storage import (
     Dialect,
     Entity,
+    Limits,
     Migration,
     Property,
     PropertyType,
@@ -27,7 +28,7 @@ from apilane.plugin.storage import (
 )
 from apilane_sqlserver import schema, text
 from apilane_sqlserver.guard import COMMENT, QUOTED, problems_of
-from apilane_sqlserver.limits import problems
+from apilane_sqlserver.limits import LIMITS, problems, row_bytes
 from apilane_sqlserver.naming import quoted
 
 __all__ = ["SQLServerDialect"]
@@ -65,6 +66,7 @@ class _SQLAlchemyDialect(MSDialect):
 class SQLServerDialect(Dialect):
     name: ClassVar[str] = "SQLServer"
     quoted: ClassVar[str] = QUOTED
+    limits: ClassVar[Limits] = LIMITS
     comment: ClassVar[str] = COMMENT
 
     def __init__(self) -> None:
@@ -115,7 +117,10 @@ class SQLServerDialect(Dialect):
         return schema.migrate(migration)
 
     def problems(self, entities: Sequence[Entity]) -> list[tuple[str, str]]:
-        return problems(entities)
+        return [*super().problems(entities), *problems(entities)]
+
+    def row_bytes(self, entity: Entity) -> int:
+        return row_bytes(entity)
 
     def script_problems(self, script: Script, entities: Sequence[Entity]) -> list[str]:
         """The refusals that need no server. Only the server knows whether tables and columns exist."""

@@ -11,6 +11,7 @@ from typing import Final
 from apilane.plugin.storage import (
     Entity,
     ForeignKey,
+    Limits,
     OnDelete,
     Property,
     PropertyType,
@@ -20,14 +21,31 @@ from apilane.plugin.storage import (
     unique_columns,
     visible_uniques,
 )
+from apilane_sqlserver.naming import NAME_MAX
 
-__all__ = ["STRING_MAX", "problems"]
+__all__ = ["LIMITS", "STRING_MAX", "problems", "row_bytes"]
 
 STRING_MAX: Final = 4000
 KEY_BYTES_MAX: Final = 1700
-KEY_COLUMNS_MAX: Final = 32
-COLUMNS_MAX: Final = 1024
+IN_ROW_BYTES: Final = 24
+"""Longer texts can leave the row."""
 _BYTES: Final = {PropertyType.Number: 9, PropertyType.Date: 8, PropertyType.Boolean: 1}
+_SYSTEM_VIEWS: Final = (
+    "altfiles|cacheobjects|charsets|columns|comments|configures|constraints|curconfigs|databases|depends|devices|"
+    "filegroups|files|foreignkeys|fulltextcatalogs|indexes|indexkeys|languages|lockinfo|logins|members|messages|"
+    "objects|oledbusers|opentapes|perfinfo|permissions|processes|protects|references|remotelogins|segments|servers|"
+    "types|users"
+)
+LIMITS: Final = Limits(
+    reserved_tables=f"(?i:sys(?:{_SYSTEM_VIEWS}))",
+    name_max=NAME_MAX,
+    columns_max=1024,
+    key_columns_max=32,
+    indexes_max=999,
+    references_max=253,
+    row_max_bytes=8060,
+)
+"""A name without a schema means a compatibility view, such as ``sysusers``, before a table of ``dbo``."""
 
 Problem = tuple[str, str]
 
@@ -37,8 +55,6 @@ def problems(entities: Sequence[Entity]) -> list[Problem]:
     found: list[Problem] = []
     for entity in entities:
         place = f"Entities[{entity.name}]"
-        if len(entity.properties) > COLUMNS_MAX:
-            found.append((place, f"a table has {COLUMNS_MAX} columns at most"))
         found += _lengths(place, entity)
         found += _keys(place, entity)
     return found + list(_cascades(entities))
@@ -59,9 +75,6 @@ def _keys(place: str, entity: Entity) -> Iterator[Problem]:
     uniques = [("unique", visible, unique_columns(entity, visible)) for visible in visible_uniques(entity)]
     indexes = [("an index", columns, columns) for columns in plain_indexes(entity)]
     for kind, named, columns in (*uniques, *indexes):
-        if len(columns) > KEY_COLUMNS_MAX:
-            yield place, f"{kind} on {', '.join(named)}: {KEY_COLUMNS_MAX} properties at most"
-            continue
         endless = next((name for name in columns if _bytes(properties[name]) is None), None)
         if endless is not None:
             yield (
@@ -82,6 +95,18 @@ def _bytes(property: Property) -> int | None:
     if property.type is not PropertyType.String:
         return _BYTES[property.type]
     return None if property.encrypted or property.maximum is None else 2 * int(property.maximum)
+
+
+def row_bytes(entity: Entity) -> int:
+    """The largest row: headers, bitmap of nulls, fixed values, and what stays of texts that leave the row."""
+    properties = stored_properties(entity)
+    texts = [property for property in properties if property.type is PropertyType.String]
+    booleans = sum(property.type is PropertyType.Boolean for property in properties)
+    numbers = sum(9 if property.decimal_places else 8 for property in properties) - 8 * (len(texts) + booleans)
+    inside = sum(min(_bytes(property) or IN_ROW_BYTES, IN_ROW_BYTES) for property in texts)
+    return (
+        4 + numbers + -(-booleans // 8) + 2 + -(-len(properties) // 8) + (2 + 2 * len(texts) if texts else 0) + inside
+    )
 
 
 def _cascades(entities: Sequence[Entity]) -> Iterator[Problem]:

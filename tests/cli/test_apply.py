@@ -317,3 +317,27 @@ def test_an_unknown_kind_is_applied_with_a_warning(folder: Path) -> None:
     assert done.exit_code == 0
     assert "and calls answer 404; did you mean sql?" in done.stderr
     assert "sqll" in exported()
+
+
+LETTERS = "abcdefghijklmnopqrstuvwxyz"
+WIDE = ", ".join(f"{{Name: P{first}{second}{third}}}" for first in "abc" for second in LETTERS for third in LETTERS)
+
+
+@pytest.mark.parametrize(
+    ("properties", "told"),
+    [
+        ("{Name: rowid}", "the database keeps the column name rowid for itself"),
+        (WIDE, "a table has 2000 columns at most, this one would have 20"),
+    ],
+)
+def test_what_the_database_cannot_hold_stops_all_files(folder: Path, properties: str, told: str) -> None:
+    """A reserved name or a table that is too wide in the second file is told before the first file makes anything."""
+    (folder / "first.yaml").write_text(BASE)
+    (folder / "second.yaml").write_text(
+        f"Apilane: 1\nApplication: {{Name: Other}}\nEntities: [{{Name: Items, Properties: [{properties}]}}]\n"
+    )
+    for options in ((), ("--dry-run",)):
+        done = run("apply", "first.yaml", "second.yaml", *options)
+        assert (done.exit_code, done.stdout) == (1, "")
+        assert told in " ".join(done.stderr.split())
+    assert run("export", "Shop").exit_code == 1

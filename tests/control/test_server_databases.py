@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import subprocess
@@ -14,6 +15,8 @@ import pytest
 from apilane.testing.plugin import ServerUrl
 from apilane_mysql.progress import PROGRESS_TABLE
 from apilane_mysql.provision import administer, drop_database, fresh_database
+from apilane_postgresql.provision import drop_database as drop_postgresql_database
+from apilane_postgresql.provision import execute
 from tests.manifests import SHOP, read_manifest
 
 
@@ -67,3 +70,40 @@ def test_a_new_connection_string_must_lead_to_the_tables(shop: Path, server_url:
     finally:
         drop_database(address)
         drop_database(empty)
+
+
+def test_an_unfit_database_is_refused_before_anything_is_made(tmp_path: Path, server_url: ServerUrl) -> None:
+    """A database that doctor calls unfit (LATIN1) is refused by apply and its dry run, also as the control store, and
+    the application of another file is not made."""
+    server = server_url("postgresql")
+    name = f"latin_{os.getpid()}"
+    asyncio.run(execute(server, f"CREATE DATABASE {name} ENCODING 'LATIN1' LOCALE 'C' TEMPLATE template0"))
+    address = urlsplit(server)._replace(path=f"/{name}").geturl()
+    try:
+        first = "Apilane: 1\nApplication: {Name: First}\nEntities: [{Name: Items, Properties: [{Name: Title}]}]\n"
+        (tmp_path / "first.yaml").write_text(first)
+        place = 'Name: Second, StorageProvider: PostgreSQL, ConnectionString: "${SHOP_DB}"'
+        (tmp_path / "second.yaml").write_text(first.replace("Name: First", place))
+        command = [sys.executable, "-m", "apilane"]
+        data = ["--data-dir", str(tmp_path / "data")]
+        both = [str(tmp_path / "first.yaml"), str(tmp_path / "second.yaml")]
+        environment = {**os.environ, "SHOP_DB": address}
+        store = {**environment, "APILANE_CONTROL_URL": address, "APILANE_CONTROL_PROVIDER": "PostgreSQL"}
+        for arguments, variables in (
+            (["apply", *both, *data], environment),
+            (["apply", *both, *data, "--dry-run"], environment),
+            (["apply", both[0], *data], store),
+        ):
+            done = subprocess.run(
+                [*command, *arguments], capture_output=True, text=True, check=False, env=variables, timeout=60
+            )
+            assert (done.returncode, done.stdout) == (1, ""), done.stderr
+            assert "encoding is LATIN1" in done.stderr
+            assert "ENCODING 'UTF8'" in done.stderr
+        assert not list((tmp_path / "data").glob("apps/*"))
+        checked = [*command, "doctor", both[1], *data]
+        done = subprocess.run(checked, capture_output=True, text=True, check=False, env=environment, timeout=60)
+        assert done.returncode == 1
+        assert "encoding is LATIN1" in done.stdout
+    finally:
+        asyncio.run(drop_postgresql_database(address, server))

@@ -386,6 +386,21 @@ def test_names_that_hold_sql_are_judged_as_sql() -> None:
     assert "(SELECT `ID`, NULL AS `Password` FROM `USERS`)" in judged.text
 
 
+def test_times_of_scripts(address: str) -> None:
+    """A TIME comes out as the server writes it, also a negative one and one of more than a day."""
+
+    async def scenario() -> None:
+        driver = MySQLDriver()
+        texts = ["-00:30:00", "26:00:00", "838:59:59", "00:00:01.5", "-100:00:00"]
+        columns = ", ".join(f"CAST('{text}' AS TIME(6)) AS t{number}" for number, text in enumerate(texts))
+        script = read_script(f"SELECT {columns}", driver.dialect)
+        (result,) = (await driver.session(address).run_script(ScriptStep(script, {}))).sets
+        assert [tuple(row) for row in result.rows] == [tuple(texts)]
+        await driver.close()
+
+    asyncio.run(scenario())
+
+
 def test_unknown_parameters_are_refused(address: str) -> None:
     """A parameter in another notation is reported, whatever its name."""
 

@@ -280,6 +280,27 @@ def test_user_without_rights(db: Database, make_db: MakeDatabase) -> None:
         db.wait(execute(db.address, f"DROP ROLE {user}"))
 
 
+def test_a_schema_with_capitals(db: Database) -> None:
+    """Quotes keep the capitals of a schema in both forms of address; without them doctor says that they are needed."""
+    db.wait(execute(db.address, 'CREATE SCHEMA "Shop"'))
+    url = urlsplit(db.address)
+    pairs = (
+        f"Host={url.hostname};Port={url.port};Database={url.path[1:]};Username={url.username};Password={url.password}"
+    )
+    look = Statement("SELECT current_schema()::text")
+    for address in (f"{db.address}?search_path=%22Shop%22", f"{pairs};Search Path='\"Shop\"'"):
+        session = db.driver.session(address)
+        assert [tuple(row) for row in db.wait(session.fetch(look))] == [("Shop",)]
+        assert not any(finding.serious for finding in db.wait(session.diagnose()))
+        db.wait(session.close())
+    session = db.driver.session(f"{db.address}?search_path=Shop")
+    (finding,) = [finding for finding in db.wait(session.diagnose()) if finding.serious]
+    assert "search_path (Shop)" in finding.text
+    assert "%22Shop%22" in finding.advice
+    assert "public" not in finding.advice
+    db.wait(session.close())
+
+
 def test_foreign_tables(db: Database) -> None:
     """Doctor reports tables of other programs; if one has a needed name, apply fails and the table stays unchanged."""
     db.wait(

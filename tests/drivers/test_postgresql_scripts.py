@@ -181,6 +181,12 @@ def test_allowed(db: Database, sql: str) -> None:
     db.run_script(sql)
 
 
+def test_bit_strings(db: Database) -> None:
+    """Bit strings come out as PostgreSQL writes them."""
+    (result,) = db.run_script("SELECT B'101' AS a, CAST(B'1010100011' AS bit varying) AS b")
+    assert [tuple(row) for row in result.rows] == [("101", "1010100011")]
+
+
 def test_numbers_within_rows_and_lists(db: Database) -> None:
     """Numbers with decimals are decoded everywhere: within a row, a list, a whole record of a table."""
     (result,) = db.run_script("SELECT ROW(1, 1.50) AS pair, ARRAY[1.5, 2.0] AS list, t AS whole FROM [Things] t")

@@ -124,6 +124,8 @@ def test_too_many_columns_are_told() -> None:
     apsw.Connection(":memory:").execute(MIGRATE(Migration((), (largest,)))[0])
     assert SQLiteDialect().problems([largest]) == []
     more = Entity(name="Larger", properties=(*largest.properties, Property(name="More")))
-    assert SQLiteDialect().problems([more]) == [("Entities[Larger].Properties", "a table has 2000 columns at most")]
+    assert SQLiteDialect().problems([more]) == [
+        ("Entities[Larger].Properties", "a table has 2000 columns at most, this one would have 2001")
+    ]
     with pytest.raises(apsw.SQLError, match="too many columns"):
         apsw.Connection(":memory:").execute(MIGRATE(Migration((), (more,)))[0])

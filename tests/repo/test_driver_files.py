@@ -27,6 +27,7 @@ MORE = {
     "apilane_mysql": {
         "functions": "which functions custom SQL may call: the guard has a parser and needs a list",
         "insert_row": "the server numbers rows of one INSERT, so that several callers share it",
+        "letters": "the letters that the servers fold in another way",
         "progress": "schema statements commit one by one, so what is done is written down",
     },
     "apilane_postgresql": {

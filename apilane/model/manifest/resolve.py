@@ -132,12 +132,16 @@ def _check_storage(
     capabilities: Capabilities,
     problems: Problems,
 ) -> None:
-    """Report what the provider does not support (B-D8). Unchanged entities are not checked: their tables exist."""
+    """Report what the provider does not support (B-D8). What was so before is not reported: its tables exist."""
     if before is not None and before.entities == after.entities:
         return
+    is_same_provider = before is not None and before.storage_provider == after.storage_provider
+    known = set(capabilities.storage_problems(before)) if before is not None and is_same_provider else set()
     section = document.get("Entities")
     lines = {f"Entities[{item.read('Name')}]": item.line for item in section.items()} if section is not None else {}
     for place, problem in capabilities.storage_problems(after):
+        if (place, problem) in known:
+            continue
         line = lines.get(place.partition(".")[0], document.line)
         message = f"{after.storage_provider}: {problem}"
         problems.add(line, place, message, "change it, or choose another StorageProvider")

@@ -34,6 +34,7 @@ pytest.register_assert_rewrite(
             "helper_tables",
             "filters",
             "hostile",
+            "limits",
             "migrations",
             "records",
             "scripts",
@@ -53,6 +54,7 @@ from apilane.testing.conformance.features import FlagsProven  # noqa: E402
 from apilane.testing.conformance.filters import Filters  # noqa: E402
 from apilane.testing.conformance.helper_tables import PrivateTables  # noqa: E402
 from apilane.testing.conformance.hostile import Hostile  # noqa: E402
+from apilane.testing.conformance.limits import LimitsTold  # noqa: E402
 from apilane.testing.conformance.migrations import Migrations  # noqa: E402
 from apilane.testing.conformance.records import Records  # noqa: E402
 from apilane.testing.conformance.scripts import Scripts  # noqa: E402
@@ -77,6 +79,7 @@ class DriverConformance(
     PrivateTables,
     Migrations,
     Hostile,
+    LimitsTold,
     FlagsProven,
 ):
     """Every test of the suite; subclasses override ``driver_case`` and may fill ``known``."""

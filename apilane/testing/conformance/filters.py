@@ -6,6 +6,7 @@ from __future__ import annotations
 import pytest
 
 from apilane.model.filter import Group, Leaf, Logic, Operator
+from apilane.model.text import fold
 from apilane.testing.conformance.case import Database
 from apilane.testing.conformance.tables import THINGS
 
@@ -58,6 +59,46 @@ class Filters:
         db.write(*(db.inserting(Note=note) for note in NOTES))
         notes = dict(db.rows("ID", "Note"))
         assert [notes[id] for id in db.found("Note", operator, value)] == expected
+
+    @pytest.mark.parametrize(
+        "text", ["İzmir é", "izmir é", "\u212aelvin é", "kelvin é", "Ⱥlpha", "ᲓᲐ", "Ꟶ", "𐐀𐐁", "𐕰", "ΣΑΣ", "ÀÉ"]
+    )
+    def test_filter_letters_of_any_script(self, db: Database, text: str) -> None:
+        """Every operator folds a letter as ``fold`` does, and in no other way: ``İ`` is not ``i``."""
+        others = [
+            "İzmir é",
+            "izmir é",
+            "IZMIR É",
+            "\u212aelvin é",
+            "kelvin é",
+            "Ⱥlpha",
+            "და",
+            "Ꟶ",
+            "𐐀𐐁",
+            "𐐨𐐩",
+            "𐕰",
+            "σας",
+        ]
+        notes = list(dict.fromkeys([*others, text, fold(text)]))
+        ids = {db.insert(Note=note, Name=note): fold(note) for note in notes}
+        wanted = fold(text)
+        for property in ("Note", "Name"):
+            assert db.found(property, "equal", text) == [id for id, note in ids.items() if note == wanted]
+            assert db.found(property, "notequal", text) == [id for id, note in ids.items() if note != wanted]
+            for operator in ("startswith", "endswith", "contains"):
+                assert db.found(property, operator, text) == [id for id, note in ids.items() if note == wanted]
+            assert db.found(property, "startswith", text[0]) == [
+                id for id, note in ids.items() if note.startswith(wanted[0])
+            ]
+
+    def test_every_code_point_folds_as_the_product_does(self, db: Database) -> None:
+        """A database folds each code point as ``fold`` does, whatever its own rule: texts of 512 letters equal their
+        folded forms."""
+        codes = [code for code in range(1, 0x20000) if not 0xD800 <= code < 0xE000]
+        lines = ["".join(map(chr, codes[start : start + 512])) for start in range(0, len(codes), 512)]
+        db.write(*(db.inserting(Note=line) for line in lines))
+        ids = {note: id for id, note in db.rows("ID", "Note")}
+        assert [line for line in lines if db.found("Note", "equal", fold(line)) != [ids[line]]] == []
 
     @pytest.mark.parametrize(
         ("operator", "value", "expected"),
