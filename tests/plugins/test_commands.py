@@ -114,7 +114,8 @@ def test_a_failure_of_a_command_names_its_plugin(run: Run) -> None:
     """A failure of a command, or of a subcommand, ends with one line that names plugin and hook; the traceback is
     printed only at the log level debug.
     """
-    line = "Error: Plugin 'tool', hook apilane_register_commands: the command 'tools' failed with LookupError: no key in x."
+    hook = "Error: Plugin 'tool', hook apilane_register_commands:"
+    line = f"{hook} the command 'tools' failed with LookupError: no key in x"
     arguments = ("tools", "fail", "--config", "x")
     ran = run(*arguments)
     assert (ran.returncode, ran.stderr.splitlines()) == (1, [line])
@@ -160,7 +161,7 @@ REFUSED = {
         "the command 'bad' has a parameter 'data_dir', and the core adds the option --data-dir to every command",
     ),
     "command of the core": ("bad = click.Command('serve')", "the core has a command 'serve'; choose another name."),
-    "failing hook": ("bad = property(click.nothing)", "cannot be imported from"),
+    "failing import": ("bad = property(click.nothing)", "cannot be imported from"),
 }
 
 
