@@ -159,11 +159,12 @@ def freeze(plugins: PluginSet, settings: Settings) -> Hooks:
     )
 
 
-def commands_of(plugins: PluginSet) -> list[Registered]:
-    """The commands of plugins; only the command line calls this."""
+def commands_of(plugins: PluginSet, settings: Settings) -> list[Registered]:
+    """The commands of plugins; only the command line calls this. Raises like ``freeze``."""
     import click
 
-    found = _collect(plugins, "apilane_register_commands", click.Command, {}, {})
+    options = read_options(_settings(plugins), [plugin.name for plugin in plugins.plugins], settings)
+    found = _collect(plugins, "apilane_register_commands", click.Command, {"settings": settings}, options)
     _refuse_same_names(found, "command")
     return found
 
@@ -237,7 +238,7 @@ def _collect(
         try:
             offered = {**arguments, "options": options.get(plugin)}
             answer = function(**{name: value for name, value in offered.items() if name in wanted})
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise PluginError(plugin, f"failed with {type(error).__name__}: {error}", hook=hook) from error
         if not isinstance(answer, (list, tuple)):
             raise PluginError(

@@ -185,10 +185,11 @@ def apilane_register_routes(settings: Settings, options: Struct | None) -> Seque
 
 
 @hookspec(combine="named", on_error="fail", added="0.1")
-def apilane_register_commands() -> Sequence[click.Command]:
+def apilane_register_commands(settings: Settings, options: Struct | None) -> Sequence[click.Command]:
     """Commands of the command line, found by their names.
 
-    Called when the command line gets a command that the core does not have, or lists all commands.
+    Called when the command line gets a command that the core does not have, or lists all commands. The options of the
+    command are not read yet: ``settings`` and ``options`` are those of the environment and ``apilane.toml``.
     """
     raise NotImplementedError
 

@@ -16,7 +16,17 @@ from msgspec import Struct
 from msgspec.inspect import AnyType, DictType, StructType, Type
 
 from apilane.errors import ConfigurationError
-from apilane.model.sections import fields_of, holds_secret, is_list, is_secret, misplaced_secret, plain_type
+from apilane.model.sections import (
+    fields_of,
+    holds_secret,
+    is_list,
+    is_secret,
+    is_table,
+    misplaced_secret,
+    plain_type,
+    unreadable_type,
+    without_value,
+)
 from apilane.plugin.settings import PluginSettings, Secret
 from apilane.settings import (
     ENVIRONMENT_PREFIX,
@@ -60,6 +70,12 @@ def settings_problem(registered: PluginSettings) -> str | None:
             fields = fields_of(kind)
         except (TypeError, NameError) as error:
             return f"the Struct {kind.__name__} cannot be used: {error}"
+        unreadable = unreadable_type(kind, {Secret, Path} if place == "instance" else {Secret})
+        if unreadable is not None:
+            return (
+                f"{kind.__name__}.{unreadable} is no type of a setting; use text, numbers, dates, Secret, Structs, "
+                f"lists or mappings{', or Path' if place == 'instance' else ''}."
+            )
         misplaced = misplaced_secret(kind)
         if misplaced is not None:
             return (
@@ -174,9 +190,8 @@ class _Options:
             if given is not None:
                 values[self._fields[name].name] = self._converted(name, given)
             elif self._fields[name].required:
-                raise ConfigurationError(
-                    f"{place}.{name} is missing: expected {row.type}. Write it there, or set {row.environment}."
-                )
+                other = "" if is_table(plain_type(self._fields[name].type)) else f", or set {row.environment}"
+                raise ConfigurationError(f"{place}.{name} is missing: expected {row.type}. Write it there{other}.")
         try:
             return self._kind(**values)
         except (ValueError, TypeError) as error:  # from ``__post_init__`` of the Struct
@@ -199,6 +214,11 @@ class _Options:
             return None
         if is_secret(kind):
             return self._secret(text, row.environment)
+        if is_table(kind):
+            raise ConfigurationError(
+                f"{row.environment}: a variable cannot hold a table or a list of tables. Remove the variable and "
+                f"write {row.name} in the section [plugins.{self._plugin}] of apilane.toml."
+            )
         return [item.strip() for item in text.split(",") if item.strip()] if is_list(kind) else text
 
     def _converted(self, name: str, given: _Value) -> Any:
@@ -206,9 +226,10 @@ class _Options:
             hint = self._hints[self._fields[name].name]
             return msgspec.convert(given.value, hint, strict=given.strict, dec_hook=_custom)
         except msgspec.ValidationError as error:
-            shown = "this value" if holds_secret(self._fields[name].type) else repr(given.value)
+            hides = holds_secret(self._fields[name].type)
+            shown, problem = ("this value", without_value(error)) if hides else (repr(given.value), str(error))
             raise ConfigurationError(
-                f"{given.source}: {shown} is not accepted; expected {self._rows[name].type}. {error}."
+                f"{given.source}: {shown} is not accepted; expected {self._rows[name].type}. {problem}."
             ) from error
 
     def _prepared(self, value: Any, info: Type, source: str) -> Any:
@@ -232,6 +253,8 @@ class _Options:
         if isinstance(value, Secret):
             return value
         text = value.text if isinstance(value, Referenced) else value
+        if isinstance(text, Mapping) and self._given.file is not None:
+            raise ConfigurationError(f"{source}: {_reference_problem(text)}")
         if not isinstance(text, str) or not text:
             raise ConfigurationError(f"{source}: a secret is text that is not empty.")
         if self._given.file is not None and text is value and source.startswith(f"{self._given.file}: "):
@@ -247,6 +270,14 @@ class _Options:
                 raise ConfigurationError(
                     f"{source}: unknown setting {key!r}{did_you_mean(key, names)}. There are: {', '.join(names)}."
                 )
+
+
+def _reference_problem(table: Mapping[str, Any]) -> str:
+    """The problem of a table in the place of a secret; its values are not shown."""
+    known = ("env", "file")
+    wrong = next((key for key in table if key not in known), None)
+    what = f"unknown key {wrong!r}{did_you_mean(wrong, known)}. " if wrong is not None else ""
+    return f'{what}A secret is written as {{env = "NAME"}} or {{file = "PATH"}}.'
 
 
 def _item(kind: Type) -> Type:

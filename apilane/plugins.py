@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import importlib.util
 import inspect
-import re
 import sys
 import traceback
 import zlib
@@ -24,10 +23,13 @@ import pluggy
 
 from apilane import hookspecs
 from apilane.errors import ConfigurationError
+from apilane.plugin_imports import private_import
 from apilane.settings import Settings, did_you_mean
 
 __all__ = ["DRIVERS_GROUP", "HOOKS", "PLUGINS_GROUP", "LoadedPlugin", "PluginError", "PluginSet", "load_plugins"]
 
+OURS = "apilane"
+"""Source of the plugins of this distribution; its own tests check their imports."""
 GIVEN = "create_app"
 """Source of the plugins that an embedding program gives as objects."""
 PLUGINS_GROUP = "apilane.plugins"
@@ -37,13 +39,6 @@ HOOKS: Mapping[str, Callable[..., Any]] = {
     name: function for name, function in vars(hookspecs).items() if hasattr(function, "apilane_policy")
 }
 """Every hook by name, in the order of declaration."""
-
-
-PUBLIC_MODULES = frozenset({"apilane", "apilane.asgi", "apilane.plugin", "apilane.plugin.storage"})
-PUBLIC_PACKAGES = ("apilane.client", "apilane.testing")
-"""Modules of the core that a plugin may import; the latter with everything below them."""
-
-_CORE_IMPORT = re.compile(rb"^[ \t]*(?:from|import)[ \t]+(apilane(?:\.\w+)*)(?![\w])", re.MULTILINE).finditer
 
 
 class PluginError(ConfigurationError):
@@ -185,30 +180,12 @@ def _loaded(found: _Found) -> tuple[object, LoadedPlugin]:
         where = traceback.extract_tb(error.__traceback__)[-1]
         what = f"{type(error).__name__}: {error} ({where.filename}, line {where.lineno})"
         raise PluginError(found.name, f"cannot be imported from {found.source}: {what}.") from error
-    if found.source != GIVEN:
-        refuse_private_imports(found.name, plugin)
+    private = private_import(plugin) if found.source not in {GIVEN, OURS} else None
+    if private is not None:
+        what = f"{private}; import from apilane.plugin, or from apilane.plugin.storage for a driver."
+        raise PluginError(found.name, what)
     version = found.version or str(getattr(plugin, "__version__", ""))
     return plugin, LoadedPlugin(found.name, version, found.source, tuple(_checked_hooks(found.name, plugin)))
-
-
-def refuse_private_imports(name: str, plugin: object) -> None:
-    """Raise PluginError where the code of a plugin imports a module of the core that is not public.
-
-    Reads the source files of the plugin's package: private modules change with any release, and a plugin that needs one
-    needs a hook instead. Less than a millisecond for a plugin of ten files.
-    """
-    module = plugin if isinstance(plugin, ModuleType) else sys.modules.get(type(plugin).__module__)
-    package = sys.modules.get(module.__name__.partition(".")[0], module) if module else None
-    if package is None or package.__file__ is None:
-        return
-    path = Path(package.__file__)
-    for file in sorted(path.parent.rglob("*.py")) if path.name == "__init__.py" else [path]:
-        for found in _CORE_IMPORT(file.read_bytes()):
-            imported = found[1].decode()
-            if imported not in PUBLIC_MODULES and not imported.startswith(PUBLIC_PACKAGES):
-                line = file.read_bytes()[: found.start()].count(b"\n") + 1
-                what = f"imports the private module {imported} ({file}, line {line}); import from apilane.plugin"
-                raise PluginError(name, f"{what}, or from apilane.plugin.storage for a driver.")
 
 
 def _checked_hooks(plugin_name: str, plugin: object) -> Iterator[str]:
@@ -247,4 +224,5 @@ def _check_signature(plugin_name: str, hook: str, function: Callable[..., Any]) 
             raise PluginError(plugin_name, f"takes '{parameter}'; name the arguments that it needs.", hook=hook)
         if parameter.name not in known:
             what = f"there is no argument {parameter.name!r}{did_you_mean(parameter.name, known)}"
-            raise PluginError(plugin_name, f"{what}; the hook has: {', '.join(known)}.", hook=hook)
+            has = f"the hook has: {', '.join(known)}" if known else "the hook has no arguments"
+            raise PluginError(plugin_name, f"{what}; {has}.", hook=hook)

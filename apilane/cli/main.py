@@ -7,7 +7,7 @@ for a command name that the core does not have, and for the list of all commands
 from __future__ import annotations
 
 import importlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import Any
 
@@ -41,15 +41,27 @@ def _plugin_commands() -> Mapping[str, click.Command]:
     return plugin_commands(tuple(COMMANDS))
 
 
+def _listed_plugin_commands() -> Iterable[str]:
+    """The names of the plugins' commands. The help must work also when a plugin or a setting is broken."""
+    try:
+        return _plugin_commands()
+    except ConfigurationError as error:
+        click.echo(f"Commands of plugins are not listed: {error}", err=True)
+        return ()
+
+
+_LISTED = f"{__name__}.listed"
+"""Key of the names of all commands in the ``meta`` of a context."""
+
+
 class _Commands(rich_click.RichGroup):
     """Imports subcommands on use, and turns expected failures into a message and exit code 1."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        try:
-            return [*COMMANDS, *_plugin_commands()]
-        except ConfigurationError as error:  # the help must work also when a plugin or a setting is broken
-            click.echo(f"Commands of plugins are not listed: {error}", err=True)
-            return list(COMMANDS)
+        if _LISTED not in ctx.meta:  # the help asks twice
+            ctx.meta[_LISTED] = [*COMMANDS, *_listed_plugin_commands()]
+        names: list[str] = ctx.meta[_LISTED]
+        return names
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name in COMMANDS:

@@ -6,13 +6,15 @@ names its text among the application's secrets.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+import re
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any, Final, TypeVar
 
 import msgspec
 from msgspec import Struct
 from msgspec.inspect import (
     CustomType,
+    DataclassType,
     DictType,
     Field,
     ListType,
@@ -22,6 +24,7 @@ from msgspec.inspect import (
     StructType,
     TupleType,
     Type,
+    TypedDictType,
     UnionType,
     VarTupleType,
     type_info,
@@ -35,12 +38,15 @@ __all__ = [
     "holds_secret",
     "is_list",
     "is_secret",
+    "is_table",
     "marks_in",
     "misplaced_secret",
     "plain_type",
     "read_section",
     "section_key",
+    "unreadable_type",
     "with_marks",
+    "without_value",
 ]
 
 S = TypeVar("S", bound=Struct)
@@ -122,6 +128,36 @@ def misplaced_secret(kind: type[Struct]) -> str | None:
 
     found = search(type_info(kind), "", frozenset())
     return None if found is None else found.lstrip(".")
+
+
+def unreadable_type(kind: type[Struct], custom: Collection[type]) -> str | None:
+    """The place and the type of a part that cannot be read from text, such as ``Callback: Callable``; None when there
+    is none. ``custom``: types that the caller reads, although msgspec does not.
+    """
+
+    def search(info: Type, path: str, seen: frozenset[int]) -> str | None:
+        if isinstance(info, CustomType) and info.cls not in custom:
+            return f"{path}: {getattr(info.cls, '__name__', info.cls)}"
+        if id(info) in seen:
+            return None
+        parts = _parts(info) if not isinstance(info, Metadata) else [("", info.type)]
+        found = (search(part, path + step, seen | {id(info)}) for step, part in parts)
+        return next((each for each in found if each is not None), None)
+
+    found = search(type_info(kind), "", frozenset())
+    return None if found is None else found.lstrip(".")
+
+
+def is_table(info: Type) -> bool:
+    """Whether a plain type is a table of ``apilane.toml``, or a list of tables."""
+    if is_list(info):
+        return is_table(plain_type(info.item_type))  # type: ignore[attr-defined]
+    return isinstance(info, DictType | StructType | TypedDictType | DataclassType)
+
+
+def without_value(error: msgspec.ValidationError) -> str:
+    """The message of a failed conversion without the value that was refused, which may be a secret."""
+    return re.sub(r"(Invalid(?: enum)? value) .*?(?=\Z| - at `[^`]*`\Z)", r"\1", str(error), flags=re.DOTALL)
 
 
 def marks_in(value: Any) -> Iterator[str]:

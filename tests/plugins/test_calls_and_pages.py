@@ -532,24 +532,3 @@ def test_bad_pages_stop_start_up(tmp_path: Path, pages: str, says: str) -> None:
     (tmp_path / "bad.py").write_text(dedent(body), encoding="utf-8")
     with pytest.raises(ConfigurationError, match=rf"Plugin 'bad', hook apilane_register_routes: .*{says}"):
         create_app(Settings(data_dir=tmp_path / "data", plugins_dir=tmp_path))
-
-
-def test_a_command_of_the_core_is_not_replaced(tmp_path: Path) -> None:
-    """A plugin's command with the name of a core command is refused, and the core's commands still work."""
-    body = """
-        import click
-
-        from apilane.plugin import hookimpl
-
-        @hookimpl
-        def apilane_register_commands():
-            return [click.Command("serve")]
-        """
-    (tmp_path / "bad.py").write_text(dedent(body), encoding="utf-8")
-    command = [str(Path(sys.executable).with_name("apilane"))]
-    environ = {"APILANE_PLUGINS_DIR": str(tmp_path), "PATH": ""}
-    ran = subprocess.run([*command, "nothing"], env=environ, capture_output=True, text=True, check=False)
-    assert (ran.returncode, "the core has a command 'serve'" in ran.stderr) == (1, True)
-    helped = subprocess.run([*command, "--help"], env=environ, capture_output=True, text=True, check=True)
-    assert "Commands of plugins are not listed" in helped.stderr
-    assert "doctor" in helped.stdout

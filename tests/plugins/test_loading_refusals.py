@@ -84,6 +84,14 @@ REFUSED = {
         "@hookimpl\ndef apilane_register_drivers(): raise LookupError('no key')",
         r"hook apilane_register_drivers: failed with LookupError: no key",
     ),
+    "exit in a hook": (
+        "@hookimpl\ndef apilane_register_drivers(): raise SystemExit(3)",
+        r"hook apilane_register_drivers: failed with SystemExit: 3",
+    ),
+    "argument of a hook without arguments": (
+        "@hookimpl\ndef apilane_register_settings(options): return []",
+        r"there is no argument 'options'; the hook has no arguments\.",
+    ),
     "no answer": (
         "@hookimpl\ndef apilane_register_drivers(): pass",
         r"hook apilane_register_drivers: returned NoneType; expected a list of Driver objects",
@@ -156,32 +164,49 @@ def test_a_missing_folder_is_refused(tmp_path: Path) -> None:
         load_plugins(Settings(plugins_dir=tmp_path / "none"))
 
 
-@pytest.mark.parametrize(
-    "line",
-    [
-        "from apilane.model.definition import Entity",
-        "import apilane.services.sessions",
-        "    from apilane.hookspecs import hookspec",
-        "from apilane.plugin.identity import Actor",
-    ],
-)
-def test_a_private_import_is_refused(plugins_dir: Path, line: str) -> None:
+PRIVATE = {
+    "from apilane.model.definition import Entity": "apilane.model.definition",
+    "import apilane.services.sessions": "apilane.services.sessions",
+    "def later():\n    from apilane.hookspecs import hookspec": "apilane.hookspecs",
+    "from apilane.plugin.identity import Actor": "apilane.plugin.identity",
+    "from apilane.plugin import identity": "apilane.plugin.identity",
+    "from apilane import web": "apilane.web",
+    "from apilane import Actor, plugins, errors": "apilane.plugins",
+    "import os, apilane.web.call": "apilane.web.call",
+    "if 1: from apilane.web.call import Call": "apilane.web.call",
+    "from apilane.web import (\n    call,\n)": "apilane.web",
+}
+
+
+@pytest.mark.parametrize("code", PRIVATE)
+def test_a_private_import_is_refused(plugins_dir: Path, code: str) -> None:
     """A plugin that imports a private module stops start-up; the message names plugin, module, line and what to do."""
-    body = f"def later():\n    pass\n{line}\n" if not line.startswith(" ") else f"def later():\n{line}\n"
-    (plugins_dir / "curious.py").write_text(body, encoding="utf-8")
-    module = line.split()[1]
+    (plugins_dir / "curious.py").write_text(f"import sys\n{code}\n", encoding="utf-8")
+    module = PRIVATE[code].replace(".", r"\.")
     says = rf"'curious': imports the private module {module} \(.*curious.py, line [23]\); import from apilane.plugin"
     with pytest.raises(PluginError, match=says):
         load_plugins(Settings(plugins_dir=plugins_dir))
 
 
+def test_a_private_import_of_a_package_is_refused(install: Callable[..., None]) -> None:
+    """The installed plugins of other distributions are checked too."""
+    install("prying", "def later():\n    from apilane import web")
+    with pytest.raises(PluginError, match=r"'prying': imports the private module apilane\.web "):
+        load_plugins(Settings())
+
+
 def test_public_imports_are_admitted(plugins_dir: Path) -> None:
-    """The plugin API, the client and the test kit may be imported, and so may a package with a similar name."""
+    """The plugin API, the client and the test kit may be imported, and so may a package with a similar name; a text
+    that looks like an import is none.
+    """
     lines = [
-        "from apilane.plugin import hookimpl",
+        '"""A plugin.',
+        "import apilane.web is not what it does.",
+        '"""',
+        "from apilane.plugin import hookimpl, storage",
         "from apilane.plugin.storage import Driver",
         "import apilane.client",
-        "from apilane import Actor",
+        "from apilane import Actor, __version__, plugin",
         "try:",
         "    import apilane_of_others",
         "except ImportError:",

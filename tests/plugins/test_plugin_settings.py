@@ -25,13 +25,14 @@ Write = Callable[..., Settings]
 
 MAIL = """
     from pathlib import Path
-    from typing import Annotated
+    from typing import Annotated, Literal
     from msgspec import Meta, Struct
     from apilane.plugin import PluginSettings, Secret
 
     class Relay(Struct):
         name: str
         password: Secret | None = None
+        kind: Literal["a", "b"] = "a"
 
     class MailSettings(Struct):
         host: Annotated[str, Meta(description="Host.")] = "localhost"
@@ -145,6 +146,26 @@ REFUSED = {
         {"APILANE_MAIL_PROT": "1"},
         r"APILANE_MAIL_PROT: the plugin 'mail' has no such setting \(did you mean 'APILANE_MAIL_PORT'",
     ),
+    "misspelt reference": (
+        '[plugins.mail]\npassword = {evn = "open-sesame"}\n',
+        {},
+        r"mail\.password: unknown key 'evn' \(did you mean 'env'\?\)\. A secret is written as \{env = \"NAME\"\} or",
+    ),
+    "two references": (
+        '[plugins.mail]\npassword = {env = "A", file = "open-sesame"}\n',
+        {},
+        r"mail\.password: A secret is written as \{env",
+    ),
+    "choice below a secret": (
+        '[plugins.mail]\nrelays = [{name = "x", kind = "open-sesame"}]\n',
+        {},
+        r"relays: this value is not accepted; .* Invalid enum value - at `\$\[0\]\.kind`",
+    ),
+    "variable of tables": (
+        "",
+        {"APILANE_MAIL_RELAYS": "open-sesame"},
+        r"APILANE_MAIL_RELAYS: a variable cannot hold a table .*write relays in the section \[plugins\.mail\]",
+    ),
     "check of the Struct": ('[plugins.mail]\nhost = "nowhere"\n', {}, "no mail goes nowhere"),
     "no table": ("[plugins]\nmail = 5\n", {}, r"plugins\.mail: expected a table \[plugins\.mail\]"),
 }
@@ -161,6 +182,8 @@ def test_settings_that_do_not_fit(name: str, mail: Callable[..., Any]) -> None:
 
 
 STRUCTS = """
+    from collections.abc import Callable
+    from pathlib import Path
     from msgspec import Struct
     from apilane.plugin import PluginSettings, Secret
 
@@ -169,6 +192,18 @@ STRUCTS = """
 
     class Needed(Struct):
         port: int
+
+    class Tables(Struct):
+        ports: dict[str, int]
+
+    class Calling(Struct):
+        hooks: dict[str, list[Callable[[int], int] | None]] = {}
+
+    class Wavy(Struct):
+        wave: complex = 0j
+
+    class Placed(Struct):
+        folder: Path | None = None
 
     class Listed(Struct):
         keys: list[Secret] = []
@@ -184,6 +219,9 @@ REGISTERED = {
     "no Struct": ("a", "PluginSettings(instance=int)", "expected a subclass of msgspec.Struct"),
     "enforced without a section": ("a", "PluginSettings(enforced=True)", "give the Struct of that section"),
     "secret in a list": ("a", "PluginSettings(instance=Listed)", "Listed.keys holds a Secret"),
+    "number that no file holds": ("a", "PluginSettings(instance=Wavy)", "Wavy.wave: complex is no type of a setting"),
+    "function": ("a", "PluginSettings(instance=Calling)", r"Calling.hooks.KEY\[\]: Callable is no type of a setting"),
+    "path in a section": ("a", "PluginSettings(application=Placed)", "Placed.folder: Path is no type of a setting"),
     "no default": ("a", "PluginSettings(application=Needed)", "Needed.port needs a default"),
     "variable of the core": (
         "portal",
@@ -217,6 +255,14 @@ def test_a_setting_that_is_needed(write_plugin: Write) -> None:
     body = STRUCTS.replace("ANSWER", "PluginSettings(instance=Needed)")
     settings = write_plugin("a", body, plugins=("a",))
     with pytest.raises(ConfigurationError, match=r"a\.port is missing: expected whole .* set APILANE_A_PORT"):
+        freeze(load_plugins(settings), settings)
+
+
+def test_a_table_that_is_needed(write_plugin: Write) -> None:
+    """The message about a missing table does not name a variable, which cannot hold it."""
+    body = STRUCTS.replace("ANSWER", "PluginSettings(instance=Tables)")
+    settings = write_plugin("a", body, plugins=("a",))
+    with pytest.raises(ConfigurationError, match=r"a\.ports is missing: expected table\. Write it there\.$"):
         freeze(load_plugins(settings), settings)
 
 

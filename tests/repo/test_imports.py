@@ -20,7 +20,8 @@ SERVES_ALL = {
     "settings": {"errors"},
     "security": {"errors", "settings"},
     "hookspecs": {"errors", "settings", "security", "storage", "model", "plugin"},
-    "plugins": {"errors", "settings", "hookspecs"},
+    "plugin_imports": set(),
+    "plugins": {"errors", "settings", "hookspecs", "plugin_imports"},
     "plugin_settings": {"errors", "settings", "model", "plugin"},
     "dispatch": {
         "errors",

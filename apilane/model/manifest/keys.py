@@ -145,12 +145,12 @@ def _parameters(node: Node, problems: Problems) -> bool:
 def _plugins(node: Node, problems: Problems) -> bool:
     """A mapping from the names of plugins to their sections."""
     if not isinstance(node.value, dict):
-        return refuse(node, problems, "a mapping of plugin names to their sections")
+        return refuse(node, problems, "a mapping of plugin names to their sections", may_be_secret=True)
     for key, child in list(node.value.items()):
         if is_missing_secret(child):
             report_missing(child, problems)  # a whole section is no secret
         elif child.value is not UNUSABLE and not isinstance(child.value, dict):
-            refuse(child, problems, "a mapping")
+            refuse(child, problems, "a mapping", may_be_secret=True)
         if not isinstance(child.value, dict) or not anything(child, problems):
             del node.value[key]
     return True

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, get_type_hints
 
 import msgspec
 from msgspec import Struct
-from msgspec.inspect import AnyType, DictType, StrType, StructType, Type
+from msgspec.inspect import AnyType, DictType, StrType, StructType, Type, type_info
 
 from apilane.model.definition import ApplicationDefinition
 from apilane.model.manifest.capabilities import Capabilities
@@ -26,6 +26,7 @@ from apilane.model.sections import (
     plain_type,
     read_section,
     section_key,
+    without_value,
 )
 
 __all__ = ["PluginSections", "resolve_plugins"]
@@ -93,6 +94,7 @@ class _Reader:
         """The section of a loaded plugin; absent keys keep the application's values."""
         known, hints = fields_of(struct), get_type_hints(struct, include_extras=True)
         made = {key: value for key, value in existing.items() if key in known}
+        hides = holds_secret(type_info(struct))
         before = len(self._problems.found)
         for key, child in node.value.items():
             if key not in known:
@@ -101,9 +103,9 @@ class _Reader:
             found = len(self._problems.found)
             made[key] = self._value(child, known[key].type, f"{section_key(name)}.{key}")
             if len(self._problems.found) == found:
-                self._convert(child, made[key], hints[known[key].name], name)
+                self._convert(child, made[key], hints[known[key].name], name, hides)
         if len(self._problems.found) == before:
-            self._convert(node, made, struct, name)
+            self._convert(node, made, struct, name, hides)
         return made
 
     def unchanged(self, name: str, node: Node, existing: Any, capabilities: Capabilities) -> dict[str, Any]:
@@ -129,11 +131,12 @@ class _Reader:
         hint = f"did you mean {meant}?" if meant else f"known keys: {', '.join(known)}"
         self._problems.add(node.line, node.path, f"unknown key {key[:100]}", hint)
 
-    def _convert(self, node: Node, value: Any, kind: Any, plugin: str) -> None:
+    def _convert(self, node: Node, value: Any, kind: Any, plugin: str, hides: bool) -> None:
+        """Report a value that does not fit ``kind``. ``hides``: the value may be a secret in the wrong place."""
         try:
             read_section(value, kind, {**self._stored, **self.changed})  # type: ignore[dict-item]
         except msgspec.ValidationError as error:
-            message, _, path = str(error).partition(" - at `$")
+            message, _, path = (without_value(error) if hides else str(error)).partition(" - at `$")
             place = _below(node, path.rstrip("`"))
             self._problems.add(place.line, place.path, message, f"see the settings of the plugin {plugin}")
 

@@ -71,9 +71,11 @@ def described(value: object) -> str:
     )
 
 
-def refuse(node: Node, problems: Problems, expected: str, hint: str = "") -> bool:
-    """Report that a value has the wrong form."""
-    problems.add(node.line, node.path, f"expected {expected}, found {described(node.value)}", hint)
+def refuse(node: Node, problems: Problems, expected: str, hint: str = "", *, may_be_secret: bool = False) -> bool:
+    """Report that a value has the wrong form. A value that may be a secret is not shown."""
+    hides = may_be_secret and node.value is not None and not isinstance(node.value, dict | list)
+    found = "another value" if hides else described(node.value)
+    problems.add(node.line, node.path, f"expected {expected}, found {found}", hint)
     return False
 
 
@@ -156,7 +158,13 @@ def _anything(node: Node, problems: Problems) -> bool:
     return (
         node.value is None
         or isinstance(node.value, str | int | float)
-        or refuse(node, problems, "text, a number, true, false, null, a list or a mapping", "put it in quotes")
+        or refuse(
+            node,
+            problems,
+            "text, a number, true, false, null, a list or a mapping",
+            "put it in quotes",
+            may_be_secret=True,
+        )
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from typing import Literal
 
 import msgspec
 import pytest
@@ -32,6 +33,7 @@ class Hook(Struct, rename="pascal"):
 
 
 class MailSection(Struct, rename="pascal"):
+    mode: Literal["smtp", "http"] = "smtp"
     sender: str = "default"
     retries: int = 3
     api_key: Secret | None = None
@@ -225,6 +227,42 @@ def test_a_section_that_does_not_fit(name: str) -> None:
     assert message in error.message
     assert hint in error.hint
     assert "4711" not in str(error)
+
+
+NOT_SHOWN = {
+    "text for the section": ("mail: open-sesame", "mail", "expected a mapping, found another value"),
+    "number for the section": ("mail: 4711", "mail", "expected a mapping, found another value"),
+    "section of an unknown plugin": ("mial: open-sesame", "mial", "expected a mapping, found another value"),
+    "text for a part": ("mail: {Smtp: open-sesame}", "mail.Smtp", "Expected `object | null`, got `str`"),
+    "no choice": ("mail: {Mode: open-sesame}", "mail.Mode", "Invalid enum value"),
+}
+
+
+@pytest.mark.parametrize("name", NOT_SHOWN)
+def test_a_value_that_may_be_a_secret_is_not_shown(name: str) -> None:
+    """A mistake in the section of a plugin is reported without the value, which may be a secret in the wrong place."""
+    section, key, message = NOT_SHOWN[name]
+    [error] = errors_of(f"{HEAD}Plugins:\n  {section}\n", capabilities=LOADED)
+    assert (error.line, error.key, error.message) == (4, f"Plugins.{key}", message)
+    assert "sesame" not in str(error)
+    assert "4711" not in str(error)
+
+
+def test_a_text_for_all_sections_is_not_shown() -> None:
+    """A text in the place of all sections is refused and not shown."""
+    [error] = errors_of(f"{HEAD}Plugins: open-sesame\n", capabilities=LOADED)
+    assert error.message == "expected a mapping of plugin names to their sections, found another value"
+
+
+def test_the_values_of_a_section_without_secrets_are_shown() -> None:
+    """The message about a section whose Struct holds no secret shows the value, which helps to find the mistake."""
+
+    class Open(Struct):
+        mode: Literal["smtp", "http"] = "smtp"
+
+    capabilities = msgspec.structs.replace(LOADED, plugin_sections={"mail": Open})
+    [error] = errors_of(f"{HEAD}Plugins: {{mail: {{mode: htp}}}}\n", capabilities=capabilities)
+    assert error.message == "Invalid enum value 'htp'"
 
 
 def test_a_plugin_that_is_not_loaded(made: Plan) -> None:
