@@ -27,7 +27,17 @@ from apilane.sql.statement import Statement, Value
 from apilane.storage.errors import MissingObject, StorageError
 from apilane.storage.protocol import Result, Session, Step
 
-__all__ = ["Admin", "NoInstance", "control_address", "enter", "prepare_data_dir"]
+__all__ = [
+    "Admin",
+    "Entry",
+    "LostInstance",
+    "NoInstance",
+    "control_address",
+    "enter",
+    "find_instance",
+    "prepare_data_dir",
+    "refuse_another",
+]
 
 DEFAULT_ADMIN_EMAIL = "admin@localhost"
 PASSWORD_MINIMUM = 12
@@ -40,12 +50,34 @@ class Admin(NamedTuple):
     password: str
 
 
+class Entry(NamedTuple):
+    """An opened instance: the box that opens its secrets, and what identifies it.
+
+    ``admin``: only if this call created the admin with a generated password.
+    """
+
+    box: SecretsBox
+    instance_id: str
+    admin: Admin | None
+
+
 class NoInstance(ConfigurationError):
     """The settings name a place without an instance."""
 
     def __init__(self, settings: Settings) -> None:
         place = "at control_url" if settings.control_url else f"in {settings.data_dir}"
         super().__init__(f"There is no instance {place} yet. The first `apilane apply` or `apilane serve` creates it.")
+
+
+class LostInstance(ConfigurationError):
+    """The instance that this server was started with is gone."""
+
+    def __init__(self, settings: Settings) -> None:
+        place = f"at control_url ({settings.control_provider})" if settings.control_url else f"in {settings.data_dir}"
+        super().__init__(
+            f"The instance {place} is gone. Put its data folder and its control store back; the server then continues. "
+            "It creates no new instance while it runs."
+        )
 
 
 def control_address(settings: Settings) -> str:
@@ -76,20 +108,20 @@ async def enter(
     *,
     schema: ControlSchema,
     create: bool,
-) -> tuple[SecretsBox, Admin | None]:
-    """The box that opens the instance's secrets, and the admin if this call created one with a generated password.
+) -> Entry:
+    """Open the instance in the store, or create it.
 
     A store of an older release is upgraded. Raises ConfigurationError for a missing or wrong master key and for a
     control store newer than this program, and NoInstance if the store is empty and ``create`` is false.
     """
-    row = await _find_instance(session, statements)
+    row = await find_instance(session, statements)
     if row is None and not create:
         raise NoInstance(settings)
     box = SecretsBox(load_master_key(settings, create=row is None))
     admin = None
     if row is None:
         admin = await _first_use(session, dialect, statements, settings, box, schema=schema)
-        row = await _find_instance(session, statements)
+        row = await find_instance(session, statements)
         if row is None:
             raise ConfigurationError("The control store has tables and no instance row. Restore it from a backup.")
     version, check_value = row
@@ -110,10 +142,22 @@ async def enter(
         )
     if version < schema.version:
         await upgrade(session, dialect, statements, schema)
-    return box, admin
+    return Entry(box, check_value, admin)
 
 
-async def _find_instance(session: Session, statements: ControlStatements) -> tuple[int, str] | None:
+def refuse_another(expected: str, found: str | None, settings: Settings) -> None:
+    """Raise ConfigurationError unless the identity ``found`` in a control store is the expected one."""
+    if found is None:
+        raise LostInstance(settings)
+    if found != expected:
+        place = "at control_url" if settings.control_url else f"in {settings.data_dir}"
+        raise ConfigurationError(
+            f"The control store {place} belongs to another instance than the one that this server was started with. "
+            "Put the right one back, or restart the server to serve this one."
+        )
+
+
+async def find_instance(session: Session, statements: ControlStatements) -> tuple[int, str] | None:
     """Schema version and key check of the instance in the store; None if there is no instance."""
     try:
         rows: Sequence[tuple[Any, ...]] = await session.fetch(statements.instance)
@@ -163,7 +207,7 @@ async def _first_use(
         await session.alter(unit)
     except StorageError:
         # If another process was first, its tables are the reason why this unit failed.
-        if await _find_instance(session, statements) is None:
+        if await find_instance(session, statements) is None:
             raise
         return None
     return admin if settings.admin_password is None else None

@@ -17,6 +17,7 @@ from apilane.control.folders import application_address, is_lost
 from apilane.control.records import StoredApplication
 from apilane.control.store import ControlStore
 from apilane.dispatch import Hooks
+from apilane.instance.places import FileMark, file_mark
 from apilane.runtime.application import ApplicationRuntime
 from apilane.runtime.compiled import Compilations
 from apilane.security.tokens import canonical_guid
@@ -60,7 +61,8 @@ class LoadedApplications:
         self._sessions: dict[tuple[str, str], Session] = {}
         self._opening: dict[tuple[str, str], asyncio.Task[None]] = {}
         """Databases whose helper tables are being checked."""
-        self._opened: set[tuple[str, str]] = set()
+        self._opened: dict[tuple[str, str], FileMark] = {}
+        """Databases in use, with the file that was opened."""
         self._tables: dict[str, dict[str, sa.Table]] = {}
         """Helper tables of plugins, by name of the driver."""
         self._mark: Value = None
@@ -174,7 +176,28 @@ class LoadedApplications:
     def _note_opened(self, key: tuple[str, str], opening: asyncio.Task[None]) -> None:
         del self._opening[key]
         if not opening.cancelled() and opening.exception() is None:
-            self._opened.add(key)
+            self._opened[key] = file_mark(self._drivers[key[0]], key[1])
+
+    async def start_over(self) -> None:
+        """Forget everything read from the control store, because another file is in its place now."""
+        self._mark, self._sequence = await self._store.mark(), await self._store.sequence()
+        self._generation += 1
+        self._unknown.clear()
+        self._live.clear()
+        await self.leave_replaced()
+
+    async def leave_replaced(self) -> None:
+        """Leave the database files that are deleted or replaced; the next call opens or misses what is there now."""
+        moved = [key for key, mark in self._opened.items() if file_mark(self._drivers[key[0]], key[1]) != mark]
+        for key in moved:
+            log.warning("the database %s was deleted or replaced while it was open", key[1])
+            del self._opened[key]
+            for token, runtime in list(self._live.items()):
+                if runtime.session is self._sessions[key]:
+                    del self._live[token]
+        if moved:
+            self._generation += 1
+            await asyncio.gather(*(self._sessions[key].close() for key in moved))
 
     def _helper_tables(self, driver: Driver) -> dict[str, sa.Table]:
         tables = self._tables.get(driver.name)

@@ -23,7 +23,8 @@ FILES_WANTED = 65_536
 def serve(settings: Settings, *, application: str = "apilane.app") -> None:
     """Run the API server of this data dir until SIGTERM or SIGINT.
 
-    ``application``: the module with ``create_app(settings)`` and ``async initialise(settings) -> lines``. Raises
+    ``application``: the module with ``create_app(settings, instance_id=...)`` and ``async initialise(settings,
+    instance_id)``, which returns lines for the operator and the identity of the instance. Raises
     ``ConfigurationError`` when the server cannot start or its workers keep failing.
     """
     if settings.role == "portal":
@@ -35,12 +36,12 @@ def serve(settings: Settings, *, application: str = "apilane.app") -> None:
     with claim_data_dir(settings.data_dir, "api"):
         port = free_port(address, settings.port)
         preload(application)
-        lines = check(settings, application, meanwhile=lambda: import_module("apilane.server.supervisor"))
+        lines, instance_id = check(settings, application, meanwhile=lambda: import_module("apilane.server.supervisor"))
         for line in lines:
             print(line, flush=True)  # noqa: T201  shown once to the operator, never logged
         from apilane.server.supervisor import Supervisor
 
-        Supervisor(settings, application, address, port).run()
+        Supervisor(settings, application, address, port, instance_id).run()
 
 
 def _raise_file_limit() -> None:

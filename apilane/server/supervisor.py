@@ -41,7 +41,7 @@ logger = logging.getLogger("apilane.server")
 class Supervisor(Server):  # type: ignore[misc, valid-type]
     """A server on one address. It overrides two private methods of granian; ``tests/cli`` tests the calls."""
 
-    def __init__(self, settings: Settings, application: str, address: str, port: int) -> None:
+    def __init__(self, settings: Settings, application: str, address: str, port: int, instance_id: str) -> None:
         super().__init__(
             application,
             address=address,
@@ -66,13 +66,15 @@ class Supervisor(Server):  # type: ignore[misc, valid-type]
             workers_kill_timeout=settings.shutdown_timeout_s,
         )
         self._settings = settings
+        self._instance_id = instance_id
         self._is_ready = False
         self._failures: deque[float] = deque()
         self._refusal: str | None = None
 
     def run(self) -> None:
         """Serve until a signal ends it; raises ``ConfigurationError`` when the workers cannot be kept alive."""
-        self.serve(target_loader=partial(load, self._settings, self.target, os.getpid()), wrap_loader=False)
+        loader = partial(load, self._settings, self.target, os.getpid(), self._instance_id)
+        self.serve(target_loader=loader, wrap_loader=False)
         if self._refusal:
             raise ConfigurationError(self._refusal)
 
@@ -93,7 +95,7 @@ class Supervisor(Server):  # type: ignore[misc, valid-type]
         else:
             logger.info("Restarting the workers one by one")
             try:
-                check(self._settings, self.target)
+                check(self._settings, self.target, instance_id=self._instance_id)
             except ConfigurationError as error:
                 logger.error("The workers are not restarted: %s", error)  # noqa: TRY400  the text is for the operator
                 return
