@@ -86,8 +86,9 @@ def check(
 
 
 def _check(settings: Settings, application: str, instance_id: str | None, sending: Connection) -> None:
-    for signal_number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    for signal_number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(signal_number, signal.SIG_DFL)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
     with sending:
         try:
             lines, found = asyncio.run(importlib.import_module(application).initialise(settings, instance_id))
@@ -107,6 +108,7 @@ def load(settings: Settings, application: str, parent: int, instance_id: str) ->
     # terminal reaches the whole process group, but only the parent handles it.
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGHUP})
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})  # blocked by SupervisedWorker.start
     threading.Thread(
         target=_follow_parent, args=(parent, settings.shutdown_timeout_s), name="parent-watch", daemon=True
     ).start()

@@ -16,6 +16,7 @@ import pytest
 
 from apilane.testing.client import Client, WireError, error_of
 from apilane.testing.server import CHEAP_PASSWORDS, Server
+from tests.faults.mounts import ballast, small_disk
 
 pytestmark = pytest.mark.sqlite_only("it moves the folder with the files of the databases")
 
@@ -168,3 +169,21 @@ def test_a_database_that_is_deleted_and_restored(tmp_path: Path, http: httpx.Cli
         shutil.copy(backup, path)
         until(lambda: client.get("Data/Get", entity="Notes").status_code == 200)
         assert [each["Text"] for each in client.get("Data/Get", entity="Notes").json()["Data"]] == ["kept"]
+
+
+def test_a_full_disk_is_not_ready(tmp_path: Path) -> None:
+    """A server whose data folder is full is alive and not ready, and ready again when there is space."""
+    with (
+        small_disk(tmp_path / "disk", 16) as disk,
+        Server(disk / "data", settings={**CHEAP_PASSWORDS, "counter_file_size_mib": 1}) as server,
+    ):
+        assert readiness(server) == 200
+        with ballast(disk):
+            answer = httpx.get(f"{server.url}/health/readiness")
+            assert answer.status_code == 503
+            portal, folder = answer.json()["Entries"]
+            assert portal["value"] == "Healthy"
+            assert (folder["key"], folder["value"]) == ("DataFolder", "Unhealthy")
+            assert "No space left on device" in folder["details"]
+            assert httpx.get(f"{server.url}/health/liveness").status_code == 200
+        assert readiness(server) == 200
