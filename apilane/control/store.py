@@ -253,6 +253,16 @@ class ControlStore:
             for _, version, actor, created, changes, before, after in rows
         ]
 
+    async def version_of_tables(self, token: str, since: int) -> int:
+        """The last version after ``since`` that changed the tables of an application; ``since`` when none did."""
+        statement = self._statements.published
+        values: dict[str, Value] = {"token": token, "since": since, "nothing": "null"}
+        for version, before, after in await self._rows(statement, statement.parameters(values)):
+            old, new = msgspec.json.decode(before), msgspec.json.decode(after)
+            if old is None or old.get("Entities") != new.get("Entities"):
+                return int(version)
+        return since
+
     async def record_write(self, token: str, version: int, actor: str, change: str) -> int:
         """Store a record of a write to an application's data before the write; returns the record's ID.
 

@@ -13,7 +13,8 @@ from apilane.control.store import ControlStore, StoredApplication
 from apilane.errors import ConfigurationError
 from apilane.model.definition import ApplicationDefinition
 from apilane.services.application_tables import ApplicationTables
-from apilane.storage.errors import StorageError
+from apilane.services.moments import refuse_out_of_step
+from apilane.storage.errors import OutOfStep, StorageError
 from apilane.storage.helper_tables import HelperTables
 from apilane.storage.protocol import Driver
 
@@ -133,6 +134,19 @@ class ApplicationWorkspace:
                 f"The database {tables.address} of application {title_of(self.stored.definition)} is missing. "
                 "Restore it from a backup; nothing was changed."
             )
+
+    async def refuse_out_of_step(self, after: ApplicationDefinition, secrets: Secrets) -> None:
+        """Refuse an application whose tables and definition are from different moments.
+
+        The database that it will have is read. The present one may be gone for good.
+        """
+        if self.stored is None:
+            return
+        found = await self.tables_of(after, secrets).version()
+        try:
+            await refuse_out_of_step(self.store, self.stored, found)
+        except OutOfStep as error:
+            raise ConfigurationError(f"{error} Nothing was changed.") from error
 
     async def refuse_half_done(self) -> None:
         """Refuse tables that are between two definitions. This can happen where every schema statement commits."""

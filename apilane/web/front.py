@@ -18,7 +18,7 @@ from apilane.plugin.calls import WireCall, Write
 from apilane.plugin.identity import ANONYMOUS
 from apilane.plugin.replies import Reply
 from apilane.services.failures import wire_error
-from apilane.storage.errors import MissingObject, StatementTimeout, StorageError, Unavailable
+from apilane.storage.errors import MissingObject, OutOfStep, StatementTimeout, StorageError, Unavailable
 from apilane.web.admission import Admission
 from apilane.web.bodies import BrokenBody, announces_body, drain
 from apilane.web.call import Call, Receive, Scope, Send
@@ -227,7 +227,8 @@ def _storage_reply(error: StorageError, call: Call, scope: Scope, hooks: Hooks) 
     if reply.code is Code.ERROR:
         return _unexpected(error, call, scope, hooks)
     # A violated constraint is an error of the caller; a database that fails needs an operator.
-    trouble = isinstance(error, (Unavailable, StatementTimeout))
+    # OutOfStep was logged when the application was opened.
+    trouble = isinstance(error, (Unavailable, StatementTimeout)) and not isinstance(error, OutOfStep)
     log.log(logging.WARNING if trouble else logging.DEBUG, "storage refused %s: %s", call.entity_name, error)
     return reply
 
