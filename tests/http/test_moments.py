@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import httpx
 import pytest
@@ -18,6 +19,11 @@ from apilane.testing.server import CHEAP_PASSWORDS, Server
 from tests.http.test_places import MANIFEST
 
 UNAVAILABLE = WireError("SERVICE_UNAVAILABLE", "Service unavailable")
+
+
+def first_manifest() -> dict[str, Any]:
+    """The manifest with a token of its own, by which a test on a server finds the database again."""
+    return {**MANIFEST, "Application": {"Name": "Notes", "Token": str(uuid4())}}
 
 
 def wider(token: str, **more: Any) -> dict[str, Any]:
@@ -46,7 +52,7 @@ def doctor(server: Server) -> tuple[int, str]:
 def test_tables_of_another_moment(tmp_path: Path, http: httpx.Client, change: str, named: str) -> None:
     """Tables that do not belong to the definition are not served: one log line, doctor fails, apply refuses."""
     with Server(tmp_path / "data", settings=CHEAP_PASSWORDS) as first:
-        token = first.apply(MANIFEST)
+        token = first.apply(first_manifest())
         first.apply(wider(token))
         first.apply(wider(token, MaxAllowedFileSizeInKB=7))  # changes no table
         assert Client(http, first.url, token).get("Data/Get", entity="Notes").status_code == 200
@@ -74,7 +80,7 @@ def test_one_restored_without_the_other(tmp_path: Path, http: httpx.Client, rest
     """One database restored without the other is refused in both directions, and both restored are served."""
     server = Server(tmp_path / "data", settings=CHEAP_PASSWORDS)
     with server:
-        token = server.apply(MANIFEST)
+        token = server.apply(first_manifest())
     path = server.data_dir / restored if restored == "control.db" else server.database(token)
     shutil.copy(path, tmp_path / "old")
     with server:

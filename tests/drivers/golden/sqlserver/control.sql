@@ -140,6 +140,14 @@ SELECT [PortalUsers].[ID], [PortalUsers].[Email], [PortalUsers].[PasswordHash], 
 FROM [PortalUsers]
 WHERE [PortalUsers].[EmailFold] = ?;
 
+-- published
+-- @P1 NVARCHAR(4000) = 'text'
+-- @P2 BIGINT = 1
+-- @P3 BIGINT = 1
+SELECT [Audit].[Version], [Audit].[MaskedBefore], [Audit].[MaskedAfter]
+FROM [Audit]
+WHERE [Audit].[Token] = ? AND [Audit].[Version] > ? AND [Audit].[MaskedAfter] != ? ORDER BY [Audit].[ID] DESC;
+
 -- raise_sequence
 UPDATE [Instance] SET [Sequence]=([Instance].[Sequence] + 1); SELECT @@ROWCOUNT;
 
