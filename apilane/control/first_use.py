@@ -13,17 +13,21 @@ from collections.abc import Generator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import sqlalchemy as sa
+
 from apilane.control.secrets import SecretsBox
 from apilane.control.statements import ControlStatements
 from apilane.control.tables import ControlSchema
 from apilane.control.upgrade import tables_of_schema, upgrade
 from apilane.errors import ConfigurationError
+from apilane.model.system import FIRST_HELPER_TABLES
 from apilane.model.text import fold
 from apilane.security.encryption import load_master_key
 from apilane.security.passwords import Passwords
 from apilane.settings import Settings
 from apilane.sql.dialect import Dialect
-from apilane.sql.statement import Statement, Value
+from apilane.sql.statement import Statement, Value, compile_statement
+from apilane.sql.tables import table_of
 from apilane.storage.errors import MissingObject, StorageError
 from apilane.storage.protocol import Result, Session, Step
 
@@ -178,6 +182,11 @@ async def _first_use(
     """Create tables, instance row and admin. None when the settings give the password, or when another process was
     first.
     """
+    if settings.control_url is not None and await _holds_application(session, dialect):
+        raise ConfigurationError(
+            "The database at control_url holds the tables of an application. Give the control store a database of its "
+            "own; nothing was changed."
+        )
     admin = _admin_to_be(settings)
     instance: dict[str, Value] = {
         "schemaversion": schema.version,
@@ -211,6 +220,15 @@ async def _first_use(
             raise
         return None
     return admin if settings.admin_password is None else None
+
+
+async def _holds_application(session: Session, dialect: Dialect) -> bool:
+    (schema,) = (table for table in FIRST_HELPER_TABLES if table.name == "H_Schema")
+    select = sa.select(table_of(schema, dialect).c["Version"])
+    try:
+        return bool(await session.fetch(compile_statement(select, dialect.sqlalchemy)))
+    except MissingObject:
+        return False
 
 
 def _admin_to_be(settings: Settings) -> Admin:

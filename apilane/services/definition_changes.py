@@ -132,6 +132,7 @@ async def _carry_out(plan: Plan, workspace: ApplicationWorkspace, actor: str, re
         await workspace.refuse_out_of_step(plan.after, secrets)
         await workspace.refuse_half_done()
         return stored
+    await workspace.refuse_control_store(plan.after, secrets)
     await workspace.refuse_other_database(plan.after, secrets)
     await workspace.refuse_out_of_step(plan.after, secrets)
     if stored:

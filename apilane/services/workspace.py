@@ -135,6 +135,16 @@ class ApplicationWorkspace:
                 "Restore it from a backup; nothing was changed."
             )
 
+    async def refuse_control_store(self, after: ApplicationDefinition, secrets: Secrets) -> None:
+        """An application needs a database of its own: custom SQL could otherwise reach the instance's tables."""
+        if self.stored is not None and secrets.connection_string == self.stored.secrets.connection_string:
+            return
+        if await self.tables_of(after, secrets).holds_control_store():
+            raise ConfigurationError(
+                f"The database of application {title_of(after)} is the control store of an instance. Give the "
+                "application a database of its own; nothing was changed."
+            )
+
     async def refuse_out_of_step(self, after: ApplicationDefinition, secrets: Secrets) -> None:
         """Refuse an application whose tables and definition are from different moments.
 
