@@ -139,7 +139,11 @@ class ApplicationWorkspace:
         """An application needs a database of its own: custom SQL could otherwise reach the instance's tables."""
         if self.stored is not None and secrets.connection_string == self.stored.secrets.connection_string:
             return
-        if await self.tables_of(after, secrets).holds_control_store():
+        try:
+            holds = await self.tables_of(after, secrets).holds_control_store()
+        except StorageError:
+            return  # the next step meets the same database and says why it cannot be used
+        if holds:
             raise ConfigurationError(
                 f"The database of application {title_of(after)} is the control store of an instance. Give the "
                 "application a database of its own; nothing was changed."
