@@ -21,13 +21,15 @@ from apilane.web.service import PATHS
 __all__ = ["check_routes", "create_app", "initialise", "routes_of"]
 
 
-def create_app(settings: Settings | None = None, plugins: Sequence[object] = ()) -> Front:
+def create_app(
+    settings: Settings | None = None, plugins: Sequence[object] = (), *, instance_id: str | None = None
+) -> Front:
     """The ASGI application.
 
     ``settings`` None: they are read from ``apilane.toml`` and the environment. ``plugins``: objects in addition to the
-    installed plugins.
+    installed plugins. ``instance_id``: for the workers of a server, the instance that ``initialise`` opened.
     """
-    instance = Instance(settings or load_settings(), plugins)
+    instance = Instance(settings or load_settings(), plugins, instance_id=instance_id)
     admission = Admission(instance)
     return Front(instance, admission, routes_of(instance), pages_behind(instance, admission), PATHS)
 
@@ -45,11 +47,15 @@ def check_routes(instance: Instance) -> None:
     pages_behind(instance, Admission(instance))
 
 
-async def initialise(settings: Settings) -> list[str]:
-    """Open the instance once, so that it exists before workers start. Returns lines for the operator to read."""
-    async with open_instance(settings) as instance:
+async def initialise(settings: Settings, instance_id: str | None = None) -> tuple[list[str], str]:
+    """Open the instance once, so that it exists before workers start.
+
+    Returns lines for the operator to read, and the identity of the instance. ``instance_id``: the identity found
+    before; nothing is created then, and another one is refused.
+    """
+    async with open_instance(settings, instance_id=instance_id) as instance:
         check_routes(instance)
-        admin = instance.store.first_admin
+        admin, found = instance.store.first_admin, instance.store.instance_id
     if admin is None:
-        return []
-    return [f"Instance admin: {admin[0]}  password: {admin[1]}  (shown once; it is stored only as a hash)"]
+        return [], found
+    return [f"Instance admin: {admin[0]}  password: {admin[1]}  (shown once; it is stored only as a hash)"], found

@@ -13,21 +13,36 @@ from collections.abc import Generator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import sqlalchemy as sa
+
 from apilane.control.secrets import SecretsBox
 from apilane.control.statements import ControlStatements
 from apilane.control.tables import ControlSchema
 from apilane.control.upgrade import tables_of_schema, upgrade
 from apilane.errors import ConfigurationError
+from apilane.model.system import FIRST_HELPER_TABLES
 from apilane.model.text import fold
 from apilane.security.encryption import load_master_key
 from apilane.security.passwords import Passwords
 from apilane.settings import Settings
 from apilane.sql.dialect import Dialect
-from apilane.sql.statement import Statement, Value
+from apilane.sql.statement import Statement, Value, compile_statement
+from apilane.sql.tables import table_of
 from apilane.storage.errors import MissingObject, StorageError
 from apilane.storage.protocol import Result, Session, Step
 
-__all__ = ["Admin", "NoInstance", "control_address", "enter", "find_instance", "prepare_data_dir", "unusable"]
+__all__ = [
+    "Admin",
+    "Entry",
+    "LostInstance",
+    "NoInstance",
+    "control_address",
+    "enter",
+    "find_instance",
+    "prepare_data_dir",
+    "refuse_another",
+    "unusable",
+]
 
 DEFAULT_ADMIN_EMAIL = "admin@localhost"
 PASSWORD_MINIMUM = 12
@@ -38,6 +53,17 @@ class Admin(NamedTuple):
 
     email: str
     password: str
+
+
+class Entry(NamedTuple):
+    """An opened instance: the box that opens its secrets, and what identifies it.
+
+    ``admin``: only if this call created the admin with a generated password.
+    """
+
+    box: SecretsBox
+    instance_id: str
+    admin: Admin | None
 
 
 class NoInstance(ConfigurationError):
@@ -55,6 +81,17 @@ def unusable(settings: Settings, error: StorageError) -> ConfigurationError:
 
 def _place(settings: Settings) -> str:
     return "at control_url" if settings.control_url else f"in {settings.data_dir}"
+
+
+class LostInstance(ConfigurationError):
+    """The instance that this server was started with is gone."""
+
+    def __init__(self, settings: Settings) -> None:
+        place = f"at control_url ({settings.control_provider})" if settings.control_url else f"in {settings.data_dir}"
+        super().__init__(
+            f"The instance {place} is gone. Put its data folder and its control store back; the server then continues. "
+            "It creates no new instance while it runs."
+        )
 
 
 def control_address(settings: Settings) -> str:
@@ -85,8 +122,8 @@ async def enter(
     *,
     schema: ControlSchema,
     create: bool,
-) -> tuple[SecretsBox, Admin | None]:
-    """The box that opens the instance's secrets, and the admin if this call created one with a generated password.
+) -> Entry:
+    """Open the instance in the store, or create it.
 
     A store of an older release is upgraded. Raises ConfigurationError for a missing or wrong master key and for a
     control store newer than this program, and NoInstance if the store is empty and ``create`` is false.
@@ -119,7 +156,19 @@ async def enter(
         )
     if version < schema.version:
         await upgrade(session, dialect, statements, schema)
-    return box, admin
+    return Entry(box, check_value, admin)
+
+
+def refuse_another(expected: str, found: str | None, settings: Settings) -> None:
+    """Raise ConfigurationError unless the identity ``found`` in a control store is the expected one."""
+    if found is None:
+        raise LostInstance(settings)
+    if found != expected:
+        place = "at control_url" if settings.control_url else f"in {settings.data_dir}"
+        raise ConfigurationError(
+            f"The control store {place} belongs to another instance than the one that this server was started with. "
+            "Put the right one back, or restart the server to serve this one."
+        )
 
 
 async def find_instance(session: Session, statements: ControlStatements) -> tuple[int, str] | None:
@@ -143,6 +192,11 @@ async def _first_use(
     """Create tables, instance row and admin. None when the settings give the password, or when another process was
     first.
     """
+    if settings.control_url is not None and await _holds_application(session, dialect):
+        raise ConfigurationError(
+            "The database at control_url holds the tables of an application. Give the control store a database of its "
+            "own; nothing was changed."
+        )
     admin = _admin_to_be(settings)
     instance: dict[str, Value] = {
         "schemaversion": schema.version,
@@ -176,6 +230,15 @@ async def _first_use(
             raise
         return None
     return admin if settings.admin_password is None else None
+
+
+async def _holds_application(session: Session, dialect: Dialect) -> bool:
+    (schema,) = (table for table in FIRST_HELPER_TABLES if table.name == "H_Schema")
+    select = sa.select(table_of(schema, dialect).c["Version"])
+    try:
+        return bool(await session.fetch(compile_statement(select, dialect.sqlalchemy)))
+    except MissingObject:
+        return False
 
 
 def _admin_to_be(settings: Settings) -> Admin:

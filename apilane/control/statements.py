@@ -56,6 +56,11 @@ class ControlStatements:
         newest = newest.where(audit.c["Token"] == sa.bindparam("token")).order_by(audit.c["ID"].desc())
         limit, offset = (sa.bindparam(name, type_=sa.Integer()) for name in ("limit", "offset"))
         self.audit = self._compile(dialect.page(newest, limit, offset))  # token, limit, offset
+        published = sa.select(audit.c["Version"], audit.c["MaskedBefore"], audit.c["MaskedAfter"])
+        published = published.where(audit.c["Token"] == sa.bindparam("token"))
+        published = published.where(audit.c["Version"] > sa.bindparam("since", type_=sa.BigInteger()))
+        published = published.where(audit.c["MaskedAfter"] != sa.bindparam("nothing"))
+        self.published = self._compile(published.order_by(audit.c["ID"].desc()))  # token, since, nothing
 
         self.portal_user = self._select(users, "ID", "Email", "PasswordHash", "IsAdmin", by="EmailFold")  # fold
         self.insert_portal_user = self._insert(PORTAL_USERS)

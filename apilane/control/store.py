@@ -18,18 +18,20 @@ import msgspec
 
 from apilane.control.changes import abandon_unit, begin_unit, definition_of, pending_row, publish_unit, renames_of
 from apilane.control.first_use import (
-    Admin,
+    Entry,
+    LostInstance,
     NoInstance,
     control_address,
     enter,
     find_instance,
     prepare_data_dir,
+    refuse_another,
     unusable,
 )
 from apilane.control.folders import is_lost
 from apilane.control.operator_tokens import OperatorTokens
 from apilane.control.records import ApplicationName, AuditRecord, PendingChange, PortalUser, StoredApplication
-from apilane.control.secrets import Secrets, SecretsBox
+from apilane.control.secrets import Secrets
 from apilane.control.statements import ControlStatements
 from apilane.control.tables import CURRENT_SCHEMA, ControlSchema
 from apilane.errors import ConfigurationError
@@ -52,13 +54,20 @@ class ControlStore:
     """One object per process; the tasks of its event loop share it. Made by ``open``.
 
     ``first_admin``: e-mail and password of the instance admin, only if this call generated the password; show it once.
-    ``operator_tokens``: sign-ins of operators. Methods raise ``StorageError`` when the store is down.
+    ``instance_id``: different for each instance. ``operator_tokens``: sign-ins of operators. Methods raise
+    ``StorageError`` when the store is down.
     """
 
     def __init__(
-        self, driver: Driver, session: Session, statements: ControlStatements, box: SecretsBox, admin: Admin | None
+        self,
+        driver: Driver,
+        session: Session,
+        statements: ControlStatements,
+        entry: Entry,
     ) -> None:
-        self.first_admin = admin
+        box = entry.box
+        self.first_admin = entry.admin
+        self.instance_id = entry.instance_id
         self.operator_tokens = OperatorTokens(session, statements, box)
         self._dialect = driver.dialect
         self._session = session
@@ -73,28 +82,36 @@ class ControlStore:
         *,
         create: bool = True,
         schema: ControlSchema = CURRENT_SCHEMA,
+        instance_id: str | None = None,
     ) -> ControlStore:
         """Open the instance; create data folder, master key, tables and admin on first use. ``schema``: the tables.
 
         Raises ConfigurationError when the folder, the key or the store cannot be used. Without ``create`` nothing is
-        created, and NoInstance is raised if there is no instance.
+        created, and NoInstance is raised if there is no instance. ``instance_id``: the instance that must be there;
+        nothing is created then, and ConfigurationError is raised when it is gone or another one is there.
         """
         driver, address = drivers[settings.control_provider], control_address(settings)
+        create = create and instance_id is None
         if create:
             prepare_data_dir(settings.data_dir)
         elif is_lost(driver, address):
-            raise NoInstance(settings)
+            raise NoInstance(settings) if instance_id is None else LostInstance(settings)
         session = driver.session(address)
         statements = ControlStatements(driver.dialect)
         try:
-            box, admin = await enter(session, driver.dialect, statements, settings, schema=schema, create=create)
+            entry = await enter(session, driver.dialect, statements, settings, schema=schema, create=create)
+            if instance_id is not None:
+                refuse_another(instance_id, entry.instance_id, settings)
+        except NoInstance:
+            await session.close()
+            raise (NoInstance(settings) if instance_id is None else LostInstance(settings)) from None
         except StorageError as error:
             await session.close()
             raise unusable(settings, error) from error
         except BaseException:
             await session.close()
             raise
-        return cls(driver, session, statements, box, admin)
+        return cls(driver, session, statements, entry)
 
     @staticmethod
     async def exists(settings: Settings, drivers: Mapping[str, Driver]) -> bool:
@@ -116,6 +133,15 @@ class ControlStore:
     async def close(self) -> None:
         """Close the store's connections."""
         await self._session.close()
+
+    async def enter_replaced(self, settings: Settings) -> None:
+        """Leave the opened file and enter the one that now stands at its place.
+
+        Raises ConfigurationError when that is not this instance's, and StorageError.
+        """
+        await self._session.close()  # the next call opens it again
+        row = await find_instance(self._session, self._statements)
+        refuse_another(self.instance_id, None if row is None else row[1], settings)
 
     async def ping(self) -> None:
         """Return when the store answers; raises StorageError when it does not."""
@@ -253,6 +279,16 @@ class ControlStore:
             )
             for _, version, actor, created, changes, before, after in rows
         ]
+
+    async def version_of_tables(self, token: str, since: int) -> int:
+        """The last version after ``since`` that changed the tables of an application; ``since`` when none did."""
+        statement = self._statements.published
+        values: dict[str, Value] = {"token": token, "since": since, "nothing": "null"}
+        for version, before, after in await self._rows(statement, statement.parameters(values)):
+            old, new = msgspec.json.decode(before), msgspec.json.decode(after)
+            if old is None or old.get("Entities") != new.get("Entities"):
+                return int(version)
+        return since
 
     async def record_write(self, token: str, version: int, actor: str, change: str) -> int:
         """Store a record of a write to an application's data before the write; returns the record's ID.

@@ -29,7 +29,8 @@ log = logging.getLogger("apilane.control")
 
 def tables_of_schema(schema: ControlSchema) -> HelperTables:
     """The tables of the control store; each has the version of the whole schema."""
-    return HelperTables([TableVersion(table, schema.version) for table in schema.tables], FIRST_CONTROL_TABLES)
+    tables = [TableVersion(table, schema.version) for table in schema.tables]
+    return HelperTables(tables, FIRST_CONTROL_TABLES, is_control=True)
 
 
 async def upgrade(session: Session, dialect: Dialect, statements: ControlStatements, schema: ControlSchema) -> None:

@@ -20,7 +20,9 @@ from apilane.control.secrets import Secrets
 from apilane.errors import ConfigurationError
 from apilane.instance.instance import Instance
 from apilane.model.plan import Plan
-from apilane.storage.errors import StorageError, Unavailable
+from apilane.services.application_tables import ApplicationTables
+from apilane.services.moments import refuse_out_of_step
+from apilane.storage.errors import OutOfStep, StorageError, Unavailable
 from apilane.storage.protocol import Driver, Finding
 
 __all__ = ["Look", "examine", "look_at_control_store", "look_at_database", "look_at_plans", "refuse_unfit"]
@@ -116,11 +118,13 @@ async def _applications(instance: Instance) -> AsyncIterator[Look]:
         stored = await store.application(named.token)
         if stored is None:
             continue  # deleted meanwhile
-        async for look in _application(place, stored, instance):
+        async for look in _application(place, stored, instance, is_pending=named.token in pending):
             yield look
 
 
-async def _application(place: str, stored: StoredApplication, instance: Instance) -> AsyncIterator[Look]:
+async def _application(
+    place: str, stored: StoredApplication, instance: Instance, *, is_pending: bool
+) -> AsyncIterator[Look]:
     provider = stored.definition.storage_provider
     address = application_address(instance.settings.data_dir, stored.definition.token, stored.secrets)
     driver = instance.drivers.get(provider)
@@ -131,6 +135,13 @@ async def _application(place: str, stored: StoredApplication, instance: Instance
     async for look in look_at_database(place, provider, address, instance.drivers):
         serious = serious or look.finding.serious
         yield look
+    if not serious and not is_pending:
+        found = await ApplicationTables(instance.drivers[provider], address).version()
+        try:
+            await refuse_out_of_step(instance.store, stored, found)
+        except OutOfStep as error:
+            yield Look(place, Finding(str(error), "Until then it answers SERVICE_UNAVAILABLE.", serious=True))
+            return
     if not serious:
         async for finding in _helper_tables(address, instance.drivers[provider], instance):
             yield Look(place, finding)

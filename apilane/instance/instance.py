@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from typing import Final
 
+from apilane.control.first_use import LostInstance, control_address
 from apilane.control.store import ControlStore
 from apilane.dispatch import freeze
 from apilane.errors import ConfigurationError
 from apilane.instance.loaded import LoadedApplications
+from apilane.instance.places import FileMark, file_mark
 from apilane.plugins import load_plugins
 from apilane.runtime.operators import Operators
 from apilane.security.passwords import Passwords
@@ -19,14 +23,18 @@ from apilane.services.definition_changes import DefinitionChanges
 from apilane.services.helper_tables import TableUpkeep, helper_tables_of
 from apilane.services.housekeeping import sweep
 from apilane.settings import Settings
+from apilane.storage.errors import StorageError
 
 __all__ = ["Instance", "open_instance"]
+
+PLACES_POLL_S: Final = 1.0
 
 log = logging.getLogger("apilane.instance")
 
 
 class Instance:
-    """The instance of ``settings``. ``plugins``: plugin objects in addition to the installed ones.
+    """The instance of ``settings``. ``plugins``: plugin objects in addition to the installed ones. ``instance_id``: the
+    instance that must be there already (``ControlStore.instance_id``); a worker of a running server creates none.
 
     The constructor loads plugins and drivers and opens nothing. It raises ConfigurationError, whose text names the
     problem. ``store``, ``operators``, ``changes``, ``audit_trail`` and ``applications`` exist once it is open.
@@ -38,8 +46,9 @@ class Instance:
     audit_trail: AuditTrail
     applications: LoadedApplications
 
-    def __init__(self, settings: Settings, plugins: Sequence[object] = ()) -> None:
+    def __init__(self, settings: Settings, plugins: Sequence[object] = (), *, instance_id: str | None = None) -> None:
         self.settings = settings
+        self.instance_id = instance_id
         self.hooks = freeze(load_plugins(settings, plugins), settings)
         self.drivers = self.hooks.drivers
         self.helper_tables = helper_tables_of(self.hooks)
@@ -50,8 +59,11 @@ class Instance:
             settings.argon2_concurrency,
         )
         self.is_open = False
+        """Whether calls can be served. It becomes false while the control store is not in its place."""
         self._is_closed = False
-        self._sweeping: asyncio.Task[None] | None = None
+        self._is_joined = False
+        self._mark: FileMark = None
+        self._tasks: list[asyncio.Task[None]] = []
         self._opening = asyncio.Lock()
 
     async def open(self, *, create: bool = True, serve: bool = True) -> None:
@@ -60,20 +72,24 @@ class Instance:
         ``create``: the first use creates the instance, and changes that a crash interrupted are settled. Without it
         nothing is created or changed, and NoInstance is raised where there is no instance. ``serve``: follow changes
         made by other processes and delete expired rows, until ``close``. Raises ConfigurationError when the instance
-        cannot be used, and StorageError.
+        cannot be used, and StorageError. After the control store was lost, a call opens it again, and never creates it.
         """
         async with self._opening:
             if self.is_open:
                 return
             if self._is_closed:
                 raise ConfigurationError("This instance was closed; create another application.")
-            store = await ControlStore.open(self.settings, self.drivers, create=create)
+            if self._is_joined:
+                await self._open_again()
+                return
+            store = await ControlStore.open(self.settings, self.drivers, create=create, instance_id=self.instance_id)
             try:
                 await self._join(store, settle=create, serve=serve)
             except BaseException:
                 await store.close()
                 raise
-            self.is_open = True
+            self._mark = self._control_mark()
+            self._is_joined = self.is_open = True
 
     async def _join(self, store: ControlStore, *, settle: bool, serve: bool) -> None:
         """Create the objects that use the opened store."""
@@ -87,7 +103,44 @@ class Instance:
         self.applications = LoadedApplications(store, self.hooks, self.changes, upkeep, self.settings)
         if serve:
             await self.applications.follow()
-            self._sweeping = asyncio.create_task(self._delete_expired(), name="apilane-housekeeping")
+            self._tasks = [
+                asyncio.create_task(self._delete_expired(), name="apilane-housekeeping"),
+                asyncio.create_task(self._watch_places(), name="apilane-places"),
+            ]
+
+    def _control_mark(self) -> FileMark:
+        return file_mark(self.drivers[self.settings.control_provider], control_address(self.settings))
+
+    async def _open_again(self) -> None:
+        """Continue when this instance's control store is in its place again."""
+        mark = self._control_mark()
+        if mark is None:
+            raise LostInstance(self.settings)
+        if mark != self._mark:
+            await self.store.enter_replaced(self.settings)
+            await self.applications.start_over()
+            self._mark = mark
+        self.is_open = True
+        log.warning("the control store is in its place again; calls are served")
+
+    def check_place(self) -> bool:
+        """Whether the control store is still in its place; if not, the instance is not open any more."""
+        if self.is_open and self._control_mark() != self._mark:
+            self.is_open = False
+            log.error("the control store %s is gone or was replaced; no calls are served", self._store_place())
+        return self.is_open
+
+    def _store_place(self) -> str:
+        return "at control_url" if self.settings.control_url else f"in {self.settings.data_dir}"
+
+    async def _watch_places(self) -> None:
+        while True:
+            await asyncio.sleep(PLACES_POLL_S)
+            if not self.check_place():
+                with contextlib.suppress(ConfigurationError, StorageError):
+                    await self.open()
+            if self.is_open:
+                await self.applications.leave_replaced()
 
     async def _delete_expired(self) -> None:
         while True:
@@ -103,11 +156,11 @@ class Instance:
         if self._is_closed:
             return
         self._is_closed = True
-        if self.is_open:
-            self.is_open = False
-            if self._sweeping is not None:
-                self._sweeping.cancel()
-                await asyncio.gather(self._sweeping, return_exceptions=True)
+        self.is_open = False
+        if self._is_joined:
+            for task in self._tasks:
+                task.cancel()
+            await asyncio.gather(*self._tasks, return_exceptions=True)
             await self.applications.close()
             await self.store.close()
         for driver in self.drivers.values():
@@ -117,10 +170,15 @@ class Instance:
 
 @asynccontextmanager
 async def open_instance(
-    settings: Settings, plugins: Sequence[object] = (), *, create: bool = True, serve: bool = False
+    settings: Settings,
+    plugins: Sequence[object] = (),
+    *,
+    create: bool = True,
+    serve: bool = False,
+    instance_id: str | None = None,
 ) -> AsyncIterator[Instance]:
     """The instance of ``settings``, open inside ``async with``. Arguments as for ``Instance`` and ``Instance.open``."""
-    instance = Instance(settings, plugins)
+    instance = Instance(settings, plugins, instance_id=instance_id)
     try:
         await instance.open(create=create, serve=serve)
         yield instance

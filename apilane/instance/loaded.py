@@ -17,14 +17,17 @@ from apilane.control.folders import application_address, is_lost
 from apilane.control.records import StoredApplication
 from apilane.control.store import ControlStore
 from apilane.dispatch import Hooks
+from apilane.instance.places import FileMark, file_mark
 from apilane.runtime.application import ApplicationRuntime
 from apilane.runtime.compiled import Compilations
 from apilane.security.tokens import canonical_guid
+from apilane.services.application_tables import ApplicationTables
 from apilane.services.definition_changes import DefinitionChanges
 from apilane.services.helper_tables import TableUpkeep
+from apilane.services.moments import refuse_out_of_step
 from apilane.settings import Settings
 from apilane.sql.statement import Value
-from apilane.storage.errors import Unavailable
+from apilane.storage.errors import OutOfStep, Unavailable
 from apilane.storage.protocol import Driver, Session
 
 __all__ = ["LoadedApplications"]
@@ -33,6 +36,7 @@ APPLICATIONS_KEPT = 1000
 """Runtimes kept in memory. One takes 100 to 250 KB once its entities have been used; shared definitions take less."""
 UNKNOWN_KEPT = 10_000
 """Tokens remembered as unknown, so that many calls with such tokens need no queries. Any change clears them."""
+OUT_OF_STEP_S = 1.0
 PUBLISH_WAIT_S = 5.0
 """Time to wait for the definition of tables that are changed already; it usually follows within 10 ms."""
 
@@ -60,7 +64,10 @@ class LoadedApplications:
         self._sessions: dict[tuple[str, str], Session] = {}
         self._opening: dict[tuple[str, str], asyncio.Task[None]] = {}
         """Databases whose helper tables are being checked."""
-        self._opened: set[tuple[str, str]] = set()
+        self._opened: dict[tuple[str, str], FileMark] = {}
+        """Databases in use, with the file that was opened."""
+        self._out_of_step: dict[str, tuple[str, float]] = {}
+        """Why the tables of an application do not belong to its definition, and until when that is not checked."""
         self._tables: dict[str, dict[str, sa.Table]] = {}
         """Helper tables of plugins, by name of the driver."""
         self._mark: Value = None
@@ -118,11 +125,17 @@ class LoadedApplications:
                 self._recovering = asyncio.create_task(self._changes.recover_all(), name="apilane-recovery")
             await asyncio.wait({self._recovering}, timeout=left_s)  # it goes on when this call ends
             await asyncio.sleep(0.02)
-        self._live.pop(token, None)
+        runtime = self._live.pop(token, None)
+        if runtime is not None:  # the database may have been restored from a backup
+            for key in [key for key, session in self._sessions.items() if session is runtime.session]:
+                self._opened.pop(key, None)
         return await self._load(token)
 
     async def _load(self, token: str) -> ApplicationRuntime | None:
         generation = self._generation
+        known = self._out_of_step.get(token)
+        if known is not None and monotonic() < known[1]:
+            raise OutOfStep(known[0])
         stored = await self._store.application(token)
         if stored is None:
             if generation == self._generation:
@@ -132,6 +145,7 @@ class LoadedApplications:
             return None
         driver = self._drivers[stored.definition.storage_provider]
         session = await self._session(driver, stored)
+        self._out_of_step.pop(token, None)
         runtime = ApplicationRuntime(
             replace(stored, definition=self._compilations.share(stored.definition)),
             driver,
@@ -166,25 +180,75 @@ class LoadedApplications:
             raise Unavailable(f"The database {address} is missing; restore it from a backup.")
         key = driver.name, address
         if key not in self._opened:
-            await self._open_database(driver, address, stored.definition.token)
+            await self._open_database(driver, address, stored)
         return self._sessions[key]
 
-    async def _open_database(self, driver: Driver, address: str, token: str) -> None:
+    async def _open_database(self, driver: Driver, address: str, stored: StoredApplication) -> None:
         """Prepare the first use of a database in this process; all callers wait for the same task."""
         key = driver.name, address
         if key not in self._sessions:
             self._sessions[key] = driver.session(address)
         opening = self._opening.get(key)
         if opening is None:
-            coroutine = self._upkeep.bring_up_to_date(token, self._sessions[key], driver.dialect)
+            coroutine = self._prepare(stored, driver, address)
             opening = self._opening[key] = asyncio.create_task(coroutine, name="apilane-tables")
             opening.add_done_callback(lambda done: self._note_opened(key, done))
         await asyncio.shield(opening)  # a caller that is cancelled does not interrupt it
 
+    async def _prepare(self, stored: StoredApplication, driver: Driver, address: str) -> None:
+        """Check that the tables belong to the definition, then create and change helper tables."""
+        token = stored.definition.token
+        tables = ApplicationTables(driver, address)
+        deadline = monotonic() + PUBLISH_WAIT_S
+        current: StoredApplication | None = stored
+        while current is not None:
+            try:
+                await refuse_out_of_step(self._store, current, await tables.version())
+                break
+            except OutOfStep as error:
+                seen = current.version
+                is_changing = token in await self._store.pending_tokens()
+                if is_changing:  # tables are changed shortly before their definition is published
+                    await self._changes.recover_all()
+                    await asyncio.sleep(0.02)
+                current = await self._store.application(token)
+                if monotonic() > deadline or (not is_changing and current is not None and current.version == seen):
+                    self._note_out_of_step(token, str(error))
+                    raise
+        await self._upkeep.bring_up_to_date(token, self._sessions[driver.name, address], driver.dialect)
+
+    def _note_out_of_step(self, token: str, text: str) -> None:
+        """Keep the reason for a second, so that refused calls need no queries, and log it once."""
+        known = self._out_of_step.get(token)
+        if known is None or known[0] != text:
+            log.error("%s", text)
+        self._out_of_step[token] = text, monotonic() + OUT_OF_STEP_S
+
     def _note_opened(self, key: tuple[str, str], opening: asyncio.Task[None]) -> None:
         del self._opening[key]
         if not opening.cancelled() and opening.exception() is None:
-            self._opened.add(key)
+            self._opened[key] = file_mark(self._drivers[key[0]], key[1])
+
+    async def start_over(self) -> None:
+        """Forget everything read from the control store, because another file is in its place now."""
+        self._mark, self._sequence = await self._store.mark(), await self._store.sequence()
+        self._generation += 1
+        self._unknown.clear()
+        self._live.clear()
+        await self.leave_replaced()
+
+    async def leave_replaced(self) -> None:
+        """Leave the database files that are deleted or replaced; the next call opens or misses what is there now."""
+        moved = [key for key, mark in self._opened.items() if file_mark(self._drivers[key[0]], key[1]) != mark]
+        for key in moved:
+            log.warning("the database %s was deleted or replaced while it was open", key[1])
+            del self._opened[key]
+            for token, runtime in list(self._live.items()):
+                if runtime.session is self._sessions[key]:
+                    del self._live[token]
+        if moved:
+            self._generation += 1
+            await asyncio.gather(*(self._sessions[key].close() for key in moved))
 
     def _helper_tables(self, driver: Driver) -> dict[str, sa.Table]:
         tables = self._tables.get(driver.name)

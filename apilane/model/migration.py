@@ -28,6 +28,8 @@ class Migration(Struct, frozen=True):
     before: tuple[Entity, ...]
     after: tuple[Entity, ...]
     renames: Renames = Renames()
+    is_control: bool = False
+    """The tables are those of a control store, which custom SQL never uses."""
 
     def kept_entities(self) -> list[tuple[Entity, Entity]]:
         """Each entity that stays, as a pair of old and new, in the order of ``after``."""

@@ -8,11 +8,14 @@ runs under other servers too (``apilane.asgi``).
 from __future__ import annotations
 
 import resource
+import signal
+import sys
+import threading
 from importlib import import_module
 
 from apilane.errors import ConfigurationError
 from apilane.server.claims import claim_data_dir, free_port, resolve
-from apilane.server.workers import check, preload
+from apilane.server.workers import RETIRE_SIGNAL, check, preload
 from apilane.settings import Settings
 
 __all__ = ["serve"]
@@ -23,24 +26,38 @@ FILES_WANTED = 65_536
 def serve(settings: Settings, *, application: str = "apilane.app") -> None:
     """Run the API server of this data dir until SIGTERM or SIGINT.
 
-    ``application``: the module with ``create_app(settings)`` and ``async initialise(settings) -> lines``. Raises
+    ``application``: the module with ``create_app(settings, instance_id=...)`` and ``async initialise(settings,
+    instance_id)``, which returns lines for the operator and the identity of the instance. Raises
     ``ConfigurationError`` when the server cannot start or its workers keep failing.
     """
     if settings.role == "portal":
         raise ConfigurationError(
             "The Portal is not part of this release; use '--role api' (or 'all'), which serves the API."
         )
+    _set_first_signals()
     _raise_file_limit()
     address = resolve(settings.host)
     with claim_data_dir(settings.data_dir, "api"):
         port = free_port(address, settings.port)
         preload(application)
-        lines = check(settings, application, meanwhile=lambda: import_module("apilane.server.supervisor"))
+        lines, instance_id = check(settings, application, meanwhile=lambda: import_module("apilane.server.supervisor"))
         for line in lines:
             print(line, flush=True)  # noqa: T201  shown once to the operator, never logged
         from apilane.server.supervisor import Supervisor
 
-        Supervisor(settings, application, address, port).run()
+        Supervisor(settings, application, address, port, instance_id).run()
+
+
+def _set_first_signals() -> None:
+    """Handle signals until granian does: SIGHUP has nothing to restart yet, and a stop also ends the child that checks.
+
+    The signal that retires a worker is ignored from the start, because a worker inherits that until it handles it.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        return  # signals can be handled in the main thread only
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    signal.signal(RETIRE_SIGNAL, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
 
 
 def _raise_file_limit() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import resource
+import signal
 import socket
 import sys
 import threading
@@ -12,12 +13,14 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from functools import partial
+from multiprocessing.connection import wait
 from typing import Any
 
 from granian.constants import HTTPModes, Interfaces, Loops
 from granian.http import HTTP1Settings
 from granian.log import LogLevels
 from granian.server import Server
+from granian.server.mp import WorkerProcess
 
 from apilane.errors import ConfigurationError
 from apilane.server.workers import RETIRE_SIGNAL, check, load
@@ -38,10 +41,34 @@ RESTART_OVERLAP_S = 2.0
 logger = logging.getLogger("apilane.server")
 
 
-class Supervisor(Server):  # type: ignore[misc, valid-type]
-    """A server on one address. It overrides two private methods of granian; ``tests/cli`` tests the calls."""
+class SupervisedWorker(WorkerProcess):
+    """A worker whose end is read from its sentinel.
 
-    def __init__(self, settings: Settings, application: str, address: str, port: int) -> None:
+    granian joins a process in two threads at once. The thread that comes second sees it as alive for a moment, and
+    granian then reports and kills a worker that ended in time.
+    """
+
+    def start(self) -> None:
+        """Start with SIGTERM blocked until ``load``; before that the child has the parent's handler and loses it."""
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+        try:
+            super().start()  # type: ignore[no-untyped-call]
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+    def is_alive(self) -> bool:
+        """Whether the process has not ended."""
+        return not wait([self.inner.sentinel], 0)
+
+    def join(self, timeout: float | None = None) -> None:
+        """Return when the process has ended, or after ``timeout`` seconds."""
+        wait([self.inner.sentinel], timeout)
+
+
+class Supervisor(Server):  # type: ignore[misc, valid-type]
+    """A server on one address. It overrides three private methods of granian; ``tests/cli`` tests the calls."""
+
+    def __init__(self, settings: Settings, application: str, address: str, port: int, instance_id: str) -> None:
         super().__init__(
             application,
             address=address,
@@ -66,19 +93,26 @@ class Supervisor(Server):  # type: ignore[misc, valid-type]
             workers_kill_timeout=settings.shutdown_timeout_s,
         )
         self._settings = settings
+        self._instance_id = instance_id
         self._is_ready = False
         self._failures: deque[float] = deque()
         self._refusal: str | None = None
 
     def run(self) -> None:
         """Serve until a signal ends it; raises ``ConfigurationError`` when the workers cannot be kept alive."""
-        self.serve(target_loader=partial(load, self._settings, self.target, os.getpid()), wrap_loader=False)
+        loader = partial(load, self._settings, self.target, os.getpid(), self._instance_id)
+        self.serve(target_loader=loader, wrap_loader=False)
         if self._refusal:
             raise ConfigurationError(self._refusal)
 
     def _spawn_workers(self, spawn_target: Callable[..., None], target_loader: Callable[..., Any]) -> None:
         super()._spawn_workers(spawn_target, target_loader)
         threading.Thread(target=self._announce, daemon=True).start()
+
+    def _spawn_worker(self, *arguments: Any, **options: Any) -> WorkerProcess:
+        worker: WorkerProcess = super()._spawn_worker(*arguments, **options)
+        worker.__class__ = SupervisedWorker  # granian has no parameter for the class
+        return worker
 
     def _respawn_workers(
         self,
@@ -88,12 +122,26 @@ class Supervisor(Server):  # type: ignore[misc, valid-type]
         delay: float = 0,
     ) -> None:
         """Replace workers: failed ones up to ``FAILURES``, running ones (SIGHUP) only if new ones can start."""
+        try:
+            self._replace(workers, spawn_target, target_loader, delay)
+        finally:
+            if self.interrupt_signal or self.interrupt_children or self.reload_signal:
+                # granian clears the event after reading the flags, so a signal in between would be lost.
+                self.main_loop_interrupt.set()
+
+    def _replace(
+        self,
+        workers: Sequence[int],
+        spawn_target: Callable[..., None],
+        target_loader: Callable[..., Any],
+        delay: float,
+    ) -> None:
         if any(not self.wrks[index].is_alive() for index in workers):
             self._refusal = self._beyond_repair(len(workers))
         else:
             logger.info("Restarting the workers one by one")
             try:
-                check(self._settings, self.target)
+                check(self._settings, self.target, instance_id=self._instance_id)
             except ConfigurationError as error:
                 logger.error("The workers are not restarted: %s", error)  # noqa: TRY400  the text is for the operator
                 return

@@ -51,55 +51,70 @@ def preload(application: str) -> None:
     gc.freeze()  # also avoids copies of memory pages in children, which a collection would write to
 
 
-def check(settings: Settings, application: str, meanwhile: Callable[[], object] | None = None) -> list[str]:
-    """Initialise the instance in a separate child process, and return the lines to show the operator.
+def check(
+    settings: Settings,
+    application: str,
+    *,
+    instance_id: str | None = None,
+    meanwhile: Callable[[], object] | None = None,
+) -> tuple[list[str], str]:
+    """Initialise the instance in a separate child process; return the lines to show the operator, and its identity.
+
+    ``instance_id``: the instance that must be there; the first start gives none and may create it.
 
     The child loads every plugin and driver and opens the control store, so that errors are reported before a worker
     starts. ``meanwhile`` runs in this process at the same time. Raises ``ConfigurationError``.
     """
     receiving, sending = multiprocessing.Pipe(duplex=False)
-    child = multiprocessing.get_context().Process(target=_check, args=(settings, application, sending), daemon=True)
+    child = multiprocessing.get_context().Process(
+        target=_check, args=(settings, application, instance_id, sending), daemon=True
+    )
     child.start()
     sending.close()
     if meanwhile is not None:
         meanwhile()
     with receiving:
         try:
-            lines, refusal = receiving.recv()
+            lines, found, refusal = receiving.recv()
         except EOFError:
             child.join(CHECK_END_S)  # it is still printing the reason
             raise ConfigurationError("The instance cannot be initialised; the reason is above.") from None
     child.join()
     if refusal is not None:
         raise ConfigurationError(refusal)
-    return list(lines)
+    return list(lines), str(found)
 
 
-def _check(settings: Settings, application: str, sending: Connection) -> None:
-    for signal_number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+def _check(settings: Settings, application: str, instance_id: str | None, sending: Connection) -> None:
+    for signal_number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(signal_number, signal.SIG_DFL)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
     with sending:
         try:
-            lines = asyncio.run(importlib.import_module(application).initialise(settings))
+            lines, found = asyncio.run(importlib.import_module(application).initialise(settings, instance_id))
         except EXPECTED_FAILURES as error:
-            sending.send(([], str(error)))
+            sending.send(([], "", str(error)))
         else:
-            sending.send((lines, None))
+            sending.send((lines, found, None))
 
 
-def load(settings: Settings, application: str, parent: int) -> Application:
-    """The ASGI application of a worker of the process ``parent``. It is the first call in each worker."""
+def load(settings: Settings, application: str, parent: int, instance_id: str) -> Application:
+    """The ASGI application of a worker of the process ``parent``. It is the first call in each worker.
+
+    ``instance_id``: the instance to serve. A worker never creates one, because its folder may be gone for a while.
+    """
     signal.signal(RETIRE_SIGNAL, signal.SIG_IGN)  # until the worker exists
     # The fork inherits the parent's handlers, which would ignore a SIGTERM until granian sets its own. SIGINT of a
     # terminal reaches the whole process group, but only the parent handles it.
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGHUP})
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})  # blocked by SupervisedWorker.start
     threading.Thread(
         target=_follow_parent, args=(parent, settings.shutdown_timeout_s), name="parent-watch", daemon=True
     ).start()
     sys.setswitchinterval(0.0005)  # at the default of 5 ms, a second busy thread cost 10 ms per SQLite read
     try:
-        worker = _Worker(importlib.import_module(application).create_app(settings))
+        worker = _Worker(importlib.import_module(application).create_app(settings, instance_id=instance_id))
     except EXPECTED_FAILURES as error:
         logger.error("%s", error)  # noqa: TRY400  the text is for the operator; a traceback does not help
         sys.exit(1)

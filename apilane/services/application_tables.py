@@ -8,6 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from apilane.control.folders import is_lost
+from apilane.control.statements import ControlStatements
 from apilane.model.migration import Migration
 from apilane.model.system import EMAIL_TEMPLATE_SEEDS, HELPER_TABLES
 from apilane.security.encryption import Cipher
@@ -122,6 +123,15 @@ class ApplicationTables:
             if self._transactional:
                 raise
             return Survey({}, ())
+
+    async def holds_control_store(self) -> bool:
+        """Whether the database is the control store of an instance."""
+        if self._driver.features.embedded:
+            return False  # the path is given by the server
+        try:
+            return bool(await self._session.fetch(ControlStatements(self._dialect).instance))
+        except MissingObject:
+            return False
 
     async def sizes(self, names: Sequence[str]) -> dict[str, int]:
         """The number of records of each table, by name."""

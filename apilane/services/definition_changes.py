@@ -21,9 +21,10 @@ from apilane.model.migration import Migration, Renames
 from apilane.model.plan import Plan
 from apilane.security.encryption import Cipher
 from apilane.services.application_tables import ApplicationTables, Report, refusal
+from apilane.services.moments import refuse_out_of_step
 from apilane.services.record_survey import Survey
 from apilane.services.workspace import ApplicationWorkspace, refuse_lost, title_of
-from apilane.storage.errors import StorageError
+from apilane.storage.errors import OutOfStep, StorageError
 from apilane.storage.helper_tables import HelperTables
 from apilane.storage.protocol import Driver, Step
 
@@ -75,16 +76,24 @@ class DefinitionChanges:
     async def survey(self, plan: Plan) -> Survey:
         """Count the records that ``plan`` affects and find those that do not fit it now, before any change.
 
-        Raises ConfigurationError when the application's database cannot be read.
+        Raises ConfigurationError when the application's database cannot be read, or is from another moment than the
+        control store.
         """
         stored = await self._store.application(plan.after.token)
-        if stored is None or plan.migration is None or not plan.migration.before:
+        if stored is None:
             return Survey({}, ())
         address = application_address(self._data_dir, plan.after.token, stored.secrets)
         tables = ApplicationTables(self._drivers[stored.definition.storage_provider], address)
         refuse_lost(tables, stored.definition)  # a query would create an empty file
         try:
+            moves = "connection_string" in plan.secrets
+            if not moves and not tables.are_lost and plan.after.token not in await self._store.pending_tokens():
+                await refuse_out_of_step(self._store, stored, await tables.version())
+            if plan.migration is None or not plan.migration.before:
+                return Survey({}, ())
             return await tables.survey(plan.migration, Cipher(stored.secrets.encryption_key))
+        except OutOfStep as error:
+            raise ConfigurationError(f"{error} Nothing was changed.") from error
         except StorageError as error:
             raise ConfigurationError(
                 f"The records of application {title_of(plan.after)} cannot be read: {error}"
@@ -122,9 +131,12 @@ async def _carry_out(plan: Plan, workspace: ApplicationWorkspace, actor: str, re
     stored = workspace.stored
     secrets = (stored.secrets if stored else Secrets.new()).changed(plan.secrets)
     if stored and stored.definition == plan.after and stored.secrets == secrets:
+        await workspace.refuse_out_of_step(plan.after, secrets)
         await workspace.refuse_half_done()
         return stored
+    await workspace.refuse_control_store(plan.after, secrets)
     await workspace.refuse_other_database(plan.after, secrets)
+    await workspace.refuse_out_of_step(plan.after, secrets)
     if stored:
         await workspace.bring_helper_tables_up_to_date(plan.after, secrets)
     return await _Change(plan, secrets, workspace, actor, report).carry_out()
@@ -190,16 +202,10 @@ class _Change:
         )
 
     async def _change_tables(self, migration: Migration, ddl: list[str], rows: list[Step]) -> None:
-        found, version = await self._tables.version(), self._workspace.version
-        if found and self._is_new:
+        if self._is_new and await self._tables.version():
             raise ConfigurationError(
                 f"The database of the new application {title_of(self._plan.after)} already holds the tables of an "
                 "application. Give it an empty database, or restore the control store that knows these tables."
-            )
-        if found > version:
-            raise ConfigurationError(
-                f"The tables of application {title_of(self._plan.after)} are at version {found}, its definition at "
-                f"{version}: the control store is older than the database. Restore the two that belong together."
             )
         report = _silent if self._is_new else await _told(self._report, migration, self._tables)
         version = await self._begin()

@@ -17,7 +17,8 @@ from apilane.model.migration import Migration
 from apilane.model.system import HELPER_TABLES
 from apilane.security.encryption import Cipher
 from apilane.services.application_tables import ApplicationTables
-from apilane.storage.errors import StorageError, Unavailable
+from apilane.services.moments import refuse_out_of_step
+from apilane.storage.errors import OutOfStep, StorageError, Unavailable
 from apilane.storage.helper_tables import HelperTables
 from apilane.storage.protocol import Driver
 
@@ -163,6 +164,33 @@ class ApplicationWorkspace:
         if self.stored is None:
             return
         refuse_lost(self.tables_of(self.stored.definition, self.stored.secrets), self.stored.definition)
+
+    async def refuse_control_store(self, after: ApplicationDefinition, secrets: Secrets) -> None:
+        """An application needs a database of its own: custom SQL could otherwise reach the instance's tables."""
+        if self.stored is not None and secrets.connection_string == self.stored.secrets.connection_string:
+            return
+        try:
+            holds = await self.tables_of(after, secrets).holds_control_store()
+        except StorageError:
+            return  # the next step meets the same database and says why it cannot be used
+        if holds:
+            raise ConfigurationError(
+                f"The database of application {title_of(after)} is the control store of an instance. Give the "
+                "application a database of its own; nothing was changed."
+            )
+
+    async def refuse_out_of_step(self, after: ApplicationDefinition, secrets: Secrets) -> None:
+        """Refuse an application whose tables and definition are from different moments.
+
+        The database that it will have is read. The present one may be gone for good.
+        """
+        if self.stored is None:
+            return
+        found = await self.tables_of(after, secrets).version()
+        try:
+            await refuse_out_of_step(self.store, self.stored, found)
+        except OutOfStep as error:
+            raise ConfigurationError(f"{error} Nothing was changed.") from error
 
     async def refuse_half_done(self) -> None:
         """Refuse tables that are between two definitions. This can happen where every schema statement commits."""

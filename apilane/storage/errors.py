@@ -13,6 +13,7 @@ __all__ = [
     "MissingObject",
     "NotNullViolation",
     "NumberOutOfRange",
+    "OutOfStep",
     "Raised",
     "StatementTimeout",
     "StorageError",
@@ -74,6 +75,10 @@ class ConnectionRefused(Unavailable):
 
 class ConnectionLost(Unavailable):
     """The server ended the connection or is unreachable. The running operation may or may not have been stored."""
+
+
+class OutOfStep(Unavailable):
+    """The tables of an application and its definition are from different moments."""
 
 
 class MissingObject(StorageError):

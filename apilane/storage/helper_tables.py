@@ -67,12 +67,15 @@ class TableChanges(NamedTuple):
 
 class HelperTables:
     """The tables that this program needs in a database. ``first``: the tables, at version 1, of a database without
-    rows.
+    rows. ``is_control``: it is a control store.
 
     Immutable; one object serves all databases.
     """
 
-    def __init__(self, wanted: Iterable[TableVersion], first: Iterable[Entity] = ()) -> None:
+    def __init__(
+        self, wanted: Iterable[TableVersion], first: Iterable[Entity] = (), *, is_control: bool = False
+    ) -> None:
+        self._is_control = is_control
         self.wanted = tuple(each._replace(entity=_bare(each.entity)) for each in wanted)
         self._first = {entity.name: TableVersion(_bare(entity)) for entity in first}
         self._are_first = all(each in self._first.values() for each in self.wanted)
@@ -127,7 +130,7 @@ class HelperTables:
         records = () if recorded else (_RECORDS,)  # after an interrupted change the table exists and is empty
         kept = tuple(old.entity for old, _ in pairs if old is not None)
         return TableChanges(
-            Migration(kept, (*records, *(new.entity for _, new in pairs))),
+            Migration(kept, (*records, *(new.entity for _, new in pairs)), is_control=self._is_control),
             tuple(new for _, new in pairs if new.entity.name not in recorded),
             tuple(new for _, new in pairs if new.entity.name in recorded),
         )
@@ -138,7 +141,7 @@ class HelperTables:
         inserted = tuple(each for each in self.wanted if each not in first)
         records = (_RECORDS,) if inserted else ()
         after = (*records, *(each.entity for each in self.wanted if each.entity.name not in names))
-        return TableChanges(Migration((), after), inserted, ())
+        return TableChanges(Migration((), after, is_control=self._is_control), inserted, ())
 
     async def bring_up_to_date(
         self, session: Session, dialect: Dialect, last: Sequence[Step] = ()

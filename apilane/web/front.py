@@ -7,14 +7,15 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, MutableMapping
+from time import monotonic
 from typing import Any
 
-from apilane.errors import ApilaneError, Code
+from apilane.errors import ApilaneError, Code, ConfigurationError
 from apilane.instance import Instance
 from apilane.plugin.calls import WireCall, Write
 from apilane.plugin.identity import ANONYMOUS
 from apilane.plugin.replies import Reply
-from apilane.storage.errors import MissingObject
+from apilane.storage.errors import MissingObject, Unavailable
 from apilane.web.admission import Admission
 from apilane.web.bodies import BrokenBody, announces_body, drain
 from apilane.web.call import Call, Receive, Scope, Send
@@ -27,6 +28,9 @@ __all__ = ["Front"]
 log = logging.getLogger("apilane.web")
 
 _UNKNOWN: Methods = {}
+
+RETRY_S = 0.5
+"""How often a process without its instance tries to open it; calls in between are answered at once."""
 
 
 class Front:
@@ -45,13 +49,15 @@ class Front:
         self._paths = paths
         self._bodies = admission.bodies
         self._client_address = admission.client_address
+        self._reported = ""
+        self._next_try = 0.0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI entry point."""
         if scope["type"] == "lifespan":
             await self._lifespan(receive, send)
             return
-        if not self._instance.is_open and not await self._opened(send):
+        if not self._instance.is_open and not await self._opened(scope, send):
             return
         if scope["type"] == "http":
             path = scope["path"].lower()
@@ -78,15 +84,32 @@ class Front:
         """Close the instance; for a host application that mounts this one and passes no lifespan events on."""
         await self._instance.close()
 
-    async def _opened(self, send: Send) -> bool:
-        """Open the instance for a host that passes no lifespan events on. False: it failed and was answered."""
+    async def _opened(self, scope: Scope, send: Send) -> bool:
+        """Open the instance: the host passes no lifespan events on, or the control store was lost. False: it failed and
+        was answered. The service endpoints need no open instance.
+        """
         try:
+            if monotonic() < self._next_try:
+                raise Unavailable(self._reported)
             await self._instance.open()
-        except Exception:
-            log.exception("the instance cannot be opened")
+        except Exception as error:
+            self._report(error)
+            if scope["type"] == "http" and self._below_mount(scope["path"].lower(), scope) in self._paths:
+                return True
             await send_reply(send, error_reply(ApilaneError(Code.SERVICE_UNAVAILABLE)))
             return False
+        self._reported, self._next_try = "", 0.0
         return True
+
+    def _report(self, error: Exception) -> None:
+        """Log why the instance cannot be opened, once for each reason."""
+        if not isinstance(error, Unavailable) or str(error) != self._reported:
+            self._next_try = monotonic() + RETRY_S
+        if str(error) == self._reported:
+            return
+        self._reported = str(error)
+        is_expected = isinstance(error, (ConfigurationError, StorageError))
+        log.error("the instance cannot be opened: %s", error, exc_info=None if is_expected else error)
 
     def _below_mount(self, path: str, scope: Scope) -> str:
         root = scope.get("root_path", "").lower().rstrip("/")
@@ -108,6 +131,13 @@ class Front:
             if message["type"] == "lifespan.startup":
                 try:
                     await self._instance.open()
+                except (ConfigurationError, StorageError) as error:
+                    # A worker of a running server waits for its instance; readiness is 503 until then.
+                    if self._instance.instance_id is None:
+                        log.exception("start-up failed")
+                        await send({"type": "lifespan.startup.failed", "message": str(error)})
+                        return
+                    self._report(error)
                 except Exception as error:
                     log.exception("start-up failed")
                     await send({"type": "lifespan.startup.failed", "message": str(error)})

@@ -4,6 +4,7 @@ application token.
 
 from __future__ import annotations
 
+import asyncio
 import socket
 from typing import Any
 
@@ -11,6 +12,7 @@ from litestar import Response, get
 from litestar.handlers import HTTPRouteHandler
 
 from apilane.instance import Instance
+from apilane.instance.places import why_not_writable
 from apilane.storage.errors import StorageError
 
 __all__ = ["PATHS", "WIRE_VERSION", "service_pages"]
@@ -48,12 +50,23 @@ def service_pages(instance: Instance) -> list[HTTPRouteHandler]:
     @get("/health/readiness")
     async def readiness() -> Response[dict[str, Any]]:
         # Clients expect the key "Portal"; it stands for the control store, where the definitions are stored.
+        entries = [await control_store()]
+        reason = await asyncio.to_thread(why_not_writable, instance.settings.data_dir)
+        if reason is not None:
+            details = f"The data folder cannot be written: {reason}"
+            entries.append({"key": "DataFolder", "value": "Unhealthy", "details": details})
+        if any(entry["value"] == "Unhealthy" for entry in entries):
+            return Response(health("Unhealthy", entries), status_code=503)
+        return Response(health("Healthy", entries))
+
+    async def control_store() -> dict[str, str]:
+        entry = {"key": "Portal", "value": "Unhealthy", "details": "The control store is not in its place"}
+        if not instance.check_place():
+            return entry
         try:
             await instance.store.ping()
         except StorageError:
-            entry = {"key": "Portal", "value": "Unhealthy", "details": "The control store does not answer"}
-            return Response(health("Unhealthy", [entry]), status_code=503)
-        entry = {"key": "Portal", "value": "Healthy", "details": "The control store answers"}
-        return Response(health("Healthy", [entry]))
+            return entry | {"details": "The control store does not answer"}
+        return entry | {"value": "Healthy", "details": "The control store answers"}
 
     return [banner, version, liveness, readiness]

@@ -8,7 +8,7 @@ import secrets
 from apilane.dispatch import Hooks
 from apilane.errors import ApilaneError, Code
 from apilane.services.failures import wire_error
-from apilane.storage.errors import Deadlock, StatementTimeout, StorageError, Unavailable
+from apilane.storage.errors import Deadlock, OutOfStep, StatementTimeout, StorageError, Unavailable
 
 __all__ = ["failure_answer"]
 
@@ -28,7 +28,8 @@ def failure_answer(
         reply = wire_error(error, entity)
         if reply.code is not Code.ERROR:
             # The caller can correct a violated constraint; only an operator can help a database in trouble.
-            trouble = isinstance(error, (Unavailable, StatementTimeout, Deadlock))
+            # OutOfStep was logged when the application was opened.
+            trouble = isinstance(error, (Unavailable, StatementTimeout, Deadlock)) and not isinstance(error, OutOfStep)
             log.log(logging.WARNING if trouble else logging.DEBUG, "storage refused %s: %s", entity, error)
             return reply
     reference = secrets.token_hex(4)

@@ -5,6 +5,7 @@ The time limit applies to the whole script; a statement beyond it is ended toget
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from decimal import Decimal
@@ -34,6 +35,13 @@ _COLUMNS: Final = Statement(
     "SELECT TABLE_NAME, COLUMN_NAME FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = DATABASE() "  # noqa: S608
     f"AND LOWER(TABLE_NAME) IN ({', '.join(repr(name) for name in sorted(SECRET_TABLES))}) ORDER BY ORDINAL_POSITION"
 )
+
+
+_SESSION_READS: Final = re.compile(r"\b(?:last_insert_id|found_rows|row_count)\b", re.IGNORECASE)
+_FORGET: Final = Statement("SELECT LAST_INSERT_ID(0)")
+"""These functions tell about earlier statements of the connection, which may be another caller's. After this statement
+they tell nothing of them.
+"""
 
 
 class ScriptConnection(Protocol):
@@ -69,6 +77,8 @@ async def run_script(connection: ScriptConnection, step: ScriptStep) -> Result:
     until = connection.script_deadline()
     statements = await _judged(connection, step)
     values = {f"v_{name}": value for name, value in step.values.items()}
+    if any(_SESSION_READS.search(statement.text) for statement in statements):
+        await connection.fetch(_FORGET, ())
     budget = ResultBudget()
     sets: list[ResultSet] = []
     matched = 0

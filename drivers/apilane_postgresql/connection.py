@@ -35,7 +35,7 @@ from apilane.plugin.storage import (
 )
 from apilane_postgresql.address import search_path, tls_url
 from apilane_postgresql.errors import FAILURES, connect_failure, is_lost, translate
-from apilane_postgresql.script import run_script, writes
+from apilane_postgresql.script import calls_own_functions, run_script, writes
 
 __all__ = ["Constraints", "PostgreSQLConnection", "connect"]
 
@@ -202,6 +202,10 @@ class PostgreSQLConnection:
         except TimeoutError as error:
             self.usable = False
             raise StatementTimeout("The script took longer than its time limit.") from error
+        except BaseException:
+            if calls_own_functions(step.script):
+                self.usable = False  # what they left on the connection is not known
+            raise
 
     async def run_script(self, step: ScriptStep) -> Result:
         """Run a script; the transaction is READ ONLY if no statement of the script writes."""

@@ -25,7 +25,7 @@ from apilane_postgresql.guard import SECRET_TABLES, Checked, Surroundings, check
 if TYPE_CHECKING:
     import asyncpg
 
-__all__ = ["run_script", "writes"]
+__all__ = ["calls_own_functions", "run_script", "writes"]
 
 BATCH_ROWS: Final = 1000
 
@@ -45,6 +45,29 @@ SELECT current_schema()::text,
       AND a.attnum > 0 AND NOT a.attisdropped)"""
 
 _CASTS: Final = {bool: "boolean", int: "bigint", str: "text", Decimal: "numeric", float: "double precision"}
+
+
+_SEQUENCE_READS: Final = frozenset({"currval", "lastval"})
+
+_FORGET: Final = """
+CLOSE ALL; RESET ALL; UNLISTEN *; DISCARD TEMP; DISCARD SEQUENCES; SELECT pg_advisory_unlock_all();
+DO $$ DECLARE kept name; BEGIN
+  FOR kept IN SELECT name FROM pg_catalog.pg_prepared_statements WHERE from_sql LOOP
+    EXECUTE 'DEALLOCATE ' || quote_ident(kept);
+  END LOOP;
+END $$"""
+"""Ends what a function of the database's owner may leave on the connection: settings, temporary tables, cursors WITH
+HOLD, prepared statements, locks. DISCARD ALL cannot run in a transaction, and would end asyncpg's statements.
+"""
+
+
+def calls_own_functions(script: Script) -> bool:
+    """Whether a script calls functions that are stored in the database."""
+    text = script.text(dict.fromkeys(script.names, 1), lambda _name: " 1 ")
+    try:
+        return any(check(statement).calls for statement in statements_of(text))
+    except StorageError:
+        return False
 
 
 def writes(script: Script) -> bool:
@@ -68,6 +91,8 @@ async def run_script(raw: asyncpg.Connection[Any], step: ScriptStep) -> Result:
     checked = [check(statement) for statement in statements_of(text)]
     around = await _look_around(raw, checked)
     secured = [statement.secured(around) for statement in checked]
+    if any(word.text in _SEQUENCE_READS for statement in checked for word in statement.words):
+        await raw.execute("DISCARD SEQUENCES")  # otherwise they give the last IDs of the connection's other callers
     budget = ResultBudget()
     sets: list[ResultSet] = []
     matched = 0
@@ -84,6 +109,8 @@ async def run_script(raw: asyncpg.Connection[Any], step: ScriptStep) -> Result:
         rows = await _rows(cursor, budget)
         booleans = tuple(at for at, attribute in enumerate(attributes) if attribute.type.name == "bool")
         sets.append(ResultSet(tuple(attribute.name for attribute in attributes), booleans, rows))
+    if any(statement.calls for statement in checked):
+        await raw.execute(_FORGET)
     return Result(matched=matched, sets=sets)
 
 

@@ -7,6 +7,7 @@ written into the text.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from decimal import Decimal
 from typing import Final, NamedTuple
@@ -17,7 +18,11 @@ from apilane_sqlserver.text import PARAMETER_UNITS
 __all__ = ["PARAMETERS_MAX", "Bound", "ParameterType", "bind", "type_of"]
 
 PARAMETERS_MAX: Final = 2000
-"""SQL Server takes 2100 per call, and the client library needs some of them; further values go into the text."""
+"""SQL Server takes 2100 per call, and the client library needs some of them. Beyond it, long lists of numbers are sent
+as one parameter each, and other values go into the text.
+"""
+LIST_MIN: Final = 100
+_LIST: Final = re.compile(rf"IN \((\?(?:, \?){{{LIST_MIN},}})\)")
 
 _WVARCHAR: Final = -9
 _WLONGVARCHAR: Final = -10
@@ -94,8 +99,49 @@ def _decimal_type(value: Decimal) -> ParameterType:
     return _type(f"DECIMAL({_DIGITS},{places})", _DECIMAL, _DIGITS, places)
 
 
+def _with_lists(text: str, parameters: Sequence[Value]) -> tuple[str, list[Value]]:
+    """Text and parameters with each long list of numbers as one parameter, in JSON; the text is then constant."""
+    parts: list[str] = []
+    values: list[Value] = []
+    place = used = 0
+    for found in _LIST.finditer(text):
+        before, count = text[place : found.start()], found[1].count("?")
+        first = used + before.count("?")
+        values += parameters[used:first]
+        members, used = parameters[first : first + count], first + count
+        sql = _type_of_list(members)
+        if sql is None:
+            values += members
+            parts += [before, found[0]]
+        else:
+            values.append(f"[{','.join(map(_in_json, members))}]")
+            parts += [before, f"IN (SELECT [v] FROM OPENJSON(?) WITH ([v] {sql} '$'))"]  # noqa: S608  # types
+        place = found.end()
+    return "".join((*parts, text[place:])), [*values, *parameters[used:]]
+
+
+def _in_json(value: Value) -> str:
+    """A number without an exponent; Decimal keeps all digits."""
+    if value is None:
+        return "null"
+    return f"{value:f}" if isinstance(value, Decimal) else str(int(value))
+
+
+def _type_of_list(values: Sequence[Value]) -> str | None:
+    """The type of the numbers of a list; None when one of them is no number."""
+    if not all(value is None or isinstance(value, (int, Decimal)) for value in values):
+        return None
+    for value in values:
+        if value is not None:
+            type_of(value)  # raises NumberOutOfRange
+    is_whole = not any(isinstance(value, Decimal) for value in values)
+    return "BIGINT" if is_whole else f"DECIMAL({_DIGITS},{_PLACES})"
+
+
 def bind(text: str, parameters: Sequence[Value]) -> Bound:
     """``text`` has one ``?`` for each parameter and no other."""
+    if len(parameters) > PARAMETERS_MAX:
+        text, parameters = _with_lists(text, parameters)
     too_many = len(parameters) > PARAMETERS_MAX
     if not too_many and not any(value is None for value in parameters):
         return Bound(text, tuple(map(type_of, parameters)), tuple(parameters))

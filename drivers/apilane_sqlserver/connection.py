@@ -172,7 +172,7 @@ class Connection:
     def execute(self, step: Step | ScriptStep) -> Result:
         """One step of a unit."""
         if isinstance(step, ScriptStep):
-            with self._cursor() as cursor:
+            with self._cursor(is_script=True) as cursor:
                 return run_script(cursor, self, step, self._statement_timeout_s)
         statement, parameters = step.statement, step.parameters
         with self._cursor() as cursor:
@@ -237,7 +237,7 @@ class Connection:
             return
 
     @contextmanager
-    def _cursor(self) -> Iterator[Any]:
+    def _cursor(self, *, is_script: bool = False) -> Iterator[Any]:
         """A statement handle that ``stop`` can cancel; raises Apilane's errors for those of the library."""
         try:
             cursor = self._odbc.cursor()
@@ -253,7 +253,7 @@ class Connection:
             if self._cancelled and self.usable:
                 raise CancelledError from error
             self._release(cursor)
-            raise self._failed(error) from error
+            raise self._failed(error, is_script=is_script) from error
         finally:
             self._release(cursor)
 
@@ -274,14 +274,14 @@ class Connection:
         else:
             cursor.execute(bound.text)
 
-    def _failed(self, error: Exception) -> StorageError:
+    def _failed(self, error: Exception, *, is_script: bool = False) -> StorageError:
         """Apilane's error, with the columns of a violated constraint from the catalog."""
         table = ""
         columns: tuple[str, ...] = ()
         constraint = constraint_of(read_failure(error))
         if constraint is not None:
             table, columns = self._columns(constraint)
-        translated = translate(error, self._place, table=table, columns=columns)
+        translated = translate(error, self._place, table=table, columns=columns, is_script=is_script)
         if isinstance(translated, ConnectionLost):
             self.usable = False
         return translated

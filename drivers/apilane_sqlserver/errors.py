@@ -84,7 +84,8 @@ _UNAVAILABLE: Final = {
 _OUT_OF_RANGE: Final = frozenset({220, 232, 248, 8114, 8115, 1007})
 _TOO_LONG: Final = frozenset({1946, 2628, 8152, 511})
 _MISSING: Final = frozenset({207, 208, 4902, 3701, 3705})
-_DENIED: Final = frozenset({229, 230, 262, 297, 300, 916, 15151, 15247})
+_DENIED: Final = frozenset({229, 230, 262, 297, 300, 916, 1088, 2760, 15151, 15247})
+_RIGHT: Final = re.compile(r"^(?:The )?([A-Z][A-Z ]+?) permission (?:was )?denied")
 _IMPERSONATION: Final = frozenset({15406, 15517})
 
 _VISIBLE: Final = {
@@ -137,10 +138,24 @@ def _bare(name: str) -> str:
     return name.rpartition(".")[2]
 
 
+def _denied(failure: Failure, place: str, *, is_script: bool) -> StorageError:
+    """The error for a missing right: of custom SQL, which the server limits on purpose, or of the login itself."""
+    if is_script:
+        return StorageError(f"Custom SQL may not do this: {failure.text}")
+    found = _RIGHT.search(failure.text)
+    right = f"the right {found[1]}" if found else "a right"
+    return Unavailable(
+        f"The login of {place} lacks {right}: {failure.text} Grant it, or make the login a member of db_owner; "
+        "`apilane doctor` checks its rights."
+    )
+
+
 def translate(  # one case for each kind
-    error: BaseException, place: str, *, table: str = "", columns: tuple[str, ...] = ()
+    error: BaseException, place: str, *, table: str = "", columns: tuple[str, ...] = (), is_script: bool = False
 ) -> StorageError:
-    """Apilane's error. ``table``, ``columns``: those of the violated constraint, from the catalog."""
+    """Apilane's error. ``table``, ``columns``: those of the violated constraint, from the catalog. ``is_script``:
+    custom SQL failed, and not a statement of the server.
+    """
     if isinstance(error, UnicodeEncodeError):
         return StorageError("The text holds half of a surrogate pair, which is no character.")
     if isinstance(error, OverflowError):
@@ -181,7 +196,7 @@ def translate(  # one case for each kind
             "login must be a member of db_owner already when an application is applied for the first time."
         )
     if number in _DENIED:
-        return StorageError(f"Custom SQL may not do this: {failure.text}")
+        return _denied(failure, place, is_script=is_script)
     if number in _UNAVAILABLE:
         return Unavailable(f"The database {place} {_UNAVAILABLE[number]}.")
     if failure.state == "HYT00":

@@ -33,6 +33,18 @@ _FORBIDDEN: Final = frozenset(
         *("WAITFOR", "WRITETEXT"),
     }
 )
+_OUTLIVING: Final = frozenset({"CONTEXT_INFO", "SESSION_CONTEXT"})
+"""Functions that read values of the session, which another caller may have set."""
+_SETTINGS: Final = frozenset(
+    {
+        "",
+        *("ANSI_DEFAULTS", "ANSI_NULLS", "ANSI_NULL_DFLT_OFF", "ANSI_NULL_DFLT_ON", "ANSI_PADDING", "ANSI_WARNINGS"),
+        *("ARITHABORT", "ARITHIGNORE", "CONCAT_NULL_YIELDS_NULL", "DATEFIRST", "DATEFORMAT", "DEADLOCK_PRIORITY"),
+        *("LANGUAGE", "LOCK_TIMEOUT", "NOCOUNT", "NUMERIC_ROUNDABORT", "QUOTED_IDENTIFIER", "ROWCOUNT", "TEXTSIZE"),
+        "XACT_ABORT",
+    }
+)
+"""Options that end with the scope of ``sp_executesql``. CONTEXT_INFO does not, and others change the transaction."""
 _BEGINNINGS: Final = frozenset(
     {
         *("BEGIN", "CREATE", "DECLARE", "DELETE", "DROP", "EXEC", "EXECUTE", "IF", "INSERT", "MERGE", "PRINT"),
@@ -68,16 +80,56 @@ def _problems(text: str) -> Iterator[str]:
     if beginning not in _BEGINNINGS:
         yield f"Custom SQL begins with a word such as SELECT or EXECUTE, not with {beginning[:40]}."
     for position, (is_quoted, word) in enumerate(words):
+        if word.strip('["').startswith("##"):
+            yield f"Custom SQL may not use temporary tables of all connections: {word[:40]}."
         if is_quoted:
             continue
         if word in _FORBIDDEN:
             yield f"Custom SQL may not do this: {word}."
+        elif word == "SET" and (setting := _setting(words[position + 1 :])) not in _SETTINGS:
+            yield f"Custom SQL may not do this: SET {setting}."
+        elif word == "CURSOR" and not _is_local(words, position):
+            yield "Custom SQL declares cursors as DECLARE name CURSOR LOCAL, because others outlive the script."
+        elif word in _OUTLIVING and _is_call(words, position):
+            yield f"Custom SQL may not do this: {word}, which outlives the script."
+        elif word == "@@IDENTITY":
+            yield "Custom SQL may not use @@IDENTITY, which tells of other callers; use SCOPE_IDENTITY()."
+        elif word == "OPEN" and _next(words, position) in {"SYMMETRIC", "MASTER"}:
+            yield "Custom SQL may not open keys."
         elif word in {"CREATE", "DROP"} and not _temporary(words[position + 1 :]):
             yield f"Custom SQL may not do this: {word}, but for temporary tables (#name)."
         elif word in {"EXEC", "EXECUTE"} and not _procedure(words[position + 1 :]):
             yield "Custom SQL may EXECUTE procedures by their name, not text and not what begins with sp_ or xp_."
         elif word == "/*":
             yield f"Custom SQL may nest comments {_DEPTH_MAX} levels deep and must end them."
+
+
+def _next(words: Sequence[tuple[bool, str]], position: int) -> str:
+    return words[position + 1][1] if position + 1 < len(words) else ""
+
+
+def _setting(following: Sequence[tuple[bool, str]]) -> str:
+    """The option of a SET statement; '' for an assignment to a variable or, in an UPDATE, to a column."""
+    if len(following) < 2 or following[0][0] or following[0][1].startswith("@"):
+        return ""
+    if following[1][1] == ",":
+        return f"{following[0][1]} with several options at once"
+    is_option = following[1][0] or re.match(r"[\w@#$]", following[1][1]) is not None
+    return following[0][1] if is_option else ""
+
+
+def _is_local(words: Sequence[tuple[bool, str]], position: int) -> bool:
+    """Whether the cursor at ``position`` ends with the script: a local one, or the value of a variable."""
+    before = [word for _, word in words[max(position - 2, 0) : position]]
+    if any(word.startswith("@") for word in before):
+        return True  # DECLARE @name CURSOR, SET @name = CURSOR
+    following = [word for _, word in words[position + 1 : position + 7]]
+    options = following[: following.index("FOR")] if "FOR" in following else following
+    return "LOCAL" in options
+
+
+def _is_call(words: Sequence[tuple[bool, str]], position: int) -> bool:
+    return _next(words, position) == "("
 
 
 def _temporary(following: Sequence[tuple[bool, str]]) -> bool:

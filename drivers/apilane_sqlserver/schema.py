@@ -54,8 +54,11 @@ def migrate(migration: Migration) -> list[str]:
     """Statements that turn the tables of ``migration.before`` into those of ``migration.after``."""
     kept = migration.kept_entities()
     stays, remains = {old.name for old, _ in kept}, {new.name for _, new in kept}
+    statements = list(map(_written, differences(migration, _tables, TRAITS)))
+    if migration.is_control:
+        return statements
     return [
-        *map(_written, differences(migration, _tables, TRAITS)),
+        *statements,
         *grants(
             [entity for entity in migration.after if entity.name not in remains],
             kept,

@@ -148,7 +148,7 @@ class Subject:
         self._runner.close()
 
     async def _prepare(self) -> None:
-        await self.app._opened(self._ignore)
+        await self.app._opened({"type": "http", "path": "/"}, self._ignore)
         instance = self.app._instance
         manifest = read_manifests(json.dumps(MANIFEST), filename="budget.json", environ={})[0]
         made = await instance.changes.apply(

@@ -13,17 +13,17 @@ from apilane.settings import Settings
 Answer = Callable[[dict[str, Any]], Awaitable[None]]
 
 
-async def initialise(settings: Settings) -> list[str]:
+async def initialise(settings: Settings, instance_id: str | None = None) -> tuple[list[str], str]:
     """Mark the data dir on first use, as the real function creates the admin on first use."""
     if (settings.data_dir / "refused").exists():
         raise ConfigurationError("the data dir was marked as refused")
     if (settings.data_dir / "made").exists():
-        return []
+        return [], "stub"
     (settings.data_dir / "made").touch()
-    return ["made once"]
+    return ["made once"], "stub"
 
 
-def create_app(settings: Settings) -> Callable[..., Awaitable[None]]:
+def create_app(settings: Settings, *, instance_id: str) -> Callable[..., Awaitable[None]]:
     """An ASGI application; this function fails while the file ``broken`` is in the data dir."""
     if (settings.data_dir / "broken").exists():
         raise ConfigurationError("the data dir was marked as broken")

@@ -203,6 +203,44 @@ def test_sighup_fails_no_request(serve: Serve, wait_until: Until) -> None:
     assert server.workers().isdisjoint(before)
 
 
+@pytest.mark.parametrize("after_s", [0.25, 0.5, 0.75, 1.0, 1.25, 1.5])
+def test_sighup_while_starting(serve: Serve, alive: Callable[[int], bool], wait_until: Until, after_s: float) -> None:
+    """A SIGHUP at any moment of the start does not end the server, and a SIGTERM after it leaves no child."""
+    server = serve("--port", "0", "--workers", "2")
+    wait_until((server.data_dir / "api.lock").exists)
+    time.sleep(after_s - 0.25)
+    server.process.send_signal(signal.SIGHUP)
+    assert server.ready().worker()
+    server.process.send_signal(signal.SIGHUP)
+    time.sleep(after_s / 2)
+    workers = server.workers()
+    assert server.stop() == 0
+    assert not any(alive(worker) for worker in workers)
+    assert "ended before it could answer" not in server.err
+
+
+@pytest.mark.parametrize("after_s", [0.0, 0.1, 0.2, 0.3, 0.5, 0.8])
+def test_sigterm_while_starting(serve: Serve, alive: Callable[[int], bool], wait_until: Until, after_s: float) -> None:
+    """A SIGTERM at any moment of the start ends the server with exit code 0 within seconds, and leaves no child."""
+    server = serve("--port", "0", "--workers", "3")
+    wait_until((server.data_dir / "api.lock").exists)
+    time.sleep(after_s)
+    children = server.workers()
+    began = time.monotonic()
+    assert server.stop() == 0
+    assert time.monotonic() - began < 5
+    assert not any(alive(child) for child in children)
+    assert "refused to gracefully stop" not in server.err
+
+
+def test_stopping_many_workers_blames_none(serve: Serve) -> None:
+    """Workers that end in time are not logged as killed."""
+    for _ in range(3):
+        server = serve("--port", "0", "--workers", "6").ready()
+        assert server.stop() == 0
+        assert "Killing" not in server.err
+
+
 def test_sighup_keeps_the_workers_when_new_ones_cannot_start(serve: Serve, data_dir: Path, wait_until: Until) -> None:
     """When new workers cannot start, SIGHUP logs the reason and the old workers stay."""
     server = serve("--port", "0").ready()

@@ -12,6 +12,9 @@ from apilane.control.first_use import NoInstance
 from apilane.control.secrets import Secrets
 from apilane.errors import ConfigurationError
 from apilane.instance import Instance, open_instance
+from apilane.model.migration import Migration
+from apilane.model.plan import Plan
+from apilane.model.system import HELPER_TABLES
 from apilane.settings import Settings
 
 
@@ -77,11 +80,10 @@ def test_applications_without_serving(definition, tmp_path: Path) -> None:
 
     async def scenario() -> None:
         async with open_instance(settings(tmp_path)) as instance:
-            await instance.store.begin(msgspec.structs.replace(shop, name="First"), Secrets.new(), None, "me")
-            await instance.store.publish(shop.token)
-            folder = tmp_path / "apps" / shop.token
-            folder.mkdir(parents=True)
-            (folder / "data.db").touch()
+            first = msgspec.structs.replace(shop, name="First")
+            tables = Migration(before=(), after=(*first.entities, *HELPER_TABLES))
+            plan = Plan(before=None, after=first, lines=(), migration=tables, secrets={})
+            await instance.changes.apply(plan, actor="me")
             application = await instance.applications.find(shop.token.upper())
             assert application is not None
             assert (application.token, application.definition.name) == (shop.token, "First")

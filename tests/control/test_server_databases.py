@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -15,6 +16,7 @@ import pytest
 from apilane.testing.plugin import ServerUrl
 from apilane_mysql.progress import PROGRESS_TABLE
 from apilane_mysql.provision import administer, drop_database, fresh_database
+from apilane_postgresql import provision as postgresql
 from apilane_postgresql.provision import drop_database as drop_postgresql_database
 from apilane_postgresql.provision import execute
 from tests.manifests import SHOP, read_manifest
@@ -32,12 +34,49 @@ def shop(tmp_path: Path) -> Path:
     return file
 
 
-def apply(file: Path, address: str) -> tuple[int, str]:
+def apply(file: Path, address: str, **more: str) -> tuple[int, str]:
     """Run ``apilane apply``; its exit code and output."""
     command = [sys.executable, "-m", "apilane", "apply", str(file), "--yes", "--data-dir", str(file.parent / "data")]
-    environment = {**os.environ, "SHOP_DB": address}
+    environment = {**os.environ, "SHOP_DB": address, **more}
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment, timeout=60)
     return done.returncode, done.stdout + done.stderr
+
+
+@pytest.fixture(params=["MySQL", "PostgreSQL"])
+def two_databases(request: pytest.FixtureRequest, server_url: ServerUrl) -> Iterator[tuple[str, str, str]]:
+    """A provider, and two empty databases of it."""
+    provider: str = request.param
+    server = server_url(provider.lower())
+    if provider == "MySQL":
+        made = fresh_database(server), fresh_database(server)
+        yield provider, *made
+        for address in made:
+            drop_database(address)
+    else:
+        first, second = (asyncio.run(postgresql.fresh_database(server)) for _ in range(2))
+        yield provider, first, second
+        for address in (first, second):
+            asyncio.run(postgresql.drop_database(address, server))
+
+
+def test_control_store_and_application_are_apart(shop: Path, two_databases: tuple[str, str, str]) -> None:
+    """An application in the control store's database is refused, new or moved there, and so is the reverse."""
+    provider, control, other = two_databases
+    manifest = json.loads(shop.read_text())
+    manifest["Application"]["StorageProvider"] = provider
+    shop.write_text(json.dumps(manifest))
+    store = {"APILANE_CONTROL_PROVIDER": provider, "APILANE_CONTROL_URL": control}
+    code, text = apply(shop, control, **store)
+    assert code == 1
+    assert "is the control store of an instance" in text
+    code, text = apply(shop, other, **store)
+    assert code == 0, text
+    code, text = apply(shop, control, **store)
+    assert code == 1
+    assert "is the control store of an instance" in text
+    code, text = apply(shop, other, **(store | {"APILANE_CONTROL_URL": other, "APILANE_DATA_DIR": "elsewhere"}))
+    assert code == 1
+    assert "holds the tables of an application" in text
 
 
 def test_unfinished_tables_are_no_success(shop: Path, server_url: ServerUrl) -> None:

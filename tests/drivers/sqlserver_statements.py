@@ -204,7 +204,7 @@ def _control() -> Iterator[Case]:
     for name, statement in sorted(vars(statements).items()):
         if isinstance(statement, Statement):
             yield Case(name, statement.text, tuple(_sample(parameter, columns) for parameter in statement.order))
-    for number, text in enumerate(DIALECT.migrate(Migration((), CONTROL_TABLES)), 1):
+    for number, text in enumerate(DIALECT.migrate(Migration((), CONTROL_TABLES, is_control=True)), 1):
         yield Case(f"tables {number}", text)
 
 

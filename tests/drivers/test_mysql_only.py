@@ -396,6 +396,41 @@ def test_times_of_scripts(address: str) -> None:
         script = read_script(f"SELECT {columns}", driver.dialect)
         (result,) = (await driver.session(address).run_script(ScriptStep(script, {}))).sets
         assert [tuple(row) for row in result.rows] == [tuple(texts)]
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SET @kept = 1", "SET SESSION sql_mode = ''", "SET @@session.time_zone = '+01:00'", "SELECT @kept := 1",
+        "SELECT 1 INTO @kept", "SELECT @kept", "CREATE TEMPORARY TABLE kept (a INT)", "PREPARE kept FROM 'SELECT 1'",
+        "LOCK TABLES Things READ", "SELECT GET_LOCK('kept', 1)", "HANDLER Things OPEN", "SELECT NEXTVAL(kept)",
+        "SELECT SETVAL(kept, 1)", "SELECT LASTVAL(kept)", "SELECT my_function()",
+    ],
+)  # fmt: skip
+def test_what_outlives_a_script_is_refused(sql: str) -> None:
+    """Nothing that would stay on the pooled connection is admitted."""
+    with pytest.raises(StorageError):
+        judge(sql, {})
+
+
+@pytest.mark.parametrize("function", ["LAST_INSERT_ID()", "FOUND_ROWS()", "ROW_COUNT()", "last_insert_id ( )"])
+def test_values_do_not_cross_callers(address: str, function: str) -> None:
+    """What a script stores with LAST_INSERT_ID(n), or counts, is not told to the next script on that connection."""
+
+    async def scenario() -> None:
+        driver = MySQLDriver()
+
+        async def told(sql: str) -> object:
+            script = ScriptStep(read_script(sql, driver.dialect), {})
+            return (await driver.session(address).run_script(script)).sets[-1].rows[0][0]
+
+        for _ in range(3):
+            assert await told("SELECT LAST_INSERT_ID(4711)") == 4711
+            await told("SELECT 1 UNION SELECT 2 UNION SELECT 3")
+            assert await told(f"SELECT {function}") in {0, 1, -1}
+        assert await told("SELECT LAST_INSERT_ID(5); SELECT LAST_INSERT_ID()") == 5
         await driver.close()
 
     asyncio.run(scenario())

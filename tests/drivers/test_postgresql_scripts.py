@@ -155,6 +155,58 @@ def db(server_url: ServerUrl) -> Iterator[Database]:
         asyncio.run(drop_database(database.address, server))
 
 
+KEEPERS = [
+    (
+        "PERFORM set_config('shop.kept', t, false)",
+        "IF current_setting('shop.kept', true) <> '' THEN RETURN 'found'; END IF",
+    ),
+    ("CREATE TEMP TABLE kept AS SELECT t AS c", "PERFORM c FROM pg_temp.kept; RETURN 'found'"),
+    ("EXECUTE format('PREPARE kept AS SELECT %L', t)", "EXECUTE 'EXECUTE kept'; RETURN 'found'"),
+    (
+        "EXECUTE format('DECLARE kept CURSOR WITH HOLD FOR SELECT %L', t)",
+        "IF EXISTS (SELECT 1 FROM pg_cursors WHERE name = 'kept') THEN RETURN 'found'; END IF",
+    ),
+    (
+        "PERFORM pg_advisory_lock(42)",
+        "IF EXISTS (SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND objid = 42) THEN RETURN 'found'; END IF",
+    ),
+]
+"""What a function of the operator may leave on a connection, and how another one finds it there."""
+
+
+@pytest.mark.parametrize("fails", [False, True])
+@pytest.mark.parametrize(("keep", "find"), KEEPERS)
+def test_values_do_not_cross_callers(db: Database, keep: str, find: str, fails: bool) -> None:
+    """Nothing that a script's functions leave on the pooled connection is found by the next script."""
+    begin = "CREATE OR REPLACE FUNCTION"
+    end = "RETURN 'nothing'; EXCEPTION WHEN OTHERS THEN RETURN 'nothing: ' || SQLERRM; END $$"
+    db.wait(
+        execute(
+            db.address,
+            f"{begin} keep(t text) RETURNS text LANGUAGE plpgsql AS $$ BEGIN {keep}; RETURN t; END $$;"
+            f"{begin} find() RETURNS text LANGUAGE plpgsql AS $$ BEGIN {find}; {end}",
+        )
+    )
+    write = """UPDATE "Things" SET "Name" = "Name"; SELECT keep('kept by me')"""
+    both = str(db.run_script(write + ", find()"))
+    assert "kept by me" in both
+    assert "found" in both
+    if fails:
+        with pytest.raises(StorageError):
+            db.run_script(write + "; SELECT 1 / 0")
+    for _ in range(3):
+        assert "found" not in str(db.run_script("SELECT find()"))
+
+
+def test_last_ids_are_the_scripts_own(db: Database) -> None:
+    """``lastval`` tells a script its own ID, and not that of the connection's other callers."""
+    (own,) = db.run_script("""INSERT INTO "Things" ("Name") VALUES ('own'); SELECT lastval()""")
+    assert own.rows == [(max(row[0] for row in db.rows("ID")),)]
+    db.insert(Name="another caller's")
+    with pytest.raises(StorageError, match="lastval"):
+        db.run_script("SELECT lastval()")
+
+
 @pytest.mark.parametrize("sql", LEAKS)
 def test_secrets_stay_secret(db: Database, sql: str) -> None:
     """No way of asking puts the hash of a password into a script's results."""

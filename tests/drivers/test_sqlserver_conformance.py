@@ -12,7 +12,7 @@ from apilane_sqlserver import SQLServerDriver
 from apilane_sqlserver.provision import drop_database, end_connections, fresh_database
 
 
-@pytest.fixture
+@pytest.fixture(scope="class")
 def fresh_address(server_url: ServerUrl) -> Iterator[Callable[[], str]]:
     """Makes empty databases, which are dropped at the end."""
     made: list[str] = []
@@ -27,8 +27,9 @@ def fresh_address(server_url: ServerUrl) -> Iterator[Callable[[], str]]:
 
 
 class TestSQLServer(DriverConformance):
-    @pytest.fixture
-    def driver_case(self, fresh_address: Callable[[], str]) -> DriverCase:
+    @pytest.fixture(scope="class")
+    @classmethod
+    def driver_case(cls, fresh_address: Callable[[], str]) -> DriverCase:
         return DriverCase(
             make_driver=SQLServerDriver,
             fresh_address=fresh_address,

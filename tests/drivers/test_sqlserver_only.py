@@ -13,19 +13,21 @@ from typing import Any
 
 import pytest
 
+from apilane.control.tables import CURRENT_SCHEMA
+from apilane.control.upgrade import tables_of_schema
 from apilane.model.definition import Entity, ForeignKey, OnDelete, Property, PropertyType, Unique
 from apilane.model.definition import Index as EntityIndex
 from apilane.model.migration import Migration
 from apilane.model.system import HELPER_TABLES, helper_table
 from apilane.sql.script import read_script
-from apilane.storage.errors import ConnectionRefused, NumberOutOfRange
+from apilane.storage.errors import ConnectionRefused, NumberOutOfRange, Unavailable
 from apilane.testing.conformance.tables import ENTITIES, key
 from apilane_sqlserver import SQLServerDriver, odbc
 from apilane_sqlserver.address import read_address
 from apilane_sqlserver.binding import bind, type_of
 from apilane_sqlserver.diagnosis import diagnose
 from apilane_sqlserver.dialect import SQLServerDialect
-from apilane_sqlserver.errors import refused
+from apilane_sqlserver.errors import refused, translate
 from apilane_sqlserver.odbc import choose_driver, connection_string, token_attributes
 
 BASE = "Server=db;Database=shop;User Id=ann;Password=s3cr3t"
@@ -224,6 +226,27 @@ def test_the_reason_of_a_refused_login(records: tuple[str, ...], told: str) -> N
 # Binding.
 
 
+def test_long_lists_are_one_parameter() -> None:
+    """A list beyond the limit is one parameter of a constant text; other values keep their marks and their order."""
+    ids = list(range(9000))
+    text = "SELECT 1 FROM [T] WHERE [T].[A] = ? AND [T].[ID] IN ({}) AND [T].[B] IN (?, ?) AND [T].[C] = ?"
+    sent = [bind(text.format(", ".join("?" * n)), ["x?", *ids[:n], 7, None, True]) for n in (2500, 9000)]
+    whole = text.format("SELECT [v] FROM OPENJSON(?) WITH ([v] BIGINT '$')").replace("(?, ?)", "(?, NULL)")
+    assert [each.text for each in sent] == [whole, whole]
+    assert sent[1].values == ("x?", f"[{','.join(map(str, ids))}]", 7, True)
+    assert sent[1].types[1].sql == "NVARCHAR(MAX)"
+
+
+def test_long_lists_of_decimals() -> None:
+    """Decimals keep every digit; a list with a number beyond the limits is refused."""
+    text = f"IN ({', '.join('?' * 2500)})"
+    bound = bind(text, [Decimal("0.10"), Decimal("1E+3"), None, -(2**63), *[5] * 2496])
+    assert bound.text == "IN (SELECT [v] FROM OPENJSON(?) WITH ([v] DECIMAL(38,19) '$'))"
+    assert str(bound.values[0]).startswith("[0.10,1000,null,-9223372036854775808,5,")
+    with pytest.raises(NumberOutOfRange):
+        bind(text, [2**63] * 2500)
+
+
 def test_too_many_parameters_stand_in_the_text() -> None:
     """Values beyond SQL Server's limit become part of the text, quoted so that they stay values."""
     values = ["o'x\\\ny", 5, True, Decimal("1.50"), None] * 500
@@ -259,6 +282,12 @@ REFUSED = [
     "WAITFOR DELAY '1:00'", "SELECT * FROM OPENROWSET('x', 'y', 'z')", "BACKUP DATABASE x TO DISK = 'x'", "DBCC HELP",
     "SELECT 1 /* open", "SELECT 1 /* /* */ ' */ COMMIT --'", "SELECT 1 /* /* /* /* deep */ */ */ */",
     "CREATE VIEW v AS SELECT 1 AS a", "SHUTDOWN", "KILL 5", "SET TRANSACTION ISOLATION LEVEL SERIALIZABLE",
+    "SET CONTEXT_INFO 0x01", "DECLARE @c VARBINARY(9) = 0x01; SET CONTEXT_INFO @c", "SELECT CONTEXT_INFO()",
+    "SELECT SESSION_CONTEXT(N'x')", "EXEC sp_set_session_context 'x', 1", "EXEC sys.sp_getapplock 'x', 'Exclusive'",
+    "SET IMPLICIT_TRANSACTIONS ON", "SET IDENTITY_INSERT T ON", "SET ANSI_NULLS, CONTEXT_INFO ON",
+    "SELECT * INTO ##t FROM T", "SELECT * INTO [##t] FROM T", "SELECT @@IDENTITY", "OPEN SYMMETRIC KEY k",
+    "DECLARE c CURSOR FOR SELECT 1", "DECLARE c CURSOR GLOBAL FOR SELECT 1", "DECLARE c SCROLL CURSOR FOR SELECT 1",
+    "DECLARE c INSENSITIVE CURSOR FOR SELECT LOCAL FROM T",
 ]  # fmt: skip
 ADMITTED = [
     "SELECT 'COMMIT', [ROLLBACK], \"EXEC\" FROM T -- COMMIT", "SELECT 1 /* COMMIT /* nested */ EXEC */", "(SELECT 1)",
@@ -267,6 +296,10 @@ ADMITTED = [
     "CREATE TABLE #t (a INT); INSERT INTO #t VALUES (1); SELECT * FROM #t; DROP TABLE IF EXISTS #t",
     "SELECT * INTO #t FROM T", "IF EXISTS (SELECT 1 FROM T) RAISERROR('x', 16, 1)", "THROW 50001, 'x', 1", "",
     "SELECT 'it''s' AS [a]]b]", "MERGE T USING S ON T.ID = S.ID WHEN MATCHED THEN DELETE;",
+    "DECLARE c CURSOR LOCAL FAST_FORWARD FOR SELECT 1; OPEN c; FETCH NEXT FROM c; CLOSE c; DEALLOCATE c",
+    "DECLARE @c CURSOR; SET @c = CURSOR FOR SELECT 1; OPEN @c", "SET NOCOUNT ON; SELECT SCOPE_IDENTITY()",
+    "DECLARE c CURSOR STATIC LOCAL READ_ONLY FOR SELECT 1", "UPDATE T SET CONTEXT_INFO = 1, a += 2",
+    "DECLARE @a INT; SET @a = 1", "UPDATE T SET T.a = 1", "UPDATE T SET [a] = 1",
 ]  # fmt: skip
 
 
@@ -338,6 +371,35 @@ def test_what_it_can_do() -> None:
     longest = _entity("A", Property(name="T", maximum=850), constraints=(Unique(properties=("T",)),))
     chain = (_entity("B"), _entity("C", _number("X"), constraints=(_cascade("X", "B"),)))
     assert DIALECT.problems((*ENTITIES, *HELPER_TABLES, longest, *chain)) == []
+
+
+def test_the_script_user_gets_nothing_on_control_tables() -> None:
+    """The user of custom SQL gets no right on the tables of the control store, nor is it made there."""
+    made = DIALECT.migrate(tables_of_schema(CURRENT_SCHEMA).first_changes(()).migration)
+    assert made
+    assert not [text for text in made if "apilane_script" in text]
+
+
+@pytest.mark.parametrize(
+    ("number", "text", "right"),
+    [
+        (229, "The SELECT permission was denied on the object 'T', database 'x', schema 'dbo'.", "the right SELECT"),
+        (230, "The UPDATE permission was denied on the column 'a' of the object 'T'.", "the right UPDATE"),
+        (262, "CREATE TABLE permission denied in database 'shop'.", "the right CREATE TABLE"),
+        (2760, 'The specified schema name "dbo" either does not exist or you do not have permission.', "a right"),
+        (1088, 'Cannot find the object "T" because it does not exist or you do not have permissions.', "a right"),
+    ],
+)
+def test_missing_rights(number: int, text: str, right: str) -> None:
+    """A right that the server's own statement lacks is told with the login; only a script is blamed for a script's."""
+    error = Exception("42000", f"[42000] [Microsoft][{MICROSOFT}][SQL Server]{text} ({number}) (SQLExecDirectW)")
+    own = translate(error, "sa@db:1433/shop")
+    assert isinstance(own, Unavailable)
+    assert str(own).startswith(f"The login of sa@db:1433/shop lacks {right}: ")
+    assert "Custom SQL" not in str(own)
+    scripts = translate(error, "sa@db:1433/shop", is_script=True)
+    assert not isinstance(scripts, Unavailable)
+    assert str(scripts).startswith("Custom SQL may not do this: ")
 
 
 def test_the_script_user_gets_nothing_on_private_tables() -> None:

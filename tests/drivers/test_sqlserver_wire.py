@@ -183,7 +183,7 @@ SAYINGS: list[tuple[int, str, type[StorageError], tuple[str, ...]]] = [
     (3906, "Failed to update database 'shop' because the database is read-only.", Unavailable, ()),
     (9002, "The transaction log for database 'shop' is full.", Unavailable, ()),
     (1785, "Introducing FOREIGN KEY constraint 'x' may cause cycles or multiple cascade paths.", Unsupported, ()),
-    (229, "The SELECT permission was denied on the object 'Users'.", StorageError, ()),
+    (229, "The SELECT permission was denied on the object 'Users'.", Unavailable, ()),
     (50000, "Out of stock; sorry", Raised, ()),
     (51234, "Thrown (515) (SQLExecDirectW)", Raised, ()),
     (102, "Incorrect syntax near 'SELEC'.", StorageError, ()),

@@ -140,6 +140,14 @@ SELECT [PortalUsers].[ID], [PortalUsers].[Email], [PortalUsers].[PasswordHash], 
 FROM [PortalUsers]
 WHERE [PortalUsers].[EmailFold] = ?;
 
+-- published
+-- @P1 NVARCHAR(4000) = 'text'
+-- @P2 BIGINT = 1
+-- @P3 BIGINT = 1
+SELECT [Audit].[Version], [Audit].[MaskedBefore], [Audit].[MaskedAfter]
+FROM [Audit]
+WHERE [Audit].[Token] = ? AND [Audit].[Version] > ? AND [Audit].[MaskedAfter] != ? ORDER BY [Audit].[ID] DESC;
+
 -- raise_sequence
 UPDATE [Instance] SET [Sequence]=([Instance].[Sequence] + 1); SELECT @@ROWCOUNT;
 
@@ -249,27 +257,3 @@ CREATE INDEX [INDEX_OwnerTokens_UserID] ON [OwnerTokens] ([UserID]);
 
 -- tables 15
 ALTER TABLE [OwnerTokens] WITH CHECK ADD CONSTRAINT [FOREIGN_KEY_OwnerTokens_UserID_PortalUsers] FOREIGN KEY ([UserID]) REFERENCES [PortalUsers] ([ID]) ON DELETE CASCADE;
-
--- tables 16
-IF DATABASE_PRINCIPAL_ID(N'apilane_script') IS NULL AND HAS_PERMS_BY_NAME(QUOTENAME(DB_NAME()), N'DATABASE', N'CONTROL') = 1 CREATE USER [apilane_script] WITHOUT LOGIN WITH DEFAULT_SCHEMA = [apilane_script];
-
--- tables 17
-IF DATABASE_PRINCIPAL_ID(N'apilane_script') IS NOT NULL AND SCHEMA_ID(N'apilane_script') IS NULL EXECUTE (N'CREATE SCHEMA [apilane_script] AUTHORIZATION [dbo]');
-
--- tables 18
-IF DATABASE_PRINCIPAL_ID(N'apilane_script') IS NOT NULL GRANT SELECT, INSERT, DELETE, UPDATE ON [dbo].[Instance] TO [apilane_script];
-
--- tables 19
-IF DATABASE_PRINCIPAL_ID(N'apilane_script') IS NOT NULL GRANT SELECT, INSERT, DELETE, UPDATE ON [dbo].[Applications] TO [apilane_script];
-
--- tables 20
-IF DATABASE_PRINCIPAL_ID(N'apilane_script') IS NOT NULL GRANT SELECT, INSERT, DELETE, UPDATE ON [dbo].[PendingChanges] TO [apilane_script];
-
--- tables 21
-IF DATABASE_PRINCIPAL_ID(N'apilane_script') IS NOT NULL GRANT SELECT, INSERT, DELETE, UPDATE ON [dbo].[Audit] TO [apilane_script];
-
--- tables 22
-IF DATABASE_PRINCIPAL_ID(N'apilane_script') IS NOT NULL GRANT SELECT, INSERT, DELETE, UPDATE ON [dbo].[PortalUsers] TO [apilane_script];
-
--- tables 23
-IF DATABASE_PRINCIPAL_ID(N'apilane_script') IS NOT NULL GRANT SELECT, INSERT, DELETE, UPDATE ON [dbo].[OwnerTokens] TO [apilane_script];

@@ -1,0 +1,99 @@
+"""A control store and an application's tables that are from different moments, on every driver."""
+
+from __future__ import annotations
+
+import copy
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import httpx
+import pytest
+
+from apilane.errors import ConfigurationError
+from apilane.testing.client import Client, WireError, error_of
+from apilane.testing.server import CHEAP_PASSWORDS, Server
+from tests.http.test_places import MANIFEST
+
+UNAVAILABLE = WireError("SERVICE_UNAVAILABLE", "Service unavailable")
+
+
+def first_manifest() -> dict[str, Any]:
+    """The manifest with a token of its own, by which a test on a server finds the database again."""
+    return {**MANIFEST, "Application": {"Name": "Notes", "Token": str(uuid4())}}
+
+
+def wider(token: str, **more: Any) -> dict[str, Any]:
+    """The manifest with another property."""
+    manifest = copy.deepcopy(MANIFEST)
+    manifest["Application"] = {"Name": "Notes", "Token": token, **more}
+    manifest["Entities"][0]["Properties"].append({"Name": "Author", "Type": "String"})
+    return manifest
+
+
+def doctor(server: Server) -> tuple[int, str]:
+    """Exit code and output of ``apilane doctor`` on the data folder of a server."""
+    command = [str(Path(sys.executable).with_name("apilane")), "doctor"]
+    ran = subprocess.run(command, env=server.environ, capture_output=True, text=True, check=False)
+    return ran.returncode, ran.stdout + ran.stderr
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ('UPDATE "H_Schema" SET "Version" = 1', "are at version 1, its definition needs version 2"),
+        ('UPDATE "H_Schema" SET "Version" = 7', "are at version 7, its definition at 3"),
+        ('DELETE FROM "H_Schema"', "holds no tables of an application"),
+    ],
+)
+def test_tables_of_another_moment(tmp_path: Path, http: httpx.Client, change: str, named: str) -> None:
+    """Tables that do not belong to the definition are not served: one log line, doctor fails, apply refuses."""
+    with Server(tmp_path / "data", settings=CHEAP_PASSWORDS) as first:
+        token = first.apply(first_manifest())
+        first.apply(wider(token))
+        first.apply(wider(token, MaxAllowedFileSizeInKB=7))  # changes no table
+        assert Client(http, first.url, token).get("Data/Get", entity="Notes").status_code == 200
+    first.sql(token, change)
+    with Server(tmp_path / "data", settings=CHEAP_PASSWORDS) as second:
+        client = Client(http, second.url, token)
+        for _ in range(5):
+            assert error_of(client.get("Data/Get", entity="Notes")) == UNAVAILABLE
+            assert error_of(client.post("Data/Post", {"Text": "x"}, entity="Notes")) == UNAVAILABLE
+        assert second.output().count(named) == 1
+        assert "Traceback" not in second.output()
+        code, said = doctor(second)
+        assert code == 1
+        assert f"FAIL  application Notes ({token})" in said
+        assert named in said
+        with pytest.raises(ConfigurationError, match=r"backups of the same moment\. Nothing was changed"):
+            second.apply(wider(token, MaxAllowedFileSizeInKB=8))
+        with pytest.raises(ConfigurationError, match=r"backups of the same moment\. Nothing was changed"):
+            second.apply(wider(token, MaxAllowedFileSizeInKB=7))
+
+
+@pytest.mark.sqlite_only("it copies the files of the databases")
+@pytest.mark.parametrize("restored", ["control.db", "data.db"])
+def test_one_restored_without_the_other(tmp_path: Path, http: httpx.Client, restored: str) -> None:
+    """One database restored without the other is refused in both directions, and both restored are served."""
+    server = Server(tmp_path / "data", settings=CHEAP_PASSWORDS)
+    with server:
+        token = server.apply(first_manifest())
+    path = server.data_dir / restored if restored == "control.db" else server.database(token)
+    shutil.copy(path, tmp_path / "old")
+    with server:
+        server.apply(wider(token))
+        assert Client(http, server.url, token).get("Data/Get", entity="Notes").status_code == 200
+    shutil.copy(path, tmp_path / "new")
+    (tmp_path / "old").replace(path)
+    with server:
+        client = Client(http, server.url, token)
+        assert error_of(client.get("Data/Get", entity="Notes")) == UNAVAILABLE
+        older = "the control store is older" if restored == "control.db" else "the database is older"
+        assert server.output().count(older) == 1
+        (tmp_path / "new").replace(path)
+    with server:
+        assert Client(http, server.url, token).get("Data/Get", entity="Notes").status_code == 200
+        assert doctor(server)[0] == 0
