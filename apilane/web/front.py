@@ -15,7 +15,7 @@ from apilane.instance import Instance
 from apilane.plugin.calls import WireCall, Write
 from apilane.plugin.identity import ANONYMOUS
 from apilane.plugin.replies import Reply
-from apilane.storage.errors import MissingObject, Unavailable
+from apilane.storage.errors import MissingObject, StorageError, Unavailable
 from apilane.web.admission import Admission
 from apilane.web.bodies import BrokenBody, announces_body, drain
 from apilane.web.call import Call, Receive, Scope, Send
