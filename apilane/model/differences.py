@@ -17,6 +17,7 @@ from apilane.model.definition import (
     Rule,
     RuleKind,
 )
+from apilane.model.ip_ranges import range_advice
 from apilane.model.migration import Renames, narrowings
 
 __all__ = ["PlanLine", "differences"]
@@ -90,6 +91,9 @@ def differences(
         lines.append(PlanLine("changed", part, f"{'closed' if asked else 'served'} where its plugin is not loaded"))
     advice = "this secret is plain text in the manifest; write ${NAME} and set that environment variable"
     lines.extend(PlanLine("warning", path, advice) for path in literals)
+    listed = after.ip_policy.addresses if after.ip_policy is not None else ()
+    doubts = [doubt for doubt in map(range_advice, listed) if doubt]
+    lines.extend(PlanLine("warning", "Application.IPPolicy.Addresses", doubt) for doubt in doubts)
     return tuple(lines)
 
 

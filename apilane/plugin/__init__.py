@@ -23,6 +23,7 @@ from apilane.model.definition import (
     Rule,
     Unique,
 )
+from apilane.model.ip_ranges import parse_range
 from apilane.model.json import decode_json, encode_json
 from apilane.model.numbers import parse_number
 from apilane.model.text import fold, trim
@@ -124,6 +125,7 @@ __all__ = [
     "hookimpl",
     "parse_date",
     "parse_number",
+    "parse_range",
     "trim",
     "unauthorized",
     "verifies",

@@ -1,4 +1,4 @@
-"""Refuses request heads that two programs can read differently: repeated headers, no Host, an encoded slash in the path.
+"""Refuses request heads that two programs can read differently: repeated headers, no Host, an encoded slash.
 
 A proxy and this server, or a signature and the check of it, must see the same request. RFC 9112 (3.2) demands 400 for
 two Host headers or none.
