@@ -19,10 +19,10 @@ from apilane.plugin.replies import Reply
 from apilane.services.failures import wire_error
 from apilane.storage.errors import MissingObject, StatementTimeout, StorageError, Unavailable
 from apilane.web.admission import Admission
-from apilane.web.bodies import BrokenBody, announces_body, drain
+from apilane.web.bodies import BrokenBody, announces_body, drain, linger
 from apilane.web.call import Call, Receive, Scope, Send
 from apilane.web.heads import ambiguity
-from apilane.web.reply import CLOSE, error_reply, preflight, send_reply
+from apilane.web.reply import CLOSE, error_reply, preflight, send_last, send_reply
 from apilane.web.routes import Methods, Routes
 
 __all__ = ["Front"]
@@ -62,12 +62,17 @@ class Front:
             if methods is None:
                 methods = self._find(path, scope)
             if methods is not None:
-                await send_reply(send, await self._answer(methods, scope, receive))
+                reply = await self._answer(methods, scope, receive)
+                if reply.headers and CLOSE in reply.headers:
+                    await send_last(send, reply, receive)
+                else:
+                    await send_reply(send, reply)
                 return
             path = self._below_mount(path, scope)
             headers = dict(scope["headers"])
             if refusal := ambiguity(scope, headers, is_known=path in self._paths):
-                await send_reply(send, await _after_body(error_reply(refusal), headers, receive))
+                reply = await _after_body(error_reply(refusal), headers, receive)
+                await (send_last(send, reply, receive) if CLOSE in reply.headers else send_reply(send, reply))
                 return
             if path in self._paths:
                 scope = {**scope, "path": path, "raw_path": path.encode(), "root_path": ""}
@@ -194,6 +199,7 @@ class _UnreadBody:
         self._receive = receive
         self._send = send
         self._is_read = False
+        self._lingers = False
 
     async def receive(self) -> MutableMapping[str, Any]:
         message = await self._receive()
@@ -203,6 +209,11 @@ class _UnreadBody:
     async def send(self, message: MutableMapping[str, Any]) -> None:
         if message["type"] == "http.response.start" and not self._is_read and not await drain(self._receive):
             message["headers"] = [*message.get("headers", ()), CLOSE]
+            self._lingers = True
+        if self._lingers and message["type"] == "http.response.body" and not message.get("more_body"):
+            await self._send({**message, "more_body": True})
+            await linger(self._receive)
+            message = {"type": "http.response.body", "body": b""}
         await self._send(message)
 
 
