@@ -18,7 +18,7 @@ from msgspec import Struct
 from apilane.errors import DEFAULT_MESSAGES, ApilaneError, Code
 from apilane.model.dates import parse_date
 from apilane.model.definition import Entity, Property, PropertyType
-from apilane.model.hints import choice, listed, shown
+from apilane.model.hints import choice, kind_of, listed, shown
 from apilane.model.json import JsonNumber, MalformedJson, decode_json
 from apilane.model.numbers import parse_number
 from apilane.model.system import is_secret
@@ -130,7 +130,7 @@ def parse_filter(text: str, entity: Entity, readable: AbstractSet[str]) -> Node 
     try:
         document = decode_json(text.encode())
     except (MalformedJson, UnicodeEncodeError) as error:
-        _Parser(entity, readable).refuse_value(f"{_FORM}, found {shown(text)} ({error})")
+        _Parser(entity, readable).refuse_value(f"{_FORM}, found text that is no JSON ({error})")
     return None if document is None else _Parser(entity, readable).node(document, MAX_DEPTH)
 
 
@@ -161,13 +161,13 @@ class _Parser:
     def node(self, document: object, depth: int) -> Node | None:
         """``depth``: how many more levels of groups are allowed."""
         if type(document) is not dict:
-            self.refuse_value(f"{_FORM}, found {shown(document)}")
+            self.refuse_value(f"{_FORM}, found {kind_of(document)}")
         if not document.keys() <= _KEYS:  # rare: another letter case, or unknown keys
             document = {key.capitalize(): value for key, value in document.items()}
         name, filters = document.get("Property"), document.get("Filters")
         property = None if name is None else self.property(name)
         if filters is not None and type(filters) is not list:
-            self.refuse_value(f"Filters must be an array, found {shown(filters)}")
+            self.refuse_value(f"Filters must be an array, found {kind_of(filters)}")
         if filters or (property is None and filters is not None):
             if depth == 0:
                 self.refuse(f"A filter nests at most {MAX_DEPTH} groups")
@@ -180,7 +180,7 @@ class _Parser:
 
     def property(self, name: object) -> Property:
         if type(name) is not str:
-            self.refuse_value(f"Property must be a name, found {shown(name)}")
+            self.refuse_value(f"Property must be a name, found {kind_of(name)}")
         for exact in self.entity.properties:  # nearly every caller spells names as the schema does
             if exact.name == name:
                 property: Property | None = exact
@@ -224,7 +224,7 @@ class _Parser:
         if wanted is None:
             kind = property.type.name
             what = f"operator '{operator}' of {kind} property '{property.name}'"
-            self.refuse(f"The value does not fit {what}, found {shown(value)}")
+            self.refuse(f"The value does not fit {what}, found {kind_of(value)}")
         if type(wanted) is tuple and property.type is PropertyType.String:
             self.count(len(wanted) - 1)  # each text becomes one condition; numbers become one IN
         return Leaf(property, operator, wanted)

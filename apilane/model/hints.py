@@ -6,14 +6,13 @@ Pass only names that the caller may know: messages reach callers (docs/reference
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Collection
 
-from apilane.model.json import json_text
-
-__all__ = ["choice", "listed", "near", "shown"]
+__all__ = ["choice", "kind_of", "listed", "near", "shown"]
 
 SHOWN_MAX = 60
-"""Characters of a value in a message."""
+"""Characters of a name that is compared with the possible ones."""
 LISTED_MAX = 30
 """Names in a message."""
 COMPARED_MAX = 500
@@ -22,15 +21,21 @@ COMPARED_MAX = 500
 SIMILAR = 0.7
 """The similarity of a suggestion, from 0 to 1: no suggestion is better than a wrong one."""
 
+_is_word = re.compile(r"[A-Za-z_]{1,24}").fullmatch
 
-def shown(value: object) -> str:
-    """A JSON value as a message displays it."""
+
+def kind_of(value: object) -> str:
+    """The kind of a JSON value. Values themselves may be secret, so messages name their kind."""
+    if value is None or isinstance(value, bool):
+        return "null" if value is None else "a boolean"
     if isinstance(value, dict | list):
         return "an object" if isinstance(value, dict) else "an array"
-    text = value if isinstance(value, str) else json_text(value)
-    text = "".join(letter if letter.isprintable() else "?" for letter in text[: SHOWN_MAX + 1])
-    text = text if len(text) <= SHOWN_MAX else text[: SHOWN_MAX - 3] + "..."
-    return f"'{text}'" if isinstance(value, str) else text
+    return "a text" if isinstance(value, str) else "a number"
+
+
+def shown(value: object) -> str:
+    """A name as a message displays it, if it looks like one. Any other value may be a secret that was misplaced."""
+    return f"'{value}'" if isinstance(value, str) and _is_word(value) else kind_of(value)
 
 
 def listed(names: Collection[str]) -> str:

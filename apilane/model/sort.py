@@ -7,7 +7,7 @@ from collections.abc import Set as AbstractSet
 
 from apilane.errors import ApilaneError, Code
 from apilane.model.definition import Direction, Entity, SortKey
-from apilane.model.hints import listed, shown
+from apilane.model.hints import kind_of, listed, shown
 from apilane.model.json import MalformedJson, decode_json
 from apilane.model.system import is_secret
 
@@ -27,7 +27,7 @@ def parse_sort(text: str | None, entity: Entity, readable: AbstractSet[str]) -> 
     try:
         document = decode_json(text.encode())
     except (MalformedJson, UnicodeEncodeError) as error:
-        raise _misconfigured(entity, f"{shown(text)} ({error})") from None
+        raise _misconfigured(entity, f"text that is no JSON ({error})") from None
     if not isinstance(document, dict | list):
         return BY_ID
     entries = document if isinstance(document, list) else [document]
@@ -46,7 +46,7 @@ def _sort_key(entry: object, entity: Entity, readable: AbstractSet[str]) -> Sort
     if entry is None:
         raise ApilaneError(Code.INVALID_SORT_PARAMETER, entity=entity.name)
     if not isinstance(entry, dict):
-        raise _misconfigured(entity, shown(entry))
+        raise _misconfigured(entity, kind_of(entry))
     fields = {key.lower(): value for key, value in entry.items()}
     if "property" not in fields or "direction" not in fields:
         keys = listed([shown(key) for key in entry])
@@ -55,7 +55,7 @@ def _sort_key(entry: object, entity: Entity, readable: AbstractSet[str]) -> Sort
     if name is None:
         raise ApilaneError(Code.INVALID_SORT_PARAMETER, entity=entity.name)
     if not isinstance(name, str):
-        raise _misconfigured(entity, f"the property {shown(name)}")
+        raise _misconfigured(entity, f"{kind_of(name)} as the property")
     property = entity.property(name)
     if property is None:
         return None

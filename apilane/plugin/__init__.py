@@ -23,7 +23,6 @@ from apilane.model.definition import (
     Rule,
     Unique,
 )
-from apilane.model.hints import shown
 from apilane.model.ip_ranges import parse_range
 from apilane.model.json import decode_json, encode_json
 from apilane.model.numbers import parse_number
@@ -129,7 +128,6 @@ __all__ = [
     "parse_date",
     "parse_number",
     "parse_range",
-    "shown",
     "trim",
     "unauthorized",
     "verifies",

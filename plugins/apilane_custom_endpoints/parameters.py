@@ -20,7 +20,6 @@ from apilane.plugin import (
     is_storable_text,
     parse_date,
     parse_number,
-    shown,
     trim,
     unauthorized,
 )
@@ -82,9 +81,9 @@ def _integer(text: str) -> int | None:
     return value if value in _INT64 else None
 
 
-def unreadable(name: str, type: str, text: str, endpoint: str) -> ApilaneError:
+def unreadable(name: str, type: str, endpoint: str) -> ApilaneError:
     """The error for a value that cannot be read as the type that the manifest declares."""
-    message = f"{_EXPECTED[type]}: the parameter {name} is a {type}, found {shown(text)}"
+    message = f"{_EXPECTED[type]}: the parameter {name} is a {type}"
     return ApilaneError(Code.VALIDATION, message, property=name, entity=endpoint)
 
 

@@ -99,7 +99,7 @@ class SqlAction:
             values[name] = value = None if text is None else read(text)
             type = self._endpoint.parameters.get(name)
             if value is None and text and type is not None:
-                raise unreadable(name, type, text, self._endpoint.name)
+                raise unreadable(name, type, self._endpoint.name)
         return ScriptStep(self._script, values)
 
     def refuse(self, error: StorageError, actor: Actor) -> NoReturn:

@@ -401,12 +401,13 @@ POSSIBLE = "possible: equal, notequal, greater, greaterorequal, less, lessorequa
     [
         (leaf("Stock", "gt", 1), f"unknown operator 'gt'; {POSSIBLE} (did you mean 'greater'?)"),
         (leaf("Stock", "GreaterThan", 1), f"unknown operator 'GreaterThan'; {POSSIBLE} (did you mean 'greater'?)"),
-        (leaf("Stock", 77, 1), f"unknown operator 77; {POSSIBLE}"),
+        (leaf("Stock", 77, 1), f"unknown operator a number; {POSSIBLE}"),
         (leaf("Stock", ["x"], 1), f"unknown operator an array; {POSSIBLE}"),
+        (leaf("Stock", "s3cret-password", 1), f"unknown operator a text; {POSSIBLE}"),
         (leaf("Supplier", "xyz", 1), "unknown operator 'xyz'; possible: equal, notequal"),
         ({"Logic": "xor", "Filters": [leaf("Stock", "equal", 1)]}, "unknown logic 'xor'; possible: AND, OR"),
         ({"Filters": {}}, "Filters must be an array, found an object"),
-        (leaf(5, "equal", 1), "Property must be a name, found 5"),
+        (leaf(5, "equal", 1), "Property must be a name, found a number"),
         ([], "a filter is an object with Property, Operator and Value, or with Logic and Filters, found an array"),
     ],
 )
@@ -432,13 +433,12 @@ def test_only_readable_names_are_possible(products: Entity, readable: frozenset[
 
 @pytest.mark.better("B-E8")
 def test_where_the_json_is_broken(products: Entity, readable: frozenset[str]) -> None:
-    """Broken JSON is cited, shortened, with the place of the error (B-E8)."""
-    for text, cited, place in (('{"Property"', '{"Property"', "truncated"), ("[1,]" + "\n" * 99, "[1,]???", "byte 3")):
+    """The place of the error in broken JSON is named; its text may be secret and is not cited (B-E8)."""
+    for text, place in (('{"Property"', "truncated"), ("[1,]" + "\n" * 99, "byte 3")):
         with pytest.raises(ApilaneError) as caught:
             parse_filter(text, products, readable)
         message = caught.value.message
         assert message.startswith("Invalid filter parameter: a filter is an object with Property")
-        assert cited in message
         assert place in message
         assert message.isprintable()
         assert len(message) < 300
