@@ -127,6 +127,9 @@ def apilane_register_authenticators(
     """Objects that identify the caller of a request from its headers, raw target and body.
 
     The first object that returns an actor, or refuses, decides. If none does, the caller is anonymous.
+
+    ``application.tokens.find_user`` finds an existing user by ID, e-mail or name; ``request.client_address`` is the
+    address of the client; ``application.options`` and the argument ``options`` are the plugin's settings.
     """
     raise NotImplementedError
 

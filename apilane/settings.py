@@ -123,7 +123,9 @@ class Settings(Struct, frozen=True, kw_only=True):
         int, Meta(ge=1, le=60), _help("Seconds a connection may take to send its first or its next request head.")
     ] = 30
     head_max_bytes: Annotated[
-        int, Meta(ge=16_384), _help("Largest request head (request line and headers), in bytes.")
+        int,
+        Meta(ge=16_384),
+        _help("Largest request head, in bytes. Its target (path and query) has at most 65,534 bytes."),
     ] = 131_072
     shutdown_timeout_s: Annotated[Count, _help("Seconds a worker may take to finish its requests when it stops.")] = 5
     argon2_time_cost: Annotated[Count, _help("Number of passes of the password hash.")] = 2

@@ -121,12 +121,13 @@ class Client:
         return self._session.result(call, self.respond(call))
 
     def respond(self, call: Call[Any]) -> httpx.Response:
-        """Send a call and return the answer as received, also an error. Raises ConnectionFailed without an answer."""
+        """Send a call and return the answer as received, also an error. Raises ConnectionFailed without an answer,
+        InvalidRequest when the call cannot be sent."""
         request, attempt = self._session.request(self._http, call), 0
         while True:
             try:
                 return self._http.send(request, follow_redirects=False)
-            except httpx.TransportError as error:
+            except httpx.RequestError as error:
                 attempt += 1
                 time.sleep(self._session.pause_s(call, error, attempt))
 
@@ -239,12 +240,13 @@ class AsyncClient:
         return self._session.result(call, await self.respond(call))
 
     async def respond(self, call: Call[Any]) -> httpx.Response:
-        """Send a call and return the answer as received, also an error. Raises ConnectionFailed without an answer."""
+        """Send a call and return the answer as received, also an error. Raises ConnectionFailed without an answer,
+        InvalidRequest when the call cannot be sent."""
         request, attempt = self._session.request(self._http, call), 0
         while True:
             try:
                 return await self._http.send(request, follow_redirects=False)
-            except httpx.TransportError as error:
+            except httpx.RequestError as error:
                 attempt += 1
                 await asyncio.sleep(self._session.pause_s(call, error, attempt))
 

@@ -16,6 +16,7 @@ __all__ = [
     "ForeignKeyViolation",
     "InvalidFilter",
     "InvalidGroupBy",
+    "InvalidRequest",
     "InvalidSort",
     "NoIdProvided",
     "NoPropertiesProvided",
@@ -158,6 +159,19 @@ class ConnectionFailed(ApilaneError):
     """No answer: the connection failed or was lost, or a timeout expired. The server may have done the work.
 
     ``code`` is empty, ``status`` 0; the cause is the error of httpx.
+    """
+
+    def __init__(self, message: str) -> None:
+        super().__init__("", message)
+        self.args = (message,)
+
+    def __str__(self) -> str:
+        return self.message
+
+
+class InvalidRequest(ApilaneError, ValueError):
+    """The call cannot be sent, and nothing was sent: a value cannot be written as JSON or in a URL, or the URL is
+    longer than 64 KiB. ``code`` is empty, ``status`` 0; the cause says more.
     """
 
     def __init__(self, message: str) -> None:

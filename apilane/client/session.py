@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import httpx
 
 from apilane.client.call import Call, Credentials, target_of
-from apilane.client.errors import ApilaneError, ConnectionFailed, UnexpectedAnswer, wire_error
+from apilane.client.errors import ApilaneError, ConnectionFailed, InvalidRequest, UnexpectedAnswer, wire_error
 from apilane.security.signatures import canonical_text, sign
 
 __all__ = ["Session"]
@@ -68,7 +68,13 @@ class Session:
             raise ValueError("Signing needs the ID of the token as well: pass Credentials(token, token_id)")
 
     def request(self, http: httpx.Client | httpx.AsyncClient, call: Call[Any]) -> httpx.Request:
-        """The request of a call. ``http`` adds its own timeouts and headers."""
+        """The request of a call. ``http`` adds its own timeouts and headers. Raises InvalidRequest."""
+        try:
+            return self._build(http, call)
+        except (httpx.InvalidURL, ValueError, TypeError) as error:
+            raise InvalidRequest(f"{call.method} {self.base_url}{call.path}: {error}") from error
+
+    def _build(self, http: httpx.Client | httpx.AsyncClient, call: Call[Any]) -> httpx.Request:
         headers = {"x-application-token": self.application}
         if self.portal:
             headers["x-client-id"] = "portal"
@@ -115,8 +121,13 @@ class Session:
             self.credentials = call.becomes(result)
         return result
 
-    def pause_s(self, call: Call[Any], error: httpx.TransportError, attempt: int) -> float:
-        """Seconds until a call that failed ``attempt`` times is sent again. Raises ConnectionFailed when it is not."""
+    def pause_s(self, call: Call[Any], error: httpx.RequestError, attempt: int) -> float:
+        """Seconds until a call that failed ``attempt`` times is sent again. Raises ConnectionFailed when it is not, and
+        UnexpectedAnswer when the encoding of the answer is broken.
+        """
+        if isinstance(error, httpx.DecodingError):
+            message = f"{call.method} {call.path}: the answer is not what an Apilane server sends; is base_url right?"
+            raise UnexpectedAnswer(message, 0) from error
         if call.repeatable and attempt <= self.retries and isinstance(error, _RETRIED):
             return FIRST_PAUSE_S * (1 << attempt - 1)
         what = str(error) or type(error).__name__
@@ -137,6 +148,9 @@ def _error(call: Call[Any], response: httpx.Response) -> ApilaneError:
             return wire_error(
                 code, message, body.get("Property"), body.get("Entity"), status, retry_after_s=retry_after_s
             )
+    if status in (414, 431):
+        message = f"{call.method} {call.path}: the server or a proxy refuses the length of the URL or of the headers"
+        return UnexpectedAnswer(message, status, response.content)
     what = "a redirect" if response.has_redirect_location else f"status {status} without an error of Apilane"
     message = f"{call.method} {call.path}: answered by {what}; is base_url right?"
     return UnexpectedAnswer(message, status, response.content)

@@ -19,6 +19,7 @@ from apilane.model.definition import (
     Rule,
     RuleKind,
 )
+from apilane.model.ip_ranges import range_advice
 from apilane.model.migration import Renames
 from apilane.model.sections import MARK
 
@@ -97,6 +98,9 @@ def differences(
     advice = "this secret is plain text in the manifest; write ${NAME} and set that environment variable"
     lines.extend(PlanLine("warning", path, advice) for path in literals)
     lines.extend(warnings)
+    listed = after.ip_policy.addresses if after.ip_policy is not None else ()
+    doubts = [doubt for doubt in map(range_advice, listed) if doubt]
+    lines.extend(PlanLine("warning", "Application.IPPolicy.Addresses", doubt) for doubt in doubts)
     return tuple(lines)
 
 

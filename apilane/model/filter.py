@@ -15,9 +15,10 @@ from typing import Final, NoReturn, TypeVar
 
 from msgspec import Struct
 
-from apilane.errors import ApilaneError, Code
+from apilane.errors import DEFAULT_MESSAGES, ApilaneError, Code
 from apilane.model.dates import parse_date
 from apilane.model.definition import Entity, Property, PropertyType
+from apilane.model.hints import choice, kind_of, listed, shown
 from apilane.model.json import JsonNumber, MalformedJson, decode_json
 from apilane.model.numbers import parse_number
 from apilane.model.system import is_secret
@@ -99,7 +100,22 @@ _OPERATORS: Final[dict[str, Operator]] = {
 }
 _LOGICS: Final = {"and": Logic.AND, "0": Logic.AND, "or": Logic.OR, "1": Logic.OR}
 _KEYS: Final = frozenset({"Property", "Operator", "Value", "Logic", "Filters"})
-_NULL_TESTS: Final = frozenset({Operator.EQUAL, Operator.NOTEQUAL})
+_NULL_TESTS_IN_ORDER: Final = (Operator.EQUAL, Operator.NOTEQUAL)
+_NULL_TESTS: Final = frozenset(_NULL_TESTS_IN_ORDER)
+_FOREIGN: Final = {
+    "gt": "greater",
+    "gte": "greaterorequal",
+    "lt": "less",
+    "lte": "lessorequal",
+    "ne": "notequal",
+    "in": "contains",
+    "nin": "notcontains",
+    "is": "equal",
+    "prefix": "startswith",
+    "suffix": "endswith",
+}
+"""Operators of other systems with the operator that callers mean by them; for messages only."""
+_FORM: Final = "a filter is an object with Property, Operator and Value, or with Logic and Filters"
 
 
 def parse_filter(text: str, entity: Entity, readable: AbstractSet[str]) -> Node | None:
@@ -113,8 +129,8 @@ def parse_filter(text: str, entity: Entity, readable: AbstractSet[str]) -> Node 
         return None
     try:
         document = decode_json(text.encode())
-    except (MalformedJson, UnicodeEncodeError):
-        raise ApilaneError(Code.INVALID_FILTER_PARAMETER, entity=entity.name) from None
+    except (MalformedJson, UnicodeEncodeError) as error:
+        _Parser(entity, readable).refuse_value(f"{_FORM}, found text that is no JSON ({error})")
     return None if document is None else _Parser(entity, readable).node(document, MAX_DEPTH)
 
 
@@ -129,27 +145,42 @@ class _Parser:
     def refuse(self, message: str | None = None) -> NoReturn:
         raise ApilaneError(Code.INVALID_FILTER_PARAMETER, message, entity=self.entity.name)
 
+    def refuse_value(self, detail: str) -> NoReturn:
+        """Refuse with the default message, continued by ``detail`` (B-E8)."""
+        self.refuse(f"{DEFAULT_MESSAGES[Code.INVALID_FILTER_PARAMETER]}: {detail}")
+
+    def is_usable(self, property: Property) -> bool:
+        """Whether the caller may know and filter by a property."""
+        name = property.name.lower()
+        return (name in self.readable or name == "id") and not is_secret(self.entity, property)
+
+    def fail(self, detail: str) -> NoReturn:
+        """Refuse a filter with a missing part, which is ERROR on the wire."""
+        raise ApilaneError(Code.ERROR, f"{DEFAULT_MESSAGES[Code.ERROR]}: {detail}", entity=self.entity.name)
+
     def node(self, document: object, depth: int) -> Node | None:
         """``depth``: how many more levels of groups are allowed."""
         if type(document) is not dict:
-            self.refuse()
+            self.refuse_value(f"{_FORM}, found {kind_of(document)}")
         if not document.keys() <= _KEYS:  # rare: another letter case, or unknown keys
             document = {key.capitalize(): value for key, value in document.items()}
         name, filters = document.get("Property"), document.get("Filters")
         property = None if name is None else self.property(name)
         if filters is not None and type(filters) is not list:
-            self.refuse()
+            self.refuse_value(f"Filters must be an array, found {kind_of(filters)}")
         if filters or (property is None and filters is not None):
             if depth == 0:
                 self.refuse(f"A filter nests at most {MAX_DEPTH} groups")
             return self.group(document.get("Logic"), filters, depth - 1)
         if property is None:
-            raise ApilaneError(Code.ERROR, entity=self.entity.name)
+            self.fail(
+                f"{_FORM}, found {f'the keys {listed([shown(key) for key in document])}' if document else 'no key'}"
+            )
         return self.leaf(property, document.get("Operator"), document.get("Value"))
 
     def property(self, name: object) -> Property:
         if type(name) is not str:
-            self.refuse()
+            self.refuse_value(f"Property must be a name, found {kind_of(name)}")
         for exact in self.entity.properties:  # nearly every caller spells names as the schema does
             if exact.name == name:
                 property: Property | None = exact
@@ -157,28 +188,28 @@ class _Parser:
         else:
             property = self.entity.property(name)
         if property is None:
-            self.refuse()
-        wire_name = property.name.lower()
-        if (wire_name not in self.readable and wire_name != "id") or is_secret(self.entity, property):
+            known = [each.name for each in self.entity.properties if self.is_usable(each)]
+            self.refuse_value(f"unknown property {shown(name)}{choice(name, known)}")
+        if not self.is_usable(property):
             self.refuse(f"Property '{property.name}' is not allowed on this filter")
         return property
 
     def group(self, logic: object, filters: list[object], depth: int) -> Node | None:
-        joined = Logic.AND if logic is None else self.word(logic, _LOGICS)
+        joined = Logic.AND if logic is None else _word(logic, _LOGICS)
+        if joined is None:
+            self.refuse_value(f"unknown logic {shown(logic)}; possible: AND, OR")
         items = tuple([item for item in [self.node(inner, depth) for inner in filters] if item is not None])
         return Group(joined, items) if items else None
 
-    def word(self, value: object, words: dict[str, T]) -> T:
-        """A name in any letter case or an ordinal."""
-        found = words.get(value.lower() if type(value) is str else str(value) if type(value) is int else "")
-        if found is None:
-            self.refuse()
-        return found
-
     def leaf(self, property: Property, sign: object, value: object) -> Leaf:
         if sign is None:
-            raise ApilaneError(Code.ERROR, entity=self.entity.name)
-        operator = self.word(sign, _OPERATORS)
+            self.fail(
+                f"the condition on property '{property.name}' has no Operator; possible: {listed(_fitting(property))}"
+            )
+        operator = _word(sign, _OPERATORS)
+        if operator is None:
+            meant = _FOREIGN.get(sign.lower(), sign) if type(sign) is str else ""
+            self.refuse_value(f"unknown operator {shown(sign)}{choice(meant, _fitting(property))}")
         self.count(1)
         if value is None and operator in _NULL_TESTS:
             return Leaf(property, operator, None)
@@ -192,7 +223,8 @@ class _Parser:
         wanted = None if value is None else read(value)
         if wanted is None:
             kind = property.type.name
-            self.refuse(f"The value does not fit operator '{operator}' of {kind} property '{property.name}'")
+            what = f"operator '{operator}' of {kind} property '{property.name}'"
+            self.refuse(f"The value does not fit {what}, found {kind_of(value)}")
         if type(wanted) is tuple and property.type is PropertyType.String:
             self.count(len(wanted) - 1)  # each text becomes one condition; numbers become one IN
         return Leaf(property, operator, wanted)
@@ -201,6 +233,16 @@ class _Parser:
         self.leaves += conditions
         if self.leaves > MAX_LEAVES:
             self.refuse(f"A filter has at most {MAX_LEAVES} conditions")
+
+
+def _word(value: object, words: dict[str, T]) -> T | None:
+    """A name in any letter case or an ordinal; None for any other value."""
+    return words.get(value.lower() if type(value) is str else str(value) if type(value) is int else "")
+
+
+def _fitting(property: Property) -> list[str]:
+    """The operators of a property."""
+    return [operator.value for operator in (_NULL_TESTS_IN_ORDER if property.encrypted else _READERS[property.type])]
 
 
 _PRECISE = Context(prec=60, rounding=ROUND_05UP)

@@ -6,6 +6,8 @@ encode responses.
 
 from __future__ import annotations
 
+import re
+
 import msgspec
 
 __all__ = ["MAX_DEPTH", "JsonNumber", "MalformedJson", "decode_json", "encode_json", "json_text"]
@@ -27,7 +29,15 @@ class JsonNumber(msgspec.Struct, frozen=True, gc=False):
 encode_json = msgspec.json.Encoder(decimal_format="number").encode
 """The one encoder of answers: UTF-8 JSON, decimals as numbers."""
 
+INT_DIGITS_MAX = 4300
+"""Python's limit for converting text to integers, whose time grows with the square of the digits."""
+_MARK = "e0"
+
 _decode = msgspec.json.Decoder(float_hook=JsonNumber).decode
+_decode_marked = msgspec.json.Decoder(
+    float_hook=lambda text: JsonNumber(text.removesuffix(_MARK) if len(text) > INT_DIGITS_MAX else text)
+).decode
+_long_integers = re.compile(rb"(?<![0-9])[0-9]{%d,}+(?![.eE])" % (INT_DIGITS_MAX + 1)).finditer
 _encode = msgspec.json.Encoder().encode
 
 
@@ -35,11 +45,14 @@ def decode_json(body: bytes) -> object:
     """The value of a JSON text: dict, list, str, int, ``JsonNumber``, bool or None. Of a repeated key, the last value
     counts.
 
-    Raises ``MalformedJson`` for bad syntax, NaN, invalid UTF-8, lone surrogates, nesting over ``MAX_DEPTH``, an empty
-    text, and integers of more than 4300 digits (Python's limit for converting text to integers).
+    An integer of more than ``INT_DIGITS_MAX`` digits becomes a ``JsonNumber``. Raises ``MalformedJson`` for bad syntax,
+    NaN, invalid UTF-8, lone surrogates, nesting over ``MAX_DEPTH`` and an empty text.
     """
     try:
-        value: object = _decode(body)
+        try:
+            value: object = _decode(body)
+        except msgspec.ValidationError:  # an integer has too many digits; a decoder without a type checks nothing else
+            value = _decode_marked(_marked(body))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise MalformedJson(str(error)) from error
     # Only a text with many brackets can be deep, and most texts have only the first. Counting takes 0.5 us.
@@ -47,6 +60,24 @@ def decode_json(body: bytes) -> object:
     if not is_flat and body.count(b"[") + body.count(b"{") > MAX_DEPTH and _depth_exceeds(value, MAX_DEPTH):
         raise MalformedJson(f"nested deeper than {MAX_DEPTH}")
     return value
+
+
+def _marked(body: bytes) -> bytes:
+    """``body`` with an exponent after each integer that is too long, so that it is read like a fraction, as text.
+
+    Digits are outside of a string when an even number of quotes precedes them. The time grows with the size only.
+    """
+    pieces: list[bytes] = []
+    start, is_inside = 0, False
+    for found in _long_integers(body):
+        before = body[start : found.start()]
+        bare = before.replace(b"\\\\", b"").replace(b'\\"', b"")
+        is_inside ^= bare.count(b'"') % 2 == 1
+        pieces += [before, found[0]]
+        if not is_inside and not before.endswith((b"+", b"e", b"E", b"e-", b"E-")):
+            pieces.append(_MARK.encode())
+        start = found.end()
+    return b"".join([*pieces, body[start:]])
 
 
 def _depth_exceeds(value: object, limit: int) -> bool:

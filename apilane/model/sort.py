@@ -7,6 +7,7 @@ from collections.abc import Set as AbstractSet
 
 from apilane.errors import ApilaneError, Code
 from apilane.model.definition import Direction, Entity, SortKey
+from apilane.model.hints import kind_of, listed, shown
 from apilane.model.json import MalformedJson, decode_json
 from apilane.model.system import is_secret
 
@@ -25,8 +26,8 @@ def parse_sort(text: str | None, entity: Entity, readable: AbstractSet[str]) -> 
         return None
     try:
         document = decode_json(text.encode())
-    except (MalformedJson, UnicodeEncodeError):
-        raise _misconfigured(entity) from None
+    except (MalformedJson, UnicodeEncodeError) as error:
+        raise _misconfigured(entity, f"text that is no JSON ({error})") from None
     if not isinstance(document, dict | list):
         return BY_ID
     entries = document if isinstance(document, list) else [document]
@@ -34,8 +35,10 @@ def parse_sort(text: str | None, entity: Entity, readable: AbstractSet[str]) -> 
     return tuple(keys) or BY_ID
 
 
-def _misconfigured(entity: Entity) -> ApilaneError:
-    return ApilaneError(Code.INVALID_SORT_PARAMETER, "Misconfigured json parameter 'sort'", entity=entity.name)
+def _misconfigured(entity: Entity, found: str) -> ApilaneError:
+    expected = "a sort is an array of objects with Property and Direction (ASC or DESC)"
+    message = f"Misconfigured json parameter 'sort': {expected}, found {found}"
+    return ApilaneError(Code.INVALID_SORT_PARAMETER, message, entity=entity.name)
 
 
 def _sort_key(entry: object, entity: Entity, readable: AbstractSet[str]) -> SortKey | None:
@@ -43,15 +46,16 @@ def _sort_key(entry: object, entity: Entity, readable: AbstractSet[str]) -> Sort
     if entry is None:
         raise ApilaneError(Code.INVALID_SORT_PARAMETER, entity=entity.name)
     if not isinstance(entry, dict):
-        raise _misconfigured(entity)
+        raise _misconfigured(entity, kind_of(entry))
     fields = {key.lower(): value for key, value in entry.items()}
     if "property" not in fields or "direction" not in fields:
-        raise _misconfigured(entity)
+        keys = listed([shown(key) for key in entry])
+        raise _misconfigured(entity, f"the keys {keys}" if entry else "no key")
     name, direction = fields["property"], fields["direction"]
     if name is None:
         raise ApilaneError(Code.INVALID_SORT_PARAMETER, entity=entity.name)
     if not isinstance(name, str):
-        raise _misconfigured(entity)
+        raise _misconfigured(entity, f"{kind_of(name)} as the property")
     property = entity.property(name)
     if property is None:
         return None

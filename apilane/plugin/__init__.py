@@ -23,9 +23,11 @@ from apilane.model.definition import (
     Rule,
     Unique,
 )
+from apilane.model.ip_ranges import parse_range
 from apilane.model.json import decode_json, encode_json
 from apilane.model.numbers import parse_number
 from apilane.model.text import fold, trim
+from apilane.model.values import is_storable_text
 from apilane.plugin.access import Access, Account, CustomEndpoint, Data, Open, Operator, PerOperation, Schema
 from apilane.plugin.calls import AccessView, CallView, EntityView, WireCall, Write
 from apilane.plugin.commands import CommandContext
@@ -122,8 +124,10 @@ __all__ = [
     "encode_json",
     "fold",
     "hookimpl",
+    "is_storable_text",
     "parse_date",
     "parse_number",
+    "parse_range",
     "trim",
     "unauthorized",
     "verifies",

@@ -95,7 +95,7 @@ class Signer(Struct, frozen=True, gc=False):
 
 
 class TokenDirectory(Protocol):
-    """The user tokens of one application."""
+    """The user tokens and the users of one application."""
 
     async def find_signer(self, key_id: int) -> Signer | None:
         """The signer of the token with that ID; None when the token does not exist or has expired."""
@@ -103,6 +103,18 @@ class TokenDirectory(Protocol):
 
     async def find(self, token: str) -> Actor | None:
         """The user of a token; None when it is unknown or expired. ``token`` is a GUID in canonical form."""
+        ...
+
+    async def find_user(
+        self, *, id: int | None = None, email: str | None = None, name: str | None = None
+    ) -> Actor | None:
+        """The user with that ID, e-mail or user name, as an actor without a session; None when there is none.
+
+        For authenticators that prove an identity without a token of Apilane, such as a certificate or a header of a
+        trusted proxy. Give exactly one argument. E-mail and name ignore letter case as a login does. A user whose
+        e-mail is not confirmed is not found by e-mail where the application requires confirmed ones for a login. A
+        result is trusted for one second.
+        """
         ...
 
 

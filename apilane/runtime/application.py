@@ -220,6 +220,17 @@ class ApplicationRuntime:
             raise unauthorized(entity.name)
         return plan
 
+    def granted(self, action: Action, actor: Actor) -> list[str]:
+        """The names of the entities on which the caller may do ``action``; for messages."""
+        names = []
+        for entity in self.entities.values():
+            try:
+                self.access(entity, action, actor)
+            except ApilaneError:
+                continue
+            names.append(entity.name)
+        return names
+
     def permit(self, kind: RuleKind, name: str, actor: Actor) -> RateLimit | None:
         """The caller's rate limit of a Schema or endpoint call; UNAUTHORIZED when no rule grants it. ``name``:
         canonical.

@@ -15,6 +15,7 @@ from apilane.control.operator_tokens import SignedIn
 from apilane.errors import ApilaneError, Code, RateLimitedError, unauthorized
 from apilane.instance import Instance
 from apilane.model.definition import Action, RateLimit, RuleKind
+from apilane.model.hints import choice, near
 from apilane.plugin.access import Access, Account, CustomEndpoint, Data, Open, Operator, PerOperation, Schema
 from apilane.plugin.calls import WireCall
 from apilane.plugin.identity import Actor, ActorKind
@@ -155,7 +156,13 @@ async def grant_entity(call: Call, name: str, action: Action) -> tuple[EntityRun
     operations calls this for each of them.
     """
     application = call.application
-    entity = application.entity(name)
+    try:
+        entity = application.entity(name)
+    except ApilaneError as error:
+        possible = application.granted(action, call.actor)
+        what = ": the parameter entity is missing" if not name else ""
+        error.message += what + (choice(name, possible) if what else near(name, possible))
+        raise
     call.entity_name = entity.name
     access = application.access(entity, action, call.actor)
     if access.limit is not None:

@@ -11,13 +11,17 @@ from apilane.errors import ApilaneError, Code
 from apilane.settings import Settings
 from apilane.storage.patience import Patience
 
-__all__ = ["Bodies", "BodyTooLarge", "BrokenBody", "NoRoomForBody", "Receive", "announces_body", "drain"]
+__all__ = ["Bodies", "BodyTooLarge", "BrokenBody", "NoRoomForBody", "Receive", "announces_body", "drain", "linger"]
 
 LENGTH_DIGITS_MAX = 20
 """Longer numbers are cut off, because Python is slow with very long ones."""
 DRAIN_MAX_BYTES = 1_048_576
 DRAIN_TIMEOUT_S = 5.0
 """Limits for reading a refused body. It is read so that the client has sent all of it and then reads the answer."""
+LINGER_MAX_BYTES = 67_108_864
+LINGER_TIMEOUT_S = 30.0
+LINGER_SILENCE_S = 2.0
+"""Limits for reading the rest after the answer: size, seconds in total, and seconds without data."""
 
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 
@@ -153,3 +157,21 @@ async def drain(receive: Receive) -> bool:
     except TimeoutError:
         pass
     return False
+
+
+async def linger(receive: Receive) -> None:
+    """Read and drop what a client still sends after the answer, until it disconnects or a limit is reached.
+
+    Closing at once would reset the connection, and many clients drop the answer then: a broken pipe (EPIPE).
+    """
+    seen = 0
+    try:
+        async with asyncio.timeout(LINGER_TIMEOUT_S):
+            while seen <= LINGER_MAX_BYTES:
+                async with asyncio.timeout(LINGER_SILENCE_S):
+                    message = await receive()
+                if message["type"] != "http.request" or not message.get("more_body"):
+                    return
+                seen += len(message.get("body", b""))
+    except TimeoutError:
+        pass

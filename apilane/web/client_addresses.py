@@ -4,16 +4,20 @@ B-S7).
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable
 from functools import lru_cache
-from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+from ipaddress import IPv4Address, IPv6Address, ip_address
 
 from apilane.errors import ConfigurationError
+from apilane.model.ip_ranges import parse_range, range_advice
 from apilane.web.call import Scope
 
 __all__ = ["client_addresses"]
 
 UNKNOWN = "0.0.0.0"  # noqa: S104 -- the address of a client that has none, such as a Unix socket
+log = logging.getLogger("apilane.web")
+
 Address = IPv4Address | IPv6Address
 
 TEXTS_KEPT = 1024
@@ -44,12 +48,14 @@ def client_addresses(trusted: Iterable[str]) -> Callable[[Scope], str]:
     """
     networks = []
     for entry in trusted:
-        try:
-            networks.append(ip_network(entry.strip(), strict=False))
-        except ValueError as error:
+        network = parse_range(entry)
+        if network is None:
             raise ConfigurationError(
                 f"Setting trusted_proxies: {entry!r} is not an IP address or CIDR range, such as 10.0.0.0/8."
-            ) from error
+            )
+        if advice := range_advice(entry):
+            log.warning("setting trusted_proxies: %s", advice)
+        networks.append(network)
 
     def is_trusted(address: Address) -> bool:
         return any(address.version == network.version and address in network for network in networks)

@@ -9,10 +9,10 @@ from typing import IO, Any
 
 from apilane.errors import ApilaneError, DatabaseBusyError, RateLimitedError
 from apilane.plugin.replies import PLAIN, FileBody, Header, Reply
-from apilane.web.bodies import BodyTooLarge, BrokenBody, NoRoomForBody
-from apilane.web.call import Send
+from apilane.web.bodies import BodyTooLarge, BrokenBody, NoRoomForBody, linger
+from apilane.web.call import Receive, Send
 
-__all__ = ["CLOSE", "UnfitReply", "error_reply", "preflight", "send_reply"]
+__all__ = ["CLOSE", "UnfitReply", "error_reply", "preflight", "send_last", "send_reply"]
 
 CLOSE: Header = (b"connection", b"close")
 CHUNK_BYTES = 65_536
@@ -39,6 +39,20 @@ async def send_reply(send: Send, reply: Reply) -> None:
         await send({"type": "http.response.body", "body": body})
     else:
         await _send_chunks(send, *chunks)
+
+
+async def send_last(send: Send, reply: Reply, receive: Receive) -> None:
+    """Send an answer that closes the connection to a client that may still be sending. It is complete at once, by its
+    length; the connection stays open while the client sends (``linger``).
+    """
+    if type(reply.body) is not bytes:
+        await send_reply(send, reply)
+        return
+    headers: list[Header] = [*reply.common, *reply.headers, (b"content-length", b"%d" % len(reply.body))]
+    await send({"type": "http.response.start", "status": reply.status, "headers": headers})
+    await send({"type": "http.response.body", "body": reply.body, "more_body": True})
+    await linger(receive)
+    await send({"type": "http.response.body", "body": b""})
 
 
 def _check_headers(reply: Any) -> None:

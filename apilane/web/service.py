@@ -6,10 +6,12 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from collections.abc import Sequence
 from typing import Any
 
-from litestar import Response, get
+from litestar import Response, route
 from litestar.handlers import HTTPRouteHandler
+from litestar.types import Method
 
 from apilane.instance import Instance
 from apilane.instance.places import why_not_writable
@@ -20,6 +22,7 @@ __all__ = ["PATHS", "WIRE_VERSION", "service_pages"]
 WIRE_VERSION = "8.7.0"
 """The version of the wire protocol that this server implements; clients check it."""
 APPLICATION = "Apilane.Api"
+READS: Sequence[Method] = ["GET", "HEAD"]
 PATHS = frozenset({"/", "/version", "/health/liveness", "/health/readiness"})
 
 
@@ -35,19 +38,19 @@ def service_pages(instance: Instance) -> list[HTTPRouteHandler]:
             "Entries": entries,
         }
 
-    @get("/", media_type="text/plain", sync_to_thread=False)
+    @route("/", http_method=READS, media_type="text/plain", sync_to_thread=False)
     def banner() -> str:
         return f"Apilane API {WIRE_VERSION}"
 
-    @get("/version", sync_to_thread=False)
+    @route("/version", http_method=READS, sync_to_thread=False)
     def version() -> dict[str, str]:
         return {"Version": WIRE_VERSION}
 
-    @get("/health/liveness", sync_to_thread=False)
+    @route("/health/liveness", http_method=READS, sync_to_thread=False)
     def liveness() -> dict[str, Any]:
         return health("Healthy", [])
 
-    @get("/health/readiness")
+    @route("/health/readiness", http_method=READS)
     async def readiness() -> Response[dict[str, Any]]:
         # Clients expect the key "Portal"; it stands for the control store, where the definitions are stored.
         entries = [await control_store()]

@@ -5,7 +5,7 @@ operators to try a query.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from msgspec.structs import replace
 
@@ -32,17 +32,42 @@ ROWS_AT_ONCE = 500
 ID_DIGITS_MAX = 18
 
 
-async def encode_result_sets(sets: ResultSets) -> bytes:
-    """An array of arrays of rows as JSON; other requests are served in between."""
+async def encode_result_sets(sets: ResultSets, endpoint: Endpoint) -> bytes:
+    """An array of arrays of rows as JSON; other requests are served in between.
+
+    Raises TypeError when the endpoint's kind returned another shape.
+    """
+    if not _is_list(sets):
+        raise _wrong(endpoint, sets, "a list of result sets")
     encoded = []
     for rows in sets:
+        if not _is_list(rows):
+            raise _wrong(endpoint, rows, "a list of rows as a result set")
         parts = []
         for start in range(0, len(rows), ROWS_AT_ONCE):
             if start:
                 await asyncio.sleep(0)
-            parts.append(encode_json(rows[start : start + ROWS_AT_ONCE])[1:-1])
+            some = rows[start : start + ROWS_AT_ONCE]
+            if {*map(type, some)} != {dict}:
+                some = [_row(endpoint, row) for row in some]
+            parts.append(encode_json(some)[1:-1])
         encoded.append(b"[" + b",".join(parts) + b"]")
     return b"[" + b",".join(encoded) + b"]"
+
+
+def _is_list(value: object) -> bool:
+    return isinstance(value, Sequence) and not isinstance(value, str | bytes | bytearray)
+
+
+def _row(endpoint: Endpoint, row: object) -> Mapping[str, object]:
+    if not isinstance(row, Mapping):
+        raise _wrong(endpoint, row, "a mapping of column names to values as a row")
+    return dict(row)
+
+
+def _wrong(endpoint: Endpoint, given: object, expected: str) -> TypeError:
+    found = type(given).__name__
+    return TypeError(f"the kind {endpoint.kind!r} of endpoint {endpoint.name} returned {found}, not {expected}")
 
 
 async def run_endpoint(call: CallView) -> Write[tuple[int, bytes]]:
@@ -52,7 +77,8 @@ async def run_endpoint(call: CallView) -> Write[tuple[int, bytes]]:
 
     async def run() -> tuple[int, bytes]:
         sets = await action.run(parameters, actor)
-        return len(sets), await encode_result_sets(sets)
+        encoded = await encode_result_sets(sets, endpoint)
+        return len(sets), encoded
 
     return Write(
         run=run,
@@ -70,7 +96,8 @@ async def try_query(call: CallView) -> Reply:
     if not isinstance(query, str) or not query.strip():
         raise ApilaneError(Code.REQUIRED, property="Query")
     endpoint = Endpoint(name=call.last_part, query=query)
-    return Reply(await encode_result_sets(await try_out(call.application, endpoint, call.typed_query(), call.actor)))
+    sets = await try_out(call.application, endpoint, call.typed_query(), call.actor)
+    return Reply(await encode_result_sets(sets, endpoint))
 
 
 async def try_out(

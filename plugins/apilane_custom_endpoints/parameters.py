@@ -1,6 +1,7 @@
-"""Reads the callers' values for the marks of an endpoint, as values to bind. Unreadable values become null. No I/O.
+"""Reads the callers' values for the marks of an endpoint, as values to bind. No I/O.
 
-A mark that the manifest does not declare is a 64-bit integer, as on the wire.
+A mark that the manifest declares with a type refuses a value that cannot be read. A mark without a type is a 64-bit
+integer, and an unreadable value is null, as on the wire.
 """
 
 from __future__ import annotations
@@ -10,9 +11,20 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from apilane.plugin import Actor, Dialect, Value, parse_date, parse_number, trim, unauthorized
+from apilane.plugin import (
+    Actor,
+    ApilaneError,
+    Code,
+    Dialect,
+    Value,
+    is_storable_text,
+    parse_date,
+    parse_number,
+    trim,
+    unauthorized,
+)
 
-__all__ = ["RESERVED", "Reader", "readers", "server_values"]
+__all__ = ["RESERVED", "Reader", "readers", "server_values", "unreadable"]
 
 OWNER: Final = "Owner"
 OWNER_DIFFERENTIATION: Final = "Owner_Differentiation"
@@ -24,6 +36,13 @@ Reader = Callable[[str], Value]
 _INT64: Final = range(-(2**63), 2**63)
 _DIGITS_MAX: Final = 18
 _is_integer = re.compile(r"[+-]?[0-9]{1,40}", re.ASCII).fullmatch
+
+_EXPECTED: Final = {
+    "Number": "Invalid number",
+    "Boolean": "Invalid boolean",
+    "Date": "The value provided is not a valid unix timestamp or date in format yyyy-MM-dd HH:mm:ss.fff",
+    "String": "Invalid text",
+}
 
 _BOOLEANS: Final = {"true": True, "1": True, "on": True, "false": False, "0": False, "off": False}
 
@@ -46,7 +65,12 @@ def readers(dialect: Dialect) -> Mapping[str, Reader]:
         encoded = dialect.encode_decimal(number)
         return encoded if not isinstance(encoded, float) or math.isfinite(encoded) else None
 
-    return {"": _integer, "Number": read_number, "Boolean": read_boolean, "Date": parse_date, "String": str}
+    return {"": _integer, "Number": read_number, "Boolean": read_boolean, "Date": parse_date, "String": _text}
+
+
+def _text(text: str) -> str | None:
+    """The text; None when a provider cannot store it, such as NUL."""
+    return text if is_storable_text(text) else None
 
 
 def _integer(text: str) -> int | None:
@@ -55,6 +79,12 @@ def _integer(text: str) -> int | None:
         return None
     value = int(text)
     return value if value in _INT64 else None
+
+
+def unreadable(name: str, type: str, endpoint: str) -> ApilaneError:
+    """The error for a value that cannot be read as the type that the manifest declares."""
+    message = f"{_EXPECTED[type]}: the parameter {name} is a {type}"
+    return ApilaneError(Code.VALIDATION, message, property=name, entity=endpoint)
 
 
 def server_values(names: frozenset[str], actor: Actor, endpoint: str) -> dict[str, Value]:

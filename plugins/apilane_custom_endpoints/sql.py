@@ -31,7 +31,7 @@ from apilane.plugin.storage import (
     Unavailable,
     read_script,
 )
-from apilane_custom_endpoints.parameters import RESERVED, Reader, readers, server_values
+from apilane_custom_endpoints.parameters import RESERVED, Reader, readers, server_values, unreadable
 
 __all__ = ["SqlAction", "SqlKind"]
 
@@ -99,7 +99,10 @@ class SqlAction:
         values: dict[str, Value] = server_values(self._names, actor, self._endpoint.name)
         for name, read in self._readers.items():
             text = parameters.get(name)
-            values[name] = None if text is None else read(text)
+            values[name] = value = None if text is None else read(text)
+            type = self._endpoint.parameters.get(name)
+            if value is None and text and type is not None:
+                raise unreadable(name, type, self._endpoint.name)
         return ScriptStep(self._script, values)
 
     def refuse(self, error: StorageError, actor: Actor) -> NoReturn:

@@ -7,8 +7,8 @@ from ipaddress import ip_address
 
 import click
 
-from apilane.plugin import CommandContext, ConfigurationError, IPPolicy
-from apilane_ip_policy.policy import answer_of, parse_range
+from apilane.plugin import CommandContext, ConfigurationError, IPPolicy, parse_range
+from apilane_ip_policy.policy import answer_of
 
 __all__ = ["ip_check"]
 

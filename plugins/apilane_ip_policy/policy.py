@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import lru_cache
-from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from ipaddress import ip_address
 
-from apilane.plugin import ApplicationView, IPPolicy, RequestCheck, RequestView
+from apilane.plugin import ApplicationView, IPPolicy, RequestCheck, RequestView, parse_range
 
-__all__ = ["IPPolicyCheck", "answer_of", "parse_range"]
+__all__ = ["IPPolicyCheck", "answer_of"]
 
 ANSWERS_KEPT = 256
 """Cached answers of a policy: the same clients call repeatedly, and parsing an address takes 4 us."""
@@ -38,6 +38,7 @@ def _check(policy: IPPolicy) -> RequestCheck:
 
 def answer_of(policy: IPPolicy) -> Callable[[str], str | None]:
     """A function from a client address in canonical text to the message of its refusal; None: the policy admits it."""
+    # An entry that is no address or range matches no client (B-S8).
     networks = [network for text in policy.addresses if (network := parse_range(text)) is not None]
     ranges = [(n.version, int(n.network_address), int(n.netmask)) for n in networks]
     admits_listed = policy.logic == "Allow"
@@ -53,16 +54,3 @@ def answer_of(policy: IPPolicy) -> Callable[[str], str | None]:
         return None if is_listed == admits_listed else f"Not allowed access from this IP '{client}'"
 
     return answer
-
-
-def parse_range(text: str) -> IPv4Network | IPv6Network | None:
-    """Parse an address or CIDR range; IPv4-mapped ones become IPv4. Invalid ones, None, match no client (B-S8)."""
-    try:
-        network = ip_network(text.strip(), strict=False)
-    except ValueError:
-        return None
-    if isinstance(network, IPv6Network) and network.prefixlen >= 96:
-        mapped = network.network_address.ipv4_mapped
-        if mapped is not None:
-            return IPv4Network((mapped, network.prefixlen - 96))
-    return network

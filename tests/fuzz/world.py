@@ -280,7 +280,7 @@ class World:
             "raw_path": path,
             "query_string": query,
             "root_path": "",
-            "headers": headers,
+            "headers": headers if any(name == b"host" for name, _ in headers) else [(b"host", b"x"), *headers],
             "client": ("127.0.0.1", 50000),
             "server": ("127.0.0.1", 5001),
         }

@@ -108,7 +108,12 @@ def test_entity(lab: Client, method: str) -> None:
     unknown = lab.send(method, f"/api/Data/{action}?entity=nOpe", body, json)
     assert error_of(unknown) == WireError("ERROR", "Entity nOpe does not exist")
     missing = lab.send(method, f"/api/Data/{action}", body, json)
-    assert error_of(missing) == WireError("ERROR", "Something went wrong", None, "")
+    assert error_of(missing)._replace(message="") == WireError("ERROR", "", None, "")
+    assert error_of(missing).message.startswith("Something went wrong: the parameter entity is missing; possible: ")
+    assert "Values" in error_of(missing).message
+    assert "Locked" not in error_of(missing).message
+    misspelt = lab.send(method, f"/api/Data/{action}?entity=Valuess", body, json)
+    assert error_of(misspelt).message == "Entity Valuess does not exist (did you mean 'Values'?)"
 
 
 @pytest.mark.parametrize("entity", ["Files", "files", "FILES"])

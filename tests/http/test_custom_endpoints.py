@@ -140,13 +140,32 @@ def test_letter_case(api: Client) -> None:
 
 @pytest.mark.better("B-Q8")
 def test_typed_parameters(api: Client) -> None:
-    """Typed parameters are bound with their type, texts with any content; unreadable values become null."""
+    """Typed parameters are bound with their type, texts with any content; absent and empty ones are null."""
     text = "'; DROP TABLE Notes; -- {N} \" ünï"
     found = _run(api, "Typed", N="2.5", B="True", D="2024-01-02", S=text)
     assert found == [[{"n": 2.5, "tn": "real", "qn": "2.5", "b": 1, "qb": "1", "d": 1704153600000, "s": text}]]
-    found = _run(api, "Typed", N="1e999999999", B="maybe", D="soon", S="")
+    found = _run(api, "Typed", N="", B="", S="")
     assert found == [[{"n": None, "tn": "null", "qn": "null", "b": None, "qb": "null", "d": None, "s": ""}]]
     assert _run(api, "Typed", N="3.0")[0][0]["tn"] == "integer"
+
+
+@pytest.mark.better("B-Q8")
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        *(("N", text, "Invalid number") for text in ("1e999999999", "abc", "1,5", "9" * 5000, "9223372036854775808")),
+        *(("B", text, "Invalid boolean") for text in ("maybe", "2", "yes", "null")),
+        ("D", "soon", "The value provided is not a valid unix timestamp or date in format yyyy-MM-dd HH:mm:ss.fff"),
+        ("D", "2026-02-30", "The value provided is not a valid unix timestamp or date in format"),
+        ("S", "a\0b", "Invalid text"),
+    ],
+)
+def test_typed_parameters_that_cannot_be_read(api: Client, name: str, text: str, message: str) -> None:
+    """A value that cannot be read as the declared type is VALIDATION with the name of the parameter."""
+    error = error_of(api.get("Custom/Typed", **{name: text}))
+    assert (error.code, error.property, error.entity) == ("VALIDATION", name, "Typed")
+    assert error.message.startswith(message)
+    assert f"the parameter {name} is a {TYPES[name]}" in error.message
 
 
 @pytest.mark.better("B-Q8")

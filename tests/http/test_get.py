@@ -90,7 +90,8 @@ def test_bad_sort(lab: Client, sort: Any, message: str) -> None:
     """A malformed sort, or one with a property that the caller may not read, is refused in any letter case (B-S2)."""
     text = sort if isinstance(sort, str) else json.dumps(sort)
     expected = WireError("INVALID_SORT_PARAMETER", message, None, "Ranked")
-    assert error_of(lab.get("Data/Get", entity="ranked", sort=text)) == expected
+    error = error_of(lab.get("Data/Get", entity="ranked", sort=text))
+    assert error._replace(message=error.message.partition(": a sort is ")[0]) == expected
 
 
 @pytest.mark.better("B-Q5")
@@ -270,8 +271,9 @@ def test_bad_filter(lab: Client, filter: Any) -> None:
 @pytest.mark.parametrize("filter", [{}, {"Property": "Price", "Value": 1}, {"Nope": 1}])
 def test_incomplete_filter(lab: Client, filter: Any) -> None:
     """A node without property and filters, or a leaf without operator, is ERROR."""
-    response = lab.get("Data/Get", entity="Ranked", filter=json.dumps(filter))
-    assert error_of(response) == WireError("ERROR", "Something went wrong", None, "Ranked")
+    error = error_of(lab.get("Data/Get", entity="Ranked", filter=json.dumps(filter)))
+    assert error.message.startswith("Something went wrong: ")
+    assert error._replace(message="") == WireError("ERROR", "", None, "Ranked")
 
 
 @pytest.mark.better("B-S2")

@@ -276,3 +276,66 @@ def test_slow_sender(lab: Client) -> None:
     head = "POST /api/Data/Post?entity=Values HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
     _exchange(lab.url, f'{head}Content-Length: 100\r\nx-application-token: {lab.token}\r\n\r\n{{"Text":'.encode())
     assert lab.get("Data/Get", entity="Values", getTotal="true", pageSize=1).json()["Total"] == before
+
+
+SINGLE = [
+    ("host", "x", "y"),
+    ("x-application-token", "TOKEN", "other"),
+    ("x-application-token", "TOKEN", "TOKEN"),
+    ("Authorization", "Bearer a", "Bearer b"),
+    ("Content-Type", "text/plain", "application/json"),
+    ("x-client-id", "portal", "other"),
+    ("x-auth-keyid", "1", "2"),
+    ("x-auth-timestamp", "1", "2"),
+    ("x-auth-signature", "AAAA", "BBBB"),
+]
+
+
+@pytest.mark.parametrize("target", ["/api/Data/Get?entity=Values", "/api/Data/Nope", "/Version", "/nope"])
+@pytest.mark.parametrize(("name", "first", "second"), SINGLE)
+def test_repeated_single_headers(lab: Client, target: str, name: str, first: str, second: str) -> None:
+    """A header with one value that is sent twice is refused with 400 in every order, on every path."""
+    for values in ((first, second), (second, first)):
+        lines = [] if name == "host" else ["Host: x"]
+        lines += [] if name == "x-application-token" else [f"x-application-token: {lab.token}"]
+        lines += [f"{name}: {value.replace('TOKEN', lab.token)}" for value in values]
+        answer = _exchange(lab.url, "\r\n".join([f"GET {target} HTTP/1.1", *lines, "", ""]).encode())
+        assert answer.startswith(b"HTTP/1.1 400 "), answer[:200]
+        assert json.loads(answer.partition(b"\r\n\r\n")[2])["Code"] == "ERROR"
+
+
+@pytest.mark.parametrize("target", ["/api/Data/Get?entity=Values", "/api/Data/Nope", "/Version", "/nope"])
+@pytest.mark.parametrize(("version", "is_served"), [("1.1", False), ("1.0", True)])
+def test_no_host(lab: Client, target: str, version: str, is_served: bool) -> None:
+    """HTTP/1.1 requires a Host header with a value; HTTP/1.0 does not."""
+    for host in ("", "Host:\r\n"):
+        head = f"GET {target} HTTP/{version}\r\n{host}x-application-token: {lab.token}\r\n\r\n"
+        answer = _exchange(lab.url, head.encode())
+        status = int(answer.split(b" ")[1])
+        assert status == (400 if not is_served else 404 if "nope" in target.lower() else 200)
+
+
+def test_a_list_may_be_repeated(lab: Client) -> None:
+    """Headers that are lists, and unknown ones, may be repeated."""
+    lines = "X-Forwarded-For: 1.2.3.4\r\nX-Forwarded-For: 1.2.3.5\r\nAccept: a\r\nAccept: b\r\nX-A: 1\r\nX-A: 2\r\n"
+    head = f"GET /api/Data/Get?entity=Values HTTP/1.1\r\nHost: x\r\nx-application-token: {lab.token}\r\n{lines}\r\n"
+    assert _exchange(lab.url, head.encode()).startswith(b"HTTP/1.1 200 ")
+
+
+ENCODED = ["/api%2fData/Get", "/api%2FData/Get", "/api/Data%2fGet", "/api/Data/Get%2f", "/%2fapi/Data/Get"]
+
+
+ENCODED += ["/api%5cData/Get", "/api%252fData/Get", "/Health%2fLiveness", "/Version%2f"]
+
+
+@pytest.mark.parametrize("path", ENCODED)
+def test_encoded_slash(lab: Client, path: str) -> None:
+    """An encoded slash separates no parts of a path, so such a path is unknown."""
+    head = f"GET {path}?entity=Values HTTP/1.1\r\nHost: x\r\nx-application-token: {lab.token}\r\n\r\n"
+    answer = _exchange(lab.url, head.encode())
+    assert answer.startswith(b"HTTP/1.1 404 "), answer[:200]
+
+
+def test_encoded_letters(lab: Client) -> None:
+    """Encoded letters are the letters (RFC 3986, 6.2.2.2)."""
+    assert lab.send("GET", "/api/%44ata/G%65t?entity=Values&pageSize=1").status_code == 200

@@ -60,6 +60,9 @@ BETTER: dict[str, tuple[int, dict[str, Any]]] = {
 }
 """Status and body keys that differ from the recorded answer."""
 
+CONTINUED = {"get: unknown filter property", "get: filter is no JSON"}
+"""The recorded message is the beginning of the answer's message (B-E8)."""
+
 
 @pytest.fixture(scope="module")
 def answers(shop: Client) -> dict[str, httpx.Response]:
@@ -142,7 +145,11 @@ def test_recorded(answers: dict[str, httpx.Response], call: dict[str, Any]) -> N
     status, kind, body = _expected(call)
     gaps = {"ID"} if call["title"] in AFTER_A_FAILURE and PROVIDER != "sqlite" else set()
     volatile = VOLATILE | gaps
-    assert (response.status_code, _blurred(response.json(), "", volatile)) == (status, _blurred(body, "", volatile))
+    answer = response.json()
+    if call["title"] in CONTINUED:
+        assert answer["Message"].startswith(f"{body['Message']}: ")
+        answer["Message"] = body["Message"]
+    assert (response.status_code, _blurred(answer, "", volatile)) == (status, _blurred(body, "", volatile))
     assert response.headers["content-type"] == kind
 
 
@@ -155,4 +162,4 @@ def test_later(answers: dict[str, httpx.Response], title: str) -> None:
 
 def test_lists_name_recorded_calls() -> None:
     """Every title in the lists above is the title of a recorded call."""
-    assert {*LATER, *BETTER, *LEAVES_BEHIND} <= {call["title"] for call in CALLS}
+    assert {*LATER, *BETTER, *CONTINUED, *LEAVES_BEHIND} <= {call["title"] for call in CALLS}

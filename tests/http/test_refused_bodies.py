@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import shutil
 import socket
+import subprocess
 from typing import Any, NamedTuple
 
 import pytest
@@ -93,6 +95,36 @@ def test_a_large_body_is_answered_before_the_connection_closes(server: Server, l
         status, headers, _ = read_answer(connection)
         assert (status, headers["connection"]) == (400 if "Data" in target else 404, "close")
         assert connection.recv(1) == b""
+
+
+@pytest.mark.parametrize("chunked", [False, True], ids=["length", "chunks"])
+@pytest.mark.parametrize("target", ["/api/Nope", "/nope", "/api/Data/Post?entity=Values"])
+def test_a_client_that_sends_all_before_it_reads(server: Server, lab: Client, target: str, chunked: bool) -> None:
+    """A client that sends 40 MB without reading gets its answer, because the rest is read after the answer."""
+    answer = send_refused(server, target, 40_000_000, f"x-application-token: {lab.token}", JSON, chunked=chunked)
+    assert (answer.status, answer.is_kept) == (400 if "Data" in target else 404, False)
+    assert answer.body["Code"] == ("ERROR" if "Data" in target else "NOT_FOUND")
+
+
+FETCH = """
+const [url, size, token] = process.argv.slice(1);
+const headers = {"content-type": "application/json", "x-application-token": token};
+const codes = Array.from({length: 8}, async () => {
+  const response = await fetch(url, {method: "POST", headers, body: "x".repeat(Number(size))});
+  return (await response.json()).Code;
+});
+Promise.all(codes).then((all) => console.log(JSON.stringify(all)));
+"""
+
+
+@pytest.mark.skipif(shutil.which("node") is None, reason="node is not installed")
+@pytest.mark.parametrize("target", ["/api/Nope", "/nope", "/api/Data/Post?entity=Values"])
+def test_fetch_of_node(server: Server, lab: Client, target: str) -> None:
+    """Eight concurrent calls of ``fetch`` with 35 MB each read their error."""
+    command = ["node", "-e", FETCH, server.url + target, "35000000", lab.token]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout) == ["ERROR" if "Data" in target else "NOT_FOUND"] * 8
 
 
 def test_a_body_that_never_comes(server: Server) -> None:

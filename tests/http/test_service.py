@@ -50,6 +50,15 @@ def test_banner(lab: Client) -> None:
     assert response.text
 
 
+@pytest.mark.parametrize("path", ["/", "/Version", "/health/liveness", "/Health/Readiness"])
+def test_head_of_service_pages(lab: Client, path: str) -> None:
+    """HEAD has the status and the headers of GET, and no body."""
+    full, head = lab.http.get(lab.url + path), lab.http.head(lab.url + path)
+    assert (head.status_code, head.content) == (200, b"")
+    for name in ("content-type", "content-length"):
+        assert head.headers[name] == full.headers[name]
+
+
 UNKNOWN = [
     "/api",
     "/api/",

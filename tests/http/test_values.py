@@ -120,9 +120,17 @@ def test_json_as_text(lab: Client, value: Any) -> None:
     assert json.loads(lab.record("Values", id)["Text"]) == value
 
 
+def test_a_long_integer_as_text(lab: Client) -> None:
+    """A number of 5,000 digits is stored in a String property as it was sent, like a shorter one."""
+    sent = f'{{"Text":[1,{"9" * 5000},"{"9" * 5000}"]}}'.encode()
+    (id,) = lab.send("POST", "/api/Data/Post?entity=Values", sent, JSON).json()
+    assert lab.record("Values", id)["Text"] == f'[1,{"9" * 5000},"{"9" * 5000}"]'
+
+
 BAD_NUMBERS = ['""', '" "', "true", "false", '"abc"', '"1,5"', '"1,234.5"', '"NaN"', '"Infinity"', "{}", "[]", "[1]"]
 BAD_NUMBERS += ['"0x10"', '"1_000"', '"１２"', '"."', '"-"', '"1 2"', '"1e"', '"1.2.3"', '"--5"', '"$5"', '"5%"']
 BAD_NUMBERS += ["1234567890123456789", "12345678901234567891", "1e400", '"1e999999999999"', "9" * 4000]
+BAD_NUMBERS += ["9" * 5000, "-" + "9" * 5000, "9" * 1_000_000]
 BAD_DATES = ['"yesterday"', '""', '"2026-13-01"', '"2026-02-30"', "true", '"31/01/2026"', "[]", "{}", '"999999999999"']
 BAD_DATES += ['"12345"', '"2026-01-31 25:00"', '"2026-1-1"', '"-1750000000"', '"1750000000.5"', '"١٧٥٠٠٠٠٠٠٠"']
 NOT_A_DATE = "The value provided is not a valid unix timestamp or date in format yyyy-MM-dd HH:mm:ss.fff"
@@ -152,6 +160,9 @@ REFUSED: list[tuple[str, str, str]] = [
     pytest.param("Money", "12345678901234.56", "Invalid number", marks=FIFTEEN),
     ("Money", '"1,5"', "Invalid number"),
     pytest.param("Fine", "12345678.12345678", "Invalid number", marks=FIFTEEN),
+    ("Bounded", "9" * 5000, "Maximum allowed value 10"),
+    ("Money", "9" * 5000, "Invalid number"),
+    ("Moment", "9" * 5000, NOT_A_DATE),
     *(("Moment", text, NOT_A_DATE) for text in BAD_DATES),
 ]
 

@@ -8,6 +8,7 @@ import asyncio
 import json
 from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -21,7 +22,7 @@ from apilane.services.capabilities import capabilities_of
 from apilane.services.manifest_plans import plan_files
 from apilane.settings import Settings
 from apilane.sql.statement import Statement
-from apilane_custom_endpoints.calls import try_out
+from apilane_custom_endpoints.calls import encode_result_sets, try_out
 
 OWNER = Actor(kind="operator", credential="dev@example.com")
 MANIFEST = {
@@ -97,3 +98,39 @@ def test_a_kind_without_a_plugin(opened: tuple[ApplicationRuntime, Wait]) -> Non
     with pytest.raises(ApilaneError) as caught:
         wait(try_out(application, Endpoint(name="Trial", query="x", kind="other"), {}, OWNER))
     assert caught.value.status == 404
+
+
+@pytest.mark.parametrize(
+    ("returned", "says"),
+    [
+        (None, "returned NoneType, not a list of result sets"),
+        ("text", "returned str, not a list of result sets"),
+        ({"a": 1}, "returned dict, not a list of result sets"),
+        ([{"a": 1}], "returned dict, not a list of rows as a result set"),
+        (["text"], "returned str, not a list of rows"),
+        ([b"bytes"], "returned bytes, not a list of rows"),
+        ([None], "returned NoneType, not a list of rows"),
+        ([[{"a": 1}, "text"]], "returned str, not a mapping of column names to values as a row"),
+        ([[{"a": 1}, None]], "returned NoneType, not a mapping"),
+        ([[[("a", 1)]]], "returned list, not a mapping"),
+    ],
+)
+def test_a_result_of_another_shape(returned: Any, says: str) -> None:
+    """A kind whose result has another shape is an error that names the kind and the endpoint."""
+    with pytest.raises(TypeError, match=f"the kind 'other' of endpoint Trial {says}"):
+        asyncio.run(encode_result_sets(returned, Endpoint(name="Trial", query="x", kind="other")))
+
+
+@pytest.mark.parametrize(
+    ("returned", "body"),
+    [
+        ([], b"[]"),
+        ([[]], b"[[]]"),
+        (((), ({"a": 1},)), b'[[],[{"a":1}]]'),
+        ([[MappingProxyType({"a": float("nan")})]], b'[[{"a":null}]]'),
+        ([[{"a": 1}] * 501], b"[[" + b",".join([b'{"a":1}'] * 501) + b"]]"),
+    ],
+)
+def test_results_of_the_right_shape(returned: Any, body: bytes) -> None:
+    """Any sequences and mappings are arrays and objects in JSON."""
+    assert asyncio.run(encode_result_sets(returned, Endpoint(name="Trial", query="x"))) == body

@@ -453,3 +453,17 @@ def test_reports_and_templates_are_kept() -> None:
     made = change("EmailTemplates: [{Event: UserForgotPassword, Subject: Hi}]\nReports: []\n")
     assert made.after.reports == ()
     assert made.after.email_templates[0].subject == "Hi"
+
+
+def test_doubtful_addresses_get_a_warning() -> None:
+    """An entry with host bits, or one that is no address, is accepted, and the plan says what it means."""
+    doubtful = {
+        "203.0.113.5/24": "means all addresses of 203.0.113.0/24; write 203.0.113.0/24, or 203.0.113.5 for one address",
+        "::ffff:10.0.0.5/104": "means all addresses of 10.0.0.0/8; "
+        "write 10.0.0.0/8, or ::ffff:10.0.0.5 for one address",
+        "2001:db8::1/32": "means all addresses of 2001:db8::/32; write 2001:db8::/32, or 2001:db8::1 for one address",
+    }
+    addresses = json.dumps([*doubtful, "203.0.113.0/24", "::1", "10.0.0.1/32", "::ffff:127.0.0.1"])
+    made = planned(f"Apilane: 1\nApplication: {{Name: Shop, IPPolicy: {{Addresses: {addresses}}}}}\n")
+    expected = [f"! Application.IPPolicy.Addresses: {text} {advice}" for text, advice in doubtful.items()]
+    assert [str(line) for line in made.lines if line.kind == "warning"] == expected

@@ -134,20 +134,20 @@ def test_a_node_with_filters_and_property(parse: Any) -> None:
     conditions = [leaf("Stock", "equal", 1)]
     assert parse(leaf("Title", "equal", "x", Filters=conditions)) == parse({"Filters": conditions})
     assert parse(leaf("Title", "equal", "x", Filters=[])) == parse(leaf("Title", "equal", "x"))
-    assert refused(parse, leaf("Nope", "equal", "x", Filters=conditions)) == "Invalid filter parameter"
+    assert refused(parse, leaf("Nope", "equal", "x", Filters=conditions)).startswith("Invalid filter parameter: ")
     assert "not allowed" in refused(parse, leaf("Margin", "equal", 1, Filters=conditions))
 
 
 @pytest.mark.parametrize("document", [{}, {"Logic": "AND"}, {"Filters": None}, {"x": 1}, {"Filters": [{}]}])
 def test_a_node_without_property_and_filters(parse: Any, document: object) -> None:
     """A node without property and filters is ERROR with the default message."""
-    assert refused(parse, document, Code.ERROR) == "Something went wrong"
+    assert refused(parse, document, Code.ERROR).startswith("Something went wrong: ")
 
 
 @pytest.mark.parametrize("document", [{"Property": "Title"}, {"Property": "Title", "Operator": None, "Value": "x"}])
 def test_a_leaf_without_operator(parse: Any, document: object) -> None:
     """A leaf without operator is ERROR with the default message."""
-    assert refused(parse, document, Code.ERROR) == "Something went wrong"
+    assert refused(parse, document, Code.ERROR).startswith("Something went wrong: ")
 
 
 @pytest.mark.parametrize(
@@ -184,7 +184,7 @@ def test_a_leaf_without_operator(parse: Any, document: object) -> None:
 )
 def test_malformed_filters(parse: Any, document: object) -> None:
     """Invalid JSON, another JSON kind, unknown properties, operators and logic get the default message."""
-    assert refused(parse, document) == "Invalid filter parameter"
+    assert refused(parse, document).startswith("Invalid filter parameter: ")
 
 
 def nested(depth: int, inner: object) -> object:
@@ -390,3 +390,66 @@ def test_any_text_is_parsed_or_refused(products: Entity, readable: frozenset[str
     """Any text is parsed or raises ApilaneError."""
     with contextlib.suppress(ApilaneError):
         parse_filter(text, products, readable)
+
+
+POSSIBLE = "possible: equal, notequal, greater, greaterorequal, less, lessorequal, contains, notcontains"
+
+
+@pytest.mark.better("B-E8")
+@pytest.mark.parametrize(
+    ("document", "detail"),
+    [
+        (leaf("Stock", "gt", 1), f"unknown operator 'gt'; {POSSIBLE} (did you mean 'greater'?)"),
+        (leaf("Stock", "GreaterThan", 1), f"unknown operator 'GreaterThan'; {POSSIBLE} (did you mean 'greater'?)"),
+        (leaf("Stock", 77, 1), f"unknown operator a number; {POSSIBLE}"),
+        (leaf("Stock", ["x"], 1), f"unknown operator an array; {POSSIBLE}"),
+        (leaf("Stock", "s3cret-password", 1), f"unknown operator a text; {POSSIBLE}"),
+        (leaf("Supplier", "xyz", 1), "unknown operator 'xyz'; possible: equal, notequal"),
+        ({"Logic": "xor", "Filters": [leaf("Stock", "equal", 1)]}, "unknown logic 'xor'; possible: AND, OR"),
+        ({"Filters": {}}, "Filters must be an array, found an object"),
+        (leaf(5, "equal", 1), "Property must be a name, found a number"),
+        ([], "a filter is an object with Property, Operator and Value, or with Logic and Filters, found an array"),
+    ],
+)
+def test_what_was_found_and_what_is_possible(parse: Any, document: object, detail: str) -> None:
+    """The default message continues with the found value, the possible ones and the nearest one (B-E8)."""
+    assert refused(parse, document) == f"Invalid filter parameter: {detail}"
+
+
+@pytest.mark.better("B-E8", "B-S2")
+def test_only_readable_names_are_possible(products: Entity, readable: frozenset[str]) -> None:
+    """An unknown property lists the ones that the caller may read, and suggests no other (B-E8, B-S2)."""
+    with pytest.raises(ApilaneError) as caught:
+        parse_filter(json.dumps(leaf("Stok", "equal", 1)), products, readable)
+    assert caught.value.message.startswith("Invalid filter parameter: unknown property 'Stok'; possible: ")
+    assert caught.value.message.endswith(" (did you mean 'Stock'?)")
+    with pytest.raises(ApilaneError) as caught:
+        parse_filter(json.dumps(leaf("Margn", "equal", 1)), products, readable)
+    assert "Margin" not in caught.value.message
+    with pytest.raises(ApilaneError) as caught:
+        parse_filter(json.dumps(leaf("Margn", "equal", 1)), products, frozenset())
+    assert caught.value.message == "Invalid filter parameter: unknown property 'Margn'; possible: ID"
+
+
+@pytest.mark.better("B-E8")
+def test_where_the_json_is_broken(products: Entity, readable: frozenset[str]) -> None:
+    """The place of the error in broken JSON is named; its text may be secret and is not cited (B-E8)."""
+    for text, place in (('{"Property"', "truncated"), ("[1,]" + "\n" * 99, "byte 3")):
+        with pytest.raises(ApilaneError) as caught:
+            parse_filter(text, products, readable)
+        message = caught.value.message
+        assert message.startswith("Invalid filter parameter: a filter is an object with Property")
+        assert place in message
+        assert message.isprintable()
+        assert len(message) < 300
+
+
+@pytest.mark.better("B-E8")
+@pytest.mark.parametrize("size", [61, 1_000_000])
+def test_long_values_are_shortened_quickly(products: Entity, readable: frozenset[str], size: int) -> None:
+    """A long name or operator is shortened in the message, and compared with no name (B-E8)."""
+    for document in (leaf("x" * size, "equal", 1), leaf("Stock", "x" * size, 1), {"x" * size: 1}):
+        with pytest.raises(ApilaneError) as caught:
+            parse_filter(json.dumps(document), products, readable)
+        assert len(caught.value.message) < 400
+        assert "did you mean" not in caught.value.message

@@ -50,7 +50,8 @@ from apilane.model.json import MAX_DEPTH, JsonNumber, MalformedJson, decode_json
         b"[" * 100_000,
         b"[" * 100_000 + b"]" * 100_000,
         b'{"a":' * 101 + b"1" + b"}" * 101,
-        b"9" * 5000,
+        b"9" * 5000 + b"x",
+        b"0" * 5000,
     ],
 )
 def test_what_is_no_json_counts_as_missing(body: bytes) -> None:
@@ -73,6 +74,13 @@ def test_what_is_no_json_counts_as_missing(body: bytes) -> None:
         (b'"\\ud83d\\ude00"', "\U0001f600"),
         (b'"\\u0000"', "\0"),
         (b' [true, false, "x"] ', [True, False, "x"]),
+        (b"9" * 5000, JsonNumber("9" * 5000)),
+        (b'{"a":[-' + b"9" * 5000 + b', 1.5, "x"]}', {"a": [JsonNumber("-" + "9" * 5000), JsonNumber("1.5"), "x"]}),
+        (b'["' + b"9" * 5000 + b'",' + b"9" * 5000 + b"]", ["9" * 5000, JsonNumber("9" * 5000)]),
+        (b'["a\\"' + b"1" * 5000 + b'\\\\",' + b"9" * 5000 + b"]", ['a"' + "1" * 5000 + "\\", JsonNumber("9" * 5000)]),
+        (b"[" + b"9" * 5000 + b"," + b"9" * 5000 + b".5]", [JsonNumber("9" * 5000), JsonNumber("9" * 5000 + ".5")]),
+        (b"[" + b"9" * 5000 + b",1e-" + b"9" * 5000 + b"]", [JsonNumber("9" * 5000), JsonNumber("1e-" + "9" * 5000)]),
+        (b"[" + b"9" * 5000 + b",0." + b"9" * 5000 + b"]", [JsonNumber("9" * 5000), JsonNumber("0." + "9" * 5000)]),
         (b"[" + b"[]," * 500 + b"[]]", [[] for _ in range(501)]),
         (b'"' + b"[" * 200 + b'"', "[" * 200),
     ],
@@ -91,6 +99,21 @@ def test_nesting_up_to_the_limit_is_read() -> None:
 def test_key_order_is_kept() -> None:
     """Keys keep the order in which they were sent."""
     assert list(decode_json(b'{"z":1,"a":2,"m":3}')) == ["z", "a", "m"]  # type: ignore[call-overload]
+
+
+def test_long_integers_are_cheap() -> None:
+    """The time for integers of many digits grows with their length only, also beside many short ones and quotes."""
+    body = (
+        b"["
+        + b",".join([b"9" * 4299, b'"' + b'\\"' * 2000 + b'"', b"1," * 2000 + b"1"] * 300)
+        + b","
+        + b"9" * 3_000_000
+    )
+    start = time.perf_counter()
+    decode_json(body + b"]")
+    with contextlib.suppress(MalformedJson):
+        decode_json(body + b',"')
+    assert time.perf_counter() - start < 5
 
 
 def test_a_large_flat_body_is_cheap() -> None:

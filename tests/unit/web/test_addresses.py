@@ -54,3 +54,25 @@ def test_setting_that_is_no_address() -> None:
     """An invalid entry of trusted_proxies stops start-up with its text."""
     with pytest.raises(ConfigurationError, match=r"trusted_proxies.*'proxy\.local'"):
         client_addresses(("proxy.local",))
+
+
+@pytest.mark.parametrize(
+    ("entry", "peer"),
+    [
+        ("::ffff:127.0.0.1", "127.0.0.1"),
+        ("::ffff:127.0.0.1", "::ffff:127.0.0.1"),
+        ("::ffff:10.0.0.0/104", "10.9.9.9"),
+        ("127.0.0.1", "::ffff:127.0.0.1"),
+        ("::ffff:7f00:1", "127.0.0.1"),
+    ],
+)
+def test_mapped_proxies(entry: str, peer: str) -> None:
+    """An IPv4-mapped address or range of a proxy means the IPv4 one."""
+    assert address(peer, "203.0.113.9", trusted=(entry,)) == "203.0.113.9"
+    assert address("192.0.2.1", "203.0.113.9", trusted=(entry,)) == "192.0.2.1"
+
+
+def test_a_proxy_range_with_host_bits_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    """An entry that may be meant as one address or as a range is served as the range, and logged."""
+    assert address("10.9.9.9", "203.0.113.9", trusted=("10.0.0.5/8",)) == "203.0.113.9"
+    assert "10.0.0.5/8 means all addresses of 10.0.0.0/8; write 10.0.0.0/8, or 10.0.0.5 for one" in caplog.text
