@@ -41,7 +41,7 @@ HOOKS: Mapping[str, Callable[..., Any]] = {
 
 PUBLIC_MODULES = frozenset({"apilane", "apilane.asgi", "apilane.plugin", "apilane.plugin.storage"})
 PUBLIC_PACKAGES = ("apilane.client", "apilane.testing")
-"""Modules of the core that a plugin may import; the latter with everything below them."""
+"""Modules of the core that a plugin may import; packages with all their modules."""
 
 _CORE_IMPORT = re.compile(rb"^[ \t]*(?:from|import)[ \t]+(apilane(?:\.\w+)*)(?![\w])", re.MULTILINE).finditer
 
@@ -56,7 +56,7 @@ class PluginError(ConfigurationError):
 
 
 class LoadedPlugin(NamedTuple):
-    """A description of a plugin for people. ``source``: its distribution, its file, or ``create_app``."""
+    """A description of a plugin for messages. ``source``: its distribution, its file, or ``create_app``."""
 
     name: str
     version: str

@@ -47,7 +47,7 @@ class _Commands(rich_click.RichGroup):
     def list_commands(self, ctx: click.Context) -> list[str]:
         try:
             return [*COMMANDS, *_plugin_commands()]
-        except ConfigurationError as error:  # the help must work also when a plugin or a setting is broken
+        except ConfigurationError as error:  # the help must work even if a plugin or a setting is broken
             click.echo(f"Commands of plugins are not listed: {error}", err=True)
             return list(COMMANDS)
 

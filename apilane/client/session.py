@@ -1,4 +1,4 @@
-"""Makes requests from calls and results from responses, for both clients. It sends nothing."""
+"""Makes requests from calls and results from responses, for both clients. It does no I/O."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _RETRIED = (httpx.NetworkError, httpx.RemoteProtocolError, httpx.ConnectTimeout)
 
 
 class Clock:
-    """Unix milliseconds for signatures. Each write gets another time, because a server accepts each signature once."""
+    """Unix milliseconds for signatures. Each write gets a different time: a server accepts each signature once."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -116,7 +116,8 @@ class Session:
         return result
 
     def pause_s(self, call: Call[Any], error: httpx.TransportError, attempt: int) -> float:
-        """Seconds until a call that failed ``attempt`` times is sent again. Raises ConnectionFailed when it is not."""
+        """Seconds until a call that failed ``attempt`` times is sent again. Raises ConnectionFailed if it
+        must not be sent again."""
         if call.repeatable and attempt <= self.retries and isinstance(error, _RETRIED):
             return FIRST_PAUSE_S * (1 << attempt - 1)
         what = str(error) or type(error).__name__

@@ -39,7 +39,7 @@ __all__ = ["ControlStore", "StoredApplication"]
 class ControlStore:
     """One object per process; the tasks of its event loop share it. Made by ``open``.
 
-    ``first_admin``: e-mail and password of the instance admin, only if this call generated the password; show it once.
+    ``first_admin``: e-mail and password of the instance admin if ``open`` generated the password, to be shown once.
     ``operator_tokens``: sign-ins of operators. Methods raise ``StorageError`` when the store is down.
     """
 
@@ -163,8 +163,8 @@ class ControlStore:
         """Store a change as pending and return the version that it gets.
 
         ``before``: the application that the change is based on, None for a new one. ``changes``: the changes as lines
-        for the audit. Raises ConfigurationError when the application now has another version, or another change is
-        pending.
+        for the audit. Raises ConfigurationError when the version of the application has changed, or another change
+        is pending.
         """
         token, expected_version = definition.token, before.version if before else 0
         hidden = {*secrets.texts(), *(before.secrets.texts() if before else ())}

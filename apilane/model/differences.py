@@ -1,4 +1,4 @@
-"""The differences of two definitions as lines for people: additions, changes, removals, and the loss of data. Pure."""
+"""The differences of two definitions as lines of text: additions, changes, removals, and the loss of data. Pure."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ SECRETS = {"connection_string": "Application.ConnectionString", "mail_password":
 class PlanLine(Struct, frozen=True):
     """One difference. ``path``: key path as in manifests. ``loses_data``: the operator must agree to it.
 
-    A ``warning`` is no difference: the manifest is applied as it is, and the operator should correct something in it.
+    A ``warning`` is not a difference: the manifest is applied unchanged, and the operator should correct it.
     """
 
     kind: Literal["added", "changed", "removed", "warning"]

@@ -89,7 +89,7 @@ class ApplicationWorkspace:
     async def settle(self) -> StoredApplication | None:
         """Publish the pending change, and return it, when the tables have its version; otherwise abandon it.
 
-        None also when nothing is pending.
+        Returns None if nothing was pending or the change was abandoned.
         """
         pending = await self.store.pending(self.token)
         if pending is None:

@@ -113,9 +113,9 @@ class HelperTables:
         return read
 
     async def missing(self, session: Session, dialect: Dialect) -> TableChanges | None:
-        """What the database lacks; None: nothing, which is the usual case.
+        """The changes that the database needs; None (the usual case) if it needs none.
 
-        One read, and none where only the ``first`` tables are wanted. Raises Unavailable for a table that a newer
+        Makes one read, or none if only the ``first`` tables are required. Raises Unavailable for a table that a newer
         release has written.
         """
         return None if self._are_first else self.changes_from(await self.recorded(session, dialect))
@@ -200,6 +200,6 @@ def _refuse_unfit(old: TableVersion, new: TableVersion) -> None:
 
 
 def _bare(entity: Entity) -> Entity:
-    """The entity without texts for people, which do not change the table."""
+    """The entity without descriptions, which do not change the table."""
     properties = tuple(replace(property, description=None) for property in entity.properties)
     return replace(entity, description=None, properties=properties)

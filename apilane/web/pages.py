@@ -61,7 +61,7 @@ def _router(registered: Registered, admission: Admission) -> Router:
     for path in page.handler.paths:
         taken = path.lower() == "/api" or path.lower().startswith("/api/") or path.lower() in PATHS
         if taken:
-            what = "is taken by the server; choose another one outside of /api/"
+            what = "is used by the server; choose another one outside of /api/"
             raise ConfigurationError(f"Plugin {registered.plugin!r}, hook {registered.hook}: the path {path} {what}.")
     if isinstance(page.access, PerOperation):
         what = "a page has no operations; declare another access than PerOperation"

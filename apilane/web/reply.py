@@ -28,7 +28,7 @@ async def send_reply(send: Send, reply: Reply) -> None:
 
 
 async def _send_chunks(send: Send, body: bytes | FileBody | AsyncIterator[bytes]) -> None:
-    """Send a body chunk by chunk; the source is closed also after an error."""
+    """Send a body chunk by chunk; the source is closed even after an error."""
     chunks = _file_chunks(body) if isinstance(body, FileBody) else body
     assert not isinstance(chunks, bytes)  # noqa: S101 - send_reply sends bytes itself
     try:

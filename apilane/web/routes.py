@@ -60,7 +60,7 @@ class Routes:
 
 
 def _problem(call: WireCall) -> str | None:
-    """What is wrong with a declaration, as the end of a sentence; None when it is complete."""
+    """The problem of a declaration, as the end of a sentence; None when it is complete."""
     if not call.path.lower().startswith("/api/") or call.path != call.path.strip() or len(call.path) < len("/api/x"):
         return "does not begin with /api/; wire calls do, other pages are registered by apilane_register_routes."
     if not isinstance(call.access, get_args(Access)):

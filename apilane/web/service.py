@@ -47,7 +47,7 @@ def service_pages(instance: Instance) -> list[HTTPRouteHandler]:
 
     @get("/health/readiness")
     async def readiness() -> Response[dict[str, Any]]:
-        # Clients expect the key "Portal"; it stands for the control store, where the definitions are stored.
+        # Clients expect the key "Portal"; it means the control store, where the definitions are stored.
         try:
             await instance.store.ping()
         except StorageError:

@@ -12,9 +12,9 @@ __all__ = ["INDEXED_CHARACTERS", "KEY_CHARACTERS_MAX", "NAME_MAX", "problems", "
 NAME_MAX: Final = 63
 TEXT_MAX: Final = 10_485_760
 INDEXED_CHARACTERS: Final = 500
-"""How many characters of a text without a small maximum are indexed: an entry holds about 2,700 bytes."""
+"""Number of indexed characters of a long text: an index entry has at most about 2,700 bytes."""
 KEY_CHARACTERS_MAX: Final = 650
-"""For all texts of one key together, at 4 bytes a character."""
+"""Largest sum of the lengths of all texts of one key, because a character may have 4 bytes."""
 
 
 def problems(entities: Sequence[Entity]) -> list[tuple[str, str]]:

@@ -142,7 +142,7 @@ def translate(  # one case for each kind
 ) -> StorageError:
     """Apilane's error. ``table``, ``columns``: those of the violated constraint, from the catalog."""
     if isinstance(error, UnicodeEncodeError):
-        return StorageError("The text holds half of a surrogate pair, which is no character.")
+        return StorageError("The text contains half of a surrogate pair, which is not a character.")
     if isinstance(error, OverflowError):
         return NumberOutOfRange("The number does not fit into 64 bits.")
     failure = read_failure(error)

@@ -1,4 +1,4 @@
-"""The kind ``sql``: checked by compiling it on empty tables, run as one script of the application's database."""
+"""Endpoints of the kind ``sql``. ``apply`` compiles the SQL on empty tables; a call runs it as one script."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ from apilane_custom_endpoints.parameters import RESERVED, Reader, readers, serve
 __all__ = ["SqlAction", "SqlKind"]
 
 ROWS_AT_ONCE = 500
-"""Rows made before the event loop serves other requests: less than 1 ms."""
+"""Rows converted before the event loop serves other requests; converting them takes less than 1 ms."""
 
 
 class SqlKind:
@@ -44,7 +44,7 @@ class SqlKind:
     name = "sql"
 
     def check(self, endpoint: Endpoint, definition: ApplicationDefinition, dialect: Dialect) -> list[str]:
-        """Check for String parameters in quotes, types of names that the server fills, and errors of the database."""
+        """Report String parameters inside quotes, types of parameters that the server fills, and database errors."""
         script = read_script(endpoint.query, dialect)
         problems = [
             f"the parameter {name} is filled by the server and has no type"
@@ -62,7 +62,7 @@ class SqlKind:
         return problems
 
     def compile(self, endpoint: Endpoint, application: ApplicationView) -> SqlAction:
-        """Find the marks of the endpoint."""
+        """Find the marks ``{Name}`` in the query."""
         return SqlAction(endpoint, application)
 
 
@@ -80,7 +80,7 @@ class SqlAction:
         }
 
     async def run(self, parameters: Mapping[str, str], actor: Actor, *, keep: bool = True) -> ResultSets:
-        """Run all statements in one transaction, which a failure rolls back."""
+        """Run all statements in one transaction; a failure rolls it back."""
         step = self.step(parameters, actor)
         session = self._application.session
         try:
@@ -92,7 +92,7 @@ class SqlAction:
         return [await _rows(found) for found in result.sets]
 
     def step(self, parameters: Mapping[str, str], actor: Actor) -> ScriptStep:
-        """The script with the values of a call; a larger unit can use it too."""
+        """The script with the values of a call. A unit with more steps can include it."""
         values: dict[str, Value] = server_values(self._names, actor, self._endpoint.name)
         for name, read in self._readers.items():
             text = parameters.get(name)
@@ -100,11 +100,11 @@ class SqlAction:
         return ScriptStep(self._script, values)
 
     def refuse(self, error: StorageError, actor: Actor) -> NoReturn:
-        """Raise the error for the caller (B-E5): the whole text for operators, a text that the script raised for
-        others."""
+        """Raise the error for the caller (B-E5). Operators get the whole text, other callers only a text that the
+        script raised."""
         if isinstance(error, Raised) or (actor.kind == "operator" and not isinstance(error, Unavailable)):
             raise ApilaneError(Code.ERROR, str(error)) from error
-        if isinstance(error, (Unavailable, MissingObject)):  # the latter: the definition may have changed
+        if isinstance(error, (Unavailable, MissingObject)):  # MissingObject: the definition may have changed
             raise error
         raise ApilaneError(Code.ERROR) from error
 
@@ -127,7 +127,7 @@ class _Undone(Exception):
 
 
 async def _rows(found: ResultSet) -> Sequence[dict[str, Any]]:
-    """Rows as objects, with booleans as booleans. Other requests are served in between."""
+    """Rows as objects, with JSON booleans. The event loop serves other requests between groups of rows."""
     names = _unique(found.columns)
     hidden = [name for column, name in zip(found.columns, names, strict=True) if column.lower() in _HIDDEN]
     made: list[dict[str, Any]] = []

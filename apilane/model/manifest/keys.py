@@ -166,7 +166,7 @@ PROPERTY: Final[dict[str, Key]] = {
     "Name": Key(_name, "Unique in its entity, ignoring letter case.", required=True),
     "RenamedFrom": Key(_name, "The old name: the column is renamed and keeps its values. Ignored after the rename."),
     "Type": Key(choice("String", "Number", "Boolean", "Date"), "Cannot be changed later."),
-    "Description": Key(nullable(text()), "For people."),
+    "Description": Key(nullable(text()), "Text for readers; the server does not use it."),
     "Required": Key(flag, "Null is refused."),
     "Minimum": Key(nullable(_int64), "Smallest value of a Number, or smallest length of a String in UTF-16 units."),
     "Maximum": Key(nullable(_int64), "Largest value of a Number, or largest length of a String."),
@@ -200,7 +200,7 @@ INDEX: Final[dict[str, Key]] = {
 ENTITY: Final[dict[str, Key]] = {
     "Name": Key(_name, "Unique, ignoring letter case; no name that the server reserves.", required=True),
     "RenamedFrom": Key(_name, "The old name: the table is renamed and keeps its records. Ignored after the rename."),
-    "Description": Key(nullable(text()), "For people."),
+    "Description": Key(nullable(text()), "Text for readers; the server does not use it."),
     "ChangeTracking": Key(flag, "Keep a copy of each record before it is changed or deleted."),
     "Differentiation": Key(flag, "Records belong to a tenant. Cannot be changed later."),
     "DefaultOrder": Key(
@@ -234,7 +234,7 @@ RULE: Final[dict[str, Key]] = {
 
 ENDPOINT: Final[dict[str, Key]] = {
     "Name": Key(_name, "The last part of its path: `/api/Custom/{Name}`.", required=True),
-    "Description": Key(nullable(text()), "For people."),
+    "Description": Key(nullable(text()), "Text for readers; the server does not use it."),
     "Kind": Key(
         _matching("[A-Za-z][A-Za-z0-9_-]{0,79}", "the name of an endpoint kind, such as sql"),
         "Language of the query. Plugins provide kinds. If no plugin provides this kind, calls answer 404.",
