@@ -196,7 +196,7 @@ class HookOrder(NamedTuple):
 
 
 def hook_order(plugins: PluginSet) -> list[HookOrder]:
-    """The final order of every hook, for people."""
+    """The final order of every hook, for ``apilane hooks``."""
     return [
         HookOrder(
             name,

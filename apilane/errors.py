@@ -15,7 +15,7 @@ __all__ = ["ApilaneError", "Code", "ConfigurationError", "DatabaseBusyError", "R
 
 
 class Code(StrEnum):
-    """Every code that may appear on the wire, with its cause; clients know exactly these."""
+    """Every code that may appear on the wire, with its cause. Clients accept only these."""
 
     ERROR = "ERROR"
     """Other failures, such as wrong credentials of a sign-in; for unexpected failures, operators get the cause."""
@@ -36,7 +36,7 @@ class Code(StrEnum):
     NO_PROPERTIES_PROVIDED = "NO_PROPERTIES_PROVIDED"
     """Post or Put names no property that the caller may write."""
     EMPTY_BODY = "EMPTY_BODY"
-    """The body is missing or is no JSON."""
+    """The body is missing or is not JSON."""
     NO_ID_PROVIDED = "NO_ID_PROVIDED"
     """A Put without a valid `ID`."""
     NO_RECORDS_FOUND_TO_DELETE = "NO_RECORDS_FOUND_TO_DELETE"
@@ -137,4 +137,4 @@ def unauthorized(entity: str | None = None) -> ApilaneError:
 
 
 class ConfigurationError(Exception):
-    """Start-up or a command cannot continue. The text tells the operator the problem, the value and what to do."""
+    """Start-up or a command cannot continue. The text names the problem, the value and what to do."""

@@ -61,9 +61,9 @@ F = TypeVar("F", bound=Callable[..., object])
 Combine = Literal["named", "first", "any", "single"]
 """How the objects of all plugins work together, in plugin order.
 
-``named``: each object is found by its name; a repeated name stops start-up. ``first``: the objects are asked in turn,
-and the first answer decides. ``any``: the objects are asked in turn, and the first refusal decides. ``single``: only
-the first object is used.
+``named``: each object is found by its name; a repeated name stops start-up. ``first``: the objects are called in
+order until one answers. ``any``: the objects are called in order until one refuses. ``single``: only the first object
+is used.
 """
 
 OnError = Literal["deny", "fail", "close"]
@@ -148,7 +148,7 @@ def apilane_register_availability_checks(settings: Settings, options: Struct | N
 def apilane_register_limiters(settings: Settings, counters: Counters, options: Struct | None) -> Sequence[Limiter]:
     """Objects that count the uses of an action against the rate limit of the caller's effective rules.
 
-    They are asked in turn after access was granted; the first refusal decides.
+    They are called in order after access was granted, until one refuses.
     """
     raise NotImplementedError
 
@@ -157,7 +157,7 @@ def apilane_register_limiters(settings: Settings, counters: Counters, options: S
 def apilane_register_throttles(settings: Settings, counters: Counters, options: Struct | None) -> Sequence[Throttle]:
     """Objects that slow down repeated failed sign-ins and registrations.
 
-    They are asked in turn before a password is checked; the first refusal decides.
+    They are called in order before a password is checked, until one refuses.
     """
     raise NotImplementedError
 

@@ -51,7 +51,7 @@ class PluginError(ConfigurationError):
 
 
 class LoadedPlugin(NamedTuple):
-    """A description of a plugin for people. ``source``: its distribution, its file, or ``create_app``."""
+    """A description of a plugin for messages. ``source``: its distribution, its file, or ``create_app``."""
 
     name: str
     version: str

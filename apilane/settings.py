@@ -58,12 +58,12 @@ class Referenced(Struct, frozen=True):
 
 
 class PluginSections(Struct, frozen=True):
-    """The unread settings of plugins. ``repr`` shows none, because only the plugins know which are secret."""
+    """The unread settings of plugins. ``repr`` shows none, because only the plugins declare which are secret."""
 
     sections: Mapping[str, Mapping[str, Any]] = {}
     """By plugin, with ``Referenced`` texts where ``file`` has references."""
     variables: Mapping[str, str] = {}
-    """Environment variables ``APILANE_...`` that are no settings of the core."""
+    """Environment variables ``APILANE_...`` that are not settings of the core."""
     file: Path | None = None
     """The settings file that contains the sections."""
 
@@ -162,7 +162,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     ] = 268_435_456
     statement_timeout_s: Annotated[Seconds, _help("Seconds a call to a database may take, with all attempts.")] = 20.0
     plugin_settings: Mapping[str, Mapping[str, Any]] | PluginSections = {}
-    """By plugin, such as ``{"rate_limit": {"registrations_per_hour": 5}}``; this field is no setting."""
+    """By plugin, such as ``{"rate_limit": {"registrations_per_hour": 5}}``; this field is not a setting."""
 
     def __repr__(self) -> str:
         values = ((row, getattr(self, row.name)) for row in describe_settings())
@@ -171,7 +171,7 @@ class Settings(Struct, frozen=True, kw_only=True):
 
 
 class SettingRow(NamedTuple):
-    """One setting, described for people: ``type`` and ``default`` as text, ``help`` as one sentence."""
+    """The description of one setting: ``type`` and ``default`` as text, ``help`` as one sentence."""
 
     name: str
     environment: str

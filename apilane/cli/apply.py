@@ -1,6 +1,6 @@
 """``apilane apply``: create or change applications from manifests.
 
-The plan and all other text for people go to stderr. Stdout has only ``NAME TOKEN`` lines, for scripts.
+The plan and all messages go to stderr. Stdout has only ``NAME TOKEN`` lines, for scripts.
 """
 
 from __future__ import annotations
@@ -166,7 +166,7 @@ def _agreed(console: Console) -> bool:
             Text("This loses data, and there is no terminal to ask; nothing was changed. Add --yes to do it.")
         )
         return False
-    if click.confirm("This loses data. Go on?", default=False, err=True):
+    if click.confirm("This loses data. Continue?", default=False, err=True):
         return True
     console.print(Text("Nothing was changed."))
     return False

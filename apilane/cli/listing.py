@@ -57,7 +57,7 @@ def drivers(config: Path | None, **options: Any) -> None:
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Print columns two spaces apart. The last one is not padded, so that people and scripts can read the lines."""
+    """Print columns two spaces apart. The last one is not padded, so that lines have no blanks at the end."""
     widths = [max(len(row[column]) for row in (head, *rows)) for column in range(len(head) - 1)]
     for row in (head, *rows):
         cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=False)]

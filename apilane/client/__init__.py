@@ -1,6 +1,6 @@
 """A client of the Apilane wire protocol: ``Client``, and ``AsyncClient`` with the same methods.
 
-It works with any server of the protocol. It needs httpx (the extra ``client``) and no part of the server.
+It works with any server of the protocol. It needs httpx (the extra ``client``) and no module of the server.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Makes requests from calls and results from responses, for both clients. It sends nothing."""
+"""Makes requests from calls and results from responses, for both clients. It does no I/O."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _RETRIED = (httpx.NetworkError, httpx.RemoteProtocolError, httpx.ConnectTimeout)
 
 
 class Clock:
-    """Unix milliseconds for signatures. Each write gets another time, because a server accepts each signature once."""
+    """Unix milliseconds for signatures. Each write gets a different time: a server accepts each signature once."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()

@@ -56,7 +56,7 @@ def pending_row(
 
 
 def begin_unit(statements: ControlStatements, pending: Mapping[str, Any], expected_version: int) -> UnitMaker[None]:
-    """Insert a pending change. ConfigurationError when the application now has another version."""
+    """Insert a pending change. ConfigurationError when the version of the application has changed."""
 
     def unit() -> Generator[Step, Result, None]:
         yield Step(statements.lock_instance)

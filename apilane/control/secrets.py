@@ -1,5 +1,4 @@
-"""An application's secrets: their structure, their encryption with the master key, and masking them in texts for
-people.
+"""An application's secrets: their structure, their encryption with the master key, and masking them in printed texts.
 
 The ciphertext is bound to the application's token, so a row copied to another application does not decrypt.
 """
@@ -37,18 +36,18 @@ class Secrets(msgspec.Struct, frozen=True, kw_only=True):
 
     @classmethod
     def new(cls) -> Secrets:
-        """The secrets of a new application: only its keys."""
+        """The secrets of a new application: two random keys."""
         return cls(encryption_key=new_key(), token_key=new_key())
 
     def changed(self, changes: Mapping[str, str | None]) -> Secrets:
-        """These secrets with the changes of a plan; None removes one."""
+        """These secrets with the changes of a plan; the value None removes a secret."""
         own = {name: text for name, text in changes.items() if not name.startswith("Plugins.")}
         plugins = {**self.plugins, **{name: text for name, text in changes.items() if name not in own}}
         kept = {name: text for name, text in plugins.items() if text is not None}
         return msgspec.structs.replace(self, plugins=kept, **own)
 
     def texts(self) -> Iterator[str]:
-        """The secrets that people configure, which may also occur in a manifest."""
+        """The secrets that operators configure; they may also occur in a manifest."""
         yield from (text for text in (self.connection_string, self.mail_password, *self.plugins.values()) if text)
 
     def __repr__(self) -> str:

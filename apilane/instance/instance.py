@@ -67,7 +67,7 @@ class Instance:
         self._opening = asyncio.Lock()
 
     async def open(self, *, create: bool = True, serve: bool = True) -> None:
-        """Open the control store; later calls return at once.
+        """Open the control store; later calls return immediately.
 
         ``create``: the first use creates the instance, and changes that a crash interrupted are settled. Without it
         nothing is created or changed, and NoInstance is raised where there is no instance. ``serve``: follow changes

@@ -30,11 +30,12 @@ _iso = re.compile(
 
 
 def parse_date(value: object) -> int | None:
-    """Unix milliseconds of a decoded JSON value. None: the value is no date, or lies outside the years 1 to 9999.
+    """Unix milliseconds of a decoded JSON value. None: the value is not a date, or lies outside the years 1 to 9999.
 
-    Text of 10 digits is seconds and text of 13 digits is milliseconds; leading zeros do not count. Other text is a
+    Text of 10 digits is seconds and text of 13 digits is milliseconds; leading zeros are not counted. Other text is a
     date, or a date and time. With ``T``, the time may have a fraction of any length (cut to milliseconds) and ``Z`` or
-    an offset. A number of 10 digits is seconds, any other number is milliseconds; a number with a fraction is no date.
+    an offset. A number of 10 digits is seconds, any other number is milliseconds; a number with a fraction is not a
+    date.
     """
     if type(value) is str:
         ms = _from_digits(value) if value.isascii() and value.isdigit() else _from_text(value)

@@ -1,4 +1,4 @@
-"""The differences of two definitions as lines for people: additions, changes, removals, and the loss of data. Pure."""
+"""The differences of two definitions as lines of text: additions, changes, removals, and the loss of data. Pure."""
 
 from __future__ import annotations
 

@@ -1,7 +1,6 @@
 """JSON from callers: strict reading that keeps the exact text of fractions, and exact writing of the values read.
 
-Bodies that B-E7 counts as missing raise ``MalformedJson``. This module does not depend on entities; other modules
-encode responses.
+``MalformedJson`` is raised for bodies that count as missing (B-E7). This module does not use entities.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ MAX_DEPTH = 100
 
 
 class MalformedJson(ValueError):
-    """The bytes are no JSON in the sense of docs/reference/protocol/wire-api.md section 1.1 and B-E7."""
+    """The bytes are not JSON as defined in docs/reference/protocol/wire-api.md section 1.1 and B-E7."""
 
 
 class JsonNumber(msgspec.Struct, frozen=True, gc=False):
@@ -27,7 +26,7 @@ class JsonNumber(msgspec.Struct, frozen=True, gc=False):
 
 
 encode_json = msgspec.json.Encoder(decimal_format="number").encode
-"""The one encoder of answers: UTF-8 JSON, decimals as numbers."""
+"""The encoder of all answers: UTF-8 JSON, decimals as numbers."""
 
 INT_DIGITS_MAX = 4300
 """Python's limit for converting text to integers, whose time grows with the square of the digits."""
@@ -42,8 +41,8 @@ _encode = msgspec.json.Encoder().encode
 
 
 def decode_json(body: bytes) -> object:
-    """The value of a JSON text: dict, list, str, int, ``JsonNumber``, bool or None. Of a repeated key, the last value
-    counts.
+    """The value of a JSON text: dict, list, str, int, ``JsonNumber``, bool or None. If a key is
+    repeated, its last value is used.
 
     An integer of more than ``INT_DIGITS_MAX`` digits becomes a ``JsonNumber``. Raises ``MalformedJson`` for bad syntax,
     NaN, invalid UTF-8, lone surrogates, nesting over ``MAX_DEPTH`` and an empty text.
@@ -55,7 +54,7 @@ def decode_json(body: bytes) -> object:
             value = _decode_marked(_marked(body))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise MalformedJson(str(error)) from error
-    # Only a text with many brackets can be deep, and most texts have only the first. Counting takes 0.5 us.
+    # Only texts with many brackets can be deep. Most texts have one bracket; for them the count (0.5 us) is skipped.
     is_flat = body.find(b"{", 1) < 0 and body.find(b"[", 1) < 0
     if not is_flat and body.count(b"[") + body.count(b"{") > MAX_DEPTH and _depth_exceeds(value, MAX_DEPTH):
         raise MalformedJson(f"nested deeper than {MAX_DEPTH}")
@@ -81,7 +80,7 @@ def _marked(body: bytes) -> bytes:
 
 
 def _depth_exceeds(value: object, limit: int) -> bool:
-    """Checks level by level, which needs no recursion."""
+    """Check level by level, without recursion."""
     level = [value] if type(value) in {dict, list} else []
     for _ in range(limit):
         children = [child for outer in level for child in (outer.values() if type(outer) is dict else outer)]  # type: ignore[attr-defined]

@@ -1,4 +1,4 @@
-"""Numbers as callers write them: strict decimal reading, shared by values, dates and filters (B-D5, B-Q4).
+"""Strict reading of decimal numbers from callers, for values, dates and filters (B-D5, B-Q4).
 
 ``apilane.model.values`` checks the limits of a property (minimum, digits).
 """
@@ -17,7 +17,7 @@ _is_number = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?"
 
 
 def parse_number(value: object) -> int | Decimal | None:
-    """The exact number in a JSON number or a text; None for everything else, booleans and the empty text included.
+    """The exact number in a JSON number or a text; None for all other values, including booleans and the empty text.
 
     A text may have outer blanks, a sign, digits, ``.`` and an exponent. Huge exponents are not expanded: check
     ``Decimal.adjusted()`` before any operation on the result that computes all its digits.

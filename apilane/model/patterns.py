@@ -3,7 +3,7 @@
 A pattern may match anywhere in the text. RE2 runs in linear time and handles most patterns. Two cases go to ``regex``
 with a time limit: patterns that RE2 does not support (look-around, back references), and ``\\w \\d \\s \\b`` on text
 with letters outside ASCII, which need their Unicode meaning. Known differences from .NET: a letter outside the basic
-plane is one character, ``[a-z-[aeiou]]`` is no subtraction, and ``(?'name'...)`` is an invalid pattern.
+plane is one character, ``[a-z-[aeiou]]`` does not subtract, and ``(?'name'...)`` is an invalid pattern.
 """
 
 from __future__ import annotations

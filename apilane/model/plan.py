@@ -1,4 +1,4 @@
-"""The plan of a manifest: the changes, for people to read and for a service to make. Pure."""
+"""The plan of a manifest: the changes as text for the operator, and as data for the service that makes them. Pure."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ class Plan(Struct, frozen=True, kw_only=True):
 def read_manifests(text: str | bytes, *, filename: str, environ: Mapping[str, str] | None = None) -> list[Manifest]:
     """The manifests of one file; ``environ`` None means the process's environment.
 
-    Raises ManifestErrors for a file that is no readable document (encoding, syntax, duplicate keys). Other mistakes are
+    Raises ManifestErrors for a file that cannot be parsed (encoding, syntax, duplicate keys). Other mistakes are
     kept in the manifests, so that ``plan`` reports them together with its own.
     """
     problems = Problems(filename)

@@ -1,7 +1,7 @@
 """The section of a plugin in a definition: its secrets, and the section as the plugin's Struct.
 
-A definition contains no secret. Each secret is replaced by a mark, ``{"$secret": "Plugins.mail.Password"}``, which
-names its text among the application's secrets.
+A definition contains no secrets. Each secret is replaced by a mark, ``{"$secret": "Plugins.mail.Password"}``, with the
+key of its value in the application's ``Secrets``.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ def section_key(plugin: str) -> str:
 
 
 def plain_type(info: Type) -> Type:
-    """A type without its constraints, and without ``None`` beside it."""
+    """A type without its constraints, and without ``None`` in a union."""
     while True:
         if isinstance(info, Metadata):
             info = info.type
@@ -87,7 +87,7 @@ def fields_of(kind: type[Struct] | StructType) -> dict[str, Field]:
 
 
 def _parts(info: Type) -> Iterator[tuple[str, Type]]:
-    """The parts of a type, each with its place as people write it."""
+    """The parts of a type, each with its place as shown in messages, such as ``[]`` or ``.Password``."""
     if isinstance(info, UnionType):
         yield from (("", each) for each in info.types)
     elif isinstance(info, DictType):

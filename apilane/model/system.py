@@ -182,8 +182,8 @@ def system_entities(differentiation_entity: str | None = None) -> tuple[Entity, 
 class HiddenColumn(Struct, frozen=True, kw_only=True):
     """A column that only the server uses in a system table (B-D17); it never appears on the wire.
 
-    The column enforces the uniqueness of the property ``shows``, and violations name that property. ``source`` is how
-    its value is made: ``fold`` (``apilane.model.text.fold`` of the value) or ``hash`` (keyed hash of a secret).
+    The column enforces the uniqueness of the property ``shows``, and violations name that property. ``source`` names
+    how its value is computed: ``fold`` (``apilane.model.text.fold``) or ``hash`` (keyed hash of a secret).
     """
 
     name: str
@@ -276,7 +276,7 @@ FIRST_HELPER_TABLES: Final[tuple[Entity, ...]] = (
     ),
 )
 """The helper tables of the first release: each exists in this form in every database whose ``H_Tables`` has no row for
-it. Never changed. Custom SQL may use these.
+it. Do not change this tuple. Custom SQL may use these tables.
 """
 
 HELPER_TABLES: Final[tuple[Entity, ...]] = FIRST_HELPER_TABLES

@@ -1,7 +1,7 @@
 """How text is compared, trimmed and measured, the same on every provider.
 
-Letter case folds one letter at a time and accents count (B-Q3): ``É`` equals ``é`` and differs from ``e``. No letter
-outside ASCII folds to an ASCII letter, so a database can compare an ASCII value by ASCII rules and use an index.
+Letter case folds one letter at a time and accents are compared (B-Q3): ``É`` equals ``é`` and differs from ``e``. No
+letter outside ASCII folds to an ASCII letter, so a database can compare an ASCII value by ASCII rules and use an index.
 """
 
 from __future__ import annotations

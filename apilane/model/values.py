@@ -1,8 +1,8 @@
 """Value rules: a decoded JSON value becomes a stored value (docs/reference/protocol/data-model.md section 4,
 docs/reference/protocol/wire-api.md section 1.4).
 
-One reader is compiled per property. The database checks Required, and the caller of the reader encrypts. Null stays
-null.
+One reader is compiled per property. The database checks Required. The code that calls the reader encrypts the value.
+Null stays null.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ def _string_reader(entity_name: str, property: Property) -> Reader:
     matches = compile_pattern(pattern) if pattern else None
 
     def read(value: object) -> StoredValue:
-        if type(value) is str and matches is None:  # fast path for nearly every text: half the time
+        if type(value) is str and matches is None:  # fast path for nearly every text: takes half the time
             text = value.strip(WHITE_SPACE)
             if text.isascii() and "\0" not in text and minimum <= len(text) <= most:
                 return text
@@ -139,7 +139,7 @@ def _number_reader(entity_name: str, property: Property, exact_decimals: bool) -
     def read(value: object) -> StoredValue:
         if type(value) is JsonNumber and fits(value.text):
             number = Decimal(value.text)
-            if number and lowest <= number <= highest:  # read_any handles 0, which might have a sign
+            if number and lowest <= number <= highest:  # read_any handles 0, because it may be -0
                 return convert(number)
         return read_any(value)
 
@@ -153,7 +153,7 @@ def _truncated(number: Decimal, places: int, digits: int) -> Decimal | None:
     every provider.
     """
     whole_digits = _MAX_DIGITS - places if places else 19
-    if number.adjusted() >= whole_digits:  # before any arithmetic, which 1e999999999 would make slow
+    if number.adjusted() >= whole_digits:  # checked first, because arithmetic with 1e999999999 is slow
         return None
     cut = number.quantize(Decimal(1).scaleb(-places), context=_EXACT)
     if not cut:

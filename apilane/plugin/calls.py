@@ -31,7 +31,7 @@ class EntityView(Protocol):
 
 
 class AccessView(Protocol):
-    """What the rules grant the caller of an admitted call."""
+    """The rights that the rules grant to the caller of an admitted call."""
 
     properties: tuple[str, ...]
     """Schema names in schema order: the properties that a get may show, or a post or put may write."""

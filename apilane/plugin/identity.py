@@ -36,7 +36,7 @@ ActorKind = Literal["anonymous", "user", "program", "operator"]
 
 
 class Actor(Struct, frozen=True, kw_only=True, gc=False):
-    """A caller. ``kind`` alone tells the kind of caller; the other fields may be empty for several kinds."""
+    """A caller. Only ``kind`` identifies the kind of caller; other fields may be empty for several kinds."""
 
     kind: ActorKind = "anonymous"
     user_id: int | None = None
@@ -63,7 +63,7 @@ class RequestView(Protocol):
     method: str
     """Upper case."""
     headers: dict[bytes, bytes]
-    """By name in lower case; of a repeated header the last one."""
+    """By name in lower case. If a header is repeated, its last value is used."""
     signature: SignatureHeaders | None
     """The parsed signature headers of a signed request; None when it is not signed."""
 

@@ -1,8 +1,8 @@
 """The user tokens of one application, and the users they identify.
 
 An identity read from the database is trusted for one second. A process that changes a user or a token drops its cached
-identities at once. The database stores tokens only as keyed hashes; hashing costs 1 us, and only when a row is read.
-Source: ``docs/reference/protocol/security.md`` section 6.1 (B-S9).
+identities immediately. The database stores tokens only as keyed hashes; hashing costs 1 us, and only when a row is
+read. Source: ``docs/reference/protocol/security.md`` section 6.1 (B-S9).
 """
 
 from __future__ import annotations

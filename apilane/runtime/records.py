@@ -1,4 +1,4 @@
-"""From rows to records: one generated Struct per record shape, encoded by one shared encoder.
+"""Turns rows into records: one generated Struct per record shape, encoded by one shared encoder.
 
 No database access. A ``RecordMaker`` turns the rows of a column list into objects whose JSON is the record on the wire.
 """
@@ -41,7 +41,7 @@ def _converter(
 
 
 def record_maker(entity: Entity, columns: Sequence[str], dialect: Dialect, cipher: Cipher | None) -> RecordMaker:
-    """The function from rows of ``columns`` to records; build it once per shape. ``cipher`` decrypts encrypted
+    """A function that turns rows of ``columns`` into records; make it once per shape. ``cipher`` decrypts encrypted
     properties.
 
     Null values stay null. Fields are named by position because property names may be Python keywords.
@@ -64,7 +64,7 @@ def record_maker(entity: Entity, columns: Sequence[str], dialect: Dialect, ciphe
 
     def make(rows: Sequence[Row]) -> list[Record]:
         records = list(starmap(struct, rows))
-        for name, convert in conversions:  # after making the Structs: takes half the time of converting each row first
+        for name, convert in conversions:  # converting after making the Structs takes half the time
             for record in records:
                 value = getattr(record, name)
                 if value is not None:

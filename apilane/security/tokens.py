@@ -19,7 +19,7 @@ def new_token() -> str:
 
 
 def canonical_guid(text: str) -> str | None:
-    """``text`` as a lower-case GUID with hyphens; None when it is no GUID.
+    """``text`` as a lower-case GUID with hyphens; None when it is not a GUID.
 
     Accepts hyphens, 32 digits, ``{braces}`` and ``(parentheses)`` around the hyphenated form, any letter case and
     outer blanks.
@@ -46,7 +46,7 @@ def token_hash(key: bytes, token: str) -> str:
 def bearer_token(header: bytes) -> str | None:
     """The token of an ``Authorization`` header in canonical form; None when the header has no GUID.
 
-    The last space-separated word counts, for any scheme, without one pair of double quotes (B-W2).
+    The token is the last space-separated word, whatever the scheme, without one pair of double quotes (B-W2).
     """
     word = header.rpartition(b" ")[2].decode("latin-1")
     if len(word) >= 2 and word[0] == word[-1] == '"':

@@ -50,7 +50,7 @@ async def register(
 ) -> int:
     """Create a user from a body object and return the new user's ID. No security rule is checked.
 
-    Every call that reaches the database counts as a registration, also when the name is taken, because the answer tells
+    Every call that reaches the database counts as a registration, even if the name is taken, because the answer shows
     whether a name exists.
     """
     if not application.definition.allow_user_register:

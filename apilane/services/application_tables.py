@@ -177,7 +177,7 @@ def _step(element: sa.ClauseElement, dialect: Dialect, values: Mapping[str, Valu
 
 
 def refusal(error: StorageError) -> str:
-    """Why a database refused a change of its tables, for people; the message of the database stands at the end."""
+    """The reason why a database refused a change of its tables, as text that ends with the database's message."""
     table = f"table {error.table}" if error.table else "a table"
     columns = f" ({', '.join(error.columns)})" if error.columns else ""
     match error:

@@ -18,10 +18,10 @@ class Attempts(Struct, frozen=True, gc=False):
     address: str
 
     async def begin(self, event: SignInEvent, account: str | None = None) -> None:
-        """Count an attempt as failed until ``succeeded`` is called. ``account``: as typed, case-folded.
+        """Count an attempt as failed until ``succeeded`` is called. ``account``: the typed name, case-folded.
 
-        Raises RATE_LIMIT_EXCEEDED when there were too many attempts. A refused attempt is not counted; throttles that
-        admitted it before take it back.
+        Raises RATE_LIMIT_EXCEEDED when there were too many attempts. A refused attempt is not counted: it is removed
+        from the throttles that had counted it before the refusal.
         """
         for position, throttle in enumerate(self.throttles):
             wait_s = await throttle.admit(event, self.application, self.address, account)
@@ -31,6 +31,6 @@ class Attempts(Struct, frozen=True, gc=False):
                 raise RateLimitedError(wait_s)
 
     async def succeeded(self, event: SignInEvent, account: str | None = None) -> None:
-        """Take back the attempt that ``begin`` counted."""
+        """Remove the attempt that ``begin`` counted."""
         for throttle in self.throttles:
             await throttle.succeeded(event, self.application, self.address, account)

@@ -26,7 +26,7 @@ log = logging.getLogger("apilane.audit")
 
 
 def ids_text(ids: Iterable[int]) -> str:
-    """IDs for people, consecutive ones joined: ``IDs 1-3, 7``."""
+    """IDs as text, consecutive ones joined: ``IDs 1-3, 7``."""
     runs: list[list[int]] = []
     for id in sorted(set(ids)):
         if runs and id == runs[-1][1] + 1:

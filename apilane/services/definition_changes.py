@@ -2,7 +2,8 @@
 
 The steps are: begin (control store), change the tables and their version in one unit (application's database), publish
 (control store). A process that stops in between leaves a pending change. ``recover`` compares it with the version
-stored with the tables and publishes or abandons it. The plan is made, and the loss of data allowed, before that.
+stored with the tables and publishes or abandons it. Before these steps the caller makes the plan and accepts any loss
+of data.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ from apilane.storage.protocol import Driver, Step
 __all__ = ["DefinitionChanges"]
 
 BIG_TABLE_RECORDS = 10_000
-"""A change of a table with this many records takes long enough to report its steps."""
+"""The steps of a change are reported if it changes a table with at least this many records."""
 
 log = logging.getLogger("apilane.changes")
 
@@ -58,9 +59,9 @@ class DefinitionChanges:
         """Apply ``plan`` and return the application as published. A plan without changes does nothing.
 
         ``actor``: the name for the audit. ``report``: called before each step of a long change, from another thread.
-        Raises ConfigurationError, whose text names the reason and what was done: the application was changed since the
-        plan was made, another change is running, its records do not fit, or its database refuses. The application then
-        keeps its last complete definition.
+        Raises ConfigurationError if the application was changed after the plan was made, another change is running,
+        records do not fit the plan, or the database refuses the change. The text names the reason and what was done.
+        The application then keeps its last complete definition.
         """
         after = plan.after
         async with self._workspace(after.token) as workspace:
@@ -100,7 +101,7 @@ class DefinitionChanges:
             ) from error
 
     async def recover_all(self) -> None:
-        """``recover`` every application with a pending change; for start-up, and before an application is reloaded."""
+        """Call ``recover`` for every application with a pending change, at start-up and before a reload."""
         for token in await self._store.pending_tokens():
             await self.recover(token)
 
@@ -124,7 +125,7 @@ class DefinitionChanges:
 
 
 async def _carry_out(plan: Plan, workspace: ApplicationWorkspace, actor: str, report: Report) -> StoredApplication:
-    """Refuse a plan that may not be applied now; otherwise apply it."""
+    """Check that the plan may be applied now, and apply it."""
     await workspace.begin()
     workspace.refuse_another_state(plan.before, plan.after)
     workspace.refuse_lost_database()
@@ -143,7 +144,7 @@ async def _carry_out(plan: Plan, workspace: ApplicationWorkspace, actor: str, re
 
 
 async def _told(report: Report, migration: Migration, tables: ApplicationTables) -> Report:
-    """``report``, after the big tables were reported; ``_silent`` when there are none, because the change is quick."""
+    """Report the big tables and return ``report``; without big tables return ``_silent``: the change is quick."""
     sizes = await tables.sizes([old.name for old, new in migration.kept_entities() if old != new])
     big = [f"{name} holds {records:,} records" for name, records in sizes.items() if records >= BIG_TABLE_RECORDS]
     for text in big:
@@ -167,7 +168,7 @@ class _Change:
 
     async def carry_out(self) -> StoredApplication:
         workspace, migration = self._workspace, self._plan.migration
-        # Rendered before anything is changed: the dialect refuses here what its database cannot do.
+        # The DDL is made before anything is changed, because the dialect may refuse the migration.
         dialect = workspace.driver_of(self._plan.after).dialect
         rows: list[Step] = []
         if migration and self._is_new:
@@ -177,7 +178,7 @@ class _Change:
         ddl = dialect.migrate(migration) if migration else []
         made_folder = self._is_new and make_application_folder(workspace.data_dir, workspace.token)
         try:
-            if migration is not None:  # also without statements, because the records may not fit
+            if migration is not None:  # even if there are no statements: the records may not fit
                 await self._change_tables(migration, ddl, rows)
             else:
                 await self._begin()
@@ -213,7 +214,7 @@ class _Change:
         await self._tables.change(migration, ddl, version, rows, cipher=cipher, new=self._is_new, report=report)
 
     async def _after_failure(self, error: StorageError) -> StoredApplication | None:
-        """Settle at once: after a lost connection, the version of the tables tells whether the change was made."""
+        """Publish or abandon: after a lost connection, the version of the tables shows whether the change was made."""
         try:
             return await self._workspace.settle()
         except StorageError:

@@ -1,5 +1,5 @@
-"""A new token of a portal user (``apilane owner-token``). The command needs access to the data folder, and no other
-right."""
+"""Creates a token of a portal user (``apilane owner-token``). Access to the data folder is the only right that the
+command needs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["operator_token"]
 async def operator_token(store: ControlStore, email: str, life_ms: int | None) -> str:
     """A new owner token of the portal user with that e-mail address, in any letter case.
 
-    A collaborator of an application who is not a portal user yet becomes one, without a password. Raises
+    A portal user without a password is created for a collaborator of an application. Raises
     ConfigurationError for any other address.
     """
     email = trim(email)

@@ -42,7 +42,7 @@ IDS_PER_STATEMENT = 64
 RECORDS_MAX = 100_000
 """The most records of one body. All are checked and held in memory before the first one is stored."""
 PASSWORDS_MAX = 10
-"""The most passwords of one body. Each costs as much as the hash of a sign-in."""
+"""The most passwords of one body. Hashing each of them takes as long as one sign-in."""
 TURN_S = 0.005
 """Longest time a body is processed before the event loop serves other requests."""
 TURNS_MAX = 16
@@ -194,7 +194,7 @@ def _change(entity: EntityRuntime, access: AccessPlan, record: Mapping[str, obje
     identifier = record_id(given.get("ID"))
     if not identifier:
         raise ApilaneError(Code.NO_ID_PROVIDED, entity=entity.name)
-    write = entity.readers if is_users(entity) else entity.writers  # the former are encoded by ``_complete_users``
+    write = entity.readers if is_users(entity) else entity.writers  # ``_complete_users`` encodes the values of users
     return Change(identifier, {name: write[name](given[name]) for name in present})
 
 
@@ -214,7 +214,7 @@ async def _complete_users(entity: EntityRuntime, changes: Sequence[Change], pass
 def update_steps(
     entity: EntityRuntime, changes: Sequence[Change], reach: Reach, user_id: int | None
 ) -> Generator[Step, Result, int]:
-    """Within a unit: take snapshots, change the records within reach, and return how many matched."""
+    """Within a unit: take snapshots, change the records that the caller may change, and return their number."""
     is_tracked = entity.entity.change_tracking
     columns = snapshot_columns(entity) if is_tracked else ()
     matched = 0
@@ -275,7 +275,8 @@ def _changes_text(entity: EntityRuntime, changes: Sequence[Change]) -> str:
 async def put(
     entity: EntityRuntime, actor: Actor, access: AccessPlan, body: object | None, passwords: Passwords
 ) -> Write[int]:
-    """Update all records of the body or none; the result is how many matched. Records out of reach do not match."""
+    """Update all records of the body or none; the result is how many matched. Records that the caller may not change
+    do not match."""
     if body is None:
         raise ApilaneError(Code.EMPTY_BODY, entity=entity.name)
     _check_writable(entity, Action.put)
@@ -408,8 +409,8 @@ def _delete_in_turn(
 
 
 async def delete(entity: EntityRuntime, actor: Actor, access: AccessPlan, ids: str | None) -> Write[list[int]]:
-    """Delete the records within reach with these comma-separated IDs, all or none; the result is their IDs,
-    ascending."""
+    """Delete the records with these comma-separated IDs that the caller may delete, all or none. The result is their
+    IDs, ascending."""
     _check_writable(entity, Action.delete)
     wanted = parse_ids(ids)
     if not wanted:

@@ -1,6 +1,6 @@
 """Data Get and GetByID: the records that a caller may read (docs/reference/protocol/wire-api.md sections 4.1 and 4.2).
 
-As in all services, ``ApilaneError`` stands for an error of the caller, and ``StorageError`` is not caught here:
+As in all services, ``ApilaneError`` is an error of the caller, and ``StorageError`` is not caught here:
 ``apilane.web`` turns it into an answer (``apilane.services.failures``).
 """
 

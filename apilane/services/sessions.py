@@ -103,7 +103,7 @@ async def log_in(
     wanted = fold(text) if text.isprintable() else ""
     rows = await application.session.fetch(statement, (wanted,))
     row = dict(zip(columns, rows[0], strict=True)) if rows else None
-    # E-mail and user name of an account share one counter. Attempts at an account that does not exist count too.
+    # E-mail and user name of an account share one counter. Attempts at an account that does not exist are counted too.
     account = f"user {row['ID']}" if row else fold(text)
     await attempts.begin("login", account)
     verdict = await passwords.verify(row["Password"] if row else None, password)
@@ -158,7 +158,7 @@ async def renew(application: ApplicationRuntime, actor: Actor) -> tuple[str, int
 
 
 async def log_out(application: ApplicationRuntime, actor: Actor, *, everywhere: bool) -> int:
-    """End the caller's session and return 1, also without a session; or end all sessions of the user and return how
+    """End the caller's session and return 1, even if there is none; or end all sessions of the user and return how
     many."""
     if not everywhere:
         if actor.session_id is not None:

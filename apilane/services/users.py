@@ -80,7 +80,7 @@ def revoke_tokens(
 def update_user(
     application: ApplicationRuntime, user_id: int, values: Mapping[str, Value], *, tracked: bool
 ) -> Generator[Step, Result, int]:
-    """Within a unit: set columns of one user. ``tracked``: take a snapshot before, where the entity tracks changes."""
+    """Within a unit: set columns of one user. ``tracked``: take a snapshot first if the entity tracks changes."""
     users = application.users
     if tracked and users.entity.change_tracking:
         columns = snapshot_columns(users)

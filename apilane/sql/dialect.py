@@ -83,7 +83,7 @@ class Dialect:
 
         ``operator`` is one of equal, notequal, startswith, endswith, contains, notcontains. ``variant`` becomes part of
         the statement's shape; ``parameters`` are bound in order. Letter case folds (``apilane.model.text.fold``),
-        accents count, and ``%`` ``_`` ``\\`` are literal (B-Q3). For pure ASCII text an index can be used.
+        accents are compared, and ``%`` ``_`` ``\\`` are literal (B-Q3). For pure ASCII text an index can be used.
         """
         raise NotImplementedError
 

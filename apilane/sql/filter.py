@@ -30,7 +30,7 @@ class LeafShape(NamedTuple):
     """One condition on ``column``.
 
     ``test`` is an operator, or ``null``, ``notnull``, ``all``, ``none``, ``in``, ``notin``, ``true``, ``false``.
-    ``variant`` is defined by the dialect; it is None if the test is no text predicate.
+    ``variant`` is defined by the dialect; it is None if the test is not a text predicate.
     """
 
     column: str

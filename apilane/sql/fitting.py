@@ -40,7 +40,7 @@ def has_more_decimals(column: sa.ColumnElement[Any]) -> Condition:
 
 
 def leads_nowhere(column: sa.ColumnElement[Any], target: sa.Table | None) -> Condition:
-    """References without a row in ``target``; None: the target is a new, empty table."""
+    """References without a row in ``target``. If ``target`` is None, the table is new and empty."""
     if target is None:
         return column.is_not(None)
     target = target.alias("target")  # type: ignore[assignment]  # an entity may refer to itself
@@ -70,7 +70,7 @@ def values_after(table: sa.Table, column: str, condition: Condition, dialect: Di
 
 
 def count_duplicates(table: sa.Table, columns: Sequence[str], dialect: Dialect) -> Statement:
-    """The number of rows that have the same values as another row; a null equals nothing."""
+    """The number of rows that have the same values as another row; nulls are not equal to each other."""
     groups = _duplicates(table, columns).subquery()
     return compile_statement(sa.select(sa.func.sum(groups.c["records"])), dialect.sqlalchemy)
 

@@ -33,10 +33,10 @@ _KINDS: Final[Mapping[type[ClauseElement], StatementKind]] = {
 class Statement:
     """Constant SQL text; ``order`` is the parameter name of each position. Applications share statements.
 
-    A name may occur at several positions. ``kind`` is what the statement does. ``writes`` is true for every kind except
-    ``read``, which may run on a read connection. ``of_one_row``: the statement reads the row of one ID, or inserts a
-    row whose ID the database creates; a driver may then combine the statements of several callers. ``counts_all``: the
-    statement counts every row of a table, which takes longer for larger tables.
+    A name may occur at several positions. ``kind`` names the action of the statement. ``writes`` is true for every kind
+    except ``read``, which may run on a read connection. ``of_one_row``: the statement reads the row of one ID, or
+    inserts a row whose ID the database creates; a driver may then combine the statements of several callers.
+    ``counts_all``: the statement counts every row of a table, which takes longer for larger tables.
     """
 
     __slots__ = ("counts_all", "kind", "of_one_row", "order", "parameters", "text", "writes")

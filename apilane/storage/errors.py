@@ -1,6 +1,6 @@
 """Errors of storage, the same classes for every driver; ``__cause__`` is the error of the client library.
 
-Drivers choose the class by SQLSTATE or vendor number; ``apilane.services`` turns them into errors of the wire.
+Drivers choose the class by SQLSTATE or vendor number; ``apilane.services`` turns them into wire errors.
 """
 
 from __future__ import annotations
@@ -86,4 +86,4 @@ class MissingObject(StorageError):
 
 
 class Unsupported(StorageError):
-    """This driver does not support the operation; ``Features`` tells in advance."""
+    """This driver does not support the operation; ``Features`` shows it in advance."""

@@ -1,4 +1,4 @@
-"""Forks and drivers: after a fork, the connections and threads of a driver belong to the parent process."""
+"""Resets drivers after a fork: a driver's connections and threads belong to the parent process."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ class Forgetful(Protocol):
     """A driver that opens connections."""
 
     def forget(self) -> None:
-        """Called in a forked child. Do not use anything that the parent opened, and do not close it: that would end the
-        parent's use.
+        """Called in a forked child. Do not use the parent's connections, and do not close them: closing them would
+        break them for the parent too.
         """
         ...
 
 
 def forget_in_children(driver: Forgetful) -> None:
     """Call ``driver.forget`` in every process forked from this one, as long as the driver exists."""
-    known = weakref.ref(driver)  # hooks are never unregistered, so this one must not keep the driver alive
+    known = weakref.ref(driver)  # fork hooks cannot be removed, so the hook holds no strong reference to the driver
 
     def forget() -> None:
         if (alive := known()) is not None:

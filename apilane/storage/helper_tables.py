@@ -110,7 +110,7 @@ class HelperTables:
         return read
 
     async def missing(self, session: Session, dialect: Dialect) -> TableChanges | None:
-        """What the database lacks; None: nothing, which is the usual case.
+        """The changes that the database needs; None (the usual case) if it needs none.
 
         One read, and none where only the ``first`` tables are wanted. Raises Unavailable for a table that belongs to
         another plugin, that a newer release has written, or that cannot be changed into the required one.
@@ -183,6 +183,6 @@ def _row(table: TableVersion) -> dict[str, Value]:
 
 
 def _bare(entity: Entity) -> Entity:
-    """The entity without texts for people, which do not change the table."""
+    """The entity without descriptions, which do not change the table."""
     properties = tuple(replace(property, description=None) for property in entity.properties)
     return replace(entity, description=None, properties=properties)

@@ -160,7 +160,8 @@ class Session(Protocol):
         """Hold the lock ``name`` (letters, digits, dashes; at most 64) among all users of the database, on all
         machines.
 
-        Gives False at once when the lock is held. The lock ends with its process, so a killed process blocks no other.
+        Gives False immediately when the lock is held. The lock ends with its process, so a killed process does not
+        block others.
         """
         ...
 
@@ -183,7 +184,7 @@ class Driver(Protocol):
 
     @property
     def version(self) -> str:
-        """The versions of the client library and its parts, for people: ``apsw 3.54.1 (SQLite 3.54.1)``."""
+        """The versions of the client library and its parts as text: ``apsw 3.54.1 (SQLite 3.54.1)``."""
         ...
 
     @property

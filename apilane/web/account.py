@@ -54,7 +54,7 @@ def _texts(body: dict[str, Any], *names: str) -> list[str]:
 
 
 def _is_object(body: object | None) -> None:
-    """Check the body of Update; this happens before the check of the user."""
+    """Check the body of Update, before the user is checked."""
     if not isinstance(body, dict):
         raise ApilaneError(Code.ERROR)
 
@@ -184,7 +184,7 @@ def account_calls(passwords: Passwords, portal_url: str) -> list[WireCall]:
             action=update,
             access=Account(user=True, body=_is_object),
             body="json",
-            audited=False,  # only users get this far
+            audited=False,  # operators cannot make this call
             entity="Users",
         ),
         WireCall(
@@ -193,7 +193,7 @@ def account_calls(passwords: Passwords, portal_url: str) -> list[WireCall]:
             action=change_password,
             access=Account(user=True, body=_passwords_of),
             body="json",
-            audited=False,  # only users get this far
+            audited=False,  # operators cannot make this call
         ),
         WireCall(path="/api/Account/RenewAuthToken", method="GET", action=renew, access=user),
         WireCall(path="/api/Account/Logout", method="GET", action=log_out, access=anyone),

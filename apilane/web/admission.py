@@ -1,8 +1,8 @@
 """Admission: all checks between the request line and the action, for every wire call, in the same order.
 
-Shape, application, signature headers, operator, online, gates, identity, access, rate limit
-(docs/reference/protocol/errors.md B-E7, DESIGN of the request path in ``docs/explanation/request-path.md``). A route
-declares its requirements (``apilane.plugin.access``).
+The order is: shape, application, signature headers, operator, online, gates, identity, access, rate limit. See
+docs/reference/protocol/errors.md B-E7 and ``docs/explanation/request-path.md``. A route declares its requirements
+(``apilane.plugin.access``).
 """
 
 from __future__ import annotations
@@ -194,7 +194,7 @@ async def count(call: Call, name: str, action: str, limit: RateLimit) -> None:
 
 
 async def _grant(call: Call, access: Access) -> None:
-    """Check access and count one use, for every declaration other than ``Data``."""
+    """Check the declared access of a call (other than ``Data``), and count one use."""
     actor, application = call.actor, call.application
     match access:
         case Account():

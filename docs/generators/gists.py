@@ -16,7 +16,7 @@ BUILT = {
     "B-A1": "E-mails, names and tokens are compared as whole texts; `%` and `_` are ordinary letters.",
     "B-A2": "Failed sign-ins and registrations are limited per account and per address.",
     "B-A4": "ChangePassword works, accepts up to 400 characters, and ends the user's other tokens.",
-    "B-A5": "Renew and Logout act on the token that signed the request. Renew tells the new ID. Neither is cached.",
+    "B-A5": "Renew and Logout act on the token that signed the request. Renew returns the new ID. Neither is cached.",
     "B-D1": "Secrets of an application are stored encrypted under the instance's master key.",
     "B-D2": "Names that the server or the database uses are refused.",
     "B-D3": "Passwords are stored as slow salted hashes. They read as null, and no caller can filter by them.",
@@ -44,7 +44,7 @@ BUILT = {
     "B-Q5": "Encrypted properties cannot be filtered or sorted; only a comparison with null works.",
     "B-Q12": "`ID` is the last sort key. Nulls come first in ascending order.",
     "B-Q14": "Names in any letter case are replaced by the spelling of the manifest.",
-    "B-S1": "An Owned rule wins over an All rule. Blanks around roles are ignored.",
+    "B-S1": "An Owned rule has priority over an All rule. Blanks around roles are ignored.",
     "B-S2": "Every property in a filter or sort is checked, at every level and in any letter case.",
     "B-S3": "Anonymous callers own no records.",
     "B-S4": "Owned on Users means the user's own record, on the tenants' entity the user's own tenant.",
@@ -64,7 +64,7 @@ BUILT = {
     "B-Q8": "An anonymous caller cannot call an endpoint with `{Owner}`. Values of endpoints are bound.",
     "B-Q11": "Endpoints run with the least privileges and a limit on rows.",
     "B-E5": "Of a failed endpoint callers read only the error that its author raised.",
-    "B-D11": "Operators can move records between tenants. Endpoints know the caller's tenant.",
+    "B-D11": "Operators can move records between tenants. Endpoints get the caller's tenant.",
 }
 
 LATER = {

@@ -18,7 +18,7 @@ def page() -> str:
     intro = (
         "# Settings\n\n"
         "A setting is an option of a command, an environment variable, or a line of `apilane.toml` in the\n"
-        "working directory (or of `--config FILE`). The option wins over the variable, the variable over the file.\n"
+        "working directory (or of `--config FILE`). Priority: the option, the variable, the file.\n"
         'In the file a value may be a reference, `{env = "NAME"}` or `{file = "PATH"}`; a secret must be a reference.\n'
         "In a variable, commas separate the items of a list.\n\n"
     )

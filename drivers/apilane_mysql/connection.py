@@ -219,7 +219,7 @@ class MySQLConnection:
 
     @property
     def usable(self) -> bool:
-        return self._sound and not self.raw._stream_broken  # noqa: SLF001  # tells that the server has hung up
+        return self._sound and not self.raw._stream_broken  # noqa: SLF001  # true if the server closed the connection
 
     @property
     def busy(self) -> bool:

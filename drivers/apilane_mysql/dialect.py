@@ -43,7 +43,7 @@ from apilane_mysql.limits import LIMITS, problems, row_bytes
 __all__ = ["MySQLDialect"]
 
 BYTEWISE: Final = "bytewise"
-"""Stands in a column's type for the bytewise collation, whose name differs between the servers."""
+"""Placeholder in a column's type for the bytewise collation, whose name differs between the servers."""
 _FINAL_SIGMA: Final = "σ"
 
 

@@ -115,7 +115,7 @@ def duplicate_key(error: BaseException) -> tuple[str | None, str]:
 
 
 def visible(table: str | None, column: str) -> str:
-    """The property that a hidden column stands for (B-D17)."""
+    """The property of a hidden column (B-D17)."""
     if table is None:
         return _TABLES_OF_HIDDEN.get(column, column)
     return _VISIBLE.get((table.lower(), column.lower()), column)
@@ -129,7 +129,7 @@ def translate(
         return error
     number, text = _number(error), _text(error)
     if isinstance(error, (UnicodeError,)):
-        return StorageError("The text holds half of a surrogate pair, which is no character.")
+        return StorageError("The text contains half of a surrogate pair, which is not a character.")
     if isinstance(error, OverflowError) or (number is None and isinstance(error, (ValueError, TypeError))):
         return NumberOutOfRange("The number does not fit into 64 bits.") if _is_range(error) else StorageError(text)
     if is_lost(error):

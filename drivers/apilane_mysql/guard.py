@@ -75,7 +75,7 @@ _ROOTS: Final = (exp.Select, exp.SetOperation, exp.Subquery, exp.Insert, exp.Upd
 
 
 class Judged(NamedTuple):
-    """One statement to run: ``text`` with a ``%s`` for each of ``names``; ``limit``: its number of rows, or a name."""
+    """One statement to run. ``text`` has a ``%s`` for each of ``names``; ``limit``: its value or parameter name."""
 
     text: str
     names: tuple[str, ...]
@@ -187,7 +187,7 @@ def _check_nodes(root: exp.Expression) -> None:
 
 
 def _check_known(node: exp.Func) -> None:
-    """The parser knows functions of many databases by name. MySQL may have stored functions of those names."""
+    """The parser has built-in functions of many databases. In MySQL, their names may belong to stored functions."""
     called = _CALL.match(_written(node))
     if called is not None and called[1].lower() not in HARMLESS and called[1].lower() not in _LIKE_CALLS:
         raise _refuse(f"the function {called[1].lower()}")

@@ -1,9 +1,9 @@
 """The parts of SQL that differ in PostgreSQL: column types, letter case, nulls first, keys. Pure.
 
 Text columns have the collation "C": they sort by code point, as on SQLite, independent of the server's locale, and no
-index breaks when the server's locale library changes. The ``lower`` of this collation knows only ASCII, which is
-enough for a pure ASCII value. For other values, the letters that fold to a letter of the value are translated too.
-So PostgreSQL folds every letter as ``apilane.model.text.fold`` does, and no library version matters.
+index breaks when the server's locale library changes. With this collation ``lower`` changes only ASCII letters,
+which is enough for a pure ASCII value. For other values, the letters that fold to a letter of the value are translated
+too. So PostgreSQL folds every letter as ``apilane.model.text.fold`` does, with any library version.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ class PostgreSQLDialect(Dialect):
         return sa.text("false") if default is not None and property.type is PropertyType.Boolean else default
 
     def decoder(self, property: Property) -> Callable[[Value], Value] | None:
-        """Numbers with decimals come as int where they are whole, else without trailing zeros."""
+        """Numbers with decimals are read as int if they are whole, otherwise without trailing zeros."""
         return plain_number if property.type is PropertyType.Number and property.decimal_places else None
 
     def encode_decimal(self, value: Any) -> Value:
@@ -114,7 +114,7 @@ class PostgreSQLDialect(Dialect):
     def order_by(
         self, column: sa.ColumnElement[Any], property: Property, *, descending: bool
     ) -> Sequence[sa.ColumnElement[Any]]:
-        """A column that is never null has no NULLS clause, like its index."""
+        """A column that is never null is sorted without a NULLS clause, because its index has none."""
         key = column.desc() if descending else column.asc()
         if property.required or property.is_primary_key:
             return [key]
@@ -125,7 +125,7 @@ class PostgreSQLDialect(Dialect):
         return select.with_for_update(key_share=True)
 
     def insert_row(self, table: sa.Table, columns: Sequence[str]) -> Statement:
-        """Returns the ID; a given ID moves the sequence past it, but never back."""
+        """Returns the ID. If the ID is given, the sequence is moved past it; the sequence is never moved back."""
         values: dict[str, sa.BindParameter[Any]] = {column: sa.bindparam(column) for column in columns}
         insert = sa.insert(table).values(values) if columns else sa.insert(table).values()
         insert = insert.returning(table.c["ID"])
@@ -145,7 +145,7 @@ class PostgreSQLDialect(Dialect):
         return row_bytes(entity)
 
     def script_problems(self, script: Script, entities: Sequence[Entity]) -> list[str]:
-        """The guard's refusals. Only the database knows whether tables and columns exist."""
+        """The guard's refusals. It does not check whether tables and columns exist."""
         return problems_of(script)
 
 
@@ -178,7 +178,7 @@ def _predicate(operator: str, text: sa.ColumnElement[str], value: sa.BindParamet
 
 
 def _after(prefix: str) -> str:
-    """The smallest text, by code point, after all that begin with ``prefix`` (ASCII, not empty)."""
+    """The first text, by code point, after all texts that begin with ``prefix`` (ASCII, not empty)."""
     return prefix[:-1] + chr(ord(prefix[-1]) + 1)
 
 

@@ -53,7 +53,7 @@ upper upper_inc upper_inf uuidv7 var_pop var_samp variance websearch_to_tsquery 
 """
 
 CALLABLE_KEYWORDS: Final = frozenset(_KEYWORDS.split())
-"""Keywords and types that have brackets and are no functions."""
+"""Keywords and types that may be followed by brackets but are not functions."""
 
 FUNCTIONS: Final = frozenset(_FUNCTIONS.split())
-"""Functions whose results depend only on their arguments, the clock or chance, for all arguments."""
+"""Functions whose results depend only on the arguments, the clock or random numbers, whatever the arguments are."""

@@ -20,7 +20,7 @@ __all__ = ["INDEXED_CHARACTERS", "KEY_CHARACTERS_MAX", "LIMITS", "NAME_MAX", "pr
 NAME_MAX: Final = 63
 TEXT_MAX: Final = 10_485_760
 INDEXED_CHARACTERS: Final = 500
-"""How many characters of a text without a small maximum are indexed: an entry holds about 2,700 bytes."""
+"""Number of indexed characters of a long text: an index entry has at most about 2,700 bytes."""
 KEY_CHARACTERS_MAX: Final = 650
 """For all texts of one key together, at 4 bytes a character."""
 TEXT_IN_ROW_BYTES: Final = 24

@@ -150,7 +150,7 @@ async def _look_around(raw: asyncpg.Connection[Any], checked: Sequence[Checked])
 
 
 async def _rows(cursor: Any, budget: ResultBudget) -> list[Row]:
-    """All rows up to the budget; the statement runs in any case."""
+    """The rows up to the budget. At least one batch is fetched, so the statement always runs."""
     taken: list[Row] = []
     while True:
         batch = await cursor.fetch(min(BATCH_ROWS, max(budget.rows, 1)))

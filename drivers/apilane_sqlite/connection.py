@@ -100,7 +100,7 @@ def open_connection(
         connection.config(apsw.SQLITE_DBCONFIG_DQS_DML, 0)
         connection.config(apsw.SQLITE_DBCONFIG_DQS_DDL, 0)
         # Otherwise SQLite plans statements again for each value: 8 of the 23 us of a page. Not for custom SQL, where an
-        # index can serve LIKE only if the plan knows the value.
+        # index can serve LIKE only if the value is known when the plan is made.
         connection.config(apsw.SQLITE_DBCONFIG_ENABLE_QPSG, int(plans_once))
         connection.create_scalar_function(FOLD_FUNCTION, _fold, 1, deterministic=True)
         _ensure_wal(connection, path)

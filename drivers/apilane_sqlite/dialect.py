@@ -97,7 +97,7 @@ class SQLiteDialect(Dialect):
 def _ascii_predicate(
     operator: str, column: sa.ColumnElement[str], binds: Sequence[sa.BindParameter[Any]]
 ) -> sa.ColumnElement[bool]:
-    """SQLite's ``lower`` and NOCASE know only ASCII, which is enough for an ASCII value."""
+    """SQLite's ``lower`` and NOCASE fold only ASCII letters, which is enough for an ASCII value."""
     match operator:
         case "equal":
             return column == sa.collate(binds[0], "NOCASE")

@@ -71,7 +71,7 @@ def translate(error: BaseException, path: str) -> StorageError:
     if isinstance(error, OverflowError):
         return NumberOutOfRange("The number does not fit into 64 bits.")
     if isinstance(error, UnicodeEncodeError):
-        return StorageError("The text holds half of a surrogate pair, which is no character.")
+        return StorageError("The text contains half of a surrogate pair, which is not a character.")
     if isinstance(error, apsw.TooBigError):
         return ValueTooLong("The value is longer than SQLite allows.")
     if isinstance(error, apsw.MismatchError):

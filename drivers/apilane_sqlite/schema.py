@@ -1,7 +1,7 @@
 """The tables in SQLite, and the statements that change them. Pure and deterministic.
 
-A change that ``ALTER TABLE`` does not support creates the table again and copies the rows. The driver runs migrations
-with foreign keys unchecked until the end.
+For a change that ``ALTER TABLE`` does not support, the table is created again and the rows are copied. The driver
+checks foreign keys at the end of a migration.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ def _type(property: Property) -> str:
 
 
 def _indexes(entity: Entity, taken: set[str]) -> Iterator[Index]:
-    """Unique and plain indexes; a key with text gets one more, to compare it without letter case (B-Q3)."""
+    """Unique and plain indexes. A key with text has a second index that ignores letter case (B-Q3)."""
     secrets = {column.shows for column in HIDDEN_COLUMNS.get(entity.name, ()) if column.source == "hash"}
     texts = {p.name for p in entity.properties if p.type is PropertyType.String and not p.encrypted} - secrets
     companions = []

@@ -144,7 +144,7 @@ class SQLiteSession:
         return await self._write(WriteRequest(make_unit, alters=True))  # type: ignore[no-any-return]
 
     async def run_script(self, step: ScriptStep) -> Result:
-        """In separate threads, beside writers; a script that is found to write runs in the writer from then on."""
+        """Runs in parallel to writes, in other threads. A script that has tried to write always runs in the writer."""
         if step.script.notes is None or not step.script.notes.writes:
             try:
                 return await self._read_by_script(step)
@@ -277,4 +277,4 @@ class SQLiteSession:
     def _opened(self, task: asyncio.Task[None]) -> None:
         self._opening = None
         if not task.cancelled():
-            task.exception()  # the waiting callers raise it; without any it is no error
+            task.exception()  # the waiting callers raise it; without waiting callers it is ignored

@@ -1,4 +1,5 @@
-"""Writes of one database: the event loop queues them, one thread runs them in groups and answers each group at once.
+"""Writes of one database: the event loop queues them, one thread runs them in groups and answers all writes of a group
+together.
 
 The thread starts with the first waiting write and ends after a time without writes. Group commit makes durable writes
 fast: 32 callers share one fsync instead of making 32.
@@ -63,7 +64,7 @@ class Writer:
         self._lock = Lock()
         self._thread: Thread | None = None
         self._waiting: dict[WriteRequest, None] = {}
-        """Unfinished requests, in order. Finished ones are removed at once, to keep garbage collection short."""
+        """Unfinished requests, in order. Finished ones are removed immediately, to keep garbage collection short."""
         self._watch: tuple[asyncio.AbstractEventLoop, asyncio.TimerHandle] | None = None
         self._held: WriteRequest | None = None
         self._taken: list[WriteRequest] = []

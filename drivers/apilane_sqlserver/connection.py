@@ -106,7 +106,7 @@ def _reach(address: SQLServerAddress) -> None:
     Microsoft's driver would retry until the connect timeout: 15.0 s for a closed port on this machine.
     """
     server = address.server
-    if "\\" in server.host or address.multi_subnet:  # the port is not known, or several hosts are tried at once
+    if "\\" in server.host or address.multi_subnet:  # the port is unknown, or several hosts are tried in parallel
         return
     try:
         socket.create_connection((server.host, server.port), address.connect_timeout_s).close()

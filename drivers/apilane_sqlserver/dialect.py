@@ -123,7 +123,7 @@ class SQLServerDialect(Dialect):
         return row_bytes(entity)
 
     def script_problems(self, script: Script, entities: Sequence[Entity]) -> list[str]:
-        """The refusals that need no server. Only the server knows whether tables and columns exist."""
+        """The guard's refusals. They do not check whether tables and columns exist."""
         return problems_of(script)
 
 

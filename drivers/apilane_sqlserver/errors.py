@@ -157,7 +157,7 @@ def translate(  # one case for each kind
     custom SQL failed, and not a statement of the server.
     """
     if isinstance(error, UnicodeEncodeError):
-        return StorageError("The text holds half of a surrogate pair, which is no character.")
+        return StorageError("The text contains half of a surrogate pair, which is not a character.")
     if isinstance(error, OverflowError):
         return NumberOutOfRange("The number does not fit into 64 bits.")
     failure = read_failure(error)

@@ -1,8 +1,9 @@
-"""The words that custom SQL may not use, for all callers. Pure. Reads words outside quotes and comments, no parser.
+"""The words that custom SQL may not use, for all callers. Pure. It reads words outside quotes and comments, without a
+parser.
 
-The server's privileges limit what a script may read and write (``privileges``). This module refuses words that no
-privilege stops: those that end the transaction, change the user, or run text that was not checked. All of them are
-reserved words of T-SQL, so outside quotes they cannot be names.
+The server's privileges limit what a script may read and write (``privileges``). This module refuses the words
+whose effects privileges cannot prevent: they end the transaction, change the user, or run text that was not checked.
+All of them are reserved words of T-SQL, so outside quotes they cannot be names.
 """
 
 from __future__ import annotations
@@ -51,7 +52,7 @@ _BEGINNINGS: Final = frozenset(
         *("RAISERROR", "RETURN", "SELECT", "SET", "THROW", "UPDATE", "WHILE", "WITH"),
     }
 )
-"""Allowed first words: a name at the beginning of a batch would call the procedure of that name."""
+"""Allowed first words. Other first words are refused, because T-SQL calls a procedure whose name begins a batch."""
 _WRITING: Final = frozenset(["DELETE", "EXEC", "EXECUTE", "INSERT", "INTO", "MERGE", "UPDATE"])
 
 
@@ -142,7 +143,7 @@ def _temporary(following: Sequence[tuple[bool, str]]) -> bool:
 
 
 def _procedure(following: Sequence[tuple[bool, str]]) -> bool:
-    """A name of one or more parts; ``@result =`` may stand before it."""
+    """A name of one or more parts, with an optional ``@result =`` before it."""
     words = [word for _, word in following[:12]]
     if len(words) > 2 and words[0].startswith("@") and words[1] == "=":
         words = words[2:]
@@ -159,7 +160,7 @@ def _procedure(following: Sequence[tuple[bool, str]]) -> bool:
 def _words(text: str) -> Iterator[tuple[bool, str]]:
     """Words and signs outside strings and comments, in capitals, and whether each is a quoted name.
 
-    A comment that is nested too deeply or never ends gives ``/*``.
+    If a comment is nested too deeply or does not end, the last word is ``/*``.
     """
     position = 0
     while (found := _TOKEN.search(text, position)) is not None:

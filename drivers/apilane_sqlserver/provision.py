@@ -31,7 +31,7 @@ def drop_database(address: str) -> None:
     """Drop a database made by ``fresh_database``."""
     name = urlsplit(address).path.lstrip("/")
     if not name.startswith(PREFIX):
-        raise ValueError("this is no database of a test")
+        raise ValueError("this is not a database of a test")
     _at_server(
         address,
         f"ALTER DATABASE {quoted(name)} SET SINGLE_USER WITH ROLLBACK IMMEDIATE",

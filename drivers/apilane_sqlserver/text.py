@@ -1,9 +1,10 @@
-"""Conditions on text: letter case is folded, accents and blanks count, and there are no wildcards (B-Q3). Pure.
+"""Conditions on text (B-Q3). Letter case is ignored, accents and blanks are compared, wildcards are plain characters.
+Pure.
 
-Columns have a linguistic collation, whose comparison matches too much: ``ß`` equals ``ss`` and blanks at the end are
-ignored. So a condition has two halves. The first uses the column's collation and an index, and finds all matches and
-some other rows. The second compares letter by letter (``Latin1_General_100_BIN2``) and decides. The first half is left
-out if it could miss a match.
+Columns have a linguistic collation, which matches additional rows: ``ß`` equals ``ss`` and blanks at the end are
+ignored. Therefore a condition has two parts. The first uses the column's collation and an index; it finds all matches
+and some other rows. The second compares letter by letter (``Latin1_General_100_BIN2``) and removes the other rows. The
+first part is left out if it could miss a match.
 """
 
 from __future__ import annotations
@@ -25,13 +26,13 @@ BINARY: Final = "Latin1_General_100_BIN2"
 """For exact comparisons; positions and lengths are in UTF-16 units."""
 
 PARAMETER_UNITS: Final = 4000
-"""UTF-16 units of the longest NVARCHAR that is not MAX; CHARINDEX searches for no longer text."""
+"""UTF-16 units of the longest NVARCHAR that is not MAX. CHARINDEX cannot search for a longer text."""
 
 _UPPER: Final = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 _LOWER: Final = "abcdefghijklmnopqrstuvwxyz"
 _WORD: Final = re.compile(r"[0-9a-z]+")
 _SIGMA: Final = frozenset("ςσΣ")
-"""Final sigma is the same letter here; it is not documented whether a collation treats it so."""
+"""The forms of sigma. They are equal in filters; whether they are equal in a collation is not documented."""
 _AFTER: Final = {"9": "a", "z": "α"}
 """In every Windows sort order, digits come before Latin letters, which come before Greek ones."""
 
@@ -39,9 +40,9 @@ _AFTER: Final = {"9": "a", "z": "α"}
 def operand(operator: str, value: str) -> tuple[str, tuple[Value, ...]]:
     """``(variant, parameters)`` of a value; see ``apilane.sql.dialect.Dialect.text_operand``.
 
-    Variants: ``any`` and ``none`` for '', ``ascii`` (folded here, only A to Z fold in the column), ``folded`` (the
-    server folds both sides), with ``index`` and ``range`` if an index gives the candidates, and ``long`` for a searched
-    text that is longer than CHARINDEX takes.
+    Variants: ``any`` and ``none`` for ''; ``ascii`` (this function folds the value, the server folds A to Z in the
+    column); ``folded`` (the server folds both). ``index`` or ``range`` is added if an index finds the candidates, and
+    ``long`` if the searched text is too long for CHARINDEX.
     """
     if not value and operator not in {"equal", "notequal"}:
         return "none" if operator == "notcontains" else "any", ()
@@ -98,14 +99,15 @@ def _after(word: str) -> str:
 
 
 def _folded_ascii(text: sa.ColumnElement[str]) -> sa.ColumnElement[str]:
-    """Folds only A to Z: no other letter may become one of them, as LOWER makes k of the Kelvin sign."""
+    """Fold only A to Z. LOWER is not used, because it converts the Kelvin sign to k."""
     return sa.func.translate(
         sa.collate(text, BINARY), sa.literal_column(f"N'{_UPPER}'"), sa.literal_column(f"N'{_LOWER}'"), type_=NVARCHAR()
     )
 
 
 def _folded(text: sa.ColumnElement[str]) -> sa.ColumnElement[str]:
-    """Folds by the server's tables on both sides, so that a text always equals itself; final sigma becomes sigma."""
+    """Fold with the server's LOWER, for the column and for the value, so that equal texts stay equal. Final sigma
+    becomes sigma."""
     lower = sa.func.lower(sa.collate(text, BINARY), type_=NVARCHAR())
     return sa.func.replace(lower, _letter("ς"), _letter("σ"), type_=NVARCHAR())
 
@@ -115,7 +117,7 @@ def _letter(letter: str) -> sa.ColumnElement[str]:
 
 
 def _bytes(text: sa.ColumnElement[str]) -> sa.ColumnElement[int]:
-    """The length in bytes. Comparing pads the shorter text with blanks, and LEN ignores blanks at the end."""
+    """The length in bytes. It finds blanks at the end, which comparisons and LEN ignore."""
     return sa.func.datalength(text, type_=sa.BigInteger())
 
 
@@ -127,7 +129,7 @@ def _range(
 
 
 def _is_linguistic(column: sa.ColumnElement[str]) -> bool:
-    """Whether the column's collation ignores letter case; the other collation compares it."""
+    """Whether the column has the linguistic collation, which ignores letter case."""
     return getattr(column.type, "collation", None) == LINGUISTIC
 
 

@@ -45,7 +45,7 @@ HEADER_BYTES = 4096
 OPENING = PARTS
 """The lock byte for opening the file; the bytes below are those of the parts."""
 
-# Native byte order and alignment: eight bytes are stored at once, so a process killed meanwhile leaves no partly
+# Native byte order and alignment: eight bytes are stored in one step, so a killed process leaves no partly
 # written number.
 EXPIRY = struct.Struct("@q")
 EXPIRIES = struct.Struct("@" + f"q{BODY_BYTES}x" * WAYS)
@@ -78,7 +78,7 @@ class SlotFile:
     """The file at ``path``, opened or created: ``size_mib`` MiB of slots of 128 bytes.
 
     A slot is identified by the offset of its expiry (unix ms) in ``memory``; its body follows. Raises OSError, also
-    when the disk is full: the whole file is allocated at once, because a later write without room would kill the
+    when the disk is full: the whole file is allocated here, because a later write without room would kill the
     process.
     """
 

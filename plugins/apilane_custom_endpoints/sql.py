@@ -1,4 +1,4 @@
-"""The kind ``sql``: checked by compiling it on empty tables, run as one script of the application's database."""
+"""Endpoints of the kind ``sql``. ``apply`` compiles the SQL on empty tables; a call runs it as one script."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ __all__ = ["SqlAction", "SqlKind"]
 BUSY = (Unavailable, Deadlock)
 """Failures after which the same call may succeed later."""
 ROWS_AT_ONCE = 500
-"""Rows made before the event loop serves other requests: less than 1 ms."""
+"""Rows converted before the event loop serves other requests; converting them takes less than 1 ms."""
 
 
 class SqlKind:
@@ -47,7 +47,7 @@ class SqlKind:
     name = "sql"
 
     def check(self, endpoint: Endpoint, definition: ApplicationDefinition, dialect: Dialect) -> list[str]:
-        """Check for String parameters in quotes, types of names that the server fills, and errors of the database."""
+        """Report String parameters inside quotes, types of parameters that the server fills, and database errors."""
         script = read_script(endpoint.query, dialect)
         problems = [
             f"the parameter {name} is filled by the server and has no type"
@@ -65,7 +65,7 @@ class SqlKind:
         return problems
 
     def compile(self, endpoint: Endpoint, application: ApplicationView) -> SqlAction:
-        """Find the marks of the endpoint."""
+        """Find the marks ``{Name}`` in the query."""
         return SqlAction(endpoint, application)
 
 
@@ -83,7 +83,7 @@ class SqlAction:
         }
 
     async def run(self, parameters: Mapping[str, str], actor: Actor, *, keep: bool = True) -> ResultSets:
-        """Run all statements in one transaction, which a failure rolls back."""
+        """Run all statements in one transaction; a failure rolls it back."""
         step = self.step(parameters, actor)
         session = self._application.session
         try:
@@ -95,7 +95,7 @@ class SqlAction:
         return [await _rows(found) for found in result.sets]
 
     def step(self, parameters: Mapping[str, str], actor: Actor) -> ScriptStep:
-        """The script with the values of a call; a larger unit can use it too."""
+        """The script with the values of a call. A unit with more steps can include it."""
         values: dict[str, Value] = server_values(self._names, actor, self._endpoint.name)
         for name, read in self._readers.items():
             text = parameters.get(name)
@@ -133,7 +133,7 @@ class _Undone(Exception):
 
 
 async def _rows(found: ResultSet) -> Sequence[dict[str, Any]]:
-    """Rows as objects, with booleans as booleans. Other requests are served in between."""
+    """Rows as objects, with JSON booleans. The event loop serves other requests between groups of rows."""
     names = _unique(found.columns)
     hidden = [name for column, name in zip(found.columns, names, strict=True) if column.lower() in _HIDDEN]
     made: list[dict[str, Any]] = []

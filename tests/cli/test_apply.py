@@ -41,7 +41,7 @@ def exported() -> str:
 
 
 def test_apply_prints_name_and_token_on_stdout_and_the_rest_on_stderr(folder: Path) -> None:
-    """Stdout has ``NAME TOKEN`` for scripts; the plan for people goes to stderr."""
+    """Stdout has ``NAME TOKEN`` for scripts; the plan goes to stderr."""
     done = applied(folder, BASE)
     assert done.exit_code == 0
     name, token = done.stdout.split()
@@ -153,7 +153,7 @@ def test_at_a_terminal_the_operator_is_asked(folder: Path, answer: str, code: in
     os.close(ours)
     os.close(theirs)
     assert done.returncode == code
-    assert b"Go on?" in done.stdout + done.stderr
+    assert b"Continue?" in done.stdout + done.stderr
     assert ("Items" in exported()) is bool(code)
 
 
@@ -273,7 +273,7 @@ def test_changed_by_another_apply_meanwhile(folder: Path, filled: Path) -> None:
     with subprocess.Popen(command, stdin=theirs, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as asking:
         assert asking.stderr is not None
         said = b""
-        while b"Go on?" not in said:
+        while b"Continue?" not in said:
             said += os.read(asking.stderr.fileno(), 1000)
         assert applied(folder, FILLED.replace("Name: Code", "Name: Note"), "--yes").exit_code == 0
         after = exported()

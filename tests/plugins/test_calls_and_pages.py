@@ -485,7 +485,7 @@ def test_pages_leave_the_servers_paths_alone(tmp_path: Path, path: str) -> None:
             return [Page(page, Open())]
         """
     (tmp_path / "bad.py").write_text(dedent(body), encoding="utf-8")
-    with pytest.raises(ConfigurationError, match=rf"Plugin 'bad'.*the path {path} is taken by the server"):
+    with pytest.raises(ConfigurationError, match=rf"Plugin 'bad'.*the path {path} is used by the server"):
         create_app(Settings(data_dir=tmp_path / "data", plugins_dir=tmp_path))
 
 

@@ -49,7 +49,7 @@ def with_links(entities: tuple[Entity, ...], nodes: Mapping[str, Node], problems
 
 
 def constraint_identity(constraint: Constraint) -> object:
-    """The key by which two constraints are the same: their properties in any order."""
+    """A key that is equal for equal constraints; the order of the properties has no effect."""
     if isinstance(constraint, ForeignKey):
         return constraint.property.lower()
     return frozenset(name.lower() for name in constraint.properties)
@@ -64,7 +64,7 @@ def _property(node: Node, entity: Entity, problems: Problems) -> Property | None
 
 
 def _readable(node: Node, entity: Entity, use: str, problems: Problems) -> Property | None:
-    """Like ``_property``, but encrypted properties are refused: equal values have different stored texts."""
+    """Like ``_property``, but encrypted properties are refused, because equal values have different stored texts."""
     found = _property(node, entity, problems)
     hidden = found is not None and (
         found.encrypted or (entity.is_system and (entity.name, found.name) == ("AuthTokens", "Token"))
@@ -110,7 +110,7 @@ def _constraints(
 
 
 def _foreign_only(item: Node, keys: tuple[str, ...], kind: str, problems: Problems) -> bool:
-    """Whether the item has no key of the other kind of constraint."""
+    """Report the keys that belong to the other kind of constraint; return whether there are none."""
     wrong = [key for key in keys if item.has(key)]
     for key in wrong:
         report(problems, item, key, f"a constraint of type {kind} has no {key}", "remove it, or change Type")

@@ -46,7 +46,7 @@ class Node:
         return key in self.value
 
     def lacks(self, key: str) -> bool:
-        """Whether the mapping had no such key, neither valid nor refused."""
+        """Whether the key is absent from the mapping. A refused key counts as present."""
         return key not in self.value and key not in self.refused
 
     def read(self, key: str, default: Any = None) -> Any:

@@ -33,7 +33,7 @@ PLAIN_SETTINGS = {
 
 
 def token_of(item: Node) -> str | None:
-    """The token of a manifest in canonical form; None when there is none, or when it is no GUID."""
+    """The token of a manifest in canonical form; None when there is no token, or when it is not a GUID."""
     text = item.read("Token")
     return canonical_guid(text) if isinstance(text, str) else None
 
@@ -47,7 +47,7 @@ def starting_point(
     if wrong:
         report(problems, item, "Name", f"the application name {wrong}", "choose another name")
     if item.read("Token") is not None and token_of(item) is None:
-        report(problems, item, "Token", "the token is no GUID", "leave Token out to have one made")
+        report(problems, item, "Token", "the token is not a GUID", "leave Token out to have one made")
     provider = _provider(item, before, capabilities, problems)
     tenant = _differentiation(item, before, problems)
     if before is not None:

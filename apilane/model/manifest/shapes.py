@@ -32,7 +32,7 @@ __all__ = [
 
 
 class Check(NamedTuple):
-    """A check; ``kind`` describes the accepted values, for people."""
+    """A check; ``kind`` describes the accepted values in messages and in the documentation."""
 
     kind: str
     test: Callable[[Node, Problems], bool]
@@ -43,7 +43,7 @@ class Check(NamedTuple):
 
 
 class Key(NamedTuple):
-    """One key of a mapping. ``about``: its meaning and rules, for people, one or two sentences."""
+    """One key of a mapping. ``about``: its meaning and rules for the documentation, one or two sentences."""
 
     check: Check
     about: str
@@ -131,7 +131,7 @@ def whole(lowest: int, highest: int) -> Check:
 
 
 def _number(value: int) -> str:
-    """A bound for people; bounds of 64 bits are written as a power."""
+    """A bound as text; bounds of 64 bits are written as a power."""
     return {2**63 - 1: "2^63-1", -(2**63): "-2^63"}.get(value, f"{value:,}")
 
 

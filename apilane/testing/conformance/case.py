@@ -1,4 +1,4 @@
-"""A database under test: the case that a driver provides, and short methods for the tests.
+"""The description of a driver under test (``DriverCase``), and a test database with short methods (``Database``).
 
 The methods are synchronous: every call runs on one event loop of the test, so no pytest plugin is needed.
 """
@@ -40,12 +40,12 @@ class DriverCase(Struct, frozen=True):
     fresh_address: Callable[[], str]
     """Returns the address of an empty database that no other test uses."""
     make_impatient_driver: Callable[[], Driver] | None = None
-    """Makes a driver whose statements may take one second. Without it time limits are not tested."""
+    """Makes a driver whose statements may take one second. If it is None, time limits are not tested."""
     end_connections: Callable[[str], None] | None = None
     """Ends every connection to the database at an address, like a server restart. It blocks until they are closed."""
     broken_addresses: Callable[[str], Mapping[str, str]] | None = None
-    """Takes an address and returns broken forms of it, by the text that a message must contain. Without it the suite
-    makes them from the URL."""
+    """Takes an address and returns wrong addresses; the keys are texts that the error messages must contain. If None,
+    the suite makes wrong addresses from the URL."""
     raising_sql: str | None = None
     """SQL that raises the error text ``Out of stock; sorry``, as a script does (B-E5)."""
 
@@ -183,7 +183,7 @@ def _steps(steps: Sequence[Step]) -> Generator[Step, Result, list[Result]]:
 
 
 def open_database(case: DriverCase, runner: asyncio.Runner, emptied: str | None = None) -> Database:
-    """A database with the suite's tables: a fresh one, or the one at ``emptied``."""
+    """A database with the suite's tables: a new one, or the existing one at the address ``emptied``."""
     database = Database(case, runner, emptied)
     if emptied is None:
         database.migrate(ENTITIES)

@@ -98,7 +98,7 @@ class Connections:
         assert db.rows("Name") == [("unit",)]
 
     def test_many_lost_at_once(self, db: Database) -> None:
-        """When all connections of a busy pool are lost at once, all later reads work."""
+        """When a busy pool loses all connections at the same time, all later reads work."""
         if db.case.end_connections is None:
             pytest.skip("the case cannot end connections")
         read = db.reading("ID").statement

@@ -23,7 +23,8 @@ class Exclusion:
     """The tests that the module docstring describes."""
 
     def test_one_holds_a_lock(self, db: Database) -> None:
-        """A second caller gets False at once, in the same session or in another driver. Afterwards the lock is free."""
+        """A second caller gets False without waiting, in the same session or another driver. Afterwards the lock is
+        free."""
         other = db.case.make_driver()
         there = other.session(db.address)
 

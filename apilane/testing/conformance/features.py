@@ -1,4 +1,4 @@
-"""Each flag of ``Features`` is true to the behaviour of the driver, when set and when not set."""
+"""Each flag of ``Features`` agrees with the behaviour of the driver, when set and when not set."""
 
 from __future__ import annotations
 

@@ -54,7 +54,7 @@ class Filters:
 
     @pytest.mark.parametrize(("operator", "value", "expected"), TEXT_CASES)
     def test_filter_text(self, db: Database, operator: str, value: object, expected: list[str | None]) -> None:
-        """Letter case is ignored, accents count, wildcards are plain characters, and nulls match only a test for
+        """Letter case is ignored, accents are compared, wildcards are plain characters, and nulls match only a test for
         null."""
         db.write(*(db.inserting(Note=note) for note in NOTES))
         notes = dict(db.rows("ID", "Note"))
@@ -118,7 +118,7 @@ class Filters:
         ],
     )
     def test_filter_numbers(self, db: Database, operator: str, value: object, expected: list[int | None]) -> None:
-        """Numbers compare as numbers, a list matches any of its items, and nulls match only a test for null."""
+        """Numbers are compared by value, a list matches any of its items, and nulls match only a test for null."""
         db.write(*(db.inserting(Count=count) for count in (2, -1, None, 7)))
         counts = dict(db.rows("ID", "Count"))
         assert [counts[id] for id in db.found("Count", operator, value)] == expected

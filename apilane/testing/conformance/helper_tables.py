@@ -87,17 +87,17 @@ WRITING = [
 
 
 class _Stopped(Exception):
-    """Stands for the end of a process."""
+    """Simulates the end of a process."""
 
 
 def _open(db: Database, tables: HelperTables) -> bool:
-    """Bring the helper tables up to date; returns whether there was something to do."""
+    """Create or change the helper tables; return whether anything was changed."""
     db.altered = True
     return db.wait(tables.bring_up_to_date(db.session, db.dialect)) is not None
 
 
 def _stop_after(db: Database, statements: int) -> None:
-    """Leave the tables as a process that ends after so many schema statements of the change to the second version."""
+    """Simulate a process that ends after this many schema statements of the change to the second version."""
     changes = db.wait(VERSION_2.missing(db.session, db.dialect))
     assert changes is not None
     texts = db.dialect.migrate(changes.migration)[:statements]
@@ -134,8 +134,8 @@ class PrivateTables:
     """The tests that the module docstring describes."""
 
     def test_helper_tables_are_made_and_changed(self, db: Database) -> None:
-        """A new version keeps the rows, adds and drops columns and indexes, and is recorded. Then nothing is left to
-        do."""
+        """A new version keeps the rows, adds and drops columns and indexes, and is recorded. A second run changes
+        nothing."""
         assert _open(db, VERSION_1)
         assert not _open(db, VERSION_1)
         id = db.insert(FIRST, Name="a", Calls=3)
@@ -188,7 +188,7 @@ class PrivateTables:
         assert _recorded(db) == {"H_Kept": 2}
 
     def test_helper_tables_after_an_interruption(self, db: Database) -> None:
-        """A change that ended after any of its statements is completed by the next run, with every row."""
+        """A change that was interrupted after any of its statements is completed by the next run. No row is lost."""
         _open(db, VERSION_1)
         db.insert(FIRST, Name="a", Calls=3)
         statements = _statements(db)
@@ -201,7 +201,7 @@ class PrivateTables:
         assert db.rows("Name", entity=OTHER) == []
 
     def test_first_helper_table_after_an_interruption(self, db: Database) -> None:
-        """A first change that ended when ``H_Tables`` existed without rows is completed by the next run."""
+        """A first change that was interrupted before ``H_Tables`` had rows is completed by the next run."""
         statements = _statements(db)
         for number in range(1, statements + 1):
             _stop_after(db, number)
@@ -220,7 +220,7 @@ class PrivateTables:
         assert [sql for sql in READING if not _runs(db, sql.replace("[H_Counts]", "[Makers]"))] == []
 
     def test_script_may_call_things_alike(self, db: Database) -> None:
-        """Column names that begin like helper tables are allowed."""
+        """Column names may begin with the prefix of helper tables."""
         _open(db, VERSION_1)
         db.insert(Name="thing")
         (found,) = db.run_script("SELECT [Name] AS [H_Name] FROM [Things]")

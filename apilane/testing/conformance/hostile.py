@@ -38,7 +38,7 @@ class Hostile:
 
     @pytest.mark.parametrize("word", WORDS)
     def test_reserved_words(self, db: Database, word: str) -> None:
-        """Entities and properties may be named like words of SQL."""
+        """Entities and properties may have SQL keywords as names."""
         entity = Entity(
             name=word,
             properties=(
@@ -60,7 +60,7 @@ class Hostile:
 
     @pytest.mark.parametrize("value", VALUES, ids=lambda value: ascii(value)[:20])
     def test_values(self, db: Database, value: str) -> None:
-        """Text is stored and read unchanged, and filters find it literally."""
+        """Text is stored and read unchanged, and filters compare it literally."""
         id = db.insert(Note=value)
         db.insert(Note="something else")
         assert db.rows("Note")[0] == (value,)

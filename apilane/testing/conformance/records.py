@@ -33,7 +33,7 @@ class Records:
         assert db.insert(Name="b") > 1000
 
     def test_ids_are_not_reused(self, db: Database) -> None:
-        """The ID of a deleted row is not used again, also when it was the highest."""
+        """The ID of a deleted row is not used again, even if it was the highest."""
         gone = db.insert()
         db.write(db.deleting(gone))
         assert db.insert() > gone

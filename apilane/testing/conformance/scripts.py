@@ -66,7 +66,7 @@ class Scripts:
 
     @pytest.mark.parametrize("value", ["x", "'; DELETE FROM Things; --", "\\", "%s", "?", ":a", "$1", "{B}", "é😀", ""])
     def test_script_texts_are_bound(self, db: Database, value: str) -> None:
-        """A text is bound as data, also when its mark is used twice or stands next to special characters."""
+        """A text is bound as data, even if its mark is used twice or is next to special characters."""
         id = db.insert(Note=value)
         (found, literal) = db.run_script(
             "SELECT [ID], [Note] FROM [Things] WHERE [Note] = {A} AND ({A} IS NULL OR [Note] = {A}); "
@@ -166,7 +166,7 @@ class Scripts:
         assert [len(each.rows) for each in sets] == [190 * 190, ROWS_MAX - 190 * 190, 0]
 
     def test_script_time_limit(self, db: Database) -> None:
-        """A script that takes too long is ended and rolled back, and the next one runs at once."""
+        """A script that takes too long is ended and rolled back, and the next one runs immediately."""
         if db.case.make_impatient_driver is None:
             pytest.skip("the case has no driver with a short time limit")
         _fill(db, 200)
@@ -182,7 +182,7 @@ class Scripts:
         db.wait(driver.close())
 
     def test_cancelled_script_ends(self, db: Database) -> None:
-        """The endless script of a cancelled caller ends: other scripts run at once, and closing does not wait."""
+        """The endless script of a cancelled caller ends: other scripts run immediately, and closing does not wait."""
         _fill(db, 200)
 
         async def scenario() -> float:

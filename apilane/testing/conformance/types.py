@@ -80,7 +80,7 @@ class Types:
 
     @pytest.mark.parametrize("made", [-62135596800000, -1, 2**31, 2**31 * 1000, 4102444800000, 253402300799999])
     def test_dates_of_every_century(self, db: Database, made: int) -> None:
-        """Dates are ms of any year, also before 1970, after 2038 and after 2106."""
+        """Dates are ms of any year, including years before 1970, after 2038 and after 2106."""
         id = db.insert(Made=made)
         db.insert(Made=made + 1)
         assert db.found("Made", "lessorequal", made) == [id]
@@ -90,7 +90,7 @@ class Types:
         ("text", "shown"), [("12.50", "12.5"), ("3.00", "3"), ("0.00", "0"), ("-0.10", "-0.1"), ("100", "100")]
     )
     def test_decimals_are_written_alike(self, db: Database, text: str, shown: str) -> None:
-        """Trailing zeros of decimals are not shown, also when the column stores them; 100 stays 100."""
+        """Trailing zeros of decimals are not shown, even if the column stores them; 100 stays 100."""
         db.insert(Price=db.number(text))
         ((price,),) = db.rows("Price")
         assert msgspec.json.encode(price).decode().strip('"') in {shown, f"{shown}.0"}

@@ -27,7 +27,7 @@ class Units:
     """The tests that the module docstring describes."""
 
     def test_value_of_a_unit(self, db: Database) -> None:
-        """The caller gets the unit's return value, also without any step."""
+        """The caller gets the unit's return value, even if the unit has no steps."""
 
         def unit() -> Steps:
             return 42

@@ -31,7 +31,7 @@ class NoServerError(Exception):
 class SharedServers:
     """The servers of one test run, shared by its processes through ``folder``, which exists.
 
-    The first process that needs a server starts it. It stops when the last process that uses it ends, also after a
+    The first process that needs a server starts it. It stops when the last process that uses it ends, even after a
     kill. ``environ`` may name servers that run already.
     """
 

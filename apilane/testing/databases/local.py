@@ -116,7 +116,7 @@ class LocalServer:
             self._process = None
 
     def kill(self) -> None:
-        """Stop at once, like a crash; the latest commits may be lost."""
+        """Stop immediately, like a crash; the latest commits may be lost."""
         if self._process is not None:
             self._process.send_signal(self._binary.crash)
             self._process.wait(STOP_TIMEOUT_S)

@@ -1,4 +1,4 @@
-"""Translates errors of ``sqlite3`` into Apilane's, by code where there is one."""
+"""Translates errors of ``sqlite3`` into Apilane's, by their code if they have one."""
 
 from __future__ import annotations
 

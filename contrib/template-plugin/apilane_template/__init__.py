@@ -21,7 +21,7 @@ def apilane_register_settings() -> list[PluginSettings]:
 
 @hookimpl
 def apilane_register_availability_checks(options: MaintenanceSettings) -> list[MaintenanceWindow]:
-    """The window of the settings. Without one nothing is registered."""
+    """The window of the settings. If it is not set, no check is registered."""
     return [MaintenanceWindow(options.window)] if options.window else []
 
 

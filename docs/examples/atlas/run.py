@@ -37,7 +37,7 @@ def main() -> int:
         signal.signal(number, signal.default_int_handler)
     with contextlib.suppress(KeyboardInterrupt):
         return _run(options.data_dir, options.port, options.cities)
-    print("\nThe demo has stopped. Its data stays; `make demo` goes on with it.", flush=True)
+    print("\nThe demo has stopped. Its data is kept; `make demo` continues with it.", flush=True)
     return 0
 
 
@@ -170,7 +170,7 @@ def _curl_lines(url: str, user: Client) -> list[tuple[str, str]]:
             [f"{url}/api/Data/Post?entity=Favourites", *as_ann, *is_json, "-d", favourite],
         ),
         (
-            "anna is no editor: this is refused",
+            "anna is not an editor: this is refused",
             ["-X", "PUT", f"{url}/api/Data/Put?entity=Cities", *as_ann, *is_json, "-d", correction],
         ),
     ]

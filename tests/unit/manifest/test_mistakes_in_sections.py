@@ -179,7 +179,7 @@ MISTAKES = {
 APPLICATION = {
     "name too short": ("{Name: Abc}", "Application.Name", "has 3 characters; 4 to 100", ""),
     "name missing": ("{Online: true}", "Application", "the key Name is missing", ""),
-    "token that is no GUID": ("{Name: Shop, Token: abc}", "Application.Token", "no GUID", ""),
+    "token that is not a GUID": ("{Name: Shop, Token: abc}", "Application.Token", "not a GUID", ""),
     "provider": (
         "{Name: Shop, StorageProvider: MySQ}",
         "Application.StorageProvider",
