@@ -37,6 +37,7 @@ BUILT = {
     "B-E4": "The error of a filter that does not fit its property says what fits.",
     "B-E6": "The error of a violated constraint names its properties.",
     "B-E7": "Malformed bodies and texts, and a busy database, have a defined answer. The checks have a fixed order.",
+    "B-E8": "Error texts begin with the default text and continue with what was found and what is possible.",
     "B-Q1": "Operators are accepted by name, alias or number.",
     "B-Q2": "An empty group is no condition, AND is the default, and depth and size are limited.",
     "B-Q3": "Values are bound, wildcards are ordinary letters, and letter case is ignored in every alphabet.",
