@@ -276,7 +276,7 @@ def _reference_problem(table: Mapping[str, Any]) -> str:
     """The problem of a table in the place of a secret; its values are not shown."""
     known = ("env", "file")
     wrong = next((key for key in table if key not in known), None)
-    what = f"unknown key {wrong!r}{did_you_mean(wrong, known)}. " if wrong is not None else ""
+    what = f"unknown key {wrong!r}{did_you_mean(wrong, known, cutoff=0.5)}. " if wrong is not None else ""
     return f'{what}A secret is written as {{env = "NAME"}} or {{file = "PATH"}}.'
 
 

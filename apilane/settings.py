@@ -217,9 +217,12 @@ def load_settings(
     return Settings(**found)
 
 
-def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """`` (did you mean 'x'?)`` if a known name is similar, else empty: the end of a message about an unknown name."""
-    close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.7)
+def did_you_mean(name: str, known: Iterable[str], *, cutoff: float = 0.7) -> str:
+    """`` (did you mean 'x'?)`` if a known name is similar, else empty: the end of a message about an unknown name.
+
+    ``cutoff``: how similar, from 0 to 1; less where few short names are possible.
+    """
+    close = difflib.get_close_matches(name, list(known), n=1, cutoff=cutoff)
     return f" (did you mean {close[0]!r}?)" if close else ""
 
 

@@ -168,8 +168,11 @@ class Server:
         # Without an entity a known application answers with Entity "", an unknown one with null.
         return answer["Code"] != "ERROR" or answer["Entity"] is not None
 
-    def apply(self, manifest: Mapping[str, Any] | str) -> str:
-        """Create or change one application, wait until the server serves the change, and return the token."""
+    def apply(self, manifest: Mapping[str, Any] | str, *, settle: bool = True) -> str:
+        """Create or change one application, wait until the server serves the change, and return the token.
+
+        Without ``settle`` the server is not asked, so a new application stays unopened.
+        """
         manifest = self.placed(manifest)
         if isinstance(manifest, str):
             file = ("manifest.yaml", manifest.encode())
@@ -181,7 +184,8 @@ class Server:
             return (await instance.changes.apply(plan, actor="tests")).definition.token
 
         token = self.with_instance(work)
-        self.settle(token)
+        if settle:
+            self.settle(token)
         return token
 
     def placed(self, manifest: Mapping[str, Any] | str) -> Mapping[str, Any] | str:

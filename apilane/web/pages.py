@@ -92,7 +92,7 @@ def _problem(registered: Registered, taken: dict[tuple[str, str], str]) -> str |
         return f"{shown} does not declare whether operators' calls are audited; add audited=True or audited=False"
     for path in page.handler.paths:
         if path.lower() == "/api" or path.lower().startswith("/api/") or path.lower() in PATHS:
-            return f"the path {path} is taken by the server; choose another one outside of /api/"
+            return f"the path {path} is used by the server; choose another one outside of /api/"
         for method in sorted(methods):
             if (method, path) in taken:
                 return f"the page {method} {path} is registered already by the plugin {taken[method, path]!r}"

@@ -396,6 +396,7 @@ def test_times_of_scripts(address: str) -> None:
         script = read_script(f"SELECT {columns}", driver.dialect)
         (result,) = (await driver.session(address).run_script(ScriptStep(script, {}))).sets
         assert [tuple(row) for row in result.rows] == [tuple(texts)]
+        await driver.close()
 
     asyncio.run(scenario())
 

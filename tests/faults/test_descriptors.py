@@ -53,7 +53,7 @@ def test_no_descriptors_left(tmp_path: Path, http: httpx.Client) -> None:
     with Victim(tmp_path / "data", settings=SETTINGS) as server:
         user = Client(http, server.url, server.apply(MANIFEST)).signed_in("keeper")
         other = {**MANIFEST, "Application": {**MANIFEST["Application"], "Name": "Other"}}
-        asleep = Client(http, server.url, server.apply(other))
+        asleep = Client(http, server.url, server.apply(other, settle=False))
         (group,) = user.add("Groups", {"Name": "before"})
         time.sleep(WRITER_IDLE_S)
         user.record("Groups", group)  # on the connection that is kept open

@@ -20,6 +20,24 @@ DELETE FROM [AuthTokens] WHERE [AuthTokens].[ID] = ?; SELECT @@ROWCOUNT;
 -- @P3 BIGINT = 1
 UPDATE [AuthTokens] SET [Created]=? WHERE [AuthTokens].[ID] = ? AND [AuthTokens].[Created] < ?; SELECT @@ROWCOUNT;
 
+-- identity user by id
+-- @P1 NVARCHAR(4000) = 'text'
+SELECT [Users].[ID], [Users].[Roles], [Users].[EmailConfirmed]
+FROM [Users]
+WHERE [Users].[ID] = ?;
+
+-- identity user by email
+-- @P1 NVARCHAR(4000) = 'text'
+SELECT [Users].[ID], [Users].[Roles], [Users].[EmailConfirmed]
+FROM [Users]
+WHERE [Users].[H_Email_Fold] = ?;
+
+-- identity user by name
+-- @P1 NVARCHAR(4000) = 'text'
+SELECT [Users].[ID], [Users].[Roles], [Users].[EmailConfirmed]
+FROM [Users]
+WHERE [Users].[H_Username_Fold] = ?;
+
 -- version 1
 -- @P1 BIGINT = 1
 DECLARE @inserted TABLE ([ID] BIGINT NOT NULL); INSERT INTO [H_Schema] ([Version]) OUTPUT INSERTED.[ID] INTO @inserted VALUES (?); SELECT [ID] FROM @inserted;
