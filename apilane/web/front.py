@@ -260,9 +260,10 @@ class _UnreadBody:
             message["headers"] = [*message.get("headers", ()), CLOSE]
             self._lingers = True
         if self._lingers and message["type"] == "http.response.body" and not message.get("more_body"):
-            await self._send({**message, "more_body": True})
+            body = message.get("body", b"")
+            await self._send({"type": "http.response.body", "body": body[:-1], "more_body": True})
             await linger(self._receive)
-            message = {"type": "http.response.body", "body": b""}
+            message = {"type": "http.response.body", "body": body[-1:]}
         await self._send(message)
 
 

@@ -42,17 +42,19 @@ async def send_reply(send: Send, reply: Reply) -> None:
 
 
 async def send_last(send: Send, reply: Reply, receive: Receive) -> None:
-    """Send an answer that closes the connection to a client that may still be sending. It is complete at once, by its
-    length; the connection stays open while the client sends (``linger``).
+    """Send an answer that closes the connection to a client that may still be sending.
+
+    The last byte waits until the client has sent everything or falls silent (``linger``): hyper, below granian, closes
+    the connection with the last byte, and a client that is still sending then drops the answer.
     """
     if type(reply.body) is not bytes:
         await send_reply(send, reply)
         return
     headers: list[Header] = [*reply.common, *reply.headers, (b"content-length", b"%d" % len(reply.body))]
     await send({"type": "http.response.start", "status": reply.status, "headers": headers})
-    await send({"type": "http.response.body", "body": reply.body, "more_body": True})
+    await send({"type": "http.response.body", "body": reply.body[:-1], "more_body": True})
     await linger(receive)
-    await send({"type": "http.response.body", "body": b""})
+    await send({"type": "http.response.body", "body": reply.body[-1:]})
 
 
 def _check_headers(reply: Any) -> None:
