@@ -20,8 +20,9 @@ DRAIN_TIMEOUT_S = 5.0
 """Limits for reading a refused body. It is read so that the client has sent all of it and then reads the answer."""
 LINGER_MAX_BYTES = 67_108_864
 LINGER_TIMEOUT_S = 30.0
-LINGER_SILENCE_S = 2.0
-"""Limits for reading the rest after the answer: size, seconds in total, and seconds without data."""
+LINGER_STEP_BYTES = 65_536
+LINGER_STEP_S = 2.0
+"""Limits for reading the rest after the answer: size, seconds in total, and the least speed as bytes per seconds."""
 
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 
@@ -160,7 +161,7 @@ async def drain(receive: Receive) -> bool:
 
 
 async def linger(receive: Receive) -> None:
-    """Read and drop what a client still sends after the answer, until it disconnects or a limit is reached.
+    """Read and drop what a client still sends after the answer, until it disconnects, slows down or a limit is reached.
 
     Closing at once would reset the connection, and many clients drop the answer then: a broken pipe (EPIPE).
     """
@@ -168,10 +169,12 @@ async def linger(receive: Receive) -> None:
     try:
         async with asyncio.timeout(LINGER_TIMEOUT_S):
             while seen <= LINGER_MAX_BYTES:
-                async with asyncio.timeout(LINGER_SILENCE_S):
-                    message = await receive()
-                if message["type"] != "http.request" or not message.get("more_body"):
-                    return
-                seen += len(message.get("body", b""))
+                step_end = seen + LINGER_STEP_BYTES
+                async with asyncio.timeout(LINGER_STEP_S):
+                    while seen < step_end:
+                        message = await receive()
+                        if message["type"] != "http.request" or not message.get("more_body"):
+                            return
+                        seen += len(message.get("body", b""))
     except TimeoutError:
         pass

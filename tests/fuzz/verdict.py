@@ -20,7 +20,8 @@ INSIDES = re.compile(
     r"|SELECT |INSERT INTO|no such (table|column)|near \\?\"|constraint failed|syntax error"
 )
 """Words of Python and SQL; the calls themselves write SQL in small letters."""
-NEVER = ("$argon2", PASSWORD, "H_Token_Hash", "H_Email_Fold", "set-cookie")
+NEVER = ("$argon2", PASSWORD, "set-cookie")
+HIDDEN_COLUMNS = ("H_Token_Hash", "H_Email_Fold")
 
 
 def check_answer(call: Call, sent: Rendered, answer: Answer, tokens: list[str]) -> None:
@@ -35,6 +36,9 @@ def check_answer(call: Call, sent: Rendered, answer: Answer, tokens: list[str]) 
         assert found is None, f"{found} in {text}"
     for secret in NEVER:
         assert secret not in text, f"{secret} in {text}"
+    written = unquote_to_bytes(sent.target) + b"".join(sent.body)
+    for column in HIDDEN_COLUMNS:  # a message repeats the name that the caller wrote
+        assert column not in text or column.encode() in written, f"{column} in {text}"
     for token in tokens:
         assert token not in text, f"a live token in {text}"
     _check_marks(call, sent, text)

@@ -17,6 +17,7 @@ import pytest
 
 from apilane.testing.client import Client
 from apilane.testing.server import CHEAP_PASSWORDS, PATIENT, Server
+from apilane.web.bodies import LINGER_STEP_S
 from tests.load.crowd import Connection, Crowd, Served, descriptors, resident_mib, workers_of
 
 MANIFEST: dict[str, Any] = {
@@ -105,7 +106,8 @@ def _check_crowd(tmp_path: Path, *, idle: int, slow: int, seconds: float) -> Non
         assert workers_of(int(lock)) == workers, "a worker died"
         assert all(after[worker] - before[worker] < GROWTH_MIB for worker in workers)
         assert dropped
-        limits = {b"": HEAD_TIMEOUT_S, b"HTTP/1.1 400": BODY_TIMEOUT_S, b"HTTP/1.1 408": HEAD_TIMEOUT_S}
+        body_limit_s = BODY_TIMEOUT_S + LINGER_STEP_S
+        limits = {b"": HEAD_TIMEOUT_S, b"HTTP/1.1 400": body_limit_s, b"HTTP/1.1 408": HEAD_TIMEOUT_S}
         for each in dropped:
             limit = limits[each.received[:12]]
             assert each.closed_after_s is not None
