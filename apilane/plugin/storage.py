@@ -15,11 +15,13 @@ from apilane.settings import Settings
 from apilane.sql import changes
 from apilane.sql.changes import Change
 from apilane.sql.ddl import (
+    Names,
     bounded_name,
     foreign_keys,
     plain_indexes,
     quoted_name,
     quoted_text,
+    references,
     unique_columns,
     visible_uniques,
 )
@@ -29,7 +31,7 @@ from apilane.sql.limits import Limits
 from apilane.sql.numbers import plain_number
 from apilane.sql.script import Script, ScriptNotes, named_placeholder, read_script
 from apilane.sql.statement import Statement, StatementKind, Value, compile_statement
-from apilane.sql.structure import ACTIONS, Column, Default, Index, IndexColumn, Reference, Table
+from apilane.sql.structure import Column, Default, Index, IndexColumn, Reference, Table
 from apilane.sql.tables import stored_properties
 from apilane.storage.connection_strings import ServerAddress, connect_timeout_s, parse_address
 from apilane.storage.errors import (
@@ -80,7 +82,6 @@ from apilane.storage.result_budget import ResultBudget
 from apilane.storage.units import drive, drive_async
 
 __all__ = [
-    "ACTIONS",
     "BETWEEN",
     "HELPER_TABLES",
     "HIDDEN_COLUMNS",
@@ -102,6 +103,7 @@ __all__ = [
     "Limits",
     "Migration",
     "MissingObject",
+    "Names",
     "NotNullViolation",
     "NothingHappened",
     "NumberOutOfRange",
@@ -168,6 +170,7 @@ __all__ = [
     "quoted_text",
     "read_script",
     "reads_as_null",
+    "references",
     "repeated",
     "share_of",
     "stored_properties",

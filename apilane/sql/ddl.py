@@ -5,18 +5,21 @@ Pure. Each driver's ``schema.py`` writes the SQL of its provider.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from hashlib import blake2s
 
 from apilane.model.definition import Entity, ForeignKey, Unique
 from apilane.model.system import HELPER_INDEXES, HIDDEN_COLUMNS
+from apilane.sql.structure import ACTIONS, Reference
 
 __all__ = [
+    "Names",
     "bounded_name",
     "foreign_keys",
     "plain_indexes",
     "quoted_name",
     "quoted_text",
+    "references",
     "unique_columns",
     "visible_uniques",
 ]
@@ -31,6 +34,25 @@ def bounded_name(name: str, limit: int | None, taken: Iterable[str] = ()) -> str
         return name
     beginning = name if limit is None else name[: limit - 9]
     return f"{beginning}_{blake2s(name.encode(), digest_size=4).hexdigest()}"
+
+
+class Names:
+    """Gives names to indexes and constraints: ``new("UNIQUE", "Orders", "Code")`` gives ``UNIQUE_Orders_Code``.
+
+    ``taken``: names in lower case that are not given; each given name is added. ``lower``: names are in lower case.
+    """
+
+    def __init__(self, limit: int | None, taken: Iterable[str] = (), *, lower: bool = False) -> None:
+        self._limit = limit
+        self._taken = set(taken)
+        self._lower = lower
+
+    def new(self, *parts: str) -> str:
+        """A name that was not given before."""
+        name = "_".join(parts)
+        name = bounded_name(name.lower() if self._lower else name, self._limit, self._taken)
+        self._taken.add(name.lower())
+        return name
 
 
 def quoted_name(name: str) -> str:
@@ -60,6 +82,13 @@ def unique_columns(entity: Entity, properties: tuple[str, ...]) -> tuple[str, ..
 def foreign_keys(entity: Entity) -> list[ForeignKey]:
     """The foreign keys in order, one for each property."""
     return list({c.property: c for c in entity.constraints if isinstance(c, ForeignKey)}.values())
+
+
+def references(entity: Entity, names: Names | None = None) -> Iterator[Reference]:
+    """The references of the foreign keys. Without ``names`` they have none."""
+    for key in foreign_keys(entity):
+        name = names.new("FOREIGN_KEY", entity.name, key.property, key.entity) if names else ""
+        yield Reference(name, key.property, key.entity, ACTIONS[key.on_delete])
 
 
 def plain_indexes(entity: Entity) -> list[tuple[str, ...]]:

@@ -9,12 +9,11 @@ columns of every type have a default; MySQL needs an expression for some types.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import groupby
 from typing import Final
 
 from apilane.plugin.storage import (
-    ACTIONS,
     Change,
     Column,
     Default,
@@ -22,15 +21,15 @@ from apilane.plugin.storage import (
     Index,
     IndexColumn,
     Migration,
+    Names,
     Property,
     PropertyType,
     Reference,
     Table,
     Traits,
-    bounded_name,
     differences,
-    foreign_keys,
     plain_indexes,
+    references,
     stored_properties,
     unique_columns,
     visible_uniques,
@@ -70,13 +69,13 @@ def migrate(migration: Migration) -> list[str]:
 
 def _tables(entities: Sequence[Entity]) -> list[Table]:
     """Names of indexes and references are unique in the whole database: MariaDB's messages do not name the table."""
-    taken: set[str] = set()
+    names = Names(NAME_MAX)
     return [
         Table(
             entity.name,
             tuple(map(_column, stored_properties(entity))),
-            tuple(_indexes(entity, taken)),
-            tuple(_references(entity, taken)),
+            tuple(_indexes(entity, names)),
+            tuple(references(entity, names)),
         )
         for entity in entities
     ]
@@ -105,26 +104,14 @@ def _type(property: Property) -> str:
             return f"DECIMAL(18,{property.decimal_places})" if property.decimal_places else "BIGINT"
 
 
-def _indexes(entity: Entity, taken: set[str]) -> Iterator[Index]:
+def _indexes(entity: Entity, names: Names) -> Iterator[Index]:
     for properties in visible_uniques(entity):
         columns = tuple(map(IndexColumn, unique_columns(entity, properties)))
-        yield Index(_name("UNIQUE", (entity.name, *properties), taken), columns, unique=True)
-    for names in plain_indexes(entity):
-        prefixes = key_prefixes(entity, names)
-        columns = tuple(IndexColumn(name, length=prefixes.get(name, 0)) for name in names)
-        yield Index(_name("INDEX", (entity.name, *names), taken), columns)
-
-
-def _references(entity: Entity, taken: set[str]) -> Iterator[Reference]:
-    for key in foreign_keys(entity):
-        name = _name("FOREIGN_KEY", (entity.name, key.property, key.entity), taken)
-        yield Reference(name, key.property, key.entity, ACTIONS[key.on_delete])
-
-
-def _name(kind: str, parts: Iterable[str], taken: set[str]) -> str:
-    name = bounded_name("_".join((kind, *parts)), NAME_MAX, taken)
-    taken.add(name.lower())
-    return name
+        yield Index(names.new("UNIQUE", entity.name, *properties), columns, unique=True)
+    for key in plain_indexes(entity):
+        prefixes = key_prefixes(entity, key)
+        columns = tuple(IndexColumn(name, length=prefixes.get(name, 0)) for name in key)
+        yield Index(names.new("INDEX", entity.name, *key), columns)
 
 
 # The statements.

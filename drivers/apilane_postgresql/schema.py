@@ -9,7 +9,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 from apilane.plugin.storage import (
-    ACTIONS,
     HIDDEN_COLUMNS,
     Change,
     Column,
@@ -18,17 +17,16 @@ from apilane.plugin.storage import (
     Index,
     IndexColumn,
     Migration,
+    Names,
     Property,
     PropertyType,
-    Reference,
     Table,
     Traits,
-    bounded_name,
     differences,
-    foreign_keys,
     plain_indexes,
     quoted_name,
     quoted_text,
+    references,
     stored_properties,
     unique_columns,
     visible_uniques,
@@ -70,14 +68,15 @@ def moved_sequence(table: str) -> str:
 
 
 def _tables(entities: Sequence[Entity]) -> list[Table]:
-    taken = {entity.name.lower() for entity in entities}  # tables and indexes share one namespace
-    return [_table(entity, taken) for entity in entities]
+    # Tables and indexes share one namespace. Names are in lower case, as PostgreSQL reads unquoted names.
+    names = Names(NAME_MAX, {entity.name.lower() for entity in entities}, lower=True)
+    return [_table(entity, names) for entity in entities]
 
 
-def _table(entity: Entity, taken: set[str]) -> Table:
+def _table(entity: Entity, names: Names) -> Table:
     stored = stored_properties(entity)
-    indexes = tuple(_indexes(entity, {property.name: property for property in stored}, taken))
-    return Table(entity.name, tuple(map(_column, stored)), indexes, tuple(_references(entity, taken)))
+    indexes = tuple(_indexes(entity, {property.name: property for property in stored}, names))
+    return Table(entity.name, tuple(map(_column, stored)), indexes, tuple(references(entity, names)))
 
 
 def _column(property: Property) -> Column:
@@ -100,28 +99,20 @@ def _type(property: Property) -> str:
             return f"NUMERIC(18,{property.decimal_places})" if property.decimal_places else "BIGINT"
 
 
-def _indexes(entity: Entity, stored: Mapping[str, Property], taken: set[str]) -> Iterator[Index]:
+def _indexes(entity: Entity, stored: Mapping[str, Property], names: Names) -> Iterator[Index]:
     for properties in visible_uniques(entity):
-        name = _name(f"UNIQUE_{entity.name}_{'_'.join(properties)}", taken)
+        name = names.new("UNIQUE", entity.name, *properties)
         yield Index(name, tuple(map(IndexColumn, unique_columns(entity, properties))), unique=True)
-        yield from _of_text(entity, properties, stored, taken)
+        yield from _of_text(entity, properties, stored, names)
     for columns in plain_indexes(entity):
         lengths = [text_length(stored[c]) for c in columns if stored[c].type is PropertyType.String]
         if None not in lengths and sum(length or 0 for length in lengths) <= KEY_CHARACTERS_MAX:
-            name = _name(f"INDEX_{entity.name}_{'_'.join(columns)}", taken)
+            name = names.new("INDEX", entity.name, *columns)
             yield Index(name, tuple(IndexColumn(c, nulls_first=not stored[c].required) for c in columns))
-        yield from _of_text(entity, columns, stored, taken)
+        yield from _of_text(entity, columns, stored, names)
 
 
-def _references(entity: Entity, taken: set[str]) -> Iterator[Reference]:
-    for key in foreign_keys(entity):
-        name = _name(f"FOREIGN_KEY_{entity.name}_{key.property}_{key.entity}", taken)
-        yield Reference(name, key.property, key.entity, ACTIONS[key.on_delete])
-
-
-def _of_text(
-    entity: Entity, columns: Sequence[str], stored: Mapping[str, Property], taken: set[str]
-) -> Iterator[Index]:
+def _of_text(entity: Entity, columns: Sequence[str], stored: Mapping[str, Property], names: Names) -> Iterator[Index]:
     """One more index if a key contains text, to compare it without letter case (B-Q3)."""
     secrets = {column.shows for column in HIDDEN_COLUMNS.get(entity.name, ()) if column.source == "hash"}
     texts = {c for c in columns if stored[c].type is PropertyType.String and not stored[c].encrypted} - secrets
@@ -135,14 +126,7 @@ def _of_text(
         if form == BEGINNING and parts and len(texts) > 1:
             break  # an entry holds only one long text
         parts.append(IndexColumn(c, form))
-    yield Index(_name(f"FOLDED_{entity.name}_{'_'.join(columns)}", taken), tuple(parts))
-
-
-def _name(name: str, taken: set[str]) -> str:
-    """The name in lower case, as PostgreSQL reads unquoted names."""
-    bounded = bounded_name(name.lower(), NAME_MAX, taken)
-    taken.add(bounded)
-    return bounded
+    yield Index(names.new("FOLDED", entity.name, *columns), tuple(parts))
 
 
 # The statements.

@@ -6,11 +6,10 @@ checks foreign keys at the end of a migration.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from apilane.plugin.storage import (
-    ACTIONS,
     BETWEEN,
     HIDDEN_COLUMNS,
     Change,
@@ -20,17 +19,17 @@ from apilane.plugin.storage import (
     Index,
     IndexColumn,
     Migration,
+    Names,
     Property,
     PropertyType,
     Reference,
     Table,
     Traits,
-    bounded_name,
     differences,
-    foreign_keys,
     plain_indexes,
     quoted_name,
     quoted_text,
+    references,
     stored_properties,
     unique_columns,
     visible_uniques,
@@ -54,13 +53,13 @@ def migrate(migration: Migration) -> list[str]:
 
 
 def _tables(entities: Sequence[Entity]) -> list[Table]:
-    taken = {entity.name.lower() for entity in entities}
+    names = Names(None, {entity.name.lower() for entity in entities})
     return [
         Table(
             entity.name,
             tuple(map(_column, stored_properties(entity))),
-            tuple(_indexes(entity, taken)),
-            tuple(Reference("", key.property, key.entity, ACTIONS[key.on_delete]) for key in foreign_keys(entity)),
+            tuple(_indexes(entity, names)),
+            tuple(references(entity)),
         )
         for entity in entities
     ]
@@ -85,30 +84,24 @@ def _type(property: Property) -> str:
             return f"NUMERIC(18,{property.decimal_places})" if property.decimal_places else "INTEGER"
 
 
-def _indexes(entity: Entity, taken: set[str]) -> Iterator[Index]:
+def _indexes(entity: Entity, names: Names) -> Iterator[Index]:
     """Unique and plain indexes. A key with text has a second index that ignores letter case (B-Q3)."""
     secrets = {column.shows for column in HIDDEN_COLUMNS.get(entity.name, ()) if column.source == "hash"}
     texts = {p.name for p in entity.properties if p.type is PropertyType.String and not p.encrypted} - secrets
     companions = []
     for properties in visible_uniques(entity):
-        name = _name("UNIQUE", entity, properties, taken)
+        name = names.new("UNIQUE", entity.name, *properties)
         yield Index(name, tuple(map(IndexColumn, unique_columns(entity, properties))), unique=True)
         companions.append(properties)
     for columns in plain_indexes(entity):
-        yield Index(_name("INDEX", entity, columns, taken), tuple(map(IndexColumn, columns)))
+        yield Index(names.new("INDEX", entity.name, *columns), tuple(map(IndexColumn, columns)))
         companions.append(columns)
     if entity.name.startswith("H_"):  # callers do not filter these tables
         return
     for columns in companions:
         if not texts.isdisjoint(columns):
-            name = _name("NOCASE", entity, columns, taken)
+            name = names.new("NOCASE", entity.name, *columns)
             yield Index(name, tuple(IndexColumn(column, NOCASE if column in texts else "") for column in columns))
-
-
-def _name(kind: str, entity: Entity, columns: Iterable[str], taken: set[str]) -> str:
-    name = bounded_name(f"{kind}_{entity.name}_{'_'.join(columns)}", None, taken)
-    taken.add(name.lower())
-    return name
 
 
 # The statements.

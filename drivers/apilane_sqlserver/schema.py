@@ -11,7 +11,6 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from apilane.plugin.storage import (
-    ACTIONS,
     Change,
     Column,
     Default,
@@ -19,15 +18,15 @@ from apilane.plugin.storage import (
     Index,
     IndexColumn,
     Migration,
+    Names,
     Property,
     PropertyType,
-    Reference,
     Table,
     Traits,
     bounded_name,
     differences,
-    foreign_keys,
     plain_indexes,
+    references,
     stored_properties,
     unique_columns,
     visible_uniques,
@@ -72,37 +71,22 @@ def migrate(migration: Migration) -> list[str]:
 
 def _tables(entities: Sequence[Entity]) -> list[Table]:
     """Constraints share one namespace with the tables; each table has a namespace for its indexes."""
-    taken = {entity.name.lower() for entity in entities}
-    return [_table(entity, taken) for entity in entities]
+    names = Names(NAME_MAX, {entity.name.lower() for entity in entities})
+    return [_table(entity, names) for entity in entities]
 
 
-def _table(entity: Entity, taken: set[str]) -> Table:
-    columns = tuple([_column(entity, property, taken) for property in stored_properties(entity)])
-    references = tuple(
-        Reference(
-            _name(taken, "FOREIGN_KEY", entity.name, key.property, key.entity),
-            key.property,
-            key.entity,
-            ACTIONS[key.on_delete],
-        )
-        for key in foreign_keys(entity)
-    )
-    return Table(entity.name, columns, tuple(_indexes(entity, columns)), references)
+def _table(entity: Entity, names: Names) -> Table:
+    columns = tuple([_column(entity, property, names) for property in stored_properties(entity)])
+    return Table(entity.name, columns, tuple(_indexes(entity, columns)), tuple(references(entity, names)))
 
 
-def _name(taken: set[str], *parts: str) -> str:
-    name = bounded_name("_".join(parts), NAME_MAX, taken)
-    taken.add(name.lower())
-    return name
-
-
-def _column(entity: Entity, property: Property, taken: set[str]) -> Column:
+def _column(entity: Entity, property: Property, names: Names) -> Column:
     if property.is_primary_key:
         return Column(property.name, "BIGINT", required=True, is_key=True)
     default = None
     if property.required:
         value = "N''" if property.type is PropertyType.String else "0"
-        default = Default(value, _name(taken, "DEFAULT", entity.name, property.name))
+        default = Default(value, names.new("DEFAULT", entity.name, property.name))
     return Column(property.name, _type(property), property.required, default)
 
 
