@@ -72,6 +72,8 @@ def _operation(action: str, sent: object, what: str) -> Operation:
 
 def _action(sent: object, what: str) -> str:
     """The name of an action that is sent as a name in any letter case, or as a number."""
+    if sent in ACTIONS:
+        return sent
     text = str(sent) if type(sent) is int else sent
     if isinstance(text, str):
         if text.lstrip("+-").isascii() and text.lstrip("+-").isdigit():

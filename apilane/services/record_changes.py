@@ -118,13 +118,6 @@ def _check_writable(entity: EntityRuntime, action: Action) -> None:
         raise ApilaneError(Code.ERROR, "Not allowed", entity=entity.name)
 
 
-def _after(entity: EntityRuntime) -> Callable[[object], None] | None:
-    """Called after a commit: a write to Users clears the cache of identities."""
-    if not is_users(entity):
-        return None
-    return lambda _done: entity.application.tokens.forget()
-
-
 # --- Post ---------------------------------------------------------------------------------------------------------
 
 
@@ -156,16 +149,6 @@ def _new_row(
     return row
 
 
-def _system_values(entity: EntityRuntime, access: AccessPlan, actor: Actor) -> dict[str, Value]:
-    """The values of a new record that the server sets."""
-    values: dict[str, Value] = {"Created": now_ms()}
-    if "Owner" in entity.readers:
-        values["Owner"] = actor.user_id
-    if access.tenant_column is not None:
-        values[access.tenant_column] = actor.tenant
-    return values
-
-
 async def post(
     entity: EntityRuntime,
     actor: Actor,
@@ -180,7 +163,11 @@ async def post(
     _check_writable(entity, Action.post)
     if not access.properties:
         raise ApilaneError(Code.NO_PROPERTIES_PROVIDED, entity=entity.name)
-    system_values = _system_values(entity, access, actor)
+    system_values: dict[str, Value] = {"Created": now_ms()}
+    if "Owner" in entity.readers:
+        system_values["Owner"] = actor.user_id
+    if access.tenant_column is not None:
+        system_values[access.tenant_column] = actor.tenant
     writers = entity.writers_of(access.properties)
     if references is not None:
         writers = references.deferring(entity, writers)
@@ -341,7 +328,8 @@ async def put(
     reach = access.reach(actor)
     if reach is None or not changes:
         return UnitWrite.nothing(0)
-    if is_users(entity):
+    changes_users = is_users(entity)
+    if changes_users:
         changes = await _complete_users(entity, changes, passwords)
 
     def steps() -> Generator[Step, Result, int]:
@@ -351,9 +339,9 @@ async def put(
     return UnitWrite.of(
         entity.session,
         steps,
-        single=len(changes) == 1 and not entity.entity.change_tracking and not is_users(entity),
-        committed=_after(entity),
-        rows=ChangedRows(entity, _known(change.id for change in changes), reach) if references is not None else None,
+        single=len(changes) == 1 and not entity.entity.change_tracking and not changes_users,
+        committed=(lambda _matched: entity.application.tokens.forget()) if changes_users else None,
+        rows=lambda: ChangedRows(entity, _known(change.id for change in changes), reach),
         what=lambda: f"Data/Put {entity.name}: {_changes_text(entity, changes)}",
         outcome=lambda matched: f"{matched} matched",
     )
@@ -500,8 +488,8 @@ async def delete(
     return UnitWrite.of(
         entity.session,
         steps,
-        committed=_after(entity),
-        rows=ChangedRows(entity, wanted, reach) if references is not None else None,
+        committed=(lambda _ids: entity.application.tokens.forget()) if is_users(entity) else None,
+        rows=lambda: ChangedRows(entity, wanted, reach),
         what=lambda: f"Data/Delete {entity.name}: {ids_text(wanted)}",
         outcome=ids_text,
     )

@@ -45,27 +45,32 @@ class _Operation(Struct, frozen=True):
 class Transaction:
     """The operations of one call. The result of its write is a list with the result of each operation."""
 
-    def __init__(self, application: ApplicationRuntime, begin: Callable[[str], None]) -> None:
-        """``begin``: called with the entity of each operation that begins; '' for an endpoint."""
+    def __init__(
+        self, application: ApplicationRuntime, begin: Callable[[str], None], references: References | None
+    ) -> None:
+        """``begin``: called with the entity of each operation that begins; '' for an endpoint. ``references`` None: no
+        operation refers to another.
+        """
+        self.references = references
         self._begin = begin
-        self.references = References()
         self._application = application
         self._operations: list[_Operation] = []
 
     def add(self, title: str, entity: EntityRuntime, write: UnitWrite[Any], label: str | None = None) -> None:
         """Add a write of records. ``label``: of a Post operation, for references of later operations."""
         self._operations.append(_Operation(title, entity.name, write, write.steps, label))
-        if label is not None:
+        if label is not None and self.references is not None:
             self.references.declare(label, entity)
 
     def add_endpoint(self, title: str, action: EndpointAction, data: Mapping[str, object], actor: Actor) -> None:
         """Add a call of a custom endpoint. Raises ERROR when its kind cannot be a part of a transaction."""
         if not isinstance(action, TransactionAction):
             raise ApilaneError(Code.ERROR, f"Something went wrong: {title} cannot be a part of a transaction")
-        if self.references.check(data):
+        references = self.references
+        if references is not None and references.check(data):
 
             def steps() -> UnitWithScripts[ResultSets]:
-                return action.part(_parameters(self.references.replaced(data)), actor)()
+                return action.part(_parameters(references.replaced(data)), actor)()
 
             self._operations.append(_Operation(title, "", None, steps))
         else:
@@ -86,7 +91,8 @@ class Transaction:
     def steps(self) -> UnitWithScripts[list[Any]]:
         """All operations in order, within a unit. Raises ERROR when they take longer than ``TIME_MAX_S``."""
         ends_at = monotonic() + TIME_MAX_S
-        self.references.restart()
+        if self.references is not None:
+            self.references.restart()
         yield from self._lock()
         results = []
         for position, operation in enumerate(self._operations, 1):
@@ -100,7 +106,7 @@ class Transaction:
             except Exception as error:
                 log.info("operation %d of a transaction failed (%s): %s", position, operation.title, error)
                 raise
-            if operation.label is not None:
+            if operation.label is not None and self.references is not None:
                 self.references.created(operation.label, result)
             results.append(result)
         return results
@@ -113,7 +119,7 @@ class Transaction:
         """
         if not self._application.dialect.locks_rows:
             return
-        changed = [each.write.rows for each in self._operations if each.write is not None and each.write.rows]
+        changed = [each.write.rows() for each in self._operations if each.write is not None and each.write.rows]
         if is_ascending([(rows.entity.key, id) for rows in changed for id in rows.ids]):
             return
         by_reach: dict[tuple[str, object], list[ChangedRows]] = {}

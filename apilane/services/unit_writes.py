@@ -27,12 +27,12 @@ class UnitWrite(Write[T], kw_only=True):
     """A checked write with its steps.
 
     ``steps`` makes the steps within a unit; it may be called again when the unit is run again. ``committed`` is called
-    with the result after the commit. ``rows``: the existing records that it changes.
+    with the result after the commit. ``rows`` tells the existing records that it changes.
     """
 
     steps: Callable[[], UnitWithScripts[T]]
     committed: Callable[[T], None] | None = None
-    rows: ChangedRows | None = None
+    rows: Callable[[], ChangedRows] | None = None
     alone: bool = False
     """It runs custom SQL, so no other unit shares its transaction."""
 
@@ -47,7 +47,7 @@ class UnitWrite(Write[T], kw_only=True):
         single: bool = False,
         alone: bool = False,
         committed: Callable[[T], None] | None = None,
-        rows: ChangedRows | None = None,
+        rows: Callable[[], ChangedRows] | None = None,
     ) -> UnitWrite[T]:
         """A write that runs ``steps`` in a unit of this session. ``single``, ``alone``: see ``Session.run``."""
 

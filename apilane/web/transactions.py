@@ -17,6 +17,7 @@ from apilane.plugin.replies import Reply
 from apilane.security.passwords import Passwords
 from apilane.services import record_changes
 from apilane.services.endpoints import action_of
+from apilane.services.references import References
 from apilane.services.transactions import Transaction
 from apilane.services.unit_writes import UnitWrite
 from apilane.web.admission import USE_FILES, grant_entity, grant_name
@@ -27,6 +28,7 @@ __all__ = ["transaction_calls"]
 
 RESULT_KEYS: Final = {"Post": "Created", "Put": "Affected", "Delete": "Deleted", "Custom": "CustomResult"}
 """The key of an operation's result, by its action."""
+REFERENCE: Final = b"$ref:"
 
 
 async def _add_records(call: Call, transaction: Transaction, operation: Operation, passwords: Passwords) -> None:
@@ -82,7 +84,9 @@ def transaction_calls(passwords: Passwords) -> list[WireCall]:
             call.entity_name = entity  # errors of the database name it (B-E2)
 
         begin("")
-        transaction = Transaction(call.application, begin)
+        body = await call.body()
+        may_refer = REFERENCE in body or b"\\u" in body  # else values are read as in the single calls
+        transaction = Transaction(call.application, begin, References() if may_refer else None)
         for operation in operations:
             if operation.action == "Custom":
                 await _add_endpoint(call, transaction, operation)
