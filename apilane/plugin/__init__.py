@@ -32,6 +32,7 @@ from apilane.plugin.access import Access, Account, CustomEndpoint, Data, Open, O
 from apilane.plugin.calls import AccessView, CallView, EntityView, WireCall, Write
 from apilane.plugin.commands import CommandContext
 from apilane.plugin.counters import Counters
+from apilane.plugin.data import ApplicationData, Create, Delete, RecordPage, Records, RunEndpoint, Update, ref
 from apilane.plugin.endpoints import EndpointAction, EndpointKind, ResultSets, TransactionAction
 from apilane.plugin.gates import AvailabilityCheck, Limiter, RequestCheck, SignInEvent, Throttle
 from apilane.plugin.identity import (
@@ -66,6 +67,7 @@ __all__ = [
     "Actor",
     "ActorKind",
     "ApilaneError",
+    "ApplicationData",
     "ApplicationDefinition",
     "ApplicationView",
     "Authenticator",
@@ -75,8 +77,10 @@ __all__ = [
     "CommandContext",
     "ConfigurationError",
     "Counters",
+    "Create",
     "CustomEndpoint",
     "Data",
+    "Delete",
     "Dialect",
     "Driver",
     "Endpoint",
@@ -100,11 +104,14 @@ __all__ = [
     "PropertyType",
     "RateLimit",
     "RateLimitedError",
+    "RecordPage",
+    "Records",
     "Reply",
     "RequestCheck",
     "RequestView",
     "ResultSets",
     "Rule",
+    "RunEndpoint",
     "Schema",
     "Secret",
     "Settings",
@@ -116,6 +123,7 @@ __all__ = [
     "TokenDirectory",
     "TransactionAction",
     "Unique",
+    "Update",
     "Value",
     "WireCall",
     "Write",
@@ -129,6 +137,7 @@ __all__ = [
     "parse_date",
     "parse_number",
     "parse_range",
+    "ref",
     "trim",
     "unauthorized",
     "verifies",

@@ -6,7 +6,7 @@ As in all services, ``ApilaneError`` is an error of the caller, and ``StorageErr
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 
 from msgspec import Struct
 
@@ -19,7 +19,7 @@ from apilane.runtime.compiled import BoundFilter
 from apilane.sql.filter import FilterShape, LeafShape
 from apilane.sql.select import ReadShape
 
-__all__ = ["Page", "PageQuery", "get_by_id", "get_page"]
+__all__ = ["Page", "PageQuery", "get_by_id", "get_page", "stream"]
 
 PAGE_SIZE_MAX = 1000
 CONDITIONS_AT_ONCE_MAX = 16
@@ -106,3 +106,19 @@ async def get_page(entity: EntityRuntime, actor: Actor, access: AccessPlan, quer
     statement = await entity.read.beside(read) if is_long else entity.read(read)
     rows = await entity.session.fetch(statement, statement.parameters(values))
     return Page(entity.maker(columns)(rows), total)
+
+
+async def stream(
+    entity: EntityRuntime, actor: Actor, access: AccessPlan, query: PageQuery
+) -> AsyncIterator[Sequence[Struct]]:
+    """All matching records in batches; the page of the query does not count."""
+    shape, bound = entity.filter(query.filter, access.readable) if query.filter else _NO_FILTER
+    order = _order(entity, entity.sort(query.sort, access.readable))
+    columns = access.properties if not query.properties else entity.select(query.properties, access.properties)
+    reach = access.reach(actor)
+    if reach is None:
+        return
+    statement = await entity.read.beside(ReadShape(columns, reach.predicate, shape, order, False))
+    make = entity.maker(columns)
+    async for rows in entity.session.stream(statement, statement.parameters({**reach.parameters, **bound})):
+        yield make(rows)

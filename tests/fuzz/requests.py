@@ -159,25 +159,7 @@ OPERATORS: tuple[Any, ...] = (
         MARK,
     ),
 )
-IDS = (
-    "7",
-    "8",
-    "9",
-    "1",
-    "2",
-    "3",
-    "4",
-    "5",
-    "6",
-    "0",
-    "-1",
-    NUMBER,
-    "x",
-    "9223372036854775807",
-    "9223372036854775808",
-    "1.5",
-    " 1 ",
-)
+IDS = (*map(str, (*range(-1, 10), 2**63 - 1, 2**63, 1.5)), NUMBER, "x", " 1 ")
 
 one_of = st.sampled_from
 texts = one_of(TEXTS) | one_of(TEXTS) | st.text(max_size=6).map(lambda text: MARK + text)
