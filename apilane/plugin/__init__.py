@@ -33,7 +33,8 @@ from apilane.plugin.calls import AccessView, CallView, EntityView, WireCall, Wri
 from apilane.plugin.commands import CommandContext
 from apilane.plugin.counters import Counters
 from apilane.plugin.data import ApplicationData, Create, Delete, RecordPage, Records, RunEndpoint, Update, ref
-from apilane.plugin.endpoints import EndpointAction, EndpointKind, ResultSets, TransactionAction
+from apilane.plugin.endpoints import EndpointAction, EndpointKind, JsonResult, ResultSets, TransactionAction
+from apilane.plugin.functions import EndpointCall, EndpointFunction
 from apilane.plugin.gates import AvailabilityCheck, Limiter, RequestCheck, SignInEvent, Throttle
 from apilane.plugin.identity import (
     ANONYMOUS,
@@ -85,6 +86,8 @@ __all__ = [
     "Driver",
     "Endpoint",
     "EndpointAction",
+    "EndpointCall",
+    "EndpointFunction",
     "EndpointKind",
     "Entity",
     "EntityView",
@@ -93,6 +96,7 @@ __all__ = [
     "HelperTable",
     "IPPolicy",
     "Index",
+    "JsonResult",
     "Limiter",
     "Open",
     "Operator",
