@@ -48,6 +48,7 @@ def _check_error(answer: Answer, text: str) -> None:
     assert answer.headers["content-type"] == JSON_TYPE, answer.headers
     body = json.loads(text)
     assert isinstance(body, dict), text
+    assert body.pop("Error", body["Code"]) == body["Code"], text
     assert set(body) == KEYS, text
     assert body["Code"] in CODES, text
     assert isinstance(body["Message"], str), text
