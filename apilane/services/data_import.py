@@ -47,7 +47,7 @@ PASSWORDS_MAX: Final = 500
 """The most passwords of one import. Hashing each of them takes as long as one sign-in."""
 MAX_ID: Final = 2**53 - 1
 """The largest integer that every JSON client reads exactly. It leaves IDs for the records that follow."""
-UNIT_S: Final = 15.0
+UNIT_S: Final = 18.0
 """The longest time in the database. Other writers of SQLite wait meanwhile, and they give up after 20 s."""
 STEPS_BETWEEN_LOOKS: Final = 256
 TURN_S: Final = 0.005
@@ -164,29 +164,40 @@ class _Import:
         return {properties[typed.lower()].name: value for typed, value in record.items()}
 
     def steps(self) -> Generator[Step, Result, Sequence[int]]:
-        """The unit: it inserts all rows, then sets the references to records of the same entity.
+        """The unit: it inserts all rows, then sets the references to records that come later in the body.
 
         The IDs move the sequence of the table beyond the highest one.
         """
         insert = self._entity.statement(insert_row, self._columns)
         at = self._columns.index("ID")
-        ids = array("q")
+        ids, seen = array("q"), set[int]()
+        waiting = array("q")
         ends = monotonic() + UNIT_S
         for row in self.spool.rows():
             ids.append(row[at])
             values = dict(zip(self._columns, row, strict=True))
-            yield from self._store(insert, {**values, **dict.fromkeys(self._late)}, len(ids), ends)
-        if self._late:
-            yield from self._refer(ends)
+            if self._late:
+                seen.add(row[at])
+                later = [name for name in self._late if values[name] is not None and values[name] not in seen]
+                if later:
+                    waiting.append(len(ids))
+                    values |= dict.fromkeys(later)
+            yield from self._store(insert, values, len(ids), ends)
+        if waiting:
+            yield from self._refer(waiting, ends)
         return ids
 
-    def _refer(self, ends: float) -> Generator[Step, Result, None]:
+    def _refer(self, waiting: Sequence[int], ends: float) -> Generator[Step, Result, None]:
+        """Set the references of the records at these positions."""
         update = self._entity.statement(update_where, self._late, (("ID", "id"),))
+        positions = iter(waiting)
+        wanted = next(positions, None)
         for position, row in enumerate(self.spool.rows(), 1):
-            values = dict(zip(self._columns, row, strict=True))
-            if any(values[name] is not None for name in self._late):
+            if position == wanted:
+                values = dict(zip(self._columns, row, strict=True))
                 bound = {f"new_{name}": values[name] for name in self._late}
-                yield from self._store(update, {**bound, **values, "id": values["ID"]}, position, ends)
+                yield from self._store(update, {**values, **bound, "id": values["ID"]}, position, ends)
+                wanted = next(positions, None)
 
     def _store(
         self, statement: Statement, values: Mapping[str, Value], position: int, ends: float
