@@ -303,6 +303,13 @@ SOUND_ORDER = st.fixed_dictionaries(
         "Code": st.just("ABC"),
     },
 )
+IMPORTED = st.lists(
+    st.fixed_dictionaries(
+        {"ID": st.integers(1, 10**6), "Created": st.integers(0, 10**12)},
+        optional={"Text": one_of(TEXTS[:6]) | one_of((1, None)), "Nope": texts},
+    ),
+    max_size=3,
+)
 WRITTEN = ORDER | ORDER | st.lists(ORDER, max_size=3) | bodies
 ENDPOINT = one_of((*ENDPOINTS, "echo", "Nope", "Users", f"{MARK}'", "", "..")).map(lambda name: f"/api/Custom/{name}")
 PARAMETERS = st.lists(
@@ -368,6 +375,15 @@ KINDS = (
     Kind("GET", "/api/Account/Confirm", _query(token=texts | st.just(A))),
     Kind("GET", "/api/Custom/", PARAMETERS),
     Kind("POST", "/api/Custom/", PARAMETERS, st.fixed_dictionaries({}, optional={"Query": TRIED, "Name": texts})),
+    Kind("GET", "/api/EntityHistory/Get", _query(entity=ENTITY, recordID=one_of(IDS), pageSize=pages, pageIndex=pages)),
+    Kind("DELETE", "/api/EntityHistory/Delete", _query(entity=ENTITY, recordID=one_of(IDS))),
+    Kind("GET", "/api/Stats/CountDataAndHistory", _query(entity=ENTITY)),
+    Kind("GET", "/api/Application/GetStorageUsed", _query()),
+    Kind("GET", "/api/Application/ClearCache", _query()),
+    Kind("GET", "/api/Application/Export", _query()),
+    Kind("POST", "/api/Application/ImportData", _query("Entity", Entity=st.just("Public")), IMPORTED),
+    Kind("POST", "/api/Application/ImportData", _query(Entity=one_of(("Public", "Files", MARK))), IMPORTED | bodies),
+    Kind("GET", "/api/Application/DegenerateEntity", _query(Entity=ENTITY)),
     Kind("POST", "/api/Data/Transaction", _query(), bodies),
     Kind("GET", "/api/Stats/Aggregate", _query(entity=ENTITY, properties=lists_of_names, groupBy=lists_of_names)),
     Kind("GET", "/api/Stats/Distinct", _query(entity=ENTITY, property=names)),
