@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from apilane.security.signatures import canonical_text, sign
 from tests.fuzz.forms import forms
 from tests.fuzz.headers import MARK, header_lines
+from tests.fuzz.imports import imported
 from tests.fuzz.world import ENDPOINTS, PASSWORD, A, B
 
 __all__ = ["MARK", "NUMBER", "Call", "Rendered", "calls", "rendered"]
@@ -303,13 +304,6 @@ SOUND_ORDER = st.fixed_dictionaries(
         "Code": st.just("ABC"),
     },
 )
-IMPORTED = st.lists(
-    st.fixed_dictionaries(
-        {"ID": st.integers(1, 10**6), "Created": st.integers(0, 10**12)},
-        optional={"Text": one_of(TEXTS[:6]) | one_of((1, None)), "Nope": texts},
-    ),
-    max_size=3,
-)
 WRITTEN = ORDER | ORDER | st.lists(ORDER, max_size=3) | bodies
 ENDPOINT = one_of((*ENDPOINTS, "echo", "Nope", "Users", f"{MARK}'", "", "..")).map(lambda name: f"/api/Custom/{name}")
 PARAMETERS = st.lists(
@@ -381,8 +375,8 @@ KINDS = (
     Kind("GET", "/api/Application/GetStorageUsed", _query()),
     Kind("GET", "/api/Application/ClearCache", _query()),
     Kind("GET", "/api/Application/Export", _query()),
-    Kind("POST", "/api/Application/ImportData", _query("Entity", Entity=st.just("Public")), IMPORTED),
-    Kind("POST", "/api/Application/ImportData", _query(Entity=one_of(("Public", "Files", MARK))), IMPORTED | bodies),
+    Kind("POST", "/api/Application/ImportData", _query("Entity", Entity=st.just("Public")), imported),
+    Kind("POST", "/api/Application/ImportData", _query(Entity=one_of(("Public", "Files", MARK))), imported | bodies),
     Kind("GET", "/api/Application/DegenerateEntity", _query(Entity=ENTITY)),
     Kind("POST", "/api/Data/Transaction", _query(), bodies),
     Kind("GET", "/api/Stats/Aggregate", _query(entity=ENTITY, properties=lists_of_names, groupBy=lists_of_names)),
