@@ -152,7 +152,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     ] = 60.0
     definition_poll_s: Annotated[Seconds, _help("Seconds between two checks of the control store for changes.")] = 0.25
     housekeeping_s: Annotated[
-        Seconds, _help("Seconds between two deletions of expired tokens in the loaded applications.")
+        Seconds, _help("Seconds between two deletions of expired tokens and old history in the loaded applications.")
     ] = 300.0
     body_timeout_s: Annotated[Seconds, _help("Seconds a request body may take to arrive.")] = 60.0
     json_body_max_bytes: Annotated[Count, _help("Largest request body that is read as JSON, in bytes.")] = 30_000_000

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from apilane.security.signatures import canonical_text, sign
 from tests.fuzz.forms import forms
 from tests.fuzz.headers import MARK, header_lines
+from tests.fuzz.imports import imported
 from tests.fuzz.world import ENDPOINTS, PASSWORD, A, B
 
 __all__ = ["MARK", "NUMBER", "Call", "Rendered", "calls", "rendered"]
@@ -369,6 +370,15 @@ KINDS = (
     Kind("POST", "/api/Custom/", PARAMETERS, st.fixed_dictionaries({}, optional={"Query": TRIED, "Name": texts})),
     Kind("POST", "/api/Data/Transaction", _query(), GROUPS | GROUPS | bodies),
     Kind("POST", "/api/Data/TransactionOperations", _query(), IN_ORDER | IN_ORDER | bodies),
+    Kind("GET", "/api/EntityHistory/Get", _query(entity=ENTITY, recordID=one_of(IDS), pageSize=pages, pageIndex=pages)),
+    Kind("DELETE", "/api/EntityHistory/Delete", _query(entity=ENTITY, recordID=one_of(IDS))),
+    Kind("GET", "/api/Stats/CountDataAndHistory", _query(entity=ENTITY)),
+    Kind("GET", "/api/Application/GetStorageUsed", _query()),
+    Kind("GET", "/api/Application/ClearCache", _query()),
+    Kind("GET", "/api/Application/Export", _query()),
+    Kind("POST", "/api/Application/ImportData", _query("Entity", Entity=st.just("Public")), imported),
+    Kind("POST", "/api/Application/ImportData", _query(Entity=one_of(("Public", "Files", MARK))), imported | bodies),
+    Kind("GET", "/api/Application/DegenerateEntity", _query(Entity=ENTITY)),
     Kind("GET", "/api/Stats/Aggregate", _query(entity=ENTITY, properties=lists_of_names, groupBy=lists_of_names)),
     Kind("GET", "/api/Stats/Distinct", _query(entity=ENTITY, property=names)),
     Kind("GET", "/api/Files/Download", _query(fileID=one_of(IDS), fileUID=texts)),
