@@ -34,7 +34,7 @@ def any_or_none(variant: str, column: sa.ColumnElement[str]) -> sa.ColumnElement
 
 
 def within_years(column: sa.ColumnElement[Any], part: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
-    """``part`` of a Date in the years 1 to 9999, null for other years: the functions of servers fail for them."""
+    """``part`` of a Date in the years 1 to 9999, null for other years, for which the functions of servers fail."""
     first: sa.ColumnElement[int] = sa.literal_column(str(MIN_MS))
     last: sa.ColumnElement[int] = sa.literal_column(str(MAX_MS))
     return sa.case((column.between(first, last), part))

@@ -22,6 +22,7 @@ from apilane.plugin.storage import (
     any_or_none,
     fold,
     plain_result,
+    within_years,
 )
 from apilane_sqlite import schema
 from apilane_sqlite.guard import COMMENT, QUOTED, problems_of
@@ -109,7 +110,7 @@ class SQLiteDialect(Dialect):
         """Text with leading zeros. SQLite computes with ms, so no part is rounded."""
         seconds = column.op("/")(sa.literal_column("1000.0"))
         form: sa.ColumnElement[str] = sa.literal_column(f"'{_PARTS[part]}'")
-        return sa.func.strftime(form, seconds, sa.literal_column("'unixepoch'"), type_=sa.Text())
+        return within_years(column, sa.func.strftime(form, seconds, sa.literal_column("'unixepoch'"), type_=sa.Text()))
 
     def locked(self, select: sa.Select[Any]) -> sa.Select[Any]:
         """Unchanged: there is one writer at a time."""
