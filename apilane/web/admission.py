@@ -37,7 +37,7 @@ NO_TOKEN = "Query parameter 'appToken' or Header 'x-application-token' is requir
 USE_FILES = "Use 'Files' controller to access files. Refer to API Documentation for more info."
 NOT_SIGNABLE = "Request signing is not supported for file uploads."
 ACTOR_KINDS = frozenset(get_args(ActorKind))
-STATS = "/api/stats/"
+STATS = "/api/stats"
 """Calls that name no entity get the message of an unknown one there (docs/reference/protocol/errors.md section 3.1)."""
 JSON_TYPES = ("application/json", "text/json")
 
