@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from apilane.security.signatures import canonical_text, sign
 from tests.fuzz.forms import forms
 from tests.fuzz.headers import MARK, header_lines
+from tests.fuzz.statistics import PAGES, statistics_queries
 from tests.fuzz.world import ENDPOINTS, PASSWORD, A, B
 
 __all__ = ["MARK", "NUMBER", "Call", "Rendered", "calls", "rendered"]
@@ -245,14 +246,9 @@ def _as_json(value: Any) -> str:
 filter_texts = st.one_of(*([filters().map(_as_json)] * 9), texts)
 sort_texts = st.one_of(*([sorts.map(_as_json)] * 9), texts)
 lists_of_names = st.lists(names, max_size=4).map(",".join)
-FUNCTIONS = ("Count", "Min", "max", "SUM", "Avg", "Median", "", MARK)
-PARTS = ("year", "Month", "day", "hour", "minute", "second", "week", "", MARK)
-measures = st.lists(st.builds("{}.{}".format, names, one_of(FUNCTIONS)), min_size=1, max_size=4).map(",".join)
-groups = st.lists(names | st.builds("{}.{}".format, names, one_of(PARTS)), max_size=4).map(",".join)
-directions = one_of(("asc", "true", "DESC", "", MARK))
 lists_of_ids = st.lists(one_of(IDS), max_size=4).map(",".join)
 booleans = one_of(("true", "false", "TRUE", "1", "", MARK))
-pages = one_of(("1", "2", "0", "-1", "20", "1000", "1001", "2147483648", NUMBER, "x", "", "1_0", "٣"))
+pages = one_of(PAGES)
 records = st.dictionaries(names | texts, values, max_size=5)
 bodies = records | st.lists(records | scalars, max_size=3) | scalars
 
@@ -335,37 +331,6 @@ SOUND_READS = (
     ),
     Kind("GET", "/api/Data/Get", _query("entity sort", entity=COMMON, sort=sort_texts, pageIndex=PAGE, pageSize=PAGE)),
 )
-SOUND_MEASURES = (
-    "ID.Count",
-    "Price.Sum",
-    "Amount.Avg",
-    "Amount.Sum",
-    "Text.Max",
-    "Moment.Min",
-    "Done.Max",
-    "Price.Avg",
-)
-SOUND_GROUPS = ("Text", "Done", "Amount", "Price", "Moment", "Moment.year", "Moment.day", "Moment.second")
-SOUND_STATISTICS = (
-    Kind(
-        "GET",
-        "/api/Stats/Aggregate",
-        _query(
-            "entity properties",
-            entity=COMMON,
-            properties=st.lists(one_of(SOUND_MEASURES), min_size=1, max_size=2).map(",".join),
-            groupBy=st.lists(one_of(SOUND_GROUPS), max_size=2).map(",".join),
-            filter=SOUND.map(_as_json),
-            orderDirection=directions,
-            pageSize=PAGE,
-        ),
-    ),
-    Kind(
-        "GET",
-        "/api/Stats/Distinct",
-        _query("entity property", entity=COMMON, property=one_of(("Text", "Mark", "Done", "Moment", "Price"))),
-    ),
-)
 KINDS = (
     Kind(
         "GET",
@@ -405,21 +370,10 @@ KINDS = (
     Kind("GET", "/api/Custom/", PARAMETERS),
     Kind("POST", "/api/Custom/", PARAMETERS, st.fixed_dictionaries({}, optional={"Query": TRIED, "Name": texts})),
     Kind("POST", "/api/Data/Transaction", _query(), bodies),
-    Kind(
-        "GET",
-        "/api/Stats/Aggregate",
-        _query(
-            entity=ENTITY,
-            properties=measures | lists_of_names | texts,
-            groupBy=groups | texts,
-            filter=filter_texts,
-            orderDirection=directions,
-            pageIndex=pages,
-            pageSize=pages,
-        ),
+    *(
+        Kind("GET", path, query)
+        for path, query in statistics_queries(_query, ENTITY, COMMON, names, texts, filter_texts, SOUND.map(_as_json))
     ),
-    Kind("GET", "/api/Stats/Distinct", _query(entity=ENTITY, property=names | texts, filter=filter_texts)),
-    *SOUND_STATISTICS,
     Kind("GET", "/api/Files/Download", _query(fileID=one_of(IDS), fileUID=texts)),
     Kind("GET", "/", _query()),
     Kind("GET", "/Version", _query()),
