@@ -18,6 +18,7 @@ from apilane.web.operators import operator_calls
 from apilane.web.pages import pages_behind
 from apilane.web.routes import CORE, RegisteredCall, Routes
 from apilane.web.service import PATHS
+from apilane.web.statistics import statistics_calls
 from apilane.web.transactions import transaction_calls
 
 __all__ = ["check_routes", "create_app", "initialise", "routes_of"]
@@ -41,6 +42,7 @@ def routes_of(instance: Instance) -> Routes:
     core = [
         *data_calls(instance.passwords),
         *transaction_calls(instance.passwords),
+        *statistics_calls(),
         *account_calls(instance.passwords, instance.settings.portal_url),
         *operator_calls(instance),
     ]

@@ -38,6 +38,8 @@ NO_TOKEN = "Query parameter 'appToken' or Header 'x-application-token' is requir
 USE_FILES = "Use 'Files' controller to access files. Refer to API Documentation for more info."
 NOT_SIGNABLE = "Request signing is not supported for file uploads."
 ACTOR_KINDS = frozenset(get_args(ActorKind))
+STATS = "/api/stats"
+"""Calls that name no entity get the message of an unknown one there (docs/reference/protocol/errors.md section 3.1)."""
 JSON_TYPES = ("application/json", "text/json")
 
 log = logging.getLogger("apilane.web")
@@ -163,6 +165,8 @@ async def grant_entity(call: Call, name: str, action: Action) -> tuple[EntityRun
         entity = application.entity(name)
     except ApilaneError as error:
         possible = application.granted(action, call.actor)
+        if not name and call.scope["path"].lower().startswith(STATS):
+            error.message, error.entity = "Entity  does not exist", None
         what = ": the parameter entity is missing" if not name else ""
         error.message += what + (choice(name, possible) if what else near(name, possible))
         raise

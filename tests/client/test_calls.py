@@ -148,7 +148,6 @@ def test_history(user: Any) -> None:
     assert [version["Price"] for version in page.records] == [2, 1]
 
 
-@not_served_yet
 def test_statistics(user: Any) -> None:
     """Statistics return aggregates and distinct values."""
     mark = uuid4().hex[:8]

@@ -17,6 +17,7 @@ from apilane.security.signatures import canonical_text, sign
 from tests.fuzz.forms import forms
 from tests.fuzz.headers import MARK, header_lines
 from tests.fuzz.imports import imported
+from tests.fuzz.statistics import PAGES, statistics_queries
 from tests.fuzz.world import ENDPOINTS, PASSWORD, A, B
 
 __all__ = ["MARK", "NUMBER", "Call", "Rendered", "calls", "rendered"]
@@ -230,7 +231,7 @@ sort_texts = st.one_of(*([sorts.map(_as_json)] * 9), texts)
 lists_of_names = st.lists(names, max_size=4).map(",".join)
 lists_of_ids = st.lists(one_of(IDS), max_size=4).map(",".join)
 booleans = one_of(("true", "false", "TRUE", "1", "", MARK))
-pages = one_of(("1", "2", "0", "-1", "20", "1000", "1001", "2147483648", NUMBER, "x", "", "1_0", "٣"))
+pages = one_of(PAGES)
 records = st.dictionaries(names | texts, values, max_size=5)
 bodies = records | st.lists(records | scalars, max_size=3) | scalars
 
@@ -379,15 +380,17 @@ KINDS = (
     Kind("POST", "/api/Application/ImportData", _query("Entity", Entity=st.just("Public")), imported),
     Kind("POST", "/api/Application/ImportData", _query(Entity=one_of(("Public", "Files", MARK))), imported | bodies),
     Kind("GET", "/api/Application/DegenerateEntity", _query(Entity=ENTITY)),
-    Kind("GET", "/api/Stats/Aggregate", _query(entity=ENTITY, properties=lists_of_names, groupBy=lists_of_names)),
-    Kind("GET", "/api/Stats/Distinct", _query(entity=ENTITY, property=names)),
+    *(
+        Kind("GET", path, query)
+        for path, query in statistics_queries(_query, ENTITY, COMMON, names, texts, filter_texts, SOUND.map(_as_json))
+    ),
     Kind("GET", "/api/Files/Download", _query(fileID=one_of(IDS), fileUID=texts)),
     Kind("GET", "/", _query()),
     Kind("GET", "/Version", _query()),
     Kind("GET", "/Health/Readiness", _query()),
     Kind("GET", f"/{MARK}", _query(entity=ENTITY)),
 )
-WEIGHTED = (*(kind for kind in KINDS if "/Data/" in kind.path for _ in range(3)), *KINDS)
+WEIGHTED = (*(kind for kind in KINDS if "/Data/" in kind.path or "/Stats/" in kind.path for _ in range(3)), *KINDS)
 CREDENTIALS = ("bearer",) * 12 + (
     *("lower", "quoted", "upper", "hex", "braces", "no scheme", "twice", "cut off", "garbage", "query", "absent"),
     *("signed",) * 4,
