@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Generator, Mapping, Sequence
+from functools import lru_cache
 from typing import Any, NoReturn
 
 from apilane.plugin import (
@@ -134,15 +135,13 @@ class _Undone(Exception):
 
 async def _rows(found: ResultSet) -> Sequence[dict[str, Any]]:
     """Rows as objects, with JSON booleans. The event loop serves other requests between groups of rows."""
-    names = _unique(found.columns)
-    hidden = [name for column, name in zip(found.columns, names, strict=True) if column.lower() in _HIDDEN]
+    names, booleans, hidden = _layout(found.columns, found.booleans)
     made: list[dict[str, Any]] = []
     for start in range(0, len(found.rows), ROWS_AT_ONCE):
         if start:
             await asyncio.sleep(0)
         made += [dict(zip(names, row, strict=True)) for row in found.rows[start : start + ROWS_AT_ONCE]]
-        for position in found.booleans:
-            name = names[position]
+        for name in booleans:
             for row in made[start:]:
                 if isinstance(row[name], int):
                     row[name] = bool(row[name])
@@ -150,6 +149,14 @@ async def _rows(found: ResultSet) -> Sequence[dict[str, Any]]:
             for row in made[start:]:
                 del row[name]
     return made
+
+
+@lru_cache(1024)
+def _layout(columns: tuple[str, ...], booleans: tuple[int, ...]) -> tuple[Sequence[str], Sequence[str], Sequence[str]]:
+    """The names of the columns in the answer, those of the booleans, and those that are removed."""
+    names = _unique(columns)
+    hidden = [name for column, name in zip(columns, names, strict=True) if column.lower() in _HIDDEN]
+    return names, [names[position] for position in booleans], hidden
 
 
 _HIDDEN = {column.name.lower() for columns in HIDDEN_COLUMNS.values() for column in columns}
