@@ -1,5 +1,5 @@
-"""The Custom calls (docs/reference/protocol/wire-api.md section 6): ``GET /api/Custom/{name}``, and ``POST`` for
-operators to try a query.
+"""The Custom calls (docs/reference/protocol/wire-api.md section 6): ``GET /api/Custom/{name}``, and ``POST`` for long
+parameters and for operators, who try a query.
 """
 
 from __future__ import annotations
@@ -17,12 +17,13 @@ from apilane.plugin import (
     Code,
     CustomEndpoint,
     Endpoint,
-    Operator,
     Reply,
     ResultSets,
     WireCall,
     Write,
     encode_json,
+    json_text,
+    kind_of,
 )
 
 __all__ = ["custom_calls", "try_out"]
@@ -74,8 +75,30 @@ def _wrong(endpoint: Endpoint, given: object, expected: str) -> TypeError:
 
 async def run_endpoint(call: CallView) -> Write[tuple[int, bytes]]:
     """Run the endpoint that admission found. An endpoint of any kind may write."""
+    return _run(call, call.typed_query())
+
+
+async def post_endpoint(call: CallView) -> Write[tuple[int, bytes]] | Reply:
+    """Run the endpoint with the parameters of the body. For an operator, try the query of the body."""
+    if call.actor.kind == "operator":
+        return await try_query(call)
+    return _run(call, _posted(await call.json(), call.endpoint[0].name))
+
+
+def _posted(body: object | None, endpoint: str) -> dict[str, str]:
+    """The parameters of a body as text, as in a query string. Null counts as absent."""
+    if body is None:
+        raise ApilaneError(Code.EMPTY_BODY, entity=endpoint)
+    if not isinstance(body, dict):
+        found = f"The body must be a JSON object of parameters, and is {kind_of(body)}"
+        raise ApilaneError(Code.ERROR, found, entity=endpoint)
+    texts = {name: value if isinstance(value, str) else json_text(value) for name, value in body.items()}
+    return {name: text for name, text in texts.items() if body[name] is not None}
+
+
+def _run(call: CallView, parameters: Mapping[str, str]) -> Write[tuple[int, bytes]]:
     endpoint, action = call.endpoint
-    parameters, actor = call.typed_query(), call.actor
+    actor = call.actor
 
     async def run() -> tuple[int, bytes]:
         sets = await action.run(parameters, actor)
@@ -93,6 +116,9 @@ async def run_endpoint(call: CallView) -> Write[tuple[int, bytes]]:
 async def try_query(call: CallView) -> Reply:
     """Run a body's query and roll back its writes (docs/reference/protocol/query-language.md section 8.4, B-Q9)."""
     body = await call.json()
+    if body is not None and not isinstance(body, dict):
+        expected = 'send a JSON object such as {"Query": "SELECT 1"}'
+        raise ApilaneError(Code.REQUIRED, f"Required: {expected}; the body is {kind_of(body)}", property="Query")
     given = {key.lower(): value for key, value in body.items()} if isinstance(body, dict) else {}
     query = given.get("query")
     if not isinstance(query, str) or not query.strip():
@@ -120,9 +146,16 @@ async def try_out(
 
 
 def custom_calls() -> list[WireCall]:
-    """Both calls. ``POST`` is not audited, because its writes are rolled back."""
+    """Both calls. ``POST`` is not audited, because an operator's writes are rolled back."""
     path = "/api/Custom/"
     return [
         WireCall(path=path, method="GET", action=run_endpoint, access=CustomEndpoint(), audited=True),
-        WireCall(path=path, method="POST", action=try_query, access=Operator(), body="json", audited=False),
+        WireCall(
+            path=path,
+            method="POST",
+            action=post_endpoint,
+            access=CustomEndpoint(posted=True),
+            body="json",
+            audited=False,
+        ),
     ]
