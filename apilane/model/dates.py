@@ -33,10 +33,10 @@ _iso = re.compile(
 def parse_date(value: object) -> int | None:
     """Unix milliseconds of a decoded JSON value. None: the value is not a date, or lies outside the years 1 to 9999.
 
-    White space around a text does not count. Text of 10 digits is seconds and text of 13 digits is milliseconds; leading zeros are not counted. Other text is a
-    date, or a date and time. With ``T``, the time may have a fraction of any length (cut to milliseconds) and ``Z`` or
-    an offset. A number of 10 digits is seconds, any other number is milliseconds; a number with a fraction is not a
-    date.
+    White space around a text does not count. Text of 10 digits is seconds and text of 13 digits is milliseconds;
+    leading zeros are not counted. Other text is a date, or a date and time. With ``T``, the time may have a fraction of
+    any length (cut to milliseconds) and ``Z`` or an offset. A number of 10 digits is seconds, any other number is
+    milliseconds; a number with a fraction is not a date.
     """
     if type(value) is str:
         text = trim(value)

@@ -184,7 +184,7 @@ class Rule(Struct, frozen=True, kw_only=True, rename="pascal", omit_defaults=Tru
 
 
 class Endpoint(Struct, frozen=True, kw_only=True, rename="pascal", omit_defaults=True):
-    """A custom endpoint: ``query`` in the language of its ``kind``. ``methods``: GET, and POST if callers may use it."""
+    """A custom endpoint: ``query`` in the language of its ``kind``. ``methods``: GET, and POST if it is allowed."""
 
     name: str
     query: str

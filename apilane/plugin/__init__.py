@@ -23,8 +23,8 @@ from apilane.model.definition import (
     Rule,
     Unique,
 )
-from apilane.model.ip_ranges import parse_range
 from apilane.model.hints import kind_of
+from apilane.model.ip_ranges import parse_range
 from apilane.model.json import decode_json, encode_json, json_text
 from apilane.model.numbers import parse_number
 from apilane.model.text import fold, trim

@@ -176,9 +176,10 @@ def statements_of(text: str) -> Iterator[str]:
 
 def is_empty(statement: str) -> bool:
     """Whether a statement consists of comments, blanks and semicolons."""
-    return not any(
-        token[0] != ";" and not token[0].startswith(("--", "/*")) for token in _token.finditer(statement)
-    ) and not _token.sub("", statement).strip()
+    return (
+        not any(token[0] != ";" and not token[0].startswith(("--", "/*")) for token in _token.finditer(statement))
+        and not _token.sub("", statement).strip()
+    )
 
 
 def problems_of(script: Script, entities: Sequence[Entity]) -> list[str]:

@@ -24,15 +24,14 @@ BOOLEANS: Final = frozenset({"BOOLEAN", "BOOL"})
 LENGTH_MAX_BYTES: Final = 1_000_000
 """Longest value on the loop. Scripts with longer ones run in a thread."""
 
-_STEADY_FUNCTIONS: Final = frozenset(
-    """
-    abs acos apilane_fold asin atan atan2 avg cast ceil ceiling changes coalesce cos cume_dist current_date current_time
-    current_timestamp date datetime degrees dense_rank exp first_value floor ifnull iif julianday lag last_insert_rowid
-    last_value lead length likelihood likely ln log log10 log2 lower ltrim max min mod nth_value ntile nullif
-    octet_length percent_rank pi pow power radians random rank round row_number rtrim sign sin sqrt strftime substr
-    substring sum tan time timediff total total_changes trim trunc typeof unicode unixepoch unlikely upper
-    """.split()
-)
+_STEADY: Final = """
+abs acos apilane_fold asin atan atan2 avg cast ceil ceiling changes coalesce cos cume_dist current_date current_time
+current_timestamp date datetime degrees dense_rank exp first_value floor ifnull iif julianday lag last_insert_rowid
+last_value lead length likelihood likely ln log log10 log2 lower ltrim max min mod nth_value ntile nullif
+octet_length percent_rank pi pow power radians random rank round row_number rtrim sign sin sqrt strftime substr
+substring sum tan time timediff total total_changes trim trunc typeof unicode unixepoch unlikely upper
+"""
+_STEADY_FUNCTIONS: Final = frozenset(_STEADY.split())
 """Functions that take time in proportion to their arguments. SQLite does not check the time within a function, so
 others run in threads: ``like``, ``instr`` and ``replace`` multiply lengths, ``printf`` and ``zeroblob`` make long
 values, and ``count`` may count a whole table in one step.

@@ -248,7 +248,10 @@ def test_values_that_are_true(value: object) -> None:
     assert read(value, type=PropertyType.Boolean) is True
 
 
-@pytest.mark.parametrize("value", [False, 0, "false", "0", "off", "FALSE", "OFF", "", "yes", "on.", "\uff4fn", 2, -1, [], {}, [1], JsonNumber("1.5")])
+@pytest.mark.parametrize(
+    "value",
+    [False, 0, "false", "0", "off", "FALSE", "OFF", "", "yes", "on.", "\uff4fn", 2, -1, [], {}, [1], JsonNumber("1.5")],
+)
 def test_everything_else_is_false(value: object) -> None:
     """All other values are false; a Boolean is never an error."""
     assert read(value, type=PropertyType.Boolean) is False
