@@ -215,10 +215,9 @@ class PostgreSQLConnection:
         return await in_transaction(self, lambda: self._begin(begin), lambda: self.execute(step))
 
     async def read_script(self, step: ScriptStep) -> Result | None:
-        """See ``apilane.storage.pooled.ReadsScripts``."""
+        """See ``apilane.storage.pooled.ReadsScripts``. The session limits the time, and cancels this."""
         try:
-            with self._patience:
-                return await read_script(self.raw, step)
+            return await read_script(self.raw, step)
         except BaseException as error:
             raise await self._failure(error, None, ()) from error
 

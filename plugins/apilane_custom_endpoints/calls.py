@@ -73,16 +73,31 @@ def _wrong(endpoint: Endpoint, given: object, expected: str) -> TypeError:
     return TypeError(f"the kind {endpoint.kind!r} of endpoint {endpoint.name} returned {found}, not {expected}")
 
 
-async def run_endpoint(call: CallView) -> Write[tuple[int, bytes]]:
-    """Run the endpoint that admission found. An endpoint of any kind may write."""
-    return _run(call, call.typed_query())
+async def run_endpoint(call: CallView) -> Write[tuple[int, bytes]] | Reply:
+    """Run the endpoint that admission found. An endpoint of any kind may write, so operators' calls are audited."""
+    parameters = call.typed_query()
+    if call.actor.kind != "operator":
+        return Reply((await _results(call, parameters))[1])
+    return Write(
+        run=lambda: _results(call, parameters),
+        what=lambda: f"Custom {call.endpoint[0].name}",
+        outcome=lambda done: f"result sets: {done[0]}",
+        reply=lambda done: Reply(done[1]),
+    )
 
 
-async def post_endpoint(call: CallView) -> Write[tuple[int, bytes]] | Reply:
+async def post_endpoint(call: CallView) -> Reply:
     """Run the endpoint with the parameters of the body. For an operator, try the query of the body."""
     if call.actor.kind == "operator":
         return await try_query(call)
-    return _run(call, _posted(await call.json(), call.endpoint[0].name))
+    return Reply((await _results(call, _posted(await call.json(), call.endpoint[0].name)))[1])
+
+
+async def _results(call: CallView, parameters: Mapping[str, str]) -> tuple[int, bytes]:
+    """The number of result sets, and their JSON."""
+    endpoint, action = call.endpoint
+    sets = await action.run(parameters, call.actor)
+    return len(sets), await encode_result_sets(sets, endpoint)
 
 
 def _posted(body: object | None, endpoint: str) -> dict[str, str]:
@@ -94,23 +109,6 @@ def _posted(body: object | None, endpoint: str) -> dict[str, str]:
         raise ApilaneError(Code.ERROR, found, entity=endpoint)
     texts = {name: value if isinstance(value, str) else json_text(value) for name, value in body.items()}
     return {name: text for name, text in texts.items() if body[name] is not None}
-
-
-def _run(call: CallView, parameters: Mapping[str, str]) -> Write[tuple[int, bytes]]:
-    endpoint, action = call.endpoint
-    actor = call.actor
-
-    async def run() -> tuple[int, bytes]:
-        sets = await action.run(parameters, actor)
-        encoded = await encode_result_sets(sets, endpoint)
-        return len(sets), encoded
-
-    return Write(
-        run=run,
-        what=lambda: f"Custom {endpoint.name}",
-        outcome=lambda done: f"result sets: {done[0]}",
-        reply=lambda done: Reply(done[1]),
-    )
 
 
 async def try_query(call: CallView) -> Reply:
