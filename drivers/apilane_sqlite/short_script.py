@@ -124,7 +124,7 @@ class ShortScripts:
             rows = []
         finally:
             cursor.close(True)
-        return Result(sets=(ResultSet(notes.columns, notes.booleans, rows),))
+        return Result(sets=[ResultSet(notes.columns, notes.booleans, rows)])
 
     def detach(self) -> list[apsw.Connection]:
         """The connection, for the caller to close; a later script opens another one."""
