@@ -63,7 +63,9 @@ MANIFEST = {
             "RateLimit": {"MaxRequests": 1_000_000, "Per": "Hour"},
         }
         for action in ("get", "post", "put")
-    ],
+    ]
+    + [{"CustomEndpoint": "BookByID", "Role": "AUTHENTICATED", "RateLimit": {"MaxRequests": 1_000_000, "Per": "Hour"}}],
+    "CustomEndpoints": [{"Name": "BookByID", "Query": "SELECT ID, Title, Price FROM Books WHERE ID = {BookID}"}],
 }
 FILTER = json.dumps({"Property": "Pages", "Operator": "greaterorequal", "Value": 100})
 SORT = json.dumps([{"Property": "Pages", "Direction": "ASC"}])
@@ -103,6 +105,7 @@ REQUESTS = {
     "page, new query": Request("GET", "/api/Data/Get", PAGE.replace(quote(FILTER), quote(FILTER) + "%20" * 500)),
     "page with total": Request("GET", "/api/Data/Get", PAGE + "&getTotal=true"),
     "Post": Request("POST", "/api/Data/Post", "entity=Books", json.dumps(book(1)).encode()),
+    "SQL endpoint": Request("GET", "/api/Custom/BookByID", "BookID=7"),
     "Put": Request("PUT", "/api/Data/Put", "entity=Books", json.dumps({"ID": 9, **book(2)}).encode()),
 }
 """The requests that have a budget. "page, new query" has a query too long for the cache, so it costs as a new one."""
