@@ -36,6 +36,7 @@ from apilane.plugin.storage import (
 from apilane_postgresql.address import search_path, tls_url
 from apilane_postgresql.errors import FAILURES, connect_failure, is_lost, translate
 from apilane_postgresql.script import calls_own_functions, run_script, writes
+from apilane_postgresql.values import read_every_value
 
 __all__ = ["Constraints", "PostgreSQLConnection", "connect"]
 
@@ -122,7 +123,16 @@ def _session_settings(address: ServerAddress, limits: TimeLimits) -> dict[str, s
 class PostgreSQLConnection:
     """See ``apilane.storage.pooled.ServerConnection``."""
 
-    __slots__ = ("_constraints", "_in_transaction", "_patience", "_statement_timeout_s", "_undone", "raw", "usable")
+    __slots__ = (
+        "_constraints",
+        "_in_transaction",
+        "_patience",
+        "_reads_every_value",
+        "_statement_timeout_s",
+        "_undone",
+        "raw",
+        "usable",
+    )
 
     def __init__(self, raw: asyncpg.Connection[Any], statement_timeout_s: float, constraints: Constraints) -> None:
         self.raw = raw
@@ -132,6 +142,7 @@ class PostgreSQLConnection:
         self._constraints = constraints
         self._in_transaction = False
         self._undone = False
+        self._reads_every_value = False
         raw.add_termination_listener(self._ended)
 
     def _ended(self, _raw: object) -> None:
@@ -198,6 +209,9 @@ class PostgreSQLConnection:
         """The server limits the time of each statement; this limits the whole script."""
         try:
             async with asyncio.timeout(self._statement_timeout_s + SCRIPT_GRACE_S):
+                if not self._reads_every_value:
+                    await read_every_value(self.raw)
+                    self._reads_every_value = True
                 return await run_script(self.raw, step)
         except TimeoutError as error:
             self.usable = False

@@ -47,6 +47,8 @@ def run_script(connection: apsw.Connection, step: ScriptStep, *, reads_only: boo
                 found = _run(connection, statement, values, budget)
             except KeyError as missing:
                 raise StorageError(no_value(missing)) from missing
+            except UnicodeDecodeError as error:
+                raise StorageError(_NOT_UTF8) from error
             except apsw.Error as error:
                 if guard.refusal:
                     raise StorageError(guard.refusal) from error
@@ -82,6 +84,9 @@ def _run(connection: apsw.Connection, statement: str, values: dict[str, Any], bu
     return ResultSet(tuple(name for name, _ in description), booleans, rows)
 
 
+_NOT_UTF8: Final = (
+    "A result has a text that is not UTF-8. Select it as CAST(... AS BLOB), which gives base64, or as hex(...)."
+)
 _BOOLEAN: Final = frozenset({"BOOLEAN", "BOOL"})
 
 
