@@ -11,7 +11,15 @@ from enum import StrEnum
 
 import msgspec
 
-__all__ = ["ApilaneError", "Code", "ConfigurationError", "DatabaseBusyError", "RateLimitedError", "unauthorized"]
+__all__ = [
+    "ApilaneError",
+    "Code",
+    "ConfigurationError",
+    "DatabaseBusyError",
+    "RateLimitedError",
+    "continued",
+    "unauthorized",
+]
 
 
 class Code(StrEnum):
@@ -129,6 +137,11 @@ class DatabaseBusyError(ApilaneError):
     def __init__(self, retry_after_s: int = 1) -> None:
         super().__init__(Code.SERVICE_UNAVAILABLE)
         self.retry_after_s = retry_after_s
+
+
+def continued(code: Code, more: str) -> str:
+    """The default message of a code, continued with what was found and what is possible (B-E8)."""
+    return f"{DEFAULT_MESSAGES[code]}: {more}"
 
 
 def unauthorized(entity: str | None = None) -> ApilaneError:

@@ -11,12 +11,13 @@ import asyncio
 from collections.abc import Awaitable, Callable, Generator, Iterator, Mapping, Sequence
 from itertools import pairwise
 from time import monotonic
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from msgspec import Struct
 
-from apilane.errors import ApilaneError, Code
+from apilane.errors import ApilaneError, Code, continued
 from apilane.model.definition import Action, ForeignKey, OnDelete
+from apilane.model.hints import kind_of, unfit_keys
 from apilane.model.json import MalformedJson, decode_json
 from apilane.model.numbers import parse_number
 from apilane.plugin.calls import Write
@@ -93,6 +94,14 @@ def _by_name(record: Mapping[str, object], entity: EntityRuntime) -> Mapping[str
     return {properties[key].name if (key := typed.lower()) in properties else key: v for typed, v in record.items()}
 
 
+_EXPECTED_BODY: Final = "expected a JSON object, or an array of objects"
+_WHY_NOT: Final = {
+    ("Users", Action.post): "Account/Register creates users",
+    ("Files", Action.post): "Files/Post creates files",
+    ("Files", Action.put): "a file is replaced by another one with Files/Post",
+}
+
+
 def _check_writable(entity: EntityRuntime, action: Action) -> None:
     allowed = not entity.entity.is_read_only
     if entity.entity.is_system:
@@ -101,7 +110,8 @@ def _check_writable(entity: EntityRuntime, action: Action) -> None:
         elif action is Action.put:
             allowed = allowed and entity.name != "Files"
     if not allowed:
-        raise ApilaneError(Code.ERROR, "Not allowed", entity=entity.name)
+        why = _WHY_NOT.get((entity.name, action), "the entity is read-only")
+        raise ApilaneError(Code.ERROR, f"Not allowed: {why}", entity=entity.name)
 
 
 def _forgetting(entity: EntityRuntime, run: Callable[[], Awaitable[T]]) -> Callable[[], Awaitable[T]]:
@@ -152,10 +162,11 @@ def _new_row(
 async def post(entity: EntityRuntime, actor: Actor, access: AccessPlan, body: object | None) -> Write[list[int]]:
     """Store all records of the body or none; the result is their IDs in the order of the body. None: no body."""
     if body is None:
-        raise ApilaneError(Code.EMPTY_BODY, entity=entity.name)
+        raise ApilaneError(Code.EMPTY_BODY, continued(Code.EMPTY_BODY, _EXPECTED_BODY), entity=entity.name)
     _check_writable(entity, Action.post)
     if not access.properties:
-        raise ApilaneError(Code.NO_PROPERTIES_PROVIDED, entity=entity.name)
+        message = continued(Code.NO_PROPERTIES_PROVIDED, "no rule of the caller names a property that post can write")
+        raise ApilaneError(Code.NO_PROPERTIES_PROVIDED, message, entity=entity.name)
     now = now_ms()
     rows = await _each(body, entity, lambda record: _new_row(entity, access, actor, record, now))
     if not rows:
@@ -190,10 +201,13 @@ def _change(entity: EntityRuntime, access: AccessPlan, record: Mapping[str, obje
     given = _by_name(record, entity)
     present = [name for name in access.properties if name in given]
     if not present:
-        raise ApilaneError(Code.NO_PROPERTIES_PROVIDED, entity=entity.name)
+        found = unfit_keys((key for key in record if key.lower() != "id"), access.properties)
+        message = continued(Code.NO_PROPERTIES_PROVIDED, found)
+        raise ApilaneError(Code.NO_PROPERTIES_PROVIDED, message, entity=entity.name)
     identifier = record_id(given.get("ID"))
     if not identifier:
-        raise ApilaneError(Code.NO_ID_PROVIDED, entity=entity.name)
+        found = f"the body needs an ID above 0, found {kind_of(given['ID']) if 'ID' in given else 'none'}"
+        raise ApilaneError(Code.NO_ID_PROVIDED, continued(Code.NO_ID_PROVIDED, found), entity=entity.name)
     write = entity.readers if is_users(entity) else entity.writers  # ``_complete_users`` encodes the values of users
     return Change(identifier, {name: write[name](given[name]) for name in present})
 
@@ -278,7 +292,7 @@ async def put(
     """Update all records of the body or none; the result is how many matched. Records that the caller may not change
     do not match."""
     if body is None:
-        raise ApilaneError(Code.EMPTY_BODY, entity=entity.name)
+        raise ApilaneError(Code.EMPTY_BODY, continued(Code.EMPTY_BODY, _EXPECTED_BODY), entity=entity.name)
     _check_writable(entity, Action.put)
     changes = await _each(body, entity, lambda record: _change(entity, access, record))
     reach = access.reach(actor)
@@ -414,7 +428,9 @@ async def delete(entity: EntityRuntime, actor: Actor, access: AccessPlan, ids: s
     _check_writable(entity, Action.delete)
     wanted = parse_ids(ids)
     if not wanted:
-        raise ApilaneError(Code.NO_RECORDS_FOUND_TO_DELETE, entity=entity.name)
+        found = "the parameter ids is missing" if not ids else "no number above 0 in the parameter ids"
+        message = continued(Code.NO_RECORDS_FOUND_TO_DELETE, f"{found}; expected IDs with commas, such as 1,2")
+        raise ApilaneError(Code.NO_RECORDS_FOUND_TO_DELETE, message, entity=entity.name)
     reach = access.reach(actor)
     if reach is None:
         return Write.nothing([])

@@ -8,7 +8,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from apilane.errors import ApilaneError, Code
+from apilane.errors import ApilaneError, Code, continued
 from apilane.model.json import encode_json
 from apilane.plugin.access import Account
 from apilane.plugin.calls import WireCall, Write
@@ -41,7 +41,7 @@ class _SignIn(Struct, gc=False):
 def _typed_body(body: object | None) -> dict[str, Any]:
     """A typed body with keys in lower case. Raises EMPTY_BODY when it is missing or not an object."""
     if not isinstance(body, dict):
-        raise ApilaneError(Code.EMPTY_BODY)
+        raise ApilaneError(Code.EMPTY_BODY, continued(Code.EMPTY_BODY, "expected a JSON object"))
     return {key.lower(): value for key, value in body.items()}
 
 
@@ -49,7 +49,8 @@ def _texts(body: dict[str, Any], *names: str) -> list[str]:
     """String members of a typed body; absent ones are empty. Raises EMPTY_BODY for a value other than text or null."""
     values = [body.get(name) for name in names]
     if any(value is not None and not isinstance(value, str) for value in values):
-        raise ApilaneError(Code.EMPTY_BODY)
+        wrong = next(name for name, value in zip(names, values, strict=True) if not isinstance(value, str | None))
+        raise ApilaneError(Code.EMPTY_BODY, continued(Code.EMPTY_BODY, f"the value of {wrong} must be a text"))
     return [value or "" for value in values]
 
 
@@ -129,7 +130,7 @@ def account_calls(passwords: Passwords, portal_url: str) -> list[WireCall]:
     async def register(call: Call) -> Write[int]:
         body = await call.json()
         if body is None:
-            raise ApilaneError(Code.EMPTY_BODY)
+            raise ApilaneError(Code.EMPTY_BODY, continued(Code.EMPTY_BODY, "expected a JSON object"))
         if not isinstance(body, dict):
             raise ApilaneError(Code.ERROR)
         return Write(

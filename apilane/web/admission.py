@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import get_args
 
 from apilane.control.operator_tokens import SignedIn
 from apilane.errors import ApilaneError, Code, RateLimitedError, unauthorized
 from apilane.instance import Instance
-from apilane.model.definition import Action, RateLimit, RuleKind
+from apilane.model.definition import Action, Endpoint, RateLimit, RuleKind
 from apilane.model.hints import choice, near
 from apilane.plugin.access import Access, Account, CustomEndpoint, Data, Open, Operator, PerOperation, Schema
 from apilane.plugin.calls import WireCall
@@ -204,7 +205,7 @@ async def _grant(call: Call, access: Access) -> None:
             if access.user and (actor.kind not in kinds or actor.user_id is None):
                 raise unauthorized()
         case CustomEndpoint():
-            endpoint = find_endpoint(application, call.last_part)
+            endpoint = _endpoint(call)
             call.endpoint = endpoint, action_of(application, endpoint)
             await _permit(call, RuleKind.CustomEndpoint, endpoint.name)
         case Schema():
@@ -216,6 +217,22 @@ async def _grant(call: Call, access: Access) -> None:
             pass
         case _:
             raise TypeError(f"{access!r} is no declaration of access")
+
+
+def _endpoint(call: Call) -> Endpoint:
+    """The endpoint of a call. The error for another name suggests only one that the caller may use."""
+    application = call.application
+    try:
+        return find_endpoint(application, call.last_part)
+    except ApilaneError as error:
+        usable = []
+        for endpoint in application.endpoints.values():
+            with suppress(ApilaneError):
+                application.permit(RuleKind.CustomEndpoint, endpoint.name, call.actor)
+                usable.append(endpoint.name)
+        hint = near(call.last_part, usable)
+        error.message += f": there is no endpoint of this name{hint}" if hint else ""
+        raise
 
 
 async def _permit(call: Call, kind: RuleKind, name: str) -> None:

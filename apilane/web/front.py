@@ -6,12 +6,13 @@ A Litestar handler adds about 25 us to a request, a mount about 9 us; a wire cal
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Iterable, Mapping, MutableMapping
 from time import monotonic
 from typing import Any
 
-from apilane.errors import ApilaneError, Code, ConfigurationError
+from apilane.errors import ApilaneError, Code, ConfigurationError, continued
 from apilane.instance import Instance
+from apilane.model.hints import near
 from apilane.plugin.calls import WireCall, Write
 from apilane.plugin.identity import ANONYMOUS
 from apilane.plugin.replies import Reply
@@ -165,7 +166,9 @@ class Front:
             headers = dict(scope["headers"])
             refusal = ambiguity(scope, headers, is_known=True)
             return await _after_body(
-                error_reply(refusal) if refusal else _refuse_method(methods, scope), headers, receive
+                error_reply(refusal) if refusal else _refuse_method(methods, scope, self.routes.paths()),
+                headers,
+                receive,
             )
         call = Call(scope, receive, self._bodies, self._client_address)
         headers = call.headers
@@ -270,11 +273,23 @@ class _UnreadBody:
         await self._send(message)
 
 
-def _refuse_method(methods: Methods, scope: Scope) -> Reply:
+SIMILAR_PATHS = 0.9
+"""All paths begin alike, so a suggestion needs more likeness than a name."""
+
+
+def _no_such_call(path: str, paths: Iterable[str]) -> str | None:
+    """The message for a path that is nearly a call, None for others. Calls are public; the path may hold a secret, so
+    it is not cited.
+    """
+    hint = near(path, [*paths], similar=SIMILAR_PATHS)
+    return continued(Code.NOT_FOUND, f"there is no such call{hint}") if hint else None
+
+
+def _refuse_method(methods: Methods, scope: Scope, paths: Iterable[str]) -> Reply:
     if scope["method"] == "OPTIONS":
         return preflight(dict(scope["headers"]).get(b"access-control-request-headers"))
     if not methods:
-        return error_reply(ApilaneError(Code.NOT_FOUND, status=404))
+        return error_reply(ApilaneError(Code.NOT_FOUND, _no_such_call(scope["path"], paths), status=404))
     allowed = ", ".join(sorted(methods))
     reply = error_reply(ApilaneError(Code.ERROR, f"Method not allowed: use {allowed}", status=405))
     reply.headers = ((b"allow", allowed.encode()),)

@@ -19,7 +19,7 @@ from apilane.control.store import ControlStore
 from apilane.dispatch import Hooks
 from apilane.security.tokens import new_token
 from apilane.services.operator_sign_in import operator_token
-from apilane.testing.client import Client, WireError, error_of
+from apilane.testing.client import Client, WireError, bare_error_of, error_of
 from apilane.testing.server import CHEAP_PASSWORDS, Server
 
 ADMIN = "admin@example.com"
@@ -286,7 +286,7 @@ def test_not_allowed_even_to_owners(owner: Client, method: str, target: str, bod
     """An action that the entity does not allow is refused for owners too
     (docs/reference/protocol/data-model.md section 2.1).
     """
-    assert error_of(_send(owner, method, target, body)) == WireError("ERROR", "Not allowed", None, entity)
+    assert bare_error_of(_send(owner, method, target, body)) == WireError("ERROR", "Not allowed", None, entity)
 
 
 def test_user_only_calls(owner: Client) -> None:
