@@ -18,10 +18,10 @@ from apilane.plugin.identity import ANONYMOUS
 from apilane.plugin.replies import Reply
 from apilane.storage.errors import MissingObject, StorageError, Unavailable
 from apilane.web.admission import Admission
-from apilane.web.bodies import BrokenBody, announces_body, drain, linger
+from apilane.web.bodies import BrokenBody, announces_body, drain
 from apilane.web.call import Call, Receive, Scope, Send
 from apilane.web.heads import ambiguity
-from apilane.web.reply import CLOSE, UnfitReply, error_reply, preflight, send_last, send_reply
+from apilane.web.reply import CLOSE, UnfitReply, error_reply, holding_back, preflight, send_last, send_reply
 from apilane.web.routes import Methods, Routes
 from apilane.web.unexpected import failure_answer
 
@@ -254,7 +254,6 @@ class _UnreadBody:
         self._receive = receive
         self._send = send
         self._is_read = False
-        self._lingers = False
 
     async def receive(self) -> MutableMapping[str, Any]:
         message = await self._receive()
@@ -264,12 +263,7 @@ class _UnreadBody:
     async def send(self, message: MutableMapping[str, Any]) -> None:
         if message["type"] == "http.response.start" and not self._is_read and not await drain(self._receive):
             message["headers"] = [*message.get("headers", ()), CLOSE]
-            self._lingers = True
-        if self._lingers and message["type"] == "http.response.body" and not message.get("more_body"):
-            body = message.get("body", b"")
-            await self._send({"type": "http.response.body", "body": body[:-1], "more_body": True})
-            await linger(self._receive)
-            message = {"type": "http.response.body", "body": body[-1:]}
+            self._send = holding_back(self._send, self._receive)
         await self._send(message)
 
 
