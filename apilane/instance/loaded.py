@@ -24,7 +24,7 @@ from apilane.security.tokens import canonical_guid
 from apilane.services.application_tables import ApplicationTables
 from apilane.services.definition_changes import DefinitionChanges
 from apilane.services.helper_tables import TableUpkeep
-from apilane.services.moments import other_content, refuse_out_of_step
+from apilane.services.moments import refuse_out_of_step
 from apilane.settings import Settings
 from apilane.sql.statement import Value
 from apilane.storage.errors import OutOfStep, Unavailable
@@ -68,8 +68,6 @@ class LoadedApplications:
         """Databases in use, with the file that was opened."""
         self._out_of_step: dict[str, tuple[str, float]] = {}
         """Why the tables of an application do not belong to its definition, and until when that is not checked."""
-        self._told: dict[str, str] = {}
-        """The last such reason that was logged, by token."""
         self._tables: dict[str, dict[str, sa.Table]] = {}
         """Helper tables of plugins, by name of the driver."""
         self._mark: Value = None
@@ -132,17 +130,6 @@ class LoadedApplications:
             for key in [key for key, session in self._sessions.items() if session is runtime.session]:
                 self._opened.pop(key, None)
         return await self._load(token)
-
-    async def refuse_other_content(self, runtime: ApplicationRuntime) -> None:
-        """Raise OutOfStep when the tables lack tables or columns of the definition: a call has met a missing one."""
-        stored = runtime.stored
-        address = application_address(self._data_dir, runtime.token, stored.secrets)
-        tables = ApplicationTables(self._drivers[stored.definition.storage_provider], address)
-        misfits = await tables.misfits(stored.definition.entities)
-        if misfits and runtime.token not in await self._store.pending_tokens():
-            error = other_content(stored.definition, misfits)
-            self._note_out_of_step(runtime.token, str(error))
-            raise error
 
     async def _load(self, token: str) -> ApplicationRuntime | None:
         generation = self._generation
@@ -232,8 +219,8 @@ class LoadedApplications:
 
     def _note_out_of_step(self, token: str, text: str) -> None:
         """Keep the reason for a second, so that refused calls need no queries, and log it once."""
-        if self._told.get(token) != text:
-            self._told[token] = text
+        known = self._out_of_step.get(token)
+        if known is None or known[0] != text:
             log.error("%s", text)
         self._out_of_step[token] = text, monotonic() + OUT_OF_STEP_S
 

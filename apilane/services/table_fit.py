@@ -1,7 +1,7 @@
 """Whether an application's tables are the tables of a definition, by the names of tables and columns.
 
 The version that is stored with the tables does not tell: two restored backups can have equal versions and different
-tables. Only ``doctor``, ``apply`` and a call that met a missing table look, because it takes a read for each entity.
+tables. Only ``doctor`` and ``apply`` look, because it takes a read for each entity.
 """
 
 from __future__ import annotations

@@ -217,10 +217,7 @@ class Front:
         if call.is_streamed or application is None:
             raise error
         loaded = await self._instance.applications.reload(application.token)
-        if loaded is None:
-            raise error
-        if loaded.stored.version == application.stored.version:
-            await self._instance.applications.refuse_other_content(loaded)
+        if loaded is None or loaded.stored.version == application.stored.version:
             raise error
         call.is_second_try, call.is_counted, call.actor = True, call.was_counted, ANONYMOUS
         await self._admission.admit(call, route)

@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from apilane.model.plan import ManifestErrors
-from apilane.testing.client import Client, WireError, error_of
+from apilane.testing.client import Client, WireError, bare_error_of, error_of
 from apilane.testing.server import CHEAP_PASSWORDS, Server
 
 pytestmark = pytest.mark.sqlite_only("its endpoints are written in the SQL of SQLite")
@@ -456,5 +456,5 @@ def test_without_the_plugin(tmp_path: Path, http: httpx.Client) -> None:
     with Server(tmp_path / "data", settings=settings) as running:
         client = Client(http, running.url, running.apply(_manifest(Broken="SELECT Nope")))
         response = client.get("Custom/Echo")
-        assert (response.status_code, error_of(response)) == (404, WireError("NOT_FOUND", "Not found"))
+        assert (response.status_code, bare_error_of(response)) == (404, WireError("NOT_FOUND", "Not found"))
         assert client.add("Notes", {"Text": "one"}) == [1]
