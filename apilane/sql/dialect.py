@@ -93,6 +93,13 @@ class Dialect:
         """The condition for a variant of ``text_operand``; rows where the column is null never match."""
         raise NotImplementedError
 
+    def unique_key(self, column: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
+        """What a unique constraint compares of a String property: two texts have equal keys if they are ``equal`` in a
+        filter. The schema's unique indexes use the same expression. Here: the text itself, for databases whose
+        comparison is that of ``fold``.
+        """
+        return column
+
     def order_by(
         self, column: sa.ColumnElement[Any], property: Property, *, descending: bool
     ) -> Sequence[sa.ColumnElement[Any]]:

@@ -27,7 +27,8 @@ from apilane_sqlite.limits import LIMITS
 __all__ = ["FOLD_FUNCTION", "SQLiteDialect"]
 
 FOLD_FUNCTION = "apilane_fold"
-"""Registered on every connection (``apilane.model.text.fold``). No index uses it, so other tools can read the file."""
+"""Registered on every connection (``apilane.model.text.fold``). Unique indexes use it: other tools can read the file,
+and cannot write to tables with unique texts."""
 
 
 class SQLiteDialect(Dialect):
@@ -81,6 +82,9 @@ class SQLiteDialect(Dialect):
         if operator == "startswith":
             return sa.func.instr(folded, binds[0]) == sa.literal_column("1")
         return _folded_predicate(operator, folded, binds)
+
+    def unique_key(self, column: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
+        return sa.func.apilane_fold(column)
 
     def locked(self, select: sa.Select[Any]) -> sa.Select[Any]:
         """Unchanged: there is one writer at a time."""

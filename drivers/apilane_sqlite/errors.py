@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -23,7 +24,7 @@ from apilane.plugin.storage import (
     ValueTooLong,
 )
 
-__all__ = ["FAILURES", "is_busy", "translate"]
+__all__ = ["FAILURES", "columns_of_index", "is_busy", "translate"]
 
 FAILURES: Final = (apsw.Error, OverflowError, UnicodeEncodeError, TypeError)
 """The errors that running a statement can raise; TypeError: a value of a type that SQLite does not support."""
@@ -47,6 +48,8 @@ _UNAVAILABLE: Final[dict[type[apsw.Error], str]] = {
 _RESTRICTED: Final = "FOREIGN KEY constraint failed"
 """SQLite reports a violated ON DELETE RESTRICT as a trigger does; any other trigger text is the application's."""
 
+_INDEX: Final = re.compile(r"UNIQUE constraint failed: index '(.+)'")
+_NAMES: Final = re.compile(r'"((?:[^"]|"")+)"')
 _COLUMNS: Final = re.compile(r"constraint failed: (?!index ')(.+)")
 _MISSING: Final = re.compile(r"no such (?:table|column|index): |has no column named ")
 
@@ -60,10 +63,22 @@ def is_busy(error: BaseException | None) -> bool:
     return isinstance(error, _BUSY)
 
 
-def translate(error: BaseException, path: str) -> StorageError:
-    """Apilane's error for an error of apsw on the database at ``path``."""
+def columns_of_index(error: BaseException, connection: apsw.Connection) -> tuple[str, ...]:
+    """Table and columns of the violated index on expressions, whose message names only the index; () for others."""
+    found = _INDEX.search(str(error)) if isinstance(error, apsw.ConstraintError) else None
+    if found is None:
+        return ()
+    row = connection.execute("SELECT sql FROM sqlite_schema WHERE type = 'index' AND name = ?", (found[1],)).fetchone()
+    return tuple(_NAMES.findall(str(row[0]))[1:]) if row else ()  # the first name is that of the index
+
+
+def translate(error: BaseException, path: str, names: Sequence[str] = ()) -> StorageError:
+    """Apilane's error for an error of apsw on the database at ``path``. ``names``: ``columns_of_index``."""
     if isinstance(error, StorageError):
         return error
+    if names:
+        table, *columns = names
+        return UniqueViolation(f"Value already exists: {', '.join(columns)}", table=table, columns=tuple(columns))
     if isinstance(error, apsw.ConstraintError):
         return _constraint(error)
     if isinstance(error, apsw.InterruptError):

@@ -26,6 +26,7 @@ from apilane.plugin.storage import (
     Table,
     Traits,
     differences,
+    folded_columns,
     plain_indexes,
     quoted_name,
     quoted_text,
@@ -40,29 +41,36 @@ __all__ = ["migrate"]
 
 NOCASE: Final = "NOCASE"
 """Form of an index column: the letter case of ASCII is ignored."""
+FOLD: Final = "apilane_fold"
+"""Form of a column of a unique index: the folded text (``dialect.FOLD_FUNCTION``)."""
 
 TRAITS: Final = Traits(created_with=frozenset({"references"}), rebuilds=True)
 
 
 def migrate(migration: Migration) -> list[str]:
     """Statements that turn the tables of ``migration.before`` into those of ``migration.after``."""
-    return [text for change in differences(migration, _tables, TRAITS) for text in _written(change)]
+    return [text for change in differences(migration, _tables, TRAITS, _first_tables) for text in _written(change)]
 
 
 # The tables.
 
 
-def _tables(entities: Sequence[Entity]) -> list[Table]:
+def _tables(entities: Sequence[Entity], *, folded: bool = True) -> list[Table]:
     names = Names(None, {entity.name.lower() for entity in entities})
     return [
         Table(
             entity.name,
             tuple(map(_column, stored_properties(entity))),
-            tuple(_indexes(entity, names)),
+            tuple(_indexes(entity, names, folded=folded)),
             tuple(references(entity)),
         )
         for entity in entities
     ]
+
+
+def _first_tables(entities: Sequence[Entity]) -> list[Table]:
+    """As the first structure had them: only equal bytes violate a unique constraint."""
+    return _tables(entities, folded=False)
 
 
 def _column(property: Property) -> Column:
@@ -84,8 +92,10 @@ def _type(property: Property) -> str:
             return f"NUMERIC(18,{property.decimal_places})" if property.decimal_places else "INTEGER"
 
 
-def _indexes(entity: Entity, names: Names) -> Iterator[Index]:
-    """Unique and plain indexes. A key with text has a second index that ignores letter case (B-Q3)."""
+def _indexes(entity: Entity, names: Names, *, folded: bool) -> Iterator[Index]:
+    """Unique and plain indexes. A key with text has a second index that ignores letter case (B-Q3), and a unique one a
+    third that folds it.
+    """
     secrets = {column.shows for column in HIDDEN_COLUMNS.get(entity.name, ()) if column.source == "hash"}
     texts = {p.name for p in entity.properties if p.type is PropertyType.String and not p.encrypted} - secrets
     companions = []
@@ -98,6 +108,11 @@ def _indexes(entity: Entity, names: Names) -> Iterator[Index]:
         companions.append(columns)
     if entity.name.startswith("H_"):  # callers do not filter these tables
         return
+    for properties in visible_uniques(entity) if folded else ():
+        folds = folded_columns(entity, properties)
+        if folds:
+            name = names.new("FOLDED", entity.name, *properties)
+            yield Index(name, tuple(IndexColumn(c, FOLD if c in folds else "") for c in properties), unique=True)
     for columns in companions:
         if not texts.isdisjoint(columns):
             name = names.new("NOCASE", entity.name, *columns)
@@ -167,5 +182,12 @@ def _defined(column: Column, reference: Reference | None) -> str:
 
 
 def _create_index(table: str, index: Index) -> str:
-    columns = ", ".join(quoted_name(c.name) + (f" COLLATE {c.form}" if c.form else "") for c in index.columns)
+    columns = ", ".join(map(_indexed, index.columns))
     return f"CREATE {'UNIQUE ' if index.unique else ''}INDEX {quoted_name(index.name)} ON {table} ({columns})"
+
+
+def _indexed(column: IndexColumn) -> str:
+    name = quoted_name(column.name)
+    if column.form == FOLD:
+        return f"{FOLD}({name})"
+    return f"{name} COLLATE {column.form}" if column.form else name

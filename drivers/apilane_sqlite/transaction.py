@@ -22,7 +22,7 @@ from apilane.plugin.storage import (
     UnitWithScripts,
 )
 from apilane_sqlite.connection import Deadline, FileLock, open_connection
-from apilane_sqlite.errors import FAILURES, translate
+from apilane_sqlite.errors import FAILURES, columns_of_index, translate
 from apilane_sqlite.script import run_script
 
 __all__ = ["Outcome", "Writing", "WritingConnection"]
@@ -234,7 +234,7 @@ class WritingConnection:
                 try:
                     result = _execute(connection, step)
                 except (*FAILURES, StorageError) as error:
-                    failure = translate(error, self._path)
+                    failure = translate(error, self._path, columns_of_index(error, connection))
                     if failure is not error:
                         failure.__cause__ = error
                     if not connection.in_transaction:

@@ -32,6 +32,7 @@ MORE = {
     },
     "apilane_postgresql": {
         "functions": "which functions custom SQL may call: no privilege can forbid them",
+        "letters": "the letters outside ASCII, which the server leaves as they are",
     },
     "apilane_sqlite": {
         "reader": "long reads take place in threads of this process",

@@ -40,6 +40,7 @@ pytest.register_assert_rewrite(
             "scripts",
             "secrets",
             "types",
+            "unique_texts",
             "units",
         )
     )
@@ -60,6 +61,7 @@ from apilane.testing.conformance.records import Records  # noqa: E402
 from apilane.testing.conformance.scripts import Scripts  # noqa: E402
 from apilane.testing.conformance.secrets import Secrets  # noqa: E402
 from apilane.testing.conformance.types import Types  # noqa: E402
+from apilane.testing.conformance.unique_texts import UniqueTexts  # noqa: E402
 from apilane.testing.conformance.units import Units  # noqa: E402
 
 __all__ = ["Database", "DriverCase", "DriverConformance"]
@@ -71,6 +73,7 @@ class DriverConformance(
     Types,
     Filters,
     Constraints,
+    UniqueTexts,
     Units,
     Concurrency,
     Exclusion,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sqlite3
+from collections.abc import Sequence
 from pathlib import Path
 
 from apilane.plugin.storage import (
@@ -18,15 +19,26 @@ from apilane.plugin.storage import (
     UniqueViolation,
 )
 
-__all__ = ["translate"]
+__all__ = ["columns_of_index", "translate"]
 
 _UNAVAILABLE = {"BUSY", "CANTOPEN", "CORRUPT", "FULL", "IOERR", "LOCKED", "NOTADB", "PERM", "READONLY"}
 _shown = {(table, column.name): column.shows for table, columns in HIDDEN_COLUMNS.items() for column in columns}
 _named = re.compile(r"constraint failed: (?!index ')(.+)")
 
 
-def translate(error: BaseException, path: str) -> StorageError:
-    """The error to raise; the caller keeps the original as its cause."""
+def columns_of_index(error: BaseException, connection: sqlite3.Connection) -> list[str]:
+    """Table and columns of the violated index on expressions, whose message names only the index; [] for others."""
+    found = re.search(r"UNIQUE constraint failed: index '(.+)'", str(error))
+    if found is None:
+        return []
+    row = connection.execute("SELECT sql FROM sqlite_master WHERE type = 'index' AND name = ?", (found[1],)).fetchone()
+    return re.findall(r'"((?:[^"]|"")+)"', row[0])[1:] if row else []  # the first name is that of the index
+
+
+def translate(error: BaseException, path: str, names: Sequence[str] = ()) -> StorageError:
+    """The error to raise; the caller keeps the original as its cause. ``names``: ``columns_of_index``."""
+    if names:
+        return UniqueViolation(str(error), table=names[0], columns=tuple(names[1:]))
     if isinstance(error, OverflowError):
         return NumberOutOfRange("The number does not fit into 64 bits.")
     if isinstance(error, UnicodeEncodeError):

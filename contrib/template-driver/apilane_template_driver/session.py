@@ -26,7 +26,7 @@ from apilane.plugin.storage import (
     fold,
     name_lock,
 )
-from apilane_template_driver.errors import translate
+from apilane_template_driver.errors import columns_of_index, translate
 
 __all__ = ["TemplateSession"]
 
@@ -104,7 +104,8 @@ class TemplateSession:
 
     def _open(self) -> sqlite3.Connection:
         connection = sqlite3.connect(self._path, timeout=BUSY_TIMEOUT_S, isolation_level=None)
-        connection.create_function("apilane_fold", 1, lambda text: None if text is None else fold(text))
+        # Unique indexes use it, so it must be deterministic.
+        connection.create_function("apilane_fold", 1, lambda text: text and fold(text), deterministic=True)
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA foreign_keys = ON")
@@ -160,6 +161,6 @@ class TemplateSession:
             cursor = connection.execute(step.statement.text, step.parameters)
             rows = cursor.fetchall()
         except (sqlite3.Error, OverflowError, UnicodeEncodeError) as error:
-            raise translate(error, self._path) from error
+            raise translate(error, self._path, columns_of_index(error, connection)) from error
         inserted = cursor.lastrowid if step.statement.kind == "insert" else None
         return Result(rows, max(cursor.rowcount, 0), inserted)
