@@ -44,6 +44,10 @@ class Dialect:
     """Several units may write at a time, and each locks the rows that it changes."""
     checks_references_by_row: ClassVar[bool] = False
     """A statement cannot delete a row that another row refers to, even if it deletes the other row too."""
+    unchecked: ClassVar[tuple[str, str]] = ("", "")
+    """What comes before an UPDATE, and after its first word, so that the database does not check the references of that
+    statement. Needed where references are checked by row: a required reference cannot be emptied otherwise.
+    """
     limits: ClassVar[Limits] = Limits()
     """The names that the provider keeps for itself, and the numbers of what a table holds."""
 
