@@ -20,8 +20,11 @@ from apilane.control.secrets import Secrets
 from apilane.errors import ConfigurationError
 from apilane.instance.instance import Instance
 from apilane.model.plan import Plan
+from apilane.security.encryption import Cipher
 from apilane.services.application_tables import ApplicationTables
 from apilane.services.moments import ADOPT, other_content, refuse_out_of_step
+from apilane.services.record_survey import survey, survey_by_reads
+from apilane.services.unique_texts import ADVICE, has_first_structure, same_tables
 from apilane.storage.errors import OutOfStep, StorageError, Unavailable
 from apilane.storage.protocol import Driver, Finding
 
@@ -150,6 +153,8 @@ async def _application(
     if not serious:
         async for finding in _helper_tables(address, instance.drivers[provider], instance):
             yield Look(place, finding)
+        async for finding in _unique_texts(address, instance.drivers[provider], stored):
+            yield Look(place, finding)
 
 
 async def _helper_tables(address: str, driver: Driver, instance: Instance) -> AsyncIterator[Finding]:
@@ -168,6 +173,23 @@ async def _helper_tables(address: str, driver: Driver, instance: Instance) -> As
         if name not in wanted:
             advice = "Load the plugin again; or drop the table, and its row in H_Tables, when its rows are not needed."
             yield Finding(f"keeps the table {name} of the plugin {table.plugin!r}, which is not loaded", advice)
+
+
+async def _unique_texts(address: str, driver: Driver, stored: StoredApplication) -> AsyncIterator[Finding]:
+    """The records that keep the unique constraints of an older release from their upgrade."""
+    session = driver.session(address)
+    try:
+        if not await has_first_structure(session, driver.dialect):
+            return
+        unit = survey(same_tables(stored.definition.entities), driver.dialect, Cipher(stored.secrets.encryption_key))
+        found = await survey_by_reads(unit, session)
+    except StorageError as error:
+        yield Finding(str(error), "Put right what it says.", serious=True)
+        return
+    for misfit in found.misfits:
+        yield Finding(str(misfit), ADVICE, serious=True)
+    if not found.misfits:
+        yield Finding("has unique constraints of an older release", "The next `apilane serve` upgrades them.")
 
 
 async def look_at_plans(plans: Sequence[Plan], instance: Instance) -> AsyncIterator[Look]:

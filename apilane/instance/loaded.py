@@ -227,7 +227,10 @@ class LoadedApplications:
                 if monotonic() > deadline or (not is_changing and current is not None and current.version == seen):
                     self._note_out_of_step(token, str(error))
                     raise
-        await self._upkeep.bring_up_to_date(token, self._sessions[driver.name, address], driver.dialect)
+        session = self._sessions[driver.name, address]
+        await self._upkeep.bring_up_to_date(token, session, driver.dialect)
+        if current is not None:
+            await self._upkeep.upgrade_structure(current, session, driver.dialect)
 
     def _note_out_of_step(self, token: str, text: str) -> None:
         """Keep the reason for a second, so that refused calls need no queries, and log it once."""

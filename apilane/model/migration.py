@@ -30,6 +30,8 @@ class Migration(Struct, frozen=True):
     renames: Renames = Renames()
     is_control: bool = False
     """The tables are those of a control store, which custom SQL never uses."""
+    exact_before: bool = False
+    """The tables of ``before`` have the first structure: unique texts are compared as the database compares them."""
 
     def kept_entities(self) -> list[tuple[Entity, Entity]]:
         """Each entity that stays, as a pair of old and new, in the order of ``after``."""

@@ -18,6 +18,7 @@ from apilane.sql.changes import Change
 from apilane.sql.ddl import (
     Names,
     bounded_name,
+    folded_columns,
     foreign_keys,
     plain_indexes,
     quoted_name,
@@ -157,6 +158,7 @@ __all__ = [
     "drive",
     "drive_async",
     "fold",
+    "folded_columns",
     "foreign_keys",
     "forget_in_children",
     "in_transaction",

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
+from msgspec.structs import replace
 
 from apilane.control.folders import is_lost
 from apilane.control.statements import ControlStatements
@@ -16,6 +17,7 @@ from apilane.security.encryption import Cipher
 from apilane.services.history_names import rename_history
 from apilane.services.record_survey import RecordsDoNotFit, Survey, survey, survey_by_reads
 from apilane.services.table_fit import table_misfits
+from apilane.services.unique_texts import has_first_structure, structure_rows
 from apilane.sql.dialect import Dialect
 from apilane.sql.statement import Statement, Value, compile_statement
 from apilane.sql.tables import table_of
@@ -100,7 +102,12 @@ class ApplicationTables:
         ``new``: these are the first tables; the mail templates and ``rows`` are inserted too. Raises RecordsDoNotFit
         after everything is rolled back.
         """
-        ends = [*_first_rows(self._dialect, version), *rows] if new else [_version_row(self._dialect, version)]
+        if new:
+            ends = [*_first_rows(self._dialect, version), *rows]
+        elif migration.exact_before:
+            ends = structure_rows(self._dialect, version)
+        else:
+            ends = [_version_row(self._dialect, version)]
 
         def unit() -> Unit[None]:
             if not new:
@@ -127,6 +134,11 @@ class ApplicationTables:
             return  # this change was interrupted before, after its records had been checked
         if found.misfits:
             raise RecordsDoNotFit(found.misfits)
+
+    async def with_structure(self, migration: Migration) -> Migration:
+        """The migration from the structure that the database has to the newest one."""
+        exact = await has_first_structure(self._session, self._dialect)
+        return replace(migration, exact_before=True) if exact else migration
 
     async def survey(self, migration: Migration, cipher: Cipher) -> Survey:
         """Count the records that the change affects and find those that do not fit it now. Nothing is changed.
@@ -177,8 +189,8 @@ def _version_row(dialect: Dialect, version: int) -> Step:
 
 
 def _first_rows(dialect: Dialect, version: int) -> list[Step]:
-    schema, templates = table_of(_HELPERS["H_Schema"], dialect), table_of(_HELPERS["H_Email_Templates"], dialect)
-    steps = [_step(sa.insert(schema).values({"Version": sa.bindparam("version")}), dialect, {"version": version})]
+    templates = table_of(_HELPERS["H_Email_Templates"], dialect)
+    steps = structure_rows(dialect, version)
     columns = ("EventCode", "Description", "Subject", "Content", "Active")
     insert = sa.insert(templates).values({name: sa.bindparam(name.lower()) for name in columns})
     for _, *texts in EMAIL_TEMPLATE_SEEDS:  # an empty table assigns the IDs 1 and 2

@@ -8,6 +8,7 @@ from apilane.dispatch import Hooks
 from apilane.model.definition import ApplicationDefinition, Endpoint
 from apilane.model.manifest.capabilities import Capabilities
 from apilane.model.system import HELPER_TABLES
+from apilane.plugin.tables import HelperTable
 
 __all__ = ["capabilities_of"]
 
@@ -23,7 +24,14 @@ def capabilities_of(hooks: Hooks) -> Capabilities:
         )
 
     def storage_problems(definition: ApplicationDefinition) -> Sequence[tuple[str, str]]:
-        return hooks.drivers[definition.storage_provider].dialect.problems((*definition.entities, *HELPER_TABLES))
+        dialect = hooks.drivers[definition.storage_provider].dialect
+        found = dialect.problems((*definition.entities, *HELPER_TABLES))
+        for table in hooks.tables:
+            found += [
+                ("Application.StorageProvider", _of_plugin(table, hooks.plugin_of(table), place, sentence))
+                for place, sentence in dialect.problems((table.entity,))
+            ]
+        return found
 
     return Capabilities(
         providers=frozenset(driver.name for driver in hooks.drivers.values()),
@@ -34,3 +42,9 @@ def capabilities_of(hooks: Hooks) -> Capabilities:
         endpoint_problems=endpoint_problems,
         storage_problems=storage_problems,
     )
+
+
+def _of_plugin(table: HelperTable, plugin: str, place: str, sentence: str) -> str:
+    """A problem of a helper table: the plugin must change the table, or be left out on this provider."""
+    inside = place.removeprefix(f"Entities[{table.name}]").removeprefix(".")
+    return f"the table {table.name}{f' ({inside})' if inside else ''} of the plugin {plugin!r}: {sentence}"

@@ -99,7 +99,8 @@ class DefinitionChanges:
                 await refuse_out_of_step(self._store, stored, await tables.version())
             if plan.migration is None or not plan.migration.before:
                 return Survey({}, ())
-            return await tables.survey(plan.migration, Cipher(stored.secrets.encryption_key))
+            migration = await tables.with_structure(plan.migration)
+            return await tables.survey(migration, Cipher(stored.secrets.encryption_key))
         except OutOfStep as error:
             raise ConfigurationError(f"{error} Nothing was changed.") from error
         except StorageError as error:
@@ -212,6 +213,8 @@ class _Change:
             added = workspace.helper_tables.first_changes(migration.after)
             migration = Migration((), (*migration.after, *added.migration.after))
             rows = added.rows(dialect)
+        elif migration:
+            migration = await self._tables.with_structure(migration)
         ddl = dialect.migrate(migration) if migration else []
         made_folder = self._is_new and make_application_folder(workspace.data_dir, workspace.token)
         try:

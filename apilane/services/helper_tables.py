@@ -7,11 +7,14 @@ import logging
 from time import monotonic
 from typing import Final
 
-from apilane.control.store import ControlStore
+from apilane.control.store import ControlStore, StoredApplication
 from apilane.dispatch import Hooks
 from apilane.model.system import FIRST_HELPER_TABLES, HELPER_TABLES, HELPER_VERSIONS
+from apilane.security.encryption import Cipher
+from apilane.services.record_survey import RecordsDoNotFit
+from apilane.services.unique_texts import ADVICE, has_first_structure, upgrade_unit
 from apilane.sql.dialect import Dialect
-from apilane.storage.errors import Unavailable
+from apilane.storage.errors import StorageError, Unavailable
 from apilane.storage.helper_tables import HelperTables, TableVersion
 from apilane.storage.protocol import Session
 
@@ -36,7 +39,7 @@ def helper_tables_of(hooks: Hooks) -> HelperTables:
 
 
 class TableUpkeep:
-    """Updates helper tables when this process first uses a database."""
+    """Updates helper tables, and the structure of the others, when this process first uses a database."""
 
     def __init__(self, store: ControlStore, tables: HelperTables) -> None:
         self.tables = tables
@@ -58,3 +61,26 @@ class TableUpkeep:
             if monotonic() > ends_at:
                 raise Unavailable(f"Another process has been changing application {token} for {LOCK_WAIT_S:.0f} s.")
             await asyncio.sleep(LOOK_S)
+
+    async def upgrade_structure(self, stored: StoredApplication, session: Session, dialect: Dialect) -> None:
+        """Upgrade the unique constraints of an older release, once.
+
+        If that is impossible, for example because records are equal now, the reason is logged, and the application is
+        used as it is.
+        """
+        token, entities = stored.definition.token, stored.definition.entities
+        if not await has_first_structure(session, dialect):
+            return
+        cipher = Cipher(stored.secrets.encryption_key)
+        try:
+            async with self._store.change_lock(token) as held:
+                current = await self._store.application(token)
+                if not held or current is None or current.version != stored.version:
+                    return  # another process changes the application: it upgrades it, or the next opening does
+                if await has_first_structure(session, dialect):
+                    await session.alter(lambda: upgrade_unit(entities, stored.version, dialect, cipher))
+                    log.info("application %s: unique constraints compare texts as filters do now", token)
+        except RecordsDoNotFit as error:
+            log.warning("application %s: texts that were unique are equal now:\n%s\n%s", token, error, ADVICE)
+        except StorageError as error:
+            log.warning("application %s: its unique constraints could not be upgraded: %s", token, error)

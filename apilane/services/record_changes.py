@@ -34,7 +34,7 @@ from apilane.services.references import Deferred, References
 from apilane.services.unit_writes import ChangedRows, UnitWrite
 from apilane.services.users import complete_user_values, encode_user_value, is_users, revoke_mail_tokens, revoke_tokens
 from apilane.sql.statement import Statement, Value
-from apilane.sql.write import delete_by_ids, detach_by_ids, insert_row, select_by_ids, update_row
+from apilane.sql.write import delete_by_ids, detach_by_ids, insert_row, let_go_by_ids, select_by_ids, update_row
 from apilane.storage.errors import ForeignKeyViolation
 from apilane.storage.protocol import Result, Row, Step
 
@@ -431,11 +431,12 @@ def _detach(entity: EntityRuntime, columns: Sequence[str], rows: Sequence[Row]) 
     gone = {row[0] for row in rows}
     for name in _references_to_itself(entity):
         is_required = entity.properties[name.lower()].required
-        if is_required and by_row:
-            continue  # the reference cannot be empty, and a record that refers to itself cannot be deleted either
         at = columns.index(name)
         for part in _padded([row[0] for row in rows if row[at] in gone]):
-            yield Step(entity.statement(detach_by_ids, name, is_required, len(part)), part)
+            if is_required and by_row:  # not even a record that refers to itself could be deleted
+                yield Step(entity.statement(let_go_by_ids, name, len(part)), part)
+            else:
+                yield Step(entity.statement(detach_by_ids, name, is_required, len(part)), part)
 
 
 def _delete_all(entity: EntityRuntime, ids: Sequence[int]) -> Generator[Step, Result, None]:

@@ -7,7 +7,7 @@ decimals and encrypted texts are checked here, on the candidates that the databa
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -20,7 +20,7 @@ from apilane.model.migration import Migration, narrowings
 from apilane.model.text import utf16_length
 from apilane.model.values import value_reader
 from apilane.security.encryption import Cipher
-from apilane.sql.ddl import foreign_keys, unique_columns, visible_uniques
+from apilane.sql.ddl import folded_columns, foreign_keys, unique_columns, visible_uniques
 from apilane.sql.dialect import Dialect
 from apilane.sql.fitting import (
     count_duplicates,
@@ -127,7 +127,7 @@ class _Surveyor:
 
     def survey(self, *, counts: bool) -> Unit[Survey]:
         for old, new in self._kept:
-            if old != new:
+            if old != new or self._migration.exact_before:
                 table = table_of(old, self._dialect)
                 names = {was.name: now.name for was, now in self._migration.kept_properties(old, new)}
                 if counts:
@@ -236,7 +236,8 @@ class _Surveyor:
         before = {frozenset(names.get(name, "") for name in properties) for properties in visible_uniques(old)}
         listed = {frozenset(c.properties): c.properties for c in new.constraints if not isinstance(c, ForeignKey)}
         for properties in visible_uniques(new):
-            if frozenset(properties) in before:
+            texts = {sources.get(name, "") for name in folded_columns(new, properties)}
+            if frozenset(properties) in before and not (texts and self._migration.exact_before):
                 continue
             path = f"Entities[{new.name}].Constraints[Unique {', '.join(listed[frozenset(properties)])}]"
             fresh = [p for p in map(new.property, properties) if p is not None and p.name not in sources]
@@ -244,21 +245,23 @@ class _Surveyor:
                 continue  # null in every row; nulls are never equal
             columns = [sources[name] for name in properties if name in sources]
             if columns:
-                yield from self._refuse_duplicates(path, table, unique_columns(old, tuple(columns)))
+                yield from self._refuse_duplicates(path, table, unique_columns(old, tuple(columns)), texts)
             elif (yield from self._count(table)) > 1:  # every row gets the same default
                 yield from self._refuse_where(path, "would have equal values", table, None)
 
-    def _refuse_duplicates(self, path: str, table: sa.Table, columns: Sequence[str]) -> Generator[Step, Result, None]:
-        rows = yield from self._ask(count_duplicates(table, columns, self._dialect), {})
+    def _refuse_duplicates(
+        self, path: str, table: sa.Table, columns: Sequence[str], folded: Collection[str]
+    ) -> Generator[Step, Result, None]:
+        rows = yield from self._ask(count_duplicates(table, columns, self._dialect, folded), {})
         if not rows[0][0]:
             return
         page = {"limit": IDS_SHOWN, "offset": 0}
-        firsts = yield from self._ask(duplicate_firsts(table, columns, self._dialect), page)
+        firsts = yield from self._ask(duplicate_firsts(table, columns, self._dialect, folded), page)
         groups: list[tuple[int, ...]] = []
         left = IDS_SHOWN
         for (first,) in firsts:
             values = {"first": first, "limit": left, "offset": 0}
-            group = yield from self._ask(equal_ids(table, columns, self._dialect), values)
+            group = yield from self._ask(equal_ids(table, columns, self._dialect, folded), values)
             groups.append(tuple(row[0] for row in group))
             left -= len(group)
             if left < 2:  # a group has two IDs or more

@@ -128,6 +128,7 @@ class ApplicationWorkspace:
         cipher = Cipher(pending.secrets.encryption_key)
         log.info("application %s: carrying on with version %d, whose change stopped", self.token, pending.version)
         try:
+            migration = await tables.with_structure(migration)
             ddl = driver.dialect.migrate(migration)
             await tables.change(migration, ddl, pending.version, cipher=cipher, new=False, report=lambda *_: None)
         except Unavailable:

@@ -8,13 +8,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from hashlib import blake2s
 
-from apilane.model.definition import Entity, ForeignKey, Unique
+from apilane.model.definition import Entity, ForeignKey, PropertyType, Unique
 from apilane.model.system import HELPER_INDEXES, HIDDEN_COLUMNS
 from apilane.sql.structure import ACTIONS, Reference
 
 __all__ = [
     "Names",
     "bounded_name",
+    "folded_columns",
     "foreign_keys",
     "plain_indexes",
     "quoted_name",
@@ -77,6 +78,14 @@ def unique_columns(entity: Entity, properties: tuple[str, ...]) -> tuple[str, ..
         return properties
     hidden = (column for column in HIDDEN_COLUMNS.get(entity.name, ()) if column.shows == properties[0])
     return next(((column.name,) for column in hidden), properties)
+
+
+def folded_columns(entity: Entity, columns: Iterable[str]) -> frozenset[str]:
+    """The columns of a unique constraint that compare texts as the filter ``equal`` does: letter case folds
+    (``apilane.model.text.fold``). Texts of the server, such as tokens, are compared exactly.
+    """
+    texts = {p.name for p in entity.properties if p.type is PropertyType.String and not (p.is_system or p.encrypted)}
+    return frozenset(texts.intersection(columns))
 
 
 def foreign_keys(entity: Entity) -> list[ForeignKey]:

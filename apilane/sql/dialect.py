@@ -54,6 +54,10 @@ class Dialect:
     """Several units may write at a time, and each locks the rows that it changes."""
     checks_references_by_row: ClassVar[bool] = False
     """A statement cannot delete a row that another row refers to, even if it deletes the other row too."""
+    unchecked: ClassVar[tuple[str, str]] = ("", "")
+    """What comes before an UPDATE, and after its first word, so that the database does not check the references of that
+    statement. Needed where references are checked by row: a required reference cannot be emptied otherwise.
+    """
     limits: ClassVar[Limits] = Limits()
     """The names that the provider keeps for itself, and the numbers of what a table holds."""
 
@@ -102,6 +106,13 @@ class Dialect:
     ) -> sa.ColumnElement[bool]:
         """The condition for a variant of ``text_operand``; rows where the column is null never match."""
         raise NotImplementedError
+
+    def unique_key(self, column: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
+        """What a unique constraint compares of a String property: two texts have equal keys if they are ``equal`` in a
+        filter. The schema's unique indexes use the same expression. Here: the text itself, for databases whose
+        comparison is that of ``fold``.
+        """
+        return column
 
     def order_by(
         self, column: sa.ColumnElement[Any], property: Property, *, descending: bool

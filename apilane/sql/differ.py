@@ -63,13 +63,18 @@ class _Plan(NamedTuple):
 
 
 def differences(
-    migration: Migration, tables: Callable[[Sequence[Entity]], Sequence[Table]], traits: Traits
+    migration: Migration,
+    tables: Callable[[Sequence[Entity]], Sequence[Table]],
+    traits: Traits,
+    first_tables: Callable[[Sequence[Entity]], Sequence[Table]] | None = None,
 ) -> list[Change]:
     """The changes that turn the tables of ``migration.before`` into those of ``migration.after``.
 
-    ``tables`` makes the provider's tables for a list of entities, in their order.
+    ``tables`` makes the provider's tables for a list of entities, in their order; ``first_tables`` makes them as the
+    first structure had them (``Migration.exact_before``).
     """
-    standing = {table.name.lower(): table for table in tables(migration.before)}
+    before = first_tables if migration.exact_before and first_tables is not None else tables
+    standing = {table.name.lower(): table for table in before(migration.before)}
     after = tables(migration.after)
     sources = name_sources((table.name for table in after), standing, migration.renames.entities)
     kept = [(standing[sources[table.name]], table) for table in after if table.name in sources]

@@ -6,7 +6,7 @@ bound parameters, which the docstrings name. Every table has the key ``ID``.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -69,31 +69,44 @@ def values_after(table: sa.Table, column: str, condition: Condition, dialect: Di
     return _paged(select.order_by(key), dialect)
 
 
-def count_duplicates(table: sa.Table, columns: Sequence[str], dialect: Dialect) -> Statement:
-    """The number of rows that have the same values as another row; nulls are not equal to each other."""
-    groups = _duplicates(table, columns).subquery()
+def count_duplicates(
+    table: sa.Table, columns: Sequence[str], dialect: Dialect, folded: Collection[str] = ()
+) -> Statement:
+    """The number of rows that have the same values as another row; nulls are not equal to each other. ``folded``: the
+    columns whose letter case folds.
+    """
+    groups = _duplicates(table, columns, folded, dialect).subquery()
     return compile_statement(sa.select(sa.func.sum(groups.c["records"])), dialect.sqlalchemy)
 
 
-def duplicate_firsts(table: sa.Table, columns: Sequence[str], dialect: Dialect) -> Statement:
+def duplicate_firsts(
+    table: sa.Table, columns: Sequence[str], dialect: Dialect, folded: Collection[str] = ()
+) -> Statement:
     """The smallest ID of each group of equal rows, ascending; parameters: ``limit`` and ``offset``."""
-    groups = _duplicates(table, columns).subquery()
+    groups = _duplicates(table, columns, folded, dialect).subquery()
     return _paged(sa.select(groups.c["first"]).order_by(groups.c["first"]), dialect)
 
 
-def equal_ids(table: sa.Table, columns: Sequence[str], dialect: Dialect) -> Statement:
+def equal_ids(table: sa.Table, columns: Sequence[str], dialect: Dialect, folded: Collection[str] = ()) -> Statement:
     """IDs of the rows equal to the row with the ID ``first``, that row included, ascending; parameters: also ``limit``
     and ``offset``.
     """
     first = table.alias("first_one")
-    same = [first.c[name] == table.c[name] for name in columns]
+    pairs = [(_key(first.c[name], folded, dialect), _key(table.c[name], folded, dialect)) for name in columns]
+    same = [one == other for one, other in pairs]
     select = sa.select(table.c["ID"]).select_from(table.join(first, sa.and_(*same)))
     select = select.where(first.c["ID"] == sa.bindparam("first", type_=sa.BigInteger()))
     return _paged(select.order_by(table.c["ID"]), dialect)
 
 
-def _duplicates(table: sa.Table, columns: Sequence[str]) -> sa.Select[Any, int]:
-    grouped = [table.c[name] for name in columns]
+def _key(column: sa.ColumnElement[Any], folded: Collection[str], dialect: Dialect) -> sa.ColumnElement[Any]:
+    return dialect.unique_key(column) if column.key in folded else column
+
+
+def _duplicates(
+    table: sa.Table, columns: Sequence[str], folded: Collection[str], dialect: Dialect
+) -> sa.Select[Any, int]:
+    grouped = [_key(table.c[name], folded, dialect) for name in columns]
     select = sa.select(sa.func.min(table.c["ID"]).label("first"), sa.func.count().label("records"))
     select = select.where(*(column.is_not(None) for column in grouped)).group_by(*grouped)
     return select.having(sa.func.count() > sa.literal_column("1"))

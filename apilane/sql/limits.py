@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from msgspec import Struct
 
 from apilane.model.definition import Entity, Property
-from apilane.sql.ddl import foreign_keys, plain_indexes, unique_columns, visible_uniques
+from apilane.sql.ddl import folded_columns, foreign_keys, plain_indexes, unique_columns, visible_uniques
 from apilane.sql.tables import stored_properties
 
 __all__ = ["Limits", "kinds_of", "problems_of"]
@@ -32,6 +32,8 @@ class Limits(Struct, frozen=True, kw_only=True):
     """Columns of an index or a unique constraint."""
     indexes_max: int | None = None
     """Indexes of a table, unique constraints included and the primary key not."""
+    folds_in_columns: bool = False
+    """A unique constraint has one more column for each of its Strings, and one more index if it has Strings."""
     references_max: int | None = None
     """Foreign keys of a table."""
     row_max_bytes: int | None = None
@@ -63,13 +65,16 @@ def _names(entity: Entity, limits: Limits) -> Iterator[tuple[str, str]]:
 
 def _counts(entity: Entity, limits: Limits) -> Iterator[tuple[str, str]]:
     place = f"Entities[{entity.name}]"
-    columns = len(stored_properties(entity))
+    uniques = [(names, unique_columns(entity, names)) for names in visible_uniques(entity)]
+    folded = [folded_columns(entity, carried) for _, carried in uniques if limits.folds_in_columns]
+    columns = len(stored_properties(entity)) + sum(map(len, folded))
     if limits.columns_max is not None and columns > limits.columns_max:
         yield f"{place}.Properties", f"a table has {limits.columns_max} columns at most, this one would have {columns}"
-    indexes = [("Constraints[Unique", names, unique_columns(entity, names)) for names in visible_uniques(entity)]
+    indexes = [("Constraints[Unique", names, carried) for names, carried in uniques]
     indexes += [("Indexes[", names, names) for names in plain_indexes(entity)]
-    if limits.indexes_max is not None and len(indexes) > limits.indexes_max:
-        sentence = f"a table has {limits.indexes_max} indexes at most, this one would have {len(indexes)}"
+    count = len(indexes) + sum(map(bool, folded))
+    if limits.indexes_max is not None and count > limits.indexes_max:
+        sentence = f"a table has {limits.indexes_max} indexes at most, this one would have {count}"
         yield f"{place}.Constraints", sentence
     for kind, names, carried in indexes:
         if limits.key_columns_max is not None and len(carried) > limits.key_columns_max:

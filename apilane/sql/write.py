@@ -20,12 +20,16 @@ __all__ = [
     "detach_by_ids",
     "first_id_where",
     "insert_row",
+    "let_go_by_ids",
     "restrict",
     "select_by_ids",
     "select_where",
     "update_row",
     "update_where",
 ]
+
+NOWHERE = -(2**63)
+"""An ID that no record has."""
 
 Restriction = tuple[str, str | None]
 """``(column, parameter)``: the column equals the parameter of that name; None: the column is null."""
@@ -118,6 +122,18 @@ def detach_by_ids(table: sa.Table, column: str, to_itself: bool, count: int, dia
     """Empty a reference of rows, given as ``count`` IDs. ``to_itself``: it refers to its own row instead."""
     value: sa.ColumnElement[Any] = table.c["ID"] if to_itself else sa.null()
     return compile_statement(sa.update(table).values({column: value}).where(_in_ids(table, count)), dialect.sqlalchemy)
+
+
+def let_go_by_ids(table: sa.Table, column: str, count: int, dialect: Dialect) -> Statement:
+    """Let a required reference of rows, given as ``count`` IDs, lead to no row. The database does not check this; the
+    rows must be deleted in the same unit.
+    """
+    nowhere: sa.ColumnElement[Any] = sa.literal_column(str(NOWHERE))
+    update = sa.update(table).values({column: nowhere}).where(_in_ids(table, count))
+    statement = compile_statement(update, dialect.sqlalchemy)
+    before, hint = dialect.unchecked
+    first, _, rest = statement.text.partition(" ")
+    return Statement(f"{before}{first}{hint} {rest}", statement.order, kind=statement.kind)
 
 
 def delete_where(table: sa.Table, restrictions: Sequence[Restriction], dialect: Dialect) -> Statement:

@@ -113,6 +113,8 @@ class Features(Struct, frozen=True, kw_only=True):
     """A failed migration is rolled back completely."""
     reads_after_failure: bool = False
     """A unit may read after a failed step."""
+    unique_folds_every_letter: bool = True
+    """A unique String folds the case of every letter, as the filter ``equal`` does; otherwise of the letters A to Z."""
     names_foreign_keys: bool = True
     """``ForeignKeyViolation`` has the columns."""
     scripts: bool = True

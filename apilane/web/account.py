@@ -63,8 +63,8 @@ def _is_object(body: object | None) -> None:
 
 def _not_an_object(code: Code, body: object | None) -> ApilaneError:
     found = "no body, or one that is not JSON" if body is None else kind_of(body)
-    told = f"expected a JSON object, found {found}"
-    return ApilaneError(code, continued(code, told) if code is Code.EMPTY_BODY else None, told=told)
+    more = f"expected a JSON object, found {found}"
+    return ApilaneError(code, continued(code, more)) if code is Code.EMPTY_BODY else ApilaneError(code, told=more)
 
 
 def _passwords_of(body: object | None) -> list[str]:

@@ -81,7 +81,7 @@ _SESSION: Final = (
 )
 _ONLY_READS: Final = "SET SESSION TRANSACTION READ ONLY"
 _KEYS: Final = (
-    "SELECT INDEX_NAME, TABLE_NAME, COLUMN_NAME FROM information_schema.STATISTICS "
+    "SELECT INDEX_NAME, TABLE_NAME, COLUMN_NAME, INDEX_COMMENT FROM information_schema.STATISTICS "
     "WHERE TABLE_SCHEMA = DATABASE() AND NON_UNIQUE = 0 ORDER BY TABLE_NAME, INDEX_NAME, SEQ_IN_INDEX"
 )
 
@@ -455,12 +455,13 @@ class MySQLConnection:
             return
         cursor = self.raw.cursor()
         await cursor.execute(_KEYS)
-        for name, table, column in await cursor.fetchall():
+        for name, table, column, comment in await cursor.fetchall():
             columns = self._keys.get(f"{table}.{name}", ("", ()))[1]
-            self._keys[f"{table}.{name}"] = self._keys[name] = (
-                table,
-                columns if column in columns else (*columns, column),
-            )
+            if comment:  # the schema names the properties, whose columns are generated
+                columns = tuple(comment.split(","))
+            elif column not in columns:
+                columns = (*columns, column)
+            self._keys[f"{table}.{name}"] = self._keys[name] = table, columns
 
     async def close(self) -> None:
         """Close the connection; a running statement is ended at the server first."""

@@ -1,13 +1,13 @@
 """The parts of SQL that differ in MySQL: column types, collations, letter case. Pure; the same text for MariaDB.
 
 Collations: text columns of an application compare without letter case and with accents
-(``utf8mb4_0900_as_ci`` on MySQL, ``utf8mb4_uca1400_as_ci`` on MariaDB, both without padding). Unique constraints,
-order and distinct follow them (docs/reference/protocol/data-model.md section 5). Text columns of the server (system
-properties, hidden columns, helper tables, the control store) compare byte by byte (``utf8mb4_0900_bin``,
-``utf8mb4_nopad_bin``).
+(``utf8mb4_0900_as_ci`` on MySQL, ``utf8mb4_uca1400_as_ci`` on MariaDB, both without padding). Order and distinct
+follow them. Text columns of the server (system properties, hidden columns, helper tables, the control store) compare
+byte by byte (``utf8mb4_0900_bin``, ``utf8mb4_nopad_bin``).
 
 Filters give the same results as on other databases (B-Q3), independent of the collation: the collation finds
-candidates, by an index if there is one, and a comparison of the folded bytes decides.
+candidates, by an index if there is one, and a comparison of the folded bytes decides. Unique constraints compare the
+folded bytes, in generated columns that ``SELECT *`` does not show.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ from apilane.plugin.storage import (
 )
 from apilane_mysql import schema
 from apilane_mysql.insert_row import InsertRow
-from apilane_mysql.letters import ALWAYS, CAPITALS, kept, script_of
+from apilane_mysql.letters import folded_bytes, kept, script_of, unique_key
 from apilane_mysql.limits import LIMITS, problems, row_bytes
 
 __all__ = ["MySQLDialect"]
@@ -73,6 +73,10 @@ class MySQLDialect(Dialect):
     limits: ClassVar[Limits] = LIMITS
     comment: ClassVar[str] = r"--(?=\s|\Z)[^\n]*+|#[^\n]*+|/\*.*?(?:\*/|\Z)"
     checks_references_by_row: ClassVar[bool] = True
+    unchecked: ClassVar[tuple[str, str]] = (
+        "/*M! SET STATEMENT foreign_key_checks = 0 FOR */ ",
+        " /*+ SET_VAR(foreign_key_checks = OFF) */",
+    )
 
     def __init__(self) -> None:
         self.sqlalchemy = SQLAlchemyMySQL(paramstyle="format")
@@ -164,6 +168,9 @@ class MySQLDialect(Dialect):
         """Text without leading zeros; zero is ``"0"``."""
         return str
 
+    def unique_key(self, column: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
+        return _folded("unique", column)
+
     def insert_row(self, table: sa.Table, columns: Sequence[str]) -> Statement:
         return InsertRow.of(super().insert_row(table, columns))
 
@@ -199,7 +206,7 @@ def _used(bind: sa.BindParameter[Any]) -> sa.ColumnElement[bool]:
 
 
 class _Folded(FunctionElement[Any]):
-    """Folded text as bytes; ``variant`` as in ``text_operand``."""
+    """Folded text as bytes; ``variant`` as in ``text_operand``, or ``unique``: what a unique constraint compares."""
 
     inherit_cache = False
     type = sa.LargeBinary()
@@ -216,14 +223,6 @@ def _folded(variant: str, column: sa.ColumnElement[str]) -> sa.ColumnElement[Any
 @compiles(_Folded)
 def _compile_folded(element: _Folded, compiler: Any, **options: Any) -> str:
     column = compiler.process(element.clauses, **options)
-    if element.variant == "ascii":
-        # As Latin letters of one byte each: only ASCII letters change. Unicode's LOWER makes an ASCII k of K (Kelvin).
-        return f"CAST(LOWER(CONVERT(CAST({column} AS BINARY) USING latin1)) AS BINARY)"
-    scripts = CAPITALS if element.variant == "all" else {element.variant} & CAPITALS.keys()
-    for letter, stand_in in {**ALWAYS, **{k: v for script in scripts for k, v in CAPITALS[script].items()}}.items():
-        column = f"REPLACE({column}, '{letter}', '{stand_in}')"
-    # MariaDB's LOWER follows the collation. The bytewise collation lacks 700 letters.
-    lower = f"LOWER({column} /*M!101001 COLLATE utf8mb4_uca1400_as_ci */)"
-    if element.variant not in {"folded", "ascii"}:
-        lower = f"REPLACE({lower}, 'ς', 'σ')"
-    return f"CAST({lower} AS BINARY)"
+    if element.variant == "unique":
+        return unique_key(column)
+    return folded_bytes(column, element.variant)

@@ -42,7 +42,8 @@ __all__ = [
 PACKET_HEAD_BYTES: Final = 4096
 """More than a statement has beside its text and its values."""
 
-DUPLICATE_NUMBERS: Final = frozenset({1062, 1169, 1586})
+DUPLICATE_NUMBERS: Final = frozenset({1062, 1169, 1586, 1834})
+"""1834: MariaDB found the duplicate while it copied a table that others refer to, and does not name the key."""
 _LOST: Final = frozenset({0, 1053, 1080, 1152, 1158, 1159, 1160, 1161, 1927, 2006, 2013, 2014, 2055, 4031})
 _NOT_NULL: Final = frozenset({1048, 1138, 1263, 1364, 1566})
 _PARENT: Final = frozenset({1217, 1451})

@@ -11,7 +11,7 @@ from typing import Final
 
 from apilane.plugin.storage import fold
 
-__all__ = ["ALWAYS", "CAPITALS", "kept", "script_of"]
+__all__ = ["ALWAYS", "CAPITALS", "folded_bytes", "kept", "script_of", "unique_key"]
 
 _KEPT: Final = {"\u0130": "\U0010fffe", "\u212a": "\U0010ffff"}
 """Letters that stay as they are, and what stands for them while LOWER runs; no text has these code points."""
@@ -46,3 +46,26 @@ def script_of(folded: str) -> str | None:
     """The script of ``CAPITALS`` with letters of a folded value; ``all`` for several, None for the common letters."""
     scripts = {_SCRIPTS[letter] for letter in folded if letter in _SCRIPTS}
     return None if not scripts else scripts.pop() if len(scripts) == 1 else "all"
+
+
+def folded_bytes(column: str, variant: str) -> str:
+    """SQL of the folded text of ``column`` (SQL too) as bytes. ``variant``: as in ``Dialect.text_operand``; ``all``
+    folds every letter.
+    """
+    if variant == "ascii":
+        # As Latin letters of one byte each: only ASCII letters change. Unicode's LOWER makes an ASCII k of K (Kelvin).
+        return f"CAST(LOWER(CONVERT(CAST({column} AS BINARY) USING latin1)) AS BINARY)"
+    scripts = CAPITALS if variant == "all" else {variant} & CAPITALS.keys()
+    for letter, stand_in in {**ALWAYS, **{k: v for script in scripts for k, v in CAPITALS[script].items()}}.items():
+        column = f"REPLACE({column}, '{letter}', '{stand_in}')"
+    # MariaDB's LOWER follows the collation. The bytewise collation lacks 700 letters.
+    lower = f"LOWER({column} /*M!101001 COLLATE utf8mb4_uca1400_as_ci */)"
+    if variant != "folded":
+        lower = f"REPLACE({lower}, 'ς', 'σ')"
+    return f"CAST({lower} AS BINARY)"
+
+
+def unique_key(column: str) -> str:
+    """SQL of what a unique constraint compares: the folded bytes; a text in ASCII is folded in a faster way."""
+    is_ascii = f"LENGTH({column}) = CHAR_LENGTH({column})"
+    return f"IF({is_ascii}, {folded_bytes(column, 'ascii')}, {folded_bytes(column, 'all')})"

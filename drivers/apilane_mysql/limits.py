@@ -10,12 +10,22 @@ from apilane.plugin.storage import (
     Limits,
     Property,
     PropertyType,
+    folded_columns,
     stored_properties,
     unique_columns,
     visible_uniques,
 )
 
-__all__ = ["KEY_MAX_BYTES", "LIMITS", "NAME_MAX", "key_prefixes", "problems", "row_bytes", "text_length"]
+__all__ = [
+    "BYTES_PER_CHARACTER",
+    "KEY_MAX_BYTES",
+    "LIMITS",
+    "NAME_MAX",
+    "key_prefixes",
+    "problems",
+    "row_bytes",
+    "text_length",
+]
 
 TEXT_MAX: Final = 16_383
 KEY_MAX_BYTES: Final = 3072
@@ -33,6 +43,7 @@ LIMITS: Final = Limits(
     columns_max=1017,
     key_columns_max=16,
     indexes_max=63,
+    folds_in_columns=True,
     row_max_bytes=8125,
 )
 """A row is smaller than 8126 bytes, half a page of InnoDB; the server counts the primary key as an index."""
@@ -73,7 +84,8 @@ def _problems(entity: Entity) -> Iterator[tuple[str, str]]:
     for names in visible_uniques(entity):
         yield from _unique_problems(entity, names, f"{place}.Constraints[Unique {', '.join(names)}]")
     properties = stored_properties(entity)
-    size = sum(map(_row_bytes, properties)) + (len(properties) + 7) // 8
+    keys = _unique_texts(entity)
+    size = sum(map(_row_bytes, [*properties, *keys])) + (len(properties) + len(keys) + 7) // 8
     if size > ROW_MAX_BYTES and not too_long:
         yield (
             f"{place}.Properties",
@@ -83,9 +95,15 @@ def _problems(entity: Entity) -> Iterator[tuple[str, str]]:
 
 def row_bytes(entity: Entity) -> int:
     """The largest record in its page: header, transaction, bitmap of nulls, and what stays of texts."""
-    properties = stored_properties(entity)
-    nulls = sum(not property.required for property in properties)
-    return 5 + 13 + -(-nulls // 8) + sum(map(_bytes_in_page, properties))
+    properties, keys = stored_properties(entity), _unique_texts(entity)
+    nulls = sum(not property.required for property in properties) + len(keys)
+    return 5 + 13 + -(-nulls // 8) + sum(map(_bytes_in_page, [*properties, *keys]))
+
+
+def _unique_texts(entity: Entity) -> list[Property]:
+    """The Strings of unique constraints, one for each: each has a generated column of the same size."""
+    uniques = [unique_columns(entity, names) for names in visible_uniques(entity)]
+    return [p for names in uniques for p in entity.properties if p.name in folded_columns(entity, names)]
 
 
 def _bytes_in_page(property: Property) -> int:

@@ -27,7 +27,9 @@ from apilane.plugin.storage import (
     Reference,
     Table,
     Traits,
+    bounded_name,
     differences,
+    folded_columns,
     plain_indexes,
     references,
     stored_properties,
@@ -35,7 +37,8 @@ from apilane.plugin.storage import (
     visible_uniques,
 )
 from apilane.plugin.storage import changes as do
-from apilane_mysql.limits import NAME_MAX, key_prefixes, text_length
+from apilane_mysql.letters import unique_key
+from apilane_mysql.limits import BYTES_PER_CHARACTER, NAME_MAX, key_prefixes, text_length
 
 __all__ = ["TABLE_OPTIONS", "migrate"]
 
@@ -53,32 +56,47 @@ TRAITS: Final = Traits(
     name_max=NAME_MAX,
     created_with=frozenset({"indexes"}),
     alters_at_once=True,
-    dropped_to_change=frozenset({"references"}),
+    dropped_to_change=frozenset({"expressions", "references"}),
     references_need_index=True,
 )
 
 
+FOLDED: Final = "folded"
+"""Form of a column of a unique index: a generated column with the folded bytes, ``IndexColumn.length`` characters."""
+COMMENT_MAX: Final = 1024
+_INVISIBLE: Final = "/*!80023 INVISIBLE */ /*M!100303 INVISIBLE */"
+
+
 def migrate(migration: Migration) -> list[str]:
     """Statements that turn the tables of ``migration.before`` into those of ``migration.after``."""
-    changes = differences(migration, _tables, TRAITS)
+    changes = differences(migration, _tables, TRAITS, _first_tables)
+    if migration.before == migration.after:  # only the structure changes: one statement, so that texts stay unique
+        changes = [change for change in changes if not isinstance(change, do.DropReference | do.AddReference)]
+        by_table = {change.table: [each for each in changes if each.table == change.table] for change in changes}
+        return [_alter(together) for together in by_table.values()]
     return [text for _, together in groupby(changes, _statement_of) for text in _written(list(together))]
 
 
 # The tables.
 
 
-def _tables(entities: Sequence[Entity]) -> list[Table]:
+def _tables(entities: Sequence[Entity], *, folded: bool = True) -> list[Table]:
     """Names of indexes and references are unique in the whole database: MariaDB's messages do not name the table."""
     names = Names(NAME_MAX)
     return [
         Table(
             entity.name,
             tuple(map(_column, stored_properties(entity))),
-            tuple(_indexes(entity, names)),
+            tuple(_indexes(entity, names, folded=folded)),
             tuple(references(entity, names)),
         )
         for entity in entities
     ]
+
+
+def _first_tables(entities: Sequence[Entity]) -> list[Table]:
+    """As the first structure had them: the collation decides which texts are unique."""
+    return _tables(entities, folded=False)
 
 
 def _column(property: Property) -> Column:
@@ -104,11 +122,18 @@ def _type(property: Property) -> str:
             return f"DECIMAL(18,{property.decimal_places})" if property.decimal_places else "BIGINT"
 
 
-def _indexes(entity: Entity, names: Names) -> Iterator[Index]:
+def _indexes(entity: Entity, names: Names, *, folded: bool) -> Iterator[Index]:
+    """A unique index with folded texts has a plain one beside it, which finds the candidates of filters."""
+    lengths = {property.name: text_length(property) or 0 for property in entity.properties}
+    plain = []
     for properties in visible_uniques(entity):
-        columns = tuple(map(IndexColumn, unique_columns(entity, properties)))
-        yield Index(names.new("UNIQUE", entity.name, *properties), columns, unique=True)
-    for key in plain_indexes(entity):
+        folds = folded_columns(entity, properties) if folded else frozenset()
+        carried = unique_columns(entity, properties)
+        keys = tuple([IndexColumn(c, FOLDED, lengths[c]) if c in folds else IndexColumn(c) for c in carried])
+        yield Index(names.new("UNIQUE", entity.name, *properties), keys, unique=True)
+        if folds:
+            plain.append(carried)
+    for key in [*plain, *plain_indexes(entity)]:
         prefixes = key_prefixes(entity, key)
         columns = tuple(IndexColumn(name, length=prefixes.get(name, 0)) for name in key)
         yield Index(names.new("INDEX", entity.name, *key), columns)
@@ -142,7 +167,11 @@ def _written(together: list[Change]) -> list[str]:
         case do.RenameTable():
             renames = [f"{_quoted(c.table)} TO {_quoted(c.name)}" for c in together if isinstance(c, do.RenameTable)]
             return [f"RENAME TABLE {', '.join(renames)}"]
-    return [f"ALTER TABLE {_quoted(together[0].table)} {', '.join(map(_altered, together))}"]
+    return [_alter(together)]
+
+
+def _alter(together: Sequence[Change]) -> str:
+    return f"ALTER TABLE {_quoted(together[0].table)} {', '.join(map(_altered, together))}"
 
 
 def _altered(change: Change) -> str:
@@ -151,7 +180,8 @@ def _altered(change: Change) -> str:
         case do.DropReference(reference=reference):
             return f"DROP FOREIGN KEY {_quoted(reference.name)}"
         case do.DropIndex(index=index):
-            return f"DROP INDEX {_quoted(index.name)}"
+            goes = [f"DROP INDEX {_quoted(index.name)}", *(f"DROP COLUMN {name}" for name in _generated(index))]
+            return ", ".join(goes)
         case do.DropColumn(column=column):
             return f"DROP COLUMN {_quoted(column.name)}"
         case do.RenameColumn(old=old, after=after):
@@ -161,14 +191,15 @@ def _altered(change: Change) -> str:
         case do.AddColumn(column=column):
             return f"ADD COLUMN {_defined(column)}"
         case do.AddIndex(index=index):
-            return f"ADD {_index(index)}"
+            return ", ".join([*(f"ADD COLUMN {text}" for text in _generated(index).values()), f"ADD {_index(index)}"])
         case do.AddReference(reference=reference):
             return f"ADD {_reference(reference)}"
     raise TypeError(f"MySQL tables do not change like this: {change}")
 
 
 def _create(table: Table) -> str:
-    lines = [*map(_defined, table.columns), "PRIMARY KEY (`ID`)", *map(_index, table.indexes)]
+    generated = [text for index in table.indexes for text in _generated(index).values()]
+    lines = [*map(_defined, table.columns), *generated, "PRIMARY KEY (`ID`)", *map(_index, table.indexes)]
     columns = ",\n  ".join(lines)
     return f"CREATE TABLE {_quoted(table.name)} (\n  {columns}\n) {TABLE_OPTIONS}"
 
@@ -180,9 +211,31 @@ def _defined(column: Column) -> str:
     return f"{text} DEFAULT {column.default.value}" if column.default else text
 
 
+def _generated(index: Index) -> dict[str, str]:
+    """The generated columns of a unique index, quoted, with their definitions."""
+    return {
+        _key_column(index, column): (
+            f"{_key_column(index, column)} VARBINARY({column.length * BYTES_PER_CHARACTER}) "
+            f"GENERATED ALWAYS AS ({unique_key(_quoted(column.name))}) STORED {_INVISIBLE}"
+        )
+        for column in index.columns
+        if column.form == FOLDED
+    }
+
+
+def _key_column(index: Index, column: IndexColumn) -> str:
+    return _quoted(bounded_name(f"H_{index.name}_{index.columns.index(column)}", NAME_MAX))
+
+
 def _index(index: Index) -> str:
-    columns = ", ".join(_quoted(c.name) + (f"({c.length})" if c.length else "") for c in index.columns)
-    return f"{'UNIQUE ' if index.unique else ''}INDEX {_quoted(index.name)} ({columns})"
+    columns = ", ".join(
+        _key_column(index, c) if c.form else _quoted(c.name) + (f"({c.length})" if c.length else "")
+        for c in index.columns
+    )
+    comment = ""
+    if any(column.form for column in index.columns):  # the names in the error of a violation
+        comment = f" COMMENT '{','.join(column.name for column in index.columns)[:COMMENT_MAX]}'"
+    return f"{'UNIQUE ' if index.unique else ''}INDEX {_quoted(index.name)} ({columns}){comment}"
 
 
 def _reference(reference: Reference) -> str:

@@ -56,11 +56,19 @@ SCRIPT_GRACE_S: Final = 0.5
 _parameter = re.compile(r"\$(\d+)")
 
 _COLUMNS_OF_CONSTRAINT: Final = """
-SELECT a.attname FROM pg_catalog.pg_constraint c
+SELECT name FROM (SELECT a.attname AS name, k.place FROM pg_catalog.pg_constraint c
 JOIN pg_catalog.pg_class t ON t.oid = c.conrelid JOIN pg_catalog.pg_namespace n ON n.oid = t.relnamespace
 CROSS JOIN LATERAL unnest(c.conkey) WITH ORDINALITY k (number, place)
 JOIN pg_catalog.pg_attribute a ON a.attrelid = c.conrelid AND a.attnum = k.number
-WHERE n.nspname = $1 AND t.relname = $2 AND c.conname = $3 ORDER BY k.place"""
+WHERE n.nspname = $1 AND t.relname = $2 AND c.conname = $3
+UNION
+SELECT a.attname, a.attnum FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class x ON x.oid = i.indexrelid
+JOIN pg_catalog.pg_class t ON t.oid = i.indrelid JOIN pg_catalog.pg_namespace n ON n.oid = t.relnamespace
+JOIN pg_catalog.pg_depend d ON d.classid = 'pg_catalog.pg_class'::regclass AND d.objid = i.indexrelid
+  AND d.refclassid = d.classid AND d.refobjid = i.indrelid
+JOIN pg_catalog.pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = d.refobjsubid AND a.attnum > 0
+WHERE n.nspname = $1 AND t.relname = $2 AND x.relname = $3 AND i.indisunique) AS found ORDER BY place"""
+"""A unique index on expressions is no constraint; it depends on its columns."""
 
 
 async def connect(

@@ -8,13 +8,14 @@ too. So PostgreSQL folds every letter as ``apilane.model.text.fold`` does, with 
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Callable, Sequence
-from functools import cache, cached_property
+from functools import cached_property
 from typing import Any, ClassVar
 
 import sqlalchemy as sa
 from sqlalchemy.engine.interfaces import Dialect as SQLAlchemyDialect
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.functions import FunctionElement
 
 from apilane.plugin.storage import (
     AggregateFunction,
@@ -36,12 +37,10 @@ from apilane.plugin.storage import (
 )
 from apilane_postgresql import schema
 from apilane_postgresql.guard import COMMENT, QUOTED, problems_of
+from apilane_postgresql.letters import letters_of, unique_key
 from apilane_postgresql.limits import INDEXED_CHARACTERS, LIMITS, problems, row_bytes, text_length
 
 __all__ = ["PostgreSQLDialect"]
-
-_CASED_BELOW = 0x1F000
-"""Code points from here on have no letter case (see ``fold``)."""
 
 
 class PostgreSQLDialect(Dialect):
@@ -93,7 +92,7 @@ class PostgreSQLDialect(Dialect):
             if operator == "startswith":
                 return "ascii", (folded, _after(folded[:INDEXED_CHARACTERS]))
             return "ascii", (folded,)
-        return "folded", (folded, *_letters_of(folded))
+        return "folded", (folded, *letters_of(folded))
 
     def text_predicate(
         self, operator: str, variant: str, column: sa.ColumnElement[str], binds: Sequence[sa.BindParameter[Any]]
@@ -113,6 +112,9 @@ class PostgreSQLDialect(Dialect):
             return sa.and_(indexed == start, lower == binds[0]) if long else lower == binds[0]
         within = sa.and_(indexed >= start, indexed < binds[1])
         return sa.and_(within, _predicate(operator, lower, binds[0])) if long else within
+
+    def unique_key(self, column: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
+        return _UniqueKey(column)
 
     def order_by(
         self, column: sa.ColumnElement[Any], property: Property, *, descending: bool
@@ -199,22 +201,13 @@ def _after(prefix: str) -> str:
     return prefix[:-1] + chr(ord(prefix[-1]) + 1)
 
 
-@cache
-def _variants() -> dict[str, str]:
-    """The letters outside ASCII that fold to another letter, by that letter."""
-    found: defaultdict[str, str] = defaultdict(str)
-    for code in range(0x80, _CASED_BELOW):
-        letter = chr(code)
-        if not 0xD800 <= code < 0xE000 and (folded := fold(letter)) != letter:
-            found[folded] += letter
-    return dict(found)
+class _UniqueKey(FunctionElement[str]):
+    """What a unique constraint compares (``letters.unique_key``)."""
+
+    inherit_cache = False
+    type = sa.Text()
 
 
-def _letters_of(folded: str) -> tuple[str, str]:
-    """The arguments of ``translate``: the letters that fold to a letter of ``folded``, and their replacements."""
-    sources, targets = "", ""
-    for letter in dict.fromkeys(folded):
-        if not letter.isascii() and (others := _variants().get(letter)):
-            sources += others
-            targets += letter * len(others)
-    return sources, targets
+@compiles(_UniqueKey)
+def _compile_unique_key(element: _UniqueKey, compiler: Any, **options: Any) -> str:
+    return unique_key(compiler.process(element.clauses, **options))

@@ -5,7 +5,7 @@ Every change is made in place.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Final
 
 from apilane.plugin.storage import (
@@ -23,6 +23,7 @@ from apilane.plugin.storage import (
     Table,
     Traits,
     differences,
+    folded_columns,
     plain_indexes,
     quoted_name,
     quoted_text,
@@ -32,6 +33,7 @@ from apilane.plugin.storage import (
     visible_uniques,
 )
 from apilane.plugin.storage import changes as do
+from apilane_postgresql.letters import fold_function, make_fold_function
 from apilane_postgresql.limits import INDEXED_CHARACTERS, KEY_CHARACTERS_MAX, NAME_MAX, text_length
 
 __all__ = ["migrate", "moved_sequence"]
@@ -40,13 +42,17 @@ STEPS_MAX: Final = 1000
 FOLDED: Final = "folded"
 BEGINNING: Final = "beginning"
 """Forms of an index column: the text in lower case, or the beginning of that."""
+LETTERS: Final = "letters"
+"""Form of an index column: the folded text, for the rows with letters outside ASCII."""
 
 TRAITS: Final = Traits(name_max=NAME_MAX, renames_keys=True, dropped_to_change=frozenset({"expressions"}))
 
 
 def migrate(migration: Migration) -> list[str]:
     """Statements that turn the tables of ``migration.before`` into those of ``migration.after``."""
-    return [text for change in differences(migration, _tables, TRAITS) for text in _written(change)]
+    changes = differences(migration, _tables, TRAITS, _first_tables)
+    statements = [text for change in changes for text in _written(change)]
+    return [make_fold_function(), *statements] if any(map(_folds_letters, changes)) else statements
 
 
 def moved_sequence(table: str) -> str:
@@ -67,15 +73,20 @@ def moved_sequence(table: str) -> str:
 # The tables.
 
 
-def _tables(entities: Sequence[Entity]) -> list[Table]:
+def _tables(entities: Sequence[Entity], *, folded: bool = True) -> list[Table]:
     # Tables and indexes share one namespace. Names are in lower case, as PostgreSQL reads unquoted names.
     names = Names(NAME_MAX, {entity.name.lower() for entity in entities}, lower=True)
-    return [_table(entity, names) for entity in entities]
+    return [_table(entity, names, folded=folded) for entity in entities]
 
 
-def _table(entity: Entity, names: Names) -> Table:
+def _first_tables(entities: Sequence[Entity]) -> list[Table]:
+    """As the first structure had them: only equal texts violate a unique constraint."""
+    return _tables(entities, folded=False)
+
+
+def _table(entity: Entity, names: Names, *, folded: bool) -> Table:
     stored = stored_properties(entity)
-    indexes = tuple(_indexes(entity, {property.name: property for property in stored}, names))
+    indexes = tuple(_indexes(entity, {property.name: property for property in stored}, names, folded=folded))
     return Table(entity.name, tuple(map(_column, stored)), indexes, tuple(references(entity, names)))
 
 
@@ -99,17 +110,30 @@ def _type(property: Property) -> str:
             return f"NUMERIC(18,{property.decimal_places})" if property.decimal_places else "BIGINT"
 
 
-def _indexes(entity: Entity, stored: Mapping[str, Property], names: Names) -> Iterator[Index]:
+def _indexes(entity: Entity, stored: Mapping[str, Property], names: Names, *, folded: bool) -> Iterator[Index]:
     for properties in visible_uniques(entity):
         name = names.new("UNIQUE", entity.name, *properties)
         yield Index(name, tuple(map(IndexColumn, unique_columns(entity, properties))), unique=True)
-        yield from _of_text(entity, properties, stored, names)
+        folds = folded_columns(entity, properties) if folded else frozenset()
+        if folds:
+            yield from _of_unique_text(entity, properties, folds, names)
+        else:
+            yield from _of_text(entity, properties, stored, names)
     for columns in plain_indexes(entity):
         lengths = [text_length(stored[c]) for c in columns if stored[c].type is PropertyType.String]
         if None not in lengths and sum(length or 0 for length in lengths) <= KEY_CHARACTERS_MAX:
             name = names.new("INDEX", entity.name, *columns)
             yield Index(name, tuple(IndexColumn(c, nulls_first=not stored[c].required) for c in columns))
         yield from _of_text(entity, columns, stored, names)
+
+
+def _of_unique_text(entity: Entity, columns: Sequence[str], folds: Collection[str], names: Names) -> Iterator[Index]:
+    """Two unique indexes: of texts in lower case, which also finds what filters look for and is enough for ASCII; and
+    of folded texts, without the rows that have only ASCII. A text in ASCII never equals another one.
+    """
+    for kind, form in (("FOLDED", FOLDED), ("LETTERS", LETTERS)):
+        parts = tuple(IndexColumn(c, form if c in folds else "") for c in columns)
+        yield Index(names.new(kind, entity.name, *columns), parts, unique=True)
 
 
 def _of_text(entity: Entity, columns: Sequence[str], stored: Mapping[str, Property], names: Names) -> Iterator[Index]:
@@ -142,14 +166,29 @@ def _written(change: Change) -> list[str]:
             return [f"DROP TABLE {table}"]
         case do.ChangeColumn(before=before, after=after):
             return [f"ALTER TABLE {table} ALTER COLUMN {text}" for text in _column_changes(before, after)]
-        case do.DropIndex(index=index) if not index.unique:
+        case do.DropIndex(index=index) if not _is_constraint(index):
             return [f"DROP INDEX {quoted_name(index.name)}"]
-        case do.RenameIndex(index=index, name=name) if not index.unique:
+        case do.RenameIndex(index=index, name=name) if not _is_constraint(index):
             return [f"ALTER INDEX {quoted_name(index.name)} RENAME TO {quoted_name(name)}"]
-        case do.AddIndex(index=index) if not index.unique:
+        case do.AddIndex(index=index) if not _is_constraint(index):
             columns = ", ".join(map(_indexed, index.columns))
-            return [f"CREATE INDEX {quoted_name(index.name)} ON {table} ({columns})"]
+            kind = "UNIQUE INDEX" if index.unique else "INDEX"
+            return [f"CREATE {kind} {quoted_name(index.name)} ON {table} ({columns}){_only_letters(index)}"]
     return [f"ALTER TABLE {table} {_altered(change)}"]
+
+
+def _folds_letters(change: Change) -> bool:
+    return isinstance(change, do.AddIndex) and any(column.form == LETTERS for column in change.index.columns)
+
+
+def _is_constraint(index: Index) -> bool:
+    return index.unique and not any(column.form for column in index.columns)
+
+
+def _only_letters(index: Index) -> str:
+    texts = [quoted_name(column.name) for column in index.columns if column.form == LETTERS]
+    rows = " OR ".join(f"octet_length({name}) <> char_length({name})" for name in texts)
+    return f" WHERE {rows}" if rows else ""
 
 
 def _altered(change: Change) -> str:
@@ -198,6 +237,8 @@ def _defined(column: Column) -> str:
 
 def _indexed(column: IndexColumn) -> str:
     text = quoted_name(column.name)
+    if column.form == LETTERS:
+        return f"{fold_function()}({text})"
     if column.form:
         text = f"lower({text})"
     if column.form == BEGINNING:

@@ -31,7 +31,7 @@ from apilane_sqlite.limits import LIMITS
 __all__ = ["FOLD_FUNCTION", "SQLiteDialect"]
 
 FOLD_FUNCTION = "apilane_fold"
-"""Registered on every connection (``apilane.model.text.fold``). No index uses it, so other tools can read the file."""
+"""Registered on every connection (``apilane.model.text.fold``). No index uses it, so other tools can use the file."""
 
 _PARTS: Final[dict[DatePart, str]] = {
     "year": "%Y",
@@ -111,6 +111,10 @@ class SQLiteDialect(Dialect):
         seconds = column.op("/")(sa.literal_column("1000.0"))
         form: sa.ColumnElement[str] = sa.literal_column(f"'{_PARTS[part]}'")
         return within_years(column, sa.func.strftime(form, seconds, sa.literal_column("'unixepoch'"), type_=sa.Text()))
+
+    def unique_key(self, column: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
+        """ASCII letters fold; an index that folds every letter would need a function that other tools lack (B-D17)."""
+        return column.collate("NOCASE")
 
     def locked(self, select: sa.Select[Any]) -> sa.Select[Any]:
         """Unchanged: there is one writer at a time."""

@@ -31,6 +31,7 @@ FEATURES: Final = Features(
     exact_decimals=False,
     transactional_ddl=True,
     reads_after_failure=True,
+    unique_folds_every_letter=False,
     names_foreign_keys=False,
 )
 

@@ -26,6 +26,7 @@ from apilane.plugin.storage import (
     Table,
     Traits,
     differences,
+    folded_columns,
     plain_indexes,
     quoted_name,
     quoted_text,
@@ -46,23 +47,28 @@ TRAITS: Final = Traits(created_with=frozenset({"references"}), rebuilds=True)
 
 def migrate(migration: Migration) -> list[str]:
     """Statements that turn the tables of ``migration.before`` into those of ``migration.after``."""
-    return [text for change in differences(migration, _tables, TRAITS) for text in _written(change)]
+    return [text for change in differences(migration, _tables, TRAITS, _first_tables) for text in _written(change)]
 
 
 # The tables.
 
 
-def _tables(entities: Sequence[Entity]) -> list[Table]:
+def _tables(entities: Sequence[Entity], *, folded: bool = True) -> list[Table]:
     names = Names(None, {entity.name.lower() for entity in entities})
     return [
         Table(
             entity.name,
             tuple(map(_column, stored_properties(entity))),
-            tuple(_indexes(entity, names)),
+            tuple(_indexes(entity, names, folded=folded)),
             tuple(references(entity)),
         )
         for entity in entities
     ]
+
+
+def _first_tables(entities: Sequence[Entity]) -> list[Table]:
+    """As the first structure had them: only equal bytes violate a unique constraint."""
+    return _tables(entities, folded=False)
 
 
 def _column(property: Property) -> Column:
@@ -84,24 +90,27 @@ def _type(property: Property) -> str:
             return f"NUMERIC(18,{property.decimal_places})" if property.decimal_places else "INTEGER"
 
 
-def _indexes(entity: Entity, names: Names) -> Iterator[Index]:
-    """Unique and plain indexes. A key with text has a second index that ignores letter case (B-Q3)."""
+def _indexes(entity: Entity, names: Names, *, folded: bool) -> Iterator[Index]:
+    """Unique and plain indexes. A key with text has a second index that ignores letter case (B-Q3), which is unique too
+    where the key is.
+    """
     secrets = {column.shows for column in HIDDEN_COLUMNS.get(entity.name, ()) if column.source == "hash"}
     texts = {p.name for p in entity.properties if p.type is PropertyType.String and not p.encrypted} - secrets
-    companions = []
+    companions: list[tuple[tuple[str, ...], bool]] = []
     for properties in visible_uniques(entity):
         name = names.new("UNIQUE", entity.name, *properties)
         yield Index(name, tuple(map(IndexColumn, unique_columns(entity, properties))), unique=True)
-        companions.append(properties)
+        companions.append((properties, folded and bool(folded_columns(entity, properties))))
     for columns in plain_indexes(entity):
         yield Index(names.new("INDEX", entity.name, *columns), tuple(map(IndexColumn, columns)))
-        companions.append(columns)
+        companions.append((columns, False))
     if entity.name.startswith("H_"):  # callers do not filter these tables
         return
-    for columns in companions:
+    for columns, is_unique in companions:
         if not texts.isdisjoint(columns):
             name = names.new("NOCASE", entity.name, *columns)
-            yield Index(name, tuple(IndexColumn(column, NOCASE if column in texts else "") for column in columns))
+            parts = tuple(IndexColumn(column, NOCASE if column in texts else "") for column in columns)
+            yield Index(name, parts, unique=is_unique)
 
 
 # The statements.

@@ -13,6 +13,8 @@ from typing import Any, ClassVar, Final
 import sqlalchemy as sa
 from sqlalchemy.dialects import mssql
 from sqlalchemy.dialects.mssql.base import MSDialect, MSSQLCompiler
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.functions import FunctionElement
 
 from apilane.plugin.storage import (
     AggregateFunction,
@@ -141,6 +143,9 @@ class SQLServerDialect(Dialect):
         date = sa.func.dateadd(sa.literal_column("DAY"), days, sa.literal_column("CAST('1970-01-01' AS DATE)"))
         return within_years(column, sa.func.datepart(sa.literal_column(part.upper()), date, type_=sa.Integer()))
 
+    def unique_key(self, column: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
+        return _UniqueKey(column)
+
     def text_bytes(self, column: sa.ColumnElement[str]) -> sa.ColumnElement[int]:
         return sa.func.datalength(column, type_=sa.BigInteger())
 
@@ -167,6 +172,18 @@ class SQLServerDialect(Dialect):
     def script_problems(self, script: Script, entities: Sequence[Entity]) -> list[str]:
         """The guard's refusals. They do not check whether tables and columns exist."""
         return problems_of(script)
+
+
+class _UniqueKey(FunctionElement[str]):
+    """What a unique constraint compares (``text.unique_key``)."""
+
+    inherit_cache = False
+    type = mssql.NVARCHAR()
+
+
+@compiles(_UniqueKey)
+def _compile_unique_key(element: _UniqueKey, compiler: Any, **options: Any) -> str:
+    return text.unique_key(compiler.process(element.clauses, **options))
 
 
 def _giving_id(insert: str, table: str) -> str:

@@ -26,6 +26,7 @@ from apilane.plugin.storage import (
     Unsupported,
     ValueTooLong,
 )
+from apilane_sqlserver.naming import property_of
 
 __all__ = ["Constraint", "Failure", "constraint_of", "read_failure", "refused", "shown", "translate"]
 
@@ -130,7 +131,7 @@ def constraint_of(failure: Failure) -> Constraint | None:
 
 def shown(table: str, columns: tuple[str, ...]) -> tuple[str, ...]:
     """Columns as the schema names them: a hidden column is shown as the property it belongs to."""
-    return tuple(_VISIBLE.get((table, column), column) for column in columns)
+    return tuple(_VISIBLE.get((table, column), property_of(column)) for column in columns)
 
 
 def _bare(name: str) -> str:

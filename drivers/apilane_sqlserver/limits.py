@@ -15,6 +15,7 @@ from apilane.plugin.storage import (
     OnDelete,
     Property,
     PropertyType,
+    folded_columns,
     foreign_keys,
     plain_indexes,
     stored_properties,
@@ -42,6 +43,7 @@ LIMITS: Final = Limits(
     columns_max=1024,
     key_columns_max=32,
     indexes_max=999,
+    folds_in_columns=True,
     references_max=253,
     row_max_bytes=8060,
 )
@@ -82,7 +84,8 @@ def _keys(place: str, entity: Entity) -> Iterator[Problem]:
                 f"{kind} on {', '.join(named)} needs a Maximum for {endless}, and one that is not encrypted",
             )
             continue
-        size = sum(_bytes(properties[name]) or 0 for name in columns)
+        marks = 2 * len(folded_columns(entity, columns)) if kind == "unique" else 0
+        size = sum(_bytes(properties[name]) or 0 for name in columns) + marks
         if size > KEY_BYTES_MAX:
             yield (
                 f"{place}.Properties[{named[0]}]",

@@ -25,6 +25,7 @@ from apilane.plugin.storage import (
     Traits,
     bounded_name,
     differences,
+    folded_columns,
     plain_indexes,
     references,
     stored_properties,
@@ -32,13 +33,16 @@ from apilane.plugin.storage import (
     visible_uniques,
 )
 from apilane.plugin.storage import changes as do
-from apilane_sqlserver.naming import NAME_MAX, literal, quoted
+from apilane_sqlserver.naming import NAME_MAX, key_column, literal, quoted
 from apilane_sqlserver.privileges import grants
-from apilane_sqlserver.text import BINARY, LINGUISTIC
+from apilane_sqlserver.text import BINARY, LINGUISTIC, unique_key
 
 __all__ = ["collation", "migrate"]
 
 TRAITS: Final = Traits(name_max=NAME_MAX, dropped_to_change=frozenset({"indexes", "references"}))
+
+FOLDED: Final = "folded"
+"""Form of a column of a unique index: a computed column with the folded text."""
 
 _EXACT: Final = frozenset({"Email", "Token", "UID", "Username"})
 
@@ -53,7 +57,8 @@ def migrate(migration: Migration) -> list[str]:
     """Statements that turn the tables of ``migration.before`` into those of ``migration.after``."""
     kept = migration.kept_entities()
     stays, remains = {old.name for old, _ in kept}, {new.name for _, new in kept}
-    statements = list(map(_written, differences(migration, _tables, TRAITS)))
+    changes = differences(migration, _tables, TRAITS, _first_tables)
+    statements = [text for change in changes for text in _written(change)]
     if migration.is_control:
         return statements
     return [
@@ -69,15 +74,22 @@ def migrate(migration: Migration) -> list[str]:
 # The tables.
 
 
-def _tables(entities: Sequence[Entity]) -> list[Table]:
+def _tables(entities: Sequence[Entity], *, folded: bool = True) -> list[Table]:
     """Constraints share one namespace with the tables; each table has a namespace for its indexes."""
     names = Names(NAME_MAX, {entity.name.lower() for entity in entities})
-    return [_table(entity, names) for entity in entities]
+    return [_table(entity, names, folded=folded) for entity in entities]
 
 
-def _table(entity: Entity, names: Names) -> Table:
+def _first_tables(entities: Sequence[Entity]) -> list[Table]:
+    """As the first structure had them: the collation decides which texts are unique."""
+    return _tables(entities, folded=False)
+
+
+def _table(entity: Entity, names: Names, *, folded: bool) -> Table:
     columns = tuple([_column(entity, property, names) for property in stored_properties(entity)])
-    return Table(entity.name, columns, tuple(_indexes(entity, columns)), tuple(references(entity, names)))
+    return Table(
+        entity.name, columns, tuple(_indexes(entity, columns, folded=folded)), tuple(references(entity, names))
+    )
 
 
 def _column(entity: Entity, property: Property, names: Names) -> Column:
@@ -103,17 +115,22 @@ def _type(property: Property) -> str:
             return f"DECIMAL(18,{property.decimal_places})" if property.decimal_places else "BIGINT"
 
 
-def _indexes(entity: Entity, columns: Sequence[Column]) -> Iterator[Index]:
+def _indexes(entity: Entity, columns: Sequence[Column], *, folded: bool) -> Iterator[Index]:
+    """A unique index with folded texts has a plain one beside it, which finds the candidates of filters."""
+    plain = []
     optional = {column.name for column in columns if not column.required}
     for properties in visible_uniques(entity):
         carried = unique_columns(entity, properties)
+        folds = folded_columns(entity, carried) if folded else frozenset()
+        if folds:
+            plain.append(carried)
         yield Index(
             bounded_name(f"UNIQUE_{entity.name}_{'_'.join(properties)}", NAME_MAX),
-            tuple(map(IndexColumn, carried)),
+            tuple(IndexColumn(column, FOLDED if column in folds else "") for column in carried),
             unique=True,
             without_nulls=tuple(column for column in carried if column in optional),
         )
-    for carried in plain_indexes(entity):
+    for carried in [*plain, *plain_indexes(entity)]:
         name = bounded_name(f"INDEX_{entity.name}_{'_'.join(carried)}", NAME_MAX)
         yield Index(name, tuple(map(IndexColumn, carried)))
 
@@ -121,7 +138,20 @@ def _indexes(entity: Entity, columns: Sequence[Column]) -> Iterator[Index]:
 # The statements.
 
 
-def _written(change: Change) -> str:
+def _written(change: Change) -> list[str]:
+    """A column that a unique index computes is made before the index, and dropped after it."""
+    table = quoted(change.table)
+    match change:
+        case do.AddIndex(index=index):
+            computed = [f"ALTER TABLE {table} ADD {name} AS ({text})" for name, text in _computed(index).items()]
+            return [*computed, _create_index(table, index)]
+        case do.DropIndex(index=index):
+            columns = [f"ALTER TABLE {table} DROP COLUMN {name}" for name in _computed(index)]
+            return [f"DROP INDEX {quoted(index.name)} ON {table}", *columns]
+    return [_single(change)]
+
+
+def _single(change: Change) -> str:
     table = quoted(change.table)
     match change:
         case do.CreateTable(structure=structure):
@@ -133,10 +163,6 @@ def _written(change: Change) -> str:
             return _rename(table, name, "OBJECT")
         case do.RenameColumn(old=old, name=name):
             return _rename(f"{table}.{quoted(old)}", name, "COLUMN")
-        case do.AddIndex(index=index):
-            return _create_index(table, index)
-        case do.DropIndex(index=index):
-            return f"DROP INDEX {quoted(index.name)} ON {table}"
     return f"ALTER TABLE {table} {_altered(change)}"
 
 
@@ -180,8 +206,17 @@ def _nullability(column: Column) -> str:
     return "NOT NULL" if column.required else "NULL"
 
 
+def _computed(index: Index) -> dict[str, str]:
+    """The computed columns of a unique index, quoted, with their expressions."""
+    return {_key_column(index, c): unique_key(quoted(c.name)) for c in index.columns if c.form}
+
+
+def _key_column(index: Index, column: IndexColumn) -> str:
+    return quoted(key_column(index.name, column.name))
+
+
 def _create_index(table: str, index: Index) -> str:
-    columns = ", ".join(quoted(column.name) for column in index.columns)
+    columns = ", ".join(_key_column(index, c) if c.form else quoted(c.name) for c in index.columns)
     text = f"CREATE {'UNIQUE ' if index.unique else ''}INDEX {quoted(index.name)} ON {table} ({columns})"
     if index.without_nulls:
         text += " WHERE " + " AND ".join(f"{quoted(column)} IS NOT NULL" for column in index.without_nulls)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from functools import cache
 from typing import Any, Final
 
 import sqlalchemy as sa
@@ -18,7 +19,7 @@ from sqlalchemy.dialects.mssql import NVARCHAR
 
 from apilane.plugin.storage import Value, any_or_none, fold, utf16_length
 
-__all__ = ["BINARY", "LINGUISTIC", "PARAMETER_UNITS", "operand", "predicate"]
+__all__ = ["BINARY", "LINGUISTIC", "PARAMETER_UNITS", "operand", "predicate", "unique_key"]
 
 LINGUISTIC: Final = "Latin1_General_100_CI_AS_SC"
 """For String columns: case-insensitive, accent-sensitive, one character beyond the BMP counts as one."""
@@ -90,6 +91,22 @@ def predicate(
         case "notcontains":
             return sa.not_(_contains(variant, folded, binds, wanted)).self_group()
     raise ValueError(f"no text operator: {operator}")
+
+
+@cache
+def _letters() -> tuple[str, str]:
+    """The letters below U+10000 that fold to another letter, and those. TRANSLATE takes UTF-16 units one by one."""
+    letters = [chr(code) for code in range(0x10000) if not 0xD800 <= code < 0xE000]
+    folding = [letter for letter in letters if fold(letter) != letter]
+    return "".join(folding), "".join(map(fold, folding))
+
+
+def unique_key(column: str) -> str:
+    """T-SQL of what a unique constraint compares: the folded text of ``column`` (T-SQL too), and a mark after it,
+    because comparisons ignore blanks at the end.
+    """
+    letters, folded = _letters()
+    return f"TRANSLATE({column} COLLATE {BINARY}, N'{letters}', N'{folded}') + N'.'"
 
 
 def _after(word: str) -> str:

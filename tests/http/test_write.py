@@ -210,6 +210,28 @@ def test_records_in_a_circle_go(lab: Client) -> None:
         assert lab.delete("Data/Delete", entity="Strict", ids=",".join(map(str, circle))).json() == circle
 
 
+def test_records_in_a_circle_of_required_references_go(
+    server: Server, new_application: Any, lab_manifest: dict[str, Any]
+) -> None:
+    """Records whose required references lead to themselves or to each other can be deleted in one call. Records that
+    another record refers to stay, with their references, and later references are checked.
+    """
+    lab: Client = new_application(lab_manifest)
+    alone, one, two, kept, other = lab.add("Strict", *({"Label": f"required {n}"} for n in range(5)))
+    parents = {alone: alone, one: two, two: one, kept: kept, other: kept}
+    lab.put("Data/Put", [{"ID": id, "Parent": parent} for id, parent in parents.items()], entity="Strict")
+    changed: dict[str, Any] = json.loads(json.dumps(lab_manifest))
+    strict = next(entity for entity in changed["Entities"] if entity["Name"] == "Strict")
+    next(each for each in strict["Properties"] if each["Name"] == "Parent")["Required"] = True
+    server.apply({**changed, "Application": {**changed["Application"], "Token": lab.token}})
+    assert error_of(lab.delete("Data/Delete", entity="Strict", ids=f"{alone},{kept}")).message == FOREIGN
+    assert {id: lab.record("Strict", id)["Parent"] for id in parents} == parents
+    assert lab.delete("Data/Delete", entity="Strict", ids=alone).json() == [alone]
+    assert lab.delete("Data/Delete", entity="Strict", ids=f"{one},{two}").json() == [one, two]
+    assert error_of(lab.post("Data/Post", {"Label": "lost", "Parent": 987654321}, entity="Strict")).message == FOREIGN
+    assert lab.delete("Data/Delete", entity="Strict", ids=f"{kept},{other}").json() == [kept, other]
+
+
 def test_a_referred_record_of_a_circle_stays(lab: Client) -> None:
     """A circle that another record refers to is kept whole, with its references."""
     one, two = lab.add("Strict", *({"Label": f"kept circle {n}"} for n in range(2)))

@@ -10,13 +10,18 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from string import ascii_lowercase
 
 import pytest
 
 from apilane.cli.doctor import doctor
 from apilane.dispatch import freeze
+from apilane.model.definition import ApplicationDefinition
+from apilane.model.system import system_entities
 from apilane.plugin import ForeignKey, HelperTable, Index, Property, PropertyType, Unique, column
 from apilane.plugins import PluginError, load_plugins
+from apilane.security.tokens import new_token
+from apilane.services.capabilities import capabilities_of
 from apilane.settings import Settings
 from apilane.storage.errors import Unavailable
 from tests.changes.workshop import Workshop, entity, manifest
@@ -32,6 +37,7 @@ def counts(version: int = 1, **changes: object) -> HelperTable:
     return HelperTable(name="H_Counts", version=version, **given)  # type: ignore[arg-type]
 
 
+WIDE = counts(columns=tuple(column(f"W{one}{two}") for one in ascii_lowercase for two in "abcdefghijkl"), indexes=())
 VERSION_2 = counts(2, columns=(*counts().columns, column("Note")), indexes=())
 
 
@@ -331,6 +337,37 @@ def test_killed_at_any_moment(opened: Opened) -> None:
         assert versions(shop) == [("H_Counts", "bringing", version)]
         assert shop.sql('SELECT count(*), sum("Calls") FROM "H_Counts"') == [(rows, rows * (rows - 1) // 2)]
     assert shop.sql("PRAGMA integrity_check") == [("ok",)]
+
+
+@pytest.mark.parametrize(
+    ("table", "provider", "told"),
+    [
+        (counts(columns=(column("rowid"),), indexes=()), "SQLite", "keeps the column name rowid for itself"),
+        (counts(columns=(column("xmin"),), indexes=()), "PostgreSQL", "keeps the column name xmin for itself"),
+        (counts(columns=(column("Long", maximum=20_000),), indexes=()), "MySQL", "16383 characters at most"),
+        (
+            counts(columns=(column("Long"),), constraints=(Unique(properties=("Long",)),), indexes=()),
+            "MySQL",
+            "cannot be unique",
+        ),
+        (counts(columns=(column("Key", maximum=900),), indexes=(Index(("Key",)),)), "SQLServer", "1800 bytes"),
+        (WIDE, "MySQL", "8125 are allowed"),
+    ],
+)
+def test_a_table_beyond_the_limits_is_refused_by_the_plan(
+    tmp_path: Path, table: HelperTable, provider: str, told: str
+) -> None:
+    """A plan for a new application is refused if its database cannot hold a plugin's table: the message names table and
+    plugin. Another provider is not affected.
+    """
+    settings = Settings(data_dir=tmp_path, plugins=())
+    capabilities = capabilities_of(freeze(load_plugins(settings, [Bringing(table)]), settings))
+    shop = ApplicationDefinition(name="Shop", token=new_token(), storage_provider=provider, entities=system_entities())
+    ((place, sentence),) = capabilities.storage_problems(shop)
+    assert place == "Application.StorageProvider"
+    assert sentence.startswith("the table H_Counts")
+    assert "of the plugin 'bringing': " in sentence
+    assert told in sentence
 
 
 def test_hook_apilane_register_tables(write_plugin: Callable[..., Settings]) -> None:

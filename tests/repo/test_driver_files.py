@@ -34,6 +34,7 @@ MORE = {
     "apilane_postgresql": {
         "functions": "which functions custom SQL may call: no privilege can forbid them",
         "values": "types that asyncpg reads in part, or that have no JSON form",
+        "letters": "the letters outside ASCII, which the server leaves as they are",
     },
     "apilane_sqlite": {
         "reader": "long reads take place in threads of this process",

@@ -41,6 +41,7 @@ pytest.register_assert_rewrite(
             "secrets",
             "statistics",
             "types",
+            "unique_texts",
             "units",
         )
     )
@@ -62,6 +63,7 @@ from apilane.testing.conformance.scripts import Scripts  # noqa: E402
 from apilane.testing.conformance.secrets import Secrets  # noqa: E402
 from apilane.testing.conformance.statistics import Statistics  # noqa: E402
 from apilane.testing.conformance.types import Types  # noqa: E402
+from apilane.testing.conformance.unique_texts import UniqueTexts  # noqa: E402
 from apilane.testing.conformance.units import Units  # noqa: E402
 
 __all__ = ["Database", "DriverCase", "DriverConformance"]
@@ -74,6 +76,7 @@ class DriverConformance(
     Filters,
     Statistics,
     Constraints,
+    UniqueTexts,
     Units,
     Concurrency,
     Exclusion,

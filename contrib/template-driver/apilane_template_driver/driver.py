@@ -21,6 +21,7 @@ class TemplateDriver:
         embedded=True,  # Apilane chooses the path; without this flag addresses are connection strings
         exact_decimals=False,
         reads_after_failure=True,
+        unique_folds_every_letter=False,
         names_foreign_keys=False,
         scripts=False,  # running custom SQL with least privileges needs too much code for a template
     )

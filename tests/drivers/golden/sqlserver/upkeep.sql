@@ -39,10 +39,14 @@ FROM [Users]
 WHERE [Users].[H_Username_Fold] = ?;
 
 -- version 1
--- @P1 BIGINT = 1
-DECLARE @inserted TABLE ([ID] BIGINT NOT NULL); INSERT INTO [H_Schema] ([Version]) OUTPUT INSERTED.[ID] INTO @inserted VALUES (?); SELECT [ID] FROM @inserted;
+DELETE FROM [H_Schema]; SELECT @@ROWCOUNT;
 
 -- version 2
+-- @P1 BIGINT = 2
+-- @P2 BIGINT = 1
+DECLARE @inserted TABLE ([ID] BIGINT NOT NULL); SET IDENTITY_INSERT [H_Schema] ON; INSERT INTO [H_Schema] ([ID], [Version]) OUTPUT INSERTED.[ID] INTO @inserted VALUES (?, ?); SET IDENTITY_INSERT [H_Schema] OFF; SELECT [ID] FROM @inserted;
+
+-- version 3
 -- @P1 NVARCHAR(4000) = 'Email confirmation'
 -- @P2 BIT = False
 -- @P3 NVARCHAR(4000) = 'UserRegisterConfirmation'
@@ -50,7 +54,7 @@ DECLARE @inserted TABLE ([ID] BIGINT NOT NULL); INSERT INTO [H_Schema] ([Version
 -- @P5 NVARCHAR(4000) = "<a href='{confirmation_url}'>Confirm</a>"
 DECLARE @inserted TABLE ([ID] BIGINT NOT NULL); INSERT INTO [H_Email_Templates] ([Description], [Active], [EventCode], [Subject], [Content]) OUTPUT INSERTED.[ID] INTO @inserted VALUES (?, ?, ?, ?, ?); SELECT [ID] FROM @inserted;
 
--- version 3
+-- version 4
 -- @P1 NVARCHAR(4000) = 'Reset password'
 -- @P2 BIT = False
 -- @P3 NVARCHAR(4000) = 'UserForgotPassword'
@@ -58,7 +62,7 @@ DECLARE @inserted TABLE ([ID] BIGINT NOT NULL); INSERT INTO [H_Email_Templates] 
 -- @P5 NVARCHAR(4000) = "<a href='{reset_password_url}'>Reset</a>"
 DECLARE @inserted TABLE ([ID] BIGINT NOT NULL); INSERT INTO [H_Email_Templates] ([Description], [Active], [EventCode], [Subject], [Content]) OUTPUT INSERTED.[ID] INTO @inserted VALUES (?, ?, ?, ?, ?); SELECT [ID] FROM @inserted;
 
--- version 4
+-- version 5
 -- @P1 BIGINT = 2
 UPDATE [H_Schema] SET [Version]=?; SELECT @@ROWCOUNT;
 
