@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from apilane.plugin.endpoints import EndpointKind
     from apilane.plugin.gates import AvailabilityCheck, Limiter, Throttle
     from apilane.plugin.identity import Authenticator
+    from apilane.plugin.jobs import Job
+    from apilane.plugin.outbox import OutboxHandler
     from apilane.plugin.pages import Page
     from apilane.plugin.settings import PluginSettings
     from apilane.plugin.tables import HelperTable
@@ -41,7 +43,9 @@ __all__ = [
     "apilane_register_counters",
     "apilane_register_drivers",
     "apilane_register_endpoint_kinds",
+    "apilane_register_jobs",
     "apilane_register_limiters",
+    "apilane_register_outbox_handlers",
     "apilane_register_routes",
     "apilane_register_settings",
     "apilane_register_tables",
@@ -66,11 +70,12 @@ order until one answers. ``any``: the objects are called in order until one refu
 is used.
 """
 
-OnError = Literal["deny", "fail", "close"]
+OnError = Literal["deny", "fail", "close", "retry", "log"]
 """The effect of a later failure of an object.
 
 ``deny``: the request is refused. ``fail``: the call, page or command that used the object ends with an error.
-``close``: the application answers SERVICE_UNAVAILABLE until the object succeeds.
+``close``: the application answers SERVICE_UNAVAILABLE until the object succeeds. ``retry``: the message is tried again
+later. ``log``: the failure is logged, and the object is used again the next time.
 """
 
 
@@ -202,5 +207,26 @@ def apilane_register_tables(settings: Settings, options: Struct | None) -> Seque
     """Helper tables that the core keeps in the database of each application.
 
     They are created, and migrated to a new version, when an application is opened, under its change lock.
+    """
+    raise NotImplementedError
+
+
+@hookspec(combine="named", on_error="retry", added="0.1")
+def apilane_register_outbox_handlers(settings: Settings, options: Struct | None) -> Sequence[OutboxHandler]:
+    """Handlers that deliver the messages of an application's outbox, found by the kind of the message.
+
+    A message is stored in the unit of the change that causes it (``application.outbox``), and is delivered at least
+    once: at once after the commit by the process that stored it, later by the leader of the cluster. If there is at
+    least one handler, every application gets the table ``H_Outbox`` when it opens.
+    """
+    raise NotImplementedError
+
+
+@hookspec(combine="named", on_error="log", added="0.1")
+def apilane_register_jobs(settings: Settings, options: Struct | None) -> Sequence[Job]:
+    """Functions that run at an interval, in one process of the cluster at a time.
+
+    The processes of ``apilane serve``, on all machines with the same control store, choose a leader by a lock of the
+    control store. When the leader ends, another process takes over.
     """
     raise NotImplementedError

@@ -17,6 +17,7 @@ from apilane.control.folders import application_address, is_lost
 from apilane.control.records import StoredApplication
 from apilane.control.store import ControlStore
 from apilane.dispatch import Hooks
+from apilane.events.outbox import Outboxes
 from apilane.instance.places import FileMark, file_mark
 from apilane.runtime.application import ApplicationRuntime
 from apilane.runtime.compiled import Compilations
@@ -54,6 +55,7 @@ class LoadedApplications:
         self._gates = hooks.gates
         self._settings = hooks.settings
         self._endpoint_kinds = {kind.name.lower(): kind for kind in hooks.endpoint_kinds}
+        self.outboxes = Outboxes(store.background, hooks.outbox_handlers)
         self._changes = changes
         self._upkeep = upkeep
         self._data_dir = settings.data_dir
@@ -155,6 +157,7 @@ class LoadedApplications:
             tables=self._helper_tables(driver),
             compilations=self._compilations,
             settings=self._settings,
+            outboxes=self.outboxes,
         )
         if generation == self._generation:  # not replaced while it was being read
             self._live[token] = runtime

@@ -44,6 +44,8 @@ from apilane.plugin.identity import (
     Signer,
     TokenDirectory,
 )
+from apilane.plugin.jobs import Applications, Job
+from apilane.plugin.outbox import Outbox, OutboxHandler, OutboxMessage, OutboxUnit, PermanentFailure, RetryLater
 from apilane.plugin.pages import Page, PageCall
 from apilane.plugin.replies import FileBody, Reply
 from apilane.plugin.settings import PluginSettings, Secret
@@ -68,6 +70,7 @@ __all__ = [
     "ApilaneError",
     "ApplicationDefinition",
     "ApplicationView",
+    "Applications",
     "Authenticator",
     "AvailabilityCheck",
     "CallView",
@@ -89,12 +92,18 @@ __all__ = [
     "HelperTable",
     "IPPolicy",
     "Index",
+    "Job",
     "Limiter",
     "Open",
     "Operator",
+    "Outbox",
+    "OutboxHandler",
+    "OutboxMessage",
+    "OutboxUnit",
     "Page",
     "PageCall",
     "PerOperation",
+    "PermanentFailure",
     "PluginSettings",
     "Property",
     "PropertyType",
@@ -104,6 +113,7 @@ __all__ = [
     "RequestCheck",
     "RequestView",
     "ResultSets",
+    "RetryLater",
     "Rule",
     "Schema",
     "Secret",

@@ -27,6 +27,7 @@ __all__ = [
 
 if TYPE_CHECKING:
     from apilane.plugin.endpoints import EndpointKind
+    from apilane.plugin.outbox import Outbox
 
 S = TypeVar("S", bound=Struct)
 
@@ -131,6 +132,11 @@ class ApplicationView(Protocol):
     @property
     def tokens(self) -> TokenDirectory:
         """The lookup of users by their tokens."""
+        ...
+
+    @property
+    def outbox(self) -> Outbox:
+        """Messages that are stored with a change and delivered afterwards."""
         ...
 
     def options(self, kind: type[S]) -> S:

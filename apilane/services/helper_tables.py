@@ -9,7 +9,7 @@ from typing import Final
 
 from apilane.control.store import ControlStore
 from apilane.dispatch import Hooks
-from apilane.model.system import FIRST_HELPER_TABLES, HELPER_TABLES, HELPER_VERSIONS
+from apilane.model.system import FIRST_HELPER_TABLES, HELPER_TABLES, HELPER_VERSIONS, OUTBOX_TABLE
 from apilane.sql.dialect import Dialect
 from apilane.storage.errors import Unavailable
 from apilane.storage.helper_tables import HelperTables, TableVersion
@@ -29,6 +29,7 @@ def helper_tables_of(hooks: Hooks) -> HelperTables:
     return HelperTables(
         [
             *(TableVersion(table, HELPER_VERSIONS.get(table.name, 1)) for table in HELPER_TABLES),
+            *((TableVersion(OUTBOX_TABLE),) if hooks.outbox_handlers else ()),
             *(TableVersion(table.entity, table.version, hooks.plugin_of(table)) for table in hooks.tables),
         ],
         FIRST_HELPER_TABLES,
