@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 from collections.abc import Generator
 from typing import Final
@@ -13,6 +14,7 @@ from apilane.events.clock import now_ms
 from apilane.events.outbox import ApplicationOutbox, context_of
 from apilane.plugin.outbox import OutboxHandler, OutboxMessage, PermanentFailure
 from apilane.sql.statement import Statement, Value
+from apilane.storage.errors import StorageError
 from apilane.storage.protocol import Result, Step
 
 __all__ = ["Claim", "Claims", "wait_ms"]
@@ -21,6 +23,7 @@ LEASE_MARGIN_S: Final = 30.0
 """A claim lasts this much longer than the handler may take: for the clocks of machines, and for slow commits."""
 LOOKED_AT: Final = 8
 ERROR_MAX: Final = 2000
+ENDING_PAUSES_S: Final = (0.1, 1.0, 5.0)
 
 
 class Claim(Struct, frozen=True, kw_only=True):
@@ -77,7 +80,7 @@ class Claims:
                 return None
             random.shuffle(rows)  # the workers that look at the same time try different messages first
             for id, kind, key, stored, attempts, seen, created in rows:
-                handler = self._outbox.handlers[kind]
+                handler = self._outbox.handlers[kind.lower()]
                 until = now_ms() + int((handler.timeout_s + LEASE_MARGIN_S) * 1000)
                 claim = Claim(
                     handler=handler,
@@ -121,12 +124,12 @@ class Claims:
 
     async def delivered(self, claim: Claim) -> bool:
         """Delete a delivered message."""
-        return await self._run(self._statements.delete, _of(claim))
+        return await self._end(self._statements.delete, claim)
 
     async def postpone(self, claim: Claim, wait_ms: int, error: str) -> bool:
         """Let a message be tried again later."""
-        values = {"new_Due": now_ms() + wait_ms, "new_Error": self._sealed(claim, error)}
-        return await self._run(self._statements.postpone, _of(claim), **values)
+        values: dict[str, Value] = {"new_Due": now_ms() + wait_ms, "new_Error": self._sealed(claim, error)}
+        return await self._end(self._statements.postpone, claim, **values)
 
     async def release(self, claim: Claim) -> bool:
         """Let another process deliver a message at once, because this one ends."""
@@ -135,13 +138,22 @@ class Claims:
     async def bury(self, claim: Claim, error: str) -> bool:
         """Try a message no more, and keep it for the operator."""
         values: dict[str, Value] = {"new_Dead": self._outbox.yes, "new_Error": self._sealed(claim, error)}
-        return await self._run(self._statements.bury, _of(claim), **values)
+        return await self._end(self._statements.bury, claim, **values)
 
     def _sealed(self, claim: Claim, error: str) -> str:
         """The text of an error, which may name parts of the payload."""
         return self._outbox.cipher.encrypt(
             error[:ERROR_MAX].encode("utf-8", "replace").decode(), context_of(claim.handler.kind)
         )
+
+    async def _end(self, statement: Statement, claim: Claim, **new: Value) -> bool:
+        """Store the end of a delivery; a short failure of the database must not repeat the delivery."""
+        for pause_s in ENDING_PAUSES_S:
+            try:
+                return await self._run(statement, _of(claim), **new)
+            except StorageError:
+                await asyncio.sleep(pause_s)
+        return await self._run(statement, _of(claim), **new)
 
     async def _run(self, statement: Statement, values: dict[str, Value], **new: Value) -> bool:
         parameters = statement.parameters({**values, **new})

@@ -16,7 +16,7 @@ from apilane.events.clock import now_ms
 from apilane.events.outbox import ApplicationOutbox
 from apilane.plugin.identity import ApplicationView
 from apilane.plugin.outbox import OutboxHandler, PermanentFailure, RetryLater
-from apilane.storage.errors import StorageError
+from apilane.storage.errors import Deadlock, StorageError
 
 __all__ = ["Delivery", "FindApplication", "LoadedApplication"]
 
@@ -122,7 +122,7 @@ class Delivery:
         except Exception as error:  # one application must not stop the delivery of the others
             known = isinstance(error, StorageError)
             log.warning("the outbox of application %s: %s", token, error, exc_info=None if known else error)
-            self.wake(token, TROUBLE_S)
+            self.wake(token, 1.0 if isinstance(error, Deadlock) else TROUBLE_S)
 
     async def _deliver(self, application: LoadedApplication, claims: Claims, claim: Claim) -> None:
         handler = claim.handler

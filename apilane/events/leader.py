@@ -88,7 +88,7 @@ class Background:
 
     async def _lead(self) -> None:
         """Do the leader's work until the lock is lost, or the store fails."""
-        log.info("this process leads the background work")
+        log.debug("this process leads the background work")
         self._marks.clear()
         checked = monotonic()
         try:

@@ -38,7 +38,7 @@ _encode: Final = msgspec.json.Encoder(decimal_format="number").encode
 
 def context_of(kind: str) -> str:
     """The context of the encryption: the payload of one kind does not decrypt as that of another."""
-    return f"outbox:{kind}"
+    return f"outbox:{kind.lower()}"
 
 
 class ListedMessage(NamedTuple):
@@ -57,7 +57,8 @@ class Outboxes:
     """The outboxes of all applications in this process. ``wake`` is called with a token after messages were added."""
 
     def __init__(self, store: BackgroundStore, handlers: Sequence[OutboxHandler]) -> None:
-        self.handlers: Mapping[str, OutboxHandler] = {handler.kind: handler for handler in handlers}
+        self.handlers: Mapping[str, OutboxHandler] = {handler.kind.lower(): handler for handler in handlers}
+        """By kind in lower case, because some databases compare without letter case."""
         self.wake: Callable[[str], None] = lambda token: None
         self._store = store
         self._marked: dict[str, float] = {}
@@ -72,7 +73,9 @@ class Outboxes:
         """The statements for a dialect."""
         found = self._statements.get(dialect.name)
         if found is None:
-            found = self._statements[dialect.name] = OutboxStatements(dialect, tuple(self.handlers))
+            found = self._statements[dialect.name] = OutboxStatements(
+                dialect, [each.kind for each in self.handlers.values()]
+            )
         return found
 
     async def mark(self, token: str) -> float:
@@ -132,8 +135,9 @@ class ApplicationOutbox:
 
     def adding_step(self, kind: str, payload: object) -> Step:
         """The step that stores a message."""
-        if kind not in self.handlers:
-            known = ", ".join(sorted(self.handlers)) or "none"
+        handler = self.handlers.get(kind.lower())
+        if handler is None:
+            known = ", ".join(sorted(each.kind for each in self.handlers.values())) or "none"
             raise LookupError(f"no loaded plugin delivers messages of the kind {kind!r} (there are: {known})")
         text = _encode(payload).decode()
         if len(text) > PAYLOAD_MAX:
@@ -141,7 +145,7 @@ class ApplicationOutbox:
                 f"a message of the kind {kind!r} has {len(text)} characters of JSON; at most {PAYLOAD_MAX} are stored"
             )
         now = now_ms()
-        values = (kind, str(uuid4()), self.cipher.encrypt(text, context_of(kind)), 0, now, self.no, now)
+        values = (handler.kind, str(uuid4()), self.cipher.encrypt(text, context_of(kind)), 0, now, self.no, now)
         insert = self.statements.insert
         return Step(insert, insert.parameters(dict(zip(ADDED, values, strict=True))))
 

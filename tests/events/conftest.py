@@ -21,4 +21,5 @@ def new_world(request: pytest.FixtureRequest, tmp_path: Path, server_url: Server
     """A world whose databases, the control store included, are on one provider."""
     provider = request.param
     place = None if provider == "sqlite" else ServerPlace(provider, server_url(provider))
-    return lambda: World(tmp_path / "data", place)
+    world = World(tmp_path / "data", place)
+    return lambda: world

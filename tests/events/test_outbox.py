@@ -191,8 +191,8 @@ def test_what_is_given_up_is_kept(new_world: NewWorld) -> None:
 
 
 def test_a_restart_delivers_without_a_call(new_world: NewWorld) -> None:
-    """Messages that a process stored and did not deliver are delivered by another one, although nobody calls the
-    application there."""
+    """Messages that a process stored and did not deliver are delivered by another one, although no call arrives
+    there."""
     post = Post()
 
     async def scenario() -> None:

@@ -69,10 +69,9 @@ class Post:
 
 
 class World:
-    """Instances over one data folder. ``place``: the databases, None for SQLite files."""
+    """Instances over one data folder. ``place``: the databases, None for SQLite. Made outside of an event loop."""
 
     def __init__(self, data_dir: Path, place: Place | None = None) -> None:
-        self._place = place
         placed = {} if place is None else dict(place.settings(data_dir))
         self.settings = Settings(
             data_dir=data_dir,
@@ -80,6 +79,7 @@ class World:
             **placed,
             **CHEAP_PASSWORDS,  # type: ignore[arg-type]
         )
+        self._manifest = MANIFEST if place is None else place.manifest(data_dir, MANIFEST)
         self.token = ""
         self._stack = AsyncExitStack()
 
@@ -94,12 +94,11 @@ class World:
         opened = open_instance(self.settings, [Giving(handlers, jobs)], serve=serve)
         instance = await self._stack.enter_async_context(opened)
         if not self.token:
-            self.token = await self.apply(instance, MANIFEST)
+            self.token = await self._apply(instance)
         return instance
 
-    async def apply(self, instance: Instance, manifest: dict[str, Any]) -> str:
-        placed = manifest if self._place is None else self._place.manifest(self.settings.data_dir, manifest)
-        file = ("manifest.json", json.dumps(placed).encode())
+    async def _apply(self, instance: Instance) -> str:
+        file = ("manifest.json", json.dumps(self._manifest).encode())
         (plan,) = await plan_files([file], store=instance.store, capabilities=capabilities_of(instance.hooks))
         return (await instance.changes.apply(plan, actor="tests")).definition.token
 
