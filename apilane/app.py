@@ -17,6 +17,7 @@ from apilane.web.front import Front
 from apilane.web.pages import pages_behind
 from apilane.web.routes import CORE, RegisteredCall, Routes
 from apilane.web.service import PATHS
+from apilane.web.transactions import transaction_calls
 
 __all__ = ["check_routes", "create_app", "initialise", "routes_of"]
 
@@ -36,7 +37,11 @@ def create_app(
 
 def routes_of(instance: Instance) -> Routes:
     """The wire calls of the core and of every plugin."""
-    core = [*data_calls(instance.passwords), *account_calls(instance.passwords, instance.settings.portal_url)]
+    core = [
+        *data_calls(instance.passwords),
+        *transaction_calls(instance.passwords),
+        *account_calls(instance.passwords, instance.settings.portal_url),
+    ]
     from_plugins = ((instance.hooks.plugin_of(call), call) for call in instance.hooks.calls)
     return Routes([RegisteredCall(CORE, call) for call in core] + [RegisteredCall(*each) for each in from_plugins])
 

@@ -32,6 +32,7 @@ from benchmarks.subject import (
 Script = Callable[[Place], str]
 
 SIGNED = "signed GetByID"
+TRANSACTION = "transaction of 10 Posts"
 
 
 def _who(place: Place) -> str:
@@ -126,6 +127,7 @@ _PUT_BODY = (
     "math.random(1, 1000), math.random(1, 100000), math.random(0, 4))"
 )
 _LOGIN_BODY = json.dumps({"Email": user(0)["Email"].replace("0", "%d"), "Password": PASSWORD})
+_DRAFT = {"Action": "Post", "Entity": "Drafts", "Data": book(1)}
 _SPREAD = _spread(100)
 
 CASES = (
@@ -158,6 +160,11 @@ CASES = (
         _sends("POST", POST_TARGET, f"[[{json.dumps(book(1))}]]"),
     ),
     Case("Put", ("litestar", "tuned floor", "floor", "product"), _sends("PUT", PUT_TARGET, _PUT_BODY)),
+    Case(
+        TRANSACTION,
+        ("floor", "product"),
+        _sends("POST", "/api/Data/TransactionOperations", f"[[{json.dumps({'Operations': [_DRAFT] * 10})}]]"),
+    ),
     Case("SQL endpoint", ("litestar", "floor", "product"), _reads(ENDPOINT_TARGET, numbered=True)),
     Case(
         "Login",

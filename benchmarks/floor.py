@@ -35,7 +35,7 @@ from apilane_sqlite.connection import OPEN_FLAGS, read_in_place
 from benchmarks.subject import ENDPOINT_QUERY, FILTER, LEAST_PAGES, PROPERTIES, PUT_PROPERTIES
 
 GROUP = 32
-"""The most rows of one commit; the load has as many connections."""
+"""The most writes of one commit; the load has as many connections."""
 
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 
@@ -85,7 +85,7 @@ class Floor:
             for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
                 connection.execute(f"PRAGMA {pragma}").fetchall()
         self.decode = msgspec.json.Decoder().decode
-        self.waiting: list[tuple[str, tuple[Any, ...], asyncio.Future[int]]] = []
+        self.waiting: list[tuple[str, list[tuple[Any, ...]], asyncio.Future[list[int]]]] = []
 
     def get_by_id(self, record_id: int) -> bytes:
         return encode_json(self.make(self.reader.execute(self.by_id.text, (record_id,)).fetchall())[0])
@@ -105,13 +105,24 @@ class Floor:
         return encode_json([[dict(zip(names, row, strict=True)) for row in cursor.fetchall()]])
 
     async def post(self, body: bytes) -> bytes:
-        record = self.decode(body)
-        record.update(Created=now_ms(), Owner=None)
-        return b"[%d]" % await self._write(self.insert, record)
+        return b"[%d]" % (await self._write(self.insert, [self._new(self.decode(body))]))[0]
+
+    async def transact(self, body: bytes) -> bytes:
+        """Store the records of all Post operations in one transaction."""
+        operations = self.decode(body)["Operations"]
+        ids = await self._write(self.insert, [self._new(operation["Data"]) for operation in operations])
+        none = {"Affected": None, "Deleted": None, "CustomResult": None}
+        results = [{"Action": "Post", "Entity": "Drafts", "Created": [record_id], **none} for record_id in ids]
+        return encode_json({"Results": results})
+
+    @staticmethod
+    def _new(record: dict[str, Any]) -> dict[str, Any]:
+        return {**record, "Created": now_ms(), "Owner": None}
 
     async def put(self, body: bytes) -> bytes:
         record = self.decode(body)
-        await self._write(self.update, {"id": record["ID"], **{f"new_{name}": record[name] for name in PUT_PROPERTIES}})
+        values = {"id": record["ID"], **{f"new_{name}": record[name] for name in PUT_PROPERTIES}}
+        await self._write(self.update, [values])
         return b"1"
 
     async def log_in(self, body: bytes) -> bytes:
@@ -127,27 +138,30 @@ class Floor:
             "Created": now_ms(),
             "H_Token_Hash": token_hash(runtime.token_key, token),
         }
-        await self._write(self.insert_token, values)
+        await self._write(self.insert_token, [values])
         return json.dumps({"AuthToken": token}).encode()
 
-    def _write(self, statement: Statement, values: dict[str, Any]) -> asyncio.Future[int]:
-        """The new row's ID, after it is committed; rows that wait in the same loop iteration share one commit."""
+    def _write(self, statement: Statement, rows: list[dict[str, Any]]) -> asyncio.Future[list[int]]:
+        """The IDs of the rows, after they are committed; writes of the same loop iteration share one commit."""
         loop = asyncio.get_running_loop()
-        done: asyncio.Future[int] = loop.create_future()
+        done: asyncio.Future[list[int]] = loop.create_future()
         if not self.waiting:
             loop.call_soon(self._commit)
-        self.waiting.append((statement.text, tuple([values[name] for name in statement.order]), done))
+        self.waiting.append((statement.text, [tuple([row[name] for name in statement.order]) for row in rows], done))
         return done
 
     def _commit(self) -> None:
         group, self.waiting = self.waiting[:GROUP], self.waiting[GROUP:]
         with self.writer:
-            ids = []
-            for text, values, _ in group:
-                self.writer.execute(text, values)
-                ids.append(self.writer.last_insert_rowid())
-        for (_, _, done), record_id in zip(group, ids, strict=True):
-            done.set_result(record_id)
+            written = []
+            for text, rows, _ in group:
+                ids = []
+                for values in rows:
+                    self.writer.execute(text, values)
+                    ids.append(self.writer.last_insert_rowid())
+                written.append(ids)
+        for (_, _, done), ids in zip(group, written, strict=True):
+            done.set_result(ids)
         if self.waiting:
             asyncio.get_running_loop().call_soon(self._commit)
 
@@ -182,6 +196,8 @@ def make_app(*, tuned: bool = False) -> Any:
             answer = await floor.post(await read_body(receive))
         elif path == "/api/Data/Put":
             answer = await floor.put(await read_body(receive))
+        elif path == "/api/Data/TransactionOperations":
+            answer = await floor.transact(await read_body(receive))
         elif path == "/api/Custom/BookByID":
             answer = floor.run_endpoint(int(query.rpartition(b"=")[2]))
         elif path == "/api/Account/Login":

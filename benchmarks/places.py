@@ -92,7 +92,7 @@ async def _apply(instance: Instance, provider: str, url: str | None) -> Applicat
 
 async def _store_books(application: ApplicationRuntime, rows: int, instance: Instance) -> None:
     drafts, books = application.entities["drafts"], application.entities["books"]
-    actor = Actor(user_id=1)
+    actor = Actor(kind="user", user_id=1)
     access = application.access(drafts, Action.post, actor)  # books have no rule for it; posts have the same properties
     body = json.dumps([book(number) for number in range(1, rows + 1)]).encode()
     await (await record_changes.post(books, actor, access, decode_json(body))).run()

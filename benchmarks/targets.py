@@ -5,7 +5,7 @@ from __future__ import annotations
 import statistics
 from collections.abc import Iterator
 
-from benchmarks.cases import SIGNED
+from benchmarks.cases import SIGNED, TRANSACTION
 from benchmarks.results import Result, Verdict
 
 AGAINST_FLOOR = {
@@ -13,6 +13,7 @@ AGAINST_FLOOR = {
     "page of 20": (0.65, 0.75),
     "page with total": (0.6, None),
     "Post": (0.5, None),
+    TRANSACTION: (0.5, None),
 }
 """Least requests per second relative to the floor, and the desirable value."""
 DRIVERS = {"GetByID": 0.65, "page of 20": 0.7, "Post": 0.7}

@@ -280,7 +280,22 @@ FIRST_HELPER_TABLES: Final[tuple[Entity, ...]] = (
 it. Do not change this tuple. Custom SQL may use these tables.
 """
 
-HELPER_TABLES: Final[tuple[Entity, ...]] = FIRST_HELPER_TABLES
+HELPER_TABLES: Final[tuple[Entity, ...]] = (
+    *FIRST_HELPER_TABLES,
+    Entity(
+        name="H_Idempotency_Keys",
+        description="Requests with an Idempotency-Key, and their answers",
+        is_system=True,
+        properties=(
+            _id(),
+            _system("Name", _String, maximum=64, required=True),
+            _system("Request", _String, maximum=64, required=True),
+            _system("Answer", _String),
+            _system("Created", _Date, required=True),
+        ),
+        constraints=(Unique(properties=("Name",), is_system=True),),
+    ),
+)
 """The helper tables in the application's own database. A new or changed table is listed here, together with the
 unchanged ones of ``FIRST_HELPER_TABLES``; a changed table also needs a higher version in ``HELPER_VERSIONS``.
 """

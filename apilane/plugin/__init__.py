@@ -32,7 +32,7 @@ from apilane.plugin.access import Access, Account, CustomEndpoint, Data, Open, O
 from apilane.plugin.calls import AccessView, CallView, EntityView, WireCall, Write
 from apilane.plugin.commands import CommandContext
 from apilane.plugin.counters import Counters
-from apilane.plugin.endpoints import EndpointAction, EndpointKind, ResultSets
+from apilane.plugin.endpoints import EndpointAction, EndpointKind, ResultSets, TransactionAction
 from apilane.plugin.gates import AvailabilityCheck, Limiter, RequestCheck, SignInEvent, Throttle
 from apilane.plugin.identity import (
     ANONYMOUS,
@@ -124,6 +124,7 @@ __all__ = [
     "StorageError",
     "Throttle",
     "TokenDirectory",
+    "TransactionAction",
     "Unique",
     "Value",
     "WireCall",

@@ -5,14 +5,15 @@ The core stores definitions and checks access and limits. The kind checks and ru
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol, runtime_checkable
 
 from apilane.model.definition import ApplicationDefinition, Endpoint
 from apilane.plugin.identity import Actor, ApplicationView
 from apilane.sql.dialect import Dialect
+from apilane.storage.protocol import UnitWithScripts
 
-__all__ = ["EndpointAction", "EndpointKind", "ResultSets"]
+__all__ = ["EndpointAction", "EndpointKind", "ResultSets", "TransactionAction"]
 
 ResultSets = Sequence[Sequence[Mapping[str, object]]]
 """Results in order, each a list of rows by column. Values are JSON values, bytes, dates and decimals."""
@@ -26,6 +27,19 @@ class EndpointAction(Protocol):
 
         ``parameters``: of the query, in the letter case of the request. ``keep`` False: all writes are rolled back.
         Raises ApilaneError with a text for the caller. The text of a StorageError is not sent to the caller.
+        """
+        ...
+
+
+@runtime_checkable
+class TransactionAction(EndpointAction, Protocol):
+    """An endpoint that can be a part of a transaction. An endpoint whose action has no such method is refused there."""
+
+    def part(self, parameters: Mapping[str, str], actor: Actor) -> Callable[[], UnitWithScripts[ResultSets]]:
+        """Check a call for a caller that has access, and return a function that makes its steps within the unit.
+
+        No I/O is allowed. The function is called again when the unit runs again. Raises ApilaneError with a text for
+        the caller.
         """
         ...
 

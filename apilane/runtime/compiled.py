@@ -49,7 +49,7 @@ from apilane.sql.tables import table_of
 from apilane.sql.write import Restriction
 from apilane.storage.protocol import Driver
 
-__all__ = ["AccessPlans", "BoundFilter", "Compilations", "CompiledEntity"]
+__all__ = ["AccessPlans", "BoundFilter", "Compilations", "CompiledEntity", "ValueReader"]
 
 SHAPES_KEPT = 512
 """Statement shapes cached per entity and kind; most take a kilobyte, a filter of 500 conditions takes 17 KB."""

@@ -1,7 +1,7 @@
-"""Deletes expired user tokens and mail tokens (``docs/reference/protocol/security.md`` B-S9).
+"""Deletes expired user tokens, mail tokens and idempotency keys (``docs/reference/protocol/security.md`` B-S9).
 
 It runs in the background, for the applications that this process serves. An expired row that is not deleted yet does no
-harm: every use of a token checks its age.
+harm: every use of a token or key checks its age.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import sqlalchemy as sa
 
 from apilane.runtime.application import ApplicationRuntime
 from apilane.runtime.identities import now_ms
+from apilane.services import idempotency
 from apilane.sql.dialect import Dialect
 from apilane.sql.statement import Statement, compile_statement
 from apilane.storage.protocol import Result, Step
@@ -43,6 +44,7 @@ async def sweep(application: ApplicationRuntime) -> int:
         (application.auth_tokens, tokens_until),
         (helpers["H_Auth_Email_Confirmation_Tokens"], mail_until),
         (helpers["H_Auth_Password_Reset_Tokens"], mail_until),
+        (helpers[idempotency.TABLE], now - idempotency.KEPT_MS),
     ]
     # Most sweeps find nothing, and a write costs an fsync.
     steps = [

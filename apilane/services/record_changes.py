@@ -1,17 +1,18 @@
 """Data Post, Put and Delete (docs/reference/protocol/wire-api.md sections 4.4 to 4.6): checks in the order of
 docs/reference/protocol/errors.md section 3.2, and writes in one unit.
 
-Each call does all checks and returns a ``Write``, which the caller runs. An array body is written in one transaction
-(B-W6). Units are built from ``*_steps`` generators, so that transactions can join them.
+Each call does all checks and returns a ``UnitWrite``, which the caller runs. An array body is written in one
+transaction (B-W6). ``references``: of the transaction that the write is a part of; its values may refer to records that
+do not exist yet.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
 from time import monotonic
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from msgspec import Struct
 
@@ -19,22 +20,35 @@ from apilane.errors import ApilaneError, Code
 from apilane.model.definition import Action, ForeignKey, OnDelete
 from apilane.model.json import MalformedJson, decode_json
 from apilane.model.numbers import parse_number
-from apilane.plugin.calls import Write
 from apilane.plugin.identity import Actor
 from apilane.runtime.access import AccessPlan, Reach
 from apilane.runtime.application import EntityRuntime
+from apilane.runtime.compiled import ValueReader
 from apilane.runtime.identities import now_ms
 from apilane.security.passwords import Passwords
 from apilane.services.audit_trail import ids_text
 from apilane.services.failures import broken_reference, referencing_properties
 from apilane.services.history import snapshot, snapshot_columns
+from apilane.services.references import Deferred, References
+from apilane.services.unit_writes import ChangedRows, UnitWrite
 from apilane.services.users import complete_user_values, encode_user_value, is_users, revoke_mail_tokens, revoke_tokens
 from apilane.sql.statement import Statement, Value
 from apilane.sql.write import delete_by_ids, detach_by_ids, insert_row, select_by_ids, update_row
 from apilane.storage.errors import ForeignKeyViolation
 from apilane.storage.protocol import Result, Row, Step
 
-__all__ = ["Change", "delete", "delete_steps", "insert_steps", "parse_ids", "post", "put", "update_steps"]
+__all__ = [
+    "Change",
+    "delete",
+    "delete_steps",
+    "insert_steps",
+    "is_ascending",
+    "lock_records",
+    "parse_ids",
+    "post",
+    "put",
+    "update_steps",
+]
 
 T = TypeVar("T")
 
@@ -104,24 +118,11 @@ def _check_writable(entity: EntityRuntime, action: Action) -> None:
         raise ApilaneError(Code.ERROR, "Not allowed", entity=entity.name)
 
 
-def _forgetting(entity: EntityRuntime, run: Callable[[], Awaitable[T]]) -> Callable[[], Awaitable[T]]:
-    """``run``; after a write to Users it also clears the cache of identities."""
-    if not is_users(entity):
-        return run
-
-    async def run_and_forget() -> T:
-        done = await run()
-        entity.application.tokens.forget()
-        return done
-
-    return run_and_forget
-
-
 # --- Post ---------------------------------------------------------------------------------------------------------
 
 
 def insert_steps(
-    entity: EntityRuntime, statement: Statement, rows: Sequence[dict[str, Value]]
+    entity: EntityRuntime, statement: Statement, rows: Iterable[dict[str, Value]]
 ) -> Generator[Step, Result, list[int]]:
     """Within a unit: insert rows of stored values, and return the new IDs in order."""
     ids = []
@@ -135,34 +136,53 @@ def insert_steps(
 
 
 def _new_row(
-    entity: EntityRuntime, access: AccessPlan, actor: Actor, record: Mapping[str, object], now: int
+    entity: EntityRuntime,
+    system_values: Mapping[str, Value],
+    writers: Iterable[tuple[str, ValueReader]],
+    record: Mapping[str, object],
 ) -> dict[str, Value]:
     given = _by_name(record, entity)
-    row: dict[str, Value] = {"Created": now}
-    if "Owner" in entity.readers:
-        row["Owner"] = actor.user_id
-    if access.tenant_column is not None:
-        row[access.tenant_column] = actor.tenant
-    for name, write in entity.writers_of(access.properties):
+    row = dict(system_values)
+    for name, write in writers:
         value = given.get(name)
         row[name] = value if value is None else write(value)
     return row
 
 
-async def post(entity: EntityRuntime, actor: Actor, access: AccessPlan, body: object | None) -> Write[list[int]]:
+async def post(
+    entity: EntityRuntime,
+    actor: Actor,
+    access: AccessPlan,
+    body: object | None,
+    *,
+    references: References | None = None,
+) -> UnitWrite[list[int]]:
     """Store all records of the body or none; the result is their IDs in the order of the body. None: no body."""
     if body is None:
         raise ApilaneError(Code.EMPTY_BODY, entity=entity.name)
     _check_writable(entity, Action.post)
     if not access.properties:
         raise ApilaneError(Code.NO_PROPERTIES_PROVIDED, entity=entity.name)
-    now = now_ms()
-    rows = await _each(body, entity, lambda record: _new_row(entity, access, actor, record, now))
+    system_values: dict[str, Value] = {"Created": now_ms()}
+    if "Owner" in entity.readers:
+        system_values["Owner"] = actor.user_id
+    if access.tenant_column is not None:
+        system_values[access.tenant_column] = actor.tenant
+    writers = entity.writers_of(access.properties)
+    if references is not None:
+        writers = references.deferring(entity, writers)
+    rows = await _each(body, entity, lambda record: _new_row(entity, system_values, writers, record))
     if not rows:
-        return Write.nothing([])
+        return UnitWrite.nothing([])
     statement = entity.statement(insert_row, tuple(rows[0]))
-    return Write(
-        run=lambda: entity.session.run(lambda: insert_steps(entity, statement, rows), single=len(rows) == 1),
+
+    def steps() -> Generator[Step, Result, list[int]]:
+        return insert_steps(entity, statement, rows if references is None else map(references.values, rows))
+
+    return UnitWrite.of(
+        entity.session,
+        steps,
+        single=len(rows) == 1,
         what=lambda: f"Data/Post {entity.name}: {len(rows)} to create",
         outcome=ids_text,
     )
@@ -172,9 +192,9 @@ async def post(entity: EntityRuntime, actor: Actor, access: AccessPlan, body: ob
 
 
 class Change(Struct, frozen=True):
-    """One record to update: stored values by column."""
+    """One record to update: stored values by column. In a transaction, ID and values may be ``Deferred``."""
 
-    id: int
+    id: Any
     values: dict[str, Value]
 
 
@@ -186,15 +206,20 @@ def record_id(value: object) -> int:
     return int(number) if number == int(number) else 0
 
 
-def _change(entity: EntityRuntime, access: AccessPlan, record: Mapping[str, object]) -> Change:
+def _change(
+    entity: EntityRuntime, access: AccessPlan, record: Mapping[str, object], references: References | None
+) -> Change:
     given = _by_name(record, entity)
     present = [name for name in access.properties if name in given]
     if not present:
         raise ApilaneError(Code.NO_PROPERTIES_PROVIDED, entity=entity.name)
-    identifier = record_id(given.get("ID"))
+    sent = given.get("ID")
+    identifier = record_id(sent) or (references.record(entity, sent) if references is not None else None)
     if not identifier:
         raise ApilaneError(Code.NO_ID_PROVIDED, entity=entity.name)
     write = entity.readers if is_users(entity) else entity.writers  # ``_complete_users`` encodes the values of users
+    if references is not None:
+        write = dict(references.deferring(entity, [(name, write[name]) for name in present]))
     return Change(identifier, {name: write[name](given[name]) for name in present})
 
 
@@ -206,7 +231,10 @@ async def _complete_users(entity: EntityRuntime, changes: Sequence[Change], pass
     for change in changes:
         values = dict(change.values)
         await complete_user_values(values, passwords)
-        stored = {name: encode_user_value(entity, name, value) for name, value in values.items()}
+        stored = {
+            name: value if type(value) is Deferred else encode_user_value(entity, name, value)
+            for name, value in values.items()
+        }
         completed.append(Change(change.id, stored))
     return completed
 
@@ -218,7 +246,9 @@ def update_steps(
     is_tracked = entity.entity.change_tracking
     columns = snapshot_columns(entity) if is_tracked else ()
     matched = 0
-    yield from _lock_in_order(entity, [change.id for change in changes], reach)
+    ids = [change.id for change in changes]
+    if entity.dialect.locks_rows and not is_ascending(ids):
+        yield from lock_records(entity, ids, reach)
     for change in changes:
         if is_tracked:
             select = entity.statement(select_by_ids, columns, 1, reach.predicate)
@@ -230,12 +260,15 @@ def update_steps(
     return matched
 
 
-def _lock_in_order(entity: EntityRuntime, ids: Sequence[int], reach: Reach) -> Generator[Step, Result, None]:
+def is_ascending(keys: Sequence[Any]) -> bool:
+    """Whether records are changed in the order of their keys, so that they need no locks in advance."""
+    return all(a <= b for a, b in pairwise(keys))
+
+
+def lock_records(entity: EntityRuntime, ids: Iterable[int], reach: Reach) -> Generator[Step, Result, None]:
     """Within a unit: lock the records in the order of their IDs, so that units that change the same records wait for
-    each other instead of becoming deadlock victims. Updates in that order need no locks in advance.
+    each other instead of becoming deadlock victims.
     """
-    if not entity.dialect.locks_rows or all(a <= b for a, b in pairwise(ids)):
-        return
     for chunk in _padded(sorted(set(ids))):
         select = entity.statement(select_by_ids, ("ID",), len(chunk), reach.predicate)
         yield Step(select, select.parameters({**_named(chunk), **reach.parameters}))
@@ -269,32 +302,53 @@ def _changes_text(entity: EntityRuntime, changes: Sequence[Change]) -> str:
     """The changed properties and the IDs, without values, for the audit."""
     written = {name for change in changes for name in change.values}
     names = ", ".join(p.name for p in entity.entity.properties if p.name in written)
-    return f"{names} of {ids_text(change.id for change in changes)}"
+    return f"{names} of {ids_text(_known(change.id for change in changes))}"
+
+
+def _known(ids: Iterable[Any]) -> list[int]:
+    """The IDs without those of records that the transaction creates."""
+    return [id for id in ids if type(id) is int]
 
 
 async def put(
-    entity: EntityRuntime, actor: Actor, access: AccessPlan, body: object | None, passwords: Passwords
-) -> Write[int]:
+    entity: EntityRuntime,
+    actor: Actor,
+    access: AccessPlan,
+    body: object | None,
+    passwords: Passwords,
+    *,
+    references: References | None = None,
+) -> UnitWrite[int]:
     """Update all records of the body or none; the result is how many matched. Records that the caller may not change
     do not match."""
     if body is None:
         raise ApilaneError(Code.EMPTY_BODY, entity=entity.name)
     _check_writable(entity, Action.put)
-    changes = await _each(body, entity, lambda record: _change(entity, access, record))
+    changes = await _each(body, entity, lambda record: _change(entity, access, record, references))
     reach = access.reach(actor)
     if reach is None or not changes:
-        return Write.nothing(0)
-    if is_users(entity):
+        return UnitWrite.nothing(0)
+    changes_users = is_users(entity)
+    if changes_users:
         changes = await _complete_users(entity, changes, passwords)
-    single = len(changes) == 1 and not entity.entity.change_tracking and not is_users(entity)
-    return Write(
-        run=_forgetting(
-            entity,
-            lambda: entity.session.run(lambda: update_steps(entity, changes, reach, actor.user_id), single=single),
-        ),
+
+    def steps() -> Generator[Step, Result, int]:
+        ready = changes if references is None else [_resolved(change, references) for change in changes]
+        return update_steps(entity, ready, reach, actor.user_id)
+
+    return UnitWrite.of(
+        entity.session,
+        steps,
+        single=len(changes) == 1 and not entity.entity.change_tracking and not changes_users,
+        committed=(lambda _matched: entity.application.tokens.forget()) if changes_users else None,
+        rows=lambda: ChangedRows(entity, _known(change.id for change in changes), reach),
         what=lambda: f"Data/Put {entity.name}: {_changes_text(entity, changes)}",
         outcome=lambda matched: f"{matched} matched",
     )
+
+
+def _resolved(change: Change, references: References) -> Change:
+    return Change(references.value(change.id), references.values(change.values))
 
 
 # --- Delete -------------------------------------------------------------------------------------------------------
@@ -321,7 +375,7 @@ def delete_steps(
     is_tracked = entity.entity.change_tracking
     columns = snapshot_columns(entity) if is_tracked else ("ID", *_references_to_itself(entity))
     found: list[Row] = []
-    for chunk in _padded(ids):  # locks the records in the order of their IDs, like ``_lock_in_order``
+    for chunk in _padded(ids):  # locks the records in the order of their IDs, like ``lock_records``
         select = entity.statement(select_by_ids, columns, len(chunk), reach.predicate)
         rows = (yield Step(select, select.parameters({**_named(chunk), **reach.parameters}))).rows
         if is_tracked:
@@ -408,18 +462,34 @@ def _delete_in_turn(
     raise failure
 
 
-async def delete(entity: EntityRuntime, actor: Actor, access: AccessPlan, ids: str | None) -> Write[list[int]]:
+async def delete(
+    entity: EntityRuntime,
+    actor: Actor,
+    access: AccessPlan,
+    ids: str | None,
+    *,
+    references: References | None = None,
+) -> UnitWrite[list[int]]:
     """Delete the records with these comma-separated IDs that the caller may delete, all or none. The result is their
     IDs, ascending."""
     _check_writable(entity, Action.delete)
     wanted = parse_ids(ids)
-    if not wanted:
+    later = references.records(entity, ids) if references is not None else []
+    if not wanted and not later:
         raise ApilaneError(Code.NO_RECORDS_FOUND_TO_DELETE, entity=entity.name)
     reach = access.reach(actor)
     if reach is None:
-        return Write.nothing([])
-    return Write(
-        run=_forgetting(entity, lambda: entity.session.run(lambda: delete_steps(entity, wanted, reach, actor.user_id))),
+        return UnitWrite.nothing([])
+
+    def steps() -> Generator[Step, Result, list[int]]:
+        ready = wanted if references is None else sorted({*wanted, *map(references.value, later)})
+        return delete_steps(entity, ready, reach, actor.user_id)
+
+    return UnitWrite.of(
+        entity.session,
+        steps,
+        committed=(lambda _ids: entity.application.tokens.forget()) if is_users(entity) else None,
+        rows=lambda: ChangedRows(entity, wanted, reach),
         what=lambda: f"Data/Delete {entity.name}: {ids_text(wanted)}",
         outcome=ids_text,
     )

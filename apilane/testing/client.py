@@ -35,7 +35,7 @@ def error_of(response: httpx.Response) -> WireError:
     assert isinstance(body, dict), body
     assert set(body) == _ERROR_KEYS, body
     assert response.headers["content-type"] == JSON_TYPE, response.headers["content-type"]
-    expected = {401} if body["Code"] == "UNAUTHORIZED" else {400, 404, 405, 415}
+    expected = {401} if body["Code"] == "UNAUTHORIZED" else {400, 404, 405, 409, 415}
     assert response.status_code in expected, (response.status_code, body)
     return WireError(body["Code"], body["Message"], body["Property"], body["Entity"])
 

@@ -31,7 +31,7 @@ from apilane.web.bodies import Bodies, announces_body
 from apilane.web.call import Call
 from apilane.web.client_addresses import client_addresses
 
-__all__ = ["Admission", "count", "grant_entity"]
+__all__ = ["USE_FILES", "Admission", "count", "grant_entity", "grant_name"]
 
 NO_TOKEN = "Query parameter 'appToken' or Header 'x-application-token' is required!"  # noqa: S105 -- a message
 USE_FILES = "Use 'Files' controller to access files. Refer to API Documentation for more info."
@@ -206,9 +206,9 @@ async def _grant(call: Call, access: Access) -> None:
         case CustomEndpoint():
             endpoint = find_endpoint(application, call.last_part)
             call.endpoint = endpoint, action_of(application, endpoint)
-            await _permit(call, RuleKind.CustomEndpoint, endpoint.name)
+            await grant_name(call, RuleKind.CustomEndpoint, endpoint.name)
         case Schema():
-            await _permit(call, RuleKind.Schema, "Schema")
+            await grant_name(call, RuleKind.Schema, "Schema")
         case Operator():
             if actor.kind != "operator":
                 raise unauthorized()
@@ -218,7 +218,8 @@ async def _grant(call: Call, access: Access) -> None:
             raise TypeError(f"{access!r} is no declaration of access")
 
 
-async def _permit(call: Call, kind: RuleKind, name: str) -> None:
+async def grant_name(call: Call, kind: RuleKind, name: str) -> None:
+    """Check the rule for an endpoint or the schema, and count one use. Raises UNAUTHORIZED and RATE_LIMIT_EXCEEDED."""
     limit = call.application.permit(kind, name, call.actor)
     if limit is not None:
         await count(call, name, kind.value, limit)

@@ -4,6 +4,8 @@ call, and its result to bytes.
 
 from __future__ import annotations
 
+from typing import Any
+
 from apilane.model.definition import Action
 from apilane.model.json import encode_json
 from apilane.plugin.access import Data, Schema
@@ -13,6 +15,7 @@ from apilane.security.passwords import Passwords
 from apilane.services import record_changes, record_reads
 from apilane.services.schema import schema_document
 from apilane.web.call import INT64, Call
+from apilane.web.idempotency import IDEMPOTENCY_KEY, once
 
 __all__ = ["data_calls"]
 
@@ -40,8 +43,9 @@ async def get_page(call: Call) -> Reply:
     return Reply(b'{"Total":%d,"Data":' % page.total + records + b"}")
 
 
-async def post(call: Call) -> Write[list[int]]:
-    return await record_changes.post(call.entity, call.actor, call.access, await call.json())
+async def post(call: Call) -> Write[Any]:
+    write = await record_changes.post(call.entity, call.actor, call.access, await call.json())
+    return await once(call, write) if IDEMPOTENCY_KEY in call.headers else write
 
 
 async def delete(call: Call) -> Write[list[int]]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from itertools import chain
 from typing import Any, NoReturn
 
 from apilane.plugin import (
@@ -28,7 +29,9 @@ from apilane.plugin.storage import (
     ResultSet,
     Script,
     ScriptStep,
+    StatementTimeout,
     Unavailable,
+    UnitWithScripts,
     read_script,
 )
 from apilane_custom_endpoints.parameters import RESERVED, Reader, readers, server_values, unreadable
@@ -92,10 +95,10 @@ class SqlAction:
             self.refuse(error, actor)
         if result.matched and keep:
             self._application.records_changed()
-        return [await _rows(found) for found in result.sets]
+        return [await _rows_in_turns(found) for found in result.sets]
 
     def step(self, parameters: Mapping[str, str], actor: Actor) -> ScriptStep:
-        """The script with the values of a call. A unit with more steps can include it."""
+        """The script with the values of a call."""
         values: dict[str, Value] = server_values(self._names, actor, self._endpoint.name)
         for name, read in self._readers.items():
             text = parameters.get(name)
@@ -104,6 +107,21 @@ class SqlAction:
             if value is None and text and type is not None:
                 raise unreadable(name, type, self._endpoint.name)
         return ScriptStep(self._script, values)
+
+    def part(self, parameters: Mapping[str, str], actor: Actor) -> Callable[[], UnitWithScripts[ResultSets]]:
+        """The script as a part of a transaction."""
+        step = self.step(parameters, actor)
+
+        def steps() -> UnitWithScripts[ResultSets]:
+            try:
+                result = yield step
+            except StatementTimeout:
+                raise  # the transaction reports its time limit
+            except StorageError as error:
+                self.refuse(error, actor)
+            return [list(chain.from_iterable(_rows(found))) for found in result.sets]
+
+        return steps
 
     def refuse(self, error: StorageError, actor: Actor) -> NoReturn:
         """Raise the error for the caller (B-E5): the whole text for operators, a text that the script raised for
@@ -132,24 +150,31 @@ class _Undone(Exception):
         self.result = result
 
 
-async def _rows(found: ResultSet) -> Sequence[dict[str, Any]]:
-    """Rows as objects, with JSON booleans. The event loop serves other requests between groups of rows."""
+async def _rows_in_turns(found: ResultSet) -> Sequence[dict[str, Any]]:
+    """Rows as objects. The event loop serves other requests between groups of rows."""
+    made: list[dict[str, Any]] = []
+    for rows in _rows(found):
+        if made:
+            await asyncio.sleep(0)
+        made += rows
+    return made
+
+
+def _rows(found: ResultSet) -> Iterator[list[dict[str, Any]]]:
+    """Groups of rows as objects, with JSON booleans."""
     names = _unique(found.columns)
     hidden = [name for column, name in zip(found.columns, names, strict=True) if column.lower() in _HIDDEN]
-    made: list[dict[str, Any]] = []
     for start in range(0, len(found.rows), ROWS_AT_ONCE):
-        if start:
-            await asyncio.sleep(0)
-        made += [dict(zip(names, row, strict=True)) for row in found.rows[start : start + ROWS_AT_ONCE]]
+        made = [dict(zip(names, row, strict=True)) for row in found.rows[start : start + ROWS_AT_ONCE]]
         for position in found.booleans:
             name = names[position]
-            for row in made[start:]:
+            for row in made:
                 if isinstance(row[name], int):
                     row[name] = bool(row[name])
         for name in hidden:
-            for row in made[start:]:
+            for row in made:
                 del row[name]
-    return made
+        yield made
 
 
 _HIDDEN = {column.name.lower() for columns in HIDDEN_COLUMNS.values() for column in columns}

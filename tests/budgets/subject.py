@@ -104,6 +104,12 @@ REQUESTS = {
     "page with total": Request("GET", "/api/Data/Get", PAGE + "&getTotal=true"),
     "Post": Request("POST", "/api/Data/Post", "entity=Books", json.dumps(book(1)).encode()),
     "Put": Request("PUT", "/api/Data/Put", "entity=Books", json.dumps({"ID": 9, **book(2)}).encode()),
+    "transaction": Request(
+        "POST",
+        "/api/Data/TransactionOperations",
+        "",
+        json.dumps({"Operations": [{"Action": "Post", "Entity": "Books", "Data": book(1)}] * 10}).encode(),
+    ),
 }
 """The requests that have a budget. "page, new query" has a query too long for the cache, so it costs as a new one."""
 

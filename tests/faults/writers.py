@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 from collections.abc import Callable
 from threading import Event, Thread
@@ -18,6 +19,7 @@ __all__ = ["Writer"]
 TIMEOUT_S = 20.0
 NO_GROUP = 999_999_999
 PAUSE_S = 0.01
+AGAIN_MAX = 50
 
 
 class _Unanswered(Exception):
@@ -39,6 +41,7 @@ class Writer:
             self._post: 6,
             self._post_unit: 4,
             self._post_broken_unit: 2,
+            self._transact: 4,
             self._put: 5,
             self._delete: 2,
             self._group: 2,
@@ -145,6 +148,33 @@ class Writer:
         else:
             bodies[-1]["GroupID"], code = NO_GROUP, "FOREIGN_KEY_CONSTRAINT_VIOLATION"
         self._refused(self._ask(self._client.post, "Data/Post", bodies, entity="Items"), code)
+
+    def _transact(self) -> None:
+        """A transaction with an idempotency key. It is sent again when its connection breaks, and is carried out once."""
+        items = self._made(3)
+        for name, item in items.items():
+            self.ledger.items[name] = {None, item}
+        self.ledger.running_unit += items
+        operations = [{"Action": "Post", "Entity": "Items", "Data": _body(name, item)} for name, item in items.items()]
+        results = self._value(self._again("transact " + "-".join(items), {"Operations": operations}))["Results"]
+        del self.ledger.running_unit[-len(items) :]
+        for (name, item), result in zip(items.items(), results, strict=True):
+            self.ledger.items[name] = {item}
+            (self.ledger.ids[name],) = result["Created"]
+
+    def _again(self, key: str, body: Any) -> httpx.Response:
+        """The answer to a transaction, which is sent with the same key until the server answers or the round ends."""
+        headers = {"Content-Type": "application/json", "Idempotency-Key": key.replace(" ", "-")}
+        target = "/api/Data/TransactionOperations"
+        for _ in range(AGAIN_MAX):
+            try:
+                return self._client.send("POST", target, json.dumps(body).encode(), headers)
+            except httpx.TimeoutException:
+                raise
+            except httpx.TransportError:
+                if self._stop.wait(PAUSE_S):
+                    break
+        raise _Unanswered
 
     def _put(self) -> None:
         known = self.ledger.certain()

@@ -304,6 +304,23 @@ SOUND_ORDER = st.fixed_dictionaries(
     },
 )
 WRITTEN = ORDER | ORDER | st.lists(ORDER, max_size=3) | bodies
+LABELS = one_of(("a", "b", "", MARK))
+REFERENCES = LABELS.map(lambda label: f"$ref:{label}")
+OPERATION = st.fixed_dictionaries(
+    {
+        "Action": one_of(("Post", "Post", "put", "DELETE", "Custom", 0, 1, 2, 3, "4", None, MARK)),
+        "Entity": one_of((*ENTITIES, *ENDPOINTS)),
+    },
+    optional={
+        "Id": LABELS,
+        "Data": WRITTEN | st.dictionaries(names, REFERENCES | values, max_size=3),
+        "Ids": lists_of_ids | REFERENCES | values,
+    },
+)
+IN_ORDER = st.fixed_dictionaries({"Operations": st.lists(OPERATION, max_size=4) | values})
+GROUPS = st.fixed_dictionaries(
+    {}, optional={name: st.lists(OPERATION, max_size=2) | values for name in ("Post", "Put", "Delete", "post")}
+)
 ENDPOINT = one_of((*ENDPOINTS, "echo", "Nope", "Users", f"{MARK}'", "", "..")).map(lambda name: f"/api/Custom/{name}")
 PARAMETERS = st.lists(
     st.tuples(one_of(("A", "S", "N", "D", "F", "a", "Owner", "Owner_Differentiation", MARK)), texts | one_of(IDS)),
@@ -368,7 +385,8 @@ KINDS = (
     Kind("GET", "/api/Account/Confirm", _query(token=texts | st.just(A))),
     Kind("GET", "/api/Custom/", PARAMETERS),
     Kind("POST", "/api/Custom/", PARAMETERS, st.fixed_dictionaries({}, optional={"Query": TRIED, "Name": texts})),
-    Kind("POST", "/api/Data/Transaction", _query(), bodies),
+    Kind("POST", "/api/Data/Transaction", _query(), GROUPS | GROUPS | bodies),
+    Kind("POST", "/api/Data/TransactionOperations", _query(), IN_ORDER | IN_ORDER | bodies),
     Kind("GET", "/api/Stats/Aggregate", _query(entity=ENTITY, properties=lists_of_names, groupBy=lists_of_names)),
     Kind("GET", "/api/Stats/Distinct", _query(entity=ENTITY, property=names)),
     Kind("GET", "/api/Files/Download", _query(fileID=one_of(IDS), fileUID=texts)),

@@ -20,7 +20,7 @@ from tests.http.conftest import PROVIDER
 CALLS: list[dict[str, Any]] = json.loads((Path(__file__).parents[1] / "data" / "calls.json").read_text())
 
 VOLATILE = {"Created", "LastLogin", "AuthToken", "AuthTokenID", "Source"}
-AFTER_A_FAILURE = {"custom endpoint"}
+AFTER_A_FAILURE = {"custom endpoint", "transaction operations with a reference", "signed post"}
 """Calls that show the ID of a record after a failed insert, for which database servers use up an ID."""
 GUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
@@ -29,9 +29,6 @@ LATER = {
     "aggregate",
     "aggregate by date parts",
     "distinct",
-    "transaction",
-    "transaction operations with a reference",
-    "transaction: a failure rolls everything back",
     "upload",
     "upload: blocked extension",
     "files",
@@ -43,18 +40,10 @@ LATER = {
 """Calls that are not built yet, which answer like unknown paths (B-E7)."""
 WRONG_SECRET = "signed with a wrong secret: anonymous"
 
-LEAVES_BEHIND: dict[str, list[tuple[str, str, dict[str, Any]]]] = {
-    "transaction": [("POST", "Notes", {"Text": "one"}), ("PUT", "Products", {"ID": 2, "Stock": 9})],
-    "transaction operations with a reference": [
-        ("POST", "Categories", {"Title": "New"}),
-        ("POST", "Products", {"Title": "In new category", "Price": 1, "CategoryID": 2}),
-    ],
-}
-"""The records that a call of a later release would have stored; the calls after it need them."""
-
 BETTER: dict[str, tuple[int, dict[str, Any]]] = {
     "post: foreign key violation": (400, {"Property": "CategoryID"}),  # B-E6
     WRONG_SECRET: (401, {"Entity": None}),  # B-S10
+    "transaction: a failure rolls everything back": (400, {"Entity": "Products"}),  # B-E2
     "post: no body": (400, {"Code": "EMPTY_BODY", "Message": "Empty body", "Property": None, "Entity": "Products"}),
     "unknown path": (404, {"Code": "NOT_FOUND", "Message": "Not found", "Property": None, "Entity": None}),  # B-W8
 }
@@ -83,12 +72,6 @@ def answers(shop: Client) -> dict[str, httpx.Response]:
             if f"{{{{{name}}}}}" in call["response"]["body"] and response.status_code == 200:
                 values[name] = response.json()["AuthToken"]
                 values[f"{name} id"] = str(response.json()["AuthTokenID"])
-        for method, entity, record in LEAVES_BEHIND.get(call["title"], ()):
-            user = shop.as_user(values["token"])
-            if method == "POST":
-                user.add(entity, record)
-            else:
-                user.change(entity, record)
     return found
 
 
@@ -143,8 +126,10 @@ def test_recorded(answers: dict[str, httpx.Response], call: dict[str, Any]) -> N
     """Status, content type and JSON equal those of 8.7, except where a Better label requires otherwise."""
     response = answers[call["title"]]
     status, kind, body = _expected(call)
-    gaps = {"ID"} if call["title"] in AFTER_A_FAILURE and PROVIDER != "sqlite" else set()
+    gaps = {"ID", "Created"} if call["title"] in AFTER_A_FAILURE and PROVIDER != "sqlite" else set()
     volatile = VOLATILE | gaps
+    if gaps and call["title"] == "signed post":
+        body = [id + 1 for id in body]
     answer = response.json()
     if call["title"] in CONTINUED:
         assert answer["Message"].startswith(f"{body['Message']}: ")
@@ -162,4 +147,4 @@ def test_later(answers: dict[str, httpx.Response], title: str) -> None:
 
 def test_lists_name_recorded_calls() -> None:
     """Every title in the lists above is the title of a recorded call."""
-    assert {*LATER, *BETTER, *CONTINUED, *LEAVES_BEHIND} <= {call["title"] for call in CALLS}
+    assert {*LATER, *BETTER, *CONTINUED} <= {call["title"] for call in CALLS}

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from apilane.app import create_app
-from apilane.plugin.access import Account, CustomEndpoint, Data, Operator, Schema
+from apilane.plugin.access import Account, CustomEndpoint, Data, Operator, PerOperation, Schema
 from apilane.plugin.calls import WireCall
 from apilane.settings import Settings
 from apilane.testing.client import Client, WireError, error_of
@@ -31,8 +31,10 @@ MANIFEST: dict[str, Any] = {
 BODIES = {
     "/api/account/changepassword": {"Password": "Old-Passw0rd", "NewPassword": "New-Passw0rd"},
     "/api/account/update": {"Firstname": "x"},
+    "/api/data/transaction": {"Post": [{"Entity": "Books", "Data": {"Title": "x"}}]},
+    "/api/data/transactionoperations": {"Operations": [{"Action": "Post", "Entity": "Books", "Data": {"Title": "x"}}]},
 }
-"""Bodies for routes that check the body before the user."""
+"""Bodies for routes that check the body before the user, or whose body names the entity."""
 
 
 def calls() -> list[WireCall]:
@@ -67,8 +69,9 @@ def test_each_route_asks_for_its_rights(application: Client, call: WireCall) -> 
     """A route refuses callers without the rights it declares, and counts one use of callers with them."""
     user = application.signed_in("member")
     match call.access:
-        case Data() | CustomEndpoint() | Schema():
-            subject = {"Data": "Books", "CustomEndpoint": "Titles", "Schema": "Schema"}[type(call.access).__name__]
+        case Data() | CustomEndpoint() | Schema() | PerOperation():
+            subjects = {"CustomEndpoint": "Titles", "Schema": "Schema"}
+            subject = subjects.get(type(call.access).__name__, "Books")
             assert error_of(send(application, call)) == WireError("UNAUTHORIZED", "Unauthorized", None, subject)
             first = send(user, call)
             assert first.status_code == 200 or error_of(first).code not in {"UNAUTHORIZED", "RATE_LIMIT_EXCEEDED"}

@@ -1,0 +1,154 @@
+"""Transactions: the writes of several operations in one unit (docs/reference/protocol/query-language.md section 7).
+
+Operations are checked one by one, in order, before the unit begins. ``apilane.web.transactions`` asks for the access of
+each one and adds its write here.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from time import monotonic
+from typing import Any, Final
+
+from msgspec import Struct
+
+from apilane.errors import ApilaneError, Code
+from apilane.model.json import json_text
+from apilane.plugin.endpoints import EndpointAction, ResultSets, TransactionAction
+from apilane.plugin.identity import Actor
+from apilane.runtime.application import ApplicationRuntime, EntityRuntime
+from apilane.services.record_changes import is_ascending, lock_records
+from apilane.services.references import References
+from apilane.services.unit_writes import ChangedRows, UnitWrite
+from apilane.storage.errors import StatementTimeout
+from apilane.storage.protocol import UnitWithScripts
+
+__all__ = ["TIME_MAX_S", "Transaction"]
+
+TIME_MAX_S: Final = 20.0
+
+log = logging.getLogger("apilane.transactions")
+
+
+class _Operation(Struct, frozen=True):
+    """One checked operation. ``entity``: schema name, for errors of the database."""
+
+    title: str
+    entity: str
+    write: UnitWrite[Any] | None
+    """Of an operation on records."""
+    steps: Callable[[], UnitWithScripts[Any]]
+    label: str | None = None
+
+
+class Transaction:
+    """The operations of one call. The result of its write is a list with the result of each operation."""
+
+    def __init__(
+        self, application: ApplicationRuntime, begin: Callable[[str], None], references: References | None
+    ) -> None:
+        """``begin``: called with the entity of each operation that begins; '' for an endpoint. ``references`` None: no
+        operation refers to another.
+        """
+        self.references = references
+        self._begin = begin
+        self._application = application
+        self._operations: list[_Operation] = []
+
+    def add(self, title: str, entity: EntityRuntime, write: UnitWrite[Any], label: str | None = None) -> None:
+        """Add a write of records. ``label``: of a Post operation, for references of later operations."""
+        self._operations.append(_Operation(title, entity.name, write, write.steps, label))
+        if label is not None and self.references is not None:
+            self.references.declare(label, entity)
+
+    def add_endpoint(self, title: str, action: EndpointAction, data: Mapping[str, object], actor: Actor) -> None:
+        """Add a call of a custom endpoint. Raises ERROR when its kind cannot be a part of a transaction."""
+        if not isinstance(action, TransactionAction):
+            raise ApilaneError(Code.ERROR, f"Something went wrong: {title} cannot be a part of a transaction")
+        references = self.references
+        if references is not None and references.check(data):
+
+            def steps() -> UnitWithScripts[ResultSets]:
+                return action.part(_parameters(references.replaced(data)), actor)()
+
+            self._operations.append(_Operation(title, "", None, steps))
+        else:
+            self._operations.append(_Operation(title, "", None, action.part(_parameters(data), actor)))
+
+    def write(self, call: str) -> UnitWrite[list[Any]]:
+        """The write of all operations. ``call``: its name for the audit."""
+        runs_scripts = any(operation.write is None for operation in self._operations)
+        return UnitWrite.of(
+            self._application.session,
+            self.steps,
+            alone=runs_scripts,
+            committed=self._committed,
+            what=lambda: f"{call}: {'; '.join(map(_audit_text, self._operations))}",
+            outcome=lambda results: f"operations: {len(results)}",
+        )
+
+    def steps(self) -> UnitWithScripts[list[Any]]:
+        """All operations in order, within a unit. Raises ERROR when they take longer than ``TIME_MAX_S``."""
+        ends_at = monotonic() + TIME_MAX_S
+        if self.references is not None:
+            self.references.restart()
+        yield from self._lock()
+        results = []
+        for position, operation in enumerate(self._operations, 1):
+            if monotonic() > ends_at:
+                raise _too_long()
+            self._begin(operation.entity)
+            try:
+                result = yield from operation.steps()
+            except StatementTimeout as error:
+                raise _too_long() from error
+            except Exception as error:
+                log.info("operation %d of a transaction failed (%s): %s", position, operation.title, error)
+                raise
+            if operation.label is not None and self.references is not None:
+                self.references.created(operation.label, result)
+            results.append(result)
+        return results
+
+    def _lock(self) -> UnitWithScripts[None]:
+        """Lock the existing records that the operations change, in the order of entities and IDs.
+
+        Transactions that change the same records in another order then wait for each other, instead of becoming victims
+        of a deadlock.
+        """
+        if not self._application.dialect.locks_rows:
+            return
+        changed = [each.write.rows() for each in self._operations if each.write is not None and each.write.rows]
+        if is_ascending([(rows.entity.key, id) for rows in changed for id in rows.ids]):
+            return
+        by_reach: dict[tuple[str, object], list[ChangedRows]] = {}
+        for rows in changed:
+            by_reach.setdefault((rows.entity.key, rows.reach.predicate), []).append(rows)
+        for key in sorted(by_reach, key=repr):
+            first, ids = by_reach[key][0], {id for rows in by_reach[key] for id in rows.ids}
+            yield from lock_records(first.entity, ids, first.reach)
+
+    def _committed(self, results: Sequence[Any]) -> None:
+        for operation, result in zip(self._operations, results, strict=True):
+            if operation.write is None:
+                self._application.records_changed()
+            elif operation.write.committed is not None:
+                operation.write.committed(result)
+
+
+def _audit_text(operation: _Operation) -> str:
+    write = operation.write
+    return write.what() if write is not None and write.what is not None else operation.title
+
+
+def _too_long() -> ApilaneError:
+    message = f"Something went wrong: the transaction took longer than {TIME_MAX_S:.0f} seconds and was rolled back"
+    return ApilaneError(Code.ERROR, message)
+
+
+def _parameters(data: Any) -> dict[str, str]:
+    """The members of ``Data`` as the texts of parameters; null ones are left out."""
+    return {
+        name: value if isinstance(value, str) else json_text(value) for name, value in data.items() if value is not None
+    }

@@ -1,0 +1,109 @@
+"""The transaction calls (docs/reference/protocol/query-language.md section 7): admits each operation, and builds one
+write from all of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+from apilane.errors import ApilaneError, Code
+from apilane.model.definition import Action, RuleKind
+from apilane.model.json import encode_json
+from apilane.model.operations import Operation, read_groups, read_operations
+from apilane.plugin.access import PerOperation
+from apilane.plugin.calls import WireCall, Write
+from apilane.plugin.replies import Reply
+from apilane.security.passwords import Passwords
+from apilane.services import record_changes
+from apilane.services.endpoints import action_of
+from apilane.services.references import References
+from apilane.services.transactions import Transaction
+from apilane.services.unit_writes import UnitWrite
+from apilane.web.admission import USE_FILES, grant_entity, grant_name
+from apilane.web.call import Call
+from apilane.web.idempotency import once
+
+__all__ = ["transaction_calls"]
+
+RESULT_KEYS: Final = {"Post": "Created", "Put": "Affected", "Delete": "Deleted", "Custom": "CustomResult"}
+"""The key of an operation's result, by its action."""
+REFERENCE: Final = b"$ref:"
+
+
+async def _add_records(call: Call, transaction: Transaction, operation: Operation, passwords: Passwords) -> None:
+    if operation.entity.lower() == "files":
+        raise ApilaneError(Code.ERROR, USE_FILES)
+    entity, access = await grant_entity(call, operation.entity, Action(operation.action.lower()))
+    actor, references = call.actor, transaction.references
+    write: UnitWrite[Any]
+    if operation.action == "Post":
+        write = await record_changes.post(entity, actor, access, operation.data, references=references)
+    elif operation.action == "Put":
+        write = await record_changes.put(entity, actor, access, operation.data, passwords, references=references)
+    else:
+        write = await record_changes.delete(entity, actor, access, operation.ids, references=references)
+    transaction.add(f"{operation.action} {entity.name}", entity, write, operation.label)
+
+
+async def _add_endpoint(call: Call, transaction: Transaction, operation: Operation) -> None:
+    endpoint = call.application.endpoints.get(operation.entity.lower())
+    if endpoint is None:
+        raise ApilaneError(Code.ERROR, f"Custom endpoint '{operation.entity}' does not exist")
+    action = action_of(call.application, endpoint)
+    await grant_name(call, RuleKind.CustomEndpoint, endpoint.name)
+    transaction.add_endpoint(f"Custom {endpoint.name}", action, operation.data, call.actor)
+
+
+def _grouped_result(operations: Sequence[Operation], results: Sequence[Any]) -> dict[str, Any]:
+    done: dict[str, Any] = {"Post": [], "Put": 0, "Delete": []}
+    for operation, result in zip(operations, results, strict=True):
+        done[operation.action] += result
+    return done
+
+
+def _ordered_result(operations: Sequence[Operation], results: Sequence[Any]) -> dict[str, Any]:
+    empty = dict.fromkeys(RESULT_KEYS.values())
+    return {
+        "Results": [
+            {"Action": each.action, "Entity": each.entity, **empty, RESULT_KEYS[each.action]: result}
+            for each, result in zip(operations, results, strict=True)
+        ]
+    }
+
+
+def transaction_calls(passwords: Passwords) -> list[WireCall]:
+    """``Data/Transaction`` and ``Data/TransactionOperations``."""
+
+    async def prepare(
+        call: Call, operations: Sequence[Operation], result: Callable[[Sequence[Operation], Sequence[Any]], Any]
+    ) -> Write[Any]:
+        """Admit and check the operations in order, each like the single call."""
+
+        def begin(entity: str) -> None:
+            call.entity_name = entity  # errors of the database name it (B-E2)
+
+        begin("")
+        body = await call.body()
+        may_refer = REFERENCE in body or b"\\u" in body  # else values are read as in the single calls
+        transaction = Transaction(call.application, begin, References() if may_refer else None)
+        for operation in operations:
+            if operation.action == "Custom":
+                await _add_endpoint(call, transaction, operation)
+            else:
+                await _add_records(call, transaction, operation, passwords)
+        write = transaction.write(f"Data/{call.last_part}")
+        write.reply = lambda results: Reply(encode_json(result(operations, results)))
+        return await once(call, write)
+
+    async def grouped(call: Call) -> Write[Any]:
+        return await prepare(call, read_groups(await call.json()), _grouped_result)
+
+    async def ordered(call: Call) -> Write[Any]:
+        return await prepare(call, read_operations(await call.json()), _ordered_result)
+
+    actions = {"/api/Data/Transaction": grouped, "/api/Data/TransactionOperations": ordered}
+    return [
+        WireCall(path=path, method="POST", action=action, access=PerOperation(), body="json", audited=True)
+        for path, action in actions.items()
+    ]
