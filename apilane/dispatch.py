@@ -23,6 +23,7 @@ from apilane.plugin.identity import Authenticator
 from apilane.plugin.jobs import Job, job_problem
 from apilane.plugin.outbox import OutboxHandler, outbox_handler_problem
 from apilane.plugin.pages import Page
+from apilane.plugin.records import RecordHandler, events_problem, record_handler_problem
 from apilane.plugin.settings import PluginSettings
 from apilane.plugin.tables import HelperTable, table_problem
 from apilane.plugin_settings import read_options, same_settings_problem, settings_problem
@@ -77,6 +78,7 @@ class Hooks(Struct, frozen=True, kw_only=True):
     tables: tuple[HelperTable, ...] = ()
     outbox_handlers: tuple[OutboxHandler, ...] = ()
     jobs: tuple[Job, ...] = ()
+    record_handlers: tuple[RecordHandler, ...] = ()
     registered: tuple[Registered, ...] = ()
     """All registered objects with their plugins."""
 
@@ -123,6 +125,8 @@ def _home(item: object) -> str:
         item = item.deliver
     elif isinstance(item, Job):
         item = item.run
+    elif isinstance(item, RecordHandler):
+        item = item.before or item.after
     module: str = item.__module__ if isinstance(item, FunctionType) else type(item).__module__
     return module.partition(".")[0]
 
@@ -167,6 +171,7 @@ def freeze(plugins: PluginSet, settings: Settings) -> Hooks:
         tables=collect("tables", HelperTable),
         outbox_handlers=collect("outbox_handlers", OutboxHandler),
         jobs=collect("jobs", Job),
+        record_handlers=collect("record_handlers", RecordHandler),
         registered=tuple(registered),
     )
 
@@ -190,8 +195,14 @@ _NAMED = {
 }
 """Hooks whose objects are found by name, with a term for these objects."""
 
+
+def _outbox_problem(handler: OutboxHandler) -> str | None:
+    return outbox_handler_problem(handler) or next(filter(None, map(events_problem, handler.events)), None)
+
+
 _PROBLEMS: Mapping[str, tuple[str, Callable[[Any], str | None]]] = {
-    "outbox_handlers": ("a handler of messages", outbox_handler_problem),
+    "outbox_handlers": ("a handler of messages", _outbox_problem),
+    "record_handlers": ("a record handler", record_handler_problem),
     "jobs": ("a job", job_problem),
 }
 """Checks of single objects by hook, with a term for the object."""

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from apilane.plugin.jobs import Job
     from apilane.plugin.outbox import OutboxHandler
     from apilane.plugin.pages import Page
+    from apilane.plugin.records import RecordHandler
     from apilane.plugin.settings import PluginSettings
     from apilane.plugin.tables import HelperTable
     from apilane.settings import Settings
@@ -46,6 +47,7 @@ __all__ = [
     "apilane_register_jobs",
     "apilane_register_limiters",
     "apilane_register_outbox_handlers",
+    "apilane_register_record_handlers",
     "apilane_register_routes",
     "apilane_register_settings",
     "apilane_register_tables",
@@ -62,12 +64,12 @@ hookimpl = pluggy.HookimplMarker(PROJECT)
 _pluggy_spec = pluggy.HookspecMarker(PROJECT)
 F = TypeVar("F", bound=Callable[..., object])
 
-Combine = Literal["named", "first", "any", "single"]
+Combine = Literal["named", "first", "any", "single", "all"]
 """How the objects of all plugins work together, in plugin order.
 
 ``named``: each object is found by its name; a repeated name stops start-up. ``first``: the objects are called in
 order until one answers. ``any``: the objects are called in order until one refuses. ``single``: only the first object
-is used.
+is used. ``all``: every object is called, in order.
 """
 
 OnError = Literal["deny", "fail", "close", "retry", "log"]
@@ -228,5 +230,15 @@ def apilane_register_jobs(settings: Settings, options: Struct | None) -> Sequenc
 
     The processes of ``apilane serve``, on all machines with the same control store, choose a leader by a lock of the
     control store. When the leader ends, another process takes over.
+    """
+    raise NotImplementedError
+
+
+@hookspec(combine="all", on_error="fail", added="0.1")
+def apilane_register_record_handlers(settings: Settings, options: Struct | None) -> Sequence[RecordHandler]:
+    """Functions that run before and after changes of records.
+
+    They run for the Data calls, for each operation of a transaction, and when an account is registered or changed. A
+    failure of ``before`` refuses the change, and a failure of ``after`` is logged.
     """
     raise NotImplementedError

@@ -25,7 +25,7 @@ from apilane.sql.dialect import Dialect
 from apilane.sql.statement import Statement, Value
 from apilane.storage.protocol import Result, Session, Step
 
-__all__ = ["MARK_KEPT_S", "ApplicationOutbox", "ListedMessage", "Outboxes", "context_of"]
+__all__ = ["MARK_KEPT_S", "Adding", "ApplicationOutbox", "ListedMessage", "Outboxes", "context_of"]
 
 MARK_TRUSTED_S: Final = 60.0
 ADDING_MAX_S: Final = 600.0
@@ -88,7 +88,7 @@ class Outboxes:
         return marked
 
 
-class _Adding:
+class Adding:
     """Adds messages within units, as long as the application is marked."""
 
     def __init__(self, outbox: ApplicationOutbox, ends_at: float) -> None:
@@ -97,9 +97,17 @@ class _Adding:
 
     def add(self, kind: str, payload: object) -> Generator[Step, Result, None]:
         """Within a unit: store a message."""
+        yield self.step(kind, payload)
+
+    def step(self, kind: str, payload: object) -> Step:
+        """The step of ``add``."""
         if monotonic() > self._ends_at:
             raise RuntimeError(f"adding() was entered more than {ADDING_MAX_S:.0f} s ago; enter it again")
-        yield self._outbox.adding_step(kind, payload)
+        return self._outbox.adding_step(kind, payload)
+
+    def wake(self) -> None:
+        """Start the delivery of what was added."""
+        self._outbox.wake()
 
 
 class ApplicationOutbox:
@@ -120,13 +128,21 @@ class ApplicationOutbox:
         return self._all.statements(self._dialect)
 
     @asynccontextmanager
-    async def adding(self) -> AsyncIterator[_Adding]:
+    async def adding(self) -> AsyncIterator[Adding]:
         """Mark the application; at the end the delivery of added messages starts."""
-        marked = await self._all.mark(self.token)
+        adding = await self.begin()
         try:
-            yield _Adding(self, marked + ADDING_MAX_S)
+            yield adding
         finally:
-            self._all.wake(self.token)
+            self.wake()
+
+    async def begin(self) -> Adding:
+        """Mark the application. The caller wakes the delivery after the commit."""
+        return Adding(self, await self._all.mark(self.token) + ADDING_MAX_S)
+
+    def wake(self) -> None:
+        """Start the delivery of messages that were added."""
+        self._all.wake(self.token)
 
     async def send(self, kind: str, payload: object) -> None:
         """Store one message in a separate unit."""

@@ -167,6 +167,7 @@ class Instance:
             for task in self._tasks:
                 task.cancel()
             await asyncio.gather(*self._tasks, return_exceptions=True)
+            await self.applications.record_handlers.end()
             if self._background is not None:
                 await self._background.stop()
             await self.applications.close()

@@ -18,6 +18,7 @@ from apilane.control.records import StoredApplication
 from apilane.control.store import ControlStore
 from apilane.dispatch import Hooks
 from apilane.events.outbox import Outboxes
+from apilane.events.record_handlers import RecordHandlers
 from apilane.instance.places import FileMark, file_mark
 from apilane.runtime.application import ApplicationRuntime
 from apilane.runtime.compiled import Compilations
@@ -56,6 +57,7 @@ class LoadedApplications:
         self._settings = hooks.settings
         self._endpoint_kinds = {kind.name.lower(): kind for kind in hooks.endpoint_kinds}
         self.outboxes = Outboxes(store.background, hooks.outbox_handlers)
+        self.record_handlers = RecordHandlers(hooks)
         self._changes = changes
         self._upkeep = upkeep
         self._data_dir = settings.data_dir
@@ -158,6 +160,7 @@ class LoadedApplications:
             compilations=self._compilations,
             settings=self._settings,
             outboxes=self.outboxes,
+            record_handlers=self.record_handlers,
         )
         if generation == self._generation:  # not replaced while it was being read
             self._live[token] = runtime

@@ -47,6 +47,7 @@ from apilane.plugin.identity import (
 from apilane.plugin.jobs import Applications, Job
 from apilane.plugin.outbox import Outbox, OutboxHandler, OutboxMessage, OutboxUnit, PermanentFailure, RetryLater
 from apilane.plugin.pages import Page, PageCall
+from apilane.plugin.records import RecordAction, RecordChange, RecordEvent, RecordEvents, RecordHandler
 from apilane.plugin.replies import FileBody, Reply
 from apilane.plugin.settings import PluginSettings, Secret
 from apilane.plugin.tables import HelperTable, column
@@ -109,6 +110,11 @@ __all__ = [
     "PropertyType",
     "RateLimit",
     "RateLimitedError",
+    "RecordAction",
+    "RecordChange",
+    "RecordEvent",
+    "RecordEvents",
+    "RecordHandler",
     "Reply",
     "RequestCheck",
     "RequestView",

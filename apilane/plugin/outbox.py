@@ -15,6 +15,7 @@ from apilane.storage.protocol import Result, Step
 
 if TYPE_CHECKING:
     from apilane.plugin.identity import ApplicationView
+    from apilane.plugin.records import RecordEvents
 
 __all__ = [
     "Outbox",
@@ -80,6 +81,8 @@ class OutboxHandler(Struct, frozen=True, kw_only=True):
     deliver: Deliver
     payload: Any = Any
     """The type of payloads: anything that msgspec decodes from JSON, such as a Struct."""
+    events: tuple[RecordEvents, ...] = ()
+    """Changes of records that the core writes to the outbox as such messages; ``payload`` is ``RecordEvent``."""
     timeout_s: float = 60.0
     attempts_max: int = 20
     first_retry_s: float = 10.0

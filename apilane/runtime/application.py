@@ -17,6 +17,7 @@ from apilane.control.records import StoredApplication
 from apilane.dispatch import Gates
 from apilane.errors import ApilaneError, Code, ConfigurationError, unauthorized
 from apilane.events.outbox import ApplicationOutbox, Outboxes
+from apilane.events.record_handlers import RecordHandlers
 from apilane.model.definition import Action, Entity, Property, RateLimit, RuleKind
 from apilane.model.enforcement import needs_enforcing
 from apilane.model.sections import read_section, section_key
@@ -129,6 +130,7 @@ class ApplicationRuntime:
         compilations: Compilations,
         settings: Mapping[str, PluginSettings],
         outboxes: Outboxes,
+        record_handlers: RecordHandlers,
     ) -> None:
         self.stored = stored
         self._options: dict[type[Struct], Any] = {}
@@ -152,6 +154,8 @@ class ApplicationRuntime:
         self.endpoint_kinds = endpoint_kinds
         self._tables = tables
         self._outboxes = outboxes
+        self.record_handlers = record_handlers.of(self)
+        """None when no plugin handles changes of records."""
         self.endpoint_action = lru_cache(ENDPOINTS_KEPT)(self._compile_endpoint)
         self.helpers = EntityRuntimes(self, {e.name: e for e in HELPER_TABLES})
         self.tokens = Identities(self)
