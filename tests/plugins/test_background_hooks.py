@@ -1,4 +1,4 @@
-"""The hooks of background work: handlers of messages, and jobs."""
+"""The hooks of handlers of messages, jobs and record handlers."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from apilane.settings import Settings
 Write = Callable[..., Settings]
 
 HANDLER = """
-from apilane.plugin import OutboxHandler
+from apilane.plugin import OutboxHandler, RecordEvents
 
 async def deliver(message, application):
     pass
@@ -38,6 +38,20 @@ def at_once(applications):
 @hookimpl
 def apilane_register_jobs(settings, options):
     return [Job({arguments})]
+"""
+
+RECORDS = """
+from apilane.plugin import RecordHandler
+
+async def work(change):
+    pass
+
+def at_once(change):
+    pass
+
+@hookimpl
+def apilane_register_record_handlers(settings, options):
+    return [RecordHandler({arguments})]
 """
 
 
@@ -66,6 +80,15 @@ def test_hook_apilane_register_jobs(write_plugin: Write) -> None:
         frozen(settings)
 
 
+def test_hook_apilane_register_record_handlers(write_plugin: Write) -> None:
+    """The handlers of all plugins are kept in plugin order, with their entities and actions."""
+    write_plugin("first", RECORDS.format(arguments="before=work, actions=frozenset({'create'})"))
+    settings = write_plugin("second", RECORDS.format(arguments="after=work, entities=frozenset({'Items'})"))
+    first, second = frozen(settings).record_handlers
+    assert (first.actions, first.entities) == ({"create"}, None)
+    assert (second.actions, second.entities) == ({"create", "update", "delete"}, {"Items"})
+
+
 @pytest.mark.parametrize(
     ("body", "told"),
     [
@@ -74,6 +97,15 @@ def test_hook_apilane_register_jobs(write_plugin: Write) -> None:
         (HANDLER.format(arguments="kind='x' * 101, deliver=deliver"), "expected a text of 1 to 100 characters"),
         (HANDLER.format(arguments="kind='mail', deliver=deliver, attempts_max=0"), "has attempts_max 0"),
         (HANDLER.format(arguments="kind='mail', deliver=deliver, timeout_s='5'"), "has timeout_s '5'"),
+        (
+            HANDLER.format(arguments="kind='m', deliver=deliver, events=(RecordEvents(actions=frozenset({'get'})),)"),
+            "has the actions frozenset({'get'})",
+        ),
+        (RECORDS.format(arguments="before=at_once"), "before that is not an asynchronous function"),
+        (RECORDS.format(arguments=""), "has neither before nor after"),
+        (RECORDS.format(arguments="after=work, entities='Items'"), "has the entities 'Items'"),
+        (RECORDS.format(arguments="after=work, actions={'create'}"), "has the actions {'create'}"),
+        (RECORDS.format(arguments="after=work, timeout_s=0"), "has timeout_s 0"),
         (JOB.format(arguments="name='j', every_s=1, run=at_once"), "run that is not an asynchronous function"),
         (JOB.format(arguments="name=5, every_s=1, run=run"), "has the name 5"),
         (JOB.format(arguments="name='j', every_s=float('nan'), run=run"), "has every_s nan"),
