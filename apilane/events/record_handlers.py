@@ -40,7 +40,9 @@ class HandlerPlan(Struct, frozen=True):
 
 
 class Change:
-    """An ``apilane.plugin.RecordChange``. ``steps``: the messages that handlers have added."""
+    """An ``apilane.plugin.RecordChange``. ``steps``: the messages that handlers have added. ``is_stored``: it is
+    committed, so that no message can be added to its unit.
+    """
 
     def __init__(
         self,
@@ -51,6 +53,7 @@ class Change:
         action: RecordAction,
         *,
         records: list[dict[str, Any]],
+        is_stored: bool = False,
     ) -> None:
         self.application = application
         self.actor = actor
@@ -58,10 +61,13 @@ class Change:
         self.action: RecordAction = action
         self.records = records
         self.steps: list[Step] = []
+        self._is_stored = is_stored
         self._outbox = outbox
 
     def add_message(self, kind: str, payload: object) -> None:
         """Store a message in the unit of the change."""
+        if self._is_stored:
+            raise RuntimeError("the change is stored already; use application.outbox.send, or add the message before")
         self.steps.append(self._outbox.adding_step(kind, payload))
 
 

@@ -24,6 +24,7 @@ from apilane.services.application_tables import ApplicationTables
 from apilane.services.moments import refuse_out_of_step
 from apilane.storage.errors import OutOfStep, StorageError, Unavailable
 from apilane.storage.protocol import Driver, Finding
+from apilane.storage.table_versions import CORE
 
 __all__ = ["Look", "examine", "look_at_control_store", "look_at_database", "look_at_plans", "refuse_unfit"]
 
@@ -161,6 +162,9 @@ async def _helper_tables(address: str, driver: Driver, instance: Instance) -> As
     wanted = {each.entity.name for each in tables.wanted}
     for name, table in recorded.items():
         if name not in wanted:
+            if table.plugin == CORE:
+                yield Finding(f"keeps the table {name}, which no loaded plugin needs")
+                continue
             advice = "Load the plugin again; or drop the table, and its row in H_Tables, when its rows are not needed."
             yield Finding(f"keeps the table {name} of the plugin {table.plugin!r}, which is not loaded", advice)
 

@@ -174,6 +174,7 @@ class Handling:
                 change.entity,
                 change.action,
                 records=self._final(changed),
+                is_stored=True,
             )
             all.all.run_after(self._plan, done)
 

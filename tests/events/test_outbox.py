@@ -13,7 +13,7 @@ from msgspec import Struct
 from apilane.events.claims import Claims, wait_ms
 from apilane.instance import Instance
 from apilane.plugin import OutboxHandler, OutboxMessage, PermanentFailure, RetryLater
-from apilane.plugin.storage import Result, Statement, Step
+from apilane.plugin.storage import Result, Statement, Step, is_private
 from apilane.runtime.identities import now_ms
 from apilane.sql.write import insert_row
 from tests.events.conftest import NewWorld
@@ -234,7 +234,9 @@ async def _only_one(world: World, instance: Instance) -> bool:
 
 
 def test_payloads_are_not_readable(new_world: NewWorld) -> None:
-    """The row holds no part of the payload or of the error, and a row that is moved to another kind does not open."""
+    """The row holds no part of the payload or of the error, custom SQL cannot use the table, and a row that is moved to
+    another kind does not open."""
+    assert is_private("H_Outbox")
 
     async def act(message: OutboxMessage) -> None:
         raise PermanentFailure("Anna was not reached")

@@ -63,6 +63,8 @@ async def after(change):
     note("after", change.action, change.entity, change.records)
     if any(record.get("Title") == "bad end" for record in change.records):
         raise ValueError("a fault after the commit")
+    if any(record.get("Title") == "too late" for record in change.records):
+        change.add_message("note", "lost")
 
 async def accounts(change):
     for record in change.records:
@@ -275,11 +277,15 @@ def test_a_broken_handler(server: Server, client: Client, mood: str, told: str) 
     assert post(client, {"Title": "fine", "Mood": "slug"}).status_code == 200
 
 
-def test_a_failure_after_the_commit(server: Server, client: Client) -> None:
+@pytest.mark.parametrize(
+    ("title", "told"),
+    [("bad end", "ValueError: a fault after the commit"), ("too late", "RuntimeError: the change is stored already")],
+)
+def test_a_failure_after_the_commit(server: Server, client: Client, title: str, told: str) -> None:
     """A failure after the commit is logged with its plugin, and the caller gets the answer of a success."""
-    assert post(client, {"Title": "bad end", "Mood": "slug"}).status_code == 200
+    assert post(client, {"Title": title, "Mood": "slug"}).status_code == 200
     deadline = time.monotonic() + 20
-    while "ValueError: a fault after the commit" not in server.output():
+    while told not in server.output():
         assert time.monotonic() < deadline
         time.sleep(0.02)
     assert "the record handler of plugin 'moods' after create of Items failed" in server.output()
