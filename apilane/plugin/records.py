@@ -70,9 +70,9 @@ class RecordHandler(Struct, frozen=True, kw_only=True):
     ``before`` runs after the checks of the caller and of the values, and before the unit begins. It may change the
     records, whose values are then checked again; it may refuse with an ``ApilaneError``, which the caller gets. Any
     other error, and a time-out, refuses too. It should have no effect outside of the records and the messages, because
-    the change may fail after it, and a call that is tried again runs it again. ``after`` runs after the commit, beside the answer: its failures are
-    logged, and it does not run if the process ends; use the outbox for what must happen. Both are asynchronous, and may
-    take ``timeout_s`` seconds.
+    the change may fail after it, and a call that is tried again runs it again. ``after`` runs after the commit, beside
+    the answer: its failures are logged, and it does not run if the process ends; use the outbox for what must happen.
+    Both are asynchronous, and may take ``timeout_s`` seconds.
     """
 
     entities: frozenset[str] | None = None
