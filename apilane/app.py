@@ -14,9 +14,11 @@ from apilane.web.account import account_calls
 from apilane.web.admission import Admission
 from apilane.web.data import data_calls
 from apilane.web.front import Front
+from apilane.web.operators import operator_calls
 from apilane.web.pages import pages_behind
 from apilane.web.routes import CORE, RegisteredCall, Routes
 from apilane.web.service import PATHS
+from apilane.web.statistics import statistics_calls
 from apilane.web.transactions import transaction_calls
 
 __all__ = ["check_routes", "create_app", "initialise", "routes_of"]
@@ -40,7 +42,9 @@ def routes_of(instance: Instance) -> Routes:
     core = [
         *data_calls(instance.passwords),
         *transaction_calls(instance.passwords),
+        *statistics_calls(),
         *account_calls(instance.passwords, instance.settings.portal_url),
+        *operator_calls(instance),
     ]
     from_plugins = ((instance.hooks.plugin_of(call), call) for call in instance.hooks.calls)
     return Routes([RegisteredCall(CORE, call) for call in core] + [RegisteredCall(*each) for each in from_plugins])

@@ -18,6 +18,7 @@ from apilane.model.sections import section_key
 from apilane.plugin.calls import WireCall
 from apilane.plugin.counters import Counters
 from apilane.plugin.endpoints import EndpointKind
+from apilane.plugin.functions import EndpointFunction
 from apilane.plugin.gates import AvailabilityCheck, Limiter, Throttle
 from apilane.plugin.identity import Authenticator
 from apilane.plugin.jobs import Job, job_problem
@@ -72,6 +73,7 @@ class Hooks(Struct, frozen=True, kw_only=True):
     availability_checks: tuple[AvailabilityCheck, ...] = ()
     limiters: tuple[Limiter, ...] = ()
     throttles: tuple[Throttle, ...] = ()
+    functions: tuple[EndpointFunction, ...] = ()
     endpoint_kinds: tuple[EndpointKind, ...] = ()
     calls: tuple[WireCall, ...] = ()
     routes: tuple[Page, ...] = ()
@@ -95,12 +97,17 @@ class Hooks(Struct, frozen=True, kw_only=True):
     def blamed(self, error: BaseException, subject: object = None) -> str:
         """``plugin 'x', hook y`` of a failure, for the log; empty when no plugin is at fault.
 
-        ``subject``: the registered object that was at work. Without one the innermost frame of the traceback in a
-        plugin's code decides; the hook is named if the plugin registered a single object there.
+        ``subject``: the registered object that was at work. It is blamed unless the innermost frame of the traceback in
+        a plugin's code belongs to another plugin. The hook of that one is named if it registered a single object there.
         """
-        for each in self.registered:
-            if each.item is subject:
-                return f"plugin {each.plugin!r}, hook {each.hook}"
+        at_work = next((each for each in self.registered if each.item is subject), None)
+        innermost = self._innermost(error)
+        if at_work is not None and innermost.partition(",")[0] in {"", f"plugin {at_work.plugin!r}"}:
+            return f"plugin {at_work.plugin!r}, hook {at_work.hook}"
+        return innermost
+
+    def _innermost(self, error: BaseException) -> str:
+        """The plugin of the innermost frame of a traceback in a plugin's code."""
         found = ""
         traceback = error.__traceback__
         while traceback is not None:
@@ -127,6 +134,8 @@ def _home(item: object) -> str:
         item = item.run
     elif isinstance(item, RecordHandler):
         item = item.before or item.after
+    elif isinstance(item, EndpointFunction):
+        item = item.function
     module: str = item.__module__ if isinstance(item, FunctionType) else type(item).__module__
     return module.partition(".")[0]
 
@@ -157,6 +166,7 @@ def freeze(plugins: PluginSet, settings: Settings) -> Hooks:
     counters = collect("counters", Counters)
     if counters:
         arguments["counters"] = counters[0]
+    arguments["functions"] = functions = collect("functions", EndpointFunction)
     return Hooks(
         settings=sections,
         drivers=drivers,
@@ -165,6 +175,7 @@ def freeze(plugins: PluginSet, settings: Settings) -> Hooks:
         availability_checks=collect("availability_checks", AvailabilityCheck),
         limiters=collect("limiters", Limiter),
         throttles=collect("throttles", Throttle),
+        functions=functions,
         endpoint_kinds=collect("endpoint_kinds", EndpointKind),
         calls=collect("calls", WireCall),
         routes=collect("routes", Page),
@@ -189,6 +200,7 @@ def commands_of(plugins: PluginSet, settings: Settings) -> list[Registered]:
 _NAMED = {
     "drivers": "driver",
     "endpoint_kinds": "kind of endpoints",
+    "functions": "function",
     "tables": "table",
     "outbox_handlers": "handler of messages",
     "jobs": "job",

@@ -11,7 +11,15 @@ from enum import StrEnum
 
 import msgspec
 
-__all__ = ["ApilaneError", "Code", "ConfigurationError", "DatabaseBusyError", "RateLimitedError", "unauthorized"]
+__all__ = [
+    "ApilaneError",
+    "Code",
+    "ConfigurationError",
+    "DatabaseBusyError",
+    "OperatorsOnlyError",
+    "RateLimitedError",
+    "unauthorized",
+]
 
 
 class Code(StrEnum):
@@ -84,6 +92,10 @@ class _Body(msgspec.Struct, rename="pascal"):
     entity: str | None
 
 
+class _OperatorsOnlyBody(_Body, rename="pascal"):
+    error: str
+
+
 _encode = msgspec.json.Encoder().encode
 
 
@@ -129,6 +141,20 @@ class DatabaseBusyError(ApilaneError):
     def __init__(self, retry_after_s: int = 1) -> None:
         super().__init__(Code.SERVICE_UNAVAILABLE)
         self.retry_after_s = retry_after_s
+
+
+class OperatorsOnlyError(ApilaneError):
+    """The caller of an operators' call is no operator of the application.
+
+    The body also has the key ``Error``, which the protocol uses in the place of ``Code`` there (B-E1).
+    """
+
+    def __init__(self) -> None:
+        super().__init__(Code.UNAUTHORIZED)
+
+    def body(self) -> bytes:
+        code = self.code.value
+        return _encode(_OperatorsOnlyBody(code, self.message, self.property, self.entity, code))
 
 
 def unauthorized(entity: str | None = None) -> ApilaneError:

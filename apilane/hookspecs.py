@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from apilane.plugin.calls import WireCall
     from apilane.plugin.counters import Counters
     from apilane.plugin.endpoints import EndpointKind
+    from apilane.plugin.functions import EndpointFunction
     from apilane.plugin.gates import AvailabilityCheck, Limiter, Throttle
     from apilane.plugin.identity import Authenticator
     from apilane.plugin.jobs import Job
@@ -44,6 +45,7 @@ __all__ = [
     "apilane_register_counters",
     "apilane_register_drivers",
     "apilane_register_endpoint_kinds",
+    "apilane_register_functions",
     "apilane_register_jobs",
     "apilane_register_limiters",
     "apilane_register_outbox_handlers",
@@ -170,7 +172,18 @@ def apilane_register_throttles(settings: Settings, counters: Counters, options: 
 
 
 @hookspec(combine="named", on_error="fail", added="0.1")
-def apilane_register_endpoint_kinds(settings: Settings, options: Struct | None) -> Sequence[EndpointKind]:
+def apilane_register_functions(settings: Settings, options: Struct | None) -> Sequence[EndpointFunction]:
+    """Functions in Python that custom endpoints of the kind ``python`` run, found by their names.
+
+    The hook ``apilane_register_endpoint_kinds`` receives them all as ``functions``.
+    """
+    raise NotImplementedError
+
+
+@hookspec(combine="named", on_error="fail", added="0.1")
+def apilane_register_endpoint_kinds(
+    settings: Settings, functions: Sequence[EndpointFunction], options: Struct | None
+) -> Sequence[EndpointKind]:
     """Kinds of custom endpoints, found by their ``Kind`` names.
 
     A kind checks its endpoints when a definition is applied, and runs them when they are called. Endpoints without a

@@ -152,7 +152,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     ] = 60.0
     definition_poll_s: Annotated[Seconds, _help("Seconds between two checks of the control store for changes.")] = 0.25
     housekeeping_s: Annotated[
-        Seconds, _help("Seconds between two deletions of expired tokens in the loaded applications.")
+        Seconds, _help("Seconds between two deletions of expired tokens and old history in the loaded applications.")
     ] = 300.0
     background_poll_s: Annotated[
         Seconds, _help("Seconds between two looks for due jobs, forgotten messages and a leader that has ended.")

@@ -16,6 +16,7 @@ from apilane.security.signatures import canonical_text, sign
 from benchmarks.load import CONNECTIONS
 from benchmarks.places import Place
 from benchmarks.subject import (
+    AGGREGATE_TARGET,
     BY_ID_TARGET,
     ENDPOINT_TARGET,
     LOGIN_TARGET,
@@ -154,6 +155,7 @@ CASES = (
         _reads(PAGE_TARGET),
     ),
     Case("page with total", ("litestar", "tuned floor", "floor", "product"), _reads(TOTAL_TARGET)),
+    Case("aggregate", ("litestar", "tuned floor", "floor", "product"), _reads(AGGREGATE_TARGET)),
     Case(
         "Post",
         ("litestar", "tuned floor", "floor", "product", "2 workers"),
@@ -176,7 +178,7 @@ CASES = (
 )
 """In ``servers``, every name except the floors, litestar and fastapi is a variant of the product."""
 
-DRIVER_CASES = ("GetByID", "page of 20", "Post")
+DRIVER_CASES = ("GetByID", "page of 20", "aggregate", "Post")
 DRIVER_SERVERS = ("floor", "product", "floor, 2 workers", "2 workers")
 
 

@@ -12,16 +12,17 @@ from apilane.model.json import encode_json
 from apilane.runtime.identities import now_ms
 from apilane.sql.write import insert_row
 from benchmarks.clients import Pool, client_of
-from benchmarks.floor import load_runtime, page_statements, read_body
+from benchmarks.floor import aggregate_of, load_runtime, page_statements, read_body
 from benchmarks.subject import LEAST_PAGES, PROPERTIES
 
 
 def make_app() -> Any:
-    """Point read, page of 20, insert. ``BENCH_DRIVER`` and ``BENCH_URL`` name the database."""
+    """Point read, page of 20, aggregate, insert. ``BENCH_DRIVER`` and ``BENCH_URL`` name the database."""
     runtime = load_runtime()
     books, drafts = runtime.entities["books"], runtime.entities["drafts"]
     by_id, make = books.by_id(("ID", *PROPERTIES), ())
     page, _ = page_statements(books)
+    aggregate, make_figures = aggregate_of(books)
     insert = drafts.statement(insert_row, ("Created", "Owner", *PROPERTIES))
     pool = Pool(client_of(os.environ["BENCH_DRIVER"], by_id.text), os.environ["BENCH_URL"])
     decode = msgspec.json.Decoder(float_hook=Decimal if runtime.driver.features.exact_decimals else None).decode
@@ -33,6 +34,11 @@ def make_app() -> Any:
 
     async def get_page() -> bytes:
         return b'{"Data":' + encode_json(make(await pool.rows(page.text, page.parameters(window)))) + b"}"
+
+    async def get_aggregate() -> bytes:
+        return encode_json(
+            make_figures(await pool.rows(aggregate.text, aggregate.parameters({"limit": 20, "offset": 0})))
+        )
 
     async def post(body: bytes) -> bytes:
         record = decode(body)
@@ -49,6 +55,8 @@ def make_app() -> Any:
             answer = await get_by_id(int(scope["query_string"].rpartition(b"=")[2]))
         elif path == "/api/Data/Get":
             answer = await get_page()
+        elif path == "/api/Stats/Aggregate":
+            answer = await get_aggregate()
         elif path == "/api/Data/Post":
             answer = await post(await read_body(receive))
         else:

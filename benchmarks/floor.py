@@ -23,16 +23,18 @@ from apilane.model.json import encode_json
 from apilane.model.text import fold
 from apilane.runtime.application import ApplicationRuntime, EntityRuntime
 from apilane.runtime.identities import now_ms
+from apilane.runtime.records import RecordMaker
 from apilane.security.passwords import Passwords
 from apilane.security.tokens import new_token, token_hash
 from apilane.services.users import FOLDS
 from apilane.settings import Settings
+from apilane.sql.aggregate import AggregateShape
 from apilane.sql.filter import bind_filter
 from apilane.sql.select import ReadShape
 from apilane.sql.statement import Statement
 from apilane.sql.write import insert_row, select_where, update_row
 from apilane_sqlite.connection import OPEN_FLAGS, read_in_place
-from benchmarks.subject import ENDPOINT_QUERY, FILTER, LEAST_PAGES, PROPERTIES, PUT_PROPERTIES
+from benchmarks.subject import ENDPOINT_QUERY, FILTER, GROUPS, LEAST_PAGES, MEASURES, PROPERTIES, PUT_PROPERTIES
 
 GROUP = 32
 """The most writes of one commit; the load has as many connections."""
@@ -60,6 +62,13 @@ def page_statements(books: EntityRuntime) -> tuple[Statement, Statement]:
     return books.read(ReadShape(("ID", *PROPERTIES), (), shape, (SortKey("Pages"),), True)), books.count((), shape)
 
 
+def aggregate_of(books: EntityRuntime) -> tuple[Statement, RecordMaker]:
+    """The aggregate of the benchmark, and the maker of its objects."""
+    statistics, readable = books.compiled.statistics, frozenset(name.lower() for name in PROPERTIES)
+    measures, groups = statistics.measures(MEASURES, readable), statistics.groups(GROUPS, readable)
+    return statistics.aggregates(AggregateShape(measures, groups)), statistics.maker(measures, groups)
+
+
 class Floor:
     """Statements and connections are made once; every call is a short method. ``tuned``: see the module."""
 
@@ -69,6 +78,7 @@ class Floor:
         self.runtime = runtime
         self.by_id, self.make = books.by_id(("ID", *PROPERTIES), ())
         self.page, self.count = page_statements(books)
+        self.aggregate, self.make_figures = aggregate_of(books)
         self.insert = drafts.statement(insert_row, ("Created", "Owner", *PROPERTIES))
         self.update = books.statement(update_row, tuple(PUT_PROPERTIES), (), None)
         self.user = users.statement(select_where, ("ID", "Password"), ((FOLDS["Email"], "wanted"),))
@@ -98,6 +108,9 @@ class Floor:
         total: Any = self.reader.execute(self.count.text, (LEAST_PAGES,)).fetchall()[0][0]
         rows = self.reader.execute(self.page.text, (LEAST_PAGES, 20, 0)).fetchall()
         return b'{"Total":%d,"Data":' % total + encode_json(self.make(rows)) + b"}"
+
+    def get_aggregate(self) -> bytes:
+        return encode_json(self.make_figures(self.reader.execute(self.aggregate.text, (20, 0)).fetchall()))
 
     def run_endpoint(self, book_id: int) -> bytes:
         cursor = self.reader.execute(self.endpoint_sql, (book_id,))
@@ -192,6 +205,8 @@ def make_app(*, tuned: bool = False) -> Any:
             answer = floor.get_by_id(int(query.rpartition(b"=")[2]))
         elif path == "/api/Data/Get":
             answer = floor.get_page_with_total() if query.endswith(b"getTotal=true") else floor.get_page()
+        elif path == "/api/Stats/Aggregate":
+            answer = floor.get_aggregate()
         elif path == "/api/Data/Post":
             answer = await floor.post(await read_body(receive))
         elif path == "/api/Data/Put":

@@ -25,6 +25,10 @@ def make_litestar_app() -> Any:
     async def page(getTotal: bool = False) -> Response[bytes]:  # noqa: N803 -- the wire's name
         return answer(floor.get_page_with_total() if getTotal else floor.get_page())
 
+    @get("/api/Stats/Aggregate")
+    async def aggregate() -> Response[bytes]:
+        return answer(floor.get_aggregate())
+
     @post("/api/Data/Post", status_code=200)
     async def store(request: Request[Any, Any, Any]) -> Response[bytes]:
         return answer(await floor.post(await request.body()))
@@ -41,7 +45,7 @@ def make_litestar_app() -> Any:
     async def alive() -> dict[str, str]:
         return {}
 
-    return Litestar([by_id, page, store, change, endpoint, alive], openapi_config=None, logging_config=None)
+    return Litestar([by_id, page, aggregate, store, change, endpoint, alive], openapi_config=None, logging_config=None)
 
 
 def make_fastapi_app() -> Any:

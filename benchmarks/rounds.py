@@ -19,7 +19,7 @@ from benchmarks.places import Place, copy_place, make_crowd, make_place, read_th
 from benchmarks.plan import Plan
 from benchmarks.progress import say
 from benchmarks.server import Server
-from benchmarks.subject import BY_ID_TARGET, ENDPOINT_TARGET, PAGE_TARGET, ROWS, TOTAL_TARGET
+from benchmarks.subject import AGGREGATE_TARGET, BY_ID_TARGET, ENDPOINT_TARGET, PAGE_TARGET, ROWS, TOTAL_TARGET
 
 Figures = dict[str, dict[str, list[Sample]]]
 """Samples, one per turn, by case and server."""
@@ -127,7 +127,7 @@ def compare_answers(servers: Mapping[str, Server]) -> None:
     if "product" not in servers:
         return
     for name in ("floor", "tuned floor", "litestar"):
-        for target in (f"{BY_ID_TARGET}7", PAGE_TARGET, TOTAL_TARGET, f"{ENDPOINT_TARGET}7"):
+        for target in (f"{BY_ID_TARGET}7", PAGE_TARGET, TOTAL_TARGET, AGGREGATE_TARGET, f"{ENDPOINT_TARGET}7"):
             if name in servers and (one := servers[name].fetch(target)) != (other := servers["product"].fetch(target)):
                 raise SystemExit(f"{name} and product differ at {target}:\n{one!r}\n{other!r}")
 

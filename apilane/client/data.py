@@ -156,8 +156,10 @@ def aggregate(
 ) -> Call[list[Record]]:
     """Counts, sums, averages, least and greatest values: ``aggregate("Orders", "Price.Sum", group_by="Created.year")``.
 
-    ``properties``: ``Name.Count``, ``.Min``, ``.Max``, ``.Sum``, ``.Avg``; the results are named ``Price_sum``.
-    ``group_by``: properties; for dates also ``Name.year`` to ``Name.second``. Groups are ordered by the results.
+    ``properties``: ``Name.Count``, ``.Min``, ``.Max``, ``.Sum``, ``.Avg``, at most 50; the results are named
+    ``Price_sum``. ``group_by``: at most 10 properties; for dates also ``Name.year`` to ``Name.second``, in UTC, whose
+    values are named ``Created_year``. Without it there is one record. Groups are ordered by the results, then by their
+    values; ``page_size`` is at most 1000. Raises InvalidGroupBy for an unfit group.
     """
     query = {
         "Entity": entity,
@@ -176,7 +178,8 @@ def _read_values(response: httpx.Response) -> list[Any]:
 
 
 def distinct(entity: str, property: str, *, filter: Condition | None = None) -> Call[list[Any]]:
-    """The distinct values of a property, with None when there are records without a value."""
+    """The distinct values of a property in order, at most 10,000; None is the first when there are records without a
+    value."""
     query = {"Entity": entity, "property": property, "filter": _condition(filter)}
     return Call("GET", "/api/Stats/Distinct", _read_values, query, repeatable=True)
 

@@ -20,6 +20,7 @@ from apilane.plugins import load_plugins
 from apilane.runtime.operators import Operators
 from apilane.security.passwords import Passwords
 from apilane.services.audit_trail import AuditTrail
+from apilane.services.data_api import Data
 from apilane.services.definition_changes import DefinitionChanges
 from apilane.services.helper_tables import TableUpkeep, helper_tables_of
 from apilane.services.housekeeping import sweep
@@ -102,7 +103,14 @@ class Instance:
         if settle:
             await self.changes.recover_all()
         upkeep = TableUpkeep(store, self.helper_tables)
-        self.applications = LoadedApplications(store, self.hooks, self.changes, upkeep, self.settings)
+        self.applications = LoadedApplications(
+            store,
+            self.hooks,
+            self.changes,
+            upkeep,
+            self.settings,
+            data=lambda application: Data(application, self.passwords, self.audit_trail),
+        )
         if serve:
             await self.applications.follow()
             if Background.is_needed(self.hooks):

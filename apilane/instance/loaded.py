@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import OrderedDict
+from collections.abc import Callable
 from time import monotonic
 
 import sqlalchemy as sa
@@ -20,6 +21,7 @@ from apilane.dispatch import Hooks
 from apilane.events.outbox import Outboxes
 from apilane.events.record_handlers import RecordHandlers
 from apilane.instance.places import FileMark, file_mark
+from apilane.plugin.data import ApplicationData
 from apilane.runtime.application import ApplicationRuntime
 from apilane.runtime.compiled import Compilations
 from apilane.security.tokens import canonical_guid
@@ -46,10 +48,18 @@ log = logging.getLogger("apilane.applications")
 
 
 class LoadedApplications:
-    """Finds an application by the token of a request. ``changes`` settles interrupted changes of other processes."""
+    """Finds an application by the token of a request. ``changes`` settles interrupted changes of other processes,
+    ``data`` makes the data API of an application."""
 
     def __init__(
-        self, store: ControlStore, hooks: Hooks, changes: DefinitionChanges, upkeep: TableUpkeep, settings: Settings
+        self,
+        store: ControlStore,
+        hooks: Hooks,
+        changes: DefinitionChanges,
+        upkeep: TableUpkeep,
+        settings: Settings,
+        *,
+        data: Callable[[ApplicationRuntime], ApplicationData],
     ) -> None:
         self._store = store
         self._drivers = hooks.drivers
@@ -60,6 +70,7 @@ class LoadedApplications:
         self.record_handlers = RecordHandlers(hooks)
         self._changes = changes
         self._upkeep = upkeep
+        self._data = data
         self._data_dir = settings.data_dir
         self._poll_s = settings.definition_poll_s
         self._compilations = Compilations()
@@ -162,6 +173,7 @@ class LoadedApplications:
             outboxes=self.outboxes,
             record_handlers=self.record_handlers,
         )
+        runtime.data = self._data(runtime)
         if generation == self._generation:  # not replaced while it was being read
             self._live[token] = runtime
             self._make_room()

@@ -233,6 +233,8 @@ class ApplicationDefinition(Struct, frozen=True, kw_only=True, rename="pascal", 
     allow_login_unconfirmed_email: bool = True
     force_single_login: bool = False
     auth_token_expire_minutes: int = 60
+    history_retention_days: int | None = None
+    """Snapshots of the history are deleted after this time. None: never."""
     max_allowed_file_size_in_kb: int = msgspec.field(default=100, name="MaxAllowedFileSizeInKB")
     email_confirmation_redirect_url: str | None = None
     ip_policy: IPPolicy | None = msgspec.field(default=None, name="IPPolicy")

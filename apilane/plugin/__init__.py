@@ -32,7 +32,9 @@ from apilane.plugin.access import Access, Account, CustomEndpoint, Data, Open, O
 from apilane.plugin.calls import AccessView, CallView, EntityView, WireCall, Write
 from apilane.plugin.commands import CommandContext
 from apilane.plugin.counters import Counters
-from apilane.plugin.endpoints import EndpointAction, EndpointKind, ResultSets, TransactionAction
+from apilane.plugin.data import ApplicationData, Create, Delete, RecordPage, Records, RunEndpoint, Update, ref
+from apilane.plugin.endpoints import EndpointAction, EndpointKind, JsonResult, ResultSets, TransactionAction
+from apilane.plugin.functions import EndpointCall, EndpointFunction
 from apilane.plugin.gates import AvailabilityCheck, Limiter, RequestCheck, SignInEvent, Throttle
 from apilane.plugin.identity import (
     ANONYMOUS,
@@ -69,6 +71,7 @@ __all__ = [
     "Actor",
     "ActorKind",
     "ApilaneError",
+    "ApplicationData",
     "ApplicationDefinition",
     "ApplicationView",
     "Applications",
@@ -79,12 +82,16 @@ __all__ = [
     "CommandContext",
     "ConfigurationError",
     "Counters",
+    "Create",
     "CustomEndpoint",
     "Data",
+    "Delete",
     "Dialect",
     "Driver",
     "Endpoint",
     "EndpointAction",
+    "EndpointCall",
+    "EndpointFunction",
     "EndpointKind",
     "Entity",
     "EntityView",
@@ -94,6 +101,7 @@ __all__ = [
     "IPPolicy",
     "Index",
     "Job",
+    "JsonResult",
     "Limiter",
     "Open",
     "Operator",
@@ -115,12 +123,15 @@ __all__ = [
     "RecordEvent",
     "RecordEvents",
     "RecordHandler",
+    "RecordPage",
+    "Records",
     "Reply",
     "RequestCheck",
     "RequestView",
     "ResultSets",
     "RetryLater",
     "Rule",
+    "RunEndpoint",
     "Schema",
     "Secret",
     "Settings",
@@ -132,6 +143,7 @@ __all__ = [
     "TokenDirectory",
     "TransactionAction",
     "Unique",
+    "Update",
     "Value",
     "WireCall",
     "Write",
@@ -145,6 +157,7 @@ __all__ = [
     "parse_date",
     "parse_number",
     "parse_range",
+    "ref",
     "trim",
     "unauthorized",
     "verifies",

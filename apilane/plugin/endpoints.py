@@ -6,23 +6,31 @@ The core stores definitions and checks access and limits. The kind checks and ru
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
+
+from msgspec import Struct
 
 from apilane.model.definition import ApplicationDefinition, Endpoint
 from apilane.plugin.identity import Actor, ApplicationView
 from apilane.sql.dialect import Dialect
 from apilane.storage.protocol import UnitWithScripts
 
-__all__ = ["EndpointAction", "EndpointKind", "ResultSets", "TransactionAction"]
+__all__ = ["EndpointAction", "EndpointKind", "JsonResult", "ResultSets", "TransactionAction"]
 
 ResultSets = Sequence[Sequence[Mapping[str, object]]]
 """Results in order, each a list of rows by column. Values are JSON values, bytes, dates and decimals."""
 
 
+class JsonResult(Struct, frozen=True):
+    """A result that is sent as it is, in JSON, instead of result sets."""
+
+    value: Any
+
+
 class EndpointAction(Protocol):
     """One compiled endpoint. It is kept until the application's definition changes."""
 
-    async def run(self, parameters: Mapping[str, str], actor: Actor, *, keep: bool = True) -> ResultSets:
+    async def run(self, parameters: Mapping[str, str], actor: Actor, *, keep: bool = True) -> ResultSets | JsonResult:
         """Run the endpoint for a caller that has access.
 
         ``parameters``: of the query, in the letter case of the request. ``keep`` False: all writes are rolled back.

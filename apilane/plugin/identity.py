@@ -26,6 +26,7 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
+    from apilane.plugin.data import ApplicationData
     from apilane.plugin.endpoints import EndpointKind
     from apilane.plugin.outbox import Outbox
 
@@ -128,6 +129,11 @@ class ApplicationView(Protocol):
     session: Session
     endpoint_kinds: Mapping[str, EndpointKind]
     """Every loaded endpoint kind, by its name in lower case."""
+
+    @property
+    def data(self) -> ApplicationData:
+        """The records of the application, for code in Python."""
+        ...
 
     @property
     def tokens(self) -> TokenDirectory:

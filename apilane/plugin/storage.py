@@ -9,6 +9,7 @@ from __future__ import annotations
 from apilane.model.definition import Entity, ForeignKey, OnDelete, Property, PropertyType
 from apilane.model.migration import Migration
 from apilane.model.privileges import is_private, may_delete, may_insert, may_update, reads_as_null
+from apilane.model.statistics import AggregateFunction, DatePart
 from apilane.model.system import HELPER_TABLES, HIDDEN_COLUMNS, system_entities
 from apilane.model.text import fold, utf16_length
 from apilane.settings import Settings
@@ -25,10 +26,10 @@ from apilane.sql.ddl import (
     unique_columns,
     visible_uniques,
 )
-from apilane.sql.dialect import Dialect, any_or_none
+from apilane.sql.dialect import Dialect, any_or_none, within_years
 from apilane.sql.differ import BETWEEN, Traits, differences
 from apilane.sql.limits import Limits
-from apilane.sql.numbers import plain_number
+from apilane.sql.numbers import plain_number, plain_result
 from apilane.sql.script import Script, ScriptNotes, named_placeholder, read_script
 from apilane.sql.statement import Statement, StatementKind, Value, compile_statement
 from apilane.sql.structure import Column, Default, Index, IndexColumn, Reference, Table
@@ -85,10 +86,12 @@ __all__ = [
     "BETWEEN",
     "HELPER_TABLES",
     "HIDDEN_COLUMNS",
+    "AggregateFunction",
     "Change",
     "Column",
     "ConnectionLost",
     "ConnectionRefused",
+    "DatePart",
     "Deadlock",
     "Default",
     "Dialect",
@@ -166,6 +169,7 @@ __all__ = [
     "parse_address",
     "plain_indexes",
     "plain_number",
+    "plain_result",
     "quoted_name",
     "quoted_text",
     "read_script",
@@ -178,4 +182,5 @@ __all__ = [
     "unique_columns",
     "utf16_length",
     "visible_uniques",
+    "within_years",
 ]

@@ -22,6 +22,7 @@ from apilane.model.definition import Action, Entity, Property, RateLimit, RuleKi
 from apilane.model.enforcement import needs_enforcing
 from apilane.model.sections import read_section, section_key
 from apilane.model.system import HELPER_TABLES
+from apilane.plugin.data import ApplicationData
 from apilane.plugin.endpoints import EndpointAction, EndpointKind
 from apilane.plugin.identity import Actor
 from apilane.plugin.settings import PluginSettings
@@ -117,6 +118,9 @@ class EntityRuntimes(dict[str, EntityRuntime]):
 
 class ApplicationRuntime:
     """One application at one version. ``needs``: the parts that no loaded plugin enforces (B-S13)."""
+
+    data: ApplicationData
+    """Set when the application is loaded; its implementation uses services, which are above this package."""
 
     def __init__(
         self,

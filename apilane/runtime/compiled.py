@@ -9,9 +9,8 @@ All caches are bounded. Their keys are shapes and role sets, never users or addr
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Mapping
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any
 from weakref import WeakValueDictionary
 
@@ -41,6 +40,8 @@ from apilane.runtime.access import (
     operator_access,
 )
 from apilane.runtime.records import RecordMaker, record_maker
+from apilane.runtime.shapes import SHAPES_KEPT, Shapes
+from apilane.runtime.statistics import CompiledStatistics
 from apilane.security.encryption import Cipher
 from apilane.sql.filter import FilterShape, bind_filter
 from apilane.sql.select import BY_ID, ReadShape, count_records, select_records
@@ -51,8 +52,6 @@ from apilane.storage.protocol import Driver
 
 __all__ = ["AccessPlans", "BoundFilter", "Compilations", "CompiledEntity", "ValueReader"]
 
-SHAPES_KEPT = 512
-"""Statement shapes cached per entity and kind; most take a kilobyte, a filter of 500 conditions takes 17 KB."""
 PLANS_KEPT = 1024
 TEXTS_KEPT = 512
 """Texts of ``sort`` and ``properties`` cached per entity, because clients repeat the same few texts."""
@@ -63,30 +62,6 @@ TEXT_LENGTH_KEPT = 300
 BoundFilter = tuple[FilterShape | None, Mapping[str, Value]]
 ValueReader = Callable[[object], Value]
 ValueStore = Callable[[Any], Value]
-
-
-class Shapes:
-    """Statements by shape, built on first use; at most ``SHAPES_KEPT``, the oldest is dropped first."""
-
-    __slots__ = ("_build", "_kept")
-
-    def __init__(self, build: Callable[..., Statement]) -> None:
-        self._build = build
-        self._kept: dict[tuple[object, ...], Statement] = {}
-
-    def __call__(self, *shape: Any) -> Statement:
-        """The statement of a shape."""
-        return self._kept.get(shape) or self._keep(shape, self._build(*shape))
-
-    async def beside(self, *shape: Any) -> Statement:
-        """The statement of a shape that takes long to compile: it is compiled in a thread, not on the event loop."""
-        return self._kept.get(shape) or self._keep(shape, await asyncio.to_thread(self._build, *shape))
-
-    def _keep(self, shape: tuple[object, ...], statement: Statement) -> Statement:
-        if len(self._kept) >= SHAPES_KEPT:
-            del self._kept[next(iter(self._kept))]
-        self._kept[shape] = statement
-        return statement
 
 
 class CompiledEntity:
@@ -122,6 +97,11 @@ class CompiledEntity:
         self.select = lru_cache(TEXTS_KEPT)(parse_properties)
         self.sort = lru_cache(TEXTS_KEPT)(self._sort)
         self._short_filter = lru_cache(TEXTS_KEPT)(self._filter)
+
+    @cached_property
+    def statistics(self) -> CompiledStatistics:
+        """The compiled parts of statistics, made on first use."""
+        return CompiledStatistics(self.entity, self.table, self.dialect)
 
     def _read(self, shape: ReadShape) -> Statement:
         return select_records(self.entity, self.table, shape, self.dialect)

@@ -18,19 +18,18 @@ from apilane.sql.dialect import Dialect
 from apilane.sql.statement import Value
 from apilane.storage.protocol import Row
 
-__all__ = ["RecordMaker", "record_maker"]
+__all__ = ["RecordMaker", "record_maker", "row_maker"]
 
 Record = msgspec.Struct
 RecordMaker = Callable[[Sequence[Row]], list[Record]]
+Converter = Callable[[Any], Value]
 
 
 def _hide(value: Value) -> None:
     return None
 
 
-def _converter(
-    entity: Entity, property: Property, dialect: Dialect, cipher: Cipher | None
-) -> Callable[[Any], Value] | None:
+def _converter(entity: Entity, property: Property, dialect: Dialect, cipher: Cipher | None) -> Converter | None:
     if is_secret(entity, property):
         return _hide
     if property.encrypted:
@@ -44,21 +43,27 @@ def record_maker(entity: Entity, columns: Sequence[str], dialect: Dialect, ciphe
     """A function that turns rows of ``columns`` into records; make it once per shape. ``cipher`` decrypts encrypted
     properties.
 
-    Null values stay null. Fields are named by position because property names may be Python keywords.
+    Null values stay null.
     """
     properties = {p.name: p for p in entity.properties}
-    names = [f"f{position}" for position in range(len(columns))]
+    converters = [_converter(entity, properties[column], dialect, cipher) for column in columns]
+    return row_maker(f"{entity.name}Record", columns, converters)
+
+
+def row_maker(title: str, keys: Sequence[str], converters: Sequence[Converter | None]) -> RecordMaker:
+    """A function that turns rows into Structs with these keys. A converter takes a value that is not null; None:
+    unchanged.
+
+    Fields are named by position because keys may be Python keywords.
+    """
+    names = [f"f{position}" for position in range(len(keys))]
     struct = msgspec.defstruct(
-        f"{entity.name}Record",
+        title,
         [(name, object) for name in names],
-        rename=dict(zip(names, columns, strict=True)),
+        rename=dict(zip(names, keys, strict=True)),
         gc=False,
     )
-    conversions = [
-        (name, convert)
-        for name, column in zip(names, columns, strict=True)
-        if (convert := _converter(entity, properties[column], dialect, cipher)) is not None
-    ]
+    conversions = [(name, convert) for name, convert in zip(names, converters, strict=True) if convert is not None]
     if not conversions:
         return lambda rows: list(starmap(struct, rows))
 

@@ -1,5 +1,5 @@
 """Snapshots of records before they change (docs/reference/protocol/data-model.md section 7). This module only writes
-them.
+them; ``history_reads`` and ``history_removal`` read and delete them.
 """
 
 from __future__ import annotations

@@ -1,4 +1,5 @@
-"""Deletes expired user tokens, mail tokens and idempotency keys (``docs/reference/protocol/security.md`` B-S9).
+"""Deletes expired user tokens, mail tokens and idempotency keys (``docs/reference/protocol/security.md`` B-S9), and
+snapshots that are older than the application keeps them.
 
 It runs in the background, for the applications that this process serves. An expired row that is not deleted yet does no
 harm: every use of a token or key checks its age.
@@ -13,6 +14,7 @@ import sqlalchemy as sa
 from apilane.runtime.application import ApplicationRuntime
 from apilane.runtime.identities import now_ms
 from apilane.services import idempotency
+from apilane.services.history_removal import delete_old_history
 from apilane.sql.dialect import Dialect
 from apilane.sql.statement import Statement, compile_statement
 from apilane.storage.protocol import Result, Step
@@ -36,6 +38,10 @@ def first_older(table: sa.Table, *, dialect: Dialect) -> Statement:
 
 async def sweep(application: ApplicationRuntime) -> int:
     """Delete the expired rows of one application and return their number. Raises StorageError."""
+    return await _delete_expired_tokens(application) + await delete_old_history(application)
+
+
+async def _delete_expired_tokens(application: ApplicationRuntime) -> int:
     now = now_ms()
     tokens_until = now - application.definition.auth_token_expire_minutes * 60_000
     mail_until = now - MAIL_TOKENS_KEPT_MS

@@ -6,7 +6,7 @@ As in all services, ``ApilaneError`` is an error of the caller, and ``StorageErr
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 
 from msgspec import Struct
 
@@ -19,7 +19,7 @@ from apilane.runtime.compiled import BoundFilter
 from apilane.sql.filter import FilterShape, LeafShape
 from apilane.sql.select import ReadShape
 
-__all__ = ["Page", "PageQuery", "get_by_id", "get_page"]
+__all__ = ["NO_FILTER", "PAGE_SIZE_MAX", "Page", "PageQuery", "get_by_id", "get_page", "is_long", "stream"]
 
 PAGE_SIZE_MAX = 1000
 CONDITIONS_AT_ONCE_MAX = 16
@@ -74,7 +74,8 @@ def _order(entity: EntityRuntime, sort: tuple[SortKey, ...] | None) -> tuple[Sor
     return entity.entity.default_order if sort is None else sort
 
 
-def _is_long(shape: FilterShape | None, values: int) -> bool:
+def is_long(shape: FilterShape | None, values: int) -> bool:
+    """Whether a filter with that many values takes too long to compile on the event loop."""
     return values > VALUES_AT_ONCE_MAX or (shape is not None and _conditions(shape) > CONDITIONS_AT_ONCE_MAX)
 
 
@@ -83,12 +84,12 @@ def _conditions(shape: FilterShape) -> int:
     return 1 if isinstance(shape, LeafShape) else sum(map(_conditions, shape.items))
 
 
-_NO_FILTER: BoundFilter = (None, {})
+NO_FILTER: BoundFilter = (None, {})
 
 
 async def get_page(entity: EntityRuntime, actor: Actor, access: AccessPlan, query: PageQuery) -> Page:
     """One page of the matching records, in a stable order, with the total on request."""
-    shape, bound = entity.filter(query.filter, access.readable) if query.filter else _NO_FILTER
+    shape, bound = entity.filter(query.filter, access.readable) if query.filter else NO_FILTER
     order = _order(entity, entity.sort(query.sort, access.readable))
     columns = access.properties if not query.properties else entity.select(query.properties, access.properties)
     reach = access.reach(actor)
@@ -96,13 +97,29 @@ async def get_page(entity: EntityRuntime, actor: Actor, access: AccessPlan, quer
         return Page((), 0 if query.get_total else None)
     values = {**reach.parameters, **bound}
     read = ReadShape(columns, reach.predicate, shape, order, True)
-    is_long = len(bound) > CONDITIONS_AT_ONCE_MAX and _is_long(shape, len(bound))
+    is_slow = len(bound) > CONDITIONS_AT_ONCE_MAX and is_long(shape, len(bound))
     total = None
     if query.get_total:
         counted = reach.predicate, shape
-        count = await entity.count.beside(*counted) if is_long else entity.count(*counted)
+        count = await entity.count.beside(*counted) if is_slow else entity.count(*counted)
         total = (await entity.session.fetch(count, count.parameters(values)))[0][0]
     values["limit"], values["offset"] = query.window()
-    statement = await entity.read.beside(read) if is_long else entity.read(read)
+    statement = await entity.read.beside(read) if is_slow else entity.read(read)
     rows = await entity.session.fetch(statement, statement.parameters(values))
     return Page(entity.maker(columns)(rows), total)
+
+
+async def stream(
+    entity: EntityRuntime, actor: Actor, access: AccessPlan, query: PageQuery
+) -> AsyncIterator[Sequence[Struct]]:
+    """All matching records in batches; the page of the query does not count."""
+    shape, bound = entity.filter(query.filter, access.readable) if query.filter else NO_FILTER
+    order = _order(entity, entity.sort(query.sort, access.readable))
+    columns = access.properties if not query.properties else entity.select(query.properties, access.properties)
+    reach = access.reach(actor)
+    if reach is None:
+        return
+    statement = await entity.read.beside(ReadShape(columns, reach.predicate, shape, order, False))
+    make = entity.maker(columns)
+    async for rows in entity.session.stream(statement, statement.parameters({**reach.parameters, **bound})):
+        yield make(rows)

@@ -14,10 +14,16 @@ from typing import Any, Final
 from msgspec import Struct
 
 from apilane.errors import ApilaneError, Code
+from apilane.model.definition import Endpoint
 from apilane.model.json import json_text
-from apilane.plugin.endpoints import EndpointAction, ResultSets, TransactionAction
+from apilane.model.operations import Operation
+from apilane.plugin.endpoints import ResultSets, TransactionAction
 from apilane.plugin.identity import Actor
+from apilane.runtime.access import AccessPlan
 from apilane.runtime.application import ApplicationRuntime, EntityRuntime
+from apilane.security.passwords import Passwords
+from apilane.services import record_changes
+from apilane.services.endpoints import action_of
 from apilane.services.record_changes import is_ascending, lock_records
 from apilane.services.references import References
 from apilane.services.unit_writes import ChangedRows, UnitWrite
@@ -56,14 +62,35 @@ class Transaction:
         self._application = application
         self._operations: list[_Operation] = []
 
-    def add(self, title: str, entity: EntityRuntime, write: UnitWrite[Any], label: str | None = None) -> None:
-        """Add a write of records. ``label``: of a Post operation, for references of later operations."""
-        self._operations.append(_Operation(title, entity.name, write, write.steps, label))
-        if label is not None and self.references is not None:
-            self.references.declare(label, entity)
+    async def add(
+        self, operation: Operation, granted: tuple[EntityRuntime, AccessPlan], actor: Actor, passwords: Passwords
+    ) -> None:
+        """Check an operation on records, and add it. ``granted``: its entity, and the caller's plan for it."""
+        entity, access = granted
+        references = self.references
+        write: UnitWrite[Any]
+        if operation.action == "Post":
+            write = await record_changes.post(entity, actor, access, operation.data, references=references)
+        elif operation.action == "Put":
+            write = await record_changes.put(entity, actor, access, operation.data, passwords, references=references)
+        else:
+            write = await record_changes.delete(entity, actor, access, operation.ids, references=references)
+        label = operation.label
+        self._operations.append(_Operation(f"{operation.action} {entity.name}", entity.name, write, write.steps, label))
+        if label is not None and references is not None:
+            references.declare(label, entity)
 
-    def add_endpoint(self, title: str, action: EndpointAction, data: Mapping[str, object], actor: Actor) -> None:
+    def endpoint(self, name: str) -> Endpoint:
+        """The endpoint of a Custom operation. Raises ERROR."""
+        endpoint = self._application.endpoints.get(name.lower())
+        if endpoint is None:
+            raise ApilaneError(Code.ERROR, f"Custom endpoint '{name}' does not exist")
+        return endpoint
+
+    def add_endpoint(self, endpoint: Endpoint, data: Mapping[str, object], actor: Actor) -> None:
         """Add a call of a custom endpoint. Raises ERROR when its kind cannot be a part of a transaction."""
+        action = action_of(self._application, endpoint)
+        title = f"Custom {endpoint.name}"
         if not isinstance(action, TransactionAction):
             raise ApilaneError(Code.ERROR, f"Something went wrong: {title} cannot be a part of a transaction")
         references = self.references

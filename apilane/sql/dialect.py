@@ -12,13 +12,16 @@ from typing import Any, ClassVar
 import sqlalchemy as sa
 from sqlalchemy.engine.interfaces import Dialect as SQLAlchemyDialect
 
+from apilane.model.dates import MAX_MS, MIN_MS
 from apilane.model.definition import Entity, Property, PropertyType
 from apilane.model.migration import Migration, Renames
+from apilane.model.statistics import AggregateFunction, DatePart
 from apilane.sql.limits import Limits, problems_of
+from apilane.sql.numbers import plain_result
 from apilane.sql.script import Script
 from apilane.sql.statement import Statement, Value, compile_statement
 
-__all__ = ["Dialect", "Migration", "Renames", "any_or_none"]
+__all__ = ["Dialect", "Migration", "Renames", "any_or_none", "within_years"]
 
 
 def any_or_none(variant: str, column: sa.ColumnElement[str]) -> sa.ColumnElement[bool] | None:
@@ -28,6 +31,13 @@ def any_or_none(variant: str, column: sa.ColumnElement[str]) -> sa.ColumnElement
     if variant == "none":
         return sa.and_(column.is_not(None), sa.false())
     return None
+
+
+def within_years(column: sa.ColumnElement[Any], part: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
+    """``part`` of a Date in the years 1 to 9999, null for other years, for which the functions of servers fail."""
+    first: sa.ColumnElement[int] = sa.literal_column(str(MIN_MS))
+    last: sa.ColumnElement[int] = sa.literal_column(str(MAX_MS))
+    return sa.case((column.between(first, last), part))
 
 
 class Dialect:
@@ -98,6 +108,43 @@ class Dialect:
     ) -> Sequence[sa.ColumnElement[Any]]:
         """Sort keys with nulls first ascending, last descending (B-Q12)."""
         return [column.desc() if descending else column.asc()]
+
+    def aggregate(
+        self, function: AggregateFunction, column: sa.ColumnElement[Any], property: Property
+    ) -> sa.ColumnElement[Any]:
+        """An aggregate of a column; nulls do not count. Sums are exact, and averages have a fraction.
+
+        Only Number and Date have ``sum`` and ``avg``; an encrypted property has only ``count``. A driver overrides the
+        functions that its provider computes in another way.
+        """
+        result: sa.ColumnElement[Any] = getattr(sa.func, function)(column)
+        return result
+
+    def aggregate_decoder(self, function: AggregateFunction, property: Property) -> Callable[[Value], Value] | None:
+        """The function that turns the value of ``aggregate`` into the JSON value; None when no conversion is needed.
+
+        It is never called with None.
+        """
+        match function:
+            case "count":
+                return None
+            case "min" | "max":
+                return bool if property.type is PropertyType.Boolean else self.decoder(property)
+            case _:
+                return plain_result
+
+    def date_part(self, column: sa.ColumnElement[Any], part: DatePart) -> sa.ColumnElement[Any]:
+        """A part of a Date, which is stored as unix ms: in UTC, for the years 1 to 9999, whatever the time zone of the
+        server (B-Q6). Null for null and for other years.
+        """
+        raise NotImplementedError
+
+    def date_part_decoder(self, part: DatePart) -> Callable[[Value], Value] | None:
+        """The function that turns the value of ``date_part`` into the JSON value; None when no conversion is needed.
+
+        The JSON type belongs to the provider (docs/reference/protocol/query-language.md section 5).
+        """
+        return None
 
     def text_bytes(self, column: sa.ColumnElement[str]) -> sa.ColumnElement[int]:
         """Length of a text in bytes; never less than its length in UTF-16 units."""

@@ -30,9 +30,13 @@ class WireError(NamedTuple):
 
 
 def error_of(response: httpx.Response) -> WireError:
-    """The error of a response. Raises AssertionError when it is not the standard body with the matching status."""
+    """The error of a response. Raises AssertionError when it is not the standard body with the matching status.
+
+    An operators' call that refuses other callers repeats its code in the key ``Error`` (B-E1).
+    """
     body = response.json()
     assert isinstance(body, dict), body
+    assert body.pop("Error", body["Code"]) == body["Code"], body
     assert set(body) == _ERROR_KEYS, body
     assert response.headers["content-type"] == JSON_TYPE, response.headers["content-type"]
     expected = {401} if body["Code"] == "UNAUTHORIZED" else {400, 404, 405, 409, 415}

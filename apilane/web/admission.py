@@ -1,6 +1,7 @@
 """Admission: all checks between the request line and the action, for every wire call, in the same order.
 
-The order is: shape, application, signature headers, operator, online, gates, identity, access, rate limit. See
+The order is: shape, application, signature headers, operator, online, gates, identity, access, rate limit. A call for
+operators only refuses other callers at the check of the operator, and when the application is unknown. See
 docs/reference/protocol/errors.md B-E7 and ``docs/explanation/request-path.md``. A route declares its requirements
 (``apilane.plugin.access``).
 """
@@ -12,7 +13,7 @@ from collections.abc import Mapping
 from typing import get_args
 
 from apilane.control.operator_tokens import SignedIn
-from apilane.errors import ApilaneError, Code, RateLimitedError, unauthorized
+from apilane.errors import ApilaneError, Code, OperatorsOnlyError, RateLimitedError, unauthorized
 from apilane.instance import Instance
 from apilane.model.definition import Action, RateLimit, RuleKind
 from apilane.model.hints import choice, near
@@ -37,6 +38,8 @@ NO_TOKEN = "Query parameter 'appToken' or Header 'x-application-token' is requir
 USE_FILES = "Use 'Files' controller to access files. Refer to API Documentation for more info."
 NOT_SIGNABLE = "Request signing is not supported for file uploads."
 ACTOR_KINDS = frozenset(get_args(ActorKind))
+STATS = "/api/stats"
+"""Calls that name no entity get the message of an unknown one there (docs/reference/protocol/errors.md section 3.1)."""
 JSON_TYPES = ("application/json", "text/json")
 
 log = logging.getLogger("apilane.web")
@@ -70,12 +73,13 @@ class Admission:
             raise ApilaneError(Code.ERROR, "Unsupported Media Type: send multipart/form-data", status=415)
         header = headers.get(b"x-application-token")
         token = header.decode("latin-1") if header else query.get("apptoken")
+        access = route.access
         if not token:
-            raise ApilaneError(Code.ERROR, NO_TOKEN)
+            raise OperatorsOnlyError if type(access) is Operator else ApilaneError(Code.ERROR, NO_TOKEN)
         applications = self._instance.applications
         application = applications.find_live(token) or await applications.find(token)
         if application is None:
-            raise ApilaneError(Code.ERROR)
+            raise OperatorsOnlyError if type(access) is Operator else ApilaneError(Code.ERROR)
         call.application = application
         application.is_used = True
         if is_signed:
@@ -83,6 +87,8 @@ class Admission:
         if b"x-client-id" in headers:
             call.actor = await self._operator(call)
         if call.actor.kind != "operator":
+            if type(access) is Operator:
+                raise OperatorsOnlyError
             if not application.online:
                 raise ApilaneError(Code.SERVICE_UNAVAILABLE, "Application offline.")
             if application.needs:  # B-S13: an application with a part that no plugin enforces refuses calls
@@ -118,7 +124,6 @@ class Admission:
             else:
                 if is_signed:
                     raise unauthorized()
-        access = route.access
         if type(access) is Data:
             name = query.get("entity", "") if access.entity is None else access.entity
             call.entity, call.access = await grant_entity(call, name, access.action)
@@ -160,6 +165,8 @@ async def grant_entity(call: Call, name: str, action: Action) -> tuple[EntityRun
         entity = application.entity(name)
     except ApilaneError as error:
         possible = application.granted(action, call.actor)
+        if not name and call.scope["path"].lower().startswith(STATS):
+            error.message, error.entity = "Entity  does not exist", None
         what = ": the parameter entity is missing" if not name else ""
         error.message += what + (choice(name, possible) if what else near(name, possible))
         raise
@@ -209,10 +216,7 @@ async def _grant(call: Call, access: Access) -> None:
             await grant_name(call, RuleKind.CustomEndpoint, endpoint.name)
         case Schema():
             await grant_name(call, RuleKind.Schema, "Schema")
-        case Operator():
-            if actor.kind != "operator":
-                raise unauthorized()
-        case Open() | PerOperation():  # of the latter the action asks for each operation
+        case Operator() | Open() | PerOperation():  # checked before the gates; none; by the action for each operation
             pass
         case _:
             raise TypeError(f"{access!r} is no declaration of access")

@@ -203,11 +203,16 @@ class Call:
     def stream(self, max_bytes: int) -> AsyncIterator[bytes]:
         """The body as it arrives, once. Raises ``ApilaneError`` beyond ``max_bytes``, or when it arrives too slowly."""
         self.is_streamed = True
-        return self._bodies.stream(self.headers, self._receive, max_bytes)
+        return self._stream(max_bytes)
+
+    async def _stream(self, max_bytes: int) -> AsyncIterator[bytes]:
+        async for part in self._bodies.stream(self.headers, self._receive, max_bytes):
+            yield part
+        self._body = b""
 
     @property
     def is_body_read(self) -> bool:
-        """Whether ``body`` has read the body. It stays False when the body is read as a stream."""
+        """Whether the body has been read to its end, whole or as a stream: nothing is left to be read."""
         return self._body is not None
 
     async def json(self) -> object | None:

@@ -13,11 +13,12 @@ from apilane.plugin.calls import WireCall, Write
 from apilane.plugin.replies import Reply
 from apilane.security.passwords import Passwords
 from apilane.services import record_changes, record_reads
+from apilane.services.history_reads import HistoryPage, record_history
 from apilane.services.schema import schema_document
 from apilane.web.call import INT64, Call
 from apilane.web.idempotency import IDEMPOTENCY_KEY, once
 
-__all__ = ["data_calls"]
+__all__ = ["data_calls", "history_reply", "history_window"]
 
 
 async def get_by_id(call: Call) -> Reply:
@@ -43,6 +44,23 @@ async def get_page(call: Call) -> Reply:
     return Reply(b'{"Total":%d,"Data":' % page.total + records + b"}")
 
 
+async def get_history(call: Call) -> Reply:
+    page = history_window(call, 10)
+    found = await record_history(call.entity, call.actor, call.access, call.integer("id", 0, INT64), page)
+    return history_reply(found)
+
+
+def history_window(call: Call, page_size: int) -> record_reads.PageQuery:
+    """The requested page of a history; ``page_size`` is the default. A blank size means the largest page."""
+    size = call.integer("pagesize", page_size) if call.query.get("pagesize", "?") else 0
+    return record_reads.PageQuery(page_index=call.integer("pageindex", 1), page_size=size)
+
+
+def history_reply(found: HistoryPage) -> Reply:
+    """A page of history with its total."""
+    return Reply(b'{"Total":%d,"Data":' % found.total + encode_json(found.items) + b"}")
+
+
 async def post(call: Call) -> Write[Any]:
     write = await record_changes.post(call.entity, call.actor, call.access, await call.json())
     return await once(call, write) if IDEMPOTENCY_KEY in call.headers else write
@@ -65,6 +83,13 @@ def data_calls(passwords: Passwords) -> list[WireCall]:
     return [
         WireCall(path="/api/Data/Get", method="GET", action=get_page, access=Data(Action.get), refuses_files=True),
         WireCall(path="/api/Data/GetByID", method="GET", action=get_by_id, access=Data(Action.get), refuses_files=True),
+        WireCall(
+            path="/api/Data/GetHistoryByID",
+            method="GET",
+            action=get_history,
+            access=Data(Action.get),
+            refuses_files=True,
+        ),
         WireCall(
             path="/api/Data/Post",
             method="POST",

@@ -15,7 +15,7 @@ from litestar.plugins import PluginProtocol
 from litestar.types import Guard
 
 from apilane.dispatch import Registered
-from apilane.errors import ApilaneError, Code
+from apilane.errors import ApilaneError, Code, OperatorsOnlyError, unauthorized
 from apilane.instance import Instance
 from apilane.plugin.access import Account, Open, Operator, PerOperation, access_problem
 from apilane.plugin.calls import WireCall
@@ -122,7 +122,10 @@ def _guard(page: Page, instance: Instance, admission: Admission) -> Guard:
         if page.access == Operator(of="instance"):
             await admission.admit_admin(call)
         else:
-            await admission.admit(call, route)
+            try:
+                await admission.admit(call, route)
+            except OperatorsOnlyError:  # its body is that of the management channel
+                raise unauthorized() from None
         if page.audited and call.actor.kind == "operator":
             what = f"{call.method} {connection.scope['path']}"
             await instance.audit_trail.note(getattr(call, "application", None), call.actor, what)

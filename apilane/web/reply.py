@@ -16,6 +16,8 @@ __all__ = ["CLOSE", "UnfitReply", "error_reply", "preflight", "send_last", "send
 
 CLOSE: Header = (b"connection", b"close")
 CHUNK_BYTES = 65_536
+STALLED_S = 60.0
+"""How long a client may take no part of an answer of chunks, whose source is held meanwhile."""
 log = logging.getLogger("apilane.web")
 
 
@@ -95,7 +97,11 @@ async def _send_chunks(send: Send, first: bytes, chunks: AsyncIterator[bytes]) -
         async for chunk in chunks:
             if not isinstance(chunk, bytes):
                 raise TypeError(f"the body gives chunks of {type(chunk).__name__}; expected bytes")
-            await send({"type": "http.response.body", "body": chunk, "more_body": True})
+            async with asyncio.timeout(STALLED_S):
+                await send({"type": "http.response.body", "body": chunk, "more_body": True})
+    except TimeoutError:
+        log.warning("a client took no part of its answer for %g s; its connection is closed", STALLED_S)
+        raise
     except Exception:
         log.exception("an answer of chunks failed half-way; its connection is closed")
         raise

@@ -15,11 +15,8 @@ from apilane.plugin.access import PerOperation
 from apilane.plugin.calls import WireCall, Write
 from apilane.plugin.replies import Reply
 from apilane.security.passwords import Passwords
-from apilane.services import record_changes
-from apilane.services.endpoints import action_of
 from apilane.services.references import References
 from apilane.services.transactions import Transaction
-from apilane.services.unit_writes import UnitWrite
 from apilane.web.admission import USE_FILES, grant_entity, grant_name
 from apilane.web.call import Call
 from apilane.web.idempotency import once
@@ -31,28 +28,17 @@ RESULT_KEYS: Final = {"Post": "Created", "Put": "Affected", "Delete": "Deleted",
 REFERENCE: Final = b"$ref:"
 
 
-async def _add_records(call: Call, transaction: Transaction, operation: Operation, passwords: Passwords) -> None:
-    if operation.entity.lower() == "files":
+async def _add(call: Call, transaction: Transaction, operation: Operation, passwords: Passwords) -> None:
+    """Admit and check one operation."""
+    if operation.action == "Custom":
+        endpoint = transaction.endpoint(operation.entity)
+        await grant_name(call, RuleKind.CustomEndpoint, endpoint.name)
+        transaction.add_endpoint(endpoint, operation.data, call.actor)
+    elif operation.entity.lower() == "files":
         raise ApilaneError(Code.ERROR, USE_FILES)
-    entity, access = await grant_entity(call, operation.entity, Action(operation.action.lower()))
-    actor, references = call.actor, transaction.references
-    write: UnitWrite[Any]
-    if operation.action == "Post":
-        write = await record_changes.post(entity, actor, access, operation.data, references=references)
-    elif operation.action == "Put":
-        write = await record_changes.put(entity, actor, access, operation.data, passwords, references=references)
     else:
-        write = await record_changes.delete(entity, actor, access, operation.ids, references=references)
-    transaction.add(f"{operation.action} {entity.name}", entity, write, operation.label)
-
-
-async def _add_endpoint(call: Call, transaction: Transaction, operation: Operation) -> None:
-    endpoint = call.application.endpoints.get(operation.entity.lower())
-    if endpoint is None:
-        raise ApilaneError(Code.ERROR, f"Custom endpoint '{operation.entity}' does not exist")
-    action = action_of(call.application, endpoint)
-    await grant_name(call, RuleKind.CustomEndpoint, endpoint.name)
-    transaction.add_endpoint(f"Custom {endpoint.name}", action, operation.data, call.actor)
+        granted = await grant_entity(call, operation.entity, Action(operation.action.lower()))
+        await transaction.add(operation, granted, call.actor, passwords)
 
 
 def _grouped_result(operations: Sequence[Operation], results: Sequence[Any]) -> dict[str, Any]:
@@ -88,10 +74,7 @@ def transaction_calls(passwords: Passwords) -> list[WireCall]:
         may_refer = REFERENCE in body or b"\\u" in body  # else values are read as in the single calls
         transaction = Transaction(call.application, begin, References() if may_refer else None)
         for operation in operations:
-            if operation.action == "Custom":
-                await _add_endpoint(call, transaction, operation)
-            else:
-                await _add_records(call, transaction, operation, passwords)
+            await _add(call, transaction, operation, passwords)
         write = transaction.write(f"Data/{call.last_part}")
         write.reply = lambda results: Reply(encode_json(result(operations, results)))
         return await once(call, write)

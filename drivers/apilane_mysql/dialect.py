@@ -22,6 +22,8 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
 
 from apilane.plugin.storage import (
+    AggregateFunction,
+    DatePart,
     Dialect,
     Entity,
     Limits,
@@ -34,6 +36,7 @@ from apilane.plugin.storage import (
     any_or_none,
     fold,
     plain_number,
+    within_years,
 )
 from apilane_mysql import schema
 from apilane_mysql.insert_row import InsertRow
@@ -45,6 +48,23 @@ __all__ = ["MySQLDialect"]
 BYTEWISE: Final = "bytewise"
 """Placeholder in a column's type for the bytewise collation, whose name differs between the servers."""
 _FINAL_SIGMA: Final = "σ"
+
+_DAY_MS: Final[sa.ColumnElement[int]] = sa.literal_column("86400000", sa.BigInteger())
+_EPOCH_DAY: Final[sa.ColumnElement[int]] = sa.literal_column("719528", sa.BigInteger())
+"""TO_DAYS of 1970-01-01."""
+_CLOCK: Final[dict[str, tuple[str, str | None]]] = {
+    "hour": ("3600000", None),
+    "minute": ("60000", "60"),
+    "second": ("1000", "60"),
+}
+"""By part: its length in ms, and the number of them in the next larger part."""
+
+
+def _clock(ms_of_day: sa.ColumnElement[Any], part: DatePart) -> sa.ColumnElement[Any]:
+    """Hour, minute or second."""
+    length, count = _CLOCK[part]
+    whole = ms_of_day.op("DIV")(sa.literal_column(length))
+    return whole if count is None else sa.func.mod(whole, sa.literal_column(count))
 
 
 class MySQLDialect(Dialect):
@@ -125,6 +145,24 @@ class MySQLDialect(Dialect):
                 return sa.func.locate(_raw(binds[0]), folded) == zero
             case _:
                 raise ValueError(f"no text operator: {operator}")
+
+    def aggregate(
+        self, function: AggregateFunction, column: sa.ColumnElement[Any], property: Property
+    ) -> sa.ColumnElement[Any]:
+        """An average has four decimals more than its argument, so the argument gets 12."""
+        return super().aggregate(function, column.cast(sa.Numeric(40, 12)) if function == "avg" else column, property)
+
+    def date_part(self, column: sa.ColumnElement[Any], part: DatePart) -> sa.ColumnElement[Any]:
+        """Integer arithmetic, independent of the session's time zone."""
+        ms_of_day = sa.func.mod(sa.func.mod(column, _DAY_MS) + _DAY_MS, _DAY_MS, type_=sa.BigInteger())
+        if part in _CLOCK:
+            return within_years(column, _clock(ms_of_day, part))
+        days = column.op("-")(ms_of_day).self_group().op("DIV")(_DAY_MS).self_group() + _EPOCH_DAY
+        return within_years(column, getattr(sa.func, part)(sa.func.from_days(days), type_=sa.Integer()))
+
+    def date_part_decoder(self, part: DatePart) -> Callable[[Value], Value] | None:
+        """Text without leading zeros; zero is ``"0"``."""
+        return str
 
     def insert_row(self, table: sa.Table, columns: Sequence[str]) -> Statement:
         return InsertRow.of(super().insert_row(table, columns))

@@ -17,6 +17,8 @@ import sqlalchemy as sa
 from sqlalchemy.engine.interfaces import Dialect as SQLAlchemyDialect
 
 from apilane.plugin.storage import (
+    AggregateFunction,
+    DatePart,
     Dialect,
     Entity,
     Limits,
@@ -30,6 +32,7 @@ from apilane.plugin.storage import (
     compile_statement,
     fold,
     plain_number,
+    within_years,
 )
 from apilane_postgresql import schema
 from apilane_postgresql.guard import COMMENT, QUOTED, problems_of
@@ -119,6 +122,20 @@ class PostgreSQLDialect(Dialect):
         if property.required or property.is_primary_key:
             return [key]
         return [key.nulls_last() if descending else key.nulls_first()]
+
+    def aggregate(
+        self, function: AggregateFunction, column: sa.ColumnElement[Any], property: Property
+    ) -> sa.ColumnElement[Any]:
+        """``min`` and ``max`` take no Booleans."""
+        if property.type is PropertyType.Boolean and function in {"min", "max"}:
+            return (sa.func.bool_and if function == "min" else sa.func.bool_or)(column, type_=sa.Boolean())
+        return super().aggregate(function, column, property)
+
+    def date_part(self, column: sa.ColumnElement[Any], part: DatePart) -> sa.ColumnElement[Any]:
+        """In UTC, independent of the server's time zone; seconds are cut, not rounded."""
+        moment = sa.func.to_timestamp(column.op("/")(sa.literal_column("1000.0")))
+        plain = sa.func.timezone(sa.literal_column("'UTC'"), moment, type_=sa.DateTime())
+        return within_years(column, sa.cast(sa.func.floor(sa.extract(part, plain)), sa.Integer()))
 
     def locked(self, select: sa.Select[Any]) -> sa.Select[Any]:
         """Rows that refer to the locked ones can be stored meanwhile, as during an UPDATE."""

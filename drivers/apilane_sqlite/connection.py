@@ -7,7 +7,7 @@ import os
 import stat
 from contextlib import suppress
 from pathlib import Path
-from time import monotonic
+from time import monotonic, thread_time
 from typing import Final
 
 import apsw
@@ -23,6 +23,11 @@ LOOP_PROGRESS_STEPS: Final = 1000
 PROGRESS_STEPS: Final = 100_000
 """The same for limits of seconds: each read of the clock needs the GIL, which a busy loop releases late."""
 
+LEAST_WORK_S: Final = 0.001
+"""Processor time of a statement that is too long for the event loop."""
+LATEST_S: Final = 0.02
+"""Such a statement may wait this long for the disk or for a processor."""
+
 OPENING_TIMEOUT_MS: Final = 10_000
 STATEMENTS_KEPT: Final = 64
 """Cached statements per connection. apsw searches through half of them for each statement: with 512, reading one row
@@ -37,11 +42,12 @@ OPEN_FLAGS: Final = apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE | apsw.
 class Deadline:
     """When a statement must end, by ``time.monotonic``; SQLite checks it at intervals.
 
-    A statement is interrupted at its ``patience``-th check or later. So a short statement is not taken for a long one
-    because the machine ran another process meanwhile.
+    A statement is interrupted at its ``patience``-th check or later. With a patience it must also have used
+    ``LEAST_WORK_S`` of processor time, or be ``LATEST_S`` late. So a short statement is not taken for a long one
+    because the machine ran another process meanwhile: on a busy machine an aggregate of 0.3 ms was.
     """
 
-    __slots__ = ("_asked", "_asked_for", "at", "cancelled", "patience")
+    __slots__ = ("_asked", "_asked_for", "_worked", "at", "cancelled", "patience")
 
     def __init__(self, at: float = float("inf"), *, patience: int = 1) -> None:
         self.at = at
@@ -49,13 +55,20 @@ class Deadline:
         self.patience = patience
         self._asked = 0
         self._asked_for = at
+        self._worked = 0.0
 
     def passed(self) -> bool:
         if self._asked_for != self.at:  # another statement
             self._asked_for = self.at
             self._asked = 0
+            if self.patience > 1:
+                self._worked = thread_time()
         self._asked += 1
-        return (self._asked >= self.patience and monotonic() > self.at) or self.cancelled
+        if self.cancelled:
+            return True
+        if self._asked < self.patience or (late_s := monotonic() - self.at) <= 0:
+            return False
+        return self.patience == 1 or late_s > LATEST_S or thread_time() - self._worked > LEAST_WORK_S
 
 
 class FileLock:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.sqlite.base import SQLiteDialect as SQLAlchemySQLite
 
 from apilane.plugin.storage import (
+    AggregateFunction,
+    DatePart,
     Dialect,
     Entity,
     Limits,
@@ -19,6 +21,8 @@ from apilane.plugin.storage import (
     Value,
     any_or_none,
     fold,
+    plain_result,
+    within_years,
 )
 from apilane_sqlite import schema
 from apilane_sqlite.guard import COMMENT, QUOTED, problems_of
@@ -28,6 +32,15 @@ __all__ = ["FOLD_FUNCTION", "SQLiteDialect"]
 
 FOLD_FUNCTION = "apilane_fold"
 """Registered on every connection (``apilane.model.text.fold``). No index uses it, so other tools can read the file."""
+
+_PARTS: Final[dict[DatePart, str]] = {
+    "year": "%Y",
+    "month": "%m",
+    "day": "%d",
+    "hour": "%H",
+    "minute": "%M",
+    "second": "%S",
+}
 
 
 class SQLiteDialect(Dialect):
@@ -81,6 +94,23 @@ class SQLiteDialect(Dialect):
         if operator == "startswith":
             return sa.func.instr(folded, binds[0]) == sa.literal_column("1")
         return _folded_predicate(operator, folded, binds)
+
+    def aggregate_decoder(self, function: AggregateFunction, property: Property) -> Callable[[Value], Value] | None:
+        """Sums are rounded to the decimals of the property, averages to the 15 digits that a float holds exactly."""
+        match function:
+            case "sum":
+                places = property.decimal_places or 0
+                return lambda value: plain_result(round(value, places) if isinstance(value, float) else value)
+            case "avg":
+                return lambda value: plain_result(float(format(value, ".15g")))
+            case _:
+                return super().aggregate_decoder(function, property)
+
+    def date_part(self, column: sa.ColumnElement[Any], part: DatePart) -> sa.ColumnElement[Any]:
+        """Text with leading zeros. SQLite computes with ms, so no part is rounded."""
+        seconds = column.op("/")(sa.literal_column("1000.0"))
+        form: sa.ColumnElement[str] = sa.literal_column(f"'{_PARTS[part]}'")
+        return within_years(column, sa.func.strftime(form, seconds, sa.literal_column("'unixepoch'"), type_=sa.Text()))
 
     def locked(self, select: sa.Select[Any]) -> sa.Select[Any]:
         """Unchanged: there is one writer at a time."""

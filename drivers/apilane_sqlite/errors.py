@@ -47,6 +47,8 @@ _UNAVAILABLE: Final[dict[type[apsw.Error], str]] = {
 _RESTRICTED: Final = "FOREIGN KEY constraint failed"
 """SQLite reports a violated ON DELETE RESTRICT as a trigger does; any other trigger text is the application's."""
 
+_SUM_OVERFLOW: Final = "integer overflow"
+
 _COLUMNS: Final = re.compile(r"constraint failed: (?!index ')(.+)")
 _MISSING: Final = re.compile(r"no such (?:table|column|index): |has no column named ")
 
@@ -76,6 +78,8 @@ def translate(error: BaseException, path: str) -> StorageError:
         return ValueTooLong("The value is longer than SQLite allows.")
     if isinstance(error, apsw.MismatchError):
         return NumberOutOfRange("The value does not fit the type of its column.")
+    if isinstance(error, apsw.SQLError) and str(error) == _SUM_OVERFLOW:
+        return NumberOutOfRange("The sum does not fit into 64 bits.")
     if isinstance(error, apsw.SQLError) and _MISSING.search(str(error)):
         return MissingObject(str(error))
     if isinstance(error, OSError):

@@ -15,6 +15,8 @@ from sqlalchemy.dialects import mssql
 from sqlalchemy.dialects.mssql.base import MSDialect, MSSQLCompiler
 
 from apilane.plugin.storage import (
+    AggregateFunction,
+    DatePart,
     Dialect,
     Entity,
     Limits,
@@ -25,6 +27,7 @@ from apilane.plugin.storage import (
     Statement,
     Value,
     plain_number,
+    within_years,
 )
 from apilane_sqlserver import schema, text
 from apilane_sqlserver.guard import COMMENT, QUOTED, problems_of
@@ -63,6 +66,22 @@ class _SQLAlchemyDialect(MSDialect):
     _supports_offset_fetch = True
 
 
+_DAY_MS: Final[sa.ColumnElement[int]] = sa.literal_column("86400000")
+_CLOCK: Final[dict[str, tuple[str, str | None]]] = {
+    "hour": ("3600000", None),
+    "minute": ("60000", "60"),
+    "second": ("1000", "60"),
+}
+"""By part: its length in ms, and the number of them in the next larger part."""
+
+
+def _clock(ms_of_day: sa.ColumnElement[Any], part: DatePart) -> sa.ColumnElement[Any]:
+    """Hour, minute or second, as INT."""
+    length, count = _CLOCK[part]
+    whole = ms_of_day.op("/")(sa.literal_column(length))
+    return (whole if count is None else whole.self_group().op("%")(sa.literal_column(count))).cast(sa.Integer())
+
+
 class SQLServerDialect(Dialect):
     name: ClassVar[str] = "SQLServer"
     quoted: ClassVar[str] = QUOTED
@@ -98,6 +117,29 @@ class SQLServerDialect(Dialect):
         self, operator: str, variant: str, column: sa.ColumnElement[str], binds: Sequence[sa.BindParameter[Any]]
     ) -> sa.ColumnElement[bool]:
         return text.predicate(operator, variant, column, binds)
+
+    def aggregate(
+        self, function: AggregateFunction, column: sa.ColumnElement[Any], property: Property
+    ) -> sa.ColumnElement[Any]:
+        """Counts of 64 bits, sums of 38 digits, averages with 12 decimals; BIT has no least and greatest value."""
+        if function == "count":
+            return sa.func.count_big(column, type_=sa.BigInteger())
+        if property.type is PropertyType.Boolean:
+            column = column.cast(mssql.TINYINT())
+        elif function == "avg":
+            column = column.cast(sa.Numeric(38, 12))
+        elif function == "sum" and not property.decimal_places:
+            column = column.cast(sa.Numeric(38, 0))
+        return super().aggregate(function, column, property)
+
+    def date_part(self, column: sa.ColumnElement[Any], part: DatePart) -> sa.ColumnElement[Any]:
+        """DATEADD takes 32-bit numbers, which are enough for days; the time of day is computed."""
+        ms_of_day = column.op("%")(_DAY_MS).op("+")(_DAY_MS).self_group().op("%")(_DAY_MS).self_group()
+        if part in _CLOCK:
+            return within_years(column, _clock(ms_of_day, part))
+        days = column.op("-")(ms_of_day).self_group().op("/")(_DAY_MS).cast(sa.Integer())
+        date = sa.func.dateadd(sa.literal_column("DAY"), days, sa.literal_column("CAST('1970-01-01' AS DATE)"))
+        return within_years(column, sa.func.datepart(sa.literal_column(part.upper()), date, type_=sa.Integer()))
 
     def text_bytes(self, column: sa.ColumnElement[str]) -> sa.ColumnElement[int]:
         return sa.func.datalength(column, type_=sa.BigInteger())

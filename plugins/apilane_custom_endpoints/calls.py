@@ -17,6 +17,7 @@ from apilane.plugin import (
     Code,
     CustomEndpoint,
     Endpoint,
+    JsonResult,
     Operator,
     Reply,
     ResultSets,
@@ -77,8 +78,9 @@ async def run_endpoint(call: CallView) -> Write[tuple[int, bytes]]:
 
     async def run() -> tuple[int, bytes]:
         sets = await action.run(parameters, actor)
-        encoded = await encode_result_sets(sets, endpoint)
-        return len(sets), encoded
+        if isinstance(sets, JsonResult):
+            return 1, encode_json(sets.value)
+        return len(sets), await encode_result_sets(sets, endpoint)
 
     return Write(
         run=run,
@@ -97,12 +99,12 @@ async def try_query(call: CallView) -> Reply:
         raise ApilaneError(Code.REQUIRED, property="Query")
     endpoint = Endpoint(name=call.last_part, query=query)
     sets = await try_out(call.application, endpoint, call.typed_query(), call.actor)
-    return Reply(await encode_result_sets(sets, endpoint))
+    return Reply(encode_json(sets.value) if isinstance(sets, JsonResult) else await encode_result_sets(sets, endpoint))
 
 
 async def try_out(
     application: ApplicationView, endpoint: Endpoint, parameters: Mapping[str, str], operator: Actor
-) -> ResultSets:
+) -> ResultSets | JsonResult:
     """Run the query of an endpoint for an operator and roll back its writes.
 
     ``{Owner}`` takes the value of the parameter ``Owner``. Raises NOT_FOUND with HTTP status 404 for a kind without a

@@ -68,6 +68,9 @@ MANIFEST = {
 FILTER = json.dumps({"Property": "Pages", "Operator": "greaterorequal", "Value": 100})
 SORT = json.dumps([{"Property": "Pages", "Direction": "ASC"}])
 PAGE = f"entity=Books&pageSize=20&filter={quote(FILTER)}&sort={quote(SORT)}"
+SOME = quote(FILTER.replace("100", "250"))
+"""Few records, so that the statement never takes too long for the event loop, however busy the machine is."""
+AGGREGATE = f"entity=Books&properties=ID.Count,Price.Sum&groupBy=Shelf,Released.year&filter={SOME}"
 
 
 def book(number: int) -> dict[str, object]:
@@ -102,6 +105,8 @@ REQUESTS = {
     "page": Request("GET", "/api/Data/Get", PAGE),
     "page, new query": Request("GET", "/api/Data/Get", PAGE.replace(quote(FILTER), quote(FILTER) + "%20" * 500)),
     "page with total": Request("GET", "/api/Data/Get", PAGE + "&getTotal=true"),
+    "aggregate": Request("GET", "/api/Stats/Aggregate", AGGREGATE),
+    "distinct": Request("GET", "/api/Stats/Distinct", "entity=Books&property=Language"),
     "Post": Request("POST", "/api/Data/Post", "entity=Books", json.dumps(book(1)).encode()),
     "Put": Request("PUT", "/api/Data/Put", "entity=Books", json.dumps({"ID": 9, **book(2)}).encode()),
     "transaction": Request(

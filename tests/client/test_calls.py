@@ -137,7 +137,6 @@ def test_schema(user: Any) -> None:
     assert {"Users", "Products"} <= {entity["Name"] for entity in user.schema()["Entities"]}
 
 
-@not_served_yet
 def test_history(user: Any) -> None:
     """History has the version before each change, newest first."""
     title = _title()
@@ -149,7 +148,6 @@ def test_history(user: Any) -> None:
     assert [version["Price"] for version in page.records] == [2, 1]
 
 
-@not_served_yet
 def test_statistics(user: Any) -> None:
     """Statistics return aggregates and distinct values."""
     mark = uuid4().hex[:8]

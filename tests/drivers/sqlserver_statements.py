@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from decimal import Decimal
 from itertools import count
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args
 
 import msgspec
 import sqlalchemy as sa
@@ -28,10 +28,12 @@ from apilane.model.definition import (
 )
 from apilane.model.filter import Group, Leaf, Logic, Node, Operator
 from apilane.model.migration import Migration, Renames
+from apilane.model.statistics import AggregateFunction, DatePart, GroupKey, Measure
 from apilane.model.system import HELPER_TABLES, custom_entity, system_entities
 from apilane.runtime import identities
 from apilane.services import application_tables, history_names, housekeeping
 from apilane.sql import fitting, write
+from apilane.sql.aggregate import AggregateShape, DistinctShape, select_aggregates, select_distinct
 from apilane.sql.filter import bind_filter
 from apilane.sql.script import read_script
 from apilane.sql.select import ReadShape, count_records, select_records
@@ -66,6 +68,7 @@ def files() -> dict[str, list[Case]]:
         "records": list(_records()),
         "reading": list(_reading()),
         "filters": list(_filters()),
+        "statistics": list(_statistics()),
         "fitting": list(_fitting()),
         "control": list(_control()),
         "accounts": list(_accounts()),
@@ -122,6 +125,33 @@ def _reading() -> Iterator[Case]:
     yield _sampled(
         "count of the caller's records", count_records(THINGS, TABLE, (("Sponsor", "owner"),), None, DIALECT)
     )
+
+
+def _statistics() -> Iterator[Case]:
+    functions = get_args(AggregateFunction)
+    shapes = {
+        f"every function of {name}": AggregateShape(tuple(Measure(name, each) for each in functions))
+        for name in ("Count", "Price", "Made")
+    }
+    shapes["least and greatest of others"] = AggregateShape(
+        tuple(
+            Measure(name, each) for name in ("Active", "Note") for each in functions if each in {"count", "min", "max"}
+        )
+    )
+    parts = tuple(GroupKey("Made", part) for part in get_args(DatePart))
+    shapes["groups by every part of a date"] = AggregateShape((Measure("ID", "count"),), parts)
+    shapes["groups of the caller's records, ascending"] = AggregateShape(
+        (Measure("Price", "sum"), Measure("ID", "count")),
+        (GroupKey("Active"), GroupKey("Note")),
+        (("Sponsor", "owner"), ("Maker", None)),
+        ascending=True,
+    )
+    for title, shape in shapes.items():
+        yield _sampled(title, select_aggregates(THINGS, TABLE, shape, DIALECT))
+    for name in ("Note", "Active"):
+        yield _sampled(f"distinct values of {name}", select_distinct(THINGS, TABLE, DistinctShape(name), DIALECT))
+    own = DistinctShape("Count", (("Sponsor", "owner"),))
+    yield _sampled("distinct values of the caller's records", select_distinct(THINGS, TABLE, own, DIALECT))
 
 
 _TEXT_VALUES = ("cup", "Émile", "ΣΊΣΥΦΟΣ", "@[_%", "", "x" * 4001)

@@ -8,7 +8,7 @@ import weakref
 from collections.abc import Callable, Generator
 from functools import partial
 from pathlib import Path
-from time import monotonic
+from time import monotonic, thread_time
 
 import apsw
 import pytest
@@ -19,7 +19,7 @@ from apilane.storage.errors import StatementTimeout
 from apilane.storage.protocol import Result, Step
 from apilane.testing.conformance import Database
 from apilane.testing.conformance.tables import THINGS
-from apilane_sqlite.connection import PAGE_CACHE_BYTES
+from apilane_sqlite.connection import LEAST_WORK_S, PAGE_CACHE_BYTES, Deadline
 from apilane_sqlite.driver import SQLiteDriver
 from apilane_sqlite.reader import Batches
 
@@ -121,6 +121,20 @@ def test_long_reads_move_to_the_pool(db: Database) -> None:
 
     assert db.wait(scenario()) < 0.1
     assert statement in db.session._slow  # type: ignore[attr-defined]
+
+
+def test_waiting_for_a_processor_is_not_work() -> None:
+    """A late statement is interrupted when it has worked long enough, or is very late; without patience at once."""
+    patient = Deadline(patience=4)
+    patient.at = monotonic() + 100
+    assert [patient.passed() for _ in range(4)] == [False] * 4
+    ends = thread_time() + 2 * LEAST_WORK_S
+    while thread_time() < ends:
+        pass
+    assert not patient.passed()  # it has worked, and is not late
+    patient.at = monotonic() - 100
+    assert [patient.passed() for _ in range(4)] == [False, False, False, True]
+    assert Deadline(monotonic() - 0.001).passed()
 
 
 def test_slow_in_one_database_is_not_slow_in_another(make_db: MakeDatabase) -> None:

@@ -150,7 +150,7 @@ class Writer:
         self._refused(self._ask(self._client.post, "Data/Post", bodies, entity="Items"), code)
 
     def _transact(self) -> None:
-        """A transaction with an idempotency key: sent again when its connection breaks, and carried out once."""
+        """A transaction with an idempotency key, sent again when its connection breaks: it is carried out once."""
         items = self._made(3)
         for name, item in items.items():
             self.ledger.items[name] = {None, item}

@@ -16,6 +16,8 @@ from hypothesis import strategies as st
 from apilane.security.signatures import canonical_text, sign
 from tests.fuzz.forms import forms
 from tests.fuzz.headers import MARK, header_lines
+from tests.fuzz.imports import imported
+from tests.fuzz.statistics import PAGES, statistics_queries
 from tests.fuzz.world import ENDPOINTS, PASSWORD, A, B
 
 __all__ = ["MARK", "NUMBER", "Call", "Rendered", "calls", "rendered"]
@@ -159,25 +161,7 @@ OPERATORS: tuple[Any, ...] = (
         MARK,
     ),
 )
-IDS = (
-    "7",
-    "8",
-    "9",
-    "1",
-    "2",
-    "3",
-    "4",
-    "5",
-    "6",
-    "0",
-    "-1",
-    NUMBER,
-    "x",
-    "9223372036854775807",
-    "9223372036854775808",
-    "1.5",
-    " 1 ",
-)
+IDS = (*map(str, (*range(-1, 10), 2**63 - 1, 2**63, 1.5)), NUMBER, "x", " 1 ")
 
 one_of = st.sampled_from
 texts = one_of(TEXTS) | one_of(TEXTS) | st.text(max_size=6).map(lambda text: MARK + text)
@@ -247,7 +231,7 @@ sort_texts = st.one_of(*([sorts.map(_as_json)] * 9), texts)
 lists_of_names = st.lists(names, max_size=4).map(",".join)
 lists_of_ids = st.lists(one_of(IDS), max_size=4).map(",".join)
 booleans = one_of(("true", "false", "TRUE", "1", "", MARK))
-pages = one_of(("1", "2", "0", "-1", "20", "1000", "1001", "2147483648", NUMBER, "x", "", "1_0", "٣"))
+pages = one_of(PAGES)
 records = st.dictionaries(names | texts, values, max_size=5)
 bodies = records | st.lists(records | scalars, max_size=3) | scalars
 
@@ -387,15 +371,26 @@ KINDS = (
     Kind("POST", "/api/Custom/", PARAMETERS, st.fixed_dictionaries({}, optional={"Query": TRIED, "Name": texts})),
     Kind("POST", "/api/Data/Transaction", _query(), GROUPS | GROUPS | bodies),
     Kind("POST", "/api/Data/TransactionOperations", _query(), IN_ORDER | IN_ORDER | bodies),
-    Kind("GET", "/api/Stats/Aggregate", _query(entity=ENTITY, properties=lists_of_names, groupBy=lists_of_names)),
-    Kind("GET", "/api/Stats/Distinct", _query(entity=ENTITY, property=names)),
+    Kind("GET", "/api/EntityHistory/Get", _query(entity=ENTITY, recordID=one_of(IDS), pageSize=pages, pageIndex=pages)),
+    Kind("DELETE", "/api/EntityHistory/Delete", _query(entity=ENTITY, recordID=one_of(IDS))),
+    Kind("GET", "/api/Stats/CountDataAndHistory", _query(entity=ENTITY)),
+    Kind("GET", "/api/Application/GetStorageUsed", _query()),
+    Kind("GET", "/api/Application/ClearCache", _query()),
+    Kind("GET", "/api/Application/Export", _query()),
+    Kind("POST", "/api/Application/ImportData", _query("Entity", Entity=st.just("Public")), imported),
+    Kind("POST", "/api/Application/ImportData", _query(Entity=one_of(("Public", "Files", MARK))), imported | bodies),
+    Kind("GET", "/api/Application/DegenerateEntity", _query(Entity=ENTITY)),
+    *(
+        Kind("GET", path, query)
+        for path, query in statistics_queries(_query, ENTITY, COMMON, names, texts, filter_texts, SOUND.map(_as_json))
+    ),
     Kind("GET", "/api/Files/Download", _query(fileID=one_of(IDS), fileUID=texts)),
     Kind("GET", "/", _query()),
     Kind("GET", "/Version", _query()),
     Kind("GET", "/Health/Readiness", _query()),
     Kind("GET", f"/{MARK}", _query(entity=ENTITY)),
 )
-WEIGHTED = (*(kind for kind in KINDS if "/Data/" in kind.path for _ in range(3)), *KINDS)
+WEIGHTED = (*(kind for kind in KINDS if "/Data/" in kind.path or "/Stats/" in kind.path for _ in range(3)), *KINDS)
 CREDENTIALS = ("bearer",) * 12 + (
     *("lower", "quoted", "upper", "hex", "braces", "no scheme", "twice", "cut off", "garbage", "query", "absent"),
     *("signed",) * 4,

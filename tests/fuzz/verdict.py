@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
+import zipfile
 from urllib.parse import unquote_to_bytes
 
 from apilane.errors import Code
@@ -26,7 +28,7 @@ HIDDEN_COLUMNS = ("H_Token_Hash", "H_Email_Fold")
 
 def check_answer(call: Call, sent: Rendered, answer: Answer, tokens: list[str]) -> None:
     """Raise an AssertionError that names the fault of an answer. ``tokens``: live ones that no answer may contain."""
-    text = answer.body.decode("utf-8")
+    text = _text(answer)
     assert answer.status < 500, (answer.status, text)
     assert "set-cookie" not in answer.headers
     if answer.status >= 400:
@@ -44,10 +46,19 @@ def check_answer(call: Call, sent: Rendered, answer: Answer, tokens: list[str]) 
     _check_marks(call, sent, text)
 
 
+def _text(answer: Answer) -> str:
+    """The body as text, of a zip the text of all its files."""
+    if answer.headers.get("content-type") != "application/zip":
+        return answer.body.decode("utf-8")
+    with zipfile.ZipFile(io.BytesIO(answer.body)) as archive:
+        return "".join(archive.read(name).decode("utf-8") for name in archive.namelist())
+
+
 def _check_error(answer: Answer, text: str) -> None:
     assert answer.headers["content-type"] == JSON_TYPE, answer.headers
     body = json.loads(text)
     assert isinstance(body, dict), text
+    assert body.pop("Error", body["Code"]) == body["Code"], text
     assert set(body) == KEYS, text
     assert body["Code"] in CODES, text
     assert isinstance(body["Message"], str), text

@@ -19,16 +19,12 @@ from tests.http.conftest import PROVIDER
 
 CALLS: list[dict[str, Any]] = json.loads((Path(__file__).parents[1] / "data" / "calls.json").read_text())
 
-VOLATILE = {"Created", "LastLogin", "AuthToken", "AuthTokenID", "Source"}
+VOLATILE = {"Created", "LastLogin", "AuthToken", "AuthTokenID", "Source", "History_Record_Created"}
 AFTER_A_FAILURE = {"custom endpoint", "transaction operations with a reference", "signed post"}
 """Calls that show the ID of a record after a failed insert, for which database servers use up an ID."""
 GUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 LATER = {
-    "history",
-    "aggregate",
-    "aggregate by date parts",
-    "distinct",
     "upload",
     "upload: blocked extension",
     "files",
@@ -38,16 +34,26 @@ LATER = {
     "mail not set up",
 }
 """Calls that are not built yet, which answer like unknown paths (B-E7)."""
+CIPHERTEXT = "FG5TvPF3ls8="
+"""The supplier "Acme" in the recorded history."""
 WRONG_SECRET = "signed with a wrong secret: anonymous"
 
-BETTER: dict[str, tuple[int, dict[str, Any]]] = {
+BETTER: dict[str, tuple[int, Any]] = {
     "post: foreign key violation": (400, {"Property": "CategoryID"}),  # B-E6
     WRONG_SECRET: (401, {"Entity": None}),  # B-S10
     "transaction: a failure rolls everything back": (400, {"Entity": "Products"}),  # B-E2
     "post: no body": (400, {"Code": "EMPTY_BODY", "Message": "Empty body", "Property": None, "Entity": "Products"}),
+    "aggregate": (
+        200,
+        [
+            {"ID_count": 2, "Price_max": 120, "Price_sum": 141.5, "InStock": True},
+            {"ID_count": 1, "Price_max": 5.5, "Price_sum": 5.5, "InStock": False},
+        ],
+    ),  # B-Q15, B-Q16
+    "distinct": (200, [{"InStock": False}, {"InStock": True}]),  # B-Q13
     "unknown path": (404, {"Code": "NOT_FOUND", "Message": "Not found", "Property": None, "Entity": None}),  # B-W8
 }
-"""Status and body keys that differ from the recorded answer."""
+"""Status and body, or keys of an error body, that differ from the recorded answer."""
 
 CONTINUED = {"get: unknown filter property", "get: filter is no JSON"}
 """The recorded message is the beginning of the answer's message (B-E8)."""
@@ -102,6 +108,8 @@ def _blurred(value: Any, key: str = "", volatile: set[str] = VOLATILE) -> Any:
         return [_blurred(inner, "", volatile) for inner in value]
     if key == "Supplier" and value == "":
         value = None  # B-D14
+    if key == "Supplier" and value == CIPHERTEXT:
+        value = "Acme"  # B-W5
     # 1 == True and 1 == 1.0 in Python, but not on the wire; only Price has decimals.
     return (type(value).__name__, value) if key != "Price" else value
 

@@ -71,7 +71,7 @@ UNKNOWN = [
 ]
 UNKNOWN += [
     "/api/Files/Get",
-    "/api/Stats/Aggregate",
+    "/api/Stats/CountDataAndHistory",
     "/api/Email/ForgotPassword",
     "/api/Application/Export",
     "/API/nope",

@@ -166,9 +166,38 @@ def test_hook_apilane_register_endpoint_kinds(write_plugin: Write) -> None:
             return [Kind()]
         """
     kinds = frozen(write_plugin("kinds", body.replace("{name}", "echo"))).endpoint_kinds
-    assert {kind.name for kind in kinds} == {"sql", "echo"}
+    assert {kind.name for kind in kinds} == {"sql", "python", "echo"}
     with pytest.raises(PluginError, match=r"registers a kind of endpoints 'SQL', and so does .*custom_endpoints"):
         frozen(write_plugin("kinds", body.replace("{name}", "SQL")))
+
+
+def test_hook_apilane_register_functions(write_plugin: Write) -> None:
+    """Kinds of endpoints receive the functions of all plugins; two functions with one name are refused."""
+    body = """
+        from apilane.plugin import EndpointFunction
+
+        class Kind:
+            name = "echo"
+            def __init__(self, functions):
+                self.functions = functions
+            def check(self, endpoint, definition, dialect):
+                return []
+            def compile(self, endpoint, application):
+                return self
+
+        @hookimpl
+        def apilane_register_endpoint_kinds(functions):
+            return [Kind(functions)]
+
+        @hookimpl
+        def apilane_register_functions():
+            return [EndpointFunction(name=name, function=lambda call: name) for name in {names}]
+        """
+    hooks = frozen(write_plugin("functions", body.replace("{names}", "['one', 'two']")))
+    (kind,) = (each for each in hooks.endpoint_kinds if each.name == "echo")
+    assert [each.name for each in kind.functions] == ["one", "two"]  # type: ignore[attr-defined]
+    with pytest.raises(PluginError, match=r"registers a function 'ONE', and so does .*functions"):
+        frozen(write_plugin("functions", body.replace("{names}", "['one', 'ONE']")))
 
 
 def test_hook_apilane_register_counters(write_plugin: Write) -> None:

@@ -124,4 +124,4 @@ def test_help_names_every_case(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         run.main(["--help"])
     told = " ".join(capsys.readouterr().out.split())
-    assert "signed GetByID, page of 20, page with total, Post, Put, SQL endpoint, Login" in told
+    assert "page of 20, page with total, aggregate, Post, Put, transaction of 10 Posts, SQL endpoint, Login" in told

@@ -49,6 +49,7 @@ __all__ = [
 ]
 
 INT32_MAX: Final = 2147483647
+DAYS_MAX: Final = 36500
 INT64_MIN: Final = -9223372036854775808
 INT64_MAX: Final = 9223372036854775807
 
@@ -194,6 +195,10 @@ APPLICATION: Final[dict[str, Key]] = {
     "AllowLoginUnconfirmedEmail": Key(flag, "Whether a user may log in before the e-mail is confirmed."),
     "ForceSingleLogin": Key(flag, "Whether a login ends the user's other tokens."),
     "AuthTokenExpireMinutes": Key(whole(1, INT32_MAX), "A user token expires this many minutes after its last use."),
+    "HistoryRetentionDays": Key(
+        nullable(whole(1, DAYS_MAX)),
+        "Copies of changed and deleted records are deleted after this many days; `null`: they are kept.",
+    ),
     "MaxAllowedFileSizeInKB": Key(whole(1, 25600), "Largest file; this release stores no files."),
     "EmailConfirmationRedirectUrl": Key(
         nullable(text(longest=10000)), "Page that a browser is sent to after an e-mail is confirmed; null: the Portal."

@@ -27,6 +27,7 @@ PLAIN_SETTINGS = {
     "AllowLoginUnconfirmedEmail": "allow_login_unconfirmed_email",
     "ForceSingleLogin": "force_single_login",
     "AuthTokenExpireMinutes": "auth_token_expire_minutes",
+    "HistoryRetentionDays": "history_retention_days",
     "MaxAllowedFileSizeInKB": "max_allowed_file_size_in_kb",
     "EmailConfirmationRedirectUrl": "email_confirmation_redirect_url",
 }

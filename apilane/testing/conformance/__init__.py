@@ -39,6 +39,7 @@ pytest.register_assert_rewrite(
             "records",
             "scripts",
             "secrets",
+            "statistics",
             "types",
             "units",
         )
@@ -59,6 +60,7 @@ from apilane.testing.conformance.migrations import Migrations  # noqa: E402
 from apilane.testing.conformance.records import Records  # noqa: E402
 from apilane.testing.conformance.scripts import Scripts  # noqa: E402
 from apilane.testing.conformance.secrets import Secrets  # noqa: E402
+from apilane.testing.conformance.statistics import Statistics  # noqa: E402
 from apilane.testing.conformance.types import Types  # noqa: E402
 from apilane.testing.conformance.units import Units  # noqa: E402
 
@@ -70,6 +72,7 @@ class DriverConformance(
     Records,
     Types,
     Filters,
+    Statistics,
     Constraints,
     Units,
     Concurrency,

@@ -30,6 +30,7 @@ COMPLETE: dict[str, Any] = {
         "AllowLoginUnconfirmedEmail": True,
         "ForceSingleLogin": False,
         "AuthTokenExpireMinutes": 60,
+        "HistoryRetentionDays": 365,
         "MaxAllowedFileSizeInKB": 100,
         "EmailConfirmationRedirectUrl": "https://example.com/",
         "IPPolicy": {"Logic": "Block", "Addresses": ["203.0.113.7"]},

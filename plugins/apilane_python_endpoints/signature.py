@@ -1,0 +1,67 @@
+"""The parameters of an endpoint function: read from its signature once, and from the texts of every call."""
+
+from __future__ import annotations
+
+import inspect
+import typing
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import msgspec
+
+from apilane.plugin import ApilaneError, Code
+
+__all__ = ["ParameterReader", "signature_problem"]
+
+
+def signature_problem(function: Callable[..., Any]) -> str | None:
+    """What is wrong with a function, as the end of a sentence; None: nothing."""
+    parameters = list(inspect.signature(function).parameters.values())
+    if not parameters or parameters[0].kind not in {parameters[0].POSITIONAL_ONLY, parameters[0].POSITIONAL_OR_KEYWORD}:
+        return "has no first parameter for the call"
+    for each in parameters[1:]:
+        if each.kind in {each.VAR_POSITIONAL, each.VAR_KEYWORD, each.POSITIONAL_ONLY}:
+            return f"has the parameter {each}; expected parameters with a name"
+    try:
+        ParameterReader(function)
+    except Exception as error:
+        return f"has types that cannot be read: {error}"
+    return None
+
+
+class ParameterReader:
+    """Reads the texts of a call as the arguments of a function."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        hints = typing.get_type_hints(function)
+        parameters = list(inspect.signature(function).parameters.values())[1:]
+        self._types: dict[str, Any] = {each.name: hints.get(each.name, str) for each in parameters}
+        self._required = [each.name for each in parameters if each.default is each.empty]
+        self._decoders: dict[str, msgspec.json.Decoder[Any]] = {
+            name: msgspec.json.Decoder(type) for name, type in self._types.items()
+        }
+
+    def read(self, sent: Mapping[str, str], endpoint: str) -> dict[str, Any]:
+        """The arguments by name.
+
+        Raises REQUIRED for a missing parameter and VALIDATION for a value that does not fit. Other parameters are
+        ignored, as in SQL endpoints.
+        """
+        arguments = {name: self._value(name, text, endpoint) for name, text in sent.items() if name in self._types}
+        for name in self._required:
+            if name not in arguments:
+                raise ApilaneError(Code.REQUIRED, property=name, entity=endpoint)
+        return arguments
+
+    def _value(self, name: str, text: str, endpoint: str) -> Any:
+        """A text as a value of its type: as it is (text, numbers, booleans, dates), or as JSON."""
+        try:
+            return msgspec.convert(text, self._types[name], strict=False)
+        except msgspec.ValidationError as plain:
+            try:
+                return self._decoders[name].decode(text)
+            except msgspec.ValidationError as error:
+                found = error
+            except msgspec.DecodeError:
+                found = plain
+            raise ApilaneError(Code.VALIDATION, f"Validation error: {found}", property=name, entity=endpoint) from found
