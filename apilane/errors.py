@@ -104,6 +104,7 @@ class ApilaneError(Exception):
 
     ``message`` None means the default message of the code. ``status`` is the HTTP status; the default is 401 for
     UNAUTHORIZED and 400 for all other codes. Errors of paths, methods and content types pass 404, 405 or 415.
+    ``told``: what was found and expected, which operators read after the message, and other callers do not.
     """
 
     def __init__(
@@ -114,11 +115,13 @@ class ApilaneError(Exception):
         property: str | None = None,
         entity: str | None = None,
         status: int | None = None,
+        told: str | None = None,
     ) -> None:
         self.code = code
         self.message = DEFAULT_MESSAGES[code] if message is None else message
         self.property = property
         self.entity = entity
+        self.told = told
         self.status = status or (401 if code is Code.UNAUTHORIZED else 400)
         super().__init__(f"{code}: {self.message}")
 

@@ -178,7 +178,7 @@ CASES = (
 )
 """In ``servers``, every name except the floors, litestar and fastapi is a variant of the product."""
 
-DRIVER_CASES = ("GetByID", "page of 20", "aggregate", "Post")
+DRIVER_CASES = ("GetByID", "page of 20", "aggregate", "Post", "SQL endpoint")
 DRIVER_SERVERS = ("floor", "product", "floor, 2 workers", "2 workers")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from decimal import Decimal
 from typing import Any
 
@@ -13,11 +14,11 @@ from apilane.runtime.identities import now_ms
 from apilane.sql.write import insert_row
 from benchmarks.clients import Pool, client_of
 from benchmarks.floor import aggregate_of, load_runtime, page_statements, read_body
-from benchmarks.subject import LEAST_PAGES, PROPERTIES
+from benchmarks.subject import ENDPOINT_COLUMNS, ENDPOINT_QUERIES, ENDPOINT_QUERY, LEAST_PAGES, PROPERTIES
 
 
 def make_app() -> Any:
-    """Point read, page of 20, aggregate, insert. ``BENCH_DRIVER`` and ``BENCH_URL`` name the database."""
+    """Point read, page of 20, aggregate, insert, endpoint. ``BENCH_DRIVER`` and ``BENCH_URL`` name the database."""
     runtime = load_runtime()
     books, drafts = runtime.entities["books"], runtime.entities["drafts"]
     by_id, make = books.by_id(("ID", *PROPERTIES), ())
@@ -26,6 +27,9 @@ def make_app() -> Any:
     insert = drafts.statement(insert_row, ("Created", "Owner", *PROPERTIES))
     pool = Pool(client_of(os.environ["BENCH_DRIVER"], by_id.text), os.environ["BENCH_URL"])
     decode = msgspec.json.Decoder(float_hook=Decimal if runtime.driver.features.exact_decimals else None).decode
+    mark = re.search(r"\$1|%s|\?", by_id.text)
+    provider = runtime.driver.name
+    endpoint = ENDPOINT_QUERIES.get(provider, ENDPOINT_QUERY).replace("{BookID}", mark[0] if mark else "?")
     window = {"f0": LEAST_PAGES, "limit": 20, "offset": 0}
     headers = [(b"content-type", b"application/json; charset=utf-8")]
 
@@ -39,6 +43,10 @@ def make_app() -> Any:
         return encode_json(
             make_figures(await pool.rows(aggregate.text, aggregate.parameters({"limit": 20, "offset": 0})))
         )
+
+    async def run_endpoint(book_id: int) -> bytes:
+        rows = await pool.rows(endpoint, (book_id,))
+        return encode_json([[dict(zip(ENDPOINT_COLUMNS, row, strict=True)) for row in rows]])
 
     async def post(body: bytes) -> bytes:
         record = decode(body)
@@ -57,6 +65,8 @@ def make_app() -> Any:
             answer = await get_page()
         elif path == "/api/Stats/Aggregate":
             answer = await get_aggregate()
+        elif path == "/api/Custom/BookByID":
+            answer = await run_endpoint(int(scope["query_string"].rpartition(b"=")[2]))
         elif path == "/api/Data/Post":
             answer = await post(await read_body(receive))
         else:

@@ -30,7 +30,10 @@ POST_TARGET = "/api/Data/Post?entity=Drafts"
 PUT_TARGET = "/api/Data/Put?entity=Books"
 LOGIN_TARGET = "/api/Account/Login"
 ENDPOINT_TARGET = "/api/Custom/BookByID?BookID="
+ENDPOINT_COLUMNS = ("ID", "Title", "Price")
 ENDPOINT_QUERY = "SELECT ID, Title, Price FROM Books WHERE ID = {BookID}"
+ENDPOINT_QUERIES = {"PostgreSQL": 'SELECT "ID", "Title", "Price" FROM "Books" WHERE "ID" = {BookID}'}
+"""The query where it differs, by provider: PostgreSQL needs quotes around names with capital letters."""
 
 _ENTITY_PROPERTIES = [
     {"Name": "Title", "Type": "String", "Required": True, "Maximum": 200},
@@ -64,19 +67,17 @@ def manifest(provider: str = "SQLite", url: str | None = None) -> dict[str, Any]
     same table from the first call to the last.
     """
     place = {"ConnectionString": url.replace("${", "$${")} if url else {}
-    is_sqlite = provider == "SQLite"
     entities = [
         {"Name": name, "Properties": _ENTITY_PROPERTIES, "Indexes": [{"Properties": ["Pages"]}]}
         for name in ("Books", "Drafts")
     ]
-    endpoint = {"Name": "BookByID", "Query": ENDPOINT_QUERY}
+    endpoint = {"Name": "BookByID", "Query": ENDPOINT_QUERIES.get(provider, ENDPOINT_QUERY)}
     rules: list[dict[str, Any]] = [
         _rule("Books", "get", PROPERTIES),
         _rule("Books", "put", PUT_PROPERTIES),
         _rule("Drafts", "post", PROPERTIES),
+        {"CustomEndpoint": "BookByID", "Role": "AUTHENTICATED", "RateLimit": _UNTRIPPED},
     ]
-    if is_sqlite:
-        rules.append({"CustomEndpoint": "BookByID", "Role": "AUTHENTICATED", "RateLimit": _UNTRIPPED})
     return {
         "Apilane": 1,
         "Application": {
@@ -90,7 +91,7 @@ def manifest(provider: str = "SQLite", url: str | None = None) -> dict[str, Any]
         },
         "Entities": entities,
         "Security": rules,
-        **({"CustomEndpoints": [endpoint]} if is_sqlite else {}),
+        "CustomEndpoints": [endpoint],
     }
 
 

@@ -15,9 +15,10 @@ AGAINST_FLOOR = {
     "aggregate": (0.8, None),
     "Post": (0.5, None),
     TRANSACTION: (0.5, None),
+    "SQL endpoint": (0.45, None),
 }
 """Least requests per second relative to the floor, and the desirable value."""
-DRIVERS = {"GetByID": 0.65, "page of 20": 0.7, "aggregate": 0.8, "Post": 0.7}
+DRIVERS = {"GetByID": 0.65, "page of 20": 0.7, "aggregate": 0.8, "Post": 0.7, "SQL endpoint": 0.6}
 """The same on a database server, relative to a floor with the same client library."""
 SIGNED_LEAST = 0.8
 WORKERS_MOST = 1.15

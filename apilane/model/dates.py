@@ -10,6 +10,7 @@ from decimal import Decimal
 
 from apilane.model.json import JsonNumber
 from apilane.model.numbers import parse_number
+from apilane.model.text import trim
 
 __all__ = ["MAX_MS", "MIN_MS", "parse_date"]
 
@@ -32,13 +33,14 @@ _iso = re.compile(
 def parse_date(value: object) -> int | None:
     """Unix milliseconds of a decoded JSON value. None: the value is not a date, or lies outside the years 1 to 9999.
 
-    Text of 10 digits is seconds and text of 13 digits is milliseconds; leading zeros are not counted. Other text is a
-    date, or a date and time. With ``T``, the time may have a fraction of any length (cut to milliseconds) and ``Z`` or
-    an offset. A number of 10 digits is seconds, any other number is milliseconds; a number with a fraction is not a
-    date.
+    White space around a text does not count. Text of 10 digits is seconds and text of 13 digits is milliseconds;
+    leading zeros are not counted. Other text is a date, or a date and time. With ``T``, the time may have a fraction of
+    any length (cut to milliseconds) and ``Z`` or an offset. A number of 10 digits is seconds, any other number is
+    milliseconds; a number with a fraction is not a date.
     """
     if type(value) is str:
-        ms = _from_digits(value) if value.isascii() and value.isdigit() else _from_text(value)
+        text = trim(value)
+        ms = _from_digits(text) if text.isascii() and text.isdigit() else _from_text(text)
     elif type(value) is int:
         ms = _from_number(value)
     elif isinstance(value, JsonNumber):

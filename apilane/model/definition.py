@@ -184,13 +184,14 @@ class Rule(Struct, frozen=True, kw_only=True, rename="pascal", omit_defaults=Tru
 
 
 class Endpoint(Struct, frozen=True, kw_only=True, rename="pascal", omit_defaults=True):
-    """A custom endpoint: ``query`` in the language of its ``kind``."""
+    """A custom endpoint: ``query`` in the language of its ``kind``. ``methods``: GET, and POST if it is allowed."""
 
     name: str
     query: str
     description: str | None = None
     kind: str = "sql"
     parameters: dict[str, str] = {}
+    methods: tuple[str, ...] = ("GET",)
 
 
 class EmailTemplate(Struct, frozen=True, kw_only=True, rename="pascal"):

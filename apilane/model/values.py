@@ -50,8 +50,10 @@ def value_reader(entity_name: str, property: Property, *, exact_decimals: bool) 
 
 
 def read_boolean(value: object) -> bool:
-    """``true``, ``1``, ``"true"``, ``"1"`` and ``"on"`` are true; every other value is false."""
-    return value is True or (type(value) is int and value == 1) or (type(value) is str and value in {"true", "1", "on"})
+    """``true``, ``1``, and ``"true"``, ``"1"`` and ``"on"`` in any letter case are true; every other value is false."""
+    if type(value) is str:
+        return value.lower() in {"true", "1", "on"}
+    return value is True or (type(value) is int and value == 1)
 
 
 def is_storable_text(text: str) -> bool:

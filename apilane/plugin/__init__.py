@@ -23,8 +23,9 @@ from apilane.model.definition import (
     Rule,
     Unique,
 )
+from apilane.model.hints import kind_of
 from apilane.model.ip_ranges import parse_range
-from apilane.model.json import decode_json, encode_json
+from apilane.model.json import decode_json, encode_json, json_text
 from apilane.model.numbers import parse_number
 from apilane.model.text import fold, trim
 from apilane.model.values import is_storable_text
@@ -154,6 +155,8 @@ __all__ = [
     "fold",
     "hookimpl",
     "is_storable_text",
+    "json_text",
+    "kind_of",
     "parse_date",
     "parse_number",
     "parse_range",

@@ -36,8 +36,14 @@ class Data(Struct, frozen=True):
     entity: str | None = None
 
 
-class CustomEndpoint(Struct, frozen=True):
-    """A rule for the custom endpoint that the last part of the path names is needed. The action gets the endpoint."""
+class CustomEndpoint(Struct, frozen=True, kw_only=True):
+    """A rule for the custom endpoint that the last part of the path names is needed. The action gets the endpoint.
+
+    ``posted``: the endpoint must allow POST; else the call is unauthorized. An operator needs no endpoint, and the
+    action gets none: an operator's POST tries a query.
+    """
+
+    posted: bool = False
 
 
 class Schema(Struct, frozen=True):

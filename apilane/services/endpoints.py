@@ -3,7 +3,7 @@ section 8)."""
 
 from __future__ import annotations
 
-from apilane.errors import ApilaneError, Code
+from apilane.errors import ApilaneError, Code, unauthorized
 from apilane.model.definition import Endpoint
 from apilane.plugin.endpoints import EndpointAction
 from apilane.runtime.application import ApplicationRuntime
@@ -11,9 +11,14 @@ from apilane.runtime.application import ApplicationRuntime
 __all__ = ["action_of", "find_endpoint"]
 
 
-def find_endpoint(application: ApplicationRuntime, name: str) -> Endpoint:
-    """The endpoint of that name, in any letter case. Raises NOT_FOUND."""
+def find_endpoint(application: ApplicationRuntime, name: str, *, posted: bool = False) -> Endpoint:
+    """The endpoint of that name, in any letter case. Raises NOT_FOUND.
+
+    ``posted``: the endpoint must allow POST. Raises UNAUTHORIZED otherwise, as for the test call of operators.
+    """
     endpoint = application.endpoints.get(name.lower())
+    if posted and (endpoint is None or "POST" not in endpoint.methods):
+        raise unauthorized()
     if endpoint is None:
         raise ApilaneError(Code.NOT_FOUND, "Custom endpoint not found")
     return endpoint

@@ -18,6 +18,7 @@ from msgspec import Struct
 
 from apilane.errors import ApilaneError, Code
 from apilane.model.definition import Action, ForeignKey, OnDelete
+from apilane.model.hints import kind_of
 from apilane.model.json import MalformedJson, decode_json
 from apilane.model.numbers import parse_number
 from apilane.plugin.identity import Actor
@@ -71,7 +72,7 @@ def _records(body: object, entity: EntityRuntime) -> Iterator[dict[str, object]]
         try:
             body = decode_json(body.encode())
         except (MalformedJson, UnicodeEncodeError):
-            raise ApilaneError(Code.ERROR, entity=entity.name) from None
+            raise _not_records(body, entity) from None
     if isinstance(body, dict):
         yield body
     elif isinstance(body, list):
@@ -79,7 +80,13 @@ def _records(body: object, entity: EntityRuntime) -> Iterator[dict[str, object]]
             if element is not None:
                 yield from _records(element, entity)
     else:
-        raise ApilaneError(Code.ERROR, entity=entity.name)
+        raise _not_records(body, entity)
+
+
+def _not_records(body: object, entity: EntityRuntime) -> ApilaneError:
+    return ApilaneError(
+        Code.ERROR, entity=entity.name, told=f"expected a JSON object or an array of objects, found {kind_of(body)}"
+    )
 
 
 async def _each(body: object, entity: EntityRuntime, read: Callable[[Mapping[str, object]], T]) -> list[T]:

@@ -30,12 +30,16 @@ class Mark(NamedTuple):
 
 
 class ScriptNotes:
-    """The findings of a driver about a script. A driver may subclass it, and reads only its own notes."""
+    """The findings of a driver about a script. A driver may subclass it, and reads only its own notes.
 
-    __slots__ = ("writes",)
+    ``one_read``: the script is one SELECT without side effects, so it needs no transaction (``PooledSession``).
+    """
 
-    def __init__(self, *, writes: bool) -> None:
+    __slots__ = ("one_read", "writes")
+
+    def __init__(self, *, writes: bool, one_read: bool = False) -> None:
         self.writes = writes
+        self.one_read = one_read
 
 
 class Script:

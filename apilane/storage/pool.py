@@ -13,6 +13,7 @@ from time import monotonic
 from typing import Any, Final, Generic, TypeVar
 
 from apilane.storage.errors import Unavailable
+from apilane.storage.patience import Patience
 
 __all__ = ["Pool", "PoolGroup"]
 
@@ -34,6 +35,7 @@ class PoolGroup:
         self.limit = max(limit, 1)
         self.share = self.limit if share is None else min(max(share, 1), self.limit)
         self.wait_s = wait_s
+        self.patience = Patience(wait_s)  # asyncio.timeout takes 5 us more, and busy pools wait often
         self.idle_s = idle_s
         self.open = 0
         self.idle: set[Pool[Any]] = set()
@@ -60,7 +62,7 @@ class PoolGroup:
         its share gets only its own connections back.
         """
         for pool in self._waiting:
-            if pool is releasing or pool.open < self.share:
+            if pool is releasing or pool.open < pool.share:
                 self._waiting.move_to_end(pool)
                 return pool
         return None
@@ -78,13 +80,18 @@ class PoolGroup:
 
 class Pool(Generic[C]):
     """Connections to one database, opened when needed. ``connect`` raises ``StorageError``; ``disconnect`` raises
-    nothing.
+    nothing. ``share``: largest number of open connections; None: that of the group.
     """
 
     def __init__(
-        self, group: PoolGroup, connect: Callable[[], Awaitable[C]], disconnect: Callable[[C], Awaitable[None]]
+        self,
+        group: PoolGroup,
+        connect: Callable[[], Awaitable[C]],
+        disconnect: Callable[[C], Awaitable[None]],
+        share: int | None = None,
     ) -> None:
         self._group = group
+        self.share = group.share if share is None else share
         self._connect = connect
         self._disconnect = disconnect
         self._idle: list[tuple[C, float]] = []
@@ -117,7 +124,7 @@ class Pool(Generic[C]):
         if connection is not None:
             return connection
         group = self._group
-        may_open = self.open < group.share
+        may_open = self.open < self.share
         # While there is room or an unused connection, only pools that have their share are waiting.
         if may_open and group.open >= group.limit and (other := group.longest_idle()) is not None:
             other.drop_oldest()
@@ -142,7 +149,7 @@ class Pool(Generic[C]):
         self._waiters.append(waiter)
         self._group.await_turn(self)
         try:
-            async with asyncio.timeout(self._group.wait_s):
+            with self._group.patience:
                 return await waiter
         except BaseException as error:
             if waiter.done() and not waiter.cancelled():  # the connection arrived at the same time
@@ -154,7 +161,7 @@ class Pool(Generic[C]):
             if isinstance(error, TimeoutError):
                 raise Unavailable(
                     f"All database connections of this process ({self._group.limit}), or all that one database may "
-                    f"have ({self._group.share}), were busy for {self._group.wait_s:.0f} s; raise "
+                    f"have ({self.share}), were busy for {self._group.wait_s:.0f} s; raise "
                     "database_connections, or look for slow statements."
                 ) from None
             raise

@@ -9,6 +9,7 @@ from typing import Any
 from msgspec import Struct
 
 from apilane.errors import ApilaneError, Code
+from apilane.model.hints import kind_of
 from apilane.model.json import encode_json
 from apilane.plugin.access import Account
 from apilane.plugin.calls import WireCall, Write
@@ -41,7 +42,7 @@ class _SignIn(Struct, gc=False):
 def _typed_body(body: object | None) -> dict[str, Any]:
     """A typed body with keys in lower case. Raises EMPTY_BODY when it is missing or not an object."""
     if not isinstance(body, dict):
-        raise ApilaneError(Code.EMPTY_BODY)
+        raise _not_an_object(Code.EMPTY_BODY, body)
     return {key.lower(): value for key, value in body.items()}
 
 
@@ -56,7 +57,12 @@ def _texts(body: dict[str, Any], *names: str) -> list[str]:
 def _is_object(body: object | None) -> None:
     """Check the body of Update, before the user is checked."""
     if not isinstance(body, dict):
-        raise ApilaneError(Code.ERROR)
+        raise _not_an_object(Code.ERROR, body)
+
+
+def _not_an_object(code: Code, body: object | None) -> ApilaneError:
+    found = "no body, or one that is not JSON" if body is None else kind_of(body)
+    return ApilaneError(code, told=f"expected a JSON object, found {found}")
 
 
 def _passwords_of(body: object | None) -> list[str]:
@@ -131,7 +137,7 @@ def account_calls(passwords: Passwords, portal_url: str) -> list[WireCall]:
         if body is None:
             raise ApilaneError(Code.EMPTY_BODY)
         if not isinstance(body, dict):
-            raise ApilaneError(Code.ERROR)
+            raise _not_an_object(Code.ERROR, body)
         return Write(
             run=lambda: accounts.register(call.application, body, passwords, _attempts(call), call.actor),
             what=lambda: "Account/Register Users: 1 to create",

@@ -210,8 +210,10 @@ async def _grant(call: Call, access: Access) -> None:
             kinds = ("user", "program") if access.programs else ("user",)
             if access.user and (actor.kind not in kinds or actor.user_id is None):
                 raise unauthorized()
+        case CustomEndpoint(posted=True) if actor.kind == "operator":
+            pass
         case CustomEndpoint():
-            endpoint = find_endpoint(application, call.last_part)
+            endpoint = find_endpoint(application, call.last_part, posted=access.posted)
             call.endpoint = endpoint, action_of(application, endpoint)
             await grant_name(call, RuleKind.CustomEndpoint, endpoint.name)
         case Schema():

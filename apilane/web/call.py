@@ -52,6 +52,9 @@ def _decode_lower(name: bytes) -> str:
     return _decode(name).lower()
 
 
+_decode_typed = lru_cache(512)(_decode)
+
+
 def parse_query(raw: bytes, decode_name: Callable[[bytes], str] = _decode_lower) -> Mapping[str, str]:
     """Query parameters by name, in lower case by default. If a parameter is repeated, its first value is used."""
     parameters: dict[str, str] = {}
@@ -152,7 +155,7 @@ class Call:
 
     def typed_query(self) -> Mapping[str, str]:
         """Query parameters by name in the letter case of the request."""
-        return parse_query(self.scope["query_string"], _decode)
+        return parse_query(self.scope["query_string"], _decode_typed)
 
     def __getattr__(self, name: str) -> str:
         """Compute the address on first use, because most calls need none. Python calls this for unset attributes

@@ -23,6 +23,8 @@ def failure_answer(
     ``told``: the caller is an operator and reads the text of the failure; other callers never do (B-E3).
     """
     if isinstance(error, ApilaneError):
+        if told and error.told is not None:
+            error.message = f"{error.message}: {error.told}"
         return error
     if isinstance(error, StorageError):
         reply = wire_error(error, entity)

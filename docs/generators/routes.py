@@ -31,6 +31,8 @@ def asked(access: Access) -> str:
     match access:
         case Data():
             return f"a rule for `{access.action}` on {f'`{access.entity}`' if access.entity else 'the entity'}"
+        case CustomEndpoint(posted=True):
+            return "a rule for an endpoint that allows POST; or an operator, who tries a query"
         case CustomEndpoint():
             return "a rule for the endpoint"
         case Schema():

@@ -79,6 +79,7 @@ _SESSION: Final = (
     ),
     "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED",
 )
+_ONLY_READS: Final = "SET SESSION TRANSACTION READ ONLY"
 _KEYS: Final = (
     "SELECT INDEX_NAME, TABLE_NAME, COLUMN_NAME FROM information_schema.STATISTICS "
     "WHERE TABLE_SCHEMA = DATABASE() AND NON_UNIQUE = 0 ORDER BY TABLE_NAME, INDEX_NAME, SEQ_IN_INDEX"
@@ -88,10 +89,13 @@ _KEYS: Final = (
 logging.getLogger("asyncmy").setLevel(logging.ERROR)  # it would log the server's notes
 
 
-async def connect(address: ServerAddress, *, limits: TimeLimits, limit: int, keys: Keys) -> MySQLConnection:
+async def connect(
+    address: ServerAddress, *, limits: TimeLimits, limit: int, keys: Keys, only_reads: bool = False
+) -> MySQLConnection:
     """Open a connection: strict, UTC, READ COMMITTED, one statement at a time.
 
-    ``limit``: how many connections this process may open, for the message. Raises ConnectionRefused and Unavailable.
+    ``limit``: how many connections this process may open, for the message. ``only_reads``: for ``read_script``; the
+    server refuses writes. Raises ConnectionRefused and Unavailable.
     """
     timeout_s = connect_timeout_s(address)
     context = tls_context(address)
@@ -116,7 +120,7 @@ async def connect(address: ServerAddress, *, limits: TimeLimits, limit: int, key
     try:
         async with asyncio.timeout(timeout_s):
             await raw.connect()
-            for text in (*_SESSION, _lock_waits(limits)):
+            for text in (*_SESSION, _lock_waits(limits), *((_ONLY_READS,) if only_reads else ())):
                 await raw.query(text)
             await raw._execute_command(_COM_SET_OPTION, _MULTI_STATEMENTS_OFF)  # noqa: SLF001  # has no other name
             await raw.read_packet()
@@ -319,6 +323,27 @@ class MySQLConnection:
 
     async def run_script(self, step: ScriptStep) -> Result:
         return await in_transaction(self, self.begin, lambda: self.execute(step))
+
+    async def read_script(self, step: ScriptStep) -> Result | None:
+        """See ``apilane.storage.pooled.ReadsScripts``."""
+        from apilane_mysql.script import read_script  # importing the parser is slow
+
+        return await read_script(self, step)
+
+    async def described_rows(self, text: str, parameters: Sequence[Value]) -> tuple[Sequence[Any], Sequence[Row]]:
+        """The description of the columns, and all rows."""
+        self._expires_at = self._loop.time() + self._timeout_s
+        try:
+            cursor = self.raw.cursor()
+            await cursor.execute(text, tuple(parameters))
+            rows: Sequence[Row] = await cursor.fetchall()
+        except Exception as error:
+            raise await self.failure(error, Statement(text), parameters) from error
+        except BaseException:
+            self._sound = False
+            raise
+        self._expires_at = NEVER
+        return cursor.description, rows
 
     def script_deadline(self) -> float:
         """When a script that begins now must have ended."""

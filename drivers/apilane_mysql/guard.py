@@ -75,12 +75,16 @@ _ROOTS: Final = (exp.Select, exp.SetOperation, exp.Subquery, exp.Insert, exp.Upd
 
 
 class Judged(NamedTuple):
-    """One statement to run. ``text`` has a ``%s`` for each of ``names``; ``limit``: its value or parameter name."""
+    """One statement to run. ``text`` has a ``%s`` for each of ``names``; ``limit``: its value or parameter name.
+
+    ``only_reads``: it is a SELECT that locks nothing.
+    """
 
     text: str
     names: tuple[str, ...]
     limit: int | str | None
     writes: bool
+    only_reads: bool = False
 
 
 def judge(text: str, columns: Columns) -> list[Judged]:
@@ -131,7 +135,7 @@ def _judged(text: str, columns: Columns) -> Judged | None:
     _mask(root, targets, columns)
     writes = isinstance(root, (exp.Insert, exp.Update, exp.Delete))
     limit = None if writes else _take_limit(root)
-    return Judged(*_bound(_written(root)), limit, writes)
+    return Judged(*_bound(_written(root)), limit, writes, only_reads=not writes and root.find(exp.Lock) is None)
 
 
 def _parsed(text: str) -> Any:

@@ -41,9 +41,9 @@ class MySQLSession(PooledSession):
         self.address = address
         self._driver = driver
         self._keys: Keys = {}
-        super().__init__(driver.group, self._connect, driver.limits.call_s)
+        super().__init__(driver.group, self._connect, driver.limits.call_s, lambda: self._connect(only_reads=True))
 
-    async def _connect(self) -> MySQLConnection:
+    async def _connect(self, *, only_reads: bool = False) -> MySQLConnection:
         try:
             from apilane_mysql.connection import connect
         except ImportError as error:
@@ -53,6 +53,7 @@ class MySQLSession(PooledSession):
             limits=self._driver.limits,
             limit=self._driver.group.limit,
             keys=self._keys,
+            only_reads=only_reads,
         )
 
     async def alter(self, make_unit: Callable[[], Unit[T]]) -> T:

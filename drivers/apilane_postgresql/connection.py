@@ -35,7 +35,7 @@ from apilane.plugin.storage import (
 )
 from apilane_postgresql.address import search_path, tls_url
 from apilane_postgresql.errors import FAILURES, connect_failure, is_lost, translate
-from apilane_postgresql.script import calls_own_functions, run_script, writes
+from apilane_postgresql.script import calls_own_functions, read_script, run_script, writes
 
 __all__ = ["Constraints", "PostgreSQLConnection", "connect"]
 
@@ -68,10 +68,12 @@ async def connect(
     limits: TimeLimits,
     limit: int,
     constraints: Constraints,
+    only_reads: bool = False,
 ) -> PostgreSQLConnection:
     """Open a connection: UTC, READ COMMITTED, a time limit for each statement, and a shorter one for its locks.
 
-    ``limit``: how many connections this process may open, for the message. Raises ConnectionRefused and Unavailable.
+    ``limit``: how many connections this process may open, for the message. ``only_reads``: for ``read_script``; the
+    server refuses writes. Raises ConnectionRefused and Unavailable.
     """
     timeout_s = connect_timeout_s(address)
     until = monotonic() + STARTING_S
@@ -87,7 +89,7 @@ async def connect(
                 timeout=timeout_s,
                 statement_cache_size=STATEMENTS_KEPT,
                 max_cached_statement_lifetime=0,
-                server_settings=_session_settings(address, limits),
+                server_settings=_session_settings(address, limits, only_reads=only_reads),
             )
         except asyncpg.CannotConnectNowError as error:
             if monotonic() > until:
@@ -99,12 +101,12 @@ async def connect(
             return PostgreSQLConnection(raw, limits.statement_s, constraints)
 
 
-def _session_settings(address: ServerAddress, limits: TimeLimits) -> dict[str, str]:
+def _session_settings(address: ServerAddress, limits: TimeLimits, *, only_reads: bool) -> dict[str, str]:
     settings = {
         "application_name": "apilane",
         "timezone": "UTC",
         "default_transaction_isolation": "read committed",
-        "default_transaction_read_only": "off",
+        "default_transaction_read_only": "on" if only_reads else "off",
         "standard_conforming_strings": "on",
         "bytea_output": "hex",
         "statement_timeout": str(int(limits.statement_s * 1000)),
@@ -211,6 +213,13 @@ class PostgreSQLConnection:
         """Run a script; the transaction is READ ONLY if no statement of the script writes."""
         begin = "BEGIN" if writes(step.script) else "BEGIN READ ONLY"
         return await in_transaction(self, lambda: self._begin(begin), lambda: self.execute(step))
+
+    async def read_script(self, step: ScriptStep) -> Result | None:
+        """See ``apilane.storage.pooled.ReadsScripts``. The session limits the time, and cancels this."""
+        try:
+            return await read_script(self.raw, step)
+        except BaseException as error:
+            raise await self._failure(error, None, ()) from error
 
     @contextmanager
     def unhurried(self) -> Iterator[None]:

@@ -25,9 +25,13 @@ from apilane_postgresql.guard import SECRET_TABLES, Checked, Surroundings, check
 if TYPE_CHECKING:
     import asyncpg
 
-__all__ = ["calls_own_functions", "run_script", "writes"]
+__all__ = ["calls_own_functions", "read_script", "run_script", "writes"]
 
 BATCH_ROWS: Final = 1000
+READ_ROWS_MAX: Final = 1000
+"""Rows of a script at which it does not fit into one trip, because they are in memory together."""
+TEXTS_KEPT: Final = 64
+"""Texts of one script: each has other types of values or other nulls."""
 
 _SURROUNDINGS: Final = """
 SELECT current_schema()::text,
@@ -70,15 +74,77 @@ def calls_own_functions(script: Script) -> bool:
         return False
 
 
+class _Notes(ScriptNotes):
+    """``texts``: text and names of the values of one SELECT, by the types of the values; None: not such a script.
+    ``columns``, ``booleans``: of its last run in a transaction.
+    """
+
+    __slots__ = ("booleans", "columns", "names", "texts")
+
+    def __init__(self, script: Script) -> None:
+        text = script.text(dict.fromkeys(script.names, 1), lambda _name: " 1 ")
+        checked = [check(statement) for statement in statements_of(text)]
+        super().__init__(writes=any(statement.writes for statement in checked))
+        self.texts: dict[tuple[type, ...], tuple[str, list[str]]] | None = None
+        if len(checked) == 1 and _only_reads(checked[0]) and not any(mark.quoted for mark in script.marks):
+            self.texts = {}
+        self.names = tuple(script.names)
+        self.columns: tuple[str, ...] = ()
+        self.booleans: tuple[int, ...] = ()
+
+
+def _only_reads(statement: Checked) -> bool:
+    """Whether a statement reads, and its verdict does not depend on the database, whose schemas, functions and secret
+    columns may change, nor on the connection."""
+    depends = statement.qualifiers or statement.calls or statement.secrets or statement.guarded
+    return not statement.writes and not depends and not any(word.text in _SEQUENCE_READS for word in statement.words)
+
+
 def writes(script: Script) -> bool:
     """Whether a statement of the script writes or locks. False for a script that will be refused."""
     if script.notes is None:
         try:
-            text = script.text(dict.fromkeys(script.names, 1), lambda _name: " 1 ")
-            script.notes = ScriptNotes(writes=any(check(statement).writes for statement in statements_of(text)))
+            script.notes = _Notes(script)
         except StorageError:
             return False
     return script.notes.writes
+
+
+async def read_script(raw: asyncpg.Connection[Any], step: ScriptStep) -> Result | None:
+    """Run a script of one SELECT, as ``run_script`` does. None: it has more rows than fit into one trip."""
+    notes = step.script.notes
+    if not isinstance(notes, _Notes) or notes.texts is None:
+        return None
+    types = tuple([type(step.values[name]) for name in notes.names])
+    known = notes.texts.get(types)
+    if known is None:
+        known = _one_read(step)
+        if known is None:
+            return None
+        if len(notes.texts) >= TEXTS_KEPT:
+            notes.texts.clear()
+        notes.texts[types] = known
+    text, names = known
+    values = [step.values[name] for name in names]
+    # The only way to limit the rows of a statement outside of a transaction; ``fetchrow`` uses it with a limit of 1.
+    found = await raw._execute(text, values, READ_ROWS_MAX, None)  # noqa: SLF001
+    if len(found) == READ_ROWS_MAX:
+        notes.texts = None  # the same script will have as many rows again
+        return None
+    if found and tuple(found[0].keys()) != notes.columns:  # the table has changed
+        return None
+    rows = ResultBudget().take([tuple(map(_plain, row)) for row in found])
+    return Result(sets=[ResultSet(notes.columns, notes.booleans, rows)])
+
+
+def _one_read(step: ScriptStep) -> tuple[str, list[str]] | None:
+    """The text for values of these types, and the names of its values in order. None: it needs more checks."""
+    parameters = _Parameters(step.values)
+    (statement,) = statements_of(step.script.text(step.values, parameters.place))
+    if not _only_reads(check(statement)):
+        return None
+    text, numbers = renumbered(statement)
+    return text, parameters.names_of(numbers)
 
 
 async def run_script(raw: asyncpg.Connection[Any], step: ScriptStep) -> Result:
@@ -111,6 +177,9 @@ async def run_script(raw: asyncpg.Connection[Any], step: ScriptStep) -> Result:
         sets.append(ResultSet(tuple(attribute.name for attribute in attributes), booleans, rows))
     if any(statement.calls for statement in checked):
         await raw.execute(_FORGET)
+    notes = step.script.notes
+    if isinstance(notes, _Notes) and notes.texts is not None and len(sets) == 1:
+        notes.columns, notes.booleans, notes.one_read = sets[0].columns, sets[0].booleans, True
     return Result(matched=matched, sets=sets)
 
 
@@ -130,10 +199,14 @@ class _Parameters:
 
     def of(self, numbers: Sequence[int]) -> Sequence[Value]:
         """The values of these parameters."""
+        return [self._values[name] for name in self.names_of(numbers)]
+
+    def names_of(self, numbers: Sequence[int]) -> list[str]:
+        """The names of these parameters."""
         names = list(self._numbers)
         if any(not 0 < number <= len(names) for number in numbers):
             raise StorageError("Callers' parameters are written {Name}, not $1.")
-        return [self._values[names[number - 1]] for number in numbers]
+        return [names[number - 1] for number in numbers]
 
 
 async def _look_around(raw: asyncpg.Connection[Any], checked: Sequence[Checked]) -> Surroundings:

@@ -48,9 +48,9 @@ class PostgreSQLSession(PooledSession):
         self.address = address
         self._driver = driver
         self._constraints: dict[tuple[str, str], tuple[str, ...]] = {}
-        super().__init__(driver.group, self._connect, driver.limits.call_s)
+        super().__init__(driver.group, self._connect, driver.limits.call_s, lambda: self._connect(only_reads=True))
 
-    async def _connect(self) -> PostgreSQLConnection:
+    async def _connect(self, *, only_reads: bool = False) -> PostgreSQLConnection:
         try:
             from apilane_postgresql.connection import connect
         except ImportError as error:
@@ -60,6 +60,7 @@ class PostgreSQLSession(PooledSession):
             limits=self._driver.limits,
             limit=self._driver.group.limit,
             constraints=self._constraints,
+            only_reads=only_reads,
         )
 
     async def alter(self, make_unit: Callable[[], Unit[T]]) -> T:

@@ -27,7 +27,7 @@ from apilane.plugin.storage import (
 )
 from apilane_sqlite import schema
 
-__all__ = ["COMMENT", "QUOTED", "Guard", "guarded", "no_value", "problems_of", "statements_of"]
+__all__ = ["COMMENT", "QUOTED", "Guard", "guarded", "is_empty", "no_value", "problems_of", "statements_of"]
 
 QUOTED: Final = r"""'(?:[^']|'')*+(?:'|\Z)|"(?:[^"]|"")*+(?:"|\Z)|`(?:[^`]|``)*+(?:`|\Z)|\[[^\]]*+(?:\]|\Z)"""
 COMMENT: Final = r"--[^\n]*+|/\*.*?(?:\*/|\Z)"
@@ -63,7 +63,7 @@ _FORBIDDEN_FUNCTIONS: Final = frozenset({"load_extension", "fts3_tokenizer"})
 class Guard:
     """The authorizer for one script."""
 
-    __slots__ = ("changes", "nulled", "reads_only", "refusal", "temporary", "writes")
+    __slots__ = ("changes", "functions", "nulled", "reads_only", "refusal", "special", "tables", "temporary", "writes")
 
     def __init__(self, *, reads_only: bool) -> None:
         self.reads_only = reads_only
@@ -76,9 +76,16 @@ class Guard:
         self.nulled = ""
         """A secret that the current statement reads as null."""
         self.refusal = ""
+        self.tables: set[str] = set()
+        """The tables and views that were read, in any letter case."""
+        self.functions: set[str] = set()
+        """The functions that were called, in lower case; operators such as LIKE are functions too."""
+        self.special = False
+        """A statement is a PRAGMA, or reads one."""
 
     def __call__(self, what: int, first: str | None, second: str | None, database: str | None, _by: str | None) -> int:
         if what == apsw.SQLITE_READ:
+            self.tables.add(first or "")
             if (first or "").lower() == "dbstat":  # a scan of the whole file
                 return self._refuse("reading dbstat")
             if is_private(first or "") and database != "temp":
@@ -91,9 +98,12 @@ class Guard:
         if what in _READS:
             return apsw.SQLITE_OK
         if what == apsw.SQLITE_FUNCTION:
-            forbidden = (second or "").lower() in _FORBIDDEN_FUNCTIONS
+            name = (second or "").lower()
+            self.functions.add(name)
+            forbidden = name in _FORBIDDEN_FUNCTIONS
             return self._refuse(f"the function {second}") if forbidden else apsw.SQLITE_OK
         if what == apsw.SQLITE_PRAGMA:
+            self.special = True
             harmless = (first or "").lower() in _READING_PRAGMAS
             return apsw.SQLITE_OK if harmless else self._refuse(f"PRAGMA {first}")
         if what in _TEMPORARY or (what == apsw.SQLITE_REINDEX and database == "temp"):
@@ -162,6 +172,14 @@ def statements_of(text: str) -> Iterator[str]:
             yield text[start : token.end()]
             start = token.end()
     yield text[start:]
+
+
+def is_empty(statement: str) -> bool:
+    """Whether a statement consists of comments, blanks and semicolons."""
+    return (
+        not any(token[0] != ";" and not token[0].startswith(("--", "/*")) for token in _token.finditer(statement))
+        and not _token.sub("", statement).strip()
+    )
 
 
 def problems_of(script: Script, entities: Sequence[Entity]) -> list[str]:

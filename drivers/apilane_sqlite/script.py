@@ -6,7 +6,7 @@ itself. The session and the writer decide which connection it uses, and when.
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any
 
 import apsw
 
@@ -14,12 +14,14 @@ from apilane.plugin.storage import (
     Result,
     ResultBudget,
     ResultSet,
+    Row,
     ScriptNotes,
     ScriptStep,
     StorageError,
     named_placeholder,
 )
-from apilane_sqlite.guard import Guard, guarded, no_value, statements_of
+from apilane_sqlite.guard import Guard, guarded, is_empty, no_value, statements_of
+from apilane_sqlite.short_script import BOOLEANS, judged
 
 __all__ = ["WritesError", "run_script"]
 
@@ -39,12 +41,14 @@ def run_script(connection: apsw.Connection, step: ScriptStep, *, reads_only: boo
     text = step.script.text(step.values, named_placeholder)
     before = connection.total_changes()
     sets: list[ResultSet] = []
+    ran: list[tuple[str, Any]] = []
     budget = ResultBudget()
     with guarded(connection, guard):
         for statement in statements_of(text):
             guard.changes, guard.nulled = False, ""
+            description: list[Any] = []
             try:
-                found = _run(connection, statement, values, budget)
+                rows = _run(connection, statement, values, budget, description)
             except KeyError as missing:
                 raise StorageError(no_value(missing)) from missing
             except apsw.Error as error:
@@ -53,17 +57,31 @@ def run_script(connection: apsw.Connection, step: ScriptStep, *, reads_only: boo
                 if guard.writes and reads_only:
                     raise WritesError from None
                 raise
-            if found is not None:
-                sets.append(found)
+            if not is_empty(statement):
+                ran.append((statement, tuple(description)))
+            if description:
+                booleans = tuple(at for at, (_, type) in enumerate(description) if (type or "").upper() in BOOLEANS)
+                sets.append(ResultSet(tuple(name for name, _ in description), booleans, rows))
     if guard.temporary:
         _drop_temporary(connection)
-    step.script.notes = ScriptNotes(writes=guard.writes)
+    if guard.writes:
+        step.script.notes = ScriptNotes(writes=True)
+    elif reads_only and step.script.notes is None:
+        step.script.notes = judged(connection, step, guard, ran) or ScriptNotes(writes=False)
     return Result(matched=connection.total_changes() - before, sets=sets)
 
 
-def _run(connection: apsw.Connection, statement: str, values: dict[str, Any], budget: ResultBudget) -> ResultSet | None:
-    """One statement; None when it has no columns. Not cached: other calls must not reuse what the guard allowed."""
-    description: list[Any] = []
+def _run(
+    connection: apsw.Connection,
+    statement: str,
+    values: dict[str, Any],
+    budget: ResultBudget,
+    description: list[Any],
+) -> list[Row]:
+    """The rows of one statement, whose columns are written to ``description``.
+
+    Not cached: other calls must not reuse what the guard allowed.
+    """
 
     def note(cursor: apsw.Cursor, _text: str, _values: object) -> bool:
         description[:] = cursor.get_description()
@@ -73,16 +91,9 @@ def _run(connection: apsw.Connection, statement: str, values: dict[str, Any], bu
     cursor.exec_trace = note
     try:
         cursor.execute(statement, values, can_cache=False)
-        if not description:
-            return None
-        rows = budget.take(cursor)
+        return budget.take(cursor) if description else []
     finally:
         cursor.close(True)
-    booleans = tuple(at for at, (_, declared) in enumerate(description) if (declared or "").upper() in _BOOLEAN)
-    return ResultSet(tuple(name for name, _ in description), booleans, rows)
-
-
-_BOOLEAN: Final = frozenset({"BOOLEAN", "BOOL"})
 
 
 def _drop_temporary(connection: apsw.Connection) -> None:

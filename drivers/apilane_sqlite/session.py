@@ -18,9 +18,11 @@ from apilane.plugin.storage import (
     Finding,
     Result,
     Row,
+    Script,
     ScriptNotes,
     ScriptStep,
     Statement,
+    StorageError,
     Unavailable,
     Unit,
     UnitWithScripts,
@@ -32,6 +34,7 @@ from apilane_sqlite.diagnosis import diagnose
 from apilane_sqlite.errors import FAILURES, is_busy, translate
 from apilane_sqlite.reader import Batches, Readers
 from apilane_sqlite.script import WritesError
+from apilane_sqlite.short_script import ShortRead, ShortScripts
 from apilane_sqlite.writer import WAIT_LIMIT_S, Writer, WriteRequest
 
 if TYPE_CHECKING:
@@ -68,8 +71,10 @@ class SQLiteSession:
         self._opening: asyncio.Task[None] | None = None
         self._openings = 0
         self._writes = 0
-        self._slow: dict[Statement, float] = {}
-        """Shapes that took too long, with the end of their time in the pool by ``time.monotonic``."""
+        self._slow: dict[Statement | Script, float] = {}
+        """Shapes and scripts that took too long, with the end of their time in threads by ``time.monotonic``."""
+        self._short_scripts = ShortScripts(path, self._deadline)
+        self._opens_for_scripts = False
         self._readers = Readers(path, driver.statement_timeout_s)
         self._writer = Writer(path, driver.statement_timeout_s)
         self._scripts = asyncio.Semaphore(SCRIPTS_AT_ONCE)
@@ -93,7 +98,7 @@ class SQLiteSession:
         await self._open()
         return await self.fetch(statement, parameters)
 
-    def _is_slow(self, statement: Statement) -> bool:
+    def _is_slow(self, statement: Statement | Script) -> bool:
         """Whether it recently took too long in this database."""
         until = self._slow.get(statement)
         if until is None:
@@ -103,7 +108,7 @@ class SQLiteSession:
         del self._slow[statement]
         return False
 
-    def _note_slow(self, statement: Statement) -> None:
+    def _note_slow(self, statement: Statement | Script) -> None:
         now = monotonic()
         self._slow = {known: until for known, until in self._slow.items() if until > now}
         self._slow[statement] = now + POOL_S
@@ -144,8 +149,17 @@ class SQLiteSession:
         return await self._write(WriteRequest(make_unit, alters=True))  # type: ignore[no-any-return]
 
     async def run_script(self, step: ScriptStep) -> Result:
-        """Runs in parallel to writes, in other threads. A script that has tried to write always runs in the writer."""
-        if step.script.notes is None or not step.script.notes.writes:
+        """Runs short reads on the loop, others in threads and in parallel to writes. A script that has tried to write
+        always runs in the writer.
+        """
+        notes = step.script.notes
+        if type(notes) is ShortRead and not (self._slow and self._is_slow(step.script)):
+            if self._short_scripts.execute is None:
+                await self._open_for_scripts()
+            result = self._run_on_loop(step, notes)
+            if result is not None:
+                return result
+        if notes is None or not notes.writes:
             try:
                 return await self._read_by_script(step)
             except WritesError:
@@ -155,6 +169,33 @@ class SQLiteSession:
             return (yield step)
 
         return await self.run(unit, alone=True)
+
+    def _run_on_loop(self, step: ScriptStep, notes: ShortRead) -> Result | None:
+        """None: the script must run in a thread, which also finds the message for a failure."""
+        if self._short_scripts.execute is None:
+            return None
+        self._deadline.at = monotonic() + LOOP_LIMIT_S
+        try:
+            return self._short_scripts.run(step, notes)
+        except apsw.InterruptError:
+            self._note_slow(step.script)
+        except (*FAILURES, StorageError):
+            pass
+        return None
+
+    async def _open_for_scripts(self) -> None:
+        """Open the connection of short scripts. If that fails, or another call does it, scripts run in threads."""
+        await self._open()
+        if self._opens_for_scripts:
+            return
+        self._opens_for_scripts = True
+        try:
+            opened = await self._driver.in_thread(self._short_scripts.open, self._driver.mmap_mib)
+            self._short_scripts.use(opened)
+        except (apsw.Error, OSError):
+            pass
+        finally:
+            self._opens_for_scripts = False
 
     async def _read_by_script(self, step: ScriptStep) -> Result:
         if self._execute is None:
@@ -219,7 +260,7 @@ class SQLiteSession:
     @property
     def busy(self) -> bool:
         """Whether work is in flight."""
-        return self._opening is not None or self._readers.busy > 0 or self._writer.busy
+        return self._opening is not None or self._readers.busy > 0 or self._writer.busy or self._opens_for_scripts
 
     @property
     def last_used(self) -> float:
@@ -228,7 +269,7 @@ class SQLiteSession:
 
     def detach(self) -> list[apsw.Connection]:
         """Every idle connection, for the driver to close; the next call opens again."""
-        connections = self._readers.detach_idle()
+        connections = self._readers.detach_idle() + self._short_scripts.detach()
         if self._connection is not None:
             connections.append(self._connection)
         self._connection = self._execute = None
@@ -237,10 +278,12 @@ class SQLiteSession:
 
     def forget(self) -> object:
         """After a fork: start again. Returns what the parent opened, which must be neither used nor closed here."""
-        inherited = (self._connection, self._readers, self._writer, self._opening)
+        inherited = (self._connection, self._readers, self._writer, self._opening, self._short_scripts)
         self._connection = self._execute = self._opening = None
         self._readers = Readers(self.path, self._driver.statement_timeout_s)
         self._writer = Writer(self.path, self._driver.statement_timeout_s)
+        self._short_scripts = ShortScripts(self.path, self._deadline)
+        self._opens_for_scripts = False
         self._scripts = asyncio.Semaphore(SCRIPTS_AT_ONCE)
         self._pool_turns = asyncio.Semaphore(POOL_READS_AT_ONCE)
         return inherited

@@ -1,5 +1,5 @@
-"""The Custom calls (docs/reference/protocol/wire-api.md section 6): ``GET /api/Custom/{name}``, and ``POST`` for
-operators to try a query.
+"""The Custom calls (docs/reference/protocol/wire-api.md section 6): ``GET /api/Custom/{name}``, and ``POST`` for long
+parameters and for operators, who try a query.
 """
 
 from __future__ import annotations
@@ -18,12 +18,13 @@ from apilane.plugin import (
     CustomEndpoint,
     Endpoint,
     JsonResult,
-    Operator,
     Reply,
     ResultSets,
     WireCall,
     Write,
     encode_json,
+    json_text,
+    kind_of,
 )
 
 __all__ = ["custom_calls", "try_out"]
@@ -40,6 +41,8 @@ async def encode_result_sets(sets: ResultSets, endpoint: Endpoint) -> bytes:
     """
     if not _is_list(sets):
         raise _wrong(endpoint, sets, "a list of result sets")
+    if len(sets) == 1 and type(sets[0]) is list and len(sets[0]) <= ROWS_AT_ONCE and {*map(type, sets[0])} <= {dict}:
+        return encode_json(sets)  # nearly every answer; the way below takes 3 us more
     encoded = []
     for rows in sets:
         if not _is_list(rows):
@@ -57,7 +60,7 @@ async def encode_result_sets(sets: ResultSets, endpoint: Endpoint) -> bytes:
 
 
 def _is_list(value: object) -> bool:
-    return isinstance(value, Sequence) and not isinstance(value, str | bytes | bytearray)
+    return type(value) is list or (isinstance(value, Sequence) and not isinstance(value, str | bytes | bytearray))
 
 
 def _row(endpoint: Endpoint, row: object) -> Mapping[str, object]:
@@ -71,28 +74,52 @@ def _wrong(endpoint: Endpoint, given: object, expected: str) -> TypeError:
     return TypeError(f"the kind {endpoint.kind!r} of endpoint {endpoint.name} returned {found}, not {expected}")
 
 
-async def run_endpoint(call: CallView) -> Write[tuple[int, bytes]]:
-    """Run the endpoint that admission found. An endpoint of any kind may write."""
-    endpoint, action = call.endpoint
-    parameters, actor = call.typed_query(), call.actor
-
-    async def run() -> tuple[int, bytes]:
-        sets = await action.run(parameters, actor)
-        if isinstance(sets, JsonResult):
-            return 1, encode_json(sets.value)
-        return len(sets), await encode_result_sets(sets, endpoint)
-
+async def run_endpoint(call: CallView) -> Write[tuple[int, bytes]] | Reply:
+    """Run the endpoint that admission found. An endpoint of any kind may write, so operators' calls are audited."""
+    parameters = call.typed_query()
+    if call.actor.kind != "operator":
+        return Reply((await _results(call, parameters))[1])
     return Write(
-        run=run,
-        what=lambda: f"Custom {endpoint.name}",
+        run=lambda: _results(call, parameters),
+        what=lambda: f"Custom {call.endpoint[0].name}",
         outcome=lambda done: f"result sets: {done[0]}",
         reply=lambda done: Reply(done[1]),
     )
 
 
+async def post_endpoint(call: CallView) -> Reply:
+    """Run the endpoint with the parameters of the body. For an operator, try the query of the body."""
+    if call.actor.kind == "operator":
+        return await try_query(call)
+    return Reply((await _results(call, _posted(await call.json(), call.endpoint[0].name)))[1])
+
+
+async def _results(call: CallView, parameters: Mapping[str, str]) -> tuple[int, bytes]:
+    """The number of result sets, and their JSON."""
+    endpoint, action = call.endpoint
+    sets = await action.run(parameters, call.actor)
+    if isinstance(sets, JsonResult):
+        return 1, encode_json(sets.value)
+    return len(sets), await encode_result_sets(sets, endpoint)
+
+
+def _posted(body: object | None, endpoint: str) -> dict[str, str]:
+    """The parameters of a body as text, as in a query string. Null counts as absent."""
+    if body is None:
+        raise ApilaneError(Code.EMPTY_BODY, entity=endpoint)
+    if not isinstance(body, dict):
+        found = f"The body must be a JSON object of parameters, and is {kind_of(body)}"
+        raise ApilaneError(Code.ERROR, found, entity=endpoint)
+    texts = {name: value if isinstance(value, str) else json_text(value) for name, value in body.items()}
+    return {name: text for name, text in texts.items() if body[name] is not None}
+
+
 async def try_query(call: CallView) -> Reply:
     """Run a body's query and roll back its writes (docs/reference/protocol/query-language.md section 8.4, B-Q9)."""
     body = await call.json()
+    if body is not None and not isinstance(body, dict):
+        expected = 'send a JSON object such as {"Query": "SELECT 1"}'
+        raise ApilaneError(Code.REQUIRED, f"Required: {expected}; the body is {kind_of(body)}", property="Query")
     given = {key.lower(): value for key, value in body.items()} if isinstance(body, dict) else {}
     query = given.get("query")
     if not isinstance(query, str) or not query.strip():
@@ -120,9 +147,16 @@ async def try_out(
 
 
 def custom_calls() -> list[WireCall]:
-    """Both calls. ``POST`` is not audited, because its writes are rolled back."""
+    """Both calls. ``POST`` is not audited, because an operator's writes are rolled back."""
     path = "/api/Custom/"
     return [
         WireCall(path=path, method="GET", action=run_endpoint, access=CustomEndpoint(), audited=True),
-        WireCall(path=path, method="POST", action=try_query, access=Operator(), body="json", audited=False),
+        WireCall(
+            path=path,
+            method="POST",
+            action=post_endpoint,
+            access=CustomEndpoint(posted=True),
+            body="json",
+            audited=False,
+        ),
     ]

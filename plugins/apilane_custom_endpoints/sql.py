@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from itertools import chain
+from collections.abc import Callable, Generator, Mapping, Sequence
+from functools import lru_cache
 from typing import Any, NoReturn
 
 from apilane.plugin import (
@@ -27,6 +27,7 @@ from apilane.plugin.storage import (
     Raised,
     Result,
     ResultSet,
+    Row,
     Script,
     ScriptStep,
     StatementTimeout,
@@ -95,7 +96,7 @@ class SqlAction:
             self.refuse(error, actor)
         if result.matched and keep:
             self._application.records_changed()
-        return [await _rows_in_turns(found) for found in result.sets]
+        return [await _rows(found) for found in result.sets]
 
     def step(self, parameters: Mapping[str, str], actor: Actor) -> ScriptStep:
         """The script with the values of a call."""
@@ -119,7 +120,7 @@ class SqlAction:
                 raise  # the transaction reports its time limit
             except StorageError as error:
                 self.refuse(error, actor)
-            return [list(chain.from_iterable(_rows(found))) for found in result.sets]
+            return [_objects(found, found.rows) for found in result.sets]
 
         return steps
 
@@ -150,31 +151,35 @@ class _Undone(Exception):
         self.result = result
 
 
-async def _rows_in_turns(found: ResultSet) -> Sequence[dict[str, Any]]:
+async def _rows(found: ResultSet) -> list[dict[str, Any]]:
     """Rows as objects. The event loop serves other requests between groups of rows."""
-    made: list[dict[str, Any]] = []
-    for rows in _rows(found):
-        if made:
-            await asyncio.sleep(0)
-        made += rows
+    made = _objects(found, found.rows[:ROWS_AT_ONCE])
+    for start in range(ROWS_AT_ONCE, len(found.rows), ROWS_AT_ONCE):
+        await asyncio.sleep(0)
+        made += _objects(found, found.rows[start : start + ROWS_AT_ONCE])
     return made
 
 
-def _rows(found: ResultSet) -> Iterator[list[dict[str, Any]]]:
-    """Groups of rows as objects, with JSON booleans."""
-    names = _unique(found.columns)
-    hidden = [name for column, name in zip(found.columns, names, strict=True) if column.lower() in _HIDDEN]
-    for start in range(0, len(found.rows), ROWS_AT_ONCE):
-        made = [dict(zip(names, row, strict=True)) for row in found.rows[start : start + ROWS_AT_ONCE]]
-        for position in found.booleans:
-            name = names[position]
-            for row in made:
-                if isinstance(row[name], int):
-                    row[name] = bool(row[name])
-        for name in hidden:
-            for row in made:
-                del row[name]
-        yield made
+def _objects(found: ResultSet, rows: Sequence[Row]) -> list[dict[str, Any]]:
+    """Some rows of a result as objects, with JSON booleans."""
+    names, booleans, hidden = _layout(found.columns, found.booleans)
+    made = [dict(zip(names, row, strict=True)) for row in rows]
+    for name in booleans:
+        for row in made:
+            if isinstance(row[name], int):
+                row[name] = bool(row[name])
+    for name in hidden:
+        for row in made:
+            del row[name]
+    return made
+
+
+@lru_cache(1024)
+def _layout(columns: tuple[str, ...], booleans: tuple[int, ...]) -> tuple[Sequence[str], Sequence[str], Sequence[str]]:
+    """The names of the columns in the answer, those of the booleans, and those that are removed."""
+    names = _unique(columns)
+    hidden = [name for column, name in zip(columns, names, strict=True) if column.lower() in _HIDDEN]
+    return names, [names[position] for position in booleans], hidden
 
 
 _HIDDEN = {column.name.lower() for columns in HIDDEN_COLUMNS.values() for column in columns}

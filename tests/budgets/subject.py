@@ -63,7 +63,9 @@ MANIFEST = {
             "RateLimit": {"MaxRequests": 1_000_000, "Per": "Hour"},
         }
         for action in ("get", "post", "put")
-    ],
+    ]
+    + [{"CustomEndpoint": "BookByID", "Role": "AUTHENTICATED", "RateLimit": {"MaxRequests": 1_000_000, "Per": "Hour"}}],
+    "CustomEndpoints": [{"Name": "BookByID", "Query": "SELECT ID, Title, Price FROM Books WHERE ID = {BookID}"}],
 }
 FILTER = json.dumps({"Property": "Pages", "Operator": "greaterorequal", "Value": 100})
 SORT = json.dumps([{"Property": "Pages", "Direction": "ASC"}])
@@ -108,6 +110,7 @@ REQUESTS = {
     "aggregate": Request("GET", "/api/Stats/Aggregate", AGGREGATE),
     "distinct": Request("GET", "/api/Stats/Distinct", "entity=Books&property=Language"),
     "Post": Request("POST", "/api/Data/Post", "entity=Books", json.dumps(book(1)).encode()),
+    "SQL endpoint": Request("GET", "/api/Custom/BookByID", "BookID=7"),
     "Put": Request("PUT", "/api/Data/Put", "entity=Books", json.dumps({"ID": 9, **book(2)}).encode()),
     "transaction": Request(
         "POST",

@@ -7,6 +7,7 @@ import socket
 from collections.abc import Callable, Generator, Iterator
 from functools import partial
 from time import monotonic
+from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 from uuid import uuid4
 
@@ -30,7 +31,7 @@ from apilane.storage.protocol import Result, ScriptStep, Step
 from apilane.testing.conformance.tables import ENTITIES, key
 from apilane.testing.plugin import ServerUrl
 from apilane_mysql import MySQLDriver
-from apilane_mysql.guard import judge
+from apilane_mysql.guard import Judged, judge
 from apilane_mysql.provision import administer, drop_database, fresh_database
 
 ONE = Statement("SELECT 1")
@@ -432,6 +433,62 @@ def test_values_do_not_cross_callers(address: str, function: str) -> None:
             await told("SELECT 1 UNION SELECT 2 UNION SELECT 3")
             assert await told(f"SELECT {function}") in {0, 1, -1}
         assert await told("SELECT LAST_INSERT_ID(5); SELECT LAST_INSERT_ID()") == 5
+        await driver.close()
+
+    asyncio.run(scenario())
+
+
+_TYPED = (
+    "CAST(1.1 AS FLOAT)", "1e0 / 3", "CAST(1 AS UNSIGNED)", "~0", "CAST('12.50' AS DECIMAL(10,2))", "b'101'", "TRUE",
+    "CAST('2026-01-31' AS DATE)", "CAST('2026-01-31 10:20:30.5' AS DATETIME(3))", "CAST('-26:00:00' AS TIME)", "'é😀'",
+    "x'00ff'", "CAST('a' AS BINARY)", "NULL", "JSON_OBJECT('a', 1.5)", "YEAR('2026-01-31')", "{A}", "{A} + 1",
+    "{A} / 2", "CONCAT({T}, '!')", "{T} = 'X'", "COUNT(*)", "AVG({A})", "-0.0", "COALESCE({A}, {T})",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("expression", _TYPED)
+def test_values_of_known_scripts(address: str, expression: str) -> None:
+    """A value of any type is the same at the first run of a script, as text, and later, from a prepared statement."""
+
+    async def scenario() -> None:
+        driver = MySQLDriver()
+        script = read_script(f"SELECT {expression} AS v", driver.dialect)
+        for values in ({"A": 5, "T": "x"}, {"A": None, "T": None}, {"A": -(2**63), "T": "\\'%"}):
+            outcomes = []
+            for _ in range(4):
+                try:
+                    found = (await driver.session(address).run_script(ScriptStep(script, values))).sets[0]
+                    ((value,),) = found.rows
+                    outcomes.append((type(value), value, found.columns, found.booleans))
+                except StorageError as error:
+                    outcomes.append((type(error), str(error), (), ()))
+            assert outcomes[1:] == outcomes[:-1]
+        await driver.close()
+
+    asyncio.run(scenario())
+
+
+def test_known_scripts_cannot_write(address: str) -> None:
+    """A script that only reads runs on a connection whose server refuses writes, even with wrong notes."""
+
+    async def scenario() -> None:
+        driver = MySQLDriver()
+        session = driver.session(address)
+        await session.alter(_unit(*driver.dialect.migrate(Migration((), ENTITIES))))
+        step = ScriptStep(read_script("SELECT ID FROM Makers", driver.dialect), {})
+        await session.run_script(ScriptStep(read_script("INSERT INTO Makers (Name) VALUES ('a')", driver.dialect), {}))
+        await session.run_script(step)
+        notes: Any = step.script.notes
+        assert notes.one_read
+        for text in (
+            "DELETE FROM `Makers`",
+            "INSERT INTO `Makers` (`Name`) VALUES ('b')",
+            "UPDATE Makers SET Name = 'c'",
+        ):
+            notes.statements, notes.one_read = [Judged(text, (), None, writes=False, only_reads=True)], True
+            with pytest.raises(StorageError):
+                await session.run_script(step)
+        assert [tuple(row) for row in await session.fetch(Statement("SELECT Name FROM Makers"))] == [("a",)]
         await driver.close()
 
     asyncio.run(scenario())

@@ -25,6 +25,8 @@ QUERIES: dict[str, str] = {
     "Echo": "SELECT {A} a, typeof({A}) t, '{A}' q /* {A} */ -- {A}",
     "Cased": "SELECT {Value} upper, {value} lower",
     "Typed": "SELECT {N} n, typeof({N}) tn, '{N}' qn, {B} b, '{B}' qb, {D} d, {S} s",
+    "Posted": "SELECT {N} n, {B} b, {D} d, {S} s, {A} a, {Owner_Differentiation} t",
+    "PostedByUser": "INSERT INTO Notes (Created, Text) VALUES (7, {S}); SELECT {Owner} id, {S} s",
     "Mine": "SELECT {Owner} id, '{Owner}' quoted, ID FROM Users WHERE ID = {Owner}",
     "Tenant": "SELECT {Owner_Differentiation} tenant",
     "Several": "SELECT ID, ID, Done, Done AS ID FROM Notes ORDER BY 1; SELECT 1 WHERE 0; -- nothing\nSELECT 2 b; ;",
@@ -42,6 +44,13 @@ QUERIES: dict[str, str] = {
     "EndlessWrite": "UPDATE Notes SET Text = 'lost'; INSERT INTO Notes (Created) " + ENDLESS,
     "Closed": "SELECT 1",
     "ForEditors": "SELECT 1 one",
+}
+
+
+MORE: dict[str, Any] = {
+    "Typed": {"Parameters": TYPES},
+    "Posted": {"Parameters": TYPES, "Methods": ["GET", "POST"]},
+    "PostedByUser": {"Parameters": {"S": "String"}, "Methods": ["GET", "POST"]},
 }
 
 
@@ -69,10 +78,7 @@ def _manifest(**changed: str) -> dict[str, Any]:
                 if name != "Closed"
             ),
         ],
-        "CustomEndpoints": [
-            {"Name": name, "Query": query, **({"Parameters": TYPES} if name == "Typed" else {})}
-            for name, query in queries.items()
-        ],
+        "CustomEndpoints": [{"Name": name, "Query": query, **MORE.get(name, {})} for name, query in queries.items()],
     }
 
 
@@ -257,6 +263,97 @@ def test_rate_limit(server: Server, http: httpx.Client) -> None:
 def test_only_get(api: Client, method: str) -> None:
     """Other methods are not endpoint calls and execute nothing."""
     assert api.send(method, "/api/Custom/Insert").status_code == 405
+
+
+def test_posted_parameters(api: Client) -> None:
+    """An endpoint with POST takes parameters from a JSON object: the values of a query string as JSON or as text."""
+    empty = dict.fromkeys("nbdsat")
+    for body, row in (
+        ({}, {}),
+        ({"N": 1.50, "B": True, "D": "2026-01-31", "S": "it's", "A": 7}, {"n": 1.5, "s": "it's", "a": 7, "b": 1}),
+        ({"N": "5", "B": "On", "S": "x" * 200_000}, {"n": 5, "b": 1, "s": "x" * 200_000}),
+        ({"N": None, "S": None, "A": "no number", "Unknown": [1]}, {}),
+        ({"S": ""}, {"s": ""}),
+        ({"S": {"a": [1, "é"]}, "B": False, "D": 1750000000}, {"s": '{"a":[1,"é"]}', "b": 0, "d": 1750000000000}),
+        (
+            {"S": "'; DROP TABLE Notes; --", "A": 2**63, "n": 4, "Owner_Differentiation": 3},
+            {"s": "'; DROP TABLE Notes; --"},
+        ),
+    ):
+        response = api.post("Custom/pOsTeD", body)
+        assert response.status_code == 200, response.text
+        ((found,),) = response.json()
+        wanted = empty | row
+        assert {key: found[key] for key in wanted if key != "d" or "d" in row} == {
+            key: value for key, value in wanted.items() if key != "d" or "d" in row
+        }
+    assert api.post("Custom/Posted", {"N": 2}, N=5).json()[0][0]["n"] == 2
+
+
+@pytest.mark.parametrize(
+    ("body", "error"),
+    [
+        (b"", WireError("EMPTY_BODY", "Empty body", None, "Posted")),
+        (b"null", WireError("EMPTY_BODY", "Empty body", None, "Posted")),
+        (b"{", WireError("EMPTY_BODY", "Empty body", None, "Posted")),
+        (
+            b"5",
+            WireError("ERROR", "The body must be a JSON object of parameters, and is a number", None, "Posted"),
+        ),
+        (
+            b"[{}]",
+            WireError("ERROR", "The body must be a JSON object of parameters, and is an array", None, "Posted"),
+        ),
+        (b'{"N":[1]}', WireError("VALIDATION", "Invalid number: the parameter N is a Number", "N", "Posted")),
+        (b'{"B":"maybe"}', WireError("VALIDATION", "Invalid boolean: the parameter B is a Boolean", "B", "Posted")),
+        (b'{"S":"a\\u0000"}', WireError("VALIDATION", "Invalid text: the parameter S is a String", "S", "Posted")),
+    ],
+)
+def test_posted_bodies_that_are_refused(api: Client, body: bytes, error: WireError) -> None:
+    """A body that is not an object of parameters has an error that says what was expected."""
+    response = api.send("POST", "/api/Custom/Posted", body, {"Content-Type": "application/json"})
+    assert error_of(response) == error
+
+
+def test_posts_are_calls_with_every_check(api: Client, as_operator: Any) -> None:
+    """POST needs the rule of the endpoint and its user, and POST in its Methods; an operator's POST is a test call."""
+    assert error_of(api.post("Custom/PostedByUser", {"S": "x"})) == WireError(
+        "UNAUTHORIZED", "Unauthorized", None, "PostedByUser"
+    )
+    user = api.signed_in("poster")
+    ((row,),) = user.post("Custom/PostedByUser", {"S": "posted", "Owner": 99}).json()
+    assert row["s"] == "posted"
+    assert row["id"] not in {99, None}
+    for name in ("Echo", "Closed", "Nope", ""):
+        assert user.post(f"Custom/{name}", {"A": 1}).status_code in {401, 404}
+    assert error_of(user.post("Custom/Echo", {"A": 1})) == WireError("UNAUTHORIZED", "Unauthorized")
+    owner = as_operator(api)
+    notes = len(api.records("Notes"))
+    assert error_of(owner.post("Custom/PostedByUser", {"S": "x"})) == WireError("REQUIRED", "Required", "Query")
+    tried = owner.post("Custom/PostedByUser", {"Query": "DELETE FROM Notes; SELECT COUNT(*) n FROM Notes"})
+    assert tried.json() == [[{"n": 0}]]
+    assert len(api.records("Notes")) == notes
+
+
+@pytest.mark.parametrize("body", [b"5", b'"text"', b"true", b"[1]"])
+def test_operators_read_what_a_test_call_expects(api: Client, as_operator: Any, body: bytes) -> None:
+    """A test call without an object in its body is told what to send."""
+    response = as_operator(api).send("POST", "/api/Custom/Try", body, {"Content-Type": "application/json"})
+    error = error_of(response)
+    assert (error.code, error.property) == ("REQUIRED", "Query")
+    assert error.message.startswith('Required: send a JSON object such as {"Query": "SELECT 1"}; the body is ')
+
+
+@pytest.mark.parametrize("text", ["TRUE", "True", "On", "oN", "1"])
+def test_booleans_in_any_letter_case(api: Client, text: str) -> None:
+    """A Boolean parameter is read in any letter case, from the query string and from a body."""
+    assert _run(api, "Typed", B=text)[0][0]["b"] == 1
+    assert api.post("Custom/Posted", {"B": text}).json()[0][0]["b"] == 1
+
+
+def test_dates_with_blanks(api: Client) -> None:
+    """White space around a date does not count."""
+    assert _run(api, "Typed", D=" 2026-01-31 ")[0][0]["d"] == _run(api, "Typed", D="2026-01-31")[0][0]["d"]
 
 
 @pytest.mark.better("B-Q9")

@@ -85,6 +85,38 @@ def _audit(server: Server, token: str, limit: int = 100) -> list[Any]:
 # --- who is an owner
 
 
+WRONG_BODIES = {b"5": "a number", b"1.5": "a number", b"true": "a boolean", b'"text"': "a text"}
+WRONG_CALLS = [
+    ("POST", "Data/Post?entity=Orders", "an array of objects"),
+    ("PUT", "Data/Put?entity=Orders", "an array of objects"),
+    ("POST", "Account/Register", ""),
+    ("POST", "Account/Login", ""),
+]
+
+
+@pytest.mark.better("B-E3")
+@pytest.mark.parametrize(("method", "path", "also"), WRONG_CALLS)
+@pytest.mark.parametrize("body", WRONG_BODIES)
+def test_an_owner_reads_what_a_body_must_be(
+    application: Client, owner: Client, method: str, path: str, also: str, body: bytes
+) -> None:
+    """For a body that is neither an object nor an array, an owner reads what was expected and found, others do not."""
+    sent = {"Content-Type": "application/json"}
+    masked = error_of(application.signed_in(f"masked{uuid.uuid4().hex[:8]}").send(method, f"/api/{path}", body, sent))
+    told = error_of(owner.send(method, f"/api/{path}", body, sent))
+    assert masked.message in {"Something went wrong", "Empty body", "Unauthorized"}
+    text = "Something went wrong" if told.code == "ERROR" else "Empty body"
+    expected = "a JSON object or an array of objects" if also else "a JSON object"
+    assert told.message == f"{text}: expected {expected}, found {WRONG_BODIES[body]}"
+
+
+def test_an_owner_reads_which_record_is_none(owner: Client) -> None:
+    """Elements of an array that are no records are named by their kind."""
+    response = owner.send("POST", "/api/Data/Post?entity=Orders", b"[[5]]", {"Content-Type": "application/json"})
+    expected = "expected a JSON object or an array of objects, found a number"
+    assert error_of(response) == WireError("ERROR", f"Something went wrong: {expected}", None, "Orders")
+
+
 def test_every_kind_of_owner(application: Client, as_operator: Any, owner: Client) -> None:
     """The instance admin and a collaborator, in any letter case, read records without a rule; others do not."""
     assert error_of(application.get("Data/Get", entity="Orders")) == DENIED._replace(entity="Orders")

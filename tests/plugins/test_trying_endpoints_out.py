@@ -84,7 +84,7 @@ def test_owners_read_why_it_fails(opened: tuple[ApplicationRuntime, Wait]) -> No
     for query, says in {
         "SELECT Nope FROM Notes": "no such column: Nope",
         "DROP TABLE Notes": "may not do this: DROP TABLE Notes",
-        "INSERT INTO Notes (Created) VALUES (1); SELECT abs(-9223372036854775808)": "integer overflow",
+        "INSERT INTO Notes (Created) VALUES (1); SELECT abs(-9223372036854775808)": "does not fit into 64 bits",
         "SELEC": "syntax error",
     }.items():
         with pytest.raises(ApilaneError, match=says):

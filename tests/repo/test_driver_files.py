@@ -35,6 +35,7 @@ MORE = {
     },
     "apilane_sqlite": {
         "reader": "long reads take place in threads of this process",
+        "short_script": "short custom SQL runs on the event loop",
         "transaction": "units of several callers share a transaction",
         "writer": "one thread writes to a file",
     },

@@ -143,6 +143,14 @@ def _parameters(node: Node, problems: Problems) -> bool:
     return True
 
 
+def _methods(node: Node, problems: Problems) -> bool:
+    """A list of HTTP methods, GET among them."""
+    if not list_of(choice("GET", "POST"))(node, problems):
+        return False
+    listed = [child.value for child in node.value]
+    return "GET" in listed or refuse(node, problems, "[GET] or [GET, POST]", "every endpoint answers GET")
+
+
 def _plugins(node: Node, problems: Problems) -> bool:
     """A mapping from the names of plugins to their sections."""
     if not isinstance(node.value, dict):
@@ -308,6 +316,10 @@ ENDPOINT: Final[dict[str, Key]] = {
     "Parameters": Key(
         Check("mapping of marks to `Number`, `String`, `Boolean` or `Date`", _parameters),
         "Types of the marks whose values callers send.",
+    ),
+    "Methods": Key(
+        Check("`[GET]` or `[GET, POST]`", _methods),
+        "With POST, callers may also send the parameters as a JSON object in the body, which has room for long ones.",
     ),
 }
 

@@ -106,6 +106,7 @@ def _endpoints(section: Node | None, after: ApplicationDefinition, problems: Pro
             description=setting(item, "Description", before, "description", None),
             kind=setting(item, "Kind", before, "kind", "sql"),
             parameters=setting(item, "Parameters", before, "parameters", {}),
+            methods=tuple(sorted(set(setting(item, "Methods", before, "methods", ("GET",))))),
         )
         if made.kind.lower() == "sql" and item.has("Query"):
             marks = set(re.findall(r"\{([A-Za-z_]+)\}", made.query))

@@ -60,7 +60,7 @@ def export_manifest(
             "Entities": [entity for entity in entities if len(entity) > 1 or entity["Name"] not in system],
             "Security": [_rule(rule) for rule in definition.rules],
             "CustomEndpoints": [
-                _plain(endpoint, Description=None, Kind="sql", Parameters={})
+                _plain(endpoint, Description=None, Kind="sql", Parameters={}, Methods=["GET"])
                 for endpoint in definition.custom_endpoints
             ],
             "Reports": list(definition.reports),

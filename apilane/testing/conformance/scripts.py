@@ -13,7 +13,9 @@ from time import monotonic
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
+from apilane.model.definition import Property, PropertyType
 from apilane.model.privileges import ROWS_MAX
 from apilane.sql.statement import Value
 from apilane.storage.errors import (
@@ -25,7 +27,7 @@ from apilane.storage.errors import (
 )
 from apilane.storage.protocol import Result, ScriptStep, Step
 from apilane.testing.conformance.case import Database
-from apilane.testing.conformance.tables import THINGS
+from apilane.testing.conformance.tables import MAKERS, THINGS
 
 __all__ = ["Scripts"]
 
@@ -122,6 +124,105 @@ class Scripts:
         with pytest.raises(StorageError):
             db.run_script(f"UPDATE [Things] SET [Name] = 'x'; {failing}; UPDATE [Things] SET [Count] = 1")
         assert db.rows("Name", "Count") == [("a", None)]
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "SELECT [ID], [Name], [Note], [Count], [Price], [Exact], [Active], [Made] FROM [Things] ORDER BY [ID]",
+            "SELECT * FROM [Things] ORDER BY [ID]",
+            "SELECT [ID], [ID] FROM [Things] WHERE [ID] = {A}",
+            "SELECT [ID] FROM [Things] WHERE [Count] = {A} OR {A} IS NULL",
+            "SELECT [Name] FROM [Things] WHERE [Name] = {T} OR [Note] = {T}",
+            "SELECT [Name] FROM [Things] WHERE [Price] > {D} ORDER BY [ID]",
+            "SELECT [Name] FROM [Things] WHERE 1 = 0",
+            "SELECT [Name] FROM [Things] WHERE [Active] = {B} ORDER BY [ID]",
+            "SELECT COUNT(*), SUM([Price]), MIN([Made]), MAX([Note]), AVG([Count]) FROM [Things]",
+            "SELECT UPPER([Name]), 1.5, 'x', 1e0 / 3, NULL, [Price] * 2 FROM [Things] ORDER BY [ID]",
+            "SELECT t.[Name] FROM [Things] t WHERE t.[ID] IN (SELECT [ID] FROM [Things]) ORDER BY t.[ID]",
+            "SELECT [Nope] FROM [Things]",
+            "SELECT [ID] FROM [Nope]",
+            "SELECT [ID] FROM [Things] WHERE [ID] = {A}; SELECT 2",
+            "SELECT 'no {A}' FROM [Things]",
+            "-- {A}\nSELECT [ID] FROM [Things] /* twice */ WHERE [ID] = {A};\n-- the end",
+        ],
+    )
+    def test_repeated_script(self, db: Database, text: str) -> None:
+        """A script has the same results when it runs again: values, names and booleans, with all kinds of values."""
+        number = db.number("12.50")
+        db.insert(Name="é😀", Count=7, Price=number, Exact=db.number("0.125"), Active=True, Made=253402300799999)
+        db.insert(Name="b", Count=-(2**63), Note="", Active=False)
+        for a, some in ((1, "b"), (None, None), (2**63 - 1, "%' OR 1=1 --")):
+            yes = db.dialect.encode_boolean(True)
+            try:
+                db.run_often(text, A=a, T=some, D=number if a else None, B=yes if a else None)
+            except StorageError:
+                assert "Nope" in text
+
+    def test_repeated_script_sees_every_change(self, db: Database) -> None:
+        """A known script sees rows that were written and columns that were added since its last run."""
+        step = db.script("SELECT * FROM [Makers] ORDER BY [ID]")
+        for count in range(1, 7):
+            db.insert(MAKERS, Name=f"maker {count}")
+            (found,) = db.wait(db.session.run_script(step)).sets
+            assert len(found.rows) == count
+            assert "Added" not in found.columns
+        others = tuple(entity for entity in db.entities if entity.name != "Makers")
+        added = Property(name="Added", type=PropertyType.Number, decimal_places=0)
+        makers = replace(MAKERS, properties=(*MAKERS.properties, added))
+        db.migrate((*others, makers))
+        for _ in range(4):
+            (found,) = db.wait(db.session.run_script(step)).sets
+            assert found.columns[-1] == "Added"
+            assert {(len(row), row[-1]) for row in found.rows} == {(len(found.columns), None)}
+
+    def test_repeated_script_with_many_rows(self, db: Database) -> None:
+        """A known script returns every row, also more than fit into one trip to a server."""
+        _fill(db, 40)
+        for limit in (499, 500, 501, 999, 1000, 1001, 1600):
+            rows = db.run_often(
+                "SELECT a.[ID] FROM [Things] a, [Things] b WHERE a.[ID] * 40 + b.[ID] <= 40 + {A} + "
+                "(SELECT MIN(c.[ID]) * 41 - 41 FROM [Things] c)",
+                A=limit,
+            )
+            assert len(rows[0]) == limit
+
+    def test_repeated_scripts_at_once(self, db: Database) -> None:
+        """Many callers of one script each get the result for their values, while records are written."""
+        ids = [db.insert(Name=f"thing {number}") for number in range(20)]
+        text = db.script("SELECT [Name], [ID] FROM [Things] WHERE [ID] = {A}").script
+
+        async def call(number: int) -> None:
+            result = await db.session.run_script(ScriptStep(text, {"A": ids[number % 20]}))
+            assert [tuple(row) for row in result.sets[0].rows] == [(f"thing {number % 20}", ids[number % 20])]
+
+        def unit() -> Generator[Step, Result, None]:
+            yield db.inserting(Name="another")
+
+        async def scenario() -> None:
+            for _ in range(3):
+                writes = (db.session.run(unit, single=True) for _ in range(10))
+                await asyncio.gather(*map(call, range(60)), *writes)
+
+        db.wait(scenario())
+
+    def test_repeated_script_time_limit(self, db: Database) -> None:
+        """A known script that takes too long is ended too, and others run immediately."""
+        if db.case.make_impatient_driver is None:
+            pytest.skip("the case has no driver with a short time limit")
+        _fill(db, 200)
+        driver = db.case.make_impatient_driver()
+        session = driver.session(db.address)
+        step = db.script(ENDLESS.replace("< 0", "< {A}"))
+        one = db.script("SELECT MAX([Count]) FROM [Things] WHERE [Count] >= {A}", A=0)
+        for _ in range(4):
+            assert db.wait(session.run_script(one)).sets[0].rows[0][0] == 199
+        begun = monotonic()
+        for _ in range(2):
+            with pytest.raises(StatementTimeout):
+                db.wait(session.run_script(step._replace(values={"A": 0})))
+        assert monotonic() - begun < 12
+        assert db.wait(session.run_script(one)).sets[0].rows[0][0] == 199
+        db.wait(driver.close())
 
     def test_script_in_a_unit(self, db: Database) -> None:
         """A script in a unit sees the unit's earlier writes, and is rolled back with the unit."""

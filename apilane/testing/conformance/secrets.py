@@ -69,15 +69,17 @@ class Secrets:
 
     @pytest.mark.parametrize("sql", READING)
     def test_script_never_reads_secrets(self, filled: Database, sql: str) -> None:
-        """Hashes are read as null, or the script is refused; the result contains no hash."""
-        before = _state(filled)
-        try:
-            sets = filled.run_script(sql)
-        except StorageError:
-            assert _state(filled) == before
-        else:
-            assert HASH not in str([row for each in sets for row in each.rows])
-            assert HASH not in str([filled.rows("Name"), filled.rows("Roles", entity=USERS)])
+        """Hashes are read as null, or the script is refused; no result contains a hash, however often it runs."""
+        step = filled.script(sql)
+        for _ in range(4):
+            before = _state(filled)
+            try:
+                sets = filled.wait(filled.session.run_script(step)).sets
+            except StorageError:
+                assert _state(filled) == before
+            else:
+                assert HASH not in str([row for each in sets for row in each.rows])
+                assert HASH not in str([filled.rows("Name"), filled.rows("Roles", entity=USERS)])
 
     @pytest.mark.parametrize("sql", FORBIDDEN)
     def test_script_is_refused(self, filled: Database, sql: str) -> None:
@@ -85,9 +87,11 @@ class Secrets:
         before = _state(filled)
         yes = filled.dialect.encode_boolean(True)
         for text in (sql, f"UPDATE [Things] SET [Name] = 'x'; {sql}"):
-            with pytest.raises(StorageError):
-                filled.run_script(text, Y=yes)
-            assert _state(filled) == before
+            step = filled.script(text, Y=yes)
+            for _ in range(3):  # the driver may know it then
+                with pytest.raises(StorageError):
+                    filled.wait(filled.session.run_script(step))
+                assert _state(filled) == before
         filled.insert(Name="next")  # the refused transaction holds no lock
 
     @pytest.mark.parametrize("sql", ALLOWED)

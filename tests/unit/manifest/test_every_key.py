@@ -93,6 +93,7 @@ COMPLETE: dict[str, Any] = {
             "Kind": "sql",
             "Query": "select {Price}",
             "Parameters": {"Price": "Number"},
+            "Methods": ["GET", "POST"],
         }
     ],
     "Reports": [

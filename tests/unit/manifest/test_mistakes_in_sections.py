@@ -116,6 +116,27 @@ MISTAKES = {
         "cannot be a parameter",
         "",
     ),
+    "endpoint with another method": (
+        "CustomEndpoints:\n  - {Name: Top, Query: 'SELECT 1', Methods: [GET, PUT]}\n",
+        4,
+        "CustomEndpoints[Top].Methods[1]",
+        "expected GET or POST",
+        "",
+    ),
+    "endpoint without GET": (
+        "CustomEndpoints:\n  - {Name: Top, Query: 'SELECT 1', Methods: [POST]}\n",
+        4,
+        "CustomEndpoints[Top].Methods",
+        "expected [GET] or [GET, POST]",
+        "every endpoint answers GET",
+    ),
+    "endpoint with a method instead of a list": (
+        "CustomEndpoints:\n  - {Name: Top, Query: 'SELECT 1', Methods: POST}\n",
+        4,
+        "CustomEndpoints[Top].Methods",
+        "expected a list",
+        "",
+    ),
     "endpoint without a query": (
         "CustomEndpoints:\n  - Name: Top\n",
         4,

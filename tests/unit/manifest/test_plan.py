@@ -79,6 +79,7 @@ CustomEndpoints:
     Kind: sql                                # default; plugins add kinds
     Query: SELECT ID, Title FROM Products WHERE Price < {MaxPrice}
     Parameters: {MaxPrice: Number}           # optional: Number | String | Boolean | Date
+    Methods: [GET, POST]                     # default [GET]
 Reports:
   - Title: Sales
     Width: 6

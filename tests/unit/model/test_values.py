@@ -242,13 +242,16 @@ def test_a_stored_number_is_the_number_cut(number: Decimal, places: int, exact: 
     assert abs(number - back) < Decimal(1).scaleb(-places)
 
 
-@pytest.mark.parametrize("value", [True, 1, "true", "1", "on"])
+@pytest.mark.parametrize("value", [True, 1, "true", "1", "on", "TRUE", "True", "tRuE", "On", "ON", "oN"])
 def test_values_that_are_true(value: object) -> None:
     """These values are read as true."""
     assert read(value, type=PropertyType.Boolean) is True
 
 
-@pytest.mark.parametrize("value", [False, 0, "false", "0", "off", "", "yes", 2, -1, [], {}, [1], JsonNumber("1.5")])
+@pytest.mark.parametrize(
+    "value",
+    [False, 0, "false", "0", "off", "FALSE", "OFF", "", "yes", "on.", "\uff4fn", 2, -1, [], {}, [1], JsonNumber("1.5")],
+)
 def test_everything_else_is_false(value: object) -> None:
     """All other values are false; a Boolean is never an error."""
     assert read(value, type=PropertyType.Boolean) is False
