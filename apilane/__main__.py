@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from apilane.cli.main import main
+from apilane.cli.entry import main
 
 if __name__ == "__main__":
     main()

@@ -18,6 +18,7 @@ __all__ = [
     "DatabaseBusyError",
     "OperatorsOnlyError",
     "RateLimitedError",
+    "continued",
     "unauthorized",
 ]
 
@@ -158,6 +159,11 @@ class OperatorsOnlyError(ApilaneError):
     def body(self) -> bytes:
         code = self.code.value
         return _encode(_OperatorsOnlyBody(code, self.message, self.property, self.entity, code))
+
+
+def continued(code: Code, more: str) -> str:
+    """The default message of a code, continued with what was found and what is possible (B-E8)."""
+    return f"{DEFAULT_MESSAGES[code]}: {more}"
 
 
 def unauthorized(entity: str | None = None) -> ApilaneError:

@@ -45,9 +45,23 @@ _STYLES = {"added": "green", "changed": "yellow", "removed": "red", "warning": "
 )
 @click.option("--yes", is_flag=True, help="Do not ask before changes that lose data.")
 @click.option("--strict", is_flag=True, help="Refuse manifests with warnings.")
+@click.option(
+    "--adopt-tables",
+    "adopt",
+    is_flag=True,
+    help="Take over tables that are from another moment than the control store, if they are exactly those of the "
+    "manifest. They are not changed.",
+)
 @common_options
 def apply(
-    files: tuple[Path, ...], *, dry_run: bool, yes: bool, strict: bool, config: Path | None, **overrides: str | None
+    files: tuple[Path, ...],
+    *,
+    dry_run: bool,
+    yes: bool,
+    strict: bool,
+    adopt: bool,
+    config: Path | None,
+    **overrides: str | None,
 ) -> None:
     """Create or change applications so that they equal their manifests (YAML, JSON or TOML).
 
@@ -56,13 +70,14 @@ def apply(
     (nothing changed unless the message says so), 3 the loss of data was not confirmed.
     """
     settings = settings_from(config, **overrides)
-    sys.exit(asyncio.run(_apply(files, settings, _Options(dry_run, yes, strict))))
+    sys.exit(asyncio.run(_apply(files, settings, _Options(dry_run, yes, strict, adopt))))
 
 
 class _Options(NamedTuple):
     dry_run: bool
     yes: bool
     strict: bool
+    adopt: bool
 
 
 async def _apply(files: Sequence[Path], settings: Settings, options: _Options) -> int:
@@ -98,7 +113,7 @@ async def _apply_to(
     show_first_admin(instance)
     plans = await plan_files(contents, store=instance.store, capabilities=capabilities)
     await refuse_unfit(look_at_plans(plans, instance))
-    surveys = [await instance.changes.survey(plan) for plan in plans]
+    surveys = [await instance.changes.survey(plan, adopt=options.adopt) for plan in plans]
     _show(plans, surveys, console, is_final=not options.dry_run)
     if any(survey.misfits for survey in surveys):
         return _refused(plans, surveys, console)
@@ -106,9 +121,10 @@ async def _apply_to(
         return _strictly_refused(console)
     if options.dry_run:
         return 0
-    if not options.yes and any(plan.loses_data for plan in plans) and not _agreed(console):
+    loses_data = any(plan.loses_data and not survey.adopts for plan, survey in zip(plans, surveys, strict=True))
+    if not options.yes and loses_data and not _agreed(console):
         return NOT_CONFIRMED
-    await _carry_out(plans, instance, console)
+    await _carry_out(plans, instance, console, adopt=options.adopt)
     return 0
 
 
@@ -128,6 +144,8 @@ def _show(plans: Sequence[Plan], surveys: Sequence[Survey], console: Console, *,
             console.print(Text(f"{title}: nothing to change"))
         else:
             console.print(Text(f"{title}: {'new' if plan.before is None else 'changes'}", style="bold"))
+        if survey.adopts:
+            console.print(Text("  the tables are adopted as they are; no record is changed or lost", style="bold"))
         for line in plan.lines:
             text = Text(f"  {line}", style=_STYLES[line.kind])
             records = survey.concerned.get(line.path)
@@ -136,7 +154,7 @@ def _show(plans: Sequence[Plan], surveys: Sequence[Survey], console: Console, *,
                 text.append(f"  ({_records(misfits)} {'does' if misfits == 1 else 'do'} not fit)")
             elif records is not None:
                 text.append(f"  ({_records(records)})")
-            if line.loses_data:
+            if line.loses_data and not survey.adopts:
                 text.append("  LOSES DATA", style="bold red")
             console.print(text)
 
@@ -172,7 +190,7 @@ def _agreed(console: Console) -> bool:
     return False
 
 
-async def _carry_out(plans: Sequence[Plan], instance: Instance, console: Console) -> None:
+async def _carry_out(plans: Sequence[Plan], instance: Instance, console: Console, *, adopt: bool) -> None:
     """Apply one plan after the other, and print the line of each application once it is done."""
     began = time.monotonic()
 
@@ -186,5 +204,5 @@ async def _carry_out(plans: Sequence[Plan], instance: Instance, console: Console
     for plan in plans:
         if not plan.is_empty or plan.before is not None:  # an unchanged application must still have its database
             with console.status(f"Changing {plan.after.name} ..."):
-                await instance.changes.apply(plan, actor="command line", report=report)
+                await instance.changes.apply(plan, actor="command line", report=report, adopt=adopt)
         click.echo(f"{plan.after.name} {plan.after.token}")

@@ -21,7 +21,7 @@ from apilane.errors import ConfigurationError
 from apilane.instance.instance import Instance
 from apilane.model.plan import Plan
 from apilane.services.application_tables import ApplicationTables
-from apilane.services.moments import refuse_out_of_step
+from apilane.services.moments import ADOPT, other_content, refuse_out_of_step
 from apilane.storage.errors import OutOfStep, StorageError, Unavailable
 from apilane.storage.protocol import Driver, Finding
 from apilane.storage.table_versions import CORE
@@ -137,11 +137,16 @@ async def _application(
         serious = serious or look.finding.serious
         yield look
     if not serious and not is_pending:
-        found = await ApplicationTables(instance.drivers[provider], address).version()
+        tables = ApplicationTables(instance.drivers[provider], address)
+        found = await tables.version()
         try:
             await refuse_out_of_step(instance.store, stored, found)
+            misfits = await tables.misfits(stored.definition.entities)
+            if misfits:
+                raise other_content(stored.definition, misfits)
         except OutOfStep as error:
-            yield Look(place, Finding(str(error), "Until then it answers SERVICE_UNAVAILABLE.", serious=True))
+            advice = f"Until then it answers SERVICE_UNAVAILABLE. {ADOPT}"
+            yield Look(place, Finding(str(error), advice, serious=True))
             return
     if not serious:
         async for finding in _helper_tables(address, instance.drivers[provider], instance):

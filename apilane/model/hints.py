@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 
-__all__ = ["choice", "kind_of", "listed", "near", "shown"]
+__all__ = ["choice", "kind_of", "listed", "near", "shown", "unfit_keys"]
 
 SHOWN_MAX = 60
 """Characters of a name that is compared with the possible ones."""
@@ -38,6 +38,15 @@ def shown(value: object) -> str:
     return f"'{value}'" if isinstance(value, str) and _is_word(value) else kind_of(value)
 
 
+def unfit_keys(keys: Iterable[str], possible: Collection[str]) -> str:
+    """``found 'Nmae'; possible: Name (did you mean 'Name'?)`` for the keys of a JSON object; ``found no keys``."""
+    found = [*keys]
+    if not found:
+        return f"found no keys{choice('', possible)}"
+    hint = next((hint for key in found[:LISTED_MAX] if (hint := near(key, possible))), "")
+    return f"found {listed([*map(shown, found)])}" + (f"; possible: {listed(possible)}{hint}" if possible else "")
+
+
 def listed(names: Collection[str]) -> str:
     """The names, the first ones of many."""
     some = ", ".join([*names][:LISTED_MAX])
@@ -49,10 +58,10 @@ def choice(found: str, possible: Collection[str]) -> str:
     return f"; possible: {listed(possible)}{near(found, possible)}" if possible else ""
 
 
-def near(found: str, possible: Collection[str]) -> str:
+def near(found: str, possible: Collection[str], *, similar: float = SIMILAR) -> str:
     """`` (did you mean 'a'?)`` when a possible name is similar, else nothing."""
     known = {name.lower(): name for name in possible}
     if not found or len(found) > SHOWN_MAX or len(known) > COMPARED_MAX:
         return ""
-    close = difflib.get_close_matches(found.lower(), known, n=1, cutoff=SIMILAR)
+    close = difflib.get_close_matches(found.lower(), known, n=1, cutoff=similar)
     return f" (did you mean '{known[close[0]]}'?)" if close else ""

@@ -31,6 +31,7 @@ EXPECTED_FAILURES = (ConfigurationError, StorageError)
 RETIRE_SIGNAL = signal.SIGUSR1
 """Tells a worker that it will be replaced."""
 
+_STOPS = (signal.SIGINT, signal.SIGTERM)
 PARENT_POLL_S = 0.5
 CHECK_END_S = 5.0
 
@@ -69,7 +70,12 @@ def check(
     child = multiprocessing.get_context().Process(
         target=_check, args=(settings, application, instance_id, sending), daemon=True
     )
-    child.start()
+    # A stop in the middle of the fork would leave a child that the parent does not know. The child unblocks them.
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _STOPS)
+    try:
+        child.start()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
     sending.close()
     if meanwhile is not None:
         meanwhile()
@@ -86,9 +92,10 @@ def check(
 
 
 def _check(settings: Settings, application: str, instance_id: str | None, sending: Connection) -> None:
-    for signal_number in (signal.SIGINT, signal.SIGTERM):
+    for signal_number in _STOPS:
         signal.signal(signal_number, signal.SIG_DFL)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOPS)
     with sending:
         try:
             lines, found = asyncio.run(importlib.import_module(application).initialise(settings, instance_id))

@@ -8,9 +8,10 @@ from collections.abc import Generator, Mapping
 
 from msgspec import Struct
 
-from apilane.errors import ApilaneError, Code, unauthorized
+from apilane.errors import ApilaneError, Code, continued, unauthorized
 from apilane.model.definition import Rule
 from apilane.model.email_addresses import is_email
+from apilane.model.hints import unfit_keys
 from apilane.model.text import trim, utf16_length
 from apilane.plugin.identity import Actor
 from apilane.runtime.access import ANONYMOUS_ROLE, AUTHENTICATED_ROLE
@@ -101,7 +102,9 @@ async def update_own(application: ApplicationRuntime, user_id: int, body: Mappin
         if not p.is_system and p.name.lower() in given
     }
     if not values:
-        raise ApilaneError(Code.NO_PROPERTIES_PROVIDED, entity="Users")
+        possible = [p.name for p in users.entity.properties if not p.is_system]
+        message = continued(Code.NO_PROPERTIES_PROVIDED, unfit_keys(body, possible))
+        raise ApilaneError(Code.NO_PROPERTIES_PROVIDED, message, entity="Users")
     handling = None
     if application.record_handlers is not None and (plan := plan_of(users, "update")) is not None:
         names = tuple(values)

@@ -9,11 +9,13 @@ import sqlalchemy as sa
 
 from apilane.control.folders import is_lost
 from apilane.control.statements import ControlStatements
+from apilane.model.definition import Entity
 from apilane.model.migration import Migration
 from apilane.model.system import EMAIL_TEMPLATE_SEEDS, HELPER_TABLES
 from apilane.security.encryption import Cipher
 from apilane.services.history_names import rename_history
 from apilane.services.record_survey import RecordsDoNotFit, Survey, survey, survey_by_reads
+from apilane.services.table_fit import table_misfits
 from apilane.sql.dialect import Dialect
 from apilane.sql.statement import Statement, Value, compile_statement
 from apilane.sql.tables import table_of
@@ -67,6 +69,20 @@ class ApplicationTables:
         except MissingObject:
             return 0
         return int(rows[0][0]) if rows else 0
+
+    async def misfits(
+        self, entities: Sequence[Entity], *, gone: Sequence[Entity] = (), exact: bool = False
+    ) -> list[str]:
+        """The differences between the tables and those of ``entities`` (see ``table_fit``)."""
+        return await table_misfits(self._session, self._driver, entities, gone=gone, exact=exact)
+
+    async def adopt(self, version: int) -> None:
+        """Set the version, and leave the tables as they are."""
+
+        def unit() -> Unit[None]:
+            yield _version_row(self._dialect, version)
+
+        await self._session.alter(unit)
 
     async def change(
         self,

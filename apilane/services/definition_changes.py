@@ -55,10 +55,14 @@ class DefinitionChanges:
     def _workspace(self, token: str) -> AbstractAsyncContextManager[ApplicationWorkspace | None]:
         return ApplicationWorkspace.locked(token, self._store, self._drivers, self._tables, self._data_dir)
 
-    async def apply(self, plan: Plan, *, actor: str, report: Report = _silent) -> StoredApplication:
+    async def apply(
+        self, plan: Plan, *, actor: str, report: Report = _silent, adopt: bool = False
+    ) -> StoredApplication:
         """Apply ``plan`` and return the application as published. A plan without changes does nothing.
 
         ``actor``: the name for the audit. ``report``: called before each step of a long change, from another thread.
+        ``adopt``: if the tables are from another moment than the stored definition and are exactly those of the plan,
+        publish the plan and leave the tables as they are.
         Raises ConfigurationError if the application was changed after the plan was made, another change is running,
         records do not fit the plan, or the database refuses the change. The text names the reason and what was done.
         The application then keeps its last complete definition.
@@ -70,13 +74,14 @@ class DefinitionChanges:
                     f"Another process is changing application {title_of(after)}. Apply again when it is done."
                 )
             try:
-                return await _carry_out(plan, workspace, actor, report)
+                return await _carry_out(plan, workspace, actor, report, adopt=adopt)
             except StorageError as error:
                 raise ConfigurationError(f"Application {title_of(after)} was not changed: {refusal(error)}") from error
 
-    async def survey(self, plan: Plan) -> Survey:
+    async def survey(self, plan: Plan, *, adopt: bool = False) -> Survey:
         """Count the records that ``plan`` affects and find those that do not fit it now, before any change.
 
+        ``adopt``: as in ``apply``. The survey is empty when the tables will be adopted.
         Raises ConfigurationError when the application's database cannot be read, or is from another moment than the
         control store.
         """
@@ -86,6 +91,8 @@ class DefinitionChanges:
         address = application_address(self._data_dir, plan.after.token, stored.secrets)
         tables = ApplicationTables(self._drivers[stored.definition.storage_provider], address)
         refuse_lost(tables, stored.definition)  # a query would create an empty file
+        if adopt and await self._adopts(plan):
+            return Survey({}, (), adopts=True)
         try:
             moves = "connection_string" in plan.secrets
             if not moves and not tables.are_lost and plan.after.token not in await self._store.pending_tokens():
@@ -99,6 +106,19 @@ class DefinitionChanges:
             raise ConfigurationError(
                 f"The records of application {title_of(plan.after)} cannot be read: {error}"
             ) from error
+
+    async def _adopts(self, plan: Plan) -> bool:
+        async with self._workspace(plan.after.token) as workspace:
+            if workspace is None:
+                return False
+            await workspace.begin()
+            if workspace.stored is None:
+                return False
+            secrets = workspace.stored.secrets.changed(plan.secrets)
+            if not await workspace.needs_adoption(plan.after, secrets):
+                return False
+            await workspace.refuse_adoption(plan.after, secrets)
+            return True
 
     async def recover_all(self) -> None:
         """Call ``recover`` for every application with a pending change, at start-up and before a reload."""
@@ -124,16 +144,21 @@ class DefinitionChanges:
                 return None
 
 
-async def _carry_out(plan: Plan, workspace: ApplicationWorkspace, actor: str, report: Report) -> StoredApplication:
+async def _carry_out(
+    plan: Plan, workspace: ApplicationWorkspace, actor: str, report: Report, *, adopt: bool
+) -> StoredApplication:
     """Check that the plan may be applied now, and apply it."""
     await workspace.begin()
     workspace.refuse_another_state(plan.before, plan.after)
     workspace.refuse_lost_database()
     stored = workspace.stored
     secrets = (stored.secrets if stored else Secrets.new()).changed(plan.secrets)
+    if stored and adopt and await workspace.needs_adoption(plan.after, secrets):
+        return await _adopt(plan, secrets, stored, workspace, actor)
     if stored and stored.definition == plan.after and stored.secrets == secrets:
         await workspace.refuse_out_of_step(plan.after, secrets)
         await workspace.refuse_half_done()
+        await workspace.refuse_other_content()
         return stored
     await workspace.refuse_control_store(plan.after, secrets)
     await workspace.refuse_other_database(plan.after, secrets)
@@ -141,6 +166,18 @@ async def _carry_out(plan: Plan, workspace: ApplicationWorkspace, actor: str, re
     if stored:
         await workspace.bring_helper_tables_up_to_date(plan.after, secrets)
     return await _Change(plan, secrets, workspace, actor, report).carry_out()
+
+
+async def _adopt(
+    plan: Plan, secrets: Secrets, stored: StoredApplication, workspace: ApplicationWorkspace, actor: str
+) -> StoredApplication:
+    """Publish the plan with the tables as they are. A crash in between leaves the application as it was."""
+    await workspace.refuse_control_store(plan.after, secrets)
+    await workspace.refuse_adoption(plan.after, secrets)
+    lines = ["Tables: adopted as they are", *map(str, plan.lines)]
+    version = await workspace.store.begin(plan.after, secrets, stored, actor, lines)
+    await workspace.tables_of(plan.after, secrets).adopt(version)
+    return await workspace.store.publish(workspace.token)
 
 
 async def _told(report: Report, migration: Migration, tables: ApplicationTables) -> Report:

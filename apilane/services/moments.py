@@ -1,17 +1,34 @@
 """Whether an application's tables and its definition belong together.
 
 They are in two databases, so a backup of one can be restored without the other. The tables store the version of the
-definition that last changed them; the audit tells which versions changed tables.
+definition that last changed them; the audit tells which versions changed tables. ``table_fit`` compares their contents.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from apilane.control.store import ControlStore, StoredApplication
+from apilane.model.definition import ApplicationDefinition
 from apilane.storage.errors import OutOfStep
 
-__all__ = ["refuse_out_of_step"]
+__all__ = ["ADOPT", "WAY_OUT", "other_content", "refuse_out_of_step"]
 
+MISFITS_SHOWN = 5
 WAY_OUT = "Restore the control store and the database from backups of the same moment."
+ADOPT = (
+    "Without such backups: `apilane apply --adopt-tables FILE`, with the manifest that describes the tables as they "
+    "are, takes them over; after that apply the newest manifest."
+)
+
+
+def other_content(definition: ApplicationDefinition, misfits: Sequence[str]) -> OutOfStep:
+    """The error for tables that have the right version and are others."""
+    shown = "; ".join(misfits[:MISFITS_SHOWN]) + (" ..." if len(misfits) > MISFITS_SHOWN else "")
+    return OutOfStep(
+        f"The tables of application {definition.name} ({definition.token}) are not those of its definition, although "
+        f"both have the same version: {shown}. {WAY_OUT}"
+    )
 
 
 async def refuse_out_of_step(store: ControlStore, stored: StoredApplication, found: int) -> None:

@@ -12,13 +12,13 @@ import asyncio
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
 from time import monotonic
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from msgspec import Struct
 
-from apilane.errors import ApilaneError, Code
+from apilane.errors import ApilaneError, Code, continued
 from apilane.model.definition import Action, ForeignKey, OnDelete
-from apilane.model.hints import kind_of
+from apilane.model.hints import kind_of, unfit_keys
 from apilane.model.json import MalformedJson, decode_json
 from apilane.model.numbers import parse_number
 from apilane.plugin.identity import Actor
@@ -115,6 +115,14 @@ def _by_name(record: Mapping[str, object], entity: EntityRuntime) -> Mapping[str
     return {properties[key].name if (key := typed.lower()) in properties else key: v for typed, v in record.items()}
 
 
+_EXPECTED_BODY: Final = "expected a JSON object, or an array of objects"
+_WHY_NOT: Final = {
+    ("Users", Action.post): "Account/Register creates users",
+    ("Files", Action.post): "Files/Post creates files",
+    ("Files", Action.put): "a file is replaced by another one with Files/Post",
+}
+
+
 def _check_writable(entity: EntityRuntime, action: Action) -> None:
     allowed = not entity.entity.is_read_only
     if entity.entity.is_system:
@@ -123,7 +131,8 @@ def _check_writable(entity: EntityRuntime, action: Action) -> None:
         elif action is Action.put:
             allowed = allowed and entity.name != "Files"
     if not allowed:
-        raise ApilaneError(Code.ERROR, "Not allowed", entity=entity.name)
+        why = _WHY_NOT.get((entity.name, action), "the entity is read-only")
+        raise ApilaneError(Code.ERROR, f"Not allowed: {why}", entity=entity.name)
 
 
 # --- Post ---------------------------------------------------------------------------------------------------------
@@ -167,10 +176,11 @@ async def post(
 ) -> UnitWrite[list[int]]:
     """Store all records of the body or none; the result is their IDs in the order of the body. None: no body."""
     if body is None:
-        raise ApilaneError(Code.EMPTY_BODY, entity=entity.name)
+        raise ApilaneError(Code.EMPTY_BODY, continued(Code.EMPTY_BODY, _EXPECTED_BODY), entity=entity.name)
     _check_writable(entity, Action.post)
     if not access.properties:
-        raise ApilaneError(Code.NO_PROPERTIES_PROVIDED, entity=entity.name)
+        message = continued(Code.NO_PROPERTIES_PROVIDED, "no rule of the caller names a property that post can write")
+        raise ApilaneError(Code.NO_PROPERTIES_PROVIDED, message, entity=entity.name)
     system_values: dict[str, Value] = {"Created": now_ms()}
     if "Owner" in entity.readers:
         system_values["Owner"] = actor.user_id
@@ -231,11 +241,14 @@ def _change(
     given = _by_name(record, entity)
     present = [name for name in names if name in given]
     if not present:
-        raise ApilaneError(Code.NO_PROPERTIES_PROVIDED, entity=entity.name)
+        found = unfit_keys((key for key in record if key.lower() != "id"), names)
+        message = continued(Code.NO_PROPERTIES_PROVIDED, found)
+        raise ApilaneError(Code.NO_PROPERTIES_PROVIDED, message, entity=entity.name)
     sent = given.get("ID")
     identifier = record_id(sent) or (references.record(entity, sent) if references is not None else None)
     if not identifier:
-        raise ApilaneError(Code.NO_ID_PROVIDED, entity=entity.name)
+        found = f"the body needs an ID above 0, found {kind_of(given['ID']) if 'ID' in given else 'none'}"
+        raise ApilaneError(Code.NO_ID_PROVIDED, continued(Code.NO_ID_PROVIDED, found), entity=entity.name)
     write = entity.readers if is_users(entity) else entity.writers  # ``_complete_users`` encodes the values of users
     if references is not None:
         write = dict(references.deferring(entity, [(name, write[name]) for name in present]))
@@ -351,7 +364,7 @@ async def put(
     """Update all records of the body or none; the result is how many matched. Records that the caller may not change
     do not match."""
     if body is None:
-        raise ApilaneError(Code.EMPTY_BODY, entity=entity.name)
+        raise ApilaneError(Code.EMPTY_BODY, continued(Code.EMPTY_BODY, _EXPECTED_BODY), entity=entity.name)
     _check_writable(entity, Action.put)
     names: Sequence[str] = access.properties
     changes = await _each(body, entity, lambda record: _change(entity, names, record, references))
@@ -519,7 +532,9 @@ async def delete(
     wanted = parse_ids(ids)
     later = references.records(entity, ids) if references is not None else []
     if not wanted and not later:
-        raise ApilaneError(Code.NO_RECORDS_FOUND_TO_DELETE, entity=entity.name)
+        found = "the parameter ids is missing" if not ids else "no number above 0 in the parameter ids"
+        message = continued(Code.NO_RECORDS_FOUND_TO_DELETE, f"{found}; expected IDs with commas, such as 1,2")
+        raise ApilaneError(Code.NO_RECORDS_FOUND_TO_DELETE, message, entity=entity.name)
     reach = access.reach(actor)
     if reach is None:
         return UnitWrite.nothing([])

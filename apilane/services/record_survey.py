@@ -65,6 +65,8 @@ class Survey(Struct, frozen=True):
 
     concerned: dict[str, int]
     misfits: tuple[Misfit, ...]
+    adopts: bool = False
+    """The tables are taken over as they are, so nothing is lost."""
 
 
 class RecordsDoNotFit(StorageError):

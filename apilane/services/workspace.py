@@ -17,7 +17,7 @@ from apilane.model.migration import Migration
 from apilane.model.system import HELPER_TABLES
 from apilane.security.encryption import Cipher
 from apilane.services.application_tables import ApplicationTables
-from apilane.services.moments import refuse_out_of_step
+from apilane.services.moments import ADOPT, WAY_OUT, other_content, refuse_out_of_step
 from apilane.storage.errors import OutOfStep, StorageError, Unavailable
 from apilane.storage.helper_tables import HelperTables
 from apilane.storage.protocol import Driver
@@ -190,7 +190,40 @@ class ApplicationWorkspace:
         try:
             await refuse_out_of_step(self.store, self.stored, found)
         except OutOfStep as error:
-            raise ConfigurationError(f"{error} Nothing was changed.") from error
+            raise ConfigurationError(f"{error} Nothing was changed. {ADOPT}") from error
+
+    async def refuse_other_content(self) -> None:
+        """Refuse tables with the right version that lack tables or columns of the definition."""
+        if self.stored is None:
+            return
+        definition = self.stored.definition
+        misfits = await self.tables_of(definition, self.stored.secrets).misfits(definition.entities)
+        if misfits:
+            raise ConfigurationError(f"{other_content(definition, misfits)} Nothing was changed. {ADOPT}")
+
+    async def needs_adoption(self, after: ApplicationDefinition, secrets: Secrets) -> bool:
+        """Whether the tables and the stored definition are from different moments."""
+        try:
+            await self.refuse_out_of_step(after, secrets)
+            await self.refuse_other_content()
+        except ConfigurationError:
+            return True
+        return False
+
+    async def refuse_adoption(self, after: ApplicationDefinition, secrets: Secrets) -> None:
+        """Refuse to take over tables that are not exactly those of ``after``."""
+        tables, title = self.tables_of(after, secrets), title_of(after)
+        if not await tables.version():
+            raise ConfigurationError(f"The database of application {title} holds no tables to adopt. {WAY_OUT}")
+        kept = {entity.name.lower() for entity in after.entities}
+        before = self.stored.definition.entities if self.stored else ()
+        gone = [entity for entity in before if entity.name.lower() not in kept]
+        misfits = await tables.misfits(after.entities, gone=gone, exact=True)
+        if misfits:
+            raise ConfigurationError(
+                f"The tables of application {title} are not those of the manifest: {'; '.join(misfits)}. Apply the "
+                "manifest that describes them as they are; nothing was changed."
+            )
 
     async def refuse_half_done(self) -> None:
         """Refuse tables that are between two definitions. This can happen where every schema statement commits."""

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from decimal import Context, Decimal
+from decimal import MAX_EMAX, MAX_PREC, MIN_EMIN, Context, Decimal
 from typing import Any, Final
 
 from apilane.sql.statement import Value
 
 __all__ = ["plain_number", "plain_result"]
 
-_EXACT: Final = Context(prec=80)
-"""More digits than any provider's sums have."""
 _ENCODABLE: Final = range(-(2**63), 2**63)
+
+_EXACT: Final = Context(prec=MAX_PREC, Emax=MAX_EMAX, Emin=MIN_EMIN)
+"""``Decimal.normalize`` without a context rounds to 28 digits."""
 
 
 def plain_number(value: Any) -> Value:
     """A ``decimal.Decimal`` without trailing zeros: 12.50 as 12.5 and 3.00 as 3."""
     whole = int(value)
-    return whole if whole == value else value.normalize()
+    return whole if whole == value else _EXACT.normalize(value)
 
 
 def plain_result(value: Any) -> Value:
@@ -28,4 +29,4 @@ def plain_result(value: Any) -> Value:
     whole = int(value)
     if whole == value:
         return whole if whole in _ENCODABLE else Decimal(whole)
-    return value.normalize(_EXACT) if isinstance(value, Decimal) else value
+    return _EXACT.normalize(value) if isinstance(value, Decimal) else value

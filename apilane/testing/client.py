@@ -12,12 +12,14 @@ from typing import Any, NamedTuple, Self
 import httpx
 
 import apilane.client
+from apilane.errors import DEFAULT_MESSAGES
 
-__all__ = ["PASSWORD", "Client", "WireError", "error_of"]
+__all__ = ["PASSWORD", "Client", "WireError", "bare_error_of", "error_of"]
 
 PASSWORD = "Passw0rd-of-tests"  # noqa: S105 -- the password of test users
 JSON_TYPE = "application/json; charset=utf-8"
 _ERROR_KEYS = {"Code", "Message", "Property", "Entity"}
+_CONTINUED = {*DEFAULT_MESSAGES.values(), "Not allowed"}
 
 
 class WireError(NamedTuple):
@@ -42,6 +44,13 @@ def error_of(response: httpx.Response) -> WireError:
     expected = {401} if body["Code"] == "UNAUTHORIZED" else {400, 404, 405, 409, 415}
     assert response.status_code in expected, (response.status_code, body)
     return WireError(body["Code"], body["Message"], body["Property"], body["Entity"])
+
+
+def bare_error_of(response: httpx.Response) -> WireError:
+    """``error_of`` with only the exact beginning of a message that continues with hints (B-E8)."""
+    error = error_of(response)
+    begin, mark, _ = error.message.partition(": ")
+    return error._replace(message=begin) if mark and begin in _CONTINUED else error
 
 
 class Client:

@@ -8,7 +8,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from apilane.errors import ApilaneError, Code
+from apilane.errors import ApilaneError, Code, continued
 from apilane.model.hints import kind_of
 from apilane.model.json import encode_json
 from apilane.plugin.access import Account
@@ -50,7 +50,8 @@ def _texts(body: dict[str, Any], *names: str) -> list[str]:
     """String members of a typed body; absent ones are empty. Raises EMPTY_BODY for a value other than text or null."""
     values = [body.get(name) for name in names]
     if any(value is not None and not isinstance(value, str) for value in values):
-        raise ApilaneError(Code.EMPTY_BODY)
+        wrong = next(name for name, value in zip(names, values, strict=True) if not isinstance(value, str | None))
+        raise ApilaneError(Code.EMPTY_BODY, continued(Code.EMPTY_BODY, f"the value of {wrong} must be a text"))
     return [value or "" for value in values]
 
 
@@ -62,7 +63,8 @@ def _is_object(body: object | None) -> None:
 
 def _not_an_object(code: Code, body: object | None) -> ApilaneError:
     found = "no body, or one that is not JSON" if body is None else kind_of(body)
-    return ApilaneError(code, told=f"expected a JSON object, found {found}")
+    told = f"expected a JSON object, found {found}"
+    return ApilaneError(code, continued(code, told) if code is Code.EMPTY_BODY else None, told=told)
 
 
 def _passwords_of(body: object | None) -> list[str]:
@@ -135,7 +137,7 @@ def account_calls(passwords: Passwords, portal_url: str) -> list[WireCall]:
     async def register(call: Call) -> Write[int]:
         body = await call.json()
         if body is None:
-            raise ApilaneError(Code.EMPTY_BODY)
+            raise ApilaneError(Code.EMPTY_BODY, continued(Code.EMPTY_BODY, "expected a JSON object"))
         if not isinstance(body, dict):
             raise _not_an_object(Code.ERROR, body)
         return Write(

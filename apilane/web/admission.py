@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import get_args
 
 from apilane.control.operator_tokens import SignedIn
 from apilane.errors import ApilaneError, Code, OperatorsOnlyError, RateLimitedError, unauthorized
 from apilane.instance import Instance
-from apilane.model.definition import Action, RateLimit, RuleKind
+from apilane.model.definition import Action, Endpoint, RateLimit, RuleKind
 from apilane.model.hints import choice, near
 from apilane.plugin.access import Access, Account, CustomEndpoint, Data, Open, Operator, PerOperation, Schema
 from apilane.plugin.calls import WireCall
@@ -213,7 +214,7 @@ async def _grant(call: Call, access: Access) -> None:
         case CustomEndpoint(posted=True) if actor.kind == "operator":
             pass
         case CustomEndpoint():
-            endpoint = find_endpoint(application, call.last_part, posted=access.posted)
+            endpoint = _endpoint(call, posted=access.posted)
             call.endpoint = endpoint, action_of(application, endpoint)
             await grant_name(call, RuleKind.CustomEndpoint, endpoint.name)
         case Schema():
@@ -222,6 +223,24 @@ async def _grant(call: Call, access: Access) -> None:
             pass
         case _:
             raise TypeError(f"{access!r} is no declaration of access")
+
+
+def _endpoint(call: Call, *, posted: bool) -> Endpoint:
+    """The endpoint of a call. The error for another name suggests only one that the caller may use."""
+    application = call.application
+    try:
+        return find_endpoint(application, call.last_part, posted=posted)
+    except ApilaneError as error:
+        if error.code is not Code.NOT_FOUND:
+            raise
+        usable = []
+        for endpoint in application.endpoints.values():
+            with suppress(ApilaneError):
+                application.permit(RuleKind.CustomEndpoint, endpoint.name, call.actor)
+                usable.append(endpoint.name)
+        hint = near(call.last_part, usable)
+        error.message += f": there is no endpoint of this name{hint}" if hint else ""
+        raise
 
 
 async def grant_name(call: Call, kind: RuleKind, name: str) -> None:

@@ -6,21 +6,22 @@ A Litestar handler adds about 25 us to a request, a mount about 9 us; a wire cal
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Iterable, Mapping, MutableMapping
 from time import monotonic
 from typing import Any
 
-from apilane.errors import ApilaneError, Code, ConfigurationError
+from apilane.errors import ApilaneError, Code, ConfigurationError, continued
 from apilane.instance import Instance
+from apilane.model.hints import near
 from apilane.plugin.calls import WireCall, Write
 from apilane.plugin.identity import ANONYMOUS
 from apilane.plugin.replies import Reply
 from apilane.storage.errors import MissingObject, StorageError, Unavailable
 from apilane.web.admission import Admission
-from apilane.web.bodies import BrokenBody, announces_body, drain, linger
+from apilane.web.bodies import BrokenBody, announces_body, drain
 from apilane.web.call import Call, Receive, Scope, Send
 from apilane.web.heads import ambiguity
-from apilane.web.reply import CLOSE, UnfitReply, error_reply, preflight, send_last, send_reply
+from apilane.web.reply import CLOSE, UnfitReply, error_reply, holding_back, preflight, send_last, send_reply
 from apilane.web.routes import Methods, Routes
 from apilane.web.unexpected import failure_answer
 
@@ -165,7 +166,9 @@ class Front:
             headers = dict(scope["headers"])
             refusal = ambiguity(scope, headers, is_known=True)
             return await _after_body(
-                error_reply(refusal) if refusal else _refuse_method(methods, scope), headers, receive
+                error_reply(refusal) if refusal else _refuse_method(methods, scope, self.routes.paths()),
+                headers,
+                receive,
             )
         call = Call(scope, receive, self._bodies, self._client_address)
         headers = call.headers
@@ -248,7 +251,6 @@ class _UnreadBody:
         self._receive = receive
         self._send = send
         self._is_read = False
-        self._lingers = False
 
     async def receive(self) -> MutableMapping[str, Any]:
         message = await self._receive()
@@ -258,20 +260,27 @@ class _UnreadBody:
     async def send(self, message: MutableMapping[str, Any]) -> None:
         if message["type"] == "http.response.start" and not self._is_read and not await drain(self._receive):
             message["headers"] = [*message.get("headers", ()), CLOSE]
-            self._lingers = True
-        if self._lingers and message["type"] == "http.response.body" and not message.get("more_body"):
-            body = message.get("body", b"")
-            await self._send({"type": "http.response.body", "body": body[:-1], "more_body": True})
-            await linger(self._receive)
-            message = {"type": "http.response.body", "body": body[-1:]}
+            self._send = holding_back(self._send, self._receive)
         await self._send(message)
 
 
-def _refuse_method(methods: Methods, scope: Scope) -> Reply:
+SIMILAR_PATHS = 0.9
+"""All paths begin alike, so a suggestion needs more likeness than a name."""
+
+
+def _no_such_call(path: str, paths: Iterable[str]) -> str | None:
+    """The message for a path that is nearly a call, None for others. Calls are public; the path may hold a secret, so
+    it is not cited.
+    """
+    hint = near(path, [*paths], similar=SIMILAR_PATHS)
+    return continued(Code.NOT_FOUND, f"there is no such call{hint}") if hint else None
+
+
+def _refuse_method(methods: Methods, scope: Scope, paths: Iterable[str]) -> Reply:
     if scope["method"] == "OPTIONS":
         return preflight(dict(scope["headers"]).get(b"access-control-request-headers"))
     if not methods:
-        return error_reply(ApilaneError(Code.NOT_FOUND, status=404))
+        return error_reply(ApilaneError(Code.NOT_FOUND, _no_such_call(scope["path"], paths), status=404))
     allowed = ", ".join(sorted(methods))
     reply = error_reply(ApilaneError(Code.ERROR, f"Method not allowed: use {allowed}", status=405))
     reply.headers = ((b"allow", allowed.encode()),)

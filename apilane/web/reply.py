@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, MutableMapping
 from typing import IO, Any
 
 from apilane.errors import ApilaneError, DatabaseBusyError, RateLimitedError
@@ -12,7 +12,7 @@ from apilane.plugin.replies import PLAIN, FileBody, Header, Reply
 from apilane.web.bodies import BodyTooLarge, BrokenBody, NoRoomForBody, linger
 from apilane.web.call import Receive, Send
 
-__all__ = ["CLOSE", "UnfitReply", "error_reply", "preflight", "send_last", "send_reply"]
+__all__ = ["CLOSE", "UnfitReply", "error_reply", "holding_back", "preflight", "send_last", "send_reply"]
 
 CLOSE: Header = (b"connection", b"close")
 CHUNK_BYTES = 65_536
@@ -44,19 +44,28 @@ async def send_reply(send: Send, reply: Reply) -> None:
 
 
 async def send_last(send: Send, reply: Reply, receive: Receive) -> None:
-    """Send an answer that closes the connection to a client that may still be sending.
+    """Send an answer that closes the connection to a client that may still be sending."""
+    if type(reply.body) is bytes:
+        reply.headers = (*reply.headers, (b"content-length", b"%d" % len(reply.body)))
+    await send_reply(holding_back(send, receive), reply)
 
-    The last byte waits until the client has sent everything or falls silent (``linger``): hyper, below granian, closes
-    the connection with the last byte, and a client that is still sending then drops the answer.
+
+def holding_back(send: Send, receive: Receive) -> Send:
+    """``send`` whose last byte waits until the client has sent everything or falls silent (``linger``).
+
+    hyper, below granian, closes the connection with the last byte, and a client that is still sending then drops the
+    answer.
     """
-    if type(reply.body) is not bytes:
-        await send_reply(send, reply)
-        return
-    headers: list[Header] = [*reply.common, *reply.headers, (b"content-length", b"%d" % len(reply.body))]
-    await send({"type": "http.response.start", "status": reply.status, "headers": headers})
-    await send({"type": "http.response.body", "body": reply.body[:-1], "more_body": True})
-    await linger(receive)
-    await send({"type": "http.response.body", "body": reply.body[-1:]})
+
+    async def send_held(message: MutableMapping[str, Any]) -> None:
+        if message["type"] == "http.response.body" and not message.get("more_body"):
+            body = message.get("body", b"")
+            await send({"type": "http.response.body", "body": body[:-1], "more_body": True})
+            await linger(receive)
+            message = {"type": "http.response.body", "body": body[-1:]}
+        await send(message)
+
+    return send_held
 
 
 def _check_headers(reply: Any) -> None:

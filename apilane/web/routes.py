@@ -60,6 +60,10 @@ class Routes:
         found."""
         return self._by_path.get(path) or self._by_path.get(path[: path.rfind("/") + 1])
 
+    def paths(self) -> Iterator[str]:
+        """The paths of all calls as they are declared."""
+        return (registered.call.path for registered in self)
+
     def __iter__(self) -> Iterator[RegisteredCall]:
         return iter(self._registered.values())
 

@@ -412,6 +412,10 @@ class MySQLConnection:
         """The error to raise for an error of the client library; ``statement`` is the one that was sent."""
         if self._expired:
             return await self._too_late()
+        if isinstance(error, UnicodeDecodeError):  # the rest of the result was not read
+            self._expires_at = NEVER
+            self._abort()
+            return translate(error, self.address.place, self._keys)
         refused = is_packet_refused(error)
         if statement is not None and (refused or is_lost(error) or self.raw._stream_broken):  # noqa: SLF001
             too_long = packet_too_large(statement, parameters, self._packet_max_bytes)

@@ -128,7 +128,12 @@ def translate(
     if isinstance(error, StorageError):
         return error
     number, text = _number(error), _text(error)
-    if isinstance(error, (UnicodeError,)):
+    if isinstance(error, UnicodeDecodeError):
+        return StorageError(
+            "A column has a type that the client library cannot read, such as VECTOR. Convert it, for example by "
+            "VECTOR_TO_STRING or HEX."
+        )
+    if isinstance(error, UnicodeError):
         return StorageError("The text contains half of a surrogate pair, which is not a character.")
     if isinstance(error, OverflowError) or (number is None and isinstance(error, (ValueError, TypeError))):
         return NumberOutOfRange("The number does not fit into 64 bits.") if _is_range(error) else StorageError(text)

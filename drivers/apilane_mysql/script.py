@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from datetime import timedelta
-from decimal import Decimal
 from functools import partial
 from typing import Any, Final, Protocol
 
@@ -23,9 +21,9 @@ from apilane.plugin.storage import (
     StorageError,
     Value,
     named_placeholder,
-    plain_number,
 )
 from apilane_mysql.guard import LIMIT, SECRET_TABLES, Columns, Judged, judge, mentions_secrets
+from apilane_mysql.values import plain_rows
 
 __all__ = ["read_script", "run_script"]
 
@@ -186,18 +184,4 @@ def _limit(statement: Judged, values: Mapping[str, Value], budget: ResultBudget)
 def _result(description: Sequence[Any], rows: list[Row]) -> ResultSet:
     booleans = tuple(at for at, column in enumerate(description) if column[1] == _TINY and column[3] == 1)
     columns = tuple(str(column[0]) for column in description)
-    return ResultSet(columns, booleans, [tuple(map(_plain, row)) for row in rows])
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, Decimal):
-        return plain_number(value)
-    return _time(value) if isinstance(value, timedelta) else value
-
-
-def _time(value: timedelta) -> str:
-    """A TIME, which is also a duration of up to 838 hours, as the server writes it: ``-00:30:00``, ``26:00:00.5``."""
-    sign, value = ("-", -value) if value < timedelta(0) else ("", value)
-    minutes, seconds = divmod(value.days * 86_400 + value.seconds, 60)
-    fraction = f".{value.microseconds:06d}".rstrip("0") if value.microseconds else ""
-    return f"{sign}{minutes // 60:02d}:{minutes % 60:02d}:{seconds:02d}{fraction}"
+    return ResultSet(columns, booleans, plain_rows(description, rows))

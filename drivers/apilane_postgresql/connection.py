@@ -36,6 +36,7 @@ from apilane.plugin.storage import (
 from apilane_postgresql.address import search_path, tls_url
 from apilane_postgresql.errors import FAILURES, connect_failure, is_lost, translate
 from apilane_postgresql.script import calls_own_functions, read_script, run_script, writes
+from apilane_postgresql.values import read_every_value
 
 __all__ = ["Constraints", "PostgreSQLConnection", "connect"]
 
@@ -124,7 +125,16 @@ def _session_settings(address: ServerAddress, limits: TimeLimits, *, only_reads:
 class PostgreSQLConnection:
     """See ``apilane.storage.pooled.ServerConnection``."""
 
-    __slots__ = ("_constraints", "_in_transaction", "_patience", "_statement_timeout_s", "_undone", "raw", "usable")
+    __slots__ = (
+        "_constraints",
+        "_in_transaction",
+        "_patience",
+        "_reads_every_value",
+        "_statement_timeout_s",
+        "_undone",
+        "raw",
+        "usable",
+    )
 
     def __init__(self, raw: asyncpg.Connection[Any], statement_timeout_s: float, constraints: Constraints) -> None:
         self.raw = raw
@@ -134,6 +144,7 @@ class PostgreSQLConnection:
         self._constraints = constraints
         self._in_transaction = False
         self._undone = False
+        self._reads_every_value = False
         raw.add_termination_listener(self._ended)
 
     def _ended(self, _raw: object) -> None:
@@ -200,6 +211,7 @@ class PostgreSQLConnection:
         """The server limits the time of each statement; this limits the whole script."""
         try:
             async with asyncio.timeout(self._statement_timeout_s + SCRIPT_GRACE_S):
+                await self._prepare_for_scripts()
                 return await run_script(self.raw, step)
         except TimeoutError as error:
             self.usable = False
@@ -209,6 +221,11 @@ class PostgreSQLConnection:
                 self.usable = False  # what they left on the connection is not known
             raise
 
+    async def _prepare_for_scripts(self) -> None:
+        if not self._reads_every_value:
+            await read_every_value(self.raw)
+            self._reads_every_value = True
+
     async def run_script(self, step: ScriptStep) -> Result:
         """Run a script; the transaction is READ ONLY if no statement of the script writes."""
         begin = "BEGIN" if writes(step.script) else "BEGIN READ ONLY"
@@ -217,6 +234,7 @@ class PostgreSQLConnection:
     async def read_script(self, step: ScriptStep) -> Result | None:
         """See ``apilane.storage.pooled.ReadsScripts``. The session limits the time, and cancels this."""
         try:
+            await self._prepare_for_scripts()
             return await read_script(self.raw, step)
         except BaseException as error:
             raise await self._failure(error, None, ()) from error

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
-
-from asyncpg import BitString
 
 from apilane.plugin.storage import (
     Result,
@@ -21,6 +18,7 @@ from apilane.plugin.storage import (
     Value,
 )
 from apilane_postgresql.guard import SECRET_TABLES, Checked, Surroundings, check, renumbered, statements_of
+from apilane_postgresql.values import plain
 
 if TYPE_CHECKING:
     import asyncpg
@@ -133,7 +131,7 @@ async def read_script(raw: asyncpg.Connection[Any], step: ScriptStep) -> Result 
         return None
     if found and tuple(found[0].keys()) != notes.columns:  # the table has changed
         return None
-    rows = ResultBudget().take([tuple(map(_plain, row)) for row in found])
+    rows = ResultBudget().take([tuple(map(plain, row)) for row in found])
     return Result(sets=[ResultSet(notes.columns, notes.booleans, rows)])
 
 
@@ -227,42 +225,6 @@ async def _rows(cursor: Any, budget: ResultBudget) -> list[Row]:
     taken: list[Row] = []
     while True:
         batch = await cursor.fetch(min(BATCH_ROWS, max(budget.rows, 1)))
-        taken += budget.take(tuple(map(_plain, row)) for row in batch)
+        taken += budget.take(tuple(map(plain, row)) for row in batch)
         if budget.rows == 0 or len(batch) < BATCH_ROWS:
             return taken
-
-
-_AS_THEY_ARE: Final = frozenset({type(None), bool, int, float, str, bytes, datetime, date, time})
-
-
-def _plain(value: Any) -> Any:
-    """A value that JSON can hold: numbers without trailing zeros, lists, and text for rare types."""
-    kind = type(value)
-    if kind in _AS_THEY_ARE:
-        return value
-    if kind is Decimal:
-        return _number(value)
-    if kind is timedelta:
-        return _interval(value)
-    if isinstance(value, BitString):
-        return value.as_string().replace(" ", "")
-    if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
-    if hasattr(value, "keys"):  # a row within a row
-        return {name: _plain(item) for name, item in value.items()}
-    return str(value)
-
-
-def _number(value: Decimal) -> Any:
-    if not value.is_finite():
-        return str(value)
-    whole = value.to_integral_value()
-    return int(value) if whole == value and abs(value) < 2**63 else value.normalize()
-
-
-def _interval(value: timedelta) -> str:
-    """ISO 8601."""
-    sign = "-" if value < timedelta(0) else ""
-    value = abs(value)
-    seconds = f"{value.seconds}" + (f".{value.microseconds:06d}".rstrip("0") if value.microseconds else "")
-    return f"{sign}P{value.days}DT{seconds}S"

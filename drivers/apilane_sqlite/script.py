@@ -6,7 +6,7 @@ itself. The session and the writer decide which connection it uses, and when.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 import apsw
 
@@ -51,6 +51,8 @@ def run_script(connection: apsw.Connection, step: ScriptStep, *, reads_only: boo
                 rows = _run(connection, statement, values, budget, description)
             except KeyError as missing:
                 raise StorageError(no_value(missing)) from missing
+            except UnicodeDecodeError as error:
+                raise StorageError(_NOT_UTF8) from error
             except apsw.Error as error:
                 if guard.refusal:
                     raise StorageError(guard.refusal) from error
@@ -94,6 +96,11 @@ def _run(
         return budget.take(cursor) if description else []
     finally:
         cursor.close(True)
+
+
+_NOT_UTF8: Final = (
+    "A result has a text that is not UTF-8. Select it as CAST(... AS BLOB), which gives base64, or as hex(...)."
+)
 
 
 def _drop_temporary(connection: apsw.Connection) -> None:

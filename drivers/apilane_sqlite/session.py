@@ -179,7 +179,7 @@ class SQLiteSession:
             return self._short_scripts.run(step, notes)
         except apsw.InterruptError:
             self._note_slow(step.script)
-        except (*FAILURES, StorageError):
+        except (*FAILURES, StorageError, UnicodeDecodeError):
             pass
         return None
 

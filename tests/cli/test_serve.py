@@ -233,6 +233,48 @@ def test_sigterm_while_starting(serve: Serve, alive: Callable[[int], bool], wait
     assert "refused to gracefully stop" not in server.err
 
 
+FIRST_IMPORTS = """
+import signal, sys
+from apilane.cli.entry import main
+early = {"click", "rich_click", "litestar", "apilane.cli.main"} & set(sys.modules)
+class Look:
+    def find_spec(self, name, path=None, target=None):
+        if name == "apilane.cli.main":
+            handlers = [signal.getsignal(each) for each in (signal.SIGHUP, signal.SIGTERM, signal.SIGINT)]
+            print(early, *(getattr(each, "name", None) or each.__name__ for each in handlers), flush=True)
+sys.meta_path.insert(0, Look())
+sys.argv = ["apilane", *sys.argv[1:]]
+main()
+"""
+
+
+@pytest.mark.parametrize(
+    ("command", "handled"),
+    [("serve", "set() SIG_IGN _end _end"), ("apply", "set() SIG_DFL SIG_DFL default_int_handler")],
+)
+def test_signals_are_handled_before_the_imports(command: str, handled: str) -> None:
+    """``serve`` handles signals before the first slow import; other commands end with their terminal."""
+    run = [sys.executable, "-c", FIRST_IMPORTS, command, "--help"]
+    said = subprocess.run(run, capture_output=True, text=True, check=True, stdin=subprocess.DEVNULL).stdout
+    assert said.splitlines()[0] == handled
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_signals_before_serve_begins(data_dir: Path, number: int, wait_until: Until) -> None:
+    """SIGHUP as soon as it can be ignored does not end the server; a stop then ends it quietly, without a child."""
+    command = [str(Path(sys.executable).with_name("apilane")), "serve", "--port", "0", "--data-dir", str(data_dir)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        ignored = Path(f"/proc/{process.pid}/status")
+        wait_until(lambda: int(ignored.read_text().split("SigIgn:")[1].split()[0], 16) & 1)
+        for _ in range(20):
+            process.send_signal(signal.SIGHUP)
+        assert process.poll() is None
+        children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+        process.send_signal(number)
+        _, said = process.communicate(timeout=20)
+    assert (process.returncode, children, said) == (0, [], "")
+
+
 def test_stopping_many_workers_blames_none(serve: Serve) -> None:
     """Workers that end in time are not logged as killed."""
     for _ in range(3):

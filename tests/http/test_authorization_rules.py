@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from apilane.testing.client import PASSWORD, Client, WireError, error_of
+from apilane.testing.client import PASSWORD, Client, WireError, bare_error_of, error_of
 from apilane.testing.server import Server
 from tests.http.database import Database
 
@@ -179,7 +179,7 @@ def test_names_ignore_letter_case_where_they_are_allowed(office: Client) -> None
     assert office.records("letters", filter=filtered("TITLE", "b"), properties="title,SECRET") == [
         {"ID": id, "Title": "b"}
     ]
-    error = error_of(writer.put("Data/Put", {"ID": id, "sEcReT": "x"}, entity="letters"))
+    error = bare_error_of(writer.put("Data/Put", {"ID": id, "sEcReT": "x"}, entity="letters"))
     assert error == WireError("NO_PROPERTIES_PROVIDED", "No properties provided", None, "Letters")
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from apilane.testing.client import PASSWORD, Client, WireError, error_of
+from apilane.testing.client import PASSWORD, Client, WireError, bare_error_of, error_of
 
 JSON = {"Content-Type": "application/json"}
 POST = "/api/Data/Post?entity=Values"
@@ -87,8 +87,8 @@ NO_JSON: dict[str, bytes] = {
 def test_no_json(lab: Client, body: bytes) -> None:
     """Invalid JSON counts as a missing body, and stores nothing."""
     before = lab.get("Data/Get", entity="Values", pageSize=1, getTotal="true").json()["Total"]
-    assert error_of(lab.send("POST", POST, body, JSON)) == EMPTY
-    assert error_of(lab.send("PUT", "/api/Data/Put?entity=Values", body, JSON)) == EMPTY
+    assert bare_error_of(lab.send("POST", POST, body, JSON)) == EMPTY
+    assert bare_error_of(lab.send("PUT", "/api/Data/Put?entity=Values", body, JSON)) == EMPTY
     assert lab.get("Data/Get", entity="Values", pageSize=1, getTotal="true").json()["Total"] == before
 
 
@@ -104,12 +104,12 @@ def test_no_json_in_account_calls(shop: Client, user: Client, body: bytes) -> No
     """Each Account call has its own answer to a missing body."""
     for path in ("Login", "Register"):
         response = shop.send("POST", f"/api/Account/{path}", body, JSON)
-        assert error_of(response) == WireError("EMPTY_BODY", "Empty body"), path
+        assert bare_error_of(response) == WireError("EMPTY_BODY", "Empty body"), path
     for client in (shop, user):
         response = client.send("PUT", "/api/Account/Update", body, JSON)
         assert error_of(response) == WireError("ERROR", "Something went wrong")
         response = client.send("PUT", "/api/Account/ChangePassword", body, JSON)
-        assert error_of(response) == WireError("EMPTY_BODY", "Empty body")
+        assert bare_error_of(response) == WireError("EMPTY_BODY", "Empty body")
 
 
 @pytest.mark.parametrize("body", [b"5", b"true", b'"x"', b"[]", b"[{}]"])
@@ -119,7 +119,7 @@ def test_account_bodies_are_objects(shop: Client, body: bytes) -> None:
         "ERROR", "Something went wrong"
     )
     assert error_of(shop.send("PUT", "/api/Account/Update", body, JSON)) == WireError("ERROR", "Something went wrong")
-    assert error_of(shop.send("POST", "/api/Account/Login", body, JSON)) == WireError("EMPTY_BODY", "Empty body")
+    assert bare_error_of(shop.send("POST", "/api/Account/Login", body, JSON)) == WireError("EMPTY_BODY", "Empty body")
 
 
 @pytest.mark.better("B-E7")
@@ -246,7 +246,7 @@ def test_chunked(lab: Client) -> None:
     text = '{"Text":"Φως"}'.encode()
     (id,) = lab.send("POST", POST, (text[i : i + 1] for i in range(len(text))), JSON).json()
     assert lab.record("Values", id)["Text"] == "Φως"
-    assert error_of(lab.send("POST", POST, iter([b""]), JSON)) == EMPTY
+    assert bare_error_of(lab.send("POST", POST, iter([b""]), JSON)) == EMPTY
 
 
 def test_get_with_a_body(lab: Client) -> None:

@@ -15,7 +15,7 @@ import pytest
 from apilane.control.store import ControlStore
 from apilane.dispatch import Hooks
 from apilane.model.definition import IPPolicy, RateLimit
-from apilane.testing.client import Client, WireError, error_of
+from apilane.testing.client import Client, WireError, bare_error_of, error_of
 from apilane.testing.server import CHEAP_PASSWORDS, Server
 
 CLOSED = WireError("SERVICE_UNAVAILABLE", "Service unavailable")
@@ -138,7 +138,7 @@ def test_custom_endpoint(client: Client) -> None:
     """A custom endpoint of a kind without a plugin is kept and answers 404."""
     response = client.get("Custom/CheapProducts", MaxPrice=5)
     assert response.status_code == 404
-    assert error_of(response) == WireError("NOT_FOUND", "Not found")
+    assert bare_error_of(response) == WireError("NOT_FOUND", "Not found")
 
 
 def test_key_without_signature(client: Client) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 import shutil
 import subprocess
 import sys
@@ -31,6 +32,7 @@ def wider(token: str, **more: Any) -> dict[str, Any]:
     manifest = copy.deepcopy(MANIFEST)
     manifest["Application"] = {"Name": "Notes", "Token": token, **more}
     manifest["Entities"][0]["Properties"].append({"Name": "Author", "Type": "String"})
+    manifest["Security"][1]["Properties"].append("Author")
     return manifest
 
 
@@ -96,4 +98,74 @@ def test_one_restored_without_the_other(tmp_path: Path, http: httpx.Client, rest
         (tmp_path / "new").replace(path)
     with server:
         assert Client(http, server.url, token).get("Data/Get", entity="Notes").status_code == 200
+        assert doctor(server)[0] == 0
+
+
+def adopting(server: Server, manifest: dict[str, Any], *more: str) -> tuple[int, str]:
+    """Exit code and output of ``apilane apply --adopt-tables``."""
+    path = server.data_dir.parent / "adopted.json"
+    path.write_text(json.dumps(manifest))
+    command = [str(Path(sys.executable).with_name("apilane")), "apply", "--adopt-tables", *more, str(path)]
+    ran = subprocess.run(command, env=server.environ, capture_output=True, text=True, check=False)
+    return ran.returncode, ran.stdout + ran.stderr
+
+
+def test_other_tables_of_the_same_version(tmp_path: Path, http: httpx.Client) -> None:
+    """Tables with the right version and other columns: doctor and apply say so; they can be adopted."""
+    first = first_manifest()
+    token = first["Application"]["Token"]
+    with Server(tmp_path / "data", settings=CHEAP_PASSWORDS) as server:
+        server.apply(first)
+        assert Client(http, server.url, token).post("Data/Post", {"Text": "kept"}, entity="Notes").status_code == 200
+        server.apply(wider(token))
+    server.sql(token, 'ALTER TABLE "Notes" DROP COLUMN "Author"')
+    lacks = "the table Notes lacks the column Author"
+    with server:
+        client = Client(http, server.url, token)
+        code, said = doctor(server)
+        assert code == 1
+        assert lacks in said
+        assert "--adopt-tables" in said
+        with pytest.raises(ConfigurationError, match=rf"{lacks}\. .*Nothing was changed\. .*--adopt-tables"):
+            server.apply(wider(token))
+        code, said = adopting(server, wider(token))
+        assert (code, lacks in said) == (1, True)
+        code, said = adopting(server, first, "--dry-run")
+        assert (code, "adopted as they are" in said, "LOSES DATA" in said) == (0, True, False)
+        code, said = adopting(server, first)
+        assert (code, f"Notes {token}" in said) == (0, True)
+        assert client.get("Data/Get", entity="Notes", properties="Text").json() == {"Data": [{"ID": 1, "Text": "kept"}]}
+        server.apply(wider(token))
+        assert client.get("Data/Get", entity="Notes", properties="Text,Author").json() == {
+            "Data": [{"ID": 1, "Text": "kept", "Author": None}]
+        }
+        assert doctor(server)[0] == 0
+
+
+@pytest.mark.sqlite_only("it copies the files of the databases")
+@pytest.mark.parametrize("restored", ["control.db", "data.db"])
+def test_apply_repairs_what_was_restored_alone(tmp_path: Path, http: httpx.Client, restored: str) -> None:
+    """A database restored without the other is taken over by the manifest that describes its tables, and no other."""
+    server, first = Server(tmp_path / "data", settings=CHEAP_PASSWORDS), first_manifest()
+    token = first["Application"]["Token"]
+    with server:
+        server.apply(first)
+        assert Client(http, server.url, token).post("Data/Post", {"Text": "kept"}, entity="Notes").status_code == 200
+    path = server.data_dir / restored if restored == "control.db" else server.database(token)
+    shutil.copy(path, tmp_path / "old")
+    with server:
+        server.apply(wider(token))
+        server.apply(wider(token, MaxAllowedFileSizeInKB=7))
+    (tmp_path / "old").replace(path)
+    fitting, other = (wider(token), first) if restored == "control.db" else (first, wider(token))
+    with server:
+        code, said = adopting(server, other)
+        assert (code, "are not those of the manifest: the table Notes" in said) == (1, True)
+        assert adopting(server, fitting)[0] == 0
+        client = Client(http, server.url, token)
+        assert client.get("Data/Get", entity="Notes", properties="Text").json() == {"Data": [{"ID": 1, "Text": "kept"}]}
+        server.apply(wider(token))
+        assert client.get("Data/Get", entity="Notes", properties="Author").json() == {
+            "Data": [{"ID": 1, "Author": None}]
+        }
         assert doctor(server)[0] == 0

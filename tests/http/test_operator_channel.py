@@ -19,7 +19,7 @@ from apilane.control.store import ControlStore
 from apilane.dispatch import Hooks
 from apilane.security.tokens import new_token
 from apilane.services.operator_sign_in import operator_token
-from apilane.testing.client import Client, WireError, error_of
+from apilane.testing.client import Client, WireError, bare_error_of, error_of
 from apilane.testing.server import CHEAP_PASSWORDS, Server
 
 ADMIN = "admin@example.com"
@@ -104,7 +104,8 @@ def test_an_owner_reads_what_a_body_must_be(
     sent = {"Content-Type": "application/json"}
     masked = error_of(application.signed_in(f"masked{uuid.uuid4().hex[:8]}").send(method, f"/api/{path}", body, sent))
     told = error_of(owner.send(method, f"/api/{path}", body, sent))
-    assert masked.message in {"Something went wrong", "Empty body", "Unauthorized"}
+    assert masked.message.partition(":")[0] in {"Something went wrong", "Empty body", "Unauthorized"}
+    assert masked.message.partition(":")[1] == "" or masked.code == "EMPTY_BODY"
     text = "Something went wrong" if told.code == "ERROR" else "Empty body"
     expected = "a JSON object or an array of objects" if also else "a JSON object"
     assert told.message == f"{text}: expected {expected}, found {WRONG_BODIES[body]}"
@@ -318,7 +319,7 @@ def test_not_allowed_even_to_owners(owner: Client, method: str, target: str, bod
     """An action that the entity does not allow is refused for owners too
     (docs/reference/protocol/data-model.md section 2.1).
     """
-    assert error_of(_send(owner, method, target, body)) == WireError("ERROR", "Not allowed", None, entity)
+    assert bare_error_of(_send(owner, method, target, body)) == WireError("ERROR", "Not allowed", None, entity)
 
 
 def test_user_only_calls(owner: Client) -> None:

@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from apilane.errors import ConfigurationError
-from apilane.testing.client import Client, WireError, error_of
+from apilane.testing.client import Client, WireError, bare_error_of, error_of
 from apilane.testing.server import CHEAP_PASSWORDS, Server
 
 
@@ -93,7 +93,7 @@ def test_unknown_path(lab: Client, path: str, method: str) -> None:
     for headers in ({}, lab.headers()):
         response = lab.http.request(method, lab.url + path, headers=headers)
         assert response.status_code == 404
-        assert error_of(response) == WireError("NOT_FOUND", "Not found")
+        assert bare_error_of(response) == WireError("NOT_FOUND", "Not found")
 
 
 @pytest.mark.parametrize("path", ["/nope", "/metrics", "/swagger/index.html", "/apix/Data/Get", "/master.key"])

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from apilane.testing.client import Client, WireError, error_of
+from apilane.testing.client import Client, WireError, bare_error_of, error_of
 from apilane.testing.server import Server
 from tests.http.conftest import PROVIDER
 
@@ -62,7 +62,7 @@ def test_put_counts(lab: Client) -> None:
 def test_put_without_id(lab: Client, id: Any) -> None:
     """An ID that is missing, not positive or not a number is NO_ID_PROVIDED."""
     response = lab.put("Data/Put", {"ID": id, "Text": "x"}, entity="values")
-    assert error_of(response) == WireError("NO_ID_PROVIDED", "No ID provided", None, "Values")
+    assert bare_error_of(response) == WireError("NO_ID_PROVIDED", "No ID provided", None, "Values")
 
 
 @pytest.mark.parametrize(
@@ -71,13 +71,13 @@ def test_put_without_id(lab: Client, id: Any) -> None:
 def test_put_of_nothing(lab: Client, body: Any) -> None:
     """A body without a property that the caller may write is NO_PROPERTIES_PROVIDED."""
     response = lab.put("Data/Put", body, entity="values")
-    assert error_of(response) == WireError("NO_PROPERTIES_PROVIDED", "No properties provided", None, "Values")
+    assert bare_error_of(response) == WireError("NO_PROPERTIES_PROVIDED", "No properties provided", None, "Values")
 
 
 def test_post_without_writable_properties(lab: Client) -> None:
     """A post rule without properties allows no post."""
     response = lab.post("Data/Post", {"Text": "x"}, entity="Unwritable")
-    assert error_of(response) == WireError("NO_PROPERTIES_PROVIDED", "No properties provided", None, "Unwritable")
+    assert bare_error_of(response) == WireError("NO_PROPERTIES_PROVIDED", "No properties provided", None, "Unwritable")
 
 
 def test_delete(lab: Client) -> None:
@@ -102,7 +102,7 @@ def test_delete_nothing(lab: Client, ids: str | None) -> None:
     query = {} if ids is None else {"ids": ids}
     response = lab.delete("Data/Delete", entity="values", **query)
     expected = WireError("NO_RECORDS_FOUND_TO_DELETE", "No records found to delete", None, "Values")
-    assert error_of(response) == expected
+    assert bare_error_of(response) == expected
 
 
 @pytest.mark.better("B-E2", "B-E6")
@@ -121,9 +121,9 @@ def test_constraints(lab: Client, strict: list[int], record: dict[str, Any], err
     """A violated constraint is reported with the properties' schema names (B-E2, B-E6), in Post and Put."""
     _, other = strict
     expected = WireError(*error, "Strict")
-    assert error_of(lab.post("Data/Post", record, entity="strict")) == expected
+    assert bare_error_of(lab.post("Data/Post", record, entity="strict")) == expected
     if record.keys() != {"First"} and "Label" in record:
-        assert error_of(lab.put("Data/Put", {"ID": other, **record}, entity="sTRICT")) == expected
+        assert bare_error_of(lab.put("Data/Put", {"ID": other, **record}, entity="sTRICT")) == expected
 
 
 def test_empty_text_is_a_value(lab: Client) -> None:

@@ -29,9 +29,11 @@ MORE = {
         "insert_row": "the server numbers rows of one INSERT, so that several callers share it",
         "letters": "the letters that the servers fold in another way",
         "progress": "schema statements commit one by one, so what is done is written down",
+        "values": "types of custom SQL without a JSON form",
     },
     "apilane_postgresql": {
         "functions": "which functions custom SQL may call: no privilege can forbid them",
+        "values": "types that asyncpg reads in part, or that have no JSON form",
     },
     "apilane_sqlite": {
         "reader": "long reads take place in threads of this process",
