@@ -7,7 +7,7 @@ This file alone determines the order in which plugins are asked: ``plugins_order
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import FunctionType
 from typing import Any, NamedTuple
 
@@ -21,7 +21,10 @@ from apilane.plugin.endpoints import EndpointKind
 from apilane.plugin.functions import EndpointFunction
 from apilane.plugin.gates import AvailabilityCheck, Limiter, Throttle
 from apilane.plugin.identity import Authenticator
+from apilane.plugin.jobs import Job, job_problem
+from apilane.plugin.outbox import OutboxHandler, outbox_handler_problem
 from apilane.plugin.pages import Page
+from apilane.plugin.records import RecordHandler, events_problem, record_handler_problem
 from apilane.plugin.settings import PluginSettings
 from apilane.plugin.tables import HelperTable, table_problem
 from apilane.plugin_settings import read_options, same_settings_problem, settings_problem
@@ -75,6 +78,9 @@ class Hooks(Struct, frozen=True, kw_only=True):
     calls: tuple[WireCall, ...] = ()
     routes: tuple[Page, ...] = ()
     tables: tuple[HelperTable, ...] = ()
+    outbox_handlers: tuple[OutboxHandler, ...] = ()
+    jobs: tuple[Job, ...] = ()
+    record_handlers: tuple[RecordHandler, ...] = ()
     registered: tuple[Registered, ...] = ()
     """All registered objects with their plugins."""
 
@@ -122,6 +128,12 @@ def _home(item: object) -> str:
         item = item.action
     elif isinstance(item, Page):
         item = item.handler.fn
+    elif isinstance(item, OutboxHandler):
+        item = item.deliver
+    elif isinstance(item, Job):
+        item = item.run
+    elif isinstance(item, RecordHandler):
+        item = item.before or item.after
     elif isinstance(item, EndpointFunction):
         item = item.function
     module: str = item.__module__ if isinstance(item, FunctionType) else type(item).__module__
@@ -145,6 +157,8 @@ def freeze(plugins: PluginSet, settings: Settings) -> Hooks:
             _refuse_same_names(found, _NAMED[hook])
         if hook == "tables":
             _refuse_unfit_tables(found)
+        if hook in _PROBLEMS:
+            _refuse_unfit(found, *_PROBLEMS[hook])
         registered.extend(found)
         return tuple(each.item for each in found)
 
@@ -166,6 +180,9 @@ def freeze(plugins: PluginSet, settings: Settings) -> Hooks:
         calls=collect("calls", WireCall),
         routes=collect("routes", Page),
         tables=collect("tables", HelperTable),
+        outbox_handlers=collect("outbox_handlers", OutboxHandler),
+        jobs=collect("jobs", Job),
+        record_handlers=collect("record_handlers", RecordHandler),
         registered=tuple(registered),
     )
 
@@ -180,8 +197,27 @@ def commands_of(plugins: PluginSet, settings: Settings) -> list[Registered]:
     return found
 
 
-_NAMED = {"drivers": "driver", "endpoint_kinds": "kind of endpoints", "functions": "function", "tables": "table"}
+_NAMED = {
+    "drivers": "driver",
+    "endpoint_kinds": "kind of endpoints",
+    "functions": "function",
+    "tables": "table",
+    "outbox_handlers": "handler of messages",
+    "jobs": "job",
+}
 """Hooks whose objects are found by name, with a term for these objects."""
+
+
+def _outbox_problem(handler: OutboxHandler) -> str | None:
+    return outbox_handler_problem(handler) or next(filter(None, map(events_problem, handler.events)), None)
+
+
+_PROBLEMS: Mapping[str, tuple[str, Callable[[Any], str | None]]] = {
+    "outbox_handlers": ("a handler of messages", _outbox_problem),
+    "record_handlers": ("a record handler", record_handler_problem),
+    "jobs": ("a job", job_problem),
+}
+"""Checks of single objects by hook, with a term for the object."""
 
 
 def _settings(plugins: PluginSet) -> dict[str, PluginSettings]:
@@ -334,3 +370,10 @@ def _refuse_unfit_tables(registered: Sequence[Registered]) -> None:
         problem = table_problem(table, [each.item for each in registered if each.plugin == plugin])
         if problem is not None:
             raise PluginError(plugin, f"registers a table {table.name!r}, which {problem}.", hook=hook)
+
+
+def _refuse_unfit(registered: Sequence[Registered], what: str, problem_of: Callable[[Any], str | None]) -> None:
+    for plugin, hook, item in registered:
+        problem = problem_of(item)
+        if problem is not None:
+            raise PluginError(plugin, f"registers {what} that {problem}.", hook=hook)

@@ -25,7 +25,10 @@ if TYPE_CHECKING:
     from apilane.plugin.functions import EndpointFunction
     from apilane.plugin.gates import AvailabilityCheck, Limiter, Throttle
     from apilane.plugin.identity import Authenticator
+    from apilane.plugin.jobs import Job
+    from apilane.plugin.outbox import OutboxHandler
     from apilane.plugin.pages import Page
+    from apilane.plugin.records import RecordHandler
     from apilane.plugin.settings import PluginSettings
     from apilane.plugin.tables import HelperTable
     from apilane.settings import Settings
@@ -43,7 +46,10 @@ __all__ = [
     "apilane_register_drivers",
     "apilane_register_endpoint_kinds",
     "apilane_register_functions",
+    "apilane_register_jobs",
     "apilane_register_limiters",
+    "apilane_register_outbox_handlers",
+    "apilane_register_record_handlers",
     "apilane_register_routes",
     "apilane_register_settings",
     "apilane_register_tables",
@@ -60,19 +66,20 @@ hookimpl = pluggy.HookimplMarker(PROJECT)
 _pluggy_spec = pluggy.HookspecMarker(PROJECT)
 F = TypeVar("F", bound=Callable[..., object])
 
-Combine = Literal["named", "first", "any", "single"]
+Combine = Literal["named", "first", "any", "single", "all"]
 """How the objects of all plugins work together, in plugin order.
 
 ``named``: each object is found by its name; a repeated name stops start-up. ``first``: the objects are called in
 order until one answers. ``any``: the objects are called in order until one refuses. ``single``: only the first object
-is used.
+is used. ``all``: every object is called, in order.
 """
 
-OnError = Literal["deny", "fail", "close"]
+OnError = Literal["deny", "fail", "close", "retry", "log"]
 """The effect of a later failure of an object.
 
 ``deny``: the request is refused. ``fail``: the call, page or command that used the object ends with an error.
-``close``: the application answers SERVICE_UNAVAILABLE until the object succeeds.
+``close``: the application answers SERVICE_UNAVAILABLE until the object succeeds. ``retry``: the message is tried again
+later. ``log``: the failure is logged, and the object is used again the next time.
 """
 
 
@@ -215,5 +222,36 @@ def apilane_register_tables(settings: Settings, options: Struct | None) -> Seque
     """Helper tables that the core keeps in the database of each application.
 
     They are created, and migrated to a new version, when an application is opened, under its change lock.
+    """
+    raise NotImplementedError
+
+
+@hookspec(combine="named", on_error="retry", added="0.1")
+def apilane_register_outbox_handlers(settings: Settings, options: Struct | None) -> Sequence[OutboxHandler]:
+    """Handlers that deliver the messages of an application's outbox, found by the kind of the message.
+
+    A message is stored in the unit of the change that causes it (``application.outbox``), and is delivered at least
+    once: at once after the commit by the process that stored it, later by the leader of the cluster. If there is at
+    least one handler, every application gets the table ``H_Outbox`` when it opens.
+    """
+    raise NotImplementedError
+
+
+@hookspec(combine="named", on_error="log", added="0.1")
+def apilane_register_jobs(settings: Settings, options: Struct | None) -> Sequence[Job]:
+    """Functions that run at an interval, in one process of the cluster at a time.
+
+    The processes of ``apilane serve``, on all machines with the same control store, choose a leader by a lock of the
+    control store. When the leader ends, another process takes over.
+    """
+    raise NotImplementedError
+
+
+@hookspec(combine="all", on_error="fail", added="0.1")
+def apilane_register_record_handlers(settings: Settings, options: Struct | None) -> Sequence[RecordHandler]:
+    """Functions that run before and after changes of records.
+
+    They run for the Data calls, for each operation of a transaction, and when an account is registered or changed. A
+    failure of ``before`` refuses the change, and a failure of ``after`` is logged.
     """
     raise NotImplementedError

@@ -154,6 +154,9 @@ class Settings(Struct, frozen=True, kw_only=True):
     housekeeping_s: Annotated[
         Seconds, _help("Seconds between two deletions of expired tokens and old history in the loaded applications.")
     ] = 300.0
+    background_poll_s: Annotated[
+        Seconds, _help("Seconds between two looks for due jobs, forgotten messages and a leader that has ended.")
+    ] = 2.0
     body_timeout_s: Annotated[Seconds, _help("Seconds a request body may take to arrive.")] = 60.0
     json_body_max_bytes: Annotated[Count, _help("Largest request body that is read as JSON, in bytes.")] = 30_000_000
     bodies_max_bytes: Annotated[

@@ -11,7 +11,7 @@ import rich_click as click
 
 from apilane.cli.options import common_options, settings_from
 
-__all__ = ["drivers", "hooks", "plugins"]
+__all__ = ["drivers", "hooks", "plugins", "print_table"]
 
 
 @click.command()
@@ -24,7 +24,7 @@ def plugins(config: Path | None, **options: Any) -> None:
         (plugin.name, plugin.version or "-", plugin.source, ", ".join(plugin.hooks) or "-")
         for plugin in load_plugins(settings_from(config, **options)).describe()
     ]
-    _table(("NAME", "VERSION", "SOURCE", "HOOKS"), rows)
+    print_table(("NAME", "VERSION", "SOURCE", "HOOKS"), rows)
 
 
 @click.command()
@@ -38,7 +38,7 @@ def hooks(config: Path | None, **options: Any) -> None:
         (hook.name, hook.combine, hook.on_error, ", ".join(hook.plugins) or "-")
         for hook in hook_order(load_plugins(settings_from(config, **options)))
     ]
-    _table(("HOOK", "COMBINE", "ON ERROR", "PLUGINS IN ORDER"), rows)
+    print_table(("HOOK", "COMBINE", "ON ERROR", "PLUGINS IN ORDER"), rows)
 
 
 @click.command()
@@ -53,10 +53,10 @@ def drivers(config: Path | None, **options: Any) -> None:
     for driver in freeze(load_plugins(settings), settings).drivers.values():
         features = [name for name, value in msgspec.structs.asdict(driver.features).items() if value is True]
         rows.append((driver.name, driver.version, ", ".join(features) or "-"))
-    _table(("PROVIDER", "VERSION", "FEATURES"), rows)
+    print_table(("PROVIDER", "VERSION", "FEATURES"), rows)
 
 
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+def print_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """Print columns two spaces apart. The last one is not padded, so that lines have no blanks at the end."""
     widths = [max(len(row[column]) for row in (head, *rows)) for column in range(len(head) - 1)]
     for row in (head, *rows):

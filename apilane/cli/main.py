@@ -28,6 +28,7 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
         "plugins": "apilane.cli.listing",
         "hooks": "apilane.cli.listing",
         "drivers": "apilane.cli.listing",
+        "outbox": "apilane.cli.outbox",
         "doctor": "apilane.cli.doctor",
         "new": "apilane.cli.new",
     }

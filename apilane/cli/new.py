@@ -36,7 +36,7 @@ _folder_option = click.option(
 @click.argument("name")
 @_folder_option
 def plugin(name: str, folder: Path | None) -> None:
-    """Write a plugin with one availability check, one endpoint kind and their tests into a new folder.
+    """Write a plugin with an availability check, an endpoint kind, record handlers and tests into a new folder.
 
     NAME is lower-case words joined by hyphens, such as opening-hours.
     """

@@ -6,7 +6,16 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from apilane.control.tables import APPLICATIONS, AUDIT, INSTANCE, OPERATOR_TOKENS, PENDING_CHANGES, PORTAL_USERS
+from apilane.control.tables import (
+    APPLICATIONS,
+    AUDIT,
+    INSTANCE,
+    JOB_RUNS,
+    OPERATOR_TOKENS,
+    OUTBOX_MARKS,
+    PENDING_CHANGES,
+    PORTAL_USERS,
+)
 from apilane.model.definition import Entity
 from apilane.sql.dialect import Dialect
 from apilane.sql.statement import Statement, compile_statement
@@ -65,6 +74,7 @@ class ControlStatements:
         self.portal_user = self._select(users, "ID", "Email", "PasswordHash", "IsAdmin", by="EmailFold")  # fold
         self.insert_portal_user = self._insert(PORTAL_USERS)
         self._of_operator_tokens(table_of(OPERATOR_TOKENS, dialect), users)
+        self._of_background(table_of(OUTBOX_MARKS, dialect), table_of(JOB_RUNS, dialect))
 
     def _of_operator_tokens(self, tokens: sa.Table, users: sa.Table) -> None:
         columns: list[sa.ColumnElement[Any]] = [tokens.c[name] for name in ("ID", "LastUsed", "Expires")]
@@ -77,6 +87,20 @@ class ControlStatements:
         self.delete_owner_token = self._write(sa.delete(tokens).where(tokens.c["TokenHash"] == sa.bindparam("hash")))
         is_dead = (tokens.c["LastUsed"] <= sa.bindparam("idle")) | (tokens.c["Expires"] <= sa.bindparam("now"))
         self.delete_dead_operator_tokens = self._write(sa.delete(tokens).where(is_dead))
+
+    def _of_background(self, marks: sa.Table, jobs: sa.Table) -> None:
+        self.outbox_marks = self._select(marks, "Token", "Touches", order="ID")
+        self.insert_outbox_mark = self._insert(OUTBOX_MARKS)
+        is_of_token, touches = marks.c["Token"] == sa.bindparam("token"), marks.c["Touches"]
+        touch = sa.update(marks).values({touches: touches + sa.literal_column("1")})
+        self.touch_outbox_mark = self._write(touch.where(is_of_token))  # token
+        seen = touches == sa.bindparam("touches")
+        self.delete_outbox_mark = self._write(sa.delete(marks).where(is_of_token, seen))
+        self.job_runs = self._select(jobs, "Name", "Started", order="ID")
+        self.insert_job_run = self._insert(JOB_RUNS)
+        start = sa.update(jobs).values({jobs.c["Started"]: sa.bindparam("now")})
+        is_seen = (jobs.c["Name"] == sa.bindparam("name")) & (jobs.c["Started"] == sa.bindparam("seen"))
+        self.start_job_run = self._write(start.where(is_seen))
 
     def _compile(self, element: sa.ClauseElement) -> Statement:
         return compile_statement(element, self._dialect.sqlalchemy)

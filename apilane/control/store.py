@@ -16,6 +16,7 @@ from typing import Any, Final
 
 import msgspec
 
+from apilane.control.background import BackgroundStore
 from apilane.control.changes import abandon_unit, begin_unit, definition_of, pending_row, publish_unit, renames_of
 from apilane.control.first_use import (
     Entry,
@@ -54,8 +55,8 @@ class ControlStore:
     """One object per process; the tasks of its event loop share it. Made by ``open``.
 
     ``first_admin``: e-mail and password of the instance admin, only if this call generated the password; show it once.
-    ``instance_id``: different for each instance. ``operator_tokens``: sign-ins of operators. Methods raise
-    ``StorageError`` when the store is down.
+    ``instance_id``: different for each instance. ``operator_tokens``: sign-ins of operators. ``background``: marks of
+    outboxes and starts of jobs. Methods raise ``StorageError`` when the store is down.
     """
 
     def __init__(
@@ -69,6 +70,7 @@ class ControlStore:
         self.first_admin = entry.admin
         self.instance_id = entry.instance_id
         self.operator_tokens = OperatorTokens(session, statements, box)
+        self.background = BackgroundStore(session, statements)
         self._dialect = driver.dialect
         self._session = session
         self._statements = statements

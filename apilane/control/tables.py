@@ -17,14 +17,16 @@ __all__ = [
     "CURRENT_SCHEMA",
     "FIRST_CONTROL_TABLES",
     "INSTANCE",
+    "JOB_RUNS",
     "OPERATOR_TOKENS",
+    "OUTBOX_MARKS",
     "PENDING_CHANGES",
     "PORTAL_USERS",
     "SCHEMA_VERSION",
     "ControlSchema",
 ]
 
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
 
 
 def _text(name: str, maximum: int | None = None) -> Property:
@@ -121,10 +123,26 @@ OPERATOR_TOKENS: Final = _table(
     ),
 )
 
+OUTBOX_MARKS: Final = _table(
+    "OutboxMarks",
+    "Applications that may have undelivered messages; the leader looks into their outboxes",
+    _text("Token", 36),
+    _number("Touches"),  # grows with every mark, so that the leader removes none that was just set
+    constraints=(Unique(properties=("Token",)),),
+)
+
+JOB_RUNS: Final = _table(
+    "JobRuns",
+    "The last start of each job",
+    _text("Name", 100),
+    _date("Started"),
+    constraints=(Unique(properties=("Name",)),),
+)
+
 FIRST_CONTROL_TABLES: Final = (INSTANCE, APPLICATIONS, PENDING_CHANGES, AUDIT, PORTAL_USERS, OPERATOR_TOKENS)
 """The tables of schema version 1; never changed."""
 
-CONTROL_TABLES: Final = FIRST_CONTROL_TABLES
+CONTROL_TABLES: Final = (*FIRST_CONTROL_TABLES, OUTBOX_MARKS, JOB_RUNS)
 """A new or changed table is listed here, together with the unchanged ones of ``FIRST_CONTROL_TABLES``."""
 
 

@@ -27,6 +27,7 @@ from apilane.services.record_survey import survey, survey_by_reads
 from apilane.services.unique_texts import ADVICE, has_first_structure, same_tables
 from apilane.storage.errors import OutOfStep, StorageError, Unavailable
 from apilane.storage.protocol import Driver, Finding
+from apilane.storage.table_versions import CORE
 
 __all__ = ["Look", "examine", "look_at_control_store", "look_at_database", "look_at_plans", "refuse_unfit"]
 
@@ -171,6 +172,9 @@ async def _helper_tables(address: str, driver: Driver, instance: Instance) -> As
     wanted = {each.entity.name for each in tables.wanted}
     for name, table in recorded.items():
         if name not in wanted:
+            if table.plugin == CORE:
+                yield Finding(f"keeps the table {name}, which no loaded plugin needs")
+                continue
             advice = "Load the plugin again; or drop the table, and its row in H_Tables, when its rows are not needed."
             yield Finding(f"keeps the table {name} of the plugin {table.plugin!r}, which is not loaded", advice)
 

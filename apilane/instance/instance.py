@@ -13,6 +13,7 @@ from apilane.control.first_use import LostInstance, control_address
 from apilane.control.store import ControlStore
 from apilane.dispatch import freeze
 from apilane.errors import ConfigurationError
+from apilane.events.leader import Background
 from apilane.instance.loaded import LoadedApplications
 from apilane.instance.places import FileMark, file_mark
 from apilane.plugins import load_plugins
@@ -65,6 +66,7 @@ class Instance:
         self._is_joined = False
         self._mark: FileMark = None
         self._tasks: list[asyncio.Task[None]] = []
+        self._background: Background | None = None
         self._opening = asyncio.Lock()
 
     async def open(self, *, create: bool = True, serve: bool = True) -> None:
@@ -111,6 +113,10 @@ class Instance:
         )
         if serve:
             await self.applications.follow()
+            if Background.is_needed(self.hooks):
+                applications, poll_s = self.applications, self.settings.background_poll_s
+                self._background = Background(store, self.hooks, applications.outboxes, applications.find, poll_s)
+                self._background.start()
             self._tasks = [
                 asyncio.create_task(self._delete_expired(), name="apilane-housekeeping"),
                 asyncio.create_task(self._watch_places(), name="apilane-places"),
@@ -169,6 +175,9 @@ class Instance:
             for task in self._tasks:
                 task.cancel()
             await asyncio.gather(*self._tasks, return_exceptions=True)
+            await self.applications.record_handlers.end()
+            if self._background is not None:
+                await self._background.stop()
             await self.applications.close()
             await self.store.close()
         for driver in self.drivers.values():

@@ -18,6 +18,8 @@ from apilane.control.folders import application_address, is_lost
 from apilane.control.records import StoredApplication
 from apilane.control.store import ControlStore
 from apilane.dispatch import Hooks
+from apilane.events.outbox import Outboxes
+from apilane.events.record_handlers import RecordHandlers
 from apilane.instance.places import FileMark, file_mark
 from apilane.plugin.data import ApplicationData
 from apilane.runtime.application import ApplicationRuntime
@@ -64,6 +66,8 @@ class LoadedApplications:
         self._gates = hooks.gates
         self._settings = hooks.settings
         self._endpoint_kinds = {kind.name.lower(): kind for kind in hooks.endpoint_kinds}
+        self.outboxes = Outboxes(store.background, hooks.outbox_handlers)
+        self.record_handlers = RecordHandlers(hooks)
         self._changes = changes
         self._upkeep = upkeep
         self._data = data
@@ -166,6 +170,8 @@ class LoadedApplications:
             tables=self._helper_tables(driver),
             compilations=self._compilations,
             settings=self._settings,
+            outboxes=self.outboxes,
+            record_handlers=self.record_handlers,
         )
         runtime.data = self._data(runtime)
         if generation == self._generation:  # not replaced while it was being read

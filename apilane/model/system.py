@@ -18,6 +18,7 @@ __all__ = [
     "HELPER_TABLES",
     "HELPER_VERSIONS",
     "HIDDEN_COLUMNS",
+    "OUTBOX_TABLE",
     "RESERVED_TABLES",
     "HiddenColumn",
     "custom_entity",
@@ -302,10 +303,27 @@ unchanged ones of ``FIRST_HELPER_TABLES``; a changed table also needs a higher v
 HELPER_VERSIONS: Final[dict[str, int]] = {}
 """Versions by name of the helper table; 1 for tables that are not listed."""
 
+OUTBOX_TABLE: Final = helper_table(
+    "H_Outbox",
+    (
+        _system("Kind", _String, maximum=100, required=True),
+        _system("MessageKey", _String, maximum=36, required=True),
+        _system("Payload", _String, required=True),  # JSON, encrypted
+        _system("Attempts", _Number, decimal_places=0, required=True),
+        _system("Due", _Date, required=True),  # the next attempt; of a claimed message: the end of the claim
+        _system("Dead", _Boolean, required=True),
+        _system("Error", _String),  # of the last attempt, encrypted
+        _system("Created", _Date, required=True),
+    ),
+    indexes=(Index(("Dead", "Due")),),
+)
+"""Messages to deliver; created where a plugin delivers messages. Custom SQL cannot use it."""
+
 RESERVED_TABLES: Final[frozenset[str]] = frozenset(
     {
         "h_tables",  # apilane.storage.helper_tables
         "h_schema_progress",  # drivers/apilane_mysql
+        OUTBOX_TABLE.name.lower(),
         *(table.name.lower() for table in (*FIRST_HELPER_TABLES, *HELPER_TABLES)),
         *(column.name.lower() for columns in HIDDEN_COLUMNS.values() for column in columns),
     }

@@ -47,7 +47,10 @@ from apilane.plugin.identity import (
     Signer,
     TokenDirectory,
 )
+from apilane.plugin.jobs import Applications, Job
+from apilane.plugin.outbox import Outbox, OutboxHandler, OutboxMessage, OutboxUnit, PermanentFailure, RetryLater
 from apilane.plugin.pages import Page, PageCall
+from apilane.plugin.records import RecordAction, RecordChange, RecordEvent, RecordEvents, RecordHandler
 from apilane.plugin.replies import FileBody, Reply
 from apilane.plugin.settings import PluginSettings, Secret
 from apilane.plugin.tables import HelperTable, column
@@ -72,6 +75,7 @@ __all__ = [
     "ApplicationData",
     "ApplicationDefinition",
     "ApplicationView",
+    "Applications",
     "Authenticator",
     "AvailabilityCheck",
     "CallView",
@@ -97,24 +101,36 @@ __all__ = [
     "HelperTable",
     "IPPolicy",
     "Index",
+    "Job",
     "JsonResult",
     "Limiter",
     "Open",
     "Operator",
+    "Outbox",
+    "OutboxHandler",
+    "OutboxMessage",
+    "OutboxUnit",
     "Page",
     "PageCall",
     "PerOperation",
+    "PermanentFailure",
     "PluginSettings",
     "Property",
     "PropertyType",
     "RateLimit",
     "RateLimitedError",
+    "RecordAction",
+    "RecordChange",
+    "RecordEvent",
+    "RecordEvents",
+    "RecordHandler",
     "RecordPage",
     "Records",
     "Reply",
     "RequestCheck",
     "RequestView",
     "ResultSets",
+    "RetryLater",
     "Rule",
     "RunEndpoint",
     "Schema",

@@ -28,6 +28,7 @@ __all__ = [
 if TYPE_CHECKING:
     from apilane.plugin.data import ApplicationData
     from apilane.plugin.endpoints import EndpointKind
+    from apilane.plugin.outbox import Outbox
 
 S = TypeVar("S", bound=Struct)
 
@@ -137,6 +138,11 @@ class ApplicationView(Protocol):
     @property
     def tokens(self) -> TokenDirectory:
         """The lookup of users by their tokens."""
+        ...
+
+    @property
+    def outbox(self) -> Outbox:
+        """Messages that are stored with a change and delivered afterwards."""
         ...
 
     def options(self, kind: type[S]) -> S:

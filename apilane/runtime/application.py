@@ -16,6 +16,8 @@ from msgspec import Struct, ValidationError
 from apilane.control.records import StoredApplication
 from apilane.dispatch import Gates
 from apilane.errors import ApilaneError, Code, ConfigurationError, unauthorized
+from apilane.events.outbox import ApplicationOutbox, Outboxes
+from apilane.events.record_handlers import RecordHandlers
 from apilane.model.definition import Action, Entity, Property, RateLimit, RuleKind
 from apilane.model.enforcement import needs_enforcing
 from apilane.model.sections import read_section, section_key
@@ -131,6 +133,8 @@ class ApplicationRuntime:
         tables: Mapping[str, sa.Table],
         compilations: Compilations,
         settings: Mapping[str, PluginSettings],
+        outboxes: Outboxes,
+        record_handlers: RecordHandlers,
     ) -> None:
         self.stored = stored
         self._options: dict[type[Struct], Any] = {}
@@ -153,6 +157,9 @@ class ApplicationRuntime:
         self.endpoints = {e.name.lower(): e for e in stored.definition.custom_endpoints}
         self.endpoint_kinds = endpoint_kinds
         self._tables = tables
+        self._outboxes = outboxes
+        self.record_handlers = record_handlers.of(self)
+        """None when no plugin handles changes of records."""
         self.endpoint_action = lru_cache(ENDPOINTS_KEPT)(self._compile_endpoint)
         self.helpers = EntityRuntimes(self, {e.name: e for e in HELPER_TABLES})
         self.tokens = Identities(self)
@@ -171,6 +178,11 @@ class ApplicationRuntime:
     def auth_tokens(self) -> EntityRuntime:
         """The entity AuthTokens."""
         return self.entities["authtokens"]
+
+    @cached_property
+    def outbox(self) -> ApplicationOutbox:
+        """Messages that are stored with a change and delivered afterwards."""
+        return self._outboxes.of(self.token, self.session, self.dialect, self.cipher)
 
     def _compile_endpoint(self, name: str) -> EndpointAction | None:
         """The action of the endpoint with that lower-case name; None when no loaded plugin has its kind."""

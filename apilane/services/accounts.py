@@ -19,6 +19,8 @@ from apilane.runtime.application import ApplicationRuntime
 from apilane.runtime.identities import now_ms
 from apilane.security.passwords import Passwords
 from apilane.services.attempts import Attempts
+from apilane.services.record_handling import Handling, plan_of, seen
+from apilane.services.unit_writes import UnitWrite
 from apilane.services.users import (
     all_columns,
     complete_user_values,
@@ -47,7 +49,7 @@ async def user_record(application: ApplicationRuntime, user_id: int) -> Struct:
 
 
 async def register(
-    application: ApplicationRuntime, body: Mapping[str, object], passwords: Passwords, attempts: Attempts
+    application: ApplicationRuntime, body: Mapping[str, object], passwords: Passwords, attempts: Attempts, actor: Actor
 ) -> int:
     """Create a user from a body object and return the new user's ID. No security rule is checked.
 
@@ -67,6 +69,15 @@ async def register(
             raise ApilaneError(Code.VALIDATION, "Email is not valid", property="Email")
         values[p.name] = users.readers[p.name](sent)
     await attempts.begin("register")
+    handling = None
+    if application.record_handlers is not None and (plan := plan_of(users, "create")) is not None:
+        names = tuple(name for name in values if name not in ("Created", "EmailConfirmed"))
+        sent_values = {name: values[name] for name in names if name.lower() in given}
+        handling = Handling(plan, users, actor, "create", [sent_values], names=names)
+        await handling.before()
+        values |= {name: users.readers[name](handling.sent[0].get(name)) for name in handling.names}
+        if not is_email(str(values["Email"] or "")):
+            raise ApilaneError(Code.VALIDATION, "Email is not valid", property="Email")
     await complete_user_values(values, passwords)
     row = {name: encode_user_value(users, name, value) for name, value in values.items()}
     statement = users.statement(insert_row, tuple(row))
@@ -75,10 +86,13 @@ async def register(
         result = yield Step(statement, statement.parameters(row))
         return result.new_id
 
-    return await application.session.run(unit, single=True)
+    if handling is None:
+        return await application.session.run(unit, single=True)
+    write = UnitWrite.of(application.session, unit, what=str, outcome=str)
+    return await handling.around(write, lambda made: [(0, made)], single=True).run()
 
 
-async def update_own(application: ApplicationRuntime, user_id: int, body: Mapping[str, object]) -> Struct:
+async def update_own(application: ApplicationRuntime, user_id: int, body: Mapping[str, object], actor: Actor) -> Struct:
     """Write a user's own non-system properties and return the user as stored now. Other keys are ignored."""
     users = application.users
     given = {key.lower(): value for key, value in body.items()}
@@ -91,7 +105,26 @@ async def update_own(application: ApplicationRuntime, user_id: int, body: Mappin
         possible = [p.name for p in users.entity.properties if not p.is_system]
         message = continued(Code.NO_PROPERTIES_PROVIDED, unfit_keys(body, possible))
         raise ApilaneError(Code.NO_PROPERTIES_PROVIDED, message, entity="Users")
-    await application.session.run(lambda: update_user(application, user_id, values, tracked=True))
+    handling = None
+    if application.record_handlers is not None and (plan := plan_of(users, "update")) is not None:
+        names = tuple(values)
+        sent = {p.name: given[p.name.lower()] for p in users.entity.properties if p.name in values}
+        records = [{"ID": user_id, **seen(users, names, sent, None)}]
+        handling = Handling(plan, users, actor, "update", records, names=names)
+        await handling.before()
+        (record,) = handling.sent
+        values = {name: users.writers[name](record[name]) for name in handling.names if name in record}
+        if not values:
+            raise ApilaneError(Code.NO_PROPERTIES_PROVIDED, entity="Users")
+
+    def unit() -> Generator[Step, Result, int]:
+        return update_user(application, user_id, values, tracked=True)
+
+    if handling is None:
+        await application.session.run(unit)
+    else:
+        write = UnitWrite.of(application.session, unit, what=str, outcome=str)
+        await handling.around(write, lambda matched: [(0, user_id)] if matched else []).run()
     return await user_record(application, user_id)
 
 
@@ -130,13 +163,23 @@ async def change_password(
         raise ApilaneError(Code.VALIDATION, f"Minimum {PASSWORD_MIN} characters", property="newPassword")
     if utf16_length(new) > PASSWORD_MAX:
         raise ApilaneError(Code.VALIDATION, f"Maximum {PASSWORD_MAX} characters", property="newPassword")
+    handling = None
+    if application.record_handlers is not None and (plan := plan_of(application.users, "update")) is not None:
+        handling = Handling(
+            plan, application.users, actor, "update", [{"ID": user_id, "Password": new}], names=("Password",)
+        )
+        await handling.before(may_change=False)
     hashed = await passwords.hash(new)
 
     def unit() -> Generator[Step, Result, None]:
         yield from update_user(application, user_id, {"Password": hashed}, tracked=False)
         yield from revoke_tokens(application, user_id, keep=session_id)
 
-    await application.session.run(unit)
+    if handling is None:
+        await application.session.run(unit)
+    else:
+        write = UnitWrite.of(application.session, unit, what=str, outcome=str)
+        await handling.around(write, lambda _: [(0, user_id)]).run()
     application.tokens.forget()
 
 

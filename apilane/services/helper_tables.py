@@ -9,7 +9,7 @@ from typing import Final
 
 from apilane.control.store import ControlStore, StoredApplication
 from apilane.dispatch import Hooks
-from apilane.model.system import FIRST_HELPER_TABLES, HELPER_TABLES, HELPER_VERSIONS
+from apilane.model.system import FIRST_HELPER_TABLES, HELPER_TABLES, HELPER_VERSIONS, OUTBOX_TABLE
 from apilane.security.encryption import Cipher
 from apilane.services.record_survey import RecordsDoNotFit
 from apilane.services.unique_texts import ADVICE, has_first_structure, upgrade_unit
@@ -32,6 +32,7 @@ def helper_tables_of(hooks: Hooks) -> HelperTables:
     return HelperTables(
         [
             *(TableVersion(table, HELPER_VERSIONS.get(table.name, 1)) for table in HELPER_TABLES),
+            *((TableVersion(OUTBOX_TABLE),) if hooks.outbox_handlers else ()),
             *(TableVersion(table.entity, table.version, hooks.plugin_of(table)) for table in hooks.tables),
         ],
         FIRST_HELPER_TABLES,

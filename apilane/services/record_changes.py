@@ -30,6 +30,7 @@ from apilane.security.passwords import Passwords
 from apilane.services.audit_trail import ids_text
 from apilane.services.failures import broken_reference, referencing_properties
 from apilane.services.history import snapshot, snapshot_columns
+from apilane.services.record_handling import Handling, plan_of, seen
 from apilane.services.references import Deferred, References
 from apilane.services.unit_writes import ChangedRows, UnitWrite
 from apilane.services.users import complete_user_values, encode_user_value, is_users, revoke_mail_tokens, revoke_tokens
@@ -191,18 +192,29 @@ async def post(
     rows = await _each(body, entity, lambda record: _new_row(entity, system_values, writers, record))
     if not rows:
         return UnitWrite.nothing([])
+    handling = None
+    if entity.application.record_handlers is not None and (plan := plan_of(entity, "create")) is not None:
+        names = access.properties
+        records = await _each(body, entity, lambda record: seen(entity, names, _by_name(record, entity), references))
+        handling = Handling(plan, entity, actor, "create", records, names=names, references=references)
+        await handling.before()
+        writers = entity.writers_of(handling.names)
+        if references is not None:
+            writers = references.deferring(entity, writers)
+        rows = await _each(handling.sent, entity, lambda record: _new_row(entity, system_values, writers, record))
     statement = entity.statement(insert_row, tuple(rows[0]))
 
     def steps() -> Generator[Step, Result, list[int]]:
         return insert_steps(entity, statement, rows if references is None else map(references.values, rows))
 
-    return UnitWrite.of(
+    write = UnitWrite.of(
         entity.session,
         steps,
         single=len(rows) == 1,
         what=lambda: f"Data/Post {entity.name}: {len(rows)} to create",
         outcome=ids_text,
     )
+    return write if handling is None else handling.around(write, enumerate, single=len(rows) == 1)
 
 
 # --- Put ----------------------------------------------------------------------------------------------------------
@@ -224,12 +236,12 @@ def record_id(value: object) -> int:
 
 
 def _change(
-    entity: EntityRuntime, access: AccessPlan, record: Mapping[str, object], references: References | None
+    entity: EntityRuntime, names: Sequence[str], record: Mapping[str, object], references: References | None
 ) -> Change:
     given = _by_name(record, entity)
-    present = [name for name in access.properties if name in given]
+    present = [name for name in names if name in given]
     if not present:
-        found = unfit_keys((key for key in record if key.lower() != "id"), access.properties)
+        found = unfit_keys((key for key in record if key.lower() != "id"), names)
         message = continued(Code.NO_PROPERTIES_PROVIDED, found)
         raise ApilaneError(Code.NO_PROPERTIES_PROVIDED, message, entity=entity.name)
     sent = given.get("ID")
@@ -260,23 +272,33 @@ async def _complete_users(entity: EntityRuntime, changes: Sequence[Change], pass
 
 
 def update_steps(
-    entity: EntityRuntime, changes: Sequence[Change], reach: Reach, user_id: int | None
+    entity: EntityRuntime,
+    changes: Sequence[Change],
+    reach: Reach,
+    user_id: int | None,
+    changed: list[tuple[int, int]] | None = None,
 ) -> Generator[Step, Result, int]:
-    """Within a unit: take snapshots, change the records that the caller may change, and return their number."""
+    """Within a unit: take snapshots, change the records that the caller may change, and return their number.
+
+    ``changed``: gets place and ID of each change that matched.
+    """
     is_tracked = entity.entity.change_tracking
     columns = snapshot_columns(entity) if is_tracked else ()
     matched = 0
     ids = [change.id for change in changes]
     if entity.dialect.locks_rows and not is_ascending(ids):
         yield from lock_records(entity, ids, reach)
-    for change in changes:
+    for place, change in enumerate(changes):
         if is_tracked:
             select = entity.statement(select_by_ids, columns, 1, reach.predicate)
             rows = (yield Step(select, select.parameters({"id0": change.id, **reach.parameters}))).rows
             if not rows:
                 continue
             yield from snapshot(entity, columns, rows[0], user_id)
-        matched += yield from _update_one(entity, change, reach)
+        found = yield from _update_one(entity, change, reach)
+        if found and changed is not None:
+            changed.append((place, change.id))
+        matched += found
     return matched
 
 
@@ -344,19 +366,32 @@ async def put(
     if body is None:
         raise ApilaneError(Code.EMPTY_BODY, continued(Code.EMPTY_BODY, _EXPECTED_BODY), entity=entity.name)
     _check_writable(entity, Action.put)
-    changes = await _each(body, entity, lambda record: _change(entity, access, record, references))
+    names: Sequence[str] = access.properties
+    changes = await _each(body, entity, lambda record: _change(entity, names, record, references))
     reach = access.reach(actor)
     if reach is None or not changes:
         return UnitWrite.nothing(0)
+    handling: Handling | None = None
+    changed: list[tuple[int, int]] | None = None
+    if entity.application.record_handlers is not None and (plan := plan_of(entity, "update")) is not None:
+        records = await _each(body, entity, lambda record: seen(entity, names, _by_name(record, entity), references))
+        for record, change in zip(records, changes, strict=True):
+            record["ID"] = change.id.sent if type(change.id) is Deferred else change.id
+        handling, changed = Handling(plan, entity, actor, "update", records, names=names, references=references), []
+        await handling.before()
+        names = handling.names
+        changes = await _each(handling.sent, entity, lambda record: _change(entity, names, record, references))
     changes_users = is_users(entity)
     if changes_users:
         changes = await _complete_users(entity, changes, passwords)
 
     def steps() -> Generator[Step, Result, int]:
         ready = changes if references is None else [_resolved(change, references) for change in changes]
-        return update_steps(entity, ready, reach, actor.user_id)
+        if changed is not None:
+            changed.clear()
+        return update_steps(entity, ready, reach, actor.user_id, changed)
 
-    return UnitWrite.of(
+    write = UnitWrite.of(
         entity.session,
         steps,
         single=len(changes) == 1 and not entity.entity.change_tracking and not changes_users,
@@ -365,6 +400,7 @@ async def put(
         what=lambda: f"Data/Put {entity.name}: {_changes_text(entity, changes)}",
         outcome=lambda matched: f"{matched} matched",
     )
+    return write if handling is None else handling.around(write, lambda _matched: tuple(changed or ()))
 
 
 def _resolved(change: Change, references: References) -> Change:
@@ -503,12 +539,17 @@ async def delete(
     reach = access.reach(actor)
     if reach is None:
         return UnitWrite.nothing([])
+    handling = None
+    if entity.application.record_handlers is not None and (plan := plan_of(entity, "delete")) is not None:
+        records: list[dict[str, Any]] = [{"ID": id} for id in [*wanted, *(each.sent for each in later)]]
+        handling = Handling(plan, entity, actor, "delete", records, references=references)
+        await handling.before()
 
     def steps() -> Generator[Step, Result, list[int]]:
         ready = wanted if references is None else sorted({*wanted, *map(references.value, later)})
         return delete_steps(entity, ready, reach, actor.user_id)
 
-    return UnitWrite.of(
+    write = UnitWrite.of(
         entity.session,
         steps,
         committed=(lambda _ids: entity.application.tokens.forget()) if is_users(entity) else None,
@@ -516,3 +557,4 @@ async def delete(
         what=lambda: f"Data/Delete {entity.name}: {ids_text(wanted)}",
         outcome=ids_text,
     )
+    return write if handling is None else handling.around(write, lambda gone: [(0, id) for id in gone])

@@ -103,7 +103,7 @@ async def user_data(call: Call) -> Reply:
 
 async def update(call: Call) -> Reply:
     body: Any = await call.json()
-    return Reply(encode_json(await accounts.update_own(call.application, _user_id(call), body)))
+    return Reply(encode_json(await accounts.update_own(call.application, _user_id(call), body, call.actor)))
 
 
 async def renew(call: Call) -> Reply:
@@ -141,7 +141,7 @@ def account_calls(passwords: Passwords, portal_url: str) -> list[WireCall]:
         if not isinstance(body, dict):
             raise _not_an_object(Code.ERROR, body)
         return Write(
-            run=lambda: accounts.register(call.application, body, passwords, _attempts(call)),
+            run=lambda: accounts.register(call.application, body, passwords, _attempts(call), call.actor),
             what=lambda: "Account/Register Users: 1 to create",
             outcome=lambda user_id: ids_text([user_id]),
         )

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-HOOKS = "apilane_register_availability_checks, apilane_register_endpoint_kinds, apilane_register_settings"
+NAMES = ("availability_checks", "endpoint_kinds", "record_handlers", "settings", "tables")
+HOOKS = ", ".join(f"apilane_register_{name}" for name in NAMES)
 
 
 def run(*command: str | Path, folder: Path, path: Path | None = None) -> str:
@@ -56,7 +57,7 @@ def test_a_plugin_installed_and_tested_like_a_third_party(name: str, repository:
     ]
     assert listed.split(maxsplit=3) == [name.replace("-", "_"), "0.1.0", source.name, HOOKS]
     tested = run("pytest", "-q", "-p", "no:cacheprovider", "tests", folder=source, path=site)
-    assert "6 passed" in tested
+    assert "10 passed" in tested
 
 
 def test_the_wheel_carries_the_template(repository: Path, tmp_path: Path) -> None:

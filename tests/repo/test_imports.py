@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ORDER = [
-    *("model", "sql", "storage", "plugin", "control", "runtime", "services", "instance"),
+    *("model", "sql", "storage", "plugin", "control", "events", "runtime", "services", "instance"),
     *("web", "app", "asgi", "server", "cli"),
 ]
 """The top-level packages in order (called rooms here): a room may import itself and rooms to its left."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time as clock
 from collections.abc import Iterator
 from datetime import time
 from pathlib import Path
@@ -12,13 +13,31 @@ import pytest
 
 from apilane.testing.client import Client, error_of
 from apilane.testing.server import ManifestErrors, Server
+from apilane_template.slug import slug_of
 from apilane_template.window import MaintenanceWindow
 
 MANIFEST: dict[str, Any] = {
     "Apilane": 1,
     "Application": {"Name": "Example"},
     "CustomEndpoints": [{"Name": "Greeting", "Kind": "text", "Query": "Hello {Name}!"}],
-    "Security": [{"CustomEndpoint": "Greeting", "Role": "ANONYMOUS"}],
+    "Entities": [
+        {
+            "Name": "Pages",
+            "Properties": [
+                {"Name": "Title", "Type": "String", "Required": True},
+                {"Name": "Slug", "Type": "String", "Required": True, "Maximum": 20},
+            ],
+            "Constraints": [{"Type": "Unique", "Properties": ["Slug"]}],
+        },
+        {"Name": "Notes", "Properties": [{"Name": "Title", "Type": "String"}]},
+    ],
+    "Security": [
+        {"CustomEndpoint": "Greeting", "Role": "ANONYMOUS"},
+        {"Entity": "Pages", "Role": "ANONYMOUS", "Action": "post", "Properties": ["Title"]},
+        {"Entity": "Pages", "Role": "ANONYMOUS", "Action": "put", "Properties": ["Title"]},
+        {"Entity": "Pages", "Role": "ANONYMOUS", "Action": "get", "Properties": ["ID", "Title", "Slug"]},
+        {"Entity": "Notes", "Role": "ANONYMOUS", "Action": "post", "Properties": ["Title"]},
+    ],
 }
 
 
@@ -76,3 +95,36 @@ def test_apply_refuses_a_broken_text(server: Server) -> None:
     broken = {**MANIFEST, "CustomEndpoints": [{"Name": "Greeting", "Kind": "text", "Query": "Hello {Name"}]}
     with pytest.raises(ManifestErrors, match="belongs to no mark"):
         server.apply(broken)
+
+
+def test_the_form_of_a_slug() -> None:
+    """A slug has letters and digits without accents, and dashes between words; it may be empty."""
+    assert slug_of("  Ένα, deux & THREE déjà-vu! ") == "deux-three-deja-vu"
+    assert slug_of("...") == ""
+
+
+def test_records_get_a_slug(caller: Client) -> None:
+    """A new or changed title sets the slug, which the caller may not write; the database keeps slugs unique."""
+    first, second = caller.post("Data/Post", [{"Title": "Hello, World"}, {"Title": "Next"}], entity="Pages").json()
+    assert caller.record("Pages", first)["Slug"] == "hello-world"
+    assert caller.put("Data/Put", {"ID": second, "Title": "The Last"}, entity="Pages").json() == 1
+    assert caller.record("Pages", second)["Slug"] == "the-last"
+    assert error_of(caller.post("Data/Post", {"Title": "hello world"}, entity="Pages")).property == "Slug"
+
+
+def test_a_slug_is_checked(caller: Client) -> None:
+    """A slug that is longer than the property allows is refused like a value of the caller."""
+    error = error_of(caller.post("Data/Post", {"Title": "much longer than twenty letters"}, entity="Pages"))
+    assert (error.code, error.property) == ("VALIDATION", "Slug")
+
+
+def test_new_records_are_counted(server: Server, caller: Client) -> None:
+    """After the commit the number of new records is added; entities without a slug are not counted."""
+    for titles in (["One"], ["Two", "Three"]):
+        caller.post("Data/Post", [{"Title": title} for title in titles], entity="Pages")
+    caller.post("Data/Post", {"Title": "One"}, entity="Notes")
+    deadline = clock.monotonic() + 20
+    counted, stored = 'SELECT "Entity", "Created" FROM "H_Slugs"', "SELECT 'Pages', COUNT(*) FROM \"Pages\""
+    while server.sql(caller.token, counted) != server.sql(caller.token, stored):
+        assert clock.monotonic() < deadline, server.sql(caller.token, counted)
+        clock.sleep(0.02)

@@ -44,6 +44,11 @@ FROM [Applications] ORDER BY [Applications].[Name];
 -- @P2 BIGINT = 1
 DELETE FROM [OwnerTokens] WHERE [OwnerTokens].[LastUsed] <= ? OR [OwnerTokens].[Expires] <= ?; SELECT @@ROWCOUNT;
 
+-- delete_outbox_mark
+-- @P1 NVARCHAR(4000) = 'text'
+-- @P2 BIGINT = 1
+DELETE FROM [OutboxMarks] WHERE [OutboxMarks].[Token] = ? AND [OutboxMarks].[Touches] = ?; SELECT @@ROWCOUNT;
+
 -- delete_owner_token
 -- @P1 NVARCHAR(4000) = 'text'
 DELETE FROM [OwnerTokens] WHERE [OwnerTokens].[TokenHash] = ?; SELECT @@ROWCOUNT;
@@ -79,6 +84,11 @@ DECLARE @inserted TABLE ([ID] BIGINT NOT NULL); INSERT INTO [Audit] ([Token], [V
 -- @P4 BIGINT = 1
 DECLARE @inserted TABLE ([ID] BIGINT NOT NULL); INSERT INTO [Instance] ([SchemaVersion], [KeyCheck], [Sequence], [Created]) OUTPUT INSERTED.[ID] INTO @inserted VALUES (?, ?, ?, ?); SELECT [ID] FROM @inserted;
 
+-- insert_job_run
+-- @P1 NVARCHAR(4000) = 'text'
+-- @P2 BIGINT = 1
+DECLARE @inserted TABLE ([ID] BIGINT NOT NULL); INSERT INTO [JobRuns] ([Name], [Started]) OUTPUT INSERTED.[ID] INTO @inserted VALUES (?, ?); SELECT [ID] FROM @inserted;
+
 -- insert_operator_token
 -- @P1 NVARCHAR(4000) = 'text'
 -- @P2 BIGINT = 1
@@ -86,6 +96,11 @@ DECLARE @inserted TABLE ([ID] BIGINT NOT NULL); INSERT INTO [Instance] ([SchemaV
 -- @P4 BIGINT = 1
 -- @P5 BIGINT = 1
 DECLARE @inserted TABLE ([ID] BIGINT NOT NULL); INSERT INTO [OwnerTokens] ([TokenHash], [UserID], [Created], [LastUsed], [Expires]) OUTPUT INSERTED.[ID] INTO @inserted VALUES (?, ?, ?, ?, ?); SELECT [ID] FROM @inserted;
+
+-- insert_outbox_mark
+-- @P1 NVARCHAR(4000) = 'text'
+-- @P2 BIGINT = 1
+DECLARE @inserted TABLE ([ID] BIGINT NOT NULL); INSERT INTO [OutboxMarks] ([Token], [Touches]) OUTPUT INSERTED.[ID] INTO @inserted VALUES (?, ?); SELECT [ID] FROM @inserted;
 
 -- insert_pending
 -- @P1 NVARCHAR(4000) = 'text'
@@ -110,6 +125,10 @@ DECLARE @inserted TABLE ([ID] BIGINT NOT NULL); INSERT INTO [PortalUsers] ([Emai
 SELECT [Instance].[SchemaVersion], [Instance].[KeyCheck], [Instance].[Sequence]
 FROM [Instance];
 
+-- job_runs
+SELECT [JobRuns].[Name], [JobRuns].[Started]
+FROM [JobRuns] ORDER BY [JobRuns].[ID];
+
 -- lock_instance
 UPDATE [Instance] SET [Sequence]=[Instance].[Sequence]; SELECT @@ROWCOUNT;
 
@@ -123,6 +142,10 @@ UPDATE [OwnerTokens] SET [LastUsed]=? WHERE [OwnerTokens].[ID] = ?; SELECT @@ROW
 SELECT [OwnerTokens].[ID], [OwnerTokens].[LastUsed], [OwnerTokens].[Expires], [PortalUsers].[Email], [PortalUsers].[IsAdmin]
 FROM [OwnerTokens] JOIN [PortalUsers] ON [PortalUsers].[ID] = [OwnerTokens].[UserID]
 WHERE [OwnerTokens].[TokenHash] = ?;
+
+-- outbox_marks
+SELECT [OutboxMarks].[Token], [OutboxMarks].[Touches]
+FROM [OutboxMarks] ORDER BY [OutboxMarks].[ID];
 
 -- pending
 -- @P1 NVARCHAR(4000) = 'text'
@@ -154,6 +177,16 @@ UPDATE [Instance] SET [Sequence]=([Instance].[Sequence] + 1); SELECT @@ROWCOUNT;
 -- set_schema_version
 -- @P1 BIGINT = 1
 UPDATE [Instance] SET [SchemaVersion]=?; SELECT @@ROWCOUNT;
+
+-- start_job_run
+-- @P1 BIGINT = 1
+-- @P2 NVARCHAR(4000) = 'text'
+-- @P3 BIGINT = 1
+UPDATE [JobRuns] SET [Started]=? WHERE [JobRuns].[Name] = ? AND [JobRuns].[Started] = ?; SELECT @@ROWCOUNT;
+
+-- touch_outbox_mark
+-- @P1 NVARCHAR(4000) = 'text'
+UPDATE [OutboxMarks] SET [Touches]=([OutboxMarks].[Touches] + 1) WHERE [OutboxMarks].[Token] = ?; SELECT @@ROWCOUNT;
 
 -- update_application
 -- @P1 NVARCHAR(4000) = 'text'
@@ -232,28 +265,48 @@ CREATE TABLE [OwnerTokens] (
 );
 
 -- tables 7
-CREATE UNIQUE INDEX [UNIQUE_Applications_Token] ON [Applications] ([Token]);
+CREATE TABLE [OutboxMarks] (
+  [ID] BIGINT IDENTITY(1,1) NOT NULL PRIMARY KEY,
+  [Token] NVARCHAR(36) COLLATE Latin1_General_100_BIN2 NOT NULL CONSTRAINT [DEFAULT_OutboxMarks_Token] DEFAULT N'',
+  [Touches] BIGINT NOT NULL CONSTRAINT [DEFAULT_OutboxMarks_Touches] DEFAULT 0
+);
 
 -- tables 8
-CREATE INDEX [INDEX_Applications_Name] ON [Applications] ([Name]);
+CREATE TABLE [JobRuns] (
+  [ID] BIGINT IDENTITY(1,1) NOT NULL PRIMARY KEY,
+  [Name] NVARCHAR(100) COLLATE Latin1_General_100_CI_AS_SC NOT NULL CONSTRAINT [DEFAULT_JobRuns_Name] DEFAULT N'',
+  [Started] BIGINT NOT NULL CONSTRAINT [DEFAULT_JobRuns_Started] DEFAULT 0
+);
 
 -- tables 9
-CREATE INDEX [INDEX_Applications_Sequence] ON [Applications] ([Sequence]);
+CREATE UNIQUE INDEX [UNIQUE_Applications_Token] ON [Applications] ([Token]);
 
 -- tables 10
-CREATE UNIQUE INDEX [UNIQUE_PendingChanges_Token] ON [PendingChanges] ([Token]);
+CREATE INDEX [INDEX_Applications_Name] ON [Applications] ([Name]);
 
 -- tables 11
-CREATE INDEX [INDEX_Audit_Token] ON [Audit] ([Token]);
+CREATE INDEX [INDEX_Applications_Sequence] ON [Applications] ([Sequence]);
 
 -- tables 12
-CREATE UNIQUE INDEX [UNIQUE_PortalUsers_EmailFold] ON [PortalUsers] ([EmailFold]);
+CREATE UNIQUE INDEX [UNIQUE_PendingChanges_Token] ON [PendingChanges] ([Token]);
 
 -- tables 13
-CREATE UNIQUE INDEX [UNIQUE_OwnerTokens_TokenHash] ON [OwnerTokens] ([TokenHash]);
+CREATE INDEX [INDEX_Audit_Token] ON [Audit] ([Token]);
 
 -- tables 14
-CREATE INDEX [INDEX_OwnerTokens_UserID] ON [OwnerTokens] ([UserID]);
+CREATE UNIQUE INDEX [UNIQUE_PortalUsers_EmailFold] ON [PortalUsers] ([EmailFold]);
 
 -- tables 15
+CREATE UNIQUE INDEX [UNIQUE_OwnerTokens_TokenHash] ON [OwnerTokens] ([TokenHash]);
+
+-- tables 16
+CREATE INDEX [INDEX_OwnerTokens_UserID] ON [OwnerTokens] ([UserID]);
+
+-- tables 17
+CREATE UNIQUE INDEX [UNIQUE_OutboxMarks_Token] ON [OutboxMarks] ([Token]);
+
+-- tables 18
+CREATE UNIQUE INDEX [UNIQUE_JobRuns_Name] ON [JobRuns] ([Name]);
+
+-- tables 19
 ALTER TABLE [OwnerTokens] WITH CHECK ADD CONSTRAINT [FOREIGN_KEY_OwnerTokens_UserID_PortalUsers] FOREIGN KEY ([UserID]) REFERENCES [PortalUsers] ([ID]) ON DELETE CASCADE;
