@@ -18,6 +18,7 @@ from apilane.model.sections import section_key
 from apilane.plugin.calls import WireCall
 from apilane.plugin.counters import Counters
 from apilane.plugin.endpoints import EndpointKind
+from apilane.plugin.files import FileStore
 from apilane.plugin.gates import AvailabilityCheck, Limiter, Throttle
 from apilane.plugin.identity import Authenticator
 from apilane.plugin.pages import Page
@@ -70,6 +71,7 @@ class Hooks(Struct, frozen=True, kw_only=True):
     limiters: tuple[Limiter, ...] = ()
     throttles: tuple[Throttle, ...] = ()
     endpoint_kinds: tuple[EndpointKind, ...] = ()
+    file_stores: tuple[FileStore, ...] = ()
     calls: tuple[WireCall, ...] = ()
     routes: tuple[Page, ...] = ()
     tables: tuple[HelperTable, ...] = ()
@@ -143,6 +145,8 @@ def freeze(plugins: PluginSet, settings: Settings) -> Hooks:
     counters = collect("counters", Counters)
     if counters:
         arguments["counters"] = counters[0]
+    file_stores: tuple[FileStore, ...] = collect("file_stores", FileStore)
+    arguments["file_stores"] = {store.name.lower(): store for store in file_stores}
     return Hooks(
         settings=sections,
         drivers=drivers,
@@ -152,6 +156,7 @@ def freeze(plugins: PluginSet, settings: Settings) -> Hooks:
         limiters=collect("limiters", Limiter),
         throttles=collect("throttles", Throttle),
         endpoint_kinds=collect("endpoint_kinds", EndpointKind),
+        file_stores=file_stores,
         calls=collect("calls", WireCall),
         routes=collect("routes", Page),
         tables=collect("tables", HelperTable),
@@ -169,7 +174,7 @@ def commands_of(plugins: PluginSet, settings: Settings) -> list[Registered]:
     return found
 
 
-_NAMED = {"drivers": "driver", "endpoint_kinds": "kind of endpoints", "tables": "table"}
+_NAMED = {"drivers": "driver", "endpoint_kinds": "kind of endpoints", "file_stores": "file store", "tables": "table"}
 """Hooks whose objects are found by name, with a term for these objects."""
 
 

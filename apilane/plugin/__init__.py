@@ -33,6 +33,7 @@ from apilane.plugin.calls import AccessView, CallView, EntityView, WireCall, Wri
 from apilane.plugin.commands import CommandContext
 from apilane.plugin.counters import Counters
 from apilane.plugin.endpoints import EndpointAction, EndpointKind, ResultSets
+from apilane.plugin.files import FileContent, FileStore, StoredName
 from apilane.plugin.gates import AvailabilityCheck, Limiter, RequestCheck, SignInEvent, Throttle
 from apilane.plugin.identity import (
     ANONYMOUS,
@@ -45,7 +46,8 @@ from apilane.plugin.identity import (
     TokenDirectory,
 )
 from apilane.plugin.pages import Page, PageCall
-from apilane.plugin.replies import FileBody, Reply
+from apilane.plugin.records import RecordsView
+from apilane.plugin.replies import PLAIN, FileBody, Header, Reply
 from apilane.plugin.settings import PluginSettings, Secret
 from apilane.plugin.tables import HelperTable, column
 from apilane.security.signatures import WINDOW_MS, SignatureHeaders, verifies
@@ -58,6 +60,7 @@ from apilane.storage.protocol import Driver
 
 __all__ = [
     "ANONYMOUS",
+    "PLAIN",
     "WINDOW_MS",
     "Access",
     "AccessView",
@@ -85,7 +88,10 @@ __all__ = [
     "Entity",
     "EntityView",
     "FileBody",
+    "FileContent",
+    "FileStore",
     "ForeignKey",
+    "Header",
     "HelperTable",
     "IPPolicy",
     "Index",
@@ -100,6 +106,7 @@ __all__ = [
     "PropertyType",
     "RateLimit",
     "RateLimitedError",
+    "RecordsView",
     "Reply",
     "RequestCheck",
     "RequestView",
@@ -112,6 +119,7 @@ __all__ = [
     "SignatureHeaders",
     "Signer",
     "StorageError",
+    "StoredName",
     "Throttle",
     "TokenDirectory",
     "Unique",

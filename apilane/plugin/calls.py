@@ -12,6 +12,7 @@ from apilane.model.json import encode_json
 from apilane.plugin.access import Access
 from apilane.plugin.endpoints import EndpointAction
 from apilane.plugin.identity import Actor, ApplicationView, RequestView
+from apilane.plugin.records import RecordsView
 from apilane.plugin.replies import Reply
 
 __all__ = ["AccessView", "BodyKind", "CallAction", "CallView", "EntityView", "WireCall", "Write"]
@@ -50,6 +51,11 @@ class CallView(RequestView, Protocol):
     """Of a route that declares ``Data``."""
     endpoint: tuple[Endpoint, EndpointAction]
     """Set for a route that declares ``CustomEndpoint``: the endpoint's definition, and the action that runs it."""
+
+    @property
+    def records(self) -> RecordsView:
+        """The records of ``entity``, of a route that declares ``Data``."""
+        ...
 
     @property
     def last_part(self) -> str:

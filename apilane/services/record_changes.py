@@ -14,6 +14,7 @@ from time import monotonic
 from typing import TypeVar
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from apilane.errors import ApilaneError, Code
 from apilane.model.definition import Action, ForeignKey, OnDelete
@@ -30,15 +31,22 @@ from apilane.services.failures import broken_reference, referencing_properties
 from apilane.services.history import snapshot, snapshot_columns
 from apilane.services.users import complete_user_values, encode_user_value, is_users, revoke_mail_tokens, revoke_tokens
 from apilane.sql.statement import Statement, Value
-from apilane.sql.write import delete_by_ids, detach_by_ids, insert_row, select_by_ids, update_row
+from apilane.sql.write import (
+    VALUES_PER_STATEMENT,
+    delete_by_ids,
+    detach_by_ids,
+    insert_row,
+    padded,
+    select_by_ids,
+    update_row,
+)
 from apilane.storage.errors import ForeignKeyViolation
 from apilane.storage.protocol import Result, Row, Step
 
-__all__ = ["Change", "delete", "delete_steps", "insert_steps", "parse_ids", "post", "put", "update_steps"]
+__all__ = ["Change", "add", "delete", "delete_steps", "insert_steps", "parse_ids", "post", "put", "update_steps"]
 
 T = TypeVar("T")
 
-IDS_PER_STATEMENT = 64
 RECORDS_MAX = 100_000
 """The most records of one body. All are checked and held in memory before the first one is stored."""
 PASSWORDS_MAX = 10
@@ -149,6 +157,18 @@ def _new_row(
     return row
 
 
+def add(entity: EntityRuntime, actor: Actor, access: AccessPlan, values: Mapping[str, object]) -> Write[int]:
+    """Store one record with ``values``, which the server made; they may be system properties. The result is its ID."""
+    row = _new_row(entity, replace(access, properties=tuple(values)), actor, values, now_ms())
+    statement = entity.statement(insert_row, tuple(row))
+
+    async def run() -> int:
+        (identifier,) = await entity.session.run(lambda: insert_steps(entity, statement, [row]), single=True)
+        return identifier
+
+    return Write(run=run, what=lambda: f"{entity.name}: 1 to create", outcome=lambda made: ids_text([made]))
+
+
 async def post(entity: EntityRuntime, actor: Actor, access: AccessPlan, body: object | None) -> Write[list[int]]:
     """Store all records of the body or none; the result is their IDs in the order of the body. None: no body."""
     if body is None:
@@ -236,7 +256,7 @@ def _lock_in_order(entity: EntityRuntime, ids: Sequence[int], reach: Reach) -> G
     """
     if not entity.dialect.locks_rows or all(a <= b for a, b in pairwise(ids)):
         return
-    for chunk in _padded(sorted(set(ids))):
+    for chunk in padded(sorted(set(ids))):
         select = entity.statement(select_by_ids, ("ID",), len(chunk), reach.predicate)
         yield Step(select, select.parameters({**_named(chunk), **reach.parameters}))
 
@@ -306,14 +326,6 @@ def parse_ids(text: str | None) -> list[int]:
     return sorted(found - {0})
 
 
-def _padded(ids: Sequence[int]) -> Iterator[tuple[int, ...]]:
-    """Chunks whose sizes are powers of two, filled up with the last ID, so that there are few statement texts."""
-    for start in range(0, len(ids), IDS_PER_STATEMENT):
-        chunk = ids[start : start + IDS_PER_STATEMENT]
-        size = 1 << (len(chunk) - 1).bit_length()
-        yield (*chunk, *([chunk[-1]] * (size - len(chunk))))
-
-
 def delete_steps(
     entity: EntityRuntime, ids: Sequence[int], reach: Reach, user_id: int | None
 ) -> Generator[Step, Result, list[int]]:
@@ -321,7 +333,7 @@ def delete_steps(
     is_tracked = entity.entity.change_tracking
     columns = snapshot_columns(entity) if is_tracked else ("ID", *_references_to_itself(entity))
     found: list[Row] = []
-    for chunk in _padded(ids):  # locks the records in the order of their IDs, like ``_lock_in_order``
+    for chunk in padded(ids):  # locks the records in the order of their IDs, like ``_lock_in_order``
         select = entity.statement(select_by_ids, columns, len(chunk), reach.predicate)
         rows = (yield Step(select, select.parameters({**_named(chunk), **reach.parameters}))).rows
         if is_tracked:
@@ -352,7 +364,7 @@ def _detach(entity: EntityRuntime, columns: Sequence[str], rows: Sequence[Row]) 
     not be deleted, or only in one statement.
     """
     by_row = entity.dialect.checks_references_by_row
-    if not by_row and len(rows) <= IDS_PER_STATEMENT:
+    if not by_row and len(rows) <= VALUES_PER_STATEMENT:
         return
     gone = {row[0] for row in rows}
     for name in _references_to_itself(entity):
@@ -360,7 +372,7 @@ def _detach(entity: EntityRuntime, columns: Sequence[str], rows: Sequence[Row]) 
         if is_required and by_row:
             continue  # the reference cannot be empty, and a record that refers to itself cannot be deleted either
         at = columns.index(name)
-        for part in _padded([row[0] for row in rows if row[at] in gone]):
+        for part in padded([row[0] for row in rows if row[at] in gone]):
             yield Step(entity.statement(detach_by_ids, name, is_required, len(part)), part)
 
 
@@ -368,7 +380,7 @@ def _delete_all(entity: EntityRuntime, ids: Sequence[int]) -> Generator[Step, Re
     """Within a unit: delete these records, those with the largest IDs first."""
     stuck: list[int] = []
     failure: ForeignKeyViolation | None = None
-    for part in reversed(list(_padded(ids))):  # records mostly refer to older ones
+    for part in reversed(list(padded(ids))):  # records mostly refer to older ones
         try:
             yield Step(entity.statement(delete_by_ids, len(part)), part)
         except ForeignKeyViolation as error:

@@ -11,15 +11,17 @@ from collections.abc import Sequence
 from msgspec import Struct
 
 from apilane.errors import ApilaneError, Code
-from apilane.model.definition import SortKey
 from apilane.plugin.identity import Actor
 from apilane.runtime.access import AccessPlan
 from apilane.runtime.application import EntityRuntime
 from apilane.runtime.compiled import BoundFilter
 from apilane.sql.filter import FilterShape, LeafShape
 from apilane.sql.select import ReadShape
+from apilane.sql.statement import Value
+from apilane.sql.write import padded, select_any
+from apilane.storage.protocol import Row
 
-__all__ = ["Page", "PageQuery", "get_by_id", "get_page"]
+__all__ = ["Page", "PageQuery", "find", "get_by_id", "get_page"]
 
 PAGE_SIZE_MAX = 1000
 CONDITIONS_AT_ONCE_MAX = 16
@@ -36,6 +38,8 @@ class PageQuery(Struct, frozen=True, kw_only=True):
     sort: str | None = None
     properties: str | None = None
     get_total: bool = False
+    default_order: bool = True
+    """Whether a blank ``sort`` means the default order of the entity; otherwise ``ID``."""
 
     def window(self) -> tuple[int, int]:
         """``(limit, offset)``; a size outside 1..1000 is 1000 (B-W4), an index below 1 is the first page.
@@ -69,11 +73,6 @@ async def get_by_id(
     return make(rows)[0]
 
 
-def _order(entity: EntityRuntime, sort: tuple[SortKey, ...] | None) -> tuple[SortKey, ...]:
-    """The caller's order, or else the entity's default order, which is not checked against access rules (B-D9)."""
-    return entity.entity.default_order if sort is None else sort
-
-
 def _is_long(shape: FilterShape | None, values: int) -> bool:
     return values > VALUES_AT_ONCE_MAX or (shape is not None and _conditions(shape) > CONDITIONS_AT_ONCE_MAX)
 
@@ -89,7 +88,9 @@ _NO_FILTER: BoundFilter = (None, {})
 async def get_page(entity: EntityRuntime, actor: Actor, access: AccessPlan, query: PageQuery) -> Page:
     """One page of the matching records, in a stable order, with the total on request."""
     shape, bound = entity.filter(query.filter, access.readable) if query.filter else _NO_FILTER
-    order = _order(entity, entity.sort(query.sort, access.readable))
+    order = entity.sort(query.sort, access.readable)
+    if order is None:  # the default order is not checked against access rules (B-D9)
+        order = entity.entity.default_order if query.default_order else ()
     columns = access.properties if not query.properties else entity.select(query.properties, access.properties)
     reach = access.reach(actor)
     if reach is None:
@@ -106,3 +107,24 @@ async def get_page(entity: EntityRuntime, actor: Actor, access: AccessPlan, quer
     statement = await entity.read.beside(read) if is_long else entity.read(read)
     rows = await entity.session.fetch(statement, statement.parameters(values))
     return Page(entity.maker(columns)(rows), total)
+
+
+async def find(
+    entity: EntityRuntime,
+    actor: Actor,
+    access: AccessPlan,
+    where: tuple[str, Sequence[Value]],
+    columns: tuple[str, ...],
+) -> list[Row]:
+    """Stored values of ``columns`` of the records that the caller can access and that have one of some values in a
+    property. ``where``: the property and the values."""
+    property, values = where
+    reach = access.reach(actor)
+    found: list[Row] = []
+    if reach is None:
+        return found
+    for part in padded(values):
+        select = entity.statement(select_any, columns, (property, len(part)), reach.predicate)
+        named = {f"value{position}": value for position, value in enumerate(part)}
+        found += await entity.session.fetch(select, select.parameters({**named, **reach.parameters}))
+    return found

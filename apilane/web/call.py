@@ -13,6 +13,7 @@ from apilane.model.definition import Endpoint
 from apilane.model.json import MalformedJson, decode_json
 from apilane.plugin.endpoints import EndpointAction
 from apilane.plugin.identity import ANONYMOUS, Actor
+from apilane.plugin.records import RecordsView
 from apilane.runtime.access import AccessPlan
 from apilane.runtime.application import ApplicationRuntime, EntityRuntime
 from apilane.security.signatures import SignatureHeaders
@@ -135,6 +136,13 @@ class Call:
         """The body is read as a stream, so the call cannot be tried again."""
         self.entity_name: str | None = None
         """Schema name of the current entity, for errors of the database."""
+
+    @property
+    def records(self) -> RecordsView:
+        """The records of ``entity``."""
+        from apilane.web.call_records import CallRecords  # which uses the Data calls, and so this file
+
+        return CallRecords(self)
 
     @property
     def raw_target(self) -> bytes:
