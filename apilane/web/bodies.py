@@ -111,8 +111,13 @@ class Bodies:
         finally:
             self.arriving_bytes -= len(buffer)
 
-    async def stream(self, headers: Mapping[bytes, bytes], receive: Receive, max_bytes: int) -> AsyncIterator[bytes]:
-        """The body as it arrives. ``body_timeout_s`` is the time limit of each part. Raises the errors of ``read``."""
+    async def stream(
+        self, headers: Mapping[bytes, bytes], receive: Receive, max_bytes: int, note_end: Callable[[], None]
+    ) -> AsyncIterator[bytes]:
+        """The body as it arrives. ``body_timeout_s`` is the time limit of each part. Raises the errors of ``read``.
+
+        ``note_end`` is called when the last part has arrived.
+        """
         declared = headers.get(b"content-length", b"")
         if declared.isdigit() and (len(declared) > LENGTH_DIGITS_MAX or int(declared) > max_bytes):
             raise BodyTooLarge
@@ -131,6 +136,8 @@ class Bodies:
             seen += len(part)
             if seen > max_bytes:
                 raise BodyTooLarge
+            if not more:
+                note_end()
             if part:
                 yield part
 

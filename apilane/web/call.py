@@ -211,11 +211,14 @@ class Call:
     def stream(self, max_bytes: int) -> AsyncIterator[bytes]:
         """The body as it arrives, once. Raises ``ApilaneError`` beyond ``max_bytes``, or when it arrives too slowly."""
         self.is_streamed = True
-        return self._bodies.stream(self.headers, self._receive, max_bytes)
+        return self._bodies.stream(self.headers, self._receive, max_bytes, self._note_end)
+
+    def _note_end(self) -> None:
+        self._body = b""
 
     @property
     def is_body_read(self) -> bool:
-        """Whether ``body`` has read the body. It stays False when the body is read as a stream."""
+        """Whether nothing of the body is left to read."""
         return self._body is not None
 
     async def json(self) -> object | None:
