@@ -81,7 +81,8 @@ def _other_type(ending: str, known: str, head: bytes) -> puremagic.PureMagicWith
         found = [each for each in puremagic.magic_string(head) if each.confidence >= CERTAIN]
     except (puremagic.PureError, ValueError):  # nothing found
         return None
-    if any(each.extension.lower() == ending or each.mime_type == known for each in found):
+    fitting = {ending, known} - {""}
+    if any(each.extension.lower() in fitting or each.mime_type in fitting for each in found):
         return None
     if ending in _ACTS_AS_XML and any(each.mime_type in {"application/xml", "text/html"} for each in found):
         return None

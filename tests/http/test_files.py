@@ -68,7 +68,7 @@ def test_a_file_and_its_record(user: Client) -> None:
 @pytest.mark.better("B-F2")
 def test_headers_of_a_download(user: Client, application: Client) -> None:
     """A download has its type, length, name, tag, cache time, and headers that keep it from running as a page."""
-    id = stored(user, b"<svg/>", 'a %22b%22 Ω.svg')
+    id = stored(user, b"<svg/>", "a %22b%22 Ω.svg")
     answer = download(user, id)
     uid = record(user, id)["UID"]
     headers = {name: answer.headers.get(name) for name in ("content-type", "content-length", "etag", "accept-ranges")}
