@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import Any
 
-from obstore.store import AzureStore, ClientConfig, GCSStore, RetryConfig, S3Store
+from obstore.store import AzureStore, GCSStore, S3Store
 
 from apilane.plugin import Secret
 from apilane_objectstore.options import ObjectStoreSettings
@@ -16,12 +16,12 @@ __all__ = ["Bucket", "Connect", "connections"]
 Bucket = AzureStore | GCSStore | S3Store
 Connect = Callable[[], Awaitable[Bucket]]
 
-RETRIES = RetryConfig(max_retries=3, retry_timeout=timedelta(seconds=20))
+RETRIES = {"max_retries": 3, "retry_timeout": timedelta(seconds=20)}
 
 
 def connections(options: ObjectStoreSettings) -> dict[str, Connect]:
     """How to open each bucket, by the name of its store."""
-    client = ClientConfig(allow_http=options.allow_http, timeout=timedelta(seconds=options.timeout_s))
+    client = {"allow_http": options.allow_http, "timeout": timedelta(seconds=options.timeout_s)}
     common: dict[str, Any] = {"client_options": client, "retry_config": RETRIES}
 
     async def s3() -> Bucket:
