@@ -65,7 +65,7 @@ class FileCalls:
         self._uploads = 0
 
     def calls(self) -> list[WireCall]:
-        """Every call. Whoever holds a link may read its file, so that call requires nothing else."""
+        """Every call. A link is its own permission, so the call for links requires nothing else."""
         get, files = Data(Action.get, "Files"), "/api/Files"
         return [
             WireCall(path=f"{files}/Get", method="GET", action=get_page, access=get),

@@ -174,7 +174,7 @@ def test_bytes_that_are_gone(user: Client, application: Client, server: Server) 
 
 @pytest.mark.better("B-F3")
 def test_a_planted_uid_opens_no_other_file(user: Client, application: Client, server: Server) -> None:
-    """A record whose UID the server did not make opens nothing, whoever wrote it."""
+    """A record whose UID the server did not make opens nothing."""
     (server.data_dir / "apps" / application.token / "secret").write_text("secret")
     for number, uid in enumerate(("../secret", "../data.db", "/etc/passwd", "..", "a\\b", "x" * 300)):
         id = 1000 + number

@@ -70,7 +70,7 @@ UNKNOWN = [
     "/api/Custom",
 ]
 UNKNOWN += [
-    "/api/Files/Get",
+    "/api/Files/Nope",
     "/api/Stats/Aggregate",
     "/api/Email/ForgotPassword",
     "/api/Application/Export",

@@ -146,7 +146,7 @@ def test_unknown_stores(tmp_path: Path, http: httpx.Client) -> None:
         server.start()
     with Server(tmp_path / "other", settings=CHEAP_PASSWORDS) as server:
         token = server.apply({**FILES, "Plugins": {"files": {"Store": "azure"}}})
-        user = Client(http, server.url, token).signed_in("nobody")
+        user = Client(http, server.url, token).signed_in("storeless")
         assert error_of(upload(user)).code == "SERVICE_UNAVAILABLE"
         assert "Plugins.files.Store is 'azure'; there are: local" in server.output()
 
