@@ -11,8 +11,11 @@ from uuid import uuid4
 import httpx
 import pytest
 
+from apilane.instance import Instance
 from apilane.testing.client import Client, WireError, error_of
 from apilane.testing.server import Server
+from apilane_files.local import LocalStore
+from apilane_files.orphans import delete_orphans
 from tests.http.conftest import AsOperator, NewClient
 from tests.http.test_tenants import MANIFEST as TENANTS
 from tests.http.uploads import FILES, FORM, body, download, part, upload
@@ -170,6 +173,26 @@ def test_bytes_that_are_gone(user: Client, application: Client, server: Server) 
     (server.data_dir / "apps" / application.token / "files" / uid).unlink()
     assert error_of(download(user, id)) == WireError("NOT_FOUND", f"File '{uid}' not found.")
     assert user.delete("Files/Delete", ids=id).json() == [id]
+
+
+def test_contents_without_a_record(user: Client, application: Client, server: Server) -> None:
+    """Contents without a record are deleted on every database; those with a record stay."""
+    folder = server.data_dir / "apps" / application.token / "files"
+    ids = [stored(user), stored(user)]
+    kept = {record(user, id)["UID"] for id in ids}
+    orphans = [str(uuid4()) for _ in range(130)]
+    for name in orphans:
+        (folder / name).write_text("x")
+
+    async def search(instance: Instance) -> int:
+        found = await instance.applications.find(application.token)
+        assert found is not None
+        return await delete_orphans(found, LocalStore(server.data_dir), 0)
+
+    assert server.with_instance(search) >= len(orphans)
+    names = {path.name for path in folder.iterdir()}
+    assert kept <= names
+    assert names.isdisjoint(orphans)
 
 
 @pytest.mark.better("B-F3")
