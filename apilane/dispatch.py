@@ -18,6 +18,7 @@ from apilane.model.sections import section_key
 from apilane.plugin.calls import WireCall
 from apilane.plugin.counters import Counters
 from apilane.plugin.endpoints import EndpointKind
+from apilane.plugin.files import FileStore
 from apilane.plugin.functions import EndpointFunction
 from apilane.plugin.gates import AvailabilityCheck, Limiter, Throttle
 from apilane.plugin.identity import Authenticator
@@ -75,6 +76,7 @@ class Hooks(Struct, frozen=True, kw_only=True):
     throttles: tuple[Throttle, ...] = ()
     functions: tuple[EndpointFunction, ...] = ()
     endpoint_kinds: tuple[EndpointKind, ...] = ()
+    file_stores: tuple[FileStore, ...] = ()
     calls: tuple[WireCall, ...] = ()
     routes: tuple[Page, ...] = ()
     tables: tuple[HelperTable, ...] = ()
@@ -167,6 +169,8 @@ def freeze(plugins: PluginSet, settings: Settings) -> Hooks:
     if counters:
         arguments["counters"] = counters[0]
     arguments["functions"] = functions = collect("functions", EndpointFunction)
+    file_stores: tuple[FileStore, ...] = collect("file_stores", FileStore)
+    arguments["file_stores"] = {store.name.lower(): store for store in file_stores}
     return Hooks(
         settings=sections,
         drivers=drivers,
@@ -177,6 +181,7 @@ def freeze(plugins: PluginSet, settings: Settings) -> Hooks:
         throttles=collect("throttles", Throttle),
         functions=functions,
         endpoint_kinds=collect("endpoint_kinds", EndpointKind),
+        file_stores=file_stores,
         calls=collect("calls", WireCall),
         routes=collect("routes", Page),
         tables=collect("tables", HelperTable),
@@ -200,6 +205,7 @@ def commands_of(plugins: PluginSet, settings: Settings) -> list[Registered]:
 _NAMED = {
     "drivers": "driver",
     "endpoint_kinds": "kind of endpoints",
+    "file_stores": "file store",
     "functions": "function",
     "tables": "table",
     "outbox_handlers": "handler of messages",

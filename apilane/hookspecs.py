@@ -10,7 +10,7 @@ plugin without one.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Literal, TypeVar
 
 import pluggy
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from apilane.plugin.calls import WireCall
     from apilane.plugin.counters import Counters
     from apilane.plugin.endpoints import EndpointKind
+    from apilane.plugin.files import FileStore
     from apilane.plugin.functions import EndpointFunction
     from apilane.plugin.gates import AvailabilityCheck, Limiter, Throttle
     from apilane.plugin.identity import Authenticator
@@ -45,6 +46,7 @@ __all__ = [
     "apilane_register_counters",
     "apilane_register_drivers",
     "apilane_register_endpoint_kinds",
+    "apilane_register_file_stores",
     "apilane_register_functions",
     "apilane_register_jobs",
     "apilane_register_limiters",
@@ -193,10 +195,23 @@ def apilane_register_endpoint_kinds(
 
 
 @hookspec(combine="named", on_error="fail", added="0.1")
-def apilane_register_calls(settings: Settings, options: Struct | None) -> Sequence[WireCall]:
+def apilane_register_file_stores(settings: Settings, options: Struct | None) -> Sequence[FileStore]:
+    """Stores for the contents of uploaded files, found by their names.
+
+    The setting ``store`` of the plugin ``files`` chooses one for the server, the section ``Plugins.files`` of a
+    manifest one for its application.
+    """
+    raise NotImplementedError
+
+
+@hookspec(combine="named", on_error="fail", added="0.1")
+def apilane_register_calls(
+    settings: Settings, options: Struct | None, file_stores: Mapping[str, FileStore]
+) -> Sequence[WireCall]:
     """Calls of the wire: path, method, requirements for the caller, and the action.
 
     They pass the same admission as the core's calls. Two calls with the same path and method stop start-up.
+    ``file_stores``: every file store by its name in lower case.
     """
     raise NotImplementedError
 

@@ -37,7 +37,7 @@ from apilane.client.errors import (
     UniqueViolation,
     ValidationFailed,
 )
-from apilane.client.files import Download
+from apilane.client.files import Download, Link, Received
 from apilane.client.filters import F, Filter
 from apilane.client.operations import Custom, Delete, OperationResult, Post, Put, TransactionResult, ref
 
@@ -60,6 +60,7 @@ __all__ = [
     "InvalidGroupBy",
     "InvalidRequest",
     "InvalidSort",
+    "Link",
     "Login",
     "NoIdProvided",
     "NoPropertiesProvided",
@@ -70,6 +71,7 @@ __all__ = [
     "Post",
     "Put",
     "RateLimited",
+    "Received",
     "Record",
     "RequiredMissing",
     "ServiceUnavailable",

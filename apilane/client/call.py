@@ -38,8 +38,9 @@ class Call(Generic[T]):
     ``status``.
 
     ``body``: a value to send as JSON, or bytes to send unchanged; None sends no body. ``file``: name and content of an
-    upload. ``repeatable``: the call changes nothing, so it may be sent again. ``becomes``: the credentials of the
-    client after this call.
+    upload. ``into``: an open file that takes the body of a successful answer in chunks, in place of the memory.
+    ``repeatable``: the call changes nothing, so it may be sent again. ``becomes``: the credentials of the client after
+    this call.
     """
 
     method: str
@@ -48,6 +49,7 @@ class Call(Generic[T]):
     query: dict[str, Any] = field(default_factory=dict, repr=False)
     body: Any = field(default=None, repr=False)
     file: tuple[str, bytes | BinaryIO] | None = field(default=None, repr=False)
+    into: BinaryIO | None = field(default=None, repr=False)
     status: int = 200
     repeatable: bool = False
     becomes: Callable[[T], Credentials | None] | None = field(default=None, repr=False)

@@ -7,12 +7,13 @@ parameters, so that the clients cannot differ.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 import inspect
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from types import TracebackType
-from typing import Any, Concatenate, ParamSpec, Self, TypeVar
+from typing import Any, BinaryIO, Concatenate, ParamSpec, Self, TypeVar
 
 import httpx
 
@@ -126,10 +127,21 @@ class Client:
         request, attempt = self._session.request(self._http, call), 0
         while True:
             try:
-                return self._http.send(request, follow_redirects=False)
+                if call.into is None:
+                    return self._http.send(request, follow_redirects=False)
+                return self._stream(request, call, call.into)
             except httpx.RequestError as error:
                 attempt += 1
                 time.sleep(self._session.pause_s(call, error, attempt))
+
+    def _stream(self, request: httpx.Request, call: Call[Any], target: BinaryIO) -> httpx.Response:
+        """The answer, with its body in ``target`` if the call succeeded."""
+        with contextlib.closing(self._http.send(request, stream=True, follow_redirects=False)) as response:
+            if response.status_code != call.status:
+                response.read()
+            else:
+                target.writelines(response.iter_bytes())
+        return response
 
     get = _blocking(data.get)
     get_by_id = _blocking(data.get_by_id)
@@ -155,6 +167,8 @@ class Client:
     forgot_password = _blocking(account.forgot_password)
     upload = _blocking(files.upload)
     download = _blocking(files.download)
+    download_to = _blocking(files.download_to)
+    link = _blocking(files.link)
     version = _blocking(service.version)
     health = _blocking(service.health)
 
@@ -245,10 +259,23 @@ class AsyncClient:
         request, attempt = self._session.request(self._http, call), 0
         while True:
             try:
-                return await self._http.send(request, follow_redirects=False)
+                if call.into is None:
+                    return await self._http.send(request, follow_redirects=False)
+                return await self._stream(request, call, call.into)
             except httpx.RequestError as error:
                 attempt += 1
                 await asyncio.sleep(self._session.pause_s(call, error, attempt))
+
+    async def _stream(self, request: httpx.Request, call: Call[Any], target: BinaryIO) -> httpx.Response:
+        """The answer, with its body in ``target`` if the call succeeded."""
+        response = await self._http.send(request, stream=True, follow_redirects=False)
+        async with contextlib.aclosing(response):
+            if response.status_code != call.status:
+                await response.aread()
+            else:
+                async for chunk in response.aiter_bytes():
+                    target.write(chunk)
+        return response
 
     get = _awaited(data.get)
     get_by_id = _awaited(data.get_by_id)
@@ -274,6 +301,8 @@ class AsyncClient:
     forgot_password = _awaited(account.forgot_password)
     upload = _awaited(files.upload)
     download = _awaited(files.download)
+    download_to = _awaited(files.download_to)
+    link = _awaited(files.link)
     version = _awaited(service.version)
     health = _awaited(service.health)
 

@@ -30,11 +30,13 @@ from apilane.model.numbers import parse_number
 from apilane.model.text import fold, trim
 from apilane.model.values import is_storable_text
 from apilane.plugin.access import Access, Account, CustomEndpoint, Data, Open, Operator, PerOperation, Schema
+from apilane.plugin.call_records import RecordsView
 from apilane.plugin.calls import AccessView, CallView, EntityView, WireCall, Write
 from apilane.plugin.commands import CommandContext
 from apilane.plugin.counters import Counters
 from apilane.plugin.data import ApplicationData, Create, Delete, RecordPage, Records, RunEndpoint, Update, ref
 from apilane.plugin.endpoints import EndpointAction, EndpointKind, JsonResult, ResultSets, TransactionAction
+from apilane.plugin.files import FileContent, FileStore, StoredName
 from apilane.plugin.functions import EndpointCall, EndpointFunction
 from apilane.plugin.gates import AvailabilityCheck, Limiter, RequestCheck, SignInEvent, Throttle
 from apilane.plugin.identity import (
@@ -51,7 +53,7 @@ from apilane.plugin.jobs import Applications, Job
 from apilane.plugin.outbox import Outbox, OutboxHandler, OutboxMessage, OutboxUnit, PermanentFailure, RetryLater
 from apilane.plugin.pages import Page, PageCall
 from apilane.plugin.records import RecordAction, RecordChange, RecordEvent, RecordEvents, RecordHandler
-from apilane.plugin.replies import FileBody, Reply
+from apilane.plugin.replies import PLAIN, FileBody, Header, Reply
 from apilane.plugin.settings import PluginSettings, Secret
 from apilane.plugin.tables import HelperTable, column
 from apilane.security.signatures import WINDOW_MS, SignatureHeaders, verifies
@@ -64,6 +66,7 @@ from apilane.storage.protocol import Driver
 
 __all__ = [
     "ANONYMOUS",
+    "PLAIN",
     "WINDOW_MS",
     "Access",
     "AccessView",
@@ -97,7 +100,10 @@ __all__ = [
     "Entity",
     "EntityView",
     "FileBody",
+    "FileContent",
+    "FileStore",
     "ForeignKey",
+    "Header",
     "HelperTable",
     "IPPolicy",
     "Index",
@@ -126,6 +132,7 @@ __all__ = [
     "RecordHandler",
     "RecordPage",
     "Records",
+    "RecordsView",
     "Reply",
     "RequestCheck",
     "RequestView",
@@ -140,6 +147,7 @@ __all__ = [
     "SignatureHeaders",
     "Signer",
     "StorageError",
+    "StoredName",
     "Throttle",
     "TokenDirectory",
     "TransactionAction",

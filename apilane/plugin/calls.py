@@ -10,6 +10,7 @@ from msgspec import Struct
 from apilane.model.definition import Endpoint
 from apilane.model.json import encode_json
 from apilane.plugin.access import Access
+from apilane.plugin.call_records import RecordsView
 from apilane.plugin.endpoints import EndpointAction
 from apilane.plugin.identity import Actor, ApplicationView, RequestView
 from apilane.plugin.replies import Reply
@@ -50,6 +51,11 @@ class CallView(RequestView, Protocol):
     """Of a route that declares ``Data``."""
     endpoint: tuple[Endpoint, EndpointAction]
     """Set for a route that declares ``CustomEndpoint``: the endpoint's definition, and the action that runs it."""
+
+    @property
+    def records(self) -> RecordsView:
+        """The records of ``entity``, of a route that declares ``Data``."""
+        ...
 
     @property
     def last_part(self) -> str:

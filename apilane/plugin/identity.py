@@ -159,6 +159,10 @@ class ApplicationView(Protocol):
         """
         ...
 
+    def key(self, purpose: str) -> bytes:
+        """32 secret bytes of this application for one purpose, such as ``files: links``; always the same for it."""
+        ...
+
     def records_changed(self) -> None:
         """Report writes of records outside the Data calls. Cached users and tokens are dropped."""
         ...

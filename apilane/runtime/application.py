@@ -30,6 +30,7 @@ from apilane.runtime.access import AccessPlan
 from apilane.runtime.compiled import Compilations, CompiledEntity
 from apilane.runtime.identities import Identities
 from apilane.security.encryption import Cipher
+from apilane.security.tokens import token_hash
 from apilane.sql.dialect import Dialect
 from apilane.sql.statement import Value
 from apilane.storage.protocol import Driver, Session
@@ -214,6 +215,10 @@ class ApplicationRuntime:
             return self._tables[name]
         except KeyError:
             raise LookupError(f"no loaded plugin registers a table {name!r}") from None
+
+    def key(self, purpose: str) -> bytes:
+        """32 secret bytes for one purpose. No hash of a token is made from the same text: tokens are GUIDs."""
+        return bytes.fromhex(token_hash(self.token_key, f"key: {purpose}"))
 
     def records_changed(self) -> None:
         """Drop the cached users and tokens, after records were written without the Data calls."""

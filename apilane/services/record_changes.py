@@ -35,12 +35,22 @@ from apilane.services.references import Deferred, References
 from apilane.services.unit_writes import ChangedRows, UnitWrite
 from apilane.services.users import complete_user_values, encode_user_value, is_users, revoke_mail_tokens, revoke_tokens
 from apilane.sql.statement import Statement, Value
-from apilane.sql.write import delete_by_ids, detach_by_ids, insert_row, let_go_by_ids, select_by_ids, update_row
+from apilane.sql.write import (
+    VALUES_PER_STATEMENT,
+    delete_by_ids,
+    detach_by_ids,
+    insert_row,
+    let_go_by_ids,
+    padded,
+    select_by_ids,
+    update_row,
+)
 from apilane.storage.errors import ForeignKeyViolation
 from apilane.storage.protocol import Result, Row, Step
 
 __all__ = [
     "Change",
+    "add",
     "delete",
     "delete_steps",
     "insert_steps",
@@ -54,7 +64,6 @@ __all__ = [
 
 T = TypeVar("T")
 
-IDS_PER_STATEMENT = 64
 RECORDS_MAX = 100_000
 """The most records of one body. All are checked and held in memory before the first one is stored."""
 PASSWORDS_MAX = 10
@@ -166,6 +175,34 @@ def _new_row(
     return row
 
 
+def add(entity: EntityRuntime, actor: Actor, access: AccessPlan, values: Mapping[str, object]) -> UnitWrite[int]:
+    """Store one record with ``values``, which the server made; they may be system properties. The result is its ID."""
+    row = _new_row(entity, _system_values(entity, actor, access), entity.writers_of(tuple(values)), values)
+    statement = entity.statement(insert_row, tuple(row))
+
+    def steps() -> Generator[Step, Result, int]:
+        (identifier,) = yield from insert_steps(entity, statement, [row])
+        return identifier
+
+    return UnitWrite.of(
+        entity.session,
+        steps,
+        single=True,
+        what=lambda: f"{entity.name}: 1 to create",
+        outcome=lambda made: ids_text([made]),
+    )
+
+
+def _system_values(entity: EntityRuntime, actor: Actor, access: AccessPlan) -> dict[str, Value]:
+    """The values of a new record that the server sets."""
+    values: dict[str, Value] = {"Created": now_ms()}
+    if "Owner" in entity.readers:
+        values["Owner"] = actor.user_id
+    if access.tenant_column is not None:
+        values[access.tenant_column] = actor.tenant
+    return values
+
+
 async def post(
     entity: EntityRuntime,
     actor: Actor,
@@ -181,11 +218,7 @@ async def post(
     if not access.properties:
         message = continued(Code.NO_PROPERTIES_PROVIDED, "no rule of the caller names a property that post can write")
         raise ApilaneError(Code.NO_PROPERTIES_PROVIDED, message, entity=entity.name)
-    system_values: dict[str, Value] = {"Created": now_ms()}
-    if "Owner" in entity.readers:
-        system_values["Owner"] = actor.user_id
-    if access.tenant_column is not None:
-        system_values[access.tenant_column] = actor.tenant
+    system_values = _system_values(entity, actor, access)
     writers = entity.writers_of(access.properties)
     if references is not None:
         writers = references.deferring(entity, writers)
@@ -311,7 +344,7 @@ def lock_records(entity: EntityRuntime, ids: Iterable[int], reach: Reach) -> Gen
     """Within a unit: lock the records in the order of their IDs, so that units that change the same records wait for
     each other instead of becoming deadlock victims.
     """
-    for chunk in _padded(sorted(set(ids))):
+    for chunk in padded(sorted(set(ids))):
         select = entity.statement(select_by_ids, ("ID",), len(chunk), reach.predicate)
         yield Step(select, select.parameters({**_named(chunk), **reach.parameters}))
 
@@ -416,14 +449,6 @@ def parse_ids(text: str | None) -> list[int]:
     return sorted(found - {0})
 
 
-def _padded(ids: Sequence[int]) -> Iterator[tuple[int, ...]]:
-    """Chunks whose sizes are powers of two, filled up with the last ID, so that there are few statement texts."""
-    for start in range(0, len(ids), IDS_PER_STATEMENT):
-        chunk = ids[start : start + IDS_PER_STATEMENT]
-        size = 1 << (len(chunk) - 1).bit_length()
-        yield (*chunk, *([chunk[-1]] * (size - len(chunk))))
-
-
 def delete_steps(
     entity: EntityRuntime, ids: Sequence[int], reach: Reach, user_id: int | None
 ) -> Generator[Step, Result, list[int]]:
@@ -431,7 +456,7 @@ def delete_steps(
     is_tracked = entity.entity.change_tracking
     columns = snapshot_columns(entity) if is_tracked else ("ID", *_references_to_itself(entity))
     found: list[Row] = []
-    for chunk in _padded(ids):  # locks the records in the order of their IDs, like ``lock_records``
+    for chunk in padded(ids):  # locks the records in the order of their IDs, like ``lock_records``
         select = entity.statement(select_by_ids, columns, len(chunk), reach.predicate)
         rows = (yield Step(select, select.parameters({**_named(chunk), **reach.parameters}))).rows
         if is_tracked:
@@ -462,13 +487,13 @@ def _detach(entity: EntityRuntime, columns: Sequence[str], rows: Sequence[Row]) 
     not be deleted, or only in one statement.
     """
     by_row = entity.dialect.checks_references_by_row
-    if not by_row and len(rows) <= IDS_PER_STATEMENT:
+    if not by_row and len(rows) <= VALUES_PER_STATEMENT:
         return
     gone = {row[0] for row in rows}
     for name in _references_to_itself(entity):
         is_required = entity.properties[name.lower()].required
         at = columns.index(name)
-        for part in _padded([row[0] for row in rows if row[at] in gone]):
+        for part in padded([row[0] for row in rows if row[at] in gone]):
             if is_required and by_row:  # not even a record that refers to itself could be deleted
                 yield Step(entity.statement(let_go_by_ids, name, len(part)), part)
             else:
@@ -479,7 +504,7 @@ def _delete_all(entity: EntityRuntime, ids: Sequence[int]) -> Generator[Step, Re
     """Within a unit: delete these records, those with the largest IDs first."""
     stuck: list[int] = []
     failure: ForeignKeyViolation | None = None
-    for part in reversed(list(_padded(ids))):  # records mostly refer to older ones
+    for part in reversed(list(padded(ids))):  # records mostly refer to older ones
         try:
             yield Step(entity.statement(delete_by_ids, len(part)), part)
         except ForeignKeyViolation as error:

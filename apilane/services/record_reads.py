@@ -11,15 +11,17 @@ from collections.abc import AsyncIterator, Sequence
 from msgspec import Struct
 
 from apilane.errors import ApilaneError, Code
-from apilane.model.definition import SortKey
 from apilane.plugin.identity import Actor
 from apilane.runtime.access import AccessPlan
 from apilane.runtime.application import EntityRuntime
 from apilane.runtime.compiled import BoundFilter
 from apilane.sql.filter import FilterShape, LeafShape
 from apilane.sql.select import ReadShape
+from apilane.sql.statement import Value
+from apilane.sql.write import padded, select_any
+from apilane.storage.protocol import Row
 
-__all__ = ["NO_FILTER", "PAGE_SIZE_MAX", "Page", "PageQuery", "get_by_id", "get_page", "is_long", "stream"]
+__all__ = ["NO_FILTER", "PAGE_SIZE_MAX", "Page", "PageQuery", "find", "get_by_id", "get_page", "is_long", "stream"]
 
 PAGE_SIZE_MAX = 1000
 CONDITIONS_AT_ONCE_MAX = 16
@@ -36,6 +38,8 @@ class PageQuery(Struct, frozen=True, kw_only=True):
     sort: str | None = None
     properties: str | None = None
     get_total: bool = False
+    default_order: bool = True
+    """Whether a blank ``sort`` means the default order of the entity; otherwise ``ID``."""
 
     def window(self) -> tuple[int, int]:
         """``(limit, offset)``; a size outside 1..1000 is 1000 (B-W4), an index below 1 is the first page.
@@ -69,11 +73,6 @@ async def get_by_id(
     return make(rows)[0]
 
 
-def _order(entity: EntityRuntime, sort: tuple[SortKey, ...] | None) -> tuple[SortKey, ...]:
-    """The caller's order, or else the entity's default order, which is not checked against access rules (B-D9)."""
-    return entity.entity.default_order if sort is None else sort
-
-
 def is_long(shape: FilterShape | None, values: int) -> bool:
     """Whether a filter with that many values takes too long to compile on the event loop."""
     return values > VALUES_AT_ONCE_MAX or (shape is not None and _conditions(shape) > CONDITIONS_AT_ONCE_MAX)
@@ -90,7 +89,9 @@ NO_FILTER: BoundFilter = (None, {})
 async def get_page(entity: EntityRuntime, actor: Actor, access: AccessPlan, query: PageQuery) -> Page:
     """One page of the matching records, in a stable order, with the total on request."""
     shape, bound = entity.filter(query.filter, access.readable) if query.filter else NO_FILTER
-    order = _order(entity, entity.sort(query.sort, access.readable))
+    order = entity.sort(query.sort, access.readable)
+    if order is None:  # the default order is not checked against access rules (B-D9)
+        order = entity.entity.default_order if query.default_order else ()
     columns = access.properties if not query.properties else entity.select(query.properties, access.properties)
     reach = access.reach(actor)
     if reach is None:
@@ -114,12 +115,34 @@ async def stream(
 ) -> AsyncIterator[Sequence[Struct]]:
     """All matching records in batches; the page of the query does not count."""
     shape, bound = entity.filter(query.filter, access.readable) if query.filter else NO_FILTER
-    order = _order(entity, entity.sort(query.sort, access.readable))
+    order = entity.sort(query.sort, access.readable)
     columns = access.properties if not query.properties else entity.select(query.properties, access.properties)
     reach = access.reach(actor)
     if reach is None:
         return
-    statement = await entity.read.beside(ReadShape(columns, reach.predicate, shape, order, False))
+    read = ReadShape(columns, reach.predicate, shape, entity.entity.default_order if order is None else order, False)
+    statement = await entity.read.beside(read)
     make = entity.maker(columns)
     async for rows in entity.session.stream(statement, statement.parameters({**reach.parameters, **bound})):
         yield make(rows)
+
+
+async def find(
+    entity: EntityRuntime,
+    actor: Actor,
+    access: AccessPlan,
+    where: tuple[str, Sequence[Value]],
+    columns: tuple[str, ...],
+) -> list[Row]:
+    """Stored values of ``columns`` of the records that the caller can access and that have one of some values in a
+    property. ``where``: the property and the values."""
+    property, values = where
+    reach = access.reach(actor)
+    found: list[Row] = []
+    if reach is None:
+        return found
+    for part in padded(values):
+        select = entity.statement(select_any, columns, (property, len(part)), reach.predicate)
+        named = {f"value{position}": value for position, value in enumerate(part)}
+        found += await entity.session.fetch(select, select.parameters({**named, **reach.parameters}))
+    return found

@@ -5,8 +5,8 @@ Each statement is constant per shape. Parameters are named after the columns the
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
+from typing import Any, Final, TypeVar
 
 import sqlalchemy as sa
 
@@ -14,6 +14,7 @@ from apilane.sql.dialect import Dialect
 from apilane.sql.statement import Statement, compile_statement
 
 __all__ = [
+    "VALUES_PER_STATEMENT",
     "Restriction",
     "delete_by_ids",
     "delete_where",
@@ -21,7 +22,9 @@ __all__ = [
     "first_id_where",
     "insert_row",
     "let_go_by_ids",
+    "padded",
     "restrict",
+    "select_any",
     "select_by_ids",
     "select_where",
     "update_row",
@@ -30,6 +33,10 @@ __all__ = [
 
 NOWHERE = -(2**63)
 """An ID that no record has."""
+
+T = TypeVar("T")
+
+VALUES_PER_STATEMENT: Final = 64
 
 Restriction = tuple[str, str | None]
 """``(column, parameter)``: the column equals the parameter of that name; None: the column is null."""
@@ -111,6 +118,33 @@ def select_by_ids(
         .order_by(table.c["ID"])
     )
     return compile_statement(dialect.locked(statement), dialect.sqlalchemy)
+
+
+def select_any(
+    table: sa.Table,
+    columns: Sequence[str],
+    among: tuple[str, int],
+    restrictions: Sequence[Restriction],
+    dialect: Dialect,
+) -> Statement:
+    """Columns of the rows within ``restrictions`` that have one of some values in a column.
+
+    ``among``: the column and the number of values, which are the parameters ``value0`` ...
+    """
+    column, count = among
+    wanted: list[sa.BindParameter[Any]] = [sa.bindparam(f"value{position}") for position in range(count)]
+    statement = sa.select(*(table.c[name] for name in columns)).where(
+        table.c[column].in_(wanted), *restrict(table, restrictions)
+    )
+    return compile_statement(statement, dialect.sqlalchemy)
+
+
+def padded(values: Sequence[T]) -> Iterator[tuple[T, ...]]:
+    """Chunks whose sizes are powers of two, filled up with the last value, so that there are few statement texts."""
+    for start in range(0, len(values), VALUES_PER_STATEMENT):
+        chunk = values[start : start + VALUES_PER_STATEMENT]
+        size = 1 << (len(chunk) - 1).bit_length()
+        yield (*chunk, *([chunk[-1]] * (size - len(chunk))))
 
 
 def delete_by_ids(table: sa.Table, count: int, dialect: Dialect) -> Statement:

@@ -11,6 +11,7 @@ from urllib.parse import unquote_to_bytes
 
 from apilane.model.definition import Endpoint
 from apilane.model.json import MalformedJson, decode_json
+from apilane.plugin.call_records import RecordsView
 from apilane.plugin.endpoints import EndpointAction
 from apilane.plugin.identity import ANONYMOUS, Actor
 from apilane.runtime.access import AccessPlan
@@ -138,6 +139,13 @@ class Call:
         """The body is read as a stream, so the call cannot be tried again."""
         self.entity_name: str | None = None
         """Schema name of the current entity, for errors of the database."""
+
+    @property
+    def records(self) -> RecordsView:
+        """The records of ``entity``."""
+        from apilane.web.call_records import CallRecords  # which uses the Data calls, and so this file
+
+        return CallRecords(self)
 
     @property
     def raw_target(self) -> bytes:

@@ -27,7 +27,7 @@ async def get_by_id(call: Call) -> Reply:
     return Reply(encode_json(record))
 
 
-async def get_page(call: Call) -> Reply:
+async def get_page(call: Call, *, default_order: bool = True) -> Reply:
     asked = call.query.get
     query = record_reads.PageQuery(
         page_index=call.integer("pageindex", 1),
@@ -36,6 +36,7 @@ async def get_page(call: Call) -> Reply:
         sort=asked("sort"),
         properties=asked("properties"),
         get_total=call.boolean("gettotal"),
+        default_order=default_order,
     )
     page = await record_reads.get_page(call.entity, call.actor, call.access, query)
     records = encode_json(page.records)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+import httpx
 import pytest
 
 from apilane.client import (
@@ -281,7 +284,6 @@ def test_mails(client: Any) -> None:
 # --- Files ------------------------------------------------------------------------------------------------------------
 
 
-@not_served_yet
 def test_files(user: Any) -> None:
     """Files can be uploaded, listed, read, downloaded by ID and by UID, and deleted."""
     id = user.upload("Καφές.txt", b"black, no sugar")
@@ -291,6 +293,26 @@ def test_files(user: Any) -> None:
     for file in (user.download(id), user.download(uid=record["UID"])):
         assert (file.content, file.name, file.content_type) == (b"black, no sugar", "Καφές.txt", "text/plain")
     assert user.delete("Files", id) == [id]
+
+
+def test_large_files(user: Any, tmp_path: Path) -> None:
+    """An open file is uploaded, and written to another one; an error of a download writes nothing."""
+    source, target = tmp_path / "source", tmp_path / "target"
+    source.write_bytes(bytes(range(256)) * 390)
+    with source.open("rb") as file:
+        id = user.upload("source.bin", file)
+    with target.open("wb") as file:
+        assert user.download_to(file, id) == ("source.bin", "application/octet-stream")
+        with pytest.raises(ApilaneError):
+            user.download_to(file, 999_999)
+    assert target.read_bytes() == source.read_bytes()
+
+
+def test_links(user: Any) -> None:
+    """A link is a whole URL that opens the file without a token."""
+    link = user.link(user.upload("a.txt", b"linked"), seconds=60)
+    assert httpx.get(link.url, trust_env=False).content == b"linked"
+    assert 0 < link.expires - time.time() * 1000 < 61_000
 
 
 # --- The server -------------------------------------------------------------------------------------------------------

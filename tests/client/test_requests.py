@@ -12,6 +12,7 @@ from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal
 from hashlib import sha256
+from io import BytesIO
 from typing import Any
 
 import httpx
@@ -158,6 +159,8 @@ BUILT: list[tuple[Callable[[Client], object], str, str, object]] = [
     (lambda c: c.forgot_password("a@b.co"), "GET", "/api/Email/ForgotPassword?Email=a%40b.co", None),
     (lambda c: c.download(4), "GET", "/api/Files/Download?fileID=4", None),
     (lambda c: c.download(uid="u"), "GET", "/api/Files/Download?fileUID=u", None),
+    (lambda c: c.download_to(BytesIO(), 4), "GET", "/api/Files/Download?fileID=4", None),
+    (lambda c: c.link(uid="u", seconds=9), "GET", "/api/Files/Link?fileUID=u&seconds=9", None),
     (lambda c: c.version(), "GET", "/Version", None),
     (lambda c: c.health(), "GET", "/Health/Liveness", None),
 ]

@@ -25,12 +25,6 @@ AFTER_A_FAILURE = {"custom endpoint", "transaction operations with a reference",
 GUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 LATER = {
-    "upload",
-    "upload: blocked extension",
-    "files",
-    "download",
-    "download, anonymous",
-    "delete a file",
     "mail not set up",
 }
 """Calls that are not built yet, which answer like unknown paths (B-E7)."""
@@ -42,6 +36,10 @@ BETTER: dict[str, tuple[int, Any]] = {
     "post: foreign key violation": (400, {"Property": "CategoryID"}),  # B-E6
     WRONG_SECRET: (401, {"Entity": None}),  # B-S10
     "transaction: a failure rolls everything back": (400, {"Entity": "Products"}),  # B-E2
+    "upload: blocked extension": (
+        400,
+        {"Message": "Files with the extension .exe are not accepted", "Entity": None},  # B-E4
+    ),
     "post: no body": (400, {"Code": "EMPTY_BODY", "Message": "Empty body", "Property": None, "Entity": "Products"}),
     "aggregate": (
         200,
@@ -125,6 +123,8 @@ def _blurred(value: Any, key: str = "", volatile: set[str] = VOLATILE) -> Any:
 def _expected(call: dict[str, Any]) -> tuple[int, str, Any]:
     recorded = call["response"]
     status, kind, text = recorded["status"], recorded["contentType"], recorded["body"]
+    if kind == "text/plain":
+        return status, kind, text
     body = json.loads(text.replace("{{token}}", "token").replace("{{token2}}", "token")) if text else {}
     if call["title"] in BETTER:
         status, changes = BETTER[call["title"]]
@@ -146,7 +146,7 @@ def test_recorded(answers: dict[str, httpx.Response], call: dict[str, Any]) -> N
     volatile = VOLATILE | gaps
     if gaps and call["title"] == "signed post":
         body = [id + 1 for id in body]
-    answer = response.json()
+    answer = response.text if kind == "text/plain" else response.json()
     if call["title"] in CONTINUED:
         assert answer["Message"].startswith(f"{body['Message']}: ")
         answer["Message"] = body["Message"]

@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 
 from apilane.app import create_app
-from apilane.plugin.access import Account, CustomEndpoint, Data, Operator, PerOperation, Schema
+from apilane.plugin.access import Account, CustomEndpoint, Data, Open, Operator, PerOperation, Schema
 from apilane.plugin.calls import WireCall
 from apilane.settings import Settings
 from apilane.testing.client import Client, WireError, error_of
+from tests.http.uploads import FORM, body, part
 
 LIMIT = {"MaxRequests": 1, "Per": "Hour"}
 RULE = {"Role": "AUTHENTICATED", "RateLimit": LIMIT}
@@ -24,6 +25,8 @@ MANIFEST: dict[str, Any] = {
     "Security": [
         {"Entity": "Books", "Action": "delete", **RULE},
         *({"Entity": "Books", "Action": action, "Properties": "*", **RULE} for action in ("get", "post", "put")),
+        {"Entity": "Files", "Action": "get", "Properties": "*", **RULE},
+        *({"Entity": "Files", "Action": action, **RULE} for action in ("post", "delete")),
         {"CustomEndpoint": "Titles", **RULE},
         {"Schema": True, **RULE},
     ],
@@ -57,10 +60,12 @@ def send(client: Client, call: WireCall) -> Any:
     """Send a request to the route, with an empty object as its JSON body."""
     path = call.path + ("Titles" if call.path.endswith("/") else "")
     target = f"{path}?entity=Books&id=1&ids=1"
+    if call.body == "multipart":
+        return client.send(call.method, target, body(part(b"x")), FORM)
     if call.body != "json":
         return client.send(call.method, target)
-    body = json.dumps(BODIES.get(path.lower(), {})).encode()
-    return client.send(call.method, target, body, {"Content-Type": "application/json"})
+    content = json.dumps(BODIES.get(path.lower(), {})).encode()
+    return client.send(call.method, target, content, {"Content-Type": "application/json"})
 
 
 @pytest.mark.better("B-S6")
@@ -74,7 +79,7 @@ def test_each_route_asks_for_its_rights(application: Client, call: WireCall) -> 
                 assert error_of(send(client, call)) == WireError("UNAUTHORIZED", "Unauthorized")
         case Data() | CustomEndpoint() | Schema() | PerOperation():
             subjects = {"CustomEndpoint": "Titles", "Schema": "Schema"}
-            subject = subjects.get(type(call.access).__name__, "Books")
+            subject = getattr(call.access, "entity", None) or subjects.get(type(call.access).__name__, "Books")
             assert error_of(send(application, call)) == WireError("UNAUTHORIZED", "Unauthorized", None, subject)
             first = send(user, call)
             assert first.status_code == 200 or error_of(first).code not in {"UNAUTHORIZED", "RATE_LIMIT_EXCEEDED"}
@@ -86,6 +91,9 @@ def test_each_route_asks_for_its_rights(application: Client, call: WireCall) -> 
         case Operator():
             for client in (application, user):
                 assert error_of(send(client, call)) == WireError("UNAUTHORIZED", "Unauthorized")
+        case Open():  # a link is its own permission, and this request has none
+            assert call.path == "/api/Files/Linked"
+            assert error_of(send(user, call)).code == "UNAUTHORIZED"
         case Account():
             answer = send(application, call)
             assert answer.status_code in {200, 302} or error_of(answer).code != "UNAUTHORIZED"

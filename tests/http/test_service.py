@@ -70,15 +70,15 @@ UNKNOWN = [
     "/api/Custom",
 ]
 UNKNOWN += [
-    "/api/Files/Get",
-    "/api/Stats/CountDataAndHistory",
+    "/api/Files/Nope",
+    "/api/Stats/Nope",
     "/api/Email/ForgotPassword",
-    "/api/Application/Export",
+    "/api/Application/Nope",
     "/API/nope",
 ]
 UNKNOWN += [
-    "/api/Data/Transaction",
-    "/api/Data/GetHistoryByID",
+    "/api/Data/Transactions",
+    "/api/Data/History",
     "/api//Data/Get",
     "/api/%2e%2e/etc/passwd",
     "/api/\u00e9",

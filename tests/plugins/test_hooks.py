@@ -200,6 +200,38 @@ def test_hook_apilane_register_functions(write_plugin: Write) -> None:
         frozen(write_plugin("functions", body.replace("{names}", "['one', 'ONE']")))
 
 
+def test_hook_apilane_register_file_stores(write_plugin: Write) -> None:
+    """A plugin's store of files is added to the others, and hooks with ``file_stores`` find it by its name in lower
+    case; a second store with one name is refused."""
+    body = """
+        from apilane.plugin import StoredName
+
+        class Memory:
+            name = "{name}"
+            async def put(self, application, name, chunks):
+                pass
+            async def open(self, application, name):
+                return None
+            async def delete(self, application, name):
+                pass
+            async def names(self, application):
+                yield StoredName("", 0)
+
+        @hookimpl
+        def apilane_register_file_stores():
+            return [Memory()]
+
+        @hookimpl
+        def apilane_register_calls(file_stores):
+            assert {"local", "memory"} <= file_stores.keys(), file_stores
+            return []
+        """
+    stores = frozen(write_plugin("memory", body.replace("{name}", "Memory"))).file_stores
+    assert {store.name for store in stores} == {"local", "Memory"}
+    with pytest.raises(PluginError, match=r"registers a file store 'LOCAL', and so does the plugin 'files'"):
+        frozen(write_plugin("memory", body.replace("{name}", "LOCAL")))
+
+
 def test_hook_apilane_register_counters(write_plugin: Write) -> None:
     """The first counter store in plugin order is used for every hook with the argument ``counters``."""
     body = """
