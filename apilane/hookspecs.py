@@ -253,7 +253,9 @@ def apilane_register_outbox_handlers(settings: Settings, options: Struct | None)
 
 
 @hookspec(combine="named", on_error="log", added="0.1")
-def apilane_register_jobs(settings: Settings, options: Struct | None) -> Sequence[Job]:
+def apilane_register_jobs(
+    settings: Settings, file_stores: Mapping[str, FileStore], options: Struct | None
+) -> Sequence[Job]:
     """Functions that run at an interval, in one process of the cluster at a time.
 
     The processes of ``apilane serve``, on all machines with the same control store, choose a leader by a lock of the

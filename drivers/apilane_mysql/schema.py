@@ -70,7 +70,9 @@ _INVISIBLE: Final = "/*!80023 INVISIBLE */ /*M!100303 INVISIBLE */"
 def migrate(migration: Migration) -> list[str]:
     """Statements that turn the tables of ``migration.before`` into those of ``migration.after``."""
     changes = differences(migration, _tables, TRAITS, _first_tables)
-    if migration.before == migration.after:  # only the structure changes: one statement, so that texts stay unique
+    if (
+        migration.exact_before and migration.before == migration.after
+    ):  # only the structure changes: one statement, so that texts stay unique
         changes = [change for change in changes if not isinstance(change, do.DropReference | do.AddReference)]
         by_table = {change.table: [each for each in changes if each.table == change.table] for change in changes}
         return [_alter(together) for together in by_table.values()]

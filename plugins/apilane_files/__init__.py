@@ -9,12 +9,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from apilane.plugin import FileStore, PluginSettings, Settings, WireCall, hookimpl
+from apilane.plugin import FileStore, Job, PluginSettings, Settings, WireCall, hookimpl
 from apilane_files.calls import FileCalls
 from apilane_files.local import LocalStore
 from apilane_files.options import FileSection, FileSettings
+from apilane_files.orphans import orphans_job
+from apilane_files.stores import Stores
 
-__all__ = ["apilane_register_calls", "apilane_register_file_stores", "apilane_register_settings"]
+__all__ = [
+    "apilane_register_calls",
+    "apilane_register_file_stores",
+    "apilane_register_jobs",
+    "apilane_register_settings",
+]
 
 
 @hookimpl
@@ -32,4 +39,10 @@ def apilane_register_file_stores(settings: Settings) -> list[LocalStore]:
 @hookimpl
 def apilane_register_calls(options: FileSettings, file_stores: Mapping[str, FileStore]) -> list[WireCall]:
     """The calls of files."""
-    return FileCalls(options, file_stores).calls()
+    return FileCalls(options, Stores(options, file_stores)).calls()
+
+
+@hookimpl
+def apilane_register_jobs(options: FileSettings, file_stores: Mapping[str, FileStore]) -> list[Job]:
+    """The search for contents without a record."""
+    return [orphans_job(options, Stores(options, file_stores))]

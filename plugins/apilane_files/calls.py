@@ -6,7 +6,7 @@ import asyncio
 import logging
 import re
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import aclosing
 from typing import Any
 from uuid import uuid4
@@ -19,7 +19,6 @@ from apilane.plugin import (
     ApplicationView,
     CallView,
     Code,
-    ConfigurationError,
     Data,
     FileStore,
     Open,
@@ -35,8 +34,8 @@ from apilane_files.form import UploadForm
 from apilane_files.links import link_target, linked_file
 from apilane_files.media_types import HEAD_BYTES, refuse_program
 from apilane_files.names import checked_name, extension
-from apilane_files.options import FileSection, FileSettings
-from apilane_files.orphans import OrphanSearches
+from apilane_files.options import FileSettings
+from apilane_files.stores import Stores
 
 __all__ = ["FileCalls"]
 
@@ -53,15 +52,12 @@ log = logging.getLogger("apilane.files")
 
 
 class FileCalls:
-    """The actions of all calls. Raises ConfigurationError when the store of the settings does not exist."""
+    """The actions of all calls."""
 
-    def __init__(self, options: FileSettings, stores: Mapping[str, FileStore]) -> None:
-        if options.store.lower() not in stores:
-            raise ConfigurationError(f"the setting store is {options.store!r}; there are: {', '.join(stores)}")
+    def __init__(self, options: FileSettings, stores: Stores) -> None:
         self._options = options
         self._stores = stores
         self._blocked = frozenset(options.blocked_extensions)
-        self._orphans = OrphanSearches(options.orphans_after_s, options.orphans_every_s)
         self._uploads = 0
 
     def calls(self) -> list[WireCall]:
@@ -90,20 +86,9 @@ class FileCalls:
             ),
         ]
 
-    def _store(self, application: ApplicationView) -> FileStore:
-        """The store of an application. Raises SERVICE_UNAVAILABLE when its plugin is not loaded."""
-        name = application.options(FileSection).store or self._options.store
-        store = self._stores.get(name.lower())
-        if store is None:
-            known = ", ".join(self._stores)
-            log.error("application %s: Plugins.files.Store is %r; there are: %s", application.token, name, known)
-            raise ApilaneError(Code.SERVICE_UNAVAILABLE)
-        self._orphans.note(application, store)
-        return store
-
     async def post(self, call: CallView) -> Write[int]:
         """Store the content; the write adds its record, which makes it visible."""
-        store = self._store(call.application)
+        store = self._stores.of(call.application)
         if self._uploads >= self._options.uploads_max:
             raise ApilaneError(Code.SERVICE_UNAVAILABLE, "Too many uploads at the same time; try again later")
         uid = str(uuid4())
@@ -175,14 +160,14 @@ class FileCalls:
     async def _send(self, call: CallView, uid: str, name: str, cache: str) -> Reply:
         content = None
         if _is_uid(uid):  # custom SQL can write records with any text
-            content = await self._store(call.application).open(call.application.token, uid)
+            content = await self._stores.of(call.application).open(call.application.token, uid)
         if content is None:
             raise ApilaneError(Code.NOT_FOUND, f"File '{uid}' not found.")
         return await content_reply(content, name, uid, call.headers, cache)
 
     async def delete(self, call: CallView) -> Write[list[int]]:
         """Delete records, then their contents."""
-        store, ids = self._store(call.application), call.query.get("ids")
+        store, ids = self._stores.of(call.application), call.query.get("ids")
         try:
             records = await call.records.delete(ids)
         except ApilaneError as error:

@@ -26,8 +26,8 @@ class FileSettings(Struct, frozen=True, kw_only=True):
         Meta(gt=0, description="Age of a content without a record when it is deleted; twice upload_timeout_s or more."),
     ] = 3600.0
     orphans_every_s: Annotated[
-        float, Meta(gt=0, description="Seconds between two searches for such contents in an application.")
-    ] = 3600.0
+        float, Meta(gt=0, description="Seconds between two searches for such contents in all applications.")
+    ] = 86_400.0
 
     def __post_init__(self) -> None:
         wrong = next((each for each in self.blocked_extensions if not each.startswith(".") or each != each.lower()), "")

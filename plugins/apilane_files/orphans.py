@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import time
 from collections.abc import Sequence
@@ -10,10 +9,12 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from apilane.plugin import ApplicationView, FileStore, StoredName
+from apilane.plugin import Applications, ApplicationView, FileStore, Job, StoredName
 from apilane.plugin.storage import compile_statement
+from apilane_files.options import FileSettings
+from apilane_files.stores import Stores
 
-__all__ = ["OrphanSearches", "delete_orphans"]
+__all__ = ["delete_orphans", "orphans_job"]
 
 NAMES_PER_STATEMENT = 64
 
@@ -60,27 +61,14 @@ async def _delete_unknown(application: ApplicationView, store: FileStore, found:
     return len(unknown)
 
 
-class OrphanSearches:
-    """Searches the applications that are in use, each once per ``every_s`` in a worker."""
+def orphans_job(options: FileSettings, stores: Stores) -> Job:
+    """The search in all applications, one after another. A failure in one does not end the search in the others."""
 
-    def __init__(self, after_s: float, every_s: float) -> None:
-        self._after_s = after_s
-        self._every_s = every_s
-        self._last: dict[str, float] = {}
-        self._running: set[asyncio.Task[None]] = set()
+    async def run(applications: Applications) -> None:
+        async for application in applications.each():
+            try:
+                await delete_orphans(application, stores.of(application), options.orphans_after_s)
+            except Exception:
+                log.warning("application %s: the search for orphans failed", application.token, exc_info=True)
 
-    def note(self, application: ApplicationView, store: FileStore) -> None:
-        """Search an application in use, if its last search was long ago. It does not wait."""
-        now = time.monotonic()
-        if now - self._last.get(application.token, -self._every_s) < self._every_s:
-            return
-        self._last[application.token] = now
-        task = asyncio.create_task(self._search(application, store), name="apilane-orphans")
-        self._running.add(task)
-        task.add_done_callback(self._running.discard)
-
-    async def _search(self, application: ApplicationView, store: FileStore) -> None:
-        try:
-            await delete_orphans(application, store, self._after_s)
-        except Exception:
-            log.warning("application %s: the search for orphans failed", application.token, exc_info=True)
+    return Job(name="files.orphans", every_s=options.orphans_every_s, run=run)

@@ -20,7 +20,12 @@ from tests.http.uploads import FILES, body, download, part, upload
 
 SMALL = {"counter_file_size_mib": 1}
 UNAVAILABLE = ("SERVICE_UNAVAILABLE", "Service unavailable", None, None)
-EAGER = {"files_upload_timeout_s": 0.4, "files_orphans_after_s": 1, "files_orphans_every_s": 0.2}
+EAGER = {
+    "files_upload_timeout_s": 0.4,
+    "files_orphans_after_s": 1,
+    "files_orphans_every_s": 0.2,
+    "background_poll_s": 0.1,
+}
 """Contents without a record are found within seconds."""
 UPLOADERS = 4
 
@@ -160,6 +165,7 @@ def test_orphans_are_deleted_and_other_things_are_not(tmp_path: Path, http: http
         for name in (old, unfinished, foreign, uid):
             os.utime(folder / name, (yesterday, yesterday))
         assert stored(server, user) == {old, unfinished, new, foreign, uid}
-    with server:
-        assert download(user, known).content == b"hello"
-        wait_until(lambda: stored(server, user) == {new, foreign, uid}, "orphans are deleted", 5)
+    often = {"files_orphans_every_s": 0.5, "background_poll_s": 0.1}
+    with Victim(tmp_path / "data", settings=SETTINGS | SMALL | often) as again:
+        assert download(Client(http, again.url, user.token, user.user), known).content == b"hello"
+        wait_until(lambda: stored(again, user) == {new, foreign, uid}, "orphans are deleted", 10)
