@@ -19,7 +19,7 @@ from apilane.control.store import ControlStore, StoredApplication
 from apilane.instance import Instance, open_instance
 from apilane.model.definition import Action
 from apilane.model.json import decode_json
-from apilane.plugin.identity import Actor
+from apilane.plugin.identity import ANONYMOUS, Actor
 from apilane.runtime.application import ApplicationRuntime
 from apilane.security.tokens import new_token
 from apilane.services import accounts, record_changes, sessions
@@ -61,7 +61,7 @@ def make_place(data_dir: Path, *, rows: int = ROWS, provider: str = "SQLite", ur
             application = await _apply(instance, provider, url)
             attempts = Attempts((), application.token, "127.0.0.1")
             for number in range(USERS):
-                await accounts.register(application, user(number), instance.passwords, attempts)
+                await accounts.register(application, user(number), instance.passwords, attempts, ANONYMOUS)
             credentials = sessions.Credentials(email=user(0)["Email"], password=PASSWORD)
             signed_in = await sessions.log_in(application, credentials, instance.passwords, attempts)
             await _store_books(application, min(rows, ROWS), instance)

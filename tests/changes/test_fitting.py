@@ -31,7 +31,7 @@ def filled(shop: Workshop) -> Workshop:
     shop.insert(
         "Items",
         {"Title": "short", "Code": "a", "Amount": 1, "KindID": None},
-        {"Title": "eleven long", "Code": "A", "Amount": 1.5, "KindID": None},
+        {"Title": "eleven long", "Code": "z", "Amount": 1.5, "KindID": None},
         {"Title": "😀😀😀😀😀", "Code": "a", "Amount": 1.25, "KindID": 7},
         {"Title": None, "Code": None, "Amount": None, "KindID": 8},
     )

@@ -48,9 +48,6 @@ from apilane.testing.client import PASSWORD
 from apilane.testing.server import Server, free_port
 from tests.confirmation import confirmation_token
 
-not_served_yet = pytest.mark.xfail(raises=NotFound, strict=True, reason="the server does not have these calls yet")
-"""For tests of calls that are not built yet. When the server has a call, its test fails: remove the mark."""
-
 
 def _title() -> str:
     return f"Καφές & co + {uuid4().hex[:8]}"
@@ -175,7 +172,6 @@ def test_custom(user: Any) -> None:
     assert totals[0]["Total"] > 0
 
 
-@not_served_yet
 @pytest.mark.parametrize("signed", [False, True])
 def test_transactions(client: Any, signed_in: Any, signed: bool) -> None:
     """Both forms of transaction store all or nothing."""

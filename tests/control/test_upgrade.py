@@ -177,7 +177,11 @@ def test_a_new_helper_table_reaches_an_old_application(open_instance: Any, defin
             ]
             assert rows(instance, shop.token, 'SELECT count(*) FROM "H_Outbox"') == [(0,)]
             recorded = rows(instance, shop.token, 'SELECT "Name", "Plugin", "Version" FROM "H_Tables" ORDER BY "Name"')
-            assert recorded == [("H_Email_Templates", "core", 2), ("H_Outbox", "core", 1)]
+            assert recorded == [
+                ("H_Email_Templates", "core", 2),
+                ("H_Idempotency_Keys", "core", 1),
+                ("H_Outbox", "core", 1),
+            ]
 
     asyncio.run(scenario())
 
