@@ -3,7 +3,7 @@ section 8)."""
 
 from __future__ import annotations
 
-from apilane.errors import ApilaneError, Code, unauthorized
+from apilane.errors import ApilaneError, Code, OperatorsOnlyError
 from apilane.model.definition import Endpoint
 from apilane.plugin.endpoints import EndpointAction
 from apilane.runtime.application import ApplicationRuntime
@@ -18,7 +18,7 @@ def find_endpoint(application: ApplicationRuntime, name: str, *, posted: bool = 
     """
     endpoint = application.endpoints.get(name.lower())
     if posted and (endpoint is None or "POST" not in endpoint.methods):
-        raise unauthorized()
+        raise OperatorsOnlyError
     if endpoint is None:
         raise ApilaneError(Code.NOT_FOUND, "Custom endpoint not found")
     return endpoint

@@ -67,12 +67,12 @@ def notes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
          "No records found to delete: no number above 0 in the parameter ids; expected IDs with commas, such as 1,2"),
         ("GET", "Data/Gett", None, "Not found: there is no such call (did you mean '/api/Data/Get'?)"),
         ("GET", "Nothing/Like/That", None, "Not found"),
-        ("GET", "Files/Get", None, "Not found"),
+        ("GET", "Archive/Get", None, "Not found"),
         ("GET", "Custom/Totls", None,
          "Custom endpoint not found: there is no endpoint of this name (did you mean 'Totals'?)"),
         ("GET", "Custom/Secret", None, "Custom endpoint not found"),
         ("POST", "Account/Login", {"Email": 1}, "Empty body: the value of email must be a text"),
-        ("POST", "Account/Login", [], "Empty body: expected a JSON object"),
+        ("POST", "Account/Login", [], "Empty body: expected a JSON object, found an array"),
     ],
 )  # fmt: skip
 def test_what_was_found_and_what_is_possible(notes: Client, method: str, path: str, body: Any, message: str) -> None:
