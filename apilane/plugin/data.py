@@ -113,6 +113,24 @@ class Records(Protocol):
         """All matching records one by one, without keeping them in memory."""
         ...
 
+    async def aggregate(
+        self,
+        entity: str,
+        properties: Sequence[str],
+        *,
+        group_by: Sequence[str] = (),
+        filter: Filter | None = None,
+        ascending: bool = False,
+        page: int = 1,
+        page_size: int = 20,
+    ) -> builtins.list[dict[str, Any]]:
+        """Figures such as ``Price.Sum`` and ``ID.Count``, by groups such as ``Shop`` and ``Created.month``.
+
+        One object with ``Price_sum``, ``ID_count``, ``Shop`` and ``Created_month`` for each group, in the order of the
+        figures; without groups exactly one. ``page_size``: at most 1,000.
+        """
+        ...
+
     async def create(self, entity: str, *records: Record) -> builtins.list[int]:
         """Store all records or none; their IDs in order."""
         ...

@@ -18,7 +18,7 @@ from apilane.plugin.identity import Actor
 from apilane.runtime.access import AccessPlan
 from apilane.runtime.application import ApplicationRuntime, EntityRuntime
 from apilane.security.passwords import Passwords
-from apilane.services import record_changes, record_reads
+from apilane.services import record_changes, record_reads, statistics
 from apilane.services.audit_trail import AuditTrail
 from apilane.services.failures import wire_error
 from apilane.services.references import References
@@ -120,6 +120,28 @@ class _Records:
         async for records in record_reads.stream(found, self._actor, access, query):
             for record in _plain(records):
                 yield record
+
+    async def aggregate(
+        self,
+        entity: str,
+        properties: Sequence[str],
+        *,
+        group_by: Sequence[str] = (),
+        filter: Filter | None = None,
+        ascending: bool = False,
+        page: int = 1,
+        page_size: int = 20,
+    ) -> builtins.list[dict[str, Any]]:
+        found, access = self._granted(entity, Action.get)
+        query = statistics.AggregateQuery(
+            properties=",".join(properties),
+            group_by=",".join(group_by),
+            filter=_filter_text(filter),
+            order_direction="asc" if ascending else "desc",
+            page_index=page,
+            page_size=page_size,
+        )
+        return _plain(await statistics.aggregate(found, self._actor, access, query))
 
     async def create(self, entity: str, *records: Mapping[str, Any]) -> builtins.list[int]:
         found, access = self._granted(entity, Action.post)

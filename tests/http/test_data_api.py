@@ -102,6 +102,27 @@ def test_records(server: Server, library: Client) -> None:
     using(server, library, work)
 
 
+def test_figures(server: Server, new_application: NewClient) -> None:
+    """Aggregates by group come as Python values, under the rules of the caller."""
+    client = new_application(MANIFEST)
+
+    async def work(data: ApplicationData) -> None:
+        records = data.as_system()
+        await records.create("Books", *({"Title": title, "Price": 1.5} for title in ("A", "A", "B")))
+        figures = await records.aggregate("books", ["ID.Count", "Price.Sum"], group_by=["Title"], ascending=True)
+        assert [(row["Title"], row["ID_count"], float(row["Price_sum"])) for row in figures] == [
+            ("B", 1, 1.5),
+            ("A", 2, 3.0),
+        ]
+        above = {"Property": "Price", "Operator": "greater", "Value": 2}
+        assert await records.aggregate("Books", ["Price.Max"], filter=above) == [{"Price_max": None}]
+        with pytest.raises(ApilaneError) as raised:
+            await data.as_actor(USER).aggregate("Books", ["Note.Count"])
+        assert raised.value.code == "UNAUTHORIZED"
+
+    using(server, client, work)
+
+
 def test_rules(server: Server, library: Client) -> None:
     """A caller reads and writes only what its rules grant, with the errors of the wire."""
 
