@@ -144,6 +144,8 @@ def test_recorded(answers: dict[str, httpx.Response], call: dict[str, Any]) -> N
     status, kind, body = _expected(call)
     gaps = {"ID", "Created"} if call["title"] in AFTER_A_FAILURE and PROVIDER != "sqlite" else set()
     volatile = VOLATILE | gaps
+    if call["title"] == "aggregate by date parts":
+        body = [{key: _date_part(key, value) for key, value in row.items()} for row in body]
     if gaps and call["title"] == "signed post":
         body = [id + 1 for id in body]
     answer = response.text if kind == "text/plain" else response.json()
@@ -152,6 +154,13 @@ def test_recorded(answers: dict[str, httpx.Response], call: dict[str, Any]) -> N
         answer["Message"] = body["Message"]
     assert (response.status_code, _blurred(answer, "", volatile)) == (status, _blurred(body, "", volatile))
     assert response.headers["content-type"] == kind
+
+
+def _date_part(key: str, value: Any) -> Any:
+    """A date part as the provider gives it: text on SQLite and MySQL, a number on the others (B-Q6)."""
+    if value is None or key == "ID_count" or PROVIDER == "sqlite":
+        return value
+    return str(int(value)) if PROVIDER == "mysql" else int(value)
 
 
 @pytest.mark.parametrize("title", sorted(LATER))
