@@ -27,7 +27,7 @@ from apilane.sql.ddl import (
     unique_columns,
     visible_uniques,
 )
-from apilane.sql.dialect import Dialect, any_or_none, within_years
+from apilane.sql.dialect import CLOCK_PARTS, Dialect, any_or_none, within_years
 from apilane.sql.differ import BETWEEN, Traits, differences
 from apilane.sql.limits import Limits
 from apilane.sql.numbers import plain_number, plain_result
@@ -85,6 +85,7 @@ from apilane.storage.units import drive, drive_async
 
 __all__ = [
     "BETWEEN",
+    "CLOCK_PARTS",
     "HELPER_TABLES",
     "HIDDEN_COLUMNS",
     "AggregateFunction",

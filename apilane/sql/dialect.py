@@ -5,9 +5,9 @@ A driver subclasses ``Dialect`` in its ``dialect.py`` and overrides only the dif
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 import sqlalchemy as sa
 from sqlalchemy.engine.interfaces import Dialect as SQLAlchemyDialect
@@ -21,7 +21,7 @@ from apilane.sql.numbers import plain_result
 from apilane.sql.script import Script
 from apilane.sql.statement import Statement, Value, compile_statement
 
-__all__ = ["Dialect", "Migration", "Renames", "any_or_none", "within_years"]
+__all__ = ["CLOCK_PARTS", "Dialect", "Migration", "Renames", "any_or_none", "within_years"]
 
 
 def any_or_none(variant: str, column: sa.ColumnElement[str]) -> sa.ColumnElement[bool] | None:
@@ -31,6 +31,14 @@ def any_or_none(variant: str, column: sa.ColumnElement[str]) -> sa.ColumnElement
     if variant == "none":
         return sa.and_(column.is_not(None), sa.false())
     return None
+
+
+CLOCK_PARTS: Final[Mapping[str, tuple[str, str | None]]] = {
+    "hour": ("3600000", None),
+    "minute": ("60000", "60"),
+    "second": ("1000", "60"),
+}
+"""For date parts that a driver computes: the length in ms, and the number of them in the next larger part, as SQL."""
 
 
 def within_years(column: sa.ColumnElement[Any], part: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:

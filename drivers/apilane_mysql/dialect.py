@@ -22,6 +22,7 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
 
 from apilane.plugin.storage import (
+    CLOCK_PARTS,
     AggregateFunction,
     DatePart,
     Dialect,
@@ -52,17 +53,11 @@ _FINAL_SIGMA: Final = "σ"
 _DAY_MS: Final[sa.ColumnElement[int]] = sa.literal_column("86400000", sa.BigInteger())
 _EPOCH_DAY: Final[sa.ColumnElement[int]] = sa.literal_column("719528", sa.BigInteger())
 """TO_DAYS of 1970-01-01."""
-_CLOCK: Final[dict[str, tuple[str, str | None]]] = {
-    "hour": ("3600000", None),
-    "minute": ("60000", "60"),
-    "second": ("1000", "60"),
-}
-"""By part: its length in ms, and the number of them in the next larger part."""
 
 
 def _clock(ms_of_day: sa.ColumnElement[Any], part: DatePart) -> sa.ColumnElement[Any]:
     """Hour, minute or second."""
-    length, count = _CLOCK[part]
+    length, count = CLOCK_PARTS[part]
     whole = ms_of_day.op("DIV")(sa.literal_column(length))
     return whole if count is None else sa.func.mod(whole, sa.literal_column(count))
 
@@ -159,7 +154,7 @@ class MySQLDialect(Dialect):
     def date_part(self, column: sa.ColumnElement[Any], part: DatePart) -> sa.ColumnElement[Any]:
         """Integer arithmetic, independent of the session's time zone."""
         ms_of_day = sa.func.mod(sa.func.mod(column, _DAY_MS) + _DAY_MS, _DAY_MS, type_=sa.BigInteger())
-        if part in _CLOCK:
+        if part in CLOCK_PARTS:
             return within_years(column, _clock(ms_of_day, part))
         days = column.op("-")(ms_of_day).self_group().op("DIV")(_DAY_MS).self_group() + _EPOCH_DAY
         return within_years(column, getattr(sa.func, part)(sa.func.from_days(days), type_=sa.Integer()))

@@ -17,6 +17,7 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
 
 from apilane.plugin.storage import (
+    CLOCK_PARTS,
     AggregateFunction,
     DatePart,
     Dialect,
@@ -69,17 +70,11 @@ class _SQLAlchemyDialect(MSDialect):
 
 
 _DAY_MS: Final[sa.ColumnElement[int]] = sa.literal_column("86400000")
-_CLOCK: Final[dict[str, tuple[str, str | None]]] = {
-    "hour": ("3600000", None),
-    "minute": ("60000", "60"),
-    "second": ("1000", "60"),
-}
-"""By part: its length in ms, and the number of them in the next larger part."""
 
 
 def _clock(ms_of_day: sa.ColumnElement[Any], part: DatePart) -> sa.ColumnElement[Any]:
     """Hour, minute or second, as INT."""
-    length, count = _CLOCK[part]
+    length, count = CLOCK_PARTS[part]
     whole = ms_of_day.op("/")(sa.literal_column(length))
     return (whole if count is None else whole.self_group().op("%")(sa.literal_column(count))).cast(sa.Integer())
 
@@ -137,7 +132,7 @@ class SQLServerDialect(Dialect):
     def date_part(self, column: sa.ColumnElement[Any], part: DatePart) -> sa.ColumnElement[Any]:
         """DATEADD takes 32-bit numbers, which are enough for days; the time of day is computed."""
         ms_of_day = column.op("%")(_DAY_MS).op("+")(_DAY_MS).self_group().op("%")(_DAY_MS).self_group()
-        if part in _CLOCK:
+        if part in CLOCK_PARTS:
             return within_years(column, _clock(ms_of_day, part))
         days = column.op("-")(ms_of_day).self_group().op("/")(_DAY_MS).cast(sa.Integer())
         date = sa.func.dateadd(sa.literal_column("DAY"), days, sa.literal_column("CAST('1970-01-01' AS DATE)"))
