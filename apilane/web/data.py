@@ -6,6 +6,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from msgspec.structs import replace
+
 from apilane.model.definition import Action
 from apilane.model.json import encode_json
 from apilane.plugin.access import Data, Schema
@@ -38,8 +40,12 @@ async def get_page(call: Call, *, default_order: bool = True) -> Reply:
         get_total=call.boolean("gettotal"),
         default_order=default_order,
     )
+    if "cursor" in call.query or "after" in call.query:
+        query = replace(query, cursor=call.boolean("cursor"), after=call.text("after"))
     page = await record_reads.get_page(call.entity, call.actor, call.access, query)
     records = encode_json(page.records)
+    if query.cursor or query.after:
+        records += b',"Next":' + encode_json(page.next)
     if page.total is None:
         return Reply(b'{"Data":' + records + b"}")
     return Reply(b'{"Total":%d,"Data":' % page.total + records + b"}")

@@ -343,6 +343,8 @@ KINDS = (
             pageIndex=pages,
             pageSize=pages,
             getTotal=booleans,
+            cursor=booleans,
+            after=texts | one_of(("v1:", f"v1:{'A' * 80}")),
         ),
     ),
     *SOUND_READS,
