@@ -50,6 +50,7 @@ class EntityRuntime:
         "by_id",
         "compiled",
         "count",
+        "defaults",
         "dialect",
         "entity",
         "filter",
@@ -82,6 +83,7 @@ class EntityRuntime:
         self.readers = compiled.readers
         self.stores = compiled.stores
         self.writers = compiled.writers
+        self.defaults = compiled.defaults
         self.writers_of = compiled.writers_of
         self.read = compiled.read
         self.count = compiled.count

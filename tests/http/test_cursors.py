@@ -15,8 +15,6 @@ import pytest
 from apilane.testing.client import Client, error_of
 from tests.http.conftest import AsOperator, NewClient
 
-pytestmark = pytest.mark.better("B-X3")
-
 KEYS = ("Text", "Whole", "Money", "Flag", "Moment")
 MANIFEST: dict[str, Any] = {
     "Apilane": 1,
@@ -119,6 +117,7 @@ def everything(client: Client) -> list[dict[str, Any]]:
     return records
 
 
+@pytest.mark.better("B-X3")
 @pytest.mark.parametrize("seed", range(12))
 def test_random_orders(marks: Client, seed: int) -> None:
     """Pages by cursor have all records in the order of a plain sort: ties, nulls, one key or several, any direction."""
@@ -140,6 +139,7 @@ def test_random_orders(marks: Client, seed: int) -> None:
         assert walk(marks, sort=sort_text(sort), pageSize=size) == expected
 
 
+@pytest.mark.better("B-X3")
 def test_filter_and_selection(marks: Client) -> None:
     """A filter and a selection of properties without the sort key hold on every page."""
     filter = {"Property": "Whole", "Operator": "greaterorequal", "Value": 0}
@@ -149,6 +149,7 @@ def test_filter_and_selection(marks: Client) -> None:
     assert found == [{"ID": each["ID"], "Whole": each["Whole"]} for each in ordered(expected, sort)]
 
 
+@pytest.mark.better("B-X3")
 def test_default_order(marks: Client) -> None:
     """Without a sort the pages follow the default order, by a property that the caller may not read; no answer shows
     it."""
@@ -157,6 +158,7 @@ def test_default_order(marks: Client) -> None:
     assert "Rank" not in expected[0]
 
 
+@pytest.mark.better("B-X3")
 def test_last_page(marks: Client) -> None:
     """``Next`` is null exactly when no record follows, also after a page that is full."""
     count = len(everything(marks))
@@ -165,6 +167,7 @@ def test_last_page(marks: Client) -> None:
     assert page(marks, None, filter='{"Property":"ID","Operator":"equal","Value":-1}') == ([], None)
 
 
+@pytest.mark.better("B-X3")
 def test_total_and_index(marks: Client) -> None:
     """``Total`` counts all pages; a cursor may begin at any page, and ``pageIndex`` does not count after it."""
     query = {"entity": "Marks", "sort": sort_text([("ID", False)]), "properties": "ID", "pageSize": 10}
@@ -176,6 +179,7 @@ def test_total_and_index(marks: Client) -> None:
     assert after["Next"] is not None
 
 
+@pytest.mark.better("B-X3")
 @pytest.mark.parametrize("sort", [[("Whole", False)], [("Text", True), ("Must", False)], [("Money", True)]])
 def test_records_come_and_go(new_application: NewClient, sort: list[tuple[str, bool]]) -> None:
     """While others store and delete records, every record that exists all the time is read once, and none twice."""
@@ -197,6 +201,7 @@ def test_records_come_and_go(new_application: NewClient, sort: list[tuple[str, b
     assert kept == ordered(list(stays.values()), sort)
 
 
+@pytest.mark.better("B-X3")
 def test_wrong_cursors(marks: Client) -> None:
     """A cursor of another filter, sort or entity, a changed one, and any other text are refused; none tells why."""
     sort = sort_text([("Whole", False)])
@@ -226,6 +231,7 @@ def test_wrong_cursors(marks: Client) -> None:
     assert page(marks, filtered, sort=sort, filter=other)[0]
 
 
+@pytest.mark.better("B-X3")
 def test_cursors_belong_to_an_application(marks: Client, new_application: NewClient) -> None:
     """A cursor of one application does not open in another with the same definition."""
     _, after = page(marks, None, pageSize=3)
@@ -233,6 +239,7 @@ def test_cursors_belong_to_an_application(marks: Client, new_application: NewCli
     assert error_of(other.get("Data/Get", entity="Marks", after=after)).code == "INVALID_SORT_PARAMETER"
 
 
+@pytest.mark.better("B-X3")
 def test_reach(new_application: NewClient, as_operator: AsOperator) -> None:
     """A cursor shows no record out of the caller's reach, and does not open for a caller with another reach."""
     client = new_application(MANIFEST)
@@ -250,6 +257,7 @@ def test_reach(new_application: NewClient, as_operator: AsOperator) -> None:
     assert error_of(hidden).code == "UNAUTHORIZED"
 
 
+@pytest.mark.better("B-X3")
 def test_long_texts(new_application: NewClient) -> None:
     """A text of 500 characters fits into a cursor; a longer one as a sort value of the last record is refused."""
     client = new_application(MANIFEST)
@@ -262,6 +270,7 @@ def test_long_texts(new_application: NewClient) -> None:
     assert [each["ID"] for each in page(client, after, sort=sort, pageSize=2)[0]] == [2, 3]
 
 
+@pytest.mark.better("B-X3")
 def test_texts_of_every_alphabet(new_application: NewClient) -> None:
     """Whatever the database's order of texts is, pages by cursor have the order of one page."""
     client = new_application(MANIFEST)
@@ -272,12 +281,14 @@ def test_texts_of_every_alphabet(new_application: NewClient) -> None:
         assert walk(client, sort=sort, pageSize=3) == client.records("Marks", sort=sort, pageSize=100)
 
 
+@pytest.mark.better("B-X3")
 def test_without_cursor(marks: Client) -> None:
     """An answer has ``Next`` only on request; blank and unknown values are no request."""
     for query in ({}, {"cursor": "false"}, {"cursor": "yes"}, {"after": ""}):
         assert list(marks.get("Data/Get", entity="Marks", **query).json()) == ["Data"]
 
 
+@pytest.mark.better("B-X3")
 def test_files(new_application: NewClient) -> None:
     """Files/Get has cursors too."""
     manifest = {**MANIFEST, "Security": [*MANIFEST["Security"], FILES_GET]}
