@@ -91,6 +91,9 @@ def get(
     page_size: int = 20,
     cursor: bool = False,
     after: str | None = None,
+    expand: Names | None = None,
+    expand_limit: int | None = None,
+    expand_properties: str | None = None,
     total: bool = False,
 ) -> Call[Page]:
     """One page of the records that the caller may read.
@@ -98,20 +101,38 @@ def get(
     ``sort`` None: the entity's default order. ``properties`` None: all that the caller may read; ``ID`` always comes.
     ``page_index`` counts from 1, ``page_size`` is 1 to 1000. ``total``: also count all matching records.
     ``cursor``: the page gets ``next``. ``after``: the ``next`` of an earlier page with the same filter and sort; raises
-    InvalidSort for another text.
+    InvalidSort for another text. ``expand``: paths to related records, such as ``CustomerID`` or
+    ``Orders(CustomerID)``; they come as ``Expanded`` of each record. ``expand_limit``: the most records of a list, 100
+    by default. ``expand_properties``: ``CustomerID:Name,Email``.
     """
     path, query = _target("Get", entity)
     query |= {"pageIndex": page_index, "pageSize": page_size, "filter": _condition(filter)}
     query |= {"sort": None if sort is None else sort_keys(sort), "properties": _names(properties), "getTotal": total}
     if cursor or after is not None:
         query |= {"cursor": cursor, "after": after}
+    if expand is not None:
+        query |= _expansion(expand, expand_limit, expand_properties)
     return Call("GET", path, _read_page, query, repeatable=True)
 
 
-def get_by_id(entity: str, id: int, *, properties: Names | None = None) -> Call[Record]:
-    """One record. Raises NotFound when it does not exist or the caller may not read it."""
+def _expansion(expand: Names, limit: int | None, properties: str | None) -> dict[str, ParameterValue]:
+    return {"expand": _names(expand), "expandLimit": limit, "expandProperties": properties}
+
+
+def get_by_id(
+    entity: str,
+    id: int,
+    *,
+    properties: Names | None = None,
+    expand: Names | None = None,
+    expand_limit: int | None = None,
+    expand_properties: str | None = None,
+) -> Call[Record]:
+    """One record. Raises NotFound when it does not exist or the caller may not read it. ``expand``: as in ``get``."""
     path, query = _target("GetByID", entity)
     query |= {"id": id, "properties": _names(properties)}
+    if expand is not None:
+        query |= _expansion(expand, expand_limit, expand_properties)
     return Call("GET", path, read_record, query, repeatable=True)
 
 

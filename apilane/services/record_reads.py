@@ -45,6 +45,8 @@ class PageQuery(Struct, frozen=True, kw_only=True):
     """Whether the page gets the cursor of the next one."""
     after: str | None = None
     """The cursor to read on from; the index of the page does not count then."""
+    also: tuple[str, ...] = ()
+    """Properties that the records get in addition to the requested ones."""
 
     def window(self) -> tuple[int, int]:
         """``(limit, offset)``; a size outside 1..1000 is 1000 (B-W4), an index below 1 is the first page.
@@ -65,10 +67,21 @@ class Page(Struct, frozen=True):
 
 
 async def get_by_id(
-    entity: EntityRuntime, actor: Actor, access: AccessPlan, record_id: int, properties: str | None
+    entity: EntityRuntime,
+    actor: Actor,
+    access: AccessPlan,
+    record_id: int,
+    properties: str | None,
+    *,
+    also: tuple[str, ...] = (),
 ) -> Struct:
-    """The record with that ID. Raises NOT_FOUND when it does not exist or the caller may not read it."""
+    """The record with that ID. Raises NOT_FOUND when it does not exist or the caller may not read it.
+
+    ``also``: as in ``PageQuery``.
+    """
     columns = access.properties if not properties else entity.select(properties, access.properties)
+    if also:
+        columns = tuple(dict.fromkeys((*columns, *also)))
     reach = access.reach(actor)
     if reach is None:
         raise ApilaneError(Code.NOT_FOUND, "Record not found")
@@ -100,6 +113,8 @@ async def get_page(entity: EntityRuntime, actor: Actor, access: AccessPlan, quer
     if order is None:  # the default order is not checked against access rules (B-D9)
         order = entity.entity.default_order if query.default_order else ()
     columns = access.properties if not query.properties else entity.select(query.properties, access.properties)
+    if query.also:
+        columns = tuple(dict.fromkeys((*columns, *query.also)))
     reach = access.reach(actor)
     if reach is None:
         return Page((), 0 if query.get_total else None)

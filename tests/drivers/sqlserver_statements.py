@@ -34,6 +34,7 @@ from apilane.runtime import identities
 from apilane.services import application_tables, history_names, housekeeping
 from apilane.sql import fitting, write
 from apilane.sql.aggregate import AggregateShape, DistinctShape, select_aggregates, select_distinct
+from apilane.sql.expansion import select_referring, select_targets
 from apilane.sql.filter import bind_filter
 from apilane.sql.keyset import steps_after
 from apilane.sql.script import read_script
@@ -123,6 +124,11 @@ def _reading() -> Iterator[Case]:
     }
     for title, shape in shapes.items():
         yield _sampled(title, select_records(THINGS, TABLE, shape, DIALECT))
+    own = (("Sponsor", "owner"),)
+    yield _sampled("related records", select_targets(TABLE, ("ID", "Name"), 2, own, DIALECT))
+    order = [("Name", THINGS.properties[1], True), ("ID", THINGS.properties[0], False)]
+    listed = select_referring(TABLE, ("ID", "Name"), ("Maker", 2), order, own, dialect=DIALECT)
+    yield _sampled("records that refer to some", listed)
     yield _sampled("count", count_records(THINGS, TABLE, (), None, DIALECT))
     yield _sampled(
         "count of the caller's records", count_records(THINGS, TABLE, (("Sponsor", "owner"),), None, DIALECT)

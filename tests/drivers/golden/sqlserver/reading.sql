@@ -181,6 +181,29 @@ WHERE [Things].[Price] IS NULL ORDER BY [Things].[Price] DESC, [Things].[Note] A
  OFFSET ? ROWS
  FETCH FIRST ? ROWS ONLY;
 
+-- related records
+-- @P1 BIGINT = 1
+-- @P2 BIGINT = 1
+-- @P3 BIGINT = 1
+SELECT [Things].[ID], [Things].[Name]
+FROM [Things]
+WHERE [Things].[ID] IN (?, ?) AND [Things].[Sponsor] = ?;
+
+-- records that refer to some
+-- @P1 BIGINT = 1
+-- @P2 BIGINT = 1
+-- @P3 BIGINT = 1
+-- @P4 BIGINT = 1
+-- @P5 BIGINT = 1
+-- @P6 BIGINT = 1
+SELECT found.c0, found.c1, found.c2
+FROM (SELECT [Things].[Maker] AS c0, [Things].[ID] AS c1, [Things].[Name] AS c2, row_number() OVER (PARTITION BY [Things].[Maker] ORDER BY [Things].[Name] DESC, [Things].[ID] ASC) AS place
+FROM [Things]
+WHERE [Things].[Maker] IN (?, ?) AND [Things].[Sponsor] = ?) AS found
+WHERE found.place <= ? ORDER BY found.c0, found.place
+ OFFSET ? ROWS
+ FETCH FIRST ? ROWS ONLY;
+
 -- count
 SELECT count(*) AS count_1
 FROM [Things];
