@@ -6,7 +6,7 @@ changes.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cached_property, lru_cache
 from typing import Any, TypeVar
 
@@ -40,6 +40,8 @@ __all__ = ["ApplicationRuntime", "EntityRuntime"]
 S = TypeVar("S", bound=Struct)
 
 ENDPOINTS_KEPT = 256
+EXPANSIONS_KEPT = 64
+"""Parsed values of ``expand`` that are kept for each entity."""
 
 
 class EntityRuntime:
@@ -53,6 +55,7 @@ class EntityRuntime:
         "defaults",
         "dialect",
         "entity",
+        "expansion",
         "filter",
         "key",
         "maker",
@@ -93,6 +96,11 @@ class EntityRuntime:
         self.select = compiled.select
         self.sort = compiled.sort
         self.filter = compiled.filter
+        self.expansion = lru_cache(EXPANSIONS_KEPT)(self._expansion)
+        """The result of a function of a text, another one and this entity; clients repeat the same few texts."""
+
+    def _expansion(self, parse: Callable[[str, str | None, EntityRuntime], Any], text: str, more: str | None) -> Any:
+        return parse(text, more, self)
 
     def encode(self, property: Property, value: Value) -> Value:
         """A portable value in its stored form."""
