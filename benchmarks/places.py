@@ -19,7 +19,7 @@ from apilane.control.store import ControlStore, StoredApplication
 from apilane.instance import Instance, open_instance
 from apilane.model.definition import Action
 from apilane.model.json import decode_json
-from apilane.plugin.identity import Actor
+from apilane.plugin.identity import ANONYMOUS, Actor
 from apilane.runtime.application import ApplicationRuntime
 from apilane.security.tokens import new_token
 from apilane.services import accounts, record_changes, sessions
@@ -27,7 +27,7 @@ from apilane.services.attempts import Attempts
 from apilane.services.capabilities import capabilities_of
 from apilane.services.manifest_plans import plan_files
 from apilane.settings import Settings
-from benchmarks.subject import BOOKS_SQL, PASSWORD, ROWS, USERS, book, manifest, user
+from benchmarks.subject import BOOKS_SQL, LOANS, PASSWORD, ROWS, USERS, book, loan, manifest, user
 
 AT_ONCE = 500
 """Applications written to the control store concurrently; they share commits."""
@@ -61,7 +61,7 @@ def make_place(data_dir: Path, *, rows: int = ROWS, provider: str = "SQLite", ur
             application = await _apply(instance, provider, url)
             attempts = Attempts((), application.token, "127.0.0.1")
             for number in range(USERS):
-                await accounts.register(application, user(number), instance.passwords, attempts)
+                await accounts.register(application, user(number), instance.passwords, attempts, ANONYMOUS)
             credentials = sessions.Credentials(email=user(0)["Email"], password=PASSWORD)
             signed_in = await sessions.log_in(application, credentials, instance.passwords, attempts)
             await _store_books(application, min(rows, ROWS), instance)
@@ -96,6 +96,10 @@ async def _store_books(application: ApplicationRuntime, rows: int, instance: Ins
     access = application.access(drafts, Action.post, actor)  # books have no rule for it; posts have the same properties
     body = json.dumps([book(number) for number in range(1, rows + 1)]).encode()
     await (await record_changes.post(books, actor, access, decode_json(body))).run()
+    loans = application.entities["loans"]
+    body = json.dumps([loan(number) for number in range(1, LOANS + 1)]).encode()
+    access = application.access(loans, Action.post, actor)
+    await (await record_changes.post(loans, actor, access, decode_json(body))).run()
 
 
 def _database(place: Place) -> Path:
