@@ -19,6 +19,8 @@ from benchmarks.subject import (
     AGGREGATE_TARGET,
     BY_ID_TARGET,
     ENDPOINT_TARGET,
+    EXPAND_TARGET,
+    LOANS_TARGET,
     LOGIN_TARGET,
     PAGE_TARGET,
     PASSWORD,
@@ -34,6 +36,7 @@ Script = Callable[[Place], str]
 
 SIGNED = "signed GetByID"
 TRANSACTION = "transaction of 10 Posts"
+EXPAND, ALONE = "page with expand", "page alone"
 
 
 def _who(place: Place) -> str:
@@ -130,6 +133,7 @@ _PUT_BODY = (
 _LOGIN_BODY = json.dumps({"Email": user(0)["Email"].replace("0", "%d"), "Password": PASSWORD})
 _DRAFT = {"Action": "Post", "Entity": "Drafts", "Data": book(1)}
 _SPREAD = _spread(100)
+_ALONE = _reads(LOANS_TARGET)
 
 CASES = (
     Case(
@@ -174,6 +178,7 @@ CASES = (
         _sends("POST", LOGIN_TARGET, f"string.format('{_LOGIN_BODY}', math.random(0, {USERS - 1}))"),
         4,  # a password takes 25 ms: 32 callers would wait a second
     ),
+    Case(EXPAND, ("product", ALONE), _reads(EXPAND_TARGET)),
     Case("GetByID, first calls", ("10,000 of 10,000",), _spread(10_000), 4),
 )
 """In ``servers``, every name except the floors, litestar and fastapi is a variant of the product."""
@@ -184,4 +189,5 @@ DRIVER_SERVERS = ("floor", "product", "floor, 2 workers", "2 workers")
 
 def script_of(case: Case, server: str, place: Place) -> str:
     """The wrk script of a case for one server."""
-    return (_SPREAD if server == "100 of 10,000" else case.script)(place)
+    other = {"100 of 10,000": _SPREAD, ALONE: _ALONE}.get(server)
+    return (other or case.script)(place)

@@ -13,6 +13,9 @@ PASSWORD = "benchmark-only"
 USERS = 32
 """Accounts that sign in one after the other, so that no account collects thousands of tokens."""
 ROWS = 1_000
+LOANS = 100
+MANY_BOOKS = 100
+"""The books that loans refer to; every application has them."""
 PROPERTIES = ["Title", "Author", "Pages", "Price", "InPrint", "Released", "Language", "Rating", "Shelf", "Summary"]
 PUT_PROPERTIES = ["Title", "Rating"]
 LANGUAGES = ["English", "Greek", "French", "German"]
@@ -23,6 +26,8 @@ SORT = json.dumps([{"Property": "Pages", "Direction": "ASC"}])
 BY_ID_TARGET = "/api/Data/GetByID?entity=Books&id="
 PAGE_TARGET = f"/api/Data/Get?entity=Books&pageSize=20&filter={quote(FILTER)}&sort={quote(SORT)}"
 TOTAL_TARGET = PAGE_TARGET + "&getTotal=true"
+LOANS_TARGET = "/api/Data/Get?entity=Loans&pageSize=20"
+EXPAND_TARGET = LOANS_TARGET + "&expand=BookID&expandProperties=BookID:Title,Author,Pages"
 MEASURES = "ID.Count,Price.Sum,Price.Avg"
 GROUPS = "Language"
 AGGREGATE_TARGET = f"/api/Stats/Aggregate?entity=Books&properties={MEASURES}&groupBy={GROUPS}"
@@ -71,11 +76,20 @@ def manifest(provider: str = "SQLite", url: str | None = None) -> dict[str, Any]
         {"Name": name, "Properties": _ENTITY_PROPERTIES, "Indexes": [{"Properties": ["Pages"]}]}
         for name in ("Books", "Drafts")
     ]
+    entities.append(
+        {
+            "Name": "Loans",
+            "Properties": [*_ENTITY_PROPERTIES, {"Name": "BookID", "Type": "Number"}],
+            "Constraints": [{"Type": "ForeignKey", "Property": "BookID", "Entity": "Books"}],
+        }
+    )
     endpoint = {"Name": "BookByID", "Query": ENDPOINT_QUERIES.get(provider, ENDPOINT_QUERY)}
     rules: list[dict[str, Any]] = [
         _rule("Books", "get", PROPERTIES),
         _rule("Books", "put", PUT_PROPERTIES),
         _rule("Drafts", "post", PROPERTIES),
+        _rule("Loans", "get", [*PROPERTIES, "BookID"]),
+        _rule("Loans", "post", [*PROPERTIES, "BookID"]),
         {"CustomEndpoint": "BookByID", "Role": "AUTHENTICATED", "RateLimit": _UNTRIPPED},
     ]
     return {
@@ -114,6 +128,11 @@ def book(number: int) -> dict[str, Any]:
         "Shelf": number % 40,
         "Summary": "A short text about the book. " * 4,
     }
+
+
+def loan(number: int) -> dict[str, Any]:
+    """A record that refers to a book; neighbours refer to different ones."""
+    return {**book(number), "BookID": number * 37 % MANY_BOOKS + 1}
 
 
 BOOKS_SQL = f"""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import statistics
 from collections.abc import Iterator
 
-from benchmarks.cases import SIGNED, TRANSACTION
+from benchmarks.cases import ALONE, EXPAND, SIGNED, TRANSACTION
 from benchmarks.results import Result, Verdict
 
 AGAINST_FLOOR = {
@@ -21,6 +21,7 @@ AGAINST_FLOOR = {
 DRIVERS = {"GetByID": 0.65, "page of 20": 0.7, "aggregate": 0.8, "Post": 0.7, "SQL endpoint": 0.6}
 """The same on a database server, relative to a floor with the same client library."""
 SIGNED_LEAST = 0.8
+EXPAND_LEAST = 0.6
 WORKERS_MOST = 1.15
 FLAT_MOST = 1.1
 TAIL_MOST = 4.0
@@ -50,6 +51,8 @@ def _targets(result: Result) -> Iterator[tuple[str, str, float, float | None, li
         yield f"{case}: / floor", "least", limit, aim, result.ratios("rps", (case, "product"), (case, "floor"))
     signed = result.ratios("rps", (SIGNED, "product"), (SIGNED, "bearer token"))
     yield "signed GetByID: / GetByID by bearer token", "least", SIGNED_LEAST, None, signed
+    expanded = result.ratios("rps", (EXPAND, "product"), (EXPAND, ALONE))
+    yield "page with expand: / the page alone", "least", EXPAND_LEAST, None, expanded
     for case in ("GetByID", "page of 20", "Post"):
         cost = result.ratios("cpu_us", (case, "2 workers"), (case, "product"))
         yield f"{case}: CPU per request, 2 workers / 1", "most", WORKERS_MOST, None, cost

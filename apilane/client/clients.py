@@ -19,6 +19,7 @@ import httpx
 
 from apilane.client import account, data, files, operations, service
 from apilane.client.call import Call, Credentials, Record
+from apilane.client.errors import InvalidSort
 from apilane.client.filters import Sort
 from apilane.client.session import Session
 
@@ -184,7 +185,13 @@ class Client:
         """All records that the caller may read, page by page; see ``Walk`` for the order."""
         walk = data.Walk(entity, filter, sort, properties, page_size)
         while (call := walk.next_call()) is not None:
-            if records := walk.take(self.send(call)):
+            try:
+                page = self.send(call)
+            except InvalidSort:
+                if not walk.stop_cursors():
+                    raise
+                continue
+            if records := walk.take(page):
                 yield records
 
     def iterate(
@@ -318,7 +325,13 @@ class AsyncClient:
         """All records that the caller may read, page by page; see ``Walk`` for the order."""
         walk = data.Walk(entity, filter, sort, properties, page_size)
         while (call := walk.next_call()) is not None:
-            if records := walk.take(await self.send(call)):
+            try:
+                page = await self.send(call)
+            except InvalidSort:
+                if not walk.stop_cursors():
+                    raise
+                continue
+            if records := walk.take(page):
                 yield records
 
     async def iterate(

@@ -41,11 +41,18 @@ read_records = read_json(list, dict)
 read_integers = read_json(list, int)
 
 
-class Page(NamedTuple):
-    """Records of one page. ``total``: the number of records on all pages; None unless requested."""
-
+class _PageFields(NamedTuple):
     records: list[Record]
     total: int | None
+
+
+class Page(_PageFields):
+    """Records of one page. ``total``: the number of records on all pages; None unless requested."""
+
+    next: str | None = None
+    """The cursor of the next page; None after the last page, and unless requested."""
+    has_cursor: bool = False
+    """Whether the answer says which page comes next; servers without cursors do not."""
 
 
 def _read_page(response: httpx.Response) -> Page:
@@ -53,7 +60,10 @@ def _read_page(response: httpx.Response) -> Page:
     records, total = answer["Data"], answer.get("Total")
     if not isinstance(records, list):
         raise TypeError("Data is not a list")
-    return Page(records, total)
+    page = Page(records, total)
+    if "Next" in answer:
+        page.next, page.has_cursor = answer["Next"], True
+    return page
 
 
 def _target(action: str, entity: str) -> tuple[str, dict[str, Any]]:
@@ -79,23 +89,50 @@ def get(
     properties: Names | None = None,
     page_index: int = 1,
     page_size: int = 20,
+    cursor: bool = False,
+    after: str | None = None,
+    expand: Names | None = None,
+    expand_limit: int | None = None,
+    expand_properties: str | None = None,
     total: bool = False,
 ) -> Call[Page]:
     """One page of the records that the caller may read.
 
     ``sort`` None: the entity's default order. ``properties`` None: all that the caller may read; ``ID`` always comes.
     ``page_index`` counts from 1, ``page_size`` is 1 to 1000. ``total``: also count all matching records.
+    ``cursor``: the page gets ``next``. ``after``: the ``next`` of an earlier page with the same filter and sort; raises
+    InvalidSort for another text. ``expand``: paths to related records, such as ``CustomerID`` or
+    ``Orders(CustomerID)``; they come as ``Expanded`` of each record. ``expand_limit``: the most records of a list, 100
+    by default. ``expand_properties``: ``CustomerID:Name,Email``.
     """
     path, query = _target("Get", entity)
     query |= {"pageIndex": page_index, "pageSize": page_size, "filter": _condition(filter)}
     query |= {"sort": None if sort is None else sort_keys(sort), "properties": _names(properties), "getTotal": total}
+    if cursor or after is not None:
+        query |= {"cursor": cursor, "after": after}
+    if expand is not None:
+        query |= _expansion(expand, expand_limit, expand_properties)
     return Call("GET", path, _read_page, query, repeatable=True)
 
 
-def get_by_id(entity: str, id: int, *, properties: Names | None = None) -> Call[Record]:
-    """One record. Raises NotFound when it does not exist or the caller may not read it."""
+def _expansion(expand: Names, limit: int | None, properties: str | None) -> dict[str, ParameterValue]:
+    return {"expand": _names(expand), "expandLimit": limit, "expandProperties": properties}
+
+
+def get_by_id(
+    entity: str,
+    id: int,
+    *,
+    properties: Names | None = None,
+    expand: Names | None = None,
+    expand_limit: int | None = None,
+    expand_properties: str | None = None,
+) -> Call[Record]:
+    """One record. Raises NotFound when it does not exist or the caller may not read it. ``expand``: as in ``get``."""
     path, query = _target("GetByID", entity)
     query |= {"id": id, "properties": _names(properties)}
+    if expand is not None:
+        query |= _expansion(expand, expand_limit, expand_properties)
     return Call("GET", path, read_record, query, repeatable=True)
 
 
@@ -195,8 +232,9 @@ def custom(name: str, /, **parameters: ParameterValue) -> Call[list[list[Record]
 class Walk:
     """All records page by page: send ``next_call()`` until it is None, and pass each answer to ``take``.
 
-    Without ``sort`` records come by ``ID``, and each page begins after the last ID read. Records that are stored or
-    deleted meanwhile do not cause repeated or missing ones. With ``sort`` pages are read by number.
+    Without ``sort`` records come by ``ID``, and each page begins after the last ID read. With ``sort`` each page begins
+    at the cursor of the one before. Records that are stored or deleted meanwhile do not cause repeated or missing ones.
+    If the server has no cursors, pages of a ``sort`` are read by number.
     """
 
     def __init__(
@@ -211,6 +249,8 @@ class Walk:
         self._page_size = page_size
         self._page_index = 1
         self._last_id: int | None = None
+        self._after: str | None = None
+        self._uses_cursors = sort is not None
         self._ended = False
 
     def next_call(self) -> Call[Page] | None:
@@ -230,15 +270,25 @@ class Walk:
             properties=self._properties,
             page_index=self._page_index,
             page_size=self._page_size,
+            cursor=self._uses_cursors,
+            after=self._after,
         )
 
     def take(self, page: Page) -> list[Record]:
         """Take an answer, and return its records."""
         records = page.records
-        if len(records) < self._page_size:
+        if len(records) < self._page_size or (page.has_cursor and page.next is None):
             self._ended = True
         elif self._sort is None:
             self._last_id = records[-1]["ID"]
         else:
             self._page_index += 1
+            self._after = page.next
         return records
+
+    def stop_cursors(self) -> bool:
+        """Go on by page numbers after the server refused a cursor, as for sorts over long texts; False if there are no
+        cursors to stop."""
+        was_used = self._uses_cursors
+        self._uses_cursors, self._after = False, None
+        return was_used

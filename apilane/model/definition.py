@@ -99,6 +99,12 @@ class Property(Struct, frozen=True, kw_only=True, rename="pascal", omit_defaults
     """Number only; None means 0."""
     validation_regex: str | None = None
     encrypted: bool = False
+    default: str | int | float | bool | None = None
+    """What Post and Register store for a property that is absent; ``Now`` for a Date. Json: as JSON text."""
+    values: tuple[str | int | float, ...] = ()
+    """String and Number: the admitted values; empty: all."""
+    format: str | None = None
+    """String only: one of ``apilane.model.formats.FORMATS``."""
     is_primary_key: bool = False
     is_system: bool = False
 

@@ -285,6 +285,9 @@ def _property_detail(property: Property) -> str:
     parts = [property.type.name, *(["required"] if property.required else [])]
     parts += [f"{name} {value}" for name, value in bounds.items() if value not in (None, 0)]
     parts += [f"pattern {_shown(property.validation_regex)}"] if property.validation_regex else []
+    parts += [f"values {_shown(property.values)}"] if property.values else []
+    parts += [f"format {property.format}"] if property.format else []
+    parts += [f"default {_shown(property.default)}"] if property.default is not None else []
     return ", ".join([*parts, *(["encrypted"] if property.encrypted else [])])
 
 

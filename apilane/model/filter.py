@@ -18,8 +18,9 @@ from msgspec import Struct
 from apilane.errors import DEFAULT_MESSAGES, ApilaneError, Code
 from apilane.model.dates import parse_date
 from apilane.model.definition import Entity, Property, PropertyType
+from apilane.model.formats import JSON
 from apilane.model.hints import choice, kind_of, listed, shown
-from apilane.model.json import JsonNumber, MalformedJson, decode_json
+from apilane.model.json import JsonNumber, MalformedJson, decode_json, json_text
 from apilane.model.numbers import parse_number
 from apilane.model.system import is_secret
 from apilane.model.text import trim
@@ -215,7 +216,7 @@ class _Parser:
             return Leaf(property, operator, None)
         if property.encrypted:
             self.refuse(f"Property '{property.name}' is encrypted: it can only be compared with null")
-        readers = _READERS[property.type]
+        readers = _readers(property)
         read = readers.get(operator)
         if read is None:
             kind, fitting = property.type.name, ", ".join(readers)
@@ -242,7 +243,12 @@ def _word(value: object, words: dict[str, T]) -> T | None:
 
 def _fitting(property: Property) -> list[str]:
     """The operators of a property."""
-    return [operator.value for operator in (_NULL_TESTS_IN_ORDER if property.encrypted else _READERS[property.type])]
+    return [operator.value for operator in (_NULL_TESTS_IN_ORDER if property.encrypted else _readers(property))]
+
+
+def _readers(property: Property) -> dict[Operator, Callable[[object], FilterValue]]:
+    """The operators of a property, with the reader of their JSON value."""
+    return _JSON_READERS if property.format == JSON else _READERS[property.type]
 
 
 _PRECISE = Context(prec=60, rounding=ROUND_05UP)
@@ -308,7 +314,13 @@ def _each(read: Callable[[object], T | None], items: Sequence[object]) -> tuple[
     return tuple(found)
 
 
+def _json(value: object) -> str | None:
+    text = json_text(value)
+    return text if is_storable_text(text) else None
+
+
 _NAMES = tuple(Operator)
+_JSON_READERS: Final[dict[Operator, Callable[[object], FilterValue]]] = dict.fromkeys(_NAMES[:2], _json)
 _READERS: Final[dict[PropertyType, dict[Operator, Callable[[object], FilterValue]]]] = {
     PropertyType.String: dict.fromkeys(_NAMES[:8], _text) | dict.fromkeys(_NAMES[8:], _text_or_texts),
     PropertyType.Number: dict.fromkeys(_NAMES[:6], _number) | dict.fromkeys(_NAMES[8:], _numbers),

@@ -72,4 +72,8 @@ def narrowings(old: Property, new: Property) -> tuple[str, ...]:
         keys.append("Maximum")
     if (new.decimal_places or 0) < (old.decimal_places or 0):
         keys.append("DecimalPlaces")
+    if new.values and (not old.values or not set(new.values).issuperset(old.values)):
+        keys.append("Values")
+    if new.format is not None and new.format not in (old.format, "Markdown"):
+        keys.append("Format")
     return tuple(keys)

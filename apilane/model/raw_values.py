@@ -26,7 +26,7 @@ _BOOLEANS: Final = {0: False, 1: True}
 def raw_reader(entity_name: str, property: Property, *, exact_decimals: bool) -> Reader:
     """The reader of raw values of one property; null stays null. It raises ``ApilaneError`` VALIDATION."""
     if property.type is PropertyType.Number:
-        unbound = replace(property, minimum=None, maximum=None)
+        unbound = replace(property, minimum=None, maximum=None, values=())
         number = value_reader(entity_name, unbound, exact_decimals=exact_decimals)
         return _of_types((int, JsonNumber), number, "Invalid number", entity_name, property)
     if property.type is PropertyType.Boolean:

@@ -13,9 +13,12 @@ from collections.abc import Callable
 from decimal import ROUND_DOWN, Context, Decimal
 from typing import NoReturn
 
+from msgspec.structs import replace
+
 from apilane.errors import ApilaneError, Code
 from apilane.model.dates import parse_date
 from apilane.model.definition import Property, PropertyType
+from apilane.model.formats import restricted
 from apilane.model.json import JsonNumber, json_text
 from apilane.model.numbers import parse_number
 from apilane.model.patterns import compile_pattern
@@ -40,6 +43,9 @@ def value_reader(entity_name: str, property: Property, *, exact_decimals: bool) 
     gives bool, Date gives int (unix ms), null gives None. The reader raises ``ApilaneError`` VALIDATION for the first
     rule that fails.
     """
+    if property.values or property.format is not None:
+        plain = value_reader(entity_name, replace(property, values=(), format=None), exact_decimals=exact_decimals)
+        return restricted(property, plain, _refusal(entity_name, property))
     if property.type is PropertyType.String:
         return _string_reader(entity_name, property)
     if property.type is PropertyType.Number:

@@ -6,7 +6,7 @@ changes.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cached_property, lru_cache
 from typing import Any, TypeVar
 
@@ -40,6 +40,8 @@ __all__ = ["ApplicationRuntime", "EntityRuntime"]
 S = TypeVar("S", bound=Struct)
 
 ENDPOINTS_KEPT = 256
+EXPANSIONS_KEPT = 64
+"""Parsed values of ``expand`` that are kept for each entity."""
 
 
 class EntityRuntime:
@@ -50,8 +52,10 @@ class EntityRuntime:
         "by_id",
         "compiled",
         "count",
+        "defaults",
         "dialect",
         "entity",
+        "expansion",
         "filter",
         "key",
         "maker",
@@ -82,6 +86,7 @@ class EntityRuntime:
         self.readers = compiled.readers
         self.stores = compiled.stores
         self.writers = compiled.writers
+        self.defaults = compiled.defaults
         self.writers_of = compiled.writers_of
         self.read = compiled.read
         self.count = compiled.count
@@ -91,6 +96,11 @@ class EntityRuntime:
         self.select = compiled.select
         self.sort = compiled.sort
         self.filter = compiled.filter
+        self.expansion = lru_cache(EXPANSIONS_KEPT)(self._expansion)
+        """The result of a function of a text, another one and this entity; clients repeat the same few texts."""
+
+    def _expansion(self, parse: Callable[[str, str | None, EntityRuntime], Any], text: str, more: str | None) -> Any:
+        return parse(text, more, self)
 
     def encode(self, property: Property, value: Value) -> Value:
         """A portable value in its stored form."""

@@ -16,6 +16,7 @@ from weakref import WeakValueDictionary
 
 from msgspec.structs import replace
 
+from apilane.model.defaults import default_maker
 from apilane.model.definition import (
     Action,
     ApplicationDefinition,
@@ -87,6 +88,10 @@ class CompiledEntity:
             name: _stored(read, self.stores[name]) for name, read in self.readers.items()
         }
         """By property: the function from a sent value to its stored form."""
+        self.defaults: tuple[tuple[str, Callable[[], Value]], ...] = tuple(
+            (p.name, default_maker(p, self.writers[p.name])) for p in entity.properties if p.default is not None
+        )
+        """By property: the function that makes its default in the stored form."""
         # functools.lru_cache is bounded, and a hit costs one C call.
         self.writers_of = lru_cache(SHAPES_KEPT)(self._writers_of)
         self.read = Shapes(self._read)

@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from apilane.model.definition import Entity, Property
+from apilane.model.formats import JSON, json_value
 from apilane.model.system import is_secret
 from apilane.security.encryption import Cipher
 from apilane.sql.dialect import Dialect
@@ -35,7 +36,12 @@ def _converter(entity: Entity, property: Property, dialect: Dialect, cipher: Cip
     if property.encrypted:
         if cipher is None:
             raise ValueError(f"{entity.name}.{property.name} is encrypted, and there is no key")
-        return cipher.decrypt
+        decrypt = cipher.decrypt
+        if property.format == JSON:
+            return lambda stored: None if (text := decrypt(stored)) is None else json_value(text)
+        return decrypt
+    if property.format == JSON:
+        return json_value
     return dialect.decoder(property)
 
 

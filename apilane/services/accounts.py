@@ -9,6 +9,7 @@ from collections.abc import Generator, Mapping
 from msgspec import Struct
 
 from apilane.errors import ApilaneError, Code, continued, unauthorized
+from apilane.model.defaults import default_maker
 from apilane.model.definition import Rule
 from apilane.model.email_addresses import is_email
 from apilane.model.hints import unfit_keys
@@ -19,7 +20,7 @@ from apilane.runtime.application import ApplicationRuntime
 from apilane.runtime.identities import now_ms
 from apilane.security.passwords import Passwords
 from apilane.services.attempts import Attempts
-from apilane.services.record_handling import Handling, plan_of, seen
+from apilane.services.record_handling import Handling, handled_value, plan_of, seen
 from apilane.services.unit_writes import UnitWrite
 from apilane.services.users import (
     all_columns,
@@ -67,12 +68,19 @@ async def register(
         sent = given.get(p.name.lower())
         if p.name == "Email" and not (isinstance(sent, str) and is_email(sent)):
             raise ApilaneError(Code.VALIDATION, "Email is not valid", property="Email")
-        values[p.name] = users.readers[p.name](sent)
+        if p.default is not None and p.name.lower() not in given:
+            values[p.name] = default_maker(p, users.readers[p.name])()
+        else:
+            values[p.name] = users.readers[p.name](sent)
     await attempts.begin("register")
     handling = None
     if application.record_handlers is not None and (plan := plan_of(users, "create")) is not None:
         names = tuple(name for name in values if name not in ("Created", "EmailConfirmed"))
-        sent_values = {name: values[name] for name in names if name.lower() in given}
+        sent_values = {
+            name: handled_value(users, name, values[name])
+            for name in names
+            if name.lower() in given or users.properties[name.lower()].default is not None
+        }
         handling = Handling(plan, users, actor, "create", [sent_values], names=names)
         await handling.before()
         values |= {name: users.readers[name](handling.sent[0].get(name)) for name in handling.names}

@@ -14,6 +14,7 @@ from apilane.model.definition import Entity
 from apilane.model.migration import Migration
 from apilane.model.system import EMAIL_TEMPLATE_SEEDS, HELPER_TABLES
 from apilane.security.encryption import Cipher
+from apilane.services.default_values import filling_steps
 from apilane.services.history_names import rename_history
 from apilane.services.record_survey import RecordsDoNotFit, Survey, survey, survey_by_reads
 from apilane.services.table_fit import table_misfits
@@ -108,6 +109,9 @@ class ApplicationTables:
             ends = structure_rows(self._dialect, version)
         else:
             ends = [_version_row(self._dialect, version)]
+        if not new:
+            exact = self._driver.features.exact_decimals
+            ends = [*filling_steps(migration, self._dialect, cipher, exact_decimals=exact), *ends]
 
         def unit() -> Unit[None]:
             if not new:

@@ -6,7 +6,7 @@ import builtins
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Any, Final, TypeVar
 
-from msgspec import Struct
+from msgspec import Raw, Struct, json
 from msgspec.structs import fields
 
 from apilane.model.definition import Action, RuleKind
@@ -185,7 +185,12 @@ def _plain(records: Sequence[Struct]) -> list[dict[str, Any]]:
     if not records:
         return []
     names = [(field.name, field.encode_name) for field in fields(type(records[0]))]
-    return [{shown: getattr(record, name) for name, shown in names} for record in records]
+    return [{shown: _python(getattr(record, name)) for name, shown in names} for record in records]
+
+
+def _python(value: Any) -> Any:
+    """A value of a record; that of a Json property as Python objects."""
+    return json.decode(value) if type(value) is Raw else value
 
 
 def _sent(value: Any) -> Any:

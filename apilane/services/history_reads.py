@@ -12,6 +12,7 @@ from msgspec import Struct
 
 from apilane.errors import ApilaneError
 from apilane.model.definition import Direction, Property, PropertyType, SortKey
+from apilane.model.formats import JSON, json_value
 from apilane.model.json import encode_json
 from apilane.model.system import is_secret
 from apilane.plugin.identity import Actor
@@ -144,7 +145,10 @@ def _properties_reader(entity: EntityRuntime, names: Sequence[str]) -> Callable[
 def _value(property: Property, kept: msgspec.Raw, cipher: Cipher) -> msgspec.Raw | str | None:
     if bytes(kept)[:1] not in _BEGINS[property.type]:
         return None
-    return cipher.decrypt(_decode_text(kept)) if property.encrypted else kept
+    if not property.encrypted and property.format != JSON:
+        return kept
+    text = cipher.decrypt(_decode_text(kept)) if property.encrypted else _decode_text(kept)
+    return json_value(text) if text is not None and property.format == JSON else text
 
 
 def snapshot_reader(application: ApplicationRuntime) -> Callable[[Sequence[Any]], dict[str, Any]]:

@@ -175,6 +175,21 @@ def _new_row(
     return row
 
 
+def _new_row_with_defaults(
+    entity: EntityRuntime,
+    system_values: Mapping[str, Value],
+    writers: Iterable[tuple[str, ValueReader]],
+    record: Mapping[str, object],
+) -> dict[str, Value]:
+    """A new row; a property that is absent, or that the caller may not write, gets its default."""
+    row = _new_row(entity, system_values, writers, record)
+    given = _by_name(record, entity)
+    for name, make in entity.defaults:
+        if name not in given or name not in row:
+            row[name] = make()
+    return row
+
+
 def add(entity: EntityRuntime, actor: Actor, access: AccessPlan, values: Mapping[str, object]) -> UnitWrite[int]:
     """Store one record with ``values``, which the server made; they may be system properties. The result is its ID."""
     row = _new_row(entity, _system_values(entity, actor, access), entity.writers_of(tuple(values)), values)
@@ -222,7 +237,8 @@ async def post(
     writers = entity.writers_of(access.properties)
     if references is not None:
         writers = references.deferring(entity, writers)
-    rows = await _each(body, entity, lambda record: _new_row(entity, system_values, writers, record))
+    new_row = _new_row_with_defaults if entity.defaults else _new_row
+    rows = await _each(body, entity, lambda record: new_row(entity, system_values, writers, record))
     if not rows:
         return UnitWrite.nothing([])
     handling = None
@@ -234,7 +250,7 @@ async def post(
         writers = entity.writers_of(handling.names)
         if references is not None:
             writers = references.deferring(entity, writers)
-        rows = await _each(handling.sent, entity, lambda record: _new_row(entity, system_values, writers, record))
+        rows = await _each(handling.sent, entity, lambda record: new_row(entity, system_values, writers, record))
     statement = entity.statement(insert_row, tuple(rows[0]))
 
     def steps() -> Generator[Step, Result, list[int]]:

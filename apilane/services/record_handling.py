@@ -6,8 +6,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any, Final, TypeVar
 
+import msgspec
+
 from apilane.events.outbox import Adding
 from apilane.events.record_handlers import Change, HandlerPlan
+from apilane.model.formats import JSON
 from apilane.model.system import is_secret
 from apilane.plugin.identity import Actor
 from apilane.plugin.records import RecordAction, RecordEvent
@@ -16,7 +19,7 @@ from apilane.services.references import Deferred, References
 from apilane.services.unit_writes import UnitWrite
 from apilane.storage.protocol import Step, UnitWithScripts
 
-__all__ = ["Handling", "plan_of", "seen"]
+__all__ = ["Handling", "handled_value", "plan_of", "seen"]
 
 T = TypeVar("T")
 ID: Final = "ID"
@@ -36,7 +39,16 @@ def seen(
     if references is not None:
         readers = references.deferring(entity, readers)
     values = ((name, read(given[name])) for name, read in readers)
-    return {name: value.sent if type(value) is Deferred else value for name, value in values}
+    return {
+        name: value.sent if type(value) is Deferred else handled_value(entity, name, value) for name, value in values
+    }
+
+
+def handled_value(entity: EntityRuntime, name: str, value: Any) -> Any:
+    """A read value as handlers see it: of a Json property, the value that its text holds."""
+    if value is not None and entity.properties[name.lower()].format == JSON:
+        return msgspec.json.decode(value)
+    return value
 
 
 class Handling:

@@ -15,6 +15,7 @@ from apilane.plugin.identity import Actor
 from apilane.runtime.access import AccessPlan
 from apilane.runtime.application import EntityRuntime
 from apilane.runtime.compiled import BoundFilter
+from apilane.services.cursors import read_on
 from apilane.sql.filter import FilterShape, LeafShape
 from apilane.sql.select import ReadShape
 from apilane.sql.statement import Value
@@ -40,6 +41,12 @@ class PageQuery(Struct, frozen=True, kw_only=True):
     get_total: bool = False
     default_order: bool = True
     """Whether a blank ``sort`` means the default order of the entity; otherwise ``ID``."""
+    cursor: bool = False
+    """Whether the page gets the cursor of the next one."""
+    after: str | None = None
+    """The cursor to read on from; the index of the page does not count then."""
+    also: tuple[str, ...] = ()
+    """Properties that the records get in addition to the requested ones."""
 
     def window(self) -> tuple[int, int]:
         """``(limit, offset)``; a size outside 1..1000 is 1000 (B-W4), an index below 1 is the first page.
@@ -55,13 +62,26 @@ class Page(Struct, frozen=True):
 
     records: Sequence[Struct]
     total: int | None
+    next: str | None = None
+    """The cursor of the next page; None after the last one, and without cursors."""
 
 
 async def get_by_id(
-    entity: EntityRuntime, actor: Actor, access: AccessPlan, record_id: int, properties: str | None
+    entity: EntityRuntime,
+    actor: Actor,
+    access: AccessPlan,
+    record_id: int,
+    properties: str | None,
+    *,
+    also: tuple[str, ...] = (),
 ) -> Struct:
-    """The record with that ID. Raises NOT_FOUND when it does not exist or the caller may not read it."""
+    """The record with that ID. Raises NOT_FOUND when it does not exist or the caller may not read it.
+
+    ``also``: as in ``PageQuery``.
+    """
     columns = access.properties if not properties else entity.select(properties, access.properties)
+    if also:
+        columns = tuple(dict.fromkeys((*columns, *also)))
     reach = access.reach(actor)
     if reach is None:
         raise ApilaneError(Code.NOT_FOUND, "Record not found")
@@ -93,6 +113,8 @@ async def get_page(entity: EntityRuntime, actor: Actor, access: AccessPlan, quer
     if order is None:  # the default order is not checked against access rules (B-D9)
         order = entity.entity.default_order if query.default_order else ()
     columns = access.properties if not query.properties else entity.select(query.properties, access.properties)
+    if query.also:
+        columns = tuple(dict.fromkeys((*columns, *query.also)))
     reach = access.reach(actor)
     if reach is None:
         return Page((), 0 if query.get_total else None)
@@ -105,6 +127,9 @@ async def get_page(entity: EntityRuntime, actor: Actor, access: AccessPlan, quer
         count = await entity.count.beside(*counted) if is_slow else entity.count(*counted)
         total = (await entity.session.fetch(count, count.parameters(values)))[0][0]
     values["limit"], values["offset"] = query.window()
+    if query.cursor or query.after:
+        rows, following = await read_on(entity, read, values, query.after, is_slow=is_slow)
+        return Page(entity.maker(columns)(rows), total, following)
     statement = await entity.read.beside(read) if is_slow else entity.read(read)
     rows = await entity.session.fetch(statement, statement.parameters(values))
     return Page(entity.maker(columns)(rows), total)

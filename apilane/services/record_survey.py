@@ -16,6 +16,7 @@ from msgspec import Struct
 
 from apilane.errors import ApilaneError
 from apilane.model.definition import Entity, ForeignKey, Property, PropertyType
+from apilane.model.formats import has_format, is_admitted
 from apilane.model.migration import Migration, narrowings
 from apilane.model.text import utf16_length
 from apilane.model.values import value_reader
@@ -82,7 +83,9 @@ def _records(count: int) -> str:
 
 
 def _default_problem(entity: Entity, property: Property) -> str | None:
-    """Why a new required property refuses the value that existing records get."""
+    """Why a new required property refuses the value that existing records get. A default of its own always fits."""
+    if property.default is not None:
+        return None
     if property.type is PropertyType.String:
         default: object = ""
         shown = "an empty text"
@@ -199,6 +202,8 @@ class _Surveyor:
                     yield from self._refuse_where(f"{path}.Required", "without a value", table, column.is_(None))
                 elif key == "Maximum":
                     yield from self._shortened(f"{path}.Maximum", table, was, now.maximum or 0)
+                elif key in ("Values", "Format"):
+                    yield from self._limited(f"{path}.{key}", table, was, now)
                 else:
                     yield from self._rounded(f"{path}.DecimalPlaces", table, was, now.decimal_places or 0)
 
@@ -219,6 +224,20 @@ class _Surveyor:
         values = {} if was.encrypted else {"maximum": maximum}
         candidates = values_after(table, was.name, condition, self._dialect)
         yield from self._refuse_values(path, f"longer than {maximum}", candidates, values, fits)
+
+    def _limited(self, path: str, table: sa.Table, was: Property, now: Property) -> Generator[Step, Result, None]:
+        """Values that ``Values`` or ``Format`` does not admit."""
+        why, format = "with a value that is not listed", now.format
+        admits = is_admitted(now)
+        if path.endswith(".Format") and format is not None:
+            why, admits = f"without the format {format}", lambda value: has_format(format, str(value))
+
+        def fits(value: Any) -> bool:
+            text = self._cipher.decrypt(value) if was.encrypted else value
+            return text is None or admits(text)
+
+        candidates = values_after(table, was.name, table.c[was.name].is_not(None), self._dialect)
+        yield from self._refuse_values(path, why, candidates, {}, fits)
 
     def _rounded(self, path: str, table: sa.Table, was: Property, decimals: int) -> Generator[Step, Result, None]:
         def fits(value: Any) -> bool:

@@ -22,6 +22,9 @@ def _property(p: Property) -> dict[str, Any]:
         "Required": p.required,
         "Type": PropertyType(p.type).name,
         "ValidationRegex": p.validation_regex or None,
+        "Default": p.default,
+        "Values": p.values or None,
+        "Format": p.format,
     }
     document.update({key: value for key, value in optional.items() if value is not None})
     return document

@@ -128,6 +128,12 @@ class Dialect:
         """Sort keys with nulls first ascending, last descending (B-Q12)."""
         return [column.desc() if descending else column.asc()]
 
+    def order_key(self, column: sa.ColumnElement[Any], property: Property) -> sa.ColumnElement[Any]:
+        """What reads with a cursor sort and compare for a property. Needed where the database's order of a column is
+        not that of its ``<``.
+        """
+        return column
+
     def aggregate(
         self, function: AggregateFunction, column: sa.ColumnElement[Any], property: Property
     ) -> sa.ColumnElement[Any]:

@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from apilane.model.definition import Direction, Entity, SortKey
 from apilane.sql.dialect import Dialect
 from apilane.sql.filter import FilterShape, filter_predicate
+from apilane.sql.keyset import Keyset, keyset_conditions, total_order
 from apilane.sql.statement import Statement, compile_statement
 from apilane.sql.write import Restriction, restrict
 
@@ -29,6 +30,8 @@ class ReadShape(NamedTuple):
     """``ID`` follows as the last key (B-Q12). Without keys and paging the read is unordered."""
     paged: bool = False
     """Whether there are the parameters ``limit`` and ``offset``."""
+    after: Keyset | None = None
+    """A step of reading on after a record; ``all``: the first read of an order that is read on later."""
 
 
 def select_records(entity: Entity, table: sa.Table, shape: ReadShape, dialect: Dialect) -> Statement:
@@ -36,8 +39,10 @@ def select_records(entity: Entity, table: sa.Table, shape: ReadShape, dialect: D
     select = sa.select(*[table.c[name] for name in shape.columns]).where(
         *_conditions(table, shape.restrictions, shape.filter, dialect)
     )
+    if shape.after is not None:
+        select = select.where(*keyset_conditions(entity, table, shape.after, dialect))
     if shape.order or shape.paged:
-        select = select.order_by(*_order(entity, table, shape.order, dialect))
+        select = select.order_by(*_order(entity, table, shape, dialect))
     if shape.paged:
         select = dialect.page(
             select, sa.bindparam("limit", type_=sa.Integer()), sa.bindparam("offset", type_=sa.Integer())
@@ -63,15 +68,14 @@ def _conditions(
     return restrict(table, restrictions) + ([] if filter is None else [filter_predicate(filter, table, dialect)])
 
 
-def _order(
-    entity: Entity, table: sa.Table, keys: tuple[SortKey, ...], dialect: Dialect
-) -> list[sa.ColumnElement[object]]:
-    directions = {"ID": Direction.ASC} | {key.property: key.direction for key in reversed(keys)}
-    names = list(dict.fromkeys([*(key.property for key in keys), "ID"]))  # SQL Server refuses a repeated column
+def _order(entity: Entity, table: sa.Table, shape: ReadShape, dialect: Dialect) -> list[sa.ColumnElement[object]]:
     elements: list[sa.ColumnElement[object]] = []
-    for name in names:
-        property = entity.property(name)
+    for key in total_order(shape.order):  # SQL Server refuses a repeated column
+        property = entity.property(key.property)
         if property is None:
-            raise ValueError(f"no property {name!r} in {entity.name}")
-        elements.extend(dialect.order_by(table.c[name], property, descending=directions[name] is Direction.DESC))
+            raise ValueError(f"no property {key.property!r} in {entity.name}")
+        column: sa.ColumnElement[object] = table.c[key.property]
+        if shape.after is not None:
+            column = dialect.order_key(column, property)
+        elements.extend(dialect.order_by(column, property, descending=key.direction is Direction.DESC))
     return elements

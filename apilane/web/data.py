@@ -4,7 +4,10 @@ call, and its result to bytes.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
+
+from msgspec.structs import replace
 
 from apilane.model.definition import Action
 from apilane.model.json import encode_json
@@ -16,6 +19,7 @@ from apilane.services import record_changes, record_reads
 from apilane.services.history_reads import HistoryPage, record_history
 from apilane.services.schema import schema_document
 from apilane.web.call import INT64, Call
+from apilane.web.expansion import expansion_of
 from apilane.web.idempotency import IDEMPOTENCY_KEY, once
 
 __all__ = ["data_calls", "history_reply", "history_window"]
@@ -23,6 +27,13 @@ __all__ = ["data_calls", "history_reply", "history_window"]
 
 async def get_by_id(call: Call) -> Reply:
     record_id = call.integer("id", 0, INT64)
+    if "expand" in call.query and (expansion := await expansion_of(call)) is not None:
+        names = call.query.get("properties")
+        found = await record_reads.get_by_id(
+            call.entity, call.actor, call.access, record_id, names, also=expansion.needs
+        )
+        (expanded,) = await expansion.attach([found], call.entity.select(names, call.access.properties))
+        return Reply(encode_json(expanded))
     record = await record_reads.get_by_id(call.entity, call.actor, call.access, record_id, call.query.get("properties"))
     return Reply(encode_json(record))
 
@@ -38,8 +49,18 @@ async def get_page(call: Call, *, default_order: bool = True) -> Reply:
         get_total=call.boolean("gettotal"),
         default_order=default_order,
     )
+    if "cursor" in call.query or "after" in call.query:
+        query = replace(query, cursor=call.boolean("cursor"), after=call.text("after"))
+    expansion = await expansion_of(call) if "expand" in call.query else None
+    if expansion is not None:
+        query = replace(query, also=expansion.needs)
     page = await record_reads.get_page(call.entity, call.actor, call.access, query)
-    records = encode_json(page.records)
+    found: Sequence[Any] = page.records
+    if expansion is not None:
+        found = await expansion.attach(page.records, call.entity.select(query.properties, call.access.properties))
+    records = encode_json(found)
+    if query.cursor or query.after:
+        records += b',"Next":' + encode_json(page.next)
     if page.total is None:
         return Reply(b'{"Data":' + records + b"}")
     return Reply(b'{"Total":%d,"Data":' % page.total + records + b"}")

@@ -79,6 +79,9 @@ BUILT = {
     "B-F3": "The server chooses the storage keys of files. Other keys open nothing.",
     "B-E5": "Of a failed endpoint callers read only the error that its author raised.",
     "B-D11": "Operators can move records between tenants. Endpoints get the caller's tenant.",
+    "B-X4": "Properties have defaults, lists of values and formats.",
+    "B-X2": "Data Get and GetByID return related records, under the caller's rules of each entity.",
+    "B-X3": "Data Get reads on from a cursor, without repeated or missing records.",
 }
 
 LATER = {

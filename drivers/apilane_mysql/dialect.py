@@ -48,6 +48,8 @@ __all__ = ["MySQLDialect"]
 
 BYTEWISE: Final = "bytewise"
 """Placeholder in a column's type for the bytewise collation, whose name differs between the servers."""
+SORTED_EXACTLY: Final = 100
+"""Characters of a text column that the server sorts as it compares."""
 _FINAL_SIGMA: Final = "σ"
 
 _DAY_MS: Final[sa.ColumnElement[int]] = sa.literal_column("86400000", sa.BigInteger())
@@ -145,6 +147,14 @@ class MySQLDialect(Dialect):
             case _:
                 raise ValueError(f"no text operator: {operator}")
 
+    def order_key(self, column: sa.ColumnElement[Any], property: Property) -> sa.ColumnElement[Any]:
+        """MariaDB sorts a long text by its letters without their accents, but compares with accents: its sort keys have
+        1024 bytes, 8 of them for a character, and the accents come last. So long texts are compared without accents.
+        """
+        is_text = property.type is PropertyType.String and not property.is_system
+        length = getattr(column.type, "length", None)
+        return _Unaccented(column) if is_text and (length is None or length > SORTED_EXACTLY) else column
+
     def aggregate(
         self, function: AggregateFunction, column: sa.ColumnElement[Any], property: Property
     ) -> sa.ColumnElement[Any]:
@@ -221,3 +231,16 @@ def _compile_folded(element: _Folded, compiler: Any, **options: Any) -> str:
     if element.variant == "unique":
         return unique_key(column)
     return folded_bytes(column, element.variant)
+
+
+class _Unaccented(FunctionElement[str]):
+    """A text in a collation that ignores accents, by the name of each server."""
+
+    inherit_cache = False
+    type = sa.Text()
+
+
+@compiles(_Unaccented)
+def _compile_unaccented(element: _Unaccented, compiler: Any, **options: Any) -> str:
+    text = compiler.process(element.clauses, **options)
+    return f"{text} COLLATE /*!80017 utf8mb4_0900_ai_ci */ /*M! utf8mb4_uca1400_ai_ci */"

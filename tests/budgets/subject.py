@@ -59,11 +59,12 @@ MANIFEST = {
             "Entity": "Books",
             "Role": "AUTHENTICATED",
             "Action": action,
-            "Properties": PROPERTIES,
+            "Properties": [*PROPERTIES, "Owner"],
             "RateLimit": {"MaxRequests": 1_000_000, "Per": "Hour"},
         }
         for action in ("get", "post", "put")
     ]
+    + [{"Entity": "Users", "Role": "AUTHENTICATED", "Action": "get", "Properties": ["Username"]}]
     + [{"CustomEndpoint": "BookByID", "Role": "AUTHENTICATED", "RateLimit": {"MaxRequests": 1_000_000, "Per": "Hour"}}],
     "CustomEndpoints": [{"Name": "BookByID", "Query": "SELECT ID, Title, Price FROM Books WHERE ID = {BookID}"}],
 }
@@ -107,6 +108,7 @@ REQUESTS = {
     "page": Request("GET", "/api/Data/Get", PAGE),
     "page, new query": Request("GET", "/api/Data/Get", PAGE.replace(quote(FILTER), quote(FILTER) + "%20" * 500)),
     "page with total": Request("GET", "/api/Data/Get", PAGE + "&getTotal=true"),
+    "page with expand": Request("GET", "/api/Data/Get", PAGE + "&expand=Owner"),
     "aggregate": Request("GET", "/api/Stats/Aggregate", AGGREGATE),
     "distinct": Request("GET", "/api/Stats/Distinct", "entity=Books&property=Language"),
     "Post": Request("POST", "/api/Data/Post", "entity=Books", json.dumps(book(1)).encode()),

@@ -105,6 +105,18 @@ KEY = "Entities[Items].Constraints[ForeignKey {}]: {}"
             ),
             "Entities[Items].Constraints[Unique Fresh, Code]: 2 records with equal values (ID 1, 3)",
         ),
+        "values that are not listed": (
+            items(CODE | {"Values": ["a", "b"]}, NUMBER | {"Values": [1, 1.5, 1.25]}, TITLE | {"Format": "Markdown"}),
+            PATH.format("Code", "Values", "1 record with a value that is not listed (ID 2)"),
+        ),
+        "a format": (
+            items(TITLE | {"Format": "Color"}),
+            PATH.format("Title", "Format", "3 records without the format Color (ID 1, 2, 3)"),
+        ),
+        "the format Json": (
+            items(TITLE | {"Format": "Json"}),
+            PATH.format("Title", "Format", "3 records without the format Json (ID 1, 2, 3)"),
+        ),
         "a new required text with a minimum": (
             items({"Name": "Fresh", "Required": True, "Minimum": 3}),
             FRESH.format("an empty text", "Minimum 3 characters"),

@@ -223,7 +223,14 @@ def test_bound_signature() -> None:
     """The signature that an editor shows has exactly the parameters that the caller may pass."""
 
     with Client(URL, APPLICATION) as client:
-        assert list(inspect.signature(client.get_by_id).parameters) == ["entity", "id", "properties"]
+        assert list(inspect.signature(client.get_by_id).parameters) == [
+            "entity",
+            "id",
+            "properties",
+            "expand",
+            "expand_limit",
+            "expand_properties",
+        ]
 
 
 @pytest.mark.parametrize(

@@ -34,7 +34,9 @@ from apilane.runtime import identities
 from apilane.services import application_tables, history_names, housekeeping
 from apilane.sql import fitting, write
 from apilane.sql.aggregate import AggregateShape, DistinctShape, select_aggregates, select_distinct
+from apilane.sql.expansion import select_referring, select_targets
 from apilane.sql.filter import bind_filter
+from apilane.sql.keyset import steps_after
 from apilane.sql.script import read_script
 from apilane.sql.select import ReadShape, count_records, select_records
 from apilane.sql.statement import Statement, Value
@@ -118,13 +120,32 @@ def _reading() -> Iterator[Case]:
         ),
         "page of the caller's records": ReadShape(("ID",), (("Sponsor", "owner"), ("Maker", None)), paged=True),
         "ordered, not paged": ReadShape(("ID",), order=(SortKey("Count"),)),
+        **_read_on(),
     }
     for title, shape in shapes.items():
         yield _sampled(title, select_records(THINGS, TABLE, shape, DIALECT))
+    own = (("Sponsor", "owner"),)
+    yield _sampled("related records", select_targets(TABLE, ("ID", "Name"), 2, own, DIALECT))
+    order = [("Name", THINGS.properties[1], True), ("ID", THINGS.properties[0], False)]
+    listed = select_referring(TABLE, ("ID", "Name"), ("Maker", 2), order, own, dialect=DIALECT)
+    yield _sampled("records that refer to some", listed)
     yield _sampled("count", count_records(THINGS, TABLE, (), None, DIALECT))
     yield _sampled(
         "count of the caller's records", count_records(THINGS, TABLE, (("Sponsor", "owner"),), None, DIALECT)
     )
+
+
+def _read_on() -> dict[str, ReadShape]:
+    """Every step of reading on, for values and nulls."""
+    shapes = {}
+    for directions in ((Direction.ASC, Direction.DESC), (Direction.DESC, Direction.ASC)):
+        keys = (*map(SortKey, ("Price", "Note"), directions), SortKey("ID"))
+        for nulls in ((False, False, False), (True, False, False), (False, True, False)):
+            for step in steps_after(THINGS, keys, nulls):
+                shapes[f"read on {directions[0].lower()}, {nulls}: {step.step}"] = ReadShape(
+                    ("ID",), order=keys[:2], paged=True, after=step
+                )
+    return shapes
 
 
 def _statistics() -> Iterator[Case]:

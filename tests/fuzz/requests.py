@@ -232,6 +232,8 @@ lists_of_names = st.lists(names, max_size=4).map(",".join)
 lists_of_ids = st.lists(one_of(IDS), max_size=4).map(",".join)
 booleans = one_of(("true", "false", "TRUE", "1", "", MARK))
 pages = one_of(PAGES)
+expands = texts | one_of(("Owner", "Orders(Owner)", "Owner.Orders(Owner)", "Owner,Owner.Owner"))
+readings = {"pageIndex": pages, "pageSize": pages, "cursor": booleans, "after": texts, "expand": expands}
 records = st.dictionaries(names | texts, values, max_size=5)
 bodies = records | st.lists(records | scalars, max_size=3) | scalars
 
@@ -340,9 +342,8 @@ KINDS = (
             filter=filter_texts,
             sort=sort_texts,
             properties=lists_of_names,
-            pageIndex=pages,
-            pageSize=pages,
             getTotal=booleans,
+            **readings,
         ),
     ),
     *SOUND_READS,

@@ -7,6 +7,7 @@ import regex
 from msgspec.structs import replace
 
 from apilane.model.definition import ApplicationDefinition, Entity, Property, PropertyType
+from apilane.model.manifest.allowed_values import check_values, default_of
 from apilane.model.manifest.links import with_links
 from apilane.model.manifest.merging import in_order, once, report, setting
 from apilane.model.manifest.nodes import Node
@@ -135,7 +136,10 @@ def _property(item: Node, existing: Property | None, problems: Problems) -> Prop
         decimal_places=setting(item, "DecimalPlaces", existing, "decimal_places", None) or (0 if number else None),
         validation_regex=setting(item, "ValidationRegex", existing, "validation_regex", None),
         encrypted=setting(item, "Encrypted", existing, "encrypted", False),
+        values=tuple(setting(item, "Values", existing, "values", ()) or ()),
+        format=setting(item, "Format", existing, "format", None),
     )
+    made = replace(made, default=default_of(item, existing, made))
     if existing is not None and made.type is not existing.type:
         report(
             problems,
@@ -185,6 +189,7 @@ def _check_property(item: Node, made: Property, problems: Problems) -> None:
             report(problems, item, "Minimum", "the length of a String is at least 0", "give 0 or more")
         if made.maximum is not None and made.maximum < 1:
             report(problems, item, "Maximum", "the greatest length of a String is at least 1", "give 1 or more")
+    check_values(item, made, problems)
     if made.validation_regex is not None and item.has("ValidationRegex"):
         wrong = pattern_problem(made.validation_regex)
         if wrong:

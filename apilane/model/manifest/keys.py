@@ -10,6 +10,7 @@ from ipaddress import ip_network
 from typing import Final
 
 from apilane.model.email_addresses import is_email
+from apilane.model.formats import FORMATS
 from apilane.model.manifest.environment import report_missing
 from apilane.model.manifest.nodes import UNUSABLE, Node, is_missing_secret
 from apilane.model.manifest.problems import Problems
@@ -45,6 +46,7 @@ __all__ = [
     "REPORT",
     "RULE",
     "SERIES",
+    "VALUES_MAX",
     "check_document",
 ]
 
@@ -169,6 +171,15 @@ _address_or_range = Check("IP address or CIDR range", _address)
 _email_address = Check("e-mail address", _email)
 _boolean_true = Check("`true`", _true)
 
+VALUES_MAX: Final = 200
+"""Admitted values of one property."""
+
+
+def _value(node: Node, problems: Problems) -> bool:
+    is_fit = isinstance(node.value, str | int | float) and not isinstance(node.value, bool)
+    return is_fit or refuse(node, problems, "text or a number", "put it in quotes")
+
+
 IP_POLICY: Final[dict[str, Key]] = {
     "Logic": Key(
         choice("Block", "Allow", meant_by=_LOGIC_WORDS),
@@ -234,6 +245,20 @@ PROPERTY: Final[dict[str, Key]] = {
         nullable(text(shortest=1)), "A String must contain a match. To match the whole text, anchor the pattern."
     ),
     "Encrypted": Key(flag, "A String is stored encrypted and cannot be filtered or sorted. Cannot be changed later."),
+    "Default": Key(
+        nullable(anything),
+        "Stored by Post and Register when the property is absent or the caller may not write it, and in existing "
+        "records when a `Required` property is added. For a Date also `Now`. A Json default may be any value or JSON "
+        "text.",
+    ),
+    "Values": Key(
+        nullable(list_of(Check("text or number", _value))),
+        f"The admitted values of a String or Number, at most {VALUES_MAX}. An empty list or null admits all.",
+    ),
+    "Format": Key(
+        nullable(choice(*FORMATS)),
+        "What a String holds. The server checks it; `Json` takes and gives JSON values, and `Markdown` takes any text.",
+    ),
 }
 
 CONSTRAINT: Final[dict[str, Key]] = {

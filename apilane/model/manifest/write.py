@@ -165,6 +165,9 @@ def _property(property: Property) -> Document:
         ("DecimalPlaces", property.decimal_places if property.type is PropertyType.Number else None),
         ("ValidationRegex", property.validation_regex),
         ("Encrypted", property.encrypted or None),
+        ("Default", property.default),
+        ("Values", list(property.values) or None),
+        ("Format", property.format),
     ):
         if value is not None:
             made[key] = value

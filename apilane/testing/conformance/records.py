@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import product
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from apilane.model.definition import Direction, SortKey
 from apilane.model.filter import Leaf, Operator
 from apilane.sql.filter import bind_filter
+from apilane.sql.keyset import deciding_keys, steps_after
 from apilane.sql.select import ReadShape, count_records, select_records
 from apilane.sql.write import insert_row
 from apilane.storage.protocol import Step
@@ -77,6 +79,34 @@ class Records:
             return [row[0] for row in db.wait(db.session.fetch(statement, parameters))]
 
         assert [page(2, 0), page(2, 4), page(2, 6)] == [ids[:2], ids[4:], []]
+
+    @pytest.mark.parametrize("first", list(Direction))
+    @pytest.mark.parametrize(
+        ("name", "other"), [("Count", "Note"), ("Note", "Price"), ("Price", "Active"), ("Active", "Made")]
+    )
+    def test_reading_on(self, db: Database, name: str, other: str, first: Direction) -> None:
+        """From every row, the steps of a keyset read exactly the rows that follow it in the order, also among ties and
+        nulls."""
+        values: dict[str, tuple[Any, ...]] = {
+            "Count": (None, -1, 2), "Note": (None, "", "b"), "Price": (None, -1, 12),
+            "Active": (None, False, True), "Made": (None, -1, 10**12),
+        }  # fmt: skip
+        for one, two in product(values[name], values[other]):
+            db.insert(**{name: one, other: two})
+        db.insert(**{name: values[name][1], other: values[other][2]})
+        order = (SortKey(name, first), SortKey(other, Direction.DESC))
+        keys = deciding_keys(order)
+        columns = tuple(key.property for key in keys)
+        read = ReadShape(columns, order=order)
+        statement = select_records(THINGS, db.table(THINGS), read, db.dialect)
+        rows = [tuple(row) for row in db.wait(db.session.fetch(statement, ()))]
+        for position, row in enumerate(rows):
+            found = []
+            for step in steps_after(THINGS, keys, tuple(value is None for value in row)):
+                following = select_records(THINGS, db.table(THINGS), read._replace(after=step), db.dialect)
+                place = {f"k{number}": value for number, value in enumerate(row)}
+                found += [tuple(row) for row in db.wait(db.session.fetch(following, following.parameters(place)))]
+            assert found == rows[position + 1 :]
 
     def test_counts(self, db: Database) -> None:
         """A count gives one row with one number."""

@@ -238,6 +238,31 @@ MISTAKES = {
         "does not compile",
         "",
     ),
+    **{
+        about: (
+            ITEMS + f"      - {{Name: Thing, {keys}}}\n",
+            6,
+            f"Entities[Items].Properties[Thing].{key}",
+            message,
+            hint,
+        )
+        for about, keys, key, message, hint in (
+            ("values of a Date", "Type: Date, Values: [1]", "Values", "no meaning for the type Date", "String"),
+            ("a value of another type", "Type: Number, Values: [a]", "Values", "'a' is not a Number", ""),
+            ("a value twice", "Type: Number, Values: [1, 1.0]", "Values", "listed twice", "remove one"),
+            ("a value that a rule refuses", "Maximum: 2, Values: [abc]", "Values", "Maximum 2 characters", ""),
+            ("too many values", f"Type: Number, Values: {list(range(201))}", "Values", "201 values", "at most 200"),
+            ("an unknown format", "Format: Mail", "Format", "Mail", ""),
+            ("a format of a Number", "Type: Number, Format: Email", "Format", "no meaning for the type Number", ""),
+            ("values of the format Json", "Format: Json, Values: [a]", "Values", "no meaning", "remove"),
+            ("a default of another type", "Type: Boolean, Default: 1", "Default", "does not fit", "true or false"),
+            ("Now for a Number", "Type: Number, Default: Now", "Default", "does not fit the type Number", ""),
+            ("a default that is not listed", "Values: [a, b], Default: c", "Default", "one of: a, b", ""),
+            ("a default without the format", "Format: Uuid, Default: x", "Default", "the format Uuid", ""),
+            ("a default that is no JSON", "Format: Json, Default: '{'", "Default", "no JSON", ""),
+            ("a default that is no date", "Type: Date, Default: soon", "Default", "not a valid unix timestamp", ""),
+        )
+    },
     "differentiation without its entity": (
         "Entities:\n  - Name: Items\n    Differentiation: true\n",
         5,
