@@ -164,9 +164,7 @@ def test_forged_challenges(client: Client, challenge: object) -> None:
 
 def test_challenge_of_another_application(server: Server, http: httpx.Client, client: Client) -> None:
     """A challenge of one application is worthless in another one."""
-    other = Client(
-        http, server.url, server.apply({**MANIFEST, "Application": {**MANIFEST["Application"], "Name": "B"}})
-    )
+    other = Client(http, server.url, server.apply({**MANIFEST, "Application": OTHER}))
     client.register("moved")
     other.register("moved")
     assert "Log in again" in message_of(answered(other, asked(client, "moved")["Challenge"]))
