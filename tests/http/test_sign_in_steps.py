@@ -9,6 +9,8 @@ from typing import Any
 import httpx
 import pytest
 
+from apilane.client import Client as UserClient
+from apilane.client import SignInStepRequired
 from apilane.testing.client import PASSWORD, Client, error_of
 from apilane.testing.server import CHEAP_PASSWORDS, PATIENT, Server
 
@@ -81,6 +83,17 @@ def http() -> Iterator[httpx.Client]:
 @pytest.fixture(scope="module")
 def client(server: Server, http: httpx.Client) -> Client:
     return Client(http, server.url, server.apply(MANIFEST))
+
+
+def test_the_client_answers_a_step(server: Server, client: Client) -> None:
+    """``login`` of the client library raises the step with its kind, and ``answer_step`` signs the user in."""
+    client.register("library")
+    with UserClient(server.url, server.apply(MANIFEST)) as library:
+        with pytest.raises(SignInStepRequired) as caught:
+            library.login(username="library", password=PASSWORD)
+        assert (caught.value.kind, caught.value.step["Digits"]) == ("pin", 4)
+        assert library.answer_step(caught.value.challenge, "1234").user["Username"] == "library"
+        assert library.user_data().user["Username"] == "library"
 
 
 def asked(client: Client, name: str, password: str = PASSWORD) -> dict[str, Any]:
