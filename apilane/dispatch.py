@@ -23,10 +23,11 @@ from apilane.plugin.functions import EndpointFunction
 from apilane.plugin.gates import AvailabilityCheck, Limiter, Throttle
 from apilane.plugin.identity import Authenticator
 from apilane.plugin.jobs import Job, job_problem
-from apilane.plugin.outbox import OutboxHandler, outbox_handler_problem
+from apilane.plugin.outbox import NAME_MAX, OutboxHandler, is_name, outbox_handler_problem
 from apilane.plugin.pages import Page
 from apilane.plugin.records import RecordHandler, events_problem, record_handler_problem
 from apilane.plugin.settings import PluginSettings
+from apilane.plugin.sign_in import SignInStep
 from apilane.plugin.tables import HelperTable, table_problem
 from apilane.plugin_settings import read_options, same_settings_problem, settings_problem
 from apilane.plugins import HOOKS, PluginError, PluginSet
@@ -43,6 +44,9 @@ class Gates(Struct, frozen=True):
     availability_checks: tuple[AvailabilityCheck, ...] = ()
     limiters: tuple[Limiter, ...] = ()
     throttles: tuple[Throttle, ...] = ()
+    sign_in_steps: tuple[SignInStep, ...] = ()
+    counters: Counters | None = None
+    """Never None when there are steps."""
     sections: frozenset[str] = frozenset()
     """Sections such as ``Plugins.mfa`` that a loaded plugin enforces."""
 
@@ -74,6 +78,7 @@ class Hooks(Struct, frozen=True, kw_only=True):
     availability_checks: tuple[AvailabilityCheck, ...] = ()
     limiters: tuple[Limiter, ...] = ()
     throttles: tuple[Throttle, ...] = ()
+    sign_in_steps: tuple[SignInStep, ...] = ()
     functions: tuple[EndpointFunction, ...] = ()
     endpoint_kinds: tuple[EndpointKind, ...] = ()
     file_stores: tuple[FileStore, ...] = ()
@@ -90,7 +95,9 @@ class Hooks(Struct, frozen=True, kw_only=True):
     def gates(self) -> Gates:
         """The gates between callers and applications."""
         sections = frozenset(section_key(name) for name, each in self.settings.items() if each.enforced)
-        return Gates(self.availability_checks, self.limiters, self.throttles, sections)
+        return Gates(
+            self.availability_checks, self.limiters, self.throttles, self.sign_in_steps, self.counters, sections
+        )
 
     def plugin_of(self, item: object) -> str:
         """The name of the plugin that registered an object."""
@@ -179,6 +186,7 @@ def freeze(plugins: PluginSet, settings: Settings) -> Hooks:
         availability_checks=collect("availability_checks", AvailabilityCheck),
         limiters=collect("limiters", Limiter),
         throttles=collect("throttles", Throttle),
+        sign_in_steps=_with_counters(collect("sign_in_steps", SignInStep), registered, bool(counters)),
         functions=functions,
         endpoint_kinds=collect("endpoint_kinds", EndpointKind),
         file_stores=file_stores,
@@ -190,6 +198,23 @@ def freeze(plugins: PluginSet, settings: Settings) -> Hooks:
         record_handlers=collect("record_handlers", RecordHandler),
         registered=tuple(registered),
     )
+
+
+def _with_counters(
+    steps: tuple[SignInStep, ...], registered: list[Registered], has_counters: bool
+) -> tuple[SignInStep, ...]:
+    """The sign-in steps; PluginError for a kind that is not a unique name, and without a store of counters."""
+    seen: set[str] = set()
+    for step in steps:
+        plugin, hook, _ = next(each for each in registered if each.item is step)
+        if not has_counters:
+            what = "needs counters, and no loaded plugin provides them; enable the plugin counter_file."
+            raise PluginError(plugin, what, hook=hook)
+        if not is_name(step.kind) or step.kind in seen:
+            what = f"has the kind {step.kind!r}; expected a text of 1 to {NAME_MAX} characters that no other step has."
+            raise PluginError(plugin, what, hook=hook)
+        seen.add(step.kind)
+    return steps
 
 
 def commands_of(plugins: PluginSet, settings: Settings) -> list[Registered]:

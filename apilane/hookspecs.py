@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from apilane.plugin.pages import Page
     from apilane.plugin.records import RecordHandler
     from apilane.plugin.settings import PluginSettings
+    from apilane.plugin.sign_in import SignInStep
     from apilane.plugin.tables import HelperTable
     from apilane.settings import Settings
     from apilane.storage.protocol import Driver
@@ -54,6 +55,7 @@ __all__ = [
     "apilane_register_record_handlers",
     "apilane_register_routes",
     "apilane_register_settings",
+    "apilane_register_sign_in_steps",
     "apilane_register_tables",
     "apilane_register_throttles",
     "hookimpl",
@@ -270,5 +272,17 @@ def apilane_register_record_handlers(settings: Settings, options: Struct | None)
 
     They run for the Data calls, for each operation of a transaction, and when an account is registered or changed. A
     failure of ``before`` refuses the change, and a failure of ``after`` is logged.
+    """
+    raise NotImplementedError
+
+
+@hookspec(combine="all", on_error="deny", added="0.1")
+def apilane_register_sign_in_steps(
+    settings: Settings, counters: Counters, options: Struct | None
+) -> Sequence[SignInStep]:
+    """Steps that a user takes after the right password, before a token is issued.
+
+    Each step decides whether it applies to the user. The steps are asked in order, one after another. Steps need
+    counters, which limit guesses and make challenges usable once; without a store of counters, start-up stops.
     """
     raise NotImplementedError

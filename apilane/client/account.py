@@ -14,6 +14,7 @@ from apilane.client.call import Call, Credentials, Record, read_json
 __all__ = [
     "Login",
     "UserData",
+    "answer_step",
     "change_password",
     "confirm",
     "forgot_password",
@@ -54,6 +55,12 @@ def login(*, email: str | None = None, username: str | None = None, password: st
     """Sign in by e-mail or user name. The client then calls as that user. Raises ApilaneError for wrong credentials."""
     body = {"Email": email, "Username": username, "Password": password}
     return Call("POST", "/api/Account/Login", _read_login, body=body, becomes=lambda login: login.credentials)
+
+
+def answer_step(challenge: str, answer: Any) -> Call[Login]:
+    """Answer the step of ``SignInStepRequired``. Raises it again for a further step, else works as ``login``."""
+    body = {"Challenge": challenge, "Answer": answer}
+    return Call("POST", "/api/Account/SignInStep", _read_login, body=body, becomes=lambda login: login.credentials)
 
 
 def _read_login(response: httpx.Response) -> Login:

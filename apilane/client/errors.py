@@ -6,6 +6,8 @@ no token, password, query string or body.
 
 from __future__ import annotations
 
+from typing import Any
+
 from apilane.errors import Code
 
 __all__ = [
@@ -25,6 +27,7 @@ __all__ = [
     "RateLimited",
     "RequiredMissing",
     "ServiceUnavailable",
+    "SignInStepRequired",
     "Unauthorized",
     "UnconfirmedEmail",
     "UnexpectedAnswer",
@@ -58,6 +61,35 @@ class ApilaneError(Exception):
 
 class Unauthorized(ApilaneError):
     """No rule allows the call, no user is signed in, or a signature did not verify."""
+
+
+class SignInStepRequired(ApilaneError):
+    """The password was right, and the application asks for one more step: give the answer to ``answer_step``.
+
+    ``step``: ``Challenge``, ``Kind`` and what the step adds. It is no part of the text of the error.
+    """
+
+    def __init__(  # noqa: PLR0917 -- the arguments of the base class
+        self,
+        code: str,
+        message: str,
+        property: str | None = None,
+        entity: str | None = None,
+        status: int = 0,
+        step: dict[str, Any] | None = None,
+    ) -> None:
+        super().__init__(code, message, property, entity, status)
+        self.step: dict[str, Any] = step or {}
+
+    @property
+    def challenge(self) -> str:
+        """The text for ``answer_step``."""
+        return str(self.step.get("Challenge", ""))
+
+    @property
+    def kind(self) -> str:
+        """What the application asks for."""
+        return str(self.step.get("Kind", ""))
 
 
 class UnconfirmedEmail(ApilaneError):

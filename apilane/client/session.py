@@ -9,7 +9,14 @@ from typing import Any, TypeVar
 import httpx
 
 from apilane.client.call import Call, Credentials, target_of
-from apilane.client.errors import ApilaneError, ConnectionFailed, InvalidRequest, UnexpectedAnswer, wire_error
+from apilane.client.errors import (
+    ApilaneError,
+    ConnectionFailed,
+    InvalidRequest,
+    SignInStepRequired,
+    UnexpectedAnswer,
+    wire_error,
+)
 from apilane.security.signatures import canonical_text, sign
 
 __all__ = ["Session"]
@@ -144,6 +151,8 @@ def _error(call: Call[Any], response: httpx.Response) -> ApilaneError:
     if isinstance(body, dict) and status >= 400:
         code, message = body.get("Code", body.get("Error")), body.get("Message")
         if isinstance(code, str) and isinstance(message, str):
+            if isinstance(step := body.get("SignInStep"), dict):
+                return SignInStepRequired(code, message, body.get("Property"), body.get("Entity"), status, step)
             retry_after_s = _seconds(response.headers.get("retry-after"))
             return wire_error(
                 code, message, body.get("Property"), body.get("Entity"), status, retry_after_s=retry_after_s

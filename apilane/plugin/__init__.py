@@ -55,6 +55,7 @@ from apilane.plugin.pages import Page, PageCall
 from apilane.plugin.records import RecordAction, RecordChange, RecordEvent, RecordEvents, RecordHandler
 from apilane.plugin.replies import PLAIN, FileBody, Header, Reply
 from apilane.plugin.settings import PluginSettings, Secret
+from apilane.plugin.sign_in import SigningIn, SignInStep
 from apilane.plugin.tables import HelperTable, column
 from apilane.security.signatures import WINDOW_MS, SignatureHeaders, verifies
 from apilane.security.tokens import bearer_token
@@ -144,8 +145,10 @@ __all__ = [
     "Secret",
     "Settings",
     "SignInEvent",
+    "SignInStep",
     "SignatureHeaders",
     "Signer",
+    "SigningIn",
     "StorageError",
     "StoredName",
     "Throttle",

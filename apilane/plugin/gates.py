@@ -14,7 +14,7 @@ from apilane.plugin.identity import ApplicationView, RequestView
 
 __all__ = ["AvailabilityCheck", "Limiter", "RequestCheck", "SignInEvent", "Throttle"]
 
-SignInEvent = Literal["login", "register"]
+SignInEvent = Literal["login", "register", "step"]
 
 RequestCheck = Callable[[RequestView], str | None]
 """Takes a request and returns the message of its refusal; None: admitted. It runs for every request: no I/O."""

@@ -164,6 +164,8 @@ class ApplicationRuntime:
         self.needs = needs_enforcing(stored.definition) - gates.enforced
         self.limiters = gates.limiters
         self.throttles = gates.throttles
+        self.sign_in_steps = gates.sign_in_steps
+        self.counters = gates.counters
         self.entities = EntityRuntimes(self, {e.name.lower(): e for e in stored.definition.entities})
         self.endpoints = {e.name.lower(): e for e in stored.definition.custom_endpoints}
         self.endpoint_kinds = endpoint_kinds

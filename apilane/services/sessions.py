@@ -6,7 +6,8 @@ and deletes tokens; a plugin identifies the caller of a request by its token.
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Mapping, Sequence
+from typing import Any
 
 from msgspec import Struct
 
@@ -14,17 +15,19 @@ from apilane.errors import ApilaneError, Code, unauthorized
 from apilane.model.email_addresses import is_email
 from apilane.model.text import fold, trim
 from apilane.plugin.identity import Actor
+from apilane.plugin.sign_in import SigningIn
 from apilane.runtime.application import ApplicationRuntime
 from apilane.runtime.identities import now_ms
 from apilane.security.passwords import Passwords
 from apilane.security.tokens import new_token, token_hash
 from apilane.services.attempts import Attempts
+from apilane.services.sign_in_steps import OVER, check_answer, next_step, open_challenge, password_mark
 from apilane.services.users import FOLDS, all_columns, revoke_tokens, run_single
 from apilane.sql.statement import Value
 from apilane.sql.write import delete_where, insert_row, select_by_ids, select_where, update_where
 from apilane.storage.protocol import Result, Step
 
-__all__ = ["Credentials", "SignIn", "log_in", "log_out", "renew"]
+__all__ = ["Credentials", "SignIn", "answer_step", "log_in", "log_out", "renew"]
 
 TOKENS_AT_ONCE = 1000
 """The most tokens that one call removes."""
@@ -113,11 +116,56 @@ async def log_in(
     if not application.definition.allow_login_unconfirmed_email and not row["EmailConfirmed"]:
         raise ApilaneError(Code.UNCONFIRMED_EMAIL)
 
+    if application.sign_in_steps:
+        await next_step(application.sign_in_steps, _signing_in(application, row), application, row["Password"], ())
+    return await _begin_session(application, columns, rows, await passwords.hash(password) if verdict.rehash else None)
+
+
+async def answer_step(application: ApplicationRuntime, text: str, answer: object, attempts: Attempts) -> SignIn:
+    """Answer the pending step of a sign-in and start the session, unless another step applies.
+
+    Raises SignInStepRequired with the next step, RATE_LIMIT_EXCEEDED, UNCONFIRMED_EMAIL, and ERROR. A challenge is
+    worthless once the user is deleted or has another password.
+    """
+    challenge = open_challenge(application, text)
+    account = f"user {challenge.user_id}"
+    await attempts.begin("step", account)
+    columns = all_columns(application)
+    statement = application.users.statement(select_where, columns, (("ID", "id"),))
+    rows = await application.session.fetch(statement, (challenge.user_id,))
+    row = dict(zip(columns, rows[0], strict=True)) if rows else {}
+    if not rows or password_mark(row["Password"]) != challenge.password or application.counters is None:
+        raise ApilaneError(Code.ERROR, OVER)
+    user, steps = _signing_in(application, row), application.sign_in_steps
+    done = await check_answer(steps, application.counters, challenge, user, answer)
+    await attempts.succeeded("step", account)
+    if not application.definition.allow_login_unconfirmed_email and not row["EmailConfirmed"]:
+        raise ApilaneError(Code.UNCONFIRMED_EMAIL)
+    await next_step(steps, user, application, row["Password"], done)
+    return await _begin_session(application, columns, rows, None)
+
+
+def _signing_in(application: ApplicationRuntime, row: Mapping[str, Any]) -> SigningIn:
+    return SigningIn(
+        user_id=row["ID"],
+        email=row["Email"],
+        username=row["Username"],
+        roles=row["Roles"],
+        application=application,
+    )
+
+
+async def _begin_session(
+    application: ApplicationRuntime, columns: tuple[str, ...], rows: Sequence[tuple[Any, ...]], rehashed: str | None
+) -> SignIn:
+    """Store a new token of the user in ``rows``, unless the password was changed since they were read."""
+    users = application.users
+    row = dict(zip(columns, rows[0], strict=True))
     user_id = row["ID"]
     token = new_token()
     fresh: dict[str, Value] = {"new_LastLogin": now_ms()}
-    if verdict.rehash:
-        fresh["new_Password"] = await passwords.hash(password)
+    if rehashed is not None:
+        fresh["new_Password"] = rehashed
     update = users.statement(update_where, tuple(name[4:] for name in fresh), (("ID", "id"),))
 
     current = users.statement(select_by_ids, ("Password",), 1, ())

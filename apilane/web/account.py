@@ -134,6 +134,19 @@ def account_calls(passwords: Passwords, portal_url: str) -> list[WireCall]:
             reply=lambda done: Reply(encode_json(_SignIn(done.user, done.token, done.token_id))),
         )
 
+    async def sign_in_step(call: Call) -> Write[sessions.SignIn]:
+        body = _typed_body(await call.json())
+        (challenge,) = _texts(body, "challenge")
+        if not challenge:
+            raise ApilaneError(Code.REQUIRED, property="Challenge")
+        answer = body.get("answer")
+        return Write(
+            run=lambda: sessions.answer_step(call.application, challenge, answer, _attempts(call)),
+            what=lambda: "Account/SignInStep",
+            outcome=lambda done: f"AuthTokens {ids_text([done.token_id])}",
+            reply=lambda done: Reply(encode_json(_SignIn(done.user, done.token, done.token_id))),
+        )
+
     async def register(call: Call) -> Write[int]:
         body = await call.json()
         if body is None:
@@ -174,6 +187,14 @@ def account_calls(passwords: Passwords, portal_url: str) -> list[WireCall]:
     anyone, user = Account(), Account(user=True)
     return [
         WireCall(path="/api/Account/Login", method="POST", action=log_in, access=anyone, body="json", audited=True),
+        WireCall(
+            path="/api/Account/SignInStep",
+            method="POST",
+            action=sign_in_step,
+            access=anyone,
+            body="json",
+            audited=True,
+        ),
         WireCall(
             path="/api/Account/Register",
             method="POST",

@@ -356,6 +356,12 @@ KINDS = (
     Kind("DELETE", "/api/Data/Delete", _query(entity=ENTITY, ids=lists_of_ids)),
     Kind("GET", "/api/Data/Schema", _query(entity=ENTITY)),
     Kind("POST", "/api/Account/Login", _query(), SIGN_IN),
+    Kind(
+        "POST",
+        "/api/Account/SignInStep",
+        _query(),
+        st.fixed_dictionaries({}, optional={"Challenge": texts | texts.map("v1:{}".format), "Answer": bodies}) | bodies,
+    ),
     Kind("POST", "/api/Account/Register", _query(), SIGN_IN),
     Kind("GET", "/api/Account/UserData", _query(entity=ENTITY)),
     Kind("PUT", "/api/Account/Update", _query(), st.fixed_dictionaries({}, optional=USER) | bodies),
