@@ -42,7 +42,9 @@ class FormGuard:
 
     def cookie(self, path: str, *, is_secure: bool) -> Cookie:
         """The cookie that belongs to the form."""
-        return Cookie(COOKIE, self._seed, path=path, httponly=True, secure=is_secure, samesite="strict", max_age=LIFE_S)
+        return Cookie(
+            key=COOKIE, value=self._seed, path=path, httponly=True, secure=is_secure, samesite="strict", max_age=LIFE_S
+        )
 
     def admits(self, sent: str) -> bool:
         """Whether a sent form comes from a page of this server in this browser."""

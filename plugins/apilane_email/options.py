@@ -11,6 +11,7 @@ from apilane.plugin import ApplicationView, Secret, is_email
 
 __all__ = ["EmailSection", "EmailSettings", "Route", "route_of", "sender_of"]
 
+Port = Annotated[int, Meta(ge=1, le=65535)]
 PORTS: Final = {"StartTls": 587, "Tls": 465, "None": 25}
 
 
@@ -25,9 +26,7 @@ class EmailSettings(Struct, frozen=True, kw_only=True):
     server: Annotated[
         str | None, Meta(description="Host of the SMTP server of applications that name none; unset: they send none.")
     ] = None
-    port: Annotated[
-        int | None, Meta(ge=1, le=65535, description="Its port; unset: 587, or 465 with Tls, or 25 with None.")
-    ] = None
+    port: Annotated[Port | None, Meta(description="Its port; unset: 587, or 465 with Tls, or 25 with None.")] = None
     security: Annotated[
         Literal["StartTls", "Tls", "None"], Meta(description="How the connection to it is encrypted.")
     ] = "StartTls"

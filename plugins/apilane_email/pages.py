@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any, Final
 
 from jinja2 import ChoiceLoader, Environment, FileSystemLoader, PackageLoader, StrictUndefined
-from litestar import Request, Response, get, post
+from litestar import Request, Response, route
 from litestar.exceptions import NotFoundException
+from litestar.params import FromPath
 
 from apilane.plugin import ApilaneError, CallView, Code, Open, Page, PageCall, is_email, trim
 from apilane_email.forms import FIELD, FormGuard
@@ -24,7 +25,7 @@ STATIC: Final = {
     "error": "error.html",
 }
 SAFE: Final = {
-    "content-security-policy": "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; "
+    "content-security-policy": "default-src 'none'; style-src 'self'; img-src 'self' data:; form-action 'self'; "
     "base-uri 'none'; frame-ancestors 'none'",
     "referrer-policy": "no-referrer",
     "x-content-type-options": "nosniff",
@@ -38,18 +39,15 @@ Web = Request[Any, Any, Any]
 
 
 def account_pages(posting: Posting, options: EmailSettings) -> list[Page]:
-    """Both handlers: one shows pages, one takes forms."""
+    """One handler that shows every page and takes its form."""
     pages = AccountPages(posting, options)
 
-    @get(PATHS)
-    async def show(request: Request[Any, Any, Any], call: PageCall, page: str) -> Response[Any]:
-        return await Visit(pages, request, call).show(page.lower())
+    @route(PATHS, http_method=["GET", "POST"], status_code=200, request_max_body_size=FORM_MAX_BYTES)
+    async def account_page(request: Request[Any, Any, Any], call: PageCall, page: FromPath[str]) -> Response[Any]:
+        visit = Visit(pages, request, call)
+        return await (visit.take if request.method == "POST" else visit.show)(page.lower())
 
-    @post(PATHS, status_code=200, request_max_body_size=FORM_MAX_BYTES)
-    async def take(request: Request[Any, Any, Any], call: PageCall, page: str) -> Response[Any]:
-        return await Visit(pages, request, call).take(page.lower())
-
-    return [Page(handler, Open(), application_in="app_token") for handler in (show, take)]
+    return [Page(account_page, Open(), application_in="app_token")]
 
 
 class AccountPages:

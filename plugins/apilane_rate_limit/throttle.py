@@ -1,8 +1,8 @@
 """The throttle limits five counts: failed sign-ins from one address to one account, failed sign-ins from one address
 to any account, registrations from one address, requests for a mail to one e-mail address, and those from one address.
 
-The counts of sign-ins are per address, so a caller at another address cannot lock a user out of an account. Accounts that do not
-exist are counted by the name that was typed, so they are limited like existing ones.
+The counts of sign-ins are per address, so a caller at another address cannot lock a user out of an account. Accounts
+that do not exist are counted by the name that was typed, so they are limited like existing ones.
 """
 
 from __future__ import annotations
