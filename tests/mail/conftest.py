@@ -11,8 +11,11 @@ import pytest
 
 from apilane.testing.client import PASSWORD, Client
 from apilane.testing.server import CHEAP_PASSWORDS, PATIENT, Server
+from tests.http.conftest import everything_lives_there
 from tests.mail.post_office import PostOffice, certificate, manifest, post_office
 from tests.manifests import with_new_token
+
+__all__ = ["everything_lives_there"]  # databases of the provider that APILANE_TEST_PROVIDER names
 
 NewShop = Callable[..., Client]
 SETTINGS = {
@@ -32,7 +35,7 @@ def pem(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def mail_server(tmp_path_factory: pytest.TempPathFactory, pem: Path) -> Iterator[Server]:
+def mail_server(everything_lives_there: None, tmp_path_factory: pytest.TempPathFactory, pem: Path) -> Iterator[Server]:
     """A server that trusts the certificate, whose users reach it where the tests do."""
     settings = {**SETTINGS, "email_ca_file": pem}
     with Server(tmp_path_factory.mktemp("mail") / "data", settings=settings) as running:
