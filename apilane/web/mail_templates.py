@@ -50,10 +50,10 @@ def mail_template_calls(instance: Instance) -> list[WireCall]:
             reply=lambda _: Reply(b'"OK"'),
         )
 
-    path, access = "/api/Email", Operator()
+    access = Operator()
     return [
-        WireCall(path=f"{path}/GetEmails", method="GET", action=get_emails, access=access),
-        WireCall(path=f"{path}/Update", method="PUT", action=update, access=access, body="json", audited=True),
+        WireCall(path="/api/Email/GetEmails", method="GET", action=get_emails, access=access),
+        WireCall(path="/api/Email/Update", method="PUT", action=update, access=access, body="json", audited=True),
     ]
 
 

@@ -151,7 +151,7 @@ def _named_application(parameter: str, instance: Instance, admission: Admission)
         call = Call(connection.scope, receive, admission.bodies, admission.client_address)  # type: ignore[arg-type]
         application = await instance.applications.find(str(connection.path_params[parameter]))
         if application is None:
-            raise ApilaneError(Code.NOT_FOUND, status=404)
+            raise ApilaneError(Code.ERROR)
         if application.needs:
             raise ApilaneError(Code.SERVICE_UNAVAILABLE)
         call.application = application

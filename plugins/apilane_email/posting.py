@@ -41,6 +41,7 @@ CONFIRMATION: Final[MailKind] = "UserRegisterConfirmation"
 RESET: Final[MailKind] = "UserForgotPassword"
 REQUESTED: Final = "account-mail"
 REGISTERED: Final = "account-registered"
+CONFIRM: Final = "/api/Account/Confirm"
 DELIVERY_MARGIN_S: Final = 30.0
 MISSING_SETTINGS: Final = (
     "Missing application email settings. Please navigate to the portal to the application's Email section."
@@ -160,8 +161,8 @@ class Posting:
         """The placeholder of the link with a new token."""
         if event == CONFIRMATION:
             token = await application.accounts.confirmation_token(account.id)
-            path = f"/api/Account/Confirm?appToken={application.token}&token={token}"
-            return {"confirmation_url": self.public_url + path}
+            query = f"?appToken={application.token}&token={token}"
+            return {"confirmation_url": f"{self.public_url}{CONFIRM}{query}"}
         token = await application.accounts.reset_token(account.id)
         path = f"/App/{application.token}/Account/Manage/ResetPassword?Token={token}"
         return {"reset_password_url": self.public_url + path}
