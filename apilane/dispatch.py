@@ -23,6 +23,7 @@ from apilane.plugin.functions import EndpointFunction
 from apilane.plugin.gates import AvailabilityCheck, Limiter, Throttle
 from apilane.plugin.identity import Authenticator
 from apilane.plugin.jobs import Job, job_problem
+from apilane.plugin.mail import Mailer
 from apilane.plugin.outbox import NAME_MAX, OutboxHandler, is_name, outbox_handler_problem
 from apilane.plugin.pages import Page
 from apilane.plugin.records import RecordHandler, events_problem, record_handler_problem
@@ -82,6 +83,7 @@ class Hooks(Struct, frozen=True, kw_only=True):
     functions: tuple[EndpointFunction, ...] = ()
     endpoint_kinds: tuple[EndpointKind, ...] = ()
     file_stores: tuple[FileStore, ...] = ()
+    mailers: tuple[Mailer, ...] = ()
     calls: tuple[WireCall, ...] = ()
     routes: tuple[Page, ...] = ()
     tables: tuple[HelperTable, ...] = ()
@@ -178,6 +180,8 @@ def freeze(plugins: PluginSet, settings: Settings) -> Hooks:
     arguments["functions"] = functions = collect("functions", EndpointFunction)
     file_stores: tuple[FileStore, ...] = collect("file_stores", FileStore)
     arguments["file_stores"] = {store.name.lower(): store for store in file_stores}
+    mailers: tuple[Mailer, ...] = collect("mailers", Mailer)
+    arguments["mailers"] = {mailer.name.lower(): mailer for mailer in mailers}
     return Hooks(
         settings=sections,
         drivers=drivers,
@@ -190,6 +194,7 @@ def freeze(plugins: PluginSet, settings: Settings) -> Hooks:
         functions=functions,
         endpoint_kinds=collect("endpoint_kinds", EndpointKind),
         file_stores=file_stores,
+        mailers=mailers,
         calls=collect("calls", WireCall),
         routes=collect("routes", Page),
         tables=collect("tables", HelperTable),
@@ -232,6 +237,7 @@ _NAMED = {
     "endpoint_kinds": "kind of endpoints",
     "file_stores": "file store",
     "functions": "function",
+    "mailers": "mailer",
     "tables": "table",
     "outbox_handlers": "handler of messages",
     "jobs": "job",

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from apilane.plugin.gates import AvailabilityCheck, Limiter, Throttle
     from apilane.plugin.identity import Authenticator
     from apilane.plugin.jobs import Job
+    from apilane.plugin.mail import Mailer
     from apilane.plugin.outbox import OutboxHandler
     from apilane.plugin.pages import Page
     from apilane.plugin.records import RecordHandler
@@ -51,6 +52,7 @@ __all__ = [
     "apilane_register_functions",
     "apilane_register_jobs",
     "apilane_register_limiters",
+    "apilane_register_mailers",
     "apilane_register_outbox_handlers",
     "apilane_register_record_handlers",
     "apilane_register_routes",
@@ -206,20 +208,32 @@ def apilane_register_file_stores(settings: Settings, options: Struct | None) -> 
     raise NotImplementedError
 
 
-@hookspec(combine="named", on_error="fail", added="0.1")
-def apilane_register_calls(
-    settings: Settings, options: Struct | None, file_stores: Mapping[str, FileStore]
-) -> Sequence[WireCall]:
-    """Calls of the wire: path, method, requirements for the caller, and the action.
+@hookspec(combine="named", on_error="retry", added="0.1")
+def apilane_register_mailers(settings: Settings, options: Struct | None) -> Sequence[Mailer]:
+    """Objects that send mails, found by their names.
 
-    They pass the same admission as the core's calls. Two calls with the same path and method stop start-up.
-    ``file_stores``: every file store by its name in lower case.
+    The setting ``mailer`` of the plugin ``email`` chooses one for the server, the section ``Plugins.email`` of a
+    manifest one for its application. The outbox calls it, so a failure is tried again.
     """
     raise NotImplementedError
 
 
 @hookspec(combine="named", on_error="fail", added="0.1")
-def apilane_register_routes(settings: Settings, options: Struct | None) -> Sequence[Page]:
+def apilane_register_calls(
+    settings: Settings, options: Struct | None, file_stores: Mapping[str, FileStore], mailers: Mapping[str, Mailer]
+) -> Sequence[WireCall]:
+    """Calls of the wire: path, method, requirements for the caller, and the action.
+
+    They pass the same admission as the core's calls. Two calls with the same path and method stop start-up.
+    ``file_stores`` and ``mailers``: every file store and mailer by its name in lower case.
+    """
+    raise NotImplementedError
+
+
+@hookspec(combine="named", on_error="fail", added="0.1")
+def apilane_register_routes(
+    settings: Settings, options: Struct | None, mailers: Mapping[str, Mailer]
+) -> Sequence[Page]:
     """Pages outside of ``/api/``: Litestar handlers, each with its requirements for the caller."""
     raise NotImplementedError
 
@@ -244,7 +258,9 @@ def apilane_register_tables(settings: Settings, options: Struct | None) -> Seque
 
 
 @hookspec(combine="named", on_error="retry", added="0.1")
-def apilane_register_outbox_handlers(settings: Settings, options: Struct | None) -> Sequence[OutboxHandler]:
+def apilane_register_outbox_handlers(
+    settings: Settings, options: Struct | None, mailers: Mapping[str, Mailer]
+) -> Sequence[OutboxHandler]:
     """Handlers that deliver the messages of an application's outbox, found by the kind of the message.
 
     A message is stored in the unit of the change that causes it (``application.outbox``), and is delivered at least

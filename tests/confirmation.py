@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from apilane.instance import open_instance
-from apilane.services.confirmation import create_confirmation_token
+from apilane.services.confirmation import CONFIRMATIONS, create_mail_token
 from apilane.testing.server import Server
 
 
@@ -16,6 +16,6 @@ def confirmation_token(server: Server, application: str, user_id: int) -> str:
         async with open_instance(server.settings) as instance:
             runtime = await instance.applications.find(application)
             assert runtime is not None
-            return await create_confirmation_token(runtime, user_id)
+            return await create_mail_token(runtime, CONFIRMATIONS, user_id)
 
     return asyncio.run(make())

@@ -84,8 +84,11 @@ class RecordHandlers:
         self._slots = asyncio.Semaphore(AFTER_AT_ONCE)
 
     def of(self, application: ApplicationView) -> ApplicationHandlers | None:
-        """The handlers of one version of an application; None when no plugin has any."""
-        return ApplicationHandlers(self, application) if self.handlers or self.listeners else None
+        """The handlers of one version of an application; None when no entity has any."""
+        if not self.handlers and not self.listeners:
+            return None
+        made = ApplicationHandlers(self, application)
+        return made if made.has_any() else None
 
     async def run_before(self, plan: HandlerPlan, change: Change, check: Callable[[], str | None]) -> None:
         """Run the before-handlers. ``check``: what is wrong with the records, asked after each handler.
@@ -167,6 +170,12 @@ class ApplicationHandlers:
         if key not in self._plans:
             self._plans[key] = self._make(entity, action)
         return self._plans[key]
+
+    def has_any(self) -> bool:
+        """Whether any entity has a handler."""
+        entities = self._application.definition.entities
+        actions: tuple[RecordAction, ...] = ("create", "update", "delete")
+        return any(self.plan(entity, action) is not None for entity in entities for action in actions)
 
     def _make(self, entity: Entity, action: RecordAction) -> HandlerPlan | None:
         concerns = partial(self._concerns, entity, action)

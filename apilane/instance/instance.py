@@ -19,6 +19,7 @@ from apilane.instance.places import FileMark, file_mark
 from apilane.plugins import load_plugins
 from apilane.runtime.operators import Operators
 from apilane.security.passwords import Passwords
+from apilane.services.account_mail import AccountMail
 from apilane.services.audit_trail import AuditTrail
 from apilane.services.data_api import Data
 from apilane.services.definition_changes import DefinitionChanges
@@ -110,6 +111,7 @@ class Instance:
             upkeep,
             self.settings,
             data=lambda application: Data(application, self.passwords, self.audit_trail),
+            accounts=lambda application: AccountMail(application, self.passwords),
         )
         if serve:
             await self.applications.follow()

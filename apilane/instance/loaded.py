@@ -21,6 +21,7 @@ from apilane.dispatch import Hooks
 from apilane.events.outbox import Outboxes
 from apilane.events.record_handlers import RecordHandlers
 from apilane.instance.places import FileMark, file_mark
+from apilane.plugin.accounts import Accounts
 from apilane.plugin.data import ApplicationData
 from apilane.runtime.application import ApplicationRuntime
 from apilane.runtime.compiled import Compilations
@@ -49,7 +50,7 @@ log = logging.getLogger("apilane.applications")
 
 class LoadedApplications:
     """Finds an application by the token of a request. ``changes`` settles interrupted changes of other processes,
-    ``data`` makes the data API of an application."""
+    ``data`` and ``accounts`` make these APIs of an application."""
 
     def __init__(
         self,
@@ -60,6 +61,7 @@ class LoadedApplications:
         settings: Settings,
         *,
         data: Callable[[ApplicationRuntime], ApplicationData],
+        accounts: Callable[[ApplicationRuntime], Accounts],
     ) -> None:
         self._store = store
         self._drivers = hooks.drivers
@@ -71,6 +73,7 @@ class LoadedApplications:
         self._changes = changes
         self._upkeep = upkeep
         self._data = data
+        self._accounts = accounts
         self._data_dir = settings.data_dir
         self._poll_s = settings.definition_poll_s
         self._compilations = Compilations()
@@ -174,6 +177,7 @@ class LoadedApplications:
             record_handlers=self.record_handlers,
         )
         runtime.data = self._data(runtime)
+        runtime.accounts = self._accounts(runtime)
         if generation == self._generation:  # not replaced while it was being read
             self._live[token] = runtime
             self._make_room()

@@ -12,6 +12,7 @@ from apilane.model.dates import parse_date
 from apilane.model.definition import (
     Action,
     ApplicationDefinition,
+    EmailTemplate,
     Endpoint,
     Entity,
     ForeignKey,
@@ -23,6 +24,7 @@ from apilane.model.definition import (
     Rule,
     Unique,
 )
+from apilane.model.email_addresses import is_email
 from apilane.model.hints import kind_of
 from apilane.model.ip_ranges import parse_range
 from apilane.model.json import decode_json, encode_json, json_text
@@ -30,6 +32,7 @@ from apilane.model.numbers import parse_number
 from apilane.model.text import fold, trim
 from apilane.model.values import is_storable_text
 from apilane.plugin.access import Access, Account, CustomEndpoint, Data, Open, Operator, PerOperation, Schema
+from apilane.plugin.accounts import Accounts, MailedAccount, MailKind
 from apilane.plugin.call_records import RecordsView
 from apilane.plugin.calls import AccessView, CallView, EntityView, WireCall, Write
 from apilane.plugin.commands import CommandContext
@@ -50,6 +53,7 @@ from apilane.plugin.identity import (
     TokenDirectory,
 )
 from apilane.plugin.jobs import Applications, Job
+from apilane.plugin.mail import Mailer, MailMessage
 from apilane.plugin.outbox import Outbox, OutboxHandler, OutboxMessage, OutboxUnit, PermanentFailure, RetryLater
 from apilane.plugin.pages import Page, PageCall
 from apilane.plugin.records import RecordAction, RecordChange, RecordEvent, RecordEvents, RecordHandler
@@ -72,6 +76,7 @@ __all__ = [
     "Access",
     "AccessView",
     "Account",
+    "Accounts",
     "Action",
     "Actor",
     "ActorKind",
@@ -93,6 +98,7 @@ __all__ = [
     "Delete",
     "Dialect",
     "Driver",
+    "EmailTemplate",
     "Endpoint",
     "EndpointAction",
     "EndpointCall",
@@ -111,6 +117,10 @@ __all__ = [
     "Job",
     "JsonResult",
     "Limiter",
+    "MailKind",
+    "MailMessage",
+    "MailedAccount",
+    "Mailer",
     "Open",
     "Operator",
     "Outbox",
@@ -165,6 +175,7 @@ __all__ = [
     "encode_json",
     "fold",
     "hookimpl",
+    "is_email",
     "is_storable_text",
     "json_text",
     "kind_of",

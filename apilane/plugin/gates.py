@@ -14,7 +14,9 @@ from apilane.plugin.identity import ApplicationView, RequestView
 
 __all__ = ["AvailabilityCheck", "Limiter", "RequestCheck", "SignInEvent", "Throttle"]
 
-SignInEvent = Literal["login", "register", "step"]
+SignInEvent = Literal["login", "register", "step", "mail"]
+"""``step``: an answer to a sign-in step. ``mail``: a request for a mail; ``account`` is the kind of the mail and its
+address."""
 
 RequestCheck = Callable[[RequestView], str | None]
 """Takes a request and returns the message of its refusal; None: admitted. It runs for every request: no I/O."""

@@ -26,9 +26,11 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
+    from apilane.plugin.accounts import Accounts
     from apilane.plugin.data import ApplicationData
     from apilane.plugin.endpoints import EndpointKind
     from apilane.plugin.outbox import Outbox
+    from apilane.security.secret import Secret
 
 S = TypeVar("S", bound=Struct)
 
@@ -138,6 +140,16 @@ class ApplicationView(Protocol):
     @property
     def tokens(self) -> TokenDirectory:
         """The lookup of users by their tokens."""
+        ...
+
+    @property
+    def accounts(self) -> Accounts:
+        """The accounts, for plugins that send mail."""
+        ...
+
+    @property
+    def mail_password(self) -> Secret | None:
+        """``Application.Mail.Password`` of the manifest."""
         ...
 
     @property

@@ -29,3 +29,6 @@ class Page(Struct, frozen=True):
     audited: bool | None = None
     """Whether each request of an operator is put on record before the handler runs. A page for operators that changes
     something (POST, PUT, PATCH, DELETE) must say so."""
+    application_in: str | None = None
+    """With ``Open``: the parameter of the path that has the token of an application. The handler gets its ``call``.
+    The gates are not asked: online state, addresses, limits, identity."""

@@ -22,6 +22,7 @@ from apilane.model.definition import Action, Entity, Property, RateLimit, RuleKi
 from apilane.model.enforcement import needs_enforcing
 from apilane.model.sections import read_section, section_key
 from apilane.model.system import HELPER_TABLES
+from apilane.plugin.accounts import Accounts
 from apilane.plugin.data import ApplicationData
 from apilane.plugin.endpoints import EndpointAction, EndpointKind
 from apilane.plugin.identity import Actor
@@ -30,6 +31,7 @@ from apilane.runtime.access import AccessPlan
 from apilane.runtime.compiled import Compilations, CompiledEntity
 from apilane.runtime.identities import Identities
 from apilane.security.encryption import Cipher
+from apilane.security.secret import Secret
 from apilane.security.tokens import token_hash
 from apilane.sql.dialect import Dialect
 from apilane.sql.statement import Value
@@ -132,6 +134,8 @@ class ApplicationRuntime:
 
     data: ApplicationData
     """Set when the application is loaded; its implementation uses services, which are above this package."""
+    accounts: Accounts
+    """Set like ``data``."""
 
     def __init__(
         self,
@@ -196,6 +200,12 @@ class ApplicationRuntime:
     def outbox(self) -> ApplicationOutbox:
         """Messages that are stored with a change and delivered afterwards."""
         return self._outboxes.of(self.token, self.session, self.dialect, self.cipher)
+
+    @property
+    def mail_password(self) -> Secret | None:
+        """The password of the mail settings."""
+        text = self.stored.secrets.mail_password
+        return None if text is None else Secret(text)
 
     def _compile_endpoint(self, name: str) -> EndpointAction | None:
         """The action of the endpoint with that lower-case name; None when no loaded plugin has its kind."""

@@ -14,15 +14,18 @@ from apilane.services.users import update_user
 from apilane.sql.write import insert_row, select_where
 from apilane.storage.protocol import Result, Step
 
-__all__ = ["confirm_email", "create_confirmation_token"]
+__all__ = ["CONFIRMATIONS", "TOKEN_LIFE_MS", "confirm_email", "create_mail_token"]
 
-CONFIRMATION_LIFE_MS = 3_600_000
-_CONFIRMATIONS = "H_Auth_Email_Confirmation_Tokens"
+TOKEN_LIFE_MS = 3_600_000
+CONFIRMATIONS = "H_Auth_Email_Confirmation_Tokens"
 
 
-async def create_confirmation_token(application: ApplicationRuntime, user_id: int) -> str:
-    """Create a token for ``Account/Confirm``, valid for an hour and stored as a hash; delete those older than a day."""
-    helper = application.helpers[_CONFIRMATIONS]
+async def create_mail_token(application: ApplicationRuntime, table: str, user_id: int) -> str:
+    """Create a token that a mail carries, valid for an hour and stored as a hash; delete those older than a day.
+
+    ``table``: the helper table of this kind of tokens.
+    """
+    helper = application.helpers[table]
     token = new_token()
     values = {"Owner": user_id, "Token": token_hash(application.token_key, token), "Created": now_ms()}
     insert = helper.statement(insert_row, tuple(values))
@@ -40,10 +43,10 @@ async def confirm_email(application: ApplicationRuntime, token: str | None) -> b
     """Mark the address of the token's user as confirmed; False when the token is unknown or older than an hour."""
     if not token:
         return False
-    helper = application.helpers[_CONFIRMATIONS]
+    helper = application.helpers[CONFIRMATIONS]
     select = helper.statement(select_where, ("Owner", "Created"), (("Token", "hash"),))
     rows = await application.session.fetch(select, (token_hash(application.token_key, token),))
-    if not rows or now_ms() - rows[0][1] > CONFIRMATION_LIFE_MS:
+    if not rows or now_ms() - rows[0][1] > TOKEN_LIFE_MS:
         return False
     confirmed = {"EmailConfirmed": application.dialect.encode_boolean(True)}
     user_id = rows[0][0]

@@ -46,8 +46,9 @@ PATIENT = {
     "rate_limit_login_account_failures": 10_000,
     "rate_limit_login_address_failures": 10_000,
     "rate_limit_registrations_per_hour": 100_000,
+    "rate_limit_mails_per_hour": 100_000,
 }
-"""Settings of the plugin ``rate_limit`` that allow many sign-ins from one address, as tests need."""
+"""Settings of the plugin ``rate_limit`` that allow many sign-ins and mails from one address, as tests need."""
 START_TIMEOUT_S = 30.0
 STOP_TIMEOUT_S = 15.0
 

@@ -20,6 +20,7 @@ from apilane.services.storage_use import count_data_and_history, storage_used_mb
 from apilane.web.admission import check_content_type
 from apilane.web.call import INT64, Call
 from apilane.web.data import history_reply, history_window
+from apilane.web.mail_templates import mail_template_calls
 
 __all__ = ["operator_calls"]
 
@@ -136,6 +137,7 @@ def operator_calls(instance: Instance) -> list[WireCall]:
             body="stream",
             audited=True,
         ),
+        *mail_template_calls(instance),
         *(
             WireCall(path=f"/api/{name}", method=method, action=gone, access=access, audited=True)  # type: ignore[arg-type]
             for method, name in GONE

@@ -82,6 +82,11 @@ def _problem(registered: Registered, taken: dict[tuple[str, str], str]) -> str |
     shown = f"the page {', '.join(sorted(page.handler.paths))}"
     if problem := access_problem(page.access):
         return f"{shown} {problem}"
+    if page.application_in is not None:
+        if not isinstance(page.access, Open):
+            return f"{shown} declares application_in, which only a page with Open() can have"
+        if not all(f"{{{page.application_in}:str}}" in path for path in page.handler.paths):
+            return f"{shown} has no parameter {{{page.application_in}:str}} in its path, which application_in names"
     if isinstance(page.access, PerOperation):
         return f"{shown} has no operations; declare another access than PerOperation"
     if isinstance(page.access, Account) and page.access.body is not None:
@@ -102,12 +107,16 @@ def _problem(registered: Registered, taken: dict[tuple[str, str], str]) -> str |
 
 def _router(page: Page, instance: Instance, admission: Admission) -> Router:
     """A page with its guard. The guard runs before the body is parsed and before any other dependency."""
-    if isinstance(page.access, Open):
+    if page.application_in is not None:
+        guard = _named_application(page.application_in, instance, admission)
+    elif isinstance(page.access, Open):
         return Router("/", route_handlers=[page.handler])
+    else:
+        guard = _guard(page, instance, admission)
     return Router(
         "/",
         route_handlers=[page.handler],
-        guards=[_guard(page, instance, admission)],
+        guards=[guard],
         dependencies={"call": Provide(_admitted_call, sync_to_thread=False)},
     )
 
@@ -129,6 +138,24 @@ def _guard(page: Page, instance: Instance, admission: Admission) -> Guard:
         if page.audited and call.actor.kind == "operator":
             what = f"{call.method} {connection.scope['path']}"
             await instance.audit_trail.note(getattr(call, "application", None), call.actor, what)
+        connection.state[CALL_KEY] = call
+
+    return guard
+
+
+def _named_application(parameter: str, instance: Instance, admission: Admission) -> Guard:
+    """A guard that finds the application named in the path. Parts that no plugin enforces close it here too (B-S13)."""
+
+    async def guard(connection: ASGIConnection[Any, Any, Any, Any], _handler: BaseRouteHandler) -> None:
+        receive: Any = connection.receive
+        call = Call(connection.scope, receive, admission.bodies, admission.client_address)  # type: ignore[arg-type]
+        application = await instance.applications.find(str(connection.path_params[parameter]))
+        if application is None:
+            raise ApilaneError(Code.ERROR)
+        if application.needs:
+            raise ApilaneError(Code.SERVICE_UNAVAILABLE)
+        call.application = application
+        application.is_used = True
         connection.state[CALL_KEY] = call
 
     return guard

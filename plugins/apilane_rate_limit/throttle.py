@@ -1,8 +1,8 @@
-"""The throttle limits three counts: failed sign-ins from one address to one account, failed sign-ins from one address
-to any account, and registrations from one address.
+"""The throttle limits five counts: failed sign-ins from one address to one account, failed sign-ins from one address
+to any account, registrations from one address, requests for a mail to one e-mail address, and those from one address.
 
-Every count is per address, so a caller at another address cannot lock a user out of an account. Accounts that do not
-exist are counted by the name that was typed, so they are limited like existing ones.
+The counts of sign-ins are per address, so a caller at another address cannot lock a user out of an account. Accounts
+that do not exist are counted by the name that was typed, so they are limited like existing ones.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ __all__ = ["SignInLimits", "SignInThrottle"]
 
 LOGIN_WINDOW_MS = 15 * 60_000
 REGISTRATION_WINDOW_MS = 60 * 60_000
+MAIL_WINDOW_MS = 60 * 60_000
 
 
 class SignInLimits(Struct, frozen=True, kw_only=True):
@@ -38,6 +39,14 @@ class SignInLimits(Struct, frozen=True, kw_only=True):
     registrations_per_hour: Annotated[
         int,
         Meta(ge=1, description="Registrations from one address that are admitted in an hour; see trusted_proxies."),
+    ] = 60
+    mail_interval_s: Annotated[
+        float,
+        Meta(gt=0, description="Seconds after which a mail of the same kind to the same address can be requested."),
+    ] = 300.0
+    mails_per_hour: Annotated[
+        int,
+        Meta(ge=1, description="Mails that one address may request in an hour; see trusted_proxies."),
     ] = 60
 
 
@@ -62,6 +71,11 @@ class SignInThrottle:
 
         if event == "register":
             yield _Count(key(), self._limits.registrations_per_hour, REGISTRATION_WINDOW_MS)
+            return
+        if event == "mail":
+            to_one = "\0".join((event, application, account or "")).encode("utf-8", "surrogatepass")
+            yield _Count(to_one, 1, int(self._limits.mail_interval_s * 1000))
+            yield _Count(key(), self._limits.mails_per_hour, MAIL_WINDOW_MS)
             return
         if account is not None:
             yield _Count(key(account), self._limits.login_account_failures, LOGIN_WINDOW_MS)

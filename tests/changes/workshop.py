@@ -32,11 +32,21 @@ def entity(name: str, *properties: dict[str, Any], **keys: Any) -> dict[str, Any
 
 
 class Workshop:
-    """One open instance; every call runs on one event loop kept for the test. All applications are called ``Shop``."""
+    """One open instance; every call runs on one event loop kept for the test. All applications are called ``Shop``.
 
-    def __init__(self, data_dir: Path, runner: asyncio.Runner, plugins: Sequence[object] = ()) -> None:
+    ``loaded``: names of the installed plugins to load; None: every one.
+    """
+
+    def __init__(
+        self,
+        data_dir: Path,
+        runner: asyncio.Runner,
+        plugins: Sequence[object] = (),
+        *,
+        loaded: tuple[str, ...] | None = None,
+    ) -> None:
         self.data_dir = data_dir
-        self.settings = Settings(data_dir=data_dir, argon2_time_cost=1, argon2_memory_kib=64)
+        self.settings = Settings(data_dir=data_dir, plugins=loaded, argon2_time_cost=1, argon2_memory_kib=64)
         self.reports: list[str] = []
         self._runner = runner
         self._instance = Instance(self.settings, plugins)

@@ -39,7 +39,7 @@ def table_at(version: int) -> HelperTable:
 
 async def main(version: int, data_dir: Path, token: str) -> None:
     """Open the application and print the columns; see the module."""
-    async with open_instance(Settings(data_dir=data_dir), [Bringing(table_at(version))]) as instance:
+    async with open_instance(Settings(data_dir=data_dir, plugins=()), [Bringing(table_at(version))]) as instance:
         print("ready", flush=True)
         sys.stdin.readline()
         application = await instance.applications.find(token)

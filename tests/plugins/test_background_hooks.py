@@ -63,7 +63,7 @@ def frozen(settings: Settings) -> Hooks:
 def test_hook_apilane_register_outbox_handlers(write_plugin: Write) -> None:
     """A plugin's handlers are kept with their kinds; two plugins cannot deliver one kind."""
     settings = write_plugin("post", HANDLER.format(arguments="kind='mail', deliver=deliver, timeout_s=5"))
-    (handler,) = frozen(settings).outbox_handlers
+    (handler,) = (each for each in frozen(settings).outbox_handlers if each.kind == "mail")
     assert (handler.kind, handler.timeout_s, handler.attempts_max) == ("mail", 5, 20)
     write_plugin("second", HANDLER.format(arguments="kind='MAIL', deliver=deliver"))
     with pytest.raises(PluginError, match=r"'second'.*registers a handler of messages 'MAIL', and so does .*'post'"):

@@ -53,7 +53,7 @@ def opened(tmp_path: Path) -> Iterator[Opened]:
         def make(*tables: HelperTable) -> Workshop:
             for each in workshops:
                 each.close()
-            workshops[:] = [Workshop(tmp_path / "data", runner, [Bringing(*tables)] if tables else [])]
+            workshops[:] = [Workshop(tmp_path / "data", runner, [Bringing(*tables)] if tables else [], loaded=())]
             return workshops[0]
 
         yield make

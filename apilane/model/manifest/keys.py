@@ -189,11 +189,16 @@ IP_POLICY: Final[dict[str, Key]] = {
 }
 
 MAIL: Final[dict[str, Key]] = {
-    "Server": Key(nullable(text()), "Host of the SMTP server. This release stores mail settings and sends nothing."),
-    "Port": Key(nullable(whole(1, 65535)), "Port of the SMTP server."),
+    "Server": Key(
+        nullable(text()), "Host of the SMTP server; null: the server that the settings of the plugin `email` name."
+    ),
+    "Port": Key(nullable(whole(1, 65535)), "Port of the SMTP server; null: 587, or 465 with `Tls`, or 25 with `None`."),
     "FromAddress": Key(nullable(_email_address), "Sender of every mail."),
     "FromDisplayName": Key(nullable(text()), "The sender's name."),
-    "Security": Key(choice("StartTls", "Tls", "None"), "How the connection is encrypted."),
+    "Security": Key(
+        choice("StartTls", "Tls", "None"),
+        "How the connection is encrypted: by STARTTLS, from the start, or not at all.",
+    ),
     "UserName": Key(nullable(text()), "Account at the SMTP server."),
     "Password": Key(nullable(text(shortest=1)), "Password of the account, a secret: stored encrypted, never exported."),
 }
@@ -377,8 +382,8 @@ REPORT: Final[dict[str, Key]] = {
 
 EMAIL_TEMPLATE: Final[dict[str, Key]] = {
     "Event": Key(choice("UserRegisterConfirmation", "UserForgotPassword"), "Event that sends the mail.", required=True),
-    "Active": Key(flag, "Whether the mail is sent. This release stores templates and sends nothing."),
-    "Subject": Key(text(longest=2000), "Subject with placeholders."),
+    "Active": Key(flag, "Whether the mail is sent."),
+    "Subject": Key(text(longest=2000), "Subject with placeholders ([send mail](../howto/mail.md))."),
     "Content": Key(text(), "HTML with placeholders."),
 }
 

@@ -15,6 +15,7 @@ from msgspec.structs import replace
 
 from apilane.model.definition import ApplicationDefinition, EmailTemplate, Endpoint
 from apilane.model.enforcement import ENFORCED_PARTS
+from apilane.model.mail_templates import placeholder_problem
 from apilane.model.manifest.capabilities import Capabilities
 from apilane.model.manifest.entities import resolve_entities
 from apilane.model.manifest.merging import in_order, once, report, setting, unknown
@@ -192,6 +193,9 @@ def _email_templates(
     listed = []
     for item in once(section.items(), "Event", "event", problems):
         before = existing.get(item.read("Event").lower())
+        for key in ("Subject", "Content"):
+            if problem := placeholder_problem(item.read("Event"), item.read(key) if item.has(key) else ""):
+                report(problems, item, key, *problem)
         listed.append(
             EmailTemplate(
                 event=item.read("Event"),
