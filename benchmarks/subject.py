@@ -13,7 +13,7 @@ PASSWORD = "benchmark-only"
 USERS = 32
 """Accounts that sign in one after the other, so that no account collects thousands of tokens."""
 ROWS = 1_000
-LOANS = 100
+LOANS = 1_000
 MANY_BOOKS = 100
 """The books that loans refer to; every application has them."""
 PROPERTIES = ["Title", "Author", "Pages", "Price", "InPrint", "Released", "Language", "Rating", "Shelf", "Summary"]
@@ -26,7 +26,7 @@ SORT = json.dumps([{"Property": "Pages", "Direction": "ASC"}])
 BY_ID_TARGET = "/api/Data/GetByID?entity=Books&id="
 PAGE_TARGET = f"/api/Data/Get?entity=Books&pageSize=20&filter={quote(FILTER)}&sort={quote(SORT)}"
 TOTAL_TARGET = PAGE_TARGET + "&getTotal=true"
-LOANS_TARGET = "/api/Data/Get?entity=Loans&pageSize=20"
+LOANS_TARGET = PAGE_TARGET.replace("Books", "Loans")
 EXPAND_TARGET = LOANS_TARGET + "&expand=BookID&expandProperties=BookID:Title,Author,Pages"
 MEASURES = "ID.Count,Price.Sum,Price.Avg"
 GROUPS = "Language"
@@ -81,6 +81,7 @@ def manifest(provider: str = "SQLite", url: str | None = None) -> dict[str, Any]
             "Name": "Loans",
             "Properties": [*_ENTITY_PROPERTIES, {"Name": "BookID", "Type": "Number"}],
             "Constraints": [{"Type": "ForeignKey", "Property": "BookID", "Entity": "Books"}],
+            "Indexes": [{"Properties": ["Pages"]}],
         }
     )
     endpoint = {"Name": "BookByID", "Query": ENDPOINT_QUERIES.get(provider, ENDPOINT_QUERY)}

@@ -1,18 +1,30 @@
-"""Gives existing records the default of a required property that is added."""
+"""Defaults in new records, and in existing ones when a required property is added."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
 
 from apilane.model.defaults import default_maker
 from apilane.model.definition import PropertyType
 from apilane.model.migration import Migration
 from apilane.model.values import value_reader
+from apilane.runtime.application import EntityRuntime
 from apilane.security.encryption import Cipher
 from apilane.sql.dialect import Dialect
+from apilane.sql.statement import Value
 from apilane.sql.tables import table_of
 from apilane.sql.write import update_where
 from apilane.storage.protocol import Step
 
-__all__ = ["filling_steps"]
+__all__ = ["add_defaults", "filling_steps"]
+
+
+def add_defaults(entity: EntityRuntime, row: dict[str, Value], given: Mapping[str, object]) -> dict[str, Value]:
+    """A new row of stored values with defaults for properties that were not sent, or that the caller may not write."""
+    for name, make in entity.defaults:
+        if name not in given or name not in row:
+            row[name] = make()
+    return row
 
 
 def filling_steps(migration: Migration, dialect: Dialect, cipher: Cipher, *, exact_decimals: bool) -> list[Step]:

@@ -186,17 +186,23 @@ async def attach(
     """
     if not records:
         return []
-    expanded: list[dict[str, Any]] = [{} for _ in records]
+    expanded: list[dict[str, Any]] = []
     for step in steps.values():
         source = f"f{columns.index('ID' if step.is_list else step.reference)}"
         values = [getattr(record, source) for record in records]
         related = await _related(step, [value for value in dict.fromkeys(values) if value is not None], reading)
         key = step.key
         none: Any = [] if step.is_list else None
-        for document, value in zip(expanded, values, strict=True):
-            document[key] = related.get(value, none)
+        if expanded:
+            for document, value in zip(expanded, values, strict=True):
+                document[key] = related.get(value, none)
+        else:
+            expanded = [{key: related.get(value, none)} for value in values]
     width = len(shown)
-    rows = [(*astuple(record)[:width], document) for record, document in zip(records, expanded, strict=True)]
+    if width == len(columns):
+        rows = [(*astuple(record), document) for record, document in zip(records, expanded, strict=True)]
+    else:
+        rows = [(*astuple(record)[:width], document) for record, document in zip(records, expanded, strict=True)]
     if EXPANDED in shown:  # a property of this name gives way
         return [dict(zip((*shown, EXPANDED), row, strict=True)) for row in rows]
     return _maker(tuple(shown))(rows)
@@ -242,8 +248,8 @@ async def _related(step: Step, values: Sequence[Any], reading: Reading) -> dict[
             rows += answer
     records = entity.maker(columns)(rows)
     if not step.is_list:
-        at = f"f{columns.index('ID')}"
-        keys = [getattr(record, at) for record in records]
+        at = columns.index("ID")
+        keys = [row[at] for row in rows]
     made = await attach(records, columns, shown, step.steps, reading) if step.steps else records
     if not step.is_list:
         return dict(zip(keys, made, strict=True))

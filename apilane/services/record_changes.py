@@ -28,6 +28,7 @@ from apilane.runtime.compiled import ValueReader
 from apilane.runtime.identities import now_ms
 from apilane.security.passwords import Passwords
 from apilane.services.audit_trail import ids_text
+from apilane.services.default_values import add_defaults
 from apilane.services.failures import broken_reference, referencing_properties
 from apilane.services.history import snapshot, snapshot_columns
 from apilane.services.record_handling import Handling, plan_of, seen
@@ -175,21 +176,6 @@ def _new_row(
     return row
 
 
-def _new_row_with_defaults(
-    entity: EntityRuntime,
-    system_values: Mapping[str, Value],
-    writers: Iterable[tuple[str, ValueReader]],
-    record: Mapping[str, object],
-) -> dict[str, Value]:
-    """A new row; a property that is absent, or that the caller may not write, gets its default."""
-    row = _new_row(entity, system_values, writers, record)
-    given = _by_name(record, entity)
-    for name, make in entity.defaults:
-        if name not in given or name not in row:
-            row[name] = make()
-    return row
-
-
 def add(entity: EntityRuntime, actor: Actor, access: AccessPlan, values: Mapping[str, object]) -> UnitWrite[int]:
     """Store one record with ``values``, which the server made; they may be system properties. The result is its ID."""
     row = _new_row(entity, _system_values(entity, actor, access), entity.writers_of(tuple(values)), values)
@@ -237,8 +223,12 @@ async def post(
     writers = entity.writers_of(access.properties)
     if references is not None:
         writers = references.deferring(entity, writers)
-    new_row = _new_row_with_defaults if entity.defaults else _new_row
-    rows = await _each(body, entity, lambda record: new_row(entity, system_values, writers, record))
+
+    def new_row(record: Mapping[str, object]) -> dict[str, Value]:
+        row = _new_row(entity, system_values, writers, record)
+        return add_defaults(entity, row, _by_name(record, entity)) if entity.defaults else row
+
+    rows = await _each(body, entity, new_row)
     if not rows:
         return UnitWrite.nothing([])
     handling = None
@@ -250,7 +240,7 @@ async def post(
         writers = entity.writers_of(handling.names)
         if references is not None:
             writers = references.deferring(entity, writers)
-        rows = await _each(handling.sent, entity, lambda record: new_row(entity, system_values, writers, record))
+        rows = await _each(handling.sent, entity, new_row)
     statement = entity.statement(insert_row, tuple(rows[0]))
 
     def steps() -> Generator[Step, Result, list[int]]:
