@@ -77,7 +77,7 @@ test-python:  ## Run `make test` with another Python (PYTHON=3.13) in .venv-3.13
 	done
 
 tools:  # Programs that the tests and the README's walk call. The tests start the servers, not as root.
-	@$(MAKE) --no-print-directory packages PACKAGES="curl strace mariadb-server postgresql tdsodbc unixodbc"
+	@$(MAKE) --no-print-directory packages PACKAGES="curl strace chromium mariadb-server postgresql tdsodbc unixodbc"
 
 test-slow: install tools  ## Run the slow tests (a million records, hundreds of kills), then all HTTP tests with four workers and on each driver
 	$(BIN)/pytest -m slow -n 2 $(DRIVERS)
