@@ -28,6 +28,7 @@ from apilane.runtime.compiled import ValueReader
 from apilane.runtime.identities import now_ms
 from apilane.security.passwords import Passwords
 from apilane.services.audit_trail import ids_text
+from apilane.services.checks import check_update, checked_inserts, narrowed
 from apilane.services.failures import broken_reference, referencing_properties
 from apilane.services.history import snapshot, snapshot_columns
 from apilane.services.record_handling import Handling, plan_of, seen
@@ -179,15 +180,17 @@ def add(entity: EntityRuntime, actor: Actor, access: AccessPlan, values: Mapping
     """Store one record with ``values``, which the server made; they may be system properties. The result is its ID."""
     row = _new_row(entity, _system_values(entity, actor, access), entity.writers_of(tuple(values)), values)
     statement = entity.statement(insert_row, tuple(row))
+    reach = access.reach(actor) if access.conditions is not None else None
 
     def steps() -> Generator[Step, Result, int]:
-        (identifier,) = yield from insert_steps(entity, statement, [row])
+        made = insert_steps(entity, statement, [row])
+        (identifier,) = yield from made if reach is None else checked_inserts(entity, made, [()], reach)
         return identifier
 
     return UnitWrite.of(
         entity.session,
         steps,
-        single=True,
+        single=reach is None,
         what=lambda: f"{entity.name}: 1 to create",
         outcome=lambda made: ids_text([made]),
     )
@@ -237,13 +240,25 @@ async def post(
         rows = await _each(handling.sent, entity, lambda record: _new_row(entity, system_values, writers, record))
     statement = entity.statement(insert_row, tuple(rows[0]))
 
+    reach = access.reach(actor) if access.conditions is not None else None
+    sent = (
+        []
+        if reach is None
+        else await _each(
+            body,
+            entity,
+            lambda record: frozenset(access.properties).intersection(_by_name(record, entity)),
+        )
+    )
+
     def steps() -> Generator[Step, Result, list[int]]:
-        return insert_steps(entity, statement, rows if references is None else map(references.values, rows))
+        made = insert_steps(entity, statement, rows if references is None else map(references.values, rows))
+        return made if reach is None else checked_inserts(entity, made, sent, reach)
 
     write = UnitWrite.of(
         entity.session,
         steps,
-        single=len(rows) == 1,
+        single=len(rows) == 1 and reach is None,
         what=lambda: f"Data/Post {entity.name}: {len(rows)} to create",
         outcome=ids_text,
     )
@@ -321,7 +336,14 @@ def update_steps(
     ids = [change.id for change in changes]
     if entity.dialect.locks_rows and not is_ascending(ids):
         yield from lock_records(entity, ids, reach)
-    for place, change in enumerate(changes):
+    before: Sequence[bool] = ()
+    for place, asked in enumerate(changes):
+        change = asked
+        if reach.alternatives:
+            values, before = yield from narrowed(entity, change.id, change.values, reach)
+            if not values:
+                continue
+            change = Change(change.id, values)
         if is_tracked:
             select = entity.statement(select_by_ids, columns, 1, reach.predicate)
             rows = (yield Step(select, select.parameters({"id0": change.id, **reach.parameters}))).rows
@@ -329,6 +351,8 @@ def update_steps(
                 continue
             yield from snapshot(entity, columns, rows[0], user_id)
         found = yield from _update_one(entity, change, reach)
+        if found and reach.alternatives:
+            yield from check_update(entity, change.id, change.values, reach, before)
         if found and changed is not None:
             changed.append((place, change.id))
         matched += found
@@ -427,7 +451,10 @@ async def put(
     write = UnitWrite.of(
         entity.session,
         steps,
-        single=len(changes) == 1 and not entity.entity.change_tracking and not changes_users,
+        single=len(changes) == 1
+        and not entity.entity.change_tracking
+        and not changes_users
+        and access.conditions is None,
         committed=(lambda _matched: entity.application.tokens.forget()) if changes_users else None,
         rows=lambda: ChangedRows(entity, _known(change.id for change in changes), reach),
         what=lambda: f"Data/Put {entity.name}: {_changes_text(entity, changes)}",

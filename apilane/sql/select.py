@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
 from apilane.model.definition import Direction, Entity, SortKey
 from apilane.sql.dialect import Dialect
-from apilane.sql.filter import FilterShape, filter_predicate
+from apilane.sql.filter import Condition, FilterShape, filter_predicate
 from apilane.sql.statement import Statement, compile_statement
 from apilane.sql.write import Restriction, restrict
 
-__all__ = ["BY_ID", "ReadShape", "count_records", "select_records"]
+__all__ = ["BY_ID", "Mask", "ReadShape", "count_records", "select_records"]
 
 
 BY_ID: Restriction = ("ID", "id")
+
+Mask = tuple[str, Condition]
+"""A column, and the condition under which it shows its value."""
 
 
 class ReadShape(NamedTuple):
@@ -29,20 +32,34 @@ class ReadShape(NamedTuple):
     """``ID`` follows as the last key (B-Q12). Without keys and paging the read is unordered."""
     paged: bool = False
     """Whether there are the parameters ``limit`` and ``offset``."""
+    masks: tuple[Mask, ...] = ()
+    """Columns that are null where a record does not meet their condition."""
 
 
 def select_records(entity: Entity, table: sa.Table, shape: ReadShape, dialect: Dialect) -> Statement:
     """Read rows of ``shape.columns``; parameters: those of the restrictions, ``f0`` ..., and those of paging."""
-    select = sa.select(*[table.c[name] for name in shape.columns]).where(
-        *_conditions(table, shape.restrictions, shape.filter, dialect)
-    )
+    columns: list[sa.ColumnElement[Any]] = [table.c[name] for name in shape.columns]
+    if shape.masks:
+        columns = _masked(table, shape, dialect)
+    select = sa.select(*columns).where(*_conditions(table, shape.restrictions, shape.filter, dialect))
     if shape.order or shape.paged:
         select = select.order_by(*_order(entity, table, shape.order, dialect))
     if shape.paged:
         select = dialect.page(
             select, sa.bindparam("limit", type_=sa.Integer()), sa.bindparam("offset", type_=sa.Integer())
         )
-    return compile_statement(select, dialect.sqlalchemy, of_one_row=BY_ID in shape.restrictions)
+    is_simple = not shape.masks and not any(isinstance(each, Condition) for each in shape.restrictions)
+    return compile_statement(select, dialect.sqlalchemy, of_one_row=is_simple and BY_ID in shape.restrictions)
+
+
+def _masked(table: sa.Table, shape: ReadShape, dialect: Dialect) -> list[sa.ColumnElement[Any]]:
+    conditions = dict(shape.masks)
+    return [
+        sa.case((conditions[name].predicate(table, dialect), table.c[name]), else_=sa.null()).label(f"m{position}")
+        if name in conditions
+        else table.c[name]
+        for position, name in enumerate(shape.columns)
+    ]
 
 
 def count_records(
@@ -60,7 +77,9 @@ def count_records(
 def _conditions(
     table: sa.Table, restrictions: tuple[Restriction, ...], filter: FilterShape | None, dialect: Dialect
 ) -> list[sa.ColumnElement[bool]]:
-    return restrict(table, restrictions) + ([] if filter is None else [filter_predicate(filter, table, dialect)])
+    return restrict(table, restrictions, dialect) + (
+        [] if filter is None else [filter_predicate(filter, table, dialect)]
+    )
 
 
 def _order(

@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import Final
 
+from apilane.model.conditions import condition_problem, condition_text
 from apilane.model.definition import (
     Action,
     ApplicationDefinition,
@@ -21,7 +22,9 @@ from apilane.model.manifest.nodes import Node
 from apilane.model.manifest.problems import Problems
 from apilane.model.names import role_problem
 
-__all__ = ["resolve_rules", "rule_identity"]
+_ELSE: Final = {"Where": "use Check, which the stored record must meet", "Check": "use Where"}
+
+__all__ = ["check_conditions", "resolve_rules", "rule_identity"]
 
 _ACTIONS: Final[dict[str, frozenset[Action]]] = {
     "Users": frozenset({Action.get, Action.put, Action.delete}),
@@ -97,7 +100,7 @@ def _action(item: Node, kind: RuleKind, name: str, after: ApplicationDefinition,
     if kind is not RuleKind.Entity:
         if item.read("Action", "get") != "get":
             report(problems, item, "Action", f"a rule on {kind.value} has the action get only", "remove Action")
-        for key in ("Record", "Properties"):
+        for key in ("Record", "Properties", "Where", "Check"):
             if item.has(key):
                 report(problems, item, key, f"{key} has no meaning in a rule on {kind.value}", "remove it")
         return Action.get
@@ -144,7 +147,35 @@ def _rule(
         if entity is None or listed is None
         else _rule_properties(listed, entity, action, problems),
         rate_limit=limit,
+        where=_condition(item, "Where", before.where if before else None),
+        check=_condition(item, "Check", before.check if before else None),
     )
+
+
+def _condition(item: Node, key: str, before: str | None) -> str | None:
+    node = item.get(key)
+    if node is None:
+        return before
+    return None if node.value is None else condition_text(node.plain())
+
+
+def check_conditions(definition: ApplicationDefinition, problems: Problems) -> None:
+    """Report conditions of rules, new and stored ones, that do not fit the definition."""
+    for rule in definition.rules:
+        entity = definition.entity(rule.name) if rule.kind is RuleKind.Entity else None
+        if entity is None:
+            continue
+        for key, text, wrong in (
+            ("Where", rule.where, {Action.post}),
+            ("Check", rule.check, {Action.get, Action.delete}),
+        ):
+            if text is None:
+                continue
+            path = f"Security[{rule.name} {rule.role} {rule.action.value}].{key}"
+            if rule.action in wrong:
+                problems.add(None, path, f"{key} has no meaning in a {rule.action.value} rule", _ELSE[key])
+            elif (problem := condition_problem(text, definition, entity)) is not None:
+                problems.add(None, path, problem, "change the condition or remove the rule")
 
 
 def _rule_properties(listed: Node, entity: Entity, action: Action, problems: Problems) -> tuple[str, ...]:
