@@ -7,7 +7,8 @@ from __future__ import annotations
 from collections.abc import Collection, Generator, Iterable, Sequence
 
 from apilane.errors import unauthorized
-from apilane.runtime.access import Reach
+from apilane.plugin.identity import Actor
+from apilane.runtime.access import AccessPlan, Reach
 from apilane.runtime.application import EntityRuntime
 from apilane.runtime.conditions import NamedShape
 from apilane.services.users import FOLDS, is_users
@@ -15,7 +16,7 @@ from apilane.sql.statement import Value
 from apilane.sql.write import padded, select_flags
 from apilane.storage.protocol import Result, Step
 
-__all__ = ["check_update", "checked_inserts", "narrowed"]
+__all__ = ["check_update", "checked_inserts", "checks_of", "narrowed"]
 
 
 def _flags(
@@ -36,6 +37,16 @@ def _require(entity: EntityRuntime, names: Collection[str], reach: Reach, holds:
     granted = [each.names for each, met in zip(reach.alternatives, holds, strict=True) if met]
     if not granted or not frozenset[str]().union(*granted).issuperset(names):
         raise unauthorized(entity.name)
+
+
+def checks_of(access: AccessPlan, actor: Actor, entity: EntityRuntime) -> Reach | None:
+    """The reach whose checks a new record must meet; None: the rules have no conditions."""
+    if access.conditions is None:
+        return None
+    reach = access.reach(actor)
+    if reach is None:
+        raise unauthorized(entity.name)
+    return reach
 
 
 def checked_inserts(

@@ -28,7 +28,7 @@ from apilane.runtime.compiled import ValueReader
 from apilane.runtime.identities import now_ms
 from apilane.security.passwords import Passwords
 from apilane.services.audit_trail import ids_text
-from apilane.services.checks import check_update, checked_inserts, narrowed
+from apilane.services.checks import check_update, checked_inserts, checks_of, narrowed
 from apilane.services.failures import broken_reference, referencing_properties
 from apilane.services.history import snapshot, snapshot_columns
 from apilane.services.record_handling import Handling, plan_of, seen
@@ -180,7 +180,7 @@ def add(entity: EntityRuntime, actor: Actor, access: AccessPlan, values: Mapping
     """Store one record with ``values``, which the server made; they may be system properties. The result is its ID."""
     row = _new_row(entity, _system_values(entity, actor, access), entity.writers_of(tuple(values)), values)
     statement = entity.statement(insert_row, tuple(row))
-    reach = access.reach(actor) if access.conditions is not None else None
+    reach = checks_of(access, actor, entity)
 
     def steps() -> Generator[Step, Result, int]:
         made = insert_steps(entity, statement, [row])
@@ -240,7 +240,7 @@ async def post(
         rows = await _each(handling.sent, entity, lambda record: _new_row(entity, system_values, writers, record))
     statement = entity.statement(insert_row, tuple(rows[0]))
 
-    reach = access.reach(actor) if access.conditions is not None else None
+    reach = checks_of(access, actor, entity)
     sent = (
         []
         if reach is None

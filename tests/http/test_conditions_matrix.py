@@ -134,6 +134,16 @@ def test_inference(world: World) -> None:
                 assert sorted(each["ID"] for each in answers[0].json()["Data"]) == wanted
 
 
+def assert_history(client: Client, rules: list[Record], record: Record, user_id: int | None) -> None:
+    """History shows the properties of the get rules that the live record meets, and others as null."""
+    shown = oracle.met(rules, record, user_id)
+    if shown:
+        for item in client.get("Data/GetHistoryByID", entity="Visits", id=record["ID"]).json()["Data"]:
+            hidden = oracle.granted(rules) - oracle.granted(shown)
+            assert all(item[name] is None for name in hidden)
+            assert oracle.granted(shown) <= item.keys()
+
+
 def test_writes(world: World) -> None:
     """Put, Post and Delete change exactly what the rules grant, alone, in arrays and in transactions."""
     chance = world.chance
@@ -152,6 +162,7 @@ def test_writes(world: World) -> None:
             assert code(answer) == ("UNAUTHORIZED" if after is None else ""), (sent, record, rules, answer.text)
             if after is not None:
                 world.records[world.records.index(record)] = after[0]
+                assert_history(client, oracle.effective(world.rules, "get", roles), after[0], user_id)
         rules = oracle.effective(world.rules, "post", roles)
         for _ in range(4 if rules else 0):
             values = oracle.random_values(chance, world.users)
