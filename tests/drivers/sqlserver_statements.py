@@ -34,7 +34,7 @@ from apilane.runtime import identities
 from apilane.services import application_tables, history_names, housekeeping
 from apilane.sql import fitting, write
 from apilane.sql.aggregate import AggregateShape, DistinctShape, select_aggregates, select_distinct
-from apilane.sql.filter import bind_filter
+from apilane.sql.filter import Condition, FilterShape, LeafShape, bind_filter, filter_predicate
 from apilane.sql.script import read_script
 from apilane.sql.select import ReadShape, count_records, select_records
 from apilane.sql.statement import Statement, Value
@@ -119,12 +119,25 @@ def _reading() -> Iterator[Case]:
         "page of the caller's records": ReadShape(("ID",), (("Sponsor", "owner"), ("Maker", None)), paged=True),
         "ordered, not paged": ReadShape(("ID",), order=(SortKey("Count"),)),
     }
+    first: tuple[str, FilterShape] = ("w0_", LeafShape("Count", "equal", 1))
+    second: tuple[str, FilterShape] = ("w1_", LeafShape("Made", "less", 1))
+    shapes["page under conditions of rules"] = ReadShape(
+        ("ID", "Name"), (Condition((first, second)),), paged=True, masks=(("Name", Condition((first,))),)
+    )
+    yield _conditional("which conditions records meet", write.select_flags(TABLE, (first, None), 2, True, DIALECT))
     for title, shape in shapes.items():
+        if shape.masks:
+            yield _conditional(title, select_records(THINGS, TABLE, shape, DIALECT))
+            continue
         yield _sampled(title, select_records(THINGS, TABLE, shape, DIALECT))
     yield _sampled("count", count_records(THINGS, TABLE, (), None, DIALECT))
     yield _sampled(
         "count of the caller's records", count_records(THINGS, TABLE, (("Sponsor", "owner"),), None, DIALECT)
     )
+
+
+def _conditional(title: str, statement: Statement) -> Case:
+    return Case(title, statement.text, tuple(1 for _ in statement.order))
 
 
 def _statistics() -> Iterator[Case]:
