@@ -34,7 +34,7 @@ from apilane.runtime import identities
 from apilane.services import application_tables, history_names, housekeeping
 from apilane.sql import fitting, write
 from apilane.sql.aggregate import AggregateShape, DistinctShape, select_aggregates, select_distinct
-from apilane.sql.filter import Condition, FilterShape, LeafShape, bind_filter, filter_predicate
+from apilane.sql.filter import Condition, FilterShape, LeafShape, bind_filter
 from apilane.sql.script import read_script
 from apilane.sql.select import ReadShape, count_records, select_records
 from apilane.sql.statement import Statement, Value

@@ -1,4 +1,4 @@
-"""What rules with conditions grant, in plain Python, without the product's code (beyond the original: B-X1)."""
+"""What rules with conditions grant, in plain Python, without the product's code."""
 
 from __future__ import annotations
 

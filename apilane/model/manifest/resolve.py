@@ -73,7 +73,8 @@ def resolve(
     after = replace(after, plugins=plugins.sections, enforced=plugins.enforced)
     after = replace(after, rules=without_dangling_rules(after))
     after = replace(after, rules=resolve_rules(document.get("Security"), after, problems))
-    check_conditions(after, problems)
+    if not problems.found:
+        check_conditions(after, problems)
     _require_enforcers(document, item, after, capabilities, problems)
     if not problems.found:  # endpoints can be checked only against a consistent definition
         _check_storage(document, before, after, capabilities, problems)

@@ -18,10 +18,11 @@ from apilane.model.definition import (
     RuleKind,
 )
 from apilane.model.manifest.merging import report, setting, unknown
-from apilane.model.manifest.nodes import Node
+from apilane.model.manifest.nodes import UNUSABLE, Node
 from apilane.model.manifest.problems import Problems
 from apilane.model.names import role_problem
 
+_WITHOUT: Final = {"Where": {Action.post}, "Check": {Action.get, Action.delete}}
 _ELSE: Final = {"Where": "use Check, which the stored record must meet", "Check": "use Where"}
 
 __all__ = ["check_conditions", "resolve_rules", "rule_identity"]
@@ -147,35 +148,74 @@ def _rule(
         if entity is None or listed is None
         else _rule_properties(listed, entity, action, problems),
         rate_limit=limit,
-        where=_condition(item, "Where", before.where if before else None),
-        check=_condition(item, "Check", before.check if before else None),
+        where=_condition(
+            item,
+            "Where",
+            before.where if before else None,
+            after=after,
+            entity=entity,
+            action=action,
+            problems=problems,
+        ),
+        check=_condition(
+            item,
+            "Check",
+            before.check if before else None,
+            after=after,
+            entity=entity,
+            action=action,
+            problems=problems,
+        ),
     )
 
 
-def _condition(item: Node, key: str, before: str | None) -> str | None:
+def _condition(
+    item: Node,
+    key: str,
+    before: str | None,
+    *,
+    after: ApplicationDefinition,
+    entity: Entity | None,
+    action: Action,
+    problems: Problems,
+) -> str | None:
+    """The text of a condition. A value whose mistake has been reported leaves it unchanged."""
     node = item.get(key)
-    if node is None:
+    if node is not None and node.value is None:
+        return None
+    if node is None or _is_unusable(node) or entity is None:
         return before
-    return None if node.value is None else condition_text(node.plain())
+    text = condition_text(node.plain())
+    if (problem := _problem(key, text, after, entity, action)) is not None:
+        report(problems, item, key, *problem)
+    return text
+
+
+def _is_unusable(node: Node) -> bool:
+    inner = node.value.values() if isinstance(node.value, dict) else node.value if isinstance(node.value, list) else ()
+    return node.value is UNUSABLE or bool(node.refused) or any(_is_unusable(each) for each in inner)
+
+
+def _problem(
+    key: str, text: str, definition: ApplicationDefinition, entity: Entity, action: Action
+) -> tuple[str, str] | None:
+    """Why a rule cannot have a condition, and what to do; None: it can."""
+    if action in _WITHOUT[key]:
+        return f"{key} has no meaning in a {action.value} rule", _ELSE[key]
+    problem = condition_problem(text, definition, entity)
+    return None if problem is None else (problem, "change the condition or remove the rule")
 
 
 def check_conditions(definition: ApplicationDefinition, problems: Problems) -> None:
-    """Report conditions of rules, new and stored ones, that do not fit the definition."""
+    """Report conditions of stored rules that do not fit the changed definition."""
     for rule in definition.rules:
         entity = definition.entity(rule.name) if rule.kind is RuleKind.Entity else None
-        if entity is None:
-            continue
-        for key, text, wrong in (
-            ("Where", rule.where, {Action.post}),
-            ("Check", rule.check, {Action.get, Action.delete}),
-        ):
-            if text is None:
+        for key, text in (("Where", rule.where), ("Check", rule.check)):
+            if entity is None or text is None:
                 continue
-            path = f"Security[{rule.name} {rule.role} {rule.action.value}].{key}"
-            if rule.action in wrong:
-                problems.add(None, path, f"{key} has no meaning in a {rule.action.value} rule", _ELSE[key])
-            elif (problem := condition_problem(text, definition, entity)) is not None:
-                problems.add(None, path, problem, "change the condition or remove the rule")
+            problem = _problem(key, text, definition, entity, rule.action)
+            if problem is not None:
+                problems.add(None, f"Security[{rule.name} {rule.role} {rule.action.value}].{key}", *problem)
 
 
 def _rule_properties(listed: Node, entity: Entity, action: Action, problems: Problems) -> tuple[str, ...]:
