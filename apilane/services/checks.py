@@ -39,10 +39,8 @@ def _require(entity: EntityRuntime, names: Collection[str], reach: Reach, holds:
         raise unauthorized(entity.name)
 
 
-def checks_of(access: AccessPlan, actor: Actor, entity: EntityRuntime) -> Reach | None:
-    """The reach whose checks a new record must meet; None: the rules have no conditions."""
-    if access.conditions is None:
-        return None
+def checks_of(access: AccessPlan, actor: Actor, entity: EntityRuntime) -> Reach:
+    """The reach whose checks a new record must meet."""
     reach = access.reach(actor)
     if reach is None:
         raise unauthorized(entity.name)

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
-from itertools import pairwise
 from time import monotonic
 from typing import Any, Final, TypeVar
 
@@ -32,6 +31,7 @@ from apilane.services.checks import check_update, checked_inserts, checks_of, na
 from apilane.services.failures import broken_reference, referencing_properties
 from apilane.services.history import snapshot, snapshot_columns
 from apilane.services.record_handling import Handling, plan_of, seen
+from apilane.services.record_locks import is_ascending, lock_records, named_ids
 from apilane.services.references import Deferred, References
 from apilane.services.unit_writes import ChangedRows, UnitWrite
 from apilane.services.users import complete_user_values, encode_user_value, is_users, revoke_mail_tokens, revoke_tokens
@@ -55,8 +55,6 @@ __all__ = [
     "delete",
     "delete_steps",
     "insert_steps",
-    "is_ascending",
-    "lock_records",
     "parse_ids",
     "post",
     "put",
@@ -180,7 +178,7 @@ def add(entity: EntityRuntime, actor: Actor, access: AccessPlan, values: Mapping
     """Store one record with ``values``, which the server made; they may be system properties. The result is its ID."""
     row = _new_row(entity, _system_values(entity, actor, access), entity.writers_of(tuple(values)), values)
     statement = entity.statement(insert_row, tuple(row))
-    reach = checks_of(access, actor, entity)
+    reach = None if access.conditions is None else checks_of(access, actor, entity)
 
     def steps() -> Generator[Step, Result, int]:
         made = insert_steps(entity, statement, [row])
@@ -240,7 +238,7 @@ async def post(
         rows = await _each(handling.sent, entity, lambda record: _new_row(entity, system_values, writers, record))
     statement = entity.statement(insert_row, tuple(rows[0]))
 
-    reach = checks_of(access, actor, entity)
+    reach = None if access.conditions is None else checks_of(access, actor, entity)
     sent = (
         []
         if reach is None
@@ -359,25 +357,6 @@ def update_steps(
     return matched
 
 
-def is_ascending(keys: Sequence[Any]) -> bool:
-    """Whether records are changed in the order of their keys, so that they need no locks in advance."""
-    return all(a <= b for a, b in pairwise(keys))
-
-
-def lock_records(entity: EntityRuntime, ids: Iterable[int], reach: Reach) -> Generator[Step, Result, None]:
-    """Within a unit: lock the records in the order of their IDs, so that units that change the same records wait for
-    each other instead of becoming deadlock victims.
-    """
-    for chunk in padded(sorted(set(ids))):
-        select = entity.statement(select_by_ids, ("ID",), len(chunk), reach.predicate)
-        yield Step(select, select.parameters({**_named(chunk), **reach.parameters}))
-
-
-def _named(ids: Sequence[int]) -> dict[str, Value]:
-    """IDs by the names of the parameters of ``select_by_ids``."""
-    return {f"id{position}": id for position, id in enumerate(ids)}
-
-
 def _update_one(entity: EntityRuntime, change: Change, reach: Reach) -> Generator[Step, Result, int]:
     values: dict[str, Value] = {f"new_{name}": value for name, value in change.values.items()}
     values.update(reach.parameters, id=change.id)
@@ -485,7 +464,7 @@ def delete_steps(
     found: list[Row] = []
     for chunk in padded(ids):  # locks the records in the order of their IDs, like ``lock_records``
         select = entity.statement(select_by_ids, columns, len(chunk), reach.predicate)
-        rows = (yield Step(select, select.parameters({**_named(chunk), **reach.parameters}))).rows
+        rows = (yield Step(select, select.parameters({**named_ids(chunk), **reach.parameters}))).rows
         if is_tracked:
             for row in rows:
                 yield from snapshot(entity, columns, row, user_id)

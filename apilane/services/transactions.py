@@ -24,7 +24,7 @@ from apilane.runtime.application import ApplicationRuntime, EntityRuntime
 from apilane.security.passwords import Passwords
 from apilane.services import record_changes
 from apilane.services.endpoints import action_of
-from apilane.services.record_changes import is_ascending, lock_records
+from apilane.services.record_locks import is_ascending, lock_records
 from apilane.services.references import References
 from apilane.services.unit_writes import ChangedRows, UnitWrite
 from apilane.storage.errors import StatementTimeout
