@@ -165,7 +165,7 @@ class LoadedApplications:
         session = await self._session(driver, stored)
         self._out_of_step.pop(token, None)
         runtime = ApplicationRuntime(
-            replace(stored, definition=self._compilations.share(stored.definition)),
+            replace(stored, definition=self._compilations.share(stored.definition, driver)),
             driver,
             session,
             self._gates,

@@ -187,6 +187,10 @@ class Rule(Struct, frozen=True, kw_only=True, rename="pascal", omit_defaults=Tru
     record: RecordScope = RecordScope.All
     properties: tuple[str, ...] = ()
     rate_limit: RateLimit | None = None
+    where: str | None = None
+    """A filter tree as JSON text: the records within reach must meet it."""
+    check: str | None = None
+    """A filter tree as JSON text: a record must meet it after a post or put."""
 
 
 class Endpoint(Struct, frozen=True, kw_only=True, rename="pascal", omit_defaults=True):

@@ -221,6 +221,8 @@ def _added_detail(item: object) -> str:
     if not isinstance(item, Rule) or item.kind is RuleKind.Schema:
         return ""
     parts = ["only owned records"] if item.record is RecordScope.Owned else []
+    parts += [f"where {item.where}"] if item.where else []
+    parts += [f"check {item.check}"] if item.check else []
     parts += [", ".join(item.properties)] if item.properties else []
     parts += [f"at most {item.rate_limit.max_requests} per {item.rate_limit.per}"] if item.rate_limit else []
     return _shown("; ".join(parts))

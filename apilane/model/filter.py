@@ -7,7 +7,7 @@ checked (B-S2). The tree contains no SQL.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from decimal import ROUND_05UP, Context, Decimal
 from enum import StrEnum
@@ -29,12 +29,15 @@ from apilane.model.values import is_storable_text, read_boolean
 __all__ = [
     "MAX_DEPTH",
     "MAX_LEAVES",
+    "CallerValue",
+    "FilterParser",
     "FilterValue",
     "Group",
     "Leaf",
     "Logic",
     "Node",
     "Operator",
+    "leaves",
     "parse_filter",
 ]
 
@@ -68,7 +71,18 @@ class Operator(StrEnum):
     NOTCONTAINS = "notcontains"
 
 
-FilterValue = str | int | Decimal | bool | tuple[str, ...] | tuple[int | Decimal, ...] | None
+class CallerValue(Struct, frozen=True):
+    """A value that depends on the caller; only conditions of rules contain it.
+
+    ``kind``: ``user`` is the ID of the user, ``tenant`` the value of the differentiation property, ``now`` the current
+    time plus ``shift_ms``.
+    """
+
+    kind: str
+    shift_ms: int = 0
+
+
+FilterValue = str | int | Decimal | bool | tuple[str, ...] | tuple[int | Decimal, ...] | CallerValue | None
 
 
 class Leaf(Struct, frozen=True):
@@ -92,6 +106,16 @@ class Group(Struct, frozen=True):
 
 
 Node = Leaf | Group
+
+
+def leaves(node: Node) -> Iterator[Leaf]:
+    """The conditions of a tree."""
+    if isinstance(node, Leaf):
+        yield node
+    else:
+        for item in node.items:
+            yield from leaves(item)
+
 
 _ALIASES = ("eq == =", "neq != <>", "g >", "ge >=", "l <", "le <=", "sw", "ew", "like", "nc")
 _OPERATORS: Final[dict[str, Operator]] = {
@@ -131,11 +155,13 @@ def parse_filter(text: str, entity: Entity, readable: AbstractSet[str]) -> Node 
     try:
         document = decode_json(text.encode())
     except (MalformedJson, UnicodeEncodeError) as error:
-        _Parser(entity, readable).refuse_value(f"{_FORM}, found text that is no JSON ({error})")
-    return None if document is None else _Parser(entity, readable).node(document, MAX_DEPTH)
+        FilterParser(entity, readable).refuse_value(f"{_FORM}, found text that is no JSON ({error})")
+    return None if document is None else FilterParser(entity, readable).node(document, MAX_DEPTH)
 
 
-class _Parser:
+class FilterParser:
+    """Reads the tree of a filter. Conditions of rules are read by a subclass."""
+
     __slots__ = ("entity", "leaves", "readable")
 
     def __init__(self, entity: Entity, readable: AbstractSet[str]) -> None:

@@ -12,6 +12,9 @@ from msgspec import Struct
 
 from apilane.model.definition import Action, ApplicationDefinition, Entity, RateLimit, RecordScope, Rule, RuleKind
 from apilane.plugin.identity import Actor
+from apilane.runtime.conditions import Alternative, Conditions, compile_conditions
+from apilane.sql.dialect import Dialect
+from apilane.sql.select import Mask
 from apilane.sql.statement import Value
 from apilane.sql.write import Restriction
 
@@ -49,7 +52,11 @@ class Reach(Struct, frozen=True, kw_only=True):
     properties: tuple[str, ...] = ()
     """Schema names in schema order: the properties that a get returns, or that a post or put may write."""
     parameters: dict[str, Value] = {}
-    """Values of the predicate's parameters."""
+    """Values of the parameters of the predicate, the masks and the alternatives."""
+    masks: tuple[Mask, ...] = ()
+    """Properties that a get returns as null where a record does not meet their condition."""
+    alternatives: tuple[Alternative, ...] = ()
+    """The rules of a post or put whose properties depend on the record; empty: ``properties`` of every record."""
 
 
 class AccessPlan(Struct, frozen=True, kw_only=True):
@@ -68,12 +75,14 @@ class AccessPlan(Struct, frozen=True, kw_only=True):
     """``user``: the actor's ID; ``tenant``: the actor's differentiation value."""
     tenant_column: str | None = None
     """The differentiation column; None: the entity is not separated by tenant."""
+    conditions: Conditions | None = None
+    """The conditions of the rules; None: they have none."""
     limit: RateLimit | None = None
     """The rate limit of the caller; None: no limit."""
 
     def reach(self, actor: Actor) -> Reach | None:
         """The reach of ``actor``; None when it can access no record."""
-        if self.owned_column is None and self.tenant_column is None:
+        if self.owned_column is None and self.tenant_column is None and self.conditions is None:
             return self.everything
         predicate: list[Restriction] = []
         parameters: dict[str, Value] = {}
@@ -89,7 +98,18 @@ class AccessPlan(Struct, frozen=True, kw_only=True):
             else:
                 predicate.append((self.tenant_column, "tenant"))
                 parameters["tenant"] = actor.tenant
-        return Reach(predicate=tuple(predicate), properties=self.properties, parameters=parameters)
+        conditions = self.conditions
+        if conditions is None:
+            return Reach(predicate=tuple(predicate), properties=self.properties, parameters=parameters)
+        if conditions.reach is not None:
+            predicate.append(conditions.reach)
+        return Reach(
+            predicate=tuple(predicate),
+            properties=self.properties,
+            parameters=parameters | conditions.parameters(actor),
+            masks=conditions.masks,
+            alternatives=conditions.alternatives,
+        )
 
 
 def in_scope(scopes: Scopes, kind: RuleKind, name: str, action: Action) -> bool:
@@ -154,6 +174,7 @@ def access_of(
     *,
     authenticated: bool,
     roles: frozenset[str],
+    dialect: Dialect,
     scopes: Scopes = None,
 ) -> AccessPlan | None:
     """The plan for an entity and an action; None when no rule grants it or the scopes do not cover it."""
@@ -168,19 +189,32 @@ def access_of(
     else:
         granted &= writable_names(entity)
     properties = tuple(p.name for p in entity.properties if p.name.lower() in granted)
+    readable = frozenset(name.lower() for name in properties)
+    conditions = compile_conditions(definition, entity, action, rules, dialect)
     owned_column, owned_by = None, "user"
     # If some rules say Owned and some All, Owned applies (B-S1). It has no effect on post.
     if action is not Action.post and any(rule.record is RecordScope.Owned for rule in rules):
         owned_column, owned_by = _owned(definition, entity)
     return AccessPlan(
         properties=properties,
-        readable=frozenset(name.lower() for name in properties),
+        readable=_usable(rules) & readable if conditions is not None else readable,
         everything=Reach(properties=properties),
+        conditions=conditions,
         owned_column=owned_column,
         owned_by=owned_by,
         tenant_column=_tenant_column(definition, entity),
         limit=effective_limit(rules),
     )
+
+
+def _usable(rules: tuple[Rule, ...]) -> frozenset[str]:
+    """The properties, in lower case, for filter, sort, aggregate and group: those of the rules without ``Where``, or
+    else those that every rule grants. Others would tell about records whose property the caller may not read.
+    """
+    plain = [rule for rule in rules if rule.where is None]
+    named = [{name.lower() for name in rule.properties} for rule in plain or rules]
+    usable = set.union(*named) if plain else set.intersection(*named)
+    return frozenset(usable | {"id"})
 
 
 def operator_access(definition: ApplicationDefinition, entity: Entity, action: Action) -> AccessPlan:

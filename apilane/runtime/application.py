@@ -180,7 +180,7 @@ class ApplicationRuntime:
         self.endpoint_action = lru_cache(ENDPOINTS_KEPT)(self._compile_endpoint)
         self.helpers = EntityRuntimes(self, {e.name: e for e in HELPER_TABLES})
         self.tokens = Identities(self)
-        plans = self._plans = compilations.plans(stored.definition)
+        plans = self._plans = compilations.plans(stored.definition, driver)
         self._plan, self._operator_plan, self._permit = plans.plan, plans.operator_plan, plans.permit
         checks = ((check.prepare(self), check) for check in gates.availability_checks)
         self.checks = tuple((check, source) for check, source in checks if check is not None)

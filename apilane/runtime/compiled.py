@@ -44,8 +44,9 @@ from apilane.runtime.records import RecordMaker, record_maker
 from apilane.runtime.shapes import SHAPES_KEPT, Shapes
 from apilane.runtime.statistics import CompiledStatistics
 from apilane.security.encryption import Cipher
+from apilane.sql.dialect import Dialect
 from apilane.sql.filter import FilterShape, bind_filter
-from apilane.sql.select import BY_ID, ReadShape, count_records, select_records
+from apilane.sql.select import BY_ID, Mask, ReadShape, count_records, select_records
 from apilane.sql.statement import Statement, Value
 from apilane.sql.tables import table_of
 from apilane.sql.write import Restriction
@@ -138,8 +139,10 @@ class CompiledEntity:
         """
         return (self._short_filter if len(text) <= TEXT_LENGTH_KEPT else self._filter)(text, readable)
 
-    def _by_id(self, columns: tuple[str, ...], restrictions: tuple[Restriction, ...]) -> tuple[Statement, RecordMaker]:
-        shape = ReadShape(columns, (BY_ID, *restrictions), None, (), False)
+    def _by_id(
+        self, columns: tuple[str, ...], restrictions: tuple[Restriction, ...], masks: tuple[Mask, ...] = ()
+    ) -> tuple[Statement, RecordMaker]:
+        shape = ReadShape(columns, (BY_ID, *restrictions), None, (), False, masks=masks)
         return self._read(shape), self._maker(columns)
 
     def _statement(self, build: Callable[..., Statement], *arguments: Any) -> Statement:
@@ -164,8 +167,9 @@ def _stored(read: ValueReader, store: ValueStore | None) -> ValueReader:
 class AccessPlans:
     """The access plans of role sets, compiled on first use. ``definition``: has only entities and rules."""
 
-    def __init__(self, definition: ApplicationDefinition) -> None:
+    def __init__(self, definition: ApplicationDefinition, dialect: Dialect) -> None:
         self.definition = definition
+        self._dialect = dialect
         self.plan = lru_cache(PLANS_KEPT)(self._plan)
         self.operator_plan = lru_cache(PLANS_KEPT)(self._operator_plan)
         self.permit = lru_cache(PLANS_KEPT)(self._permit)
@@ -175,7 +179,13 @@ class AccessPlans:
     ) -> AccessPlan | None:
         """The plan for an entity; None when no rule grants the action."""
         return access_of(
-            self.definition, self._entity(entity), action, authenticated=authenticated, roles=roles, scopes=scopes
+            self.definition,
+            self._entity(entity),
+            action,
+            authenticated=authenticated,
+            roles=roles,
+            dialect=self._dialect,
+            scopes=scopes,
         )
 
     def _operator_plan(self, entity: str, action: Action) -> AccessPlan:
@@ -201,7 +211,7 @@ class Compilations:
 
     def __init__(self) -> None:
         self._entities: WeakValueDictionary[tuple[str, Entity], CompiledEntity] = WeakValueDictionary()
-        self._plans: WeakValueDictionary[tuple[tuple[Entity, ...], tuple[Rule, ...], str | None], AccessPlans] = (
+        self._plans: WeakValueDictionary[tuple[str, tuple[Entity, ...], tuple[Rule, ...], str | None], AccessPlans] = (
             WeakValueDictionary()
         )
 
@@ -215,18 +225,25 @@ class Compilations:
             compiled = self._entities[key] = CompiledEntity(entity, driver)
         return compiled
 
-    def plans(self, definition: ApplicationDefinition) -> AccessPlans:
-        """The access plans of a definition, which depend on its entities, its rules and its differentiation entity."""
-        entities, rules, tenant = key = definition.entities, definition.rules, definition.differentiation_entity
+    def plans(self, definition: ApplicationDefinition, driver: Driver) -> AccessPlans:
+        """The access plans of a definition, which depend on its provider, its entities, its rules and its
+        differentiation entity.
+        """
+        _, entities, rules, tenant = key = (
+            driver.name,
+            definition.entities,
+            definition.rules,
+            definition.differentiation_entity,
+        )
         plans = self._plans.get(key)
         if plans is None:
             alone = ApplicationDefinition(
                 token="", name="", entities=entities, rules=rules, differentiation_entity=tenant
             )
-            plans = self._plans[key] = AccessPlans(alone)
+            plans = self._plans[key] = AccessPlans(alone, driver.dialect)
         return plans
 
-    def share(self, definition: ApplicationDefinition) -> ApplicationDefinition:
+    def share(self, definition: ApplicationDefinition, driver: Driver) -> ApplicationDefinition:
         """The same definition, with equal entities and rules replaced by the objects that are in memory already."""
-        known = self.plans(definition).definition
+        known = self.plans(definition, driver).definition
         return replace(definition, entities=known.entities, rules=known.rules)

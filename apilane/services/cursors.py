@@ -48,7 +48,9 @@ async def read_on(
     context = _context(entity, read, values, keys)
     width, limit = len(read.columns), int(values["limit"] or 0)
     names = [key.property for key in keys]
-    read = read._replace(columns=(*read.columns, *(name for name in names if name not in read.columns)))
+    known = set(read.columns).difference(name for name, _ in read.masks)  # a masked value may read as null
+    hidden = tuple(name for name in names if name not in known)
+    read = read._replace(keys=hidden)
     rows: list[Row] = []
     for step, parameters in _steps(entity, read, keys, after, context):
         statement = await entity.read.beside(step) if is_slow else entity.read(step)
@@ -60,8 +62,9 @@ async def read_on(
     if len(rows) > limit:
         del rows[limit:]
         last = rows[-1]
-        following = _sealed(entity, [last[read.columns.index(name)] for name in names], context)
-    return (rows if len(read.columns) == width else [row[:width] for row in rows]), following
+        place = {**dict(zip(read.columns, last, strict=False)), **dict(zip(hidden, last[width:], strict=True))}
+        following = _sealed(entity, [place[name] for name in names], context)
+    return ([row[:width] for row in rows] if hidden else rows), following
 
 
 def _steps(

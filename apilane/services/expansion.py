@@ -22,10 +22,10 @@ from apilane.model.definition import Direction, ForeignKey, SortKey
 from apilane.model.hints import choice
 from apilane.model.hints import shown as quoted
 from apilane.plugin.identity import Actor
-from apilane.runtime.access import AccessPlan
+from apilane.runtime.access import AccessPlan, Reach
 from apilane.runtime.application import ApplicationRuntime, EntityRuntime
 from apilane.runtime.records import RecordMaker, row_maker
-from apilane.sql.expansion import OrderKey, select_referring, select_targets
+from apilane.sql.expansion import OrderKey, Rights, select_referring, select_targets
 from apilane.sql.keyset import total_order
 from apilane.sql.statement import Statement
 
@@ -234,7 +234,7 @@ async def _related(step: Step, values: Sequence[Any], reading: Reading) -> dict[
         named = {**reach.parameters, **dict(zip(_NAMES, part, strict=False))}
         if step.is_list:
             named |= {"each": reading.each, "limit": reading.left + 1, "offset": 0}
-        statement = await _statement(step, columns, count, reach.predicate)
+        statement = await _statement(step, columns, count, reach)
         answer = await entity.session.fetch(statement, statement.parameters(named))
         reading.left -= len(answer)
         if reading.left < 0:
@@ -259,10 +259,11 @@ async def _related(step: Step, values: Sequence[Any], reading: Reading) -> dict[
     return lists
 
 
-async def _statement(step: Step, columns: tuple[str, ...], count: int, predicate: Any) -> Statement:
-    build: tuple[Any, ...] = (select_targets, columns, count, predicate)
+async def _statement(step: Step, columns: tuple[str, ...], count: int, reach: Reach) -> Statement:
+    rights = Rights(reach.predicate, reach.masks)
+    build: tuple[Any, ...] = (select_targets, columns, count, rights)
     if step.is_list:
-        build = (select_referring, columns, (step.reference, count), _order(step.entity), predicate)
+        build = (select_referring, columns, (step.reference, count), _order(step.entity), rights)
     if count > AT_ONCE_MAX:
         return await asyncio.to_thread(step.entity.statement, *build)
     return step.entity.statement(*build)

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -19,7 +19,7 @@ from apilane.plugin.identity import Actor
 from apilane.runtime.access import AccessPlan
 from apilane.runtime.application import ApplicationRuntime, EntityRuntime
 from apilane.security.encryption import Cipher
-from apilane.services.record_reads import PageQuery, get_by_id
+from apilane.services.record_reads import PageQuery, visible_properties
 from apilane.sql.select import ReadShape
 from apilane.sql.write import Restriction
 
@@ -71,11 +71,11 @@ async def record_history(
 
     Raises NOT_FOUND when the record does not exist now or is out of the caller's reach.
     """
-    await get_by_id(entity, actor, access, record_id, "ID")
+    names = await visible_properties(entity, actor, access, record_id)
     rows, total = await _page(
         entity.application, of_history(entity.name, record_id), ("Created", "Owner", "Data"), page
     )
-    read = _properties_reader(entity, access.properties)
+    read = _properties_reader(entity, access.properties, names)
     items = [
         {"History_Record_Created": created, "History_Record_Owner": owner, **read(data)}
         for created, owner, data in rows
@@ -128,16 +128,18 @@ async def _page(
     return await session.fetch(statement, statement.parameters({**wanted, "limit": limit, "offset": offset})), total
 
 
-def _properties_reader(entity: EntityRuntime, names: Sequence[str]) -> Callable[[str], dict[str, Any]]:
-    """A function from the text of a snapshot to its properties; those that it does not have are null, secrets are left
-    out.
+def _properties_reader(
+    entity: EntityRuntime, names: Sequence[str], visible: Container[str]
+) -> Callable[[str], dict[str, Any]]:
+    """A function from the text of a snapshot to its properties. Those that it does not have, or that are not
+    ``visible``, are null; secrets are left out.
     """
     properties = [p for p in map(entity.entity.property, names) if p is not None and not is_secret(entity.entity, p)]
     cipher = entity.application.cipher
 
     def read(text: str) -> dict[str, Any]:
         kept = _decode(text)
-        return {p.name: _value(p, kept.get(p.name, _NULL), cipher) for p in properties}
+        return {p.name: _value(p, kept.get(p.name, _NULL), cipher) if p.name in visible else None for p in properties}
 
     return read
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
-from itertools import pairwise
 from time import monotonic
 from typing import Any, Final, TypeVar
 
@@ -28,10 +27,12 @@ from apilane.runtime.compiled import ValueReader
 from apilane.runtime.identities import now_ms
 from apilane.security.passwords import Passwords
 from apilane.services.audit_trail import ids_text
+from apilane.services.checks import check_update, checked_inserts, checks_of, narrowed
 from apilane.services.default_values import add_defaults
 from apilane.services.failures import broken_reference, referencing_properties
 from apilane.services.history import snapshot, snapshot_columns
 from apilane.services.record_handling import Handling, plan_of, seen
+from apilane.services.record_locks import is_ascending, lock_records, named_ids
 from apilane.services.references import Deferred, References
 from apilane.services.unit_writes import ChangedRows, UnitWrite
 from apilane.services.users import complete_user_values, encode_user_value, is_users, revoke_mail_tokens, revoke_tokens
@@ -55,8 +56,6 @@ __all__ = [
     "delete",
     "delete_steps",
     "insert_steps",
-    "is_ascending",
-    "lock_records",
     "parse_ids",
     "post",
     "put",
@@ -180,15 +179,17 @@ def add(entity: EntityRuntime, actor: Actor, access: AccessPlan, values: Mapping
     """Store one record with ``values``, which the server made; they may be system properties. The result is its ID."""
     row = _new_row(entity, _system_values(entity, actor, access), entity.writers_of(tuple(values)), values)
     statement = entity.statement(insert_row, tuple(row))
+    reach = None if access.conditions is None else checks_of(access, actor, entity)
 
     def steps() -> Generator[Step, Result, int]:
-        (identifier,) = yield from insert_steps(entity, statement, [row])
+        made = insert_steps(entity, statement, [row])
+        (identifier,) = yield from made if reach is None else checked_inserts(entity, made, [()], reach)
         return identifier
 
     return UnitWrite.of(
         entity.session,
         steps,
-        single=True,
+        single=reach is None,
         what=lambda: f"{entity.name}: 1 to create",
         outcome=lambda made: ids_text([made]),
     )
@@ -243,13 +244,25 @@ async def post(
         rows = await _each(handling.sent, entity, new_row)
     statement = entity.statement(insert_row, tuple(rows[0]))
 
+    reach = None if access.conditions is None else checks_of(access, actor, entity)
+    sent = (
+        []
+        if reach is None
+        else await _each(
+            body,
+            entity,
+            lambda record: frozenset(access.properties).intersection(_by_name(record, entity)),
+        )
+    )
+
     def steps() -> Generator[Step, Result, list[int]]:
-        return insert_steps(entity, statement, rows if references is None else map(references.values, rows))
+        made = insert_steps(entity, statement, rows if references is None else map(references.values, rows))
+        return made if reach is None else checked_inserts(entity, made, sent, reach)
 
     write = UnitWrite.of(
         entity.session,
         steps,
-        single=len(rows) == 1,
+        single=len(rows) == 1 and reach is None,
         what=lambda: f"Data/Post {entity.name}: {len(rows)} to create",
         outcome=ids_text,
     )
@@ -327,7 +340,14 @@ def update_steps(
     ids = [change.id for change in changes]
     if entity.dialect.locks_rows and not is_ascending(ids):
         yield from lock_records(entity, ids, reach)
-    for place, change in enumerate(changes):
+    before: Sequence[bool] = ()
+    for place, asked in enumerate(changes):
+        change = asked
+        if reach.alternatives:
+            values, before = yield from narrowed(entity, change.id, change.values, reach)
+            if not values:
+                continue
+            change = Change(change.id, values)
         if is_tracked:
             select = entity.statement(select_by_ids, columns, 1, reach.predicate)
             rows = (yield Step(select, select.parameters({"id0": change.id, **reach.parameters}))).rows
@@ -335,29 +355,12 @@ def update_steps(
                 continue
             yield from snapshot(entity, columns, rows[0], user_id)
         found = yield from _update_one(entity, change, reach)
+        if found and reach.alternatives:
+            yield from check_update(entity, change.id, change.values, reach, before)
         if found and changed is not None:
             changed.append((place, change.id))
         matched += found
     return matched
-
-
-def is_ascending(keys: Sequence[Any]) -> bool:
-    """Whether records are changed in the order of their keys, so that they need no locks in advance."""
-    return all(a <= b for a, b in pairwise(keys))
-
-
-def lock_records(entity: EntityRuntime, ids: Iterable[int], reach: Reach) -> Generator[Step, Result, None]:
-    """Within a unit: lock the records in the order of their IDs, so that units that change the same records wait for
-    each other instead of becoming deadlock victims.
-    """
-    for chunk in padded(sorted(set(ids))):
-        select = entity.statement(select_by_ids, ("ID",), len(chunk), reach.predicate)
-        yield Step(select, select.parameters({**_named(chunk), **reach.parameters}))
-
-
-def _named(ids: Sequence[int]) -> dict[str, Value]:
-    """IDs by the names of the parameters of ``select_by_ids``."""
-    return {f"id{position}": id for position, id in enumerate(ids)}
 
 
 def _update_one(entity: EntityRuntime, change: Change, reach: Reach) -> Generator[Step, Result, int]:
@@ -433,7 +436,10 @@ async def put(
     write = UnitWrite.of(
         entity.session,
         steps,
-        single=len(changes) == 1 and not entity.entity.change_tracking and not changes_users,
+        single=len(changes) == 1
+        and not entity.entity.change_tracking
+        and not changes_users
+        and access.conditions is None,
         committed=(lambda _matched: entity.application.tokens.forget()) if changes_users else None,
         rows=lambda: ChangedRows(entity, _known(change.id for change in changes), reach),
         what=lambda: f"Data/Put {entity.name}: {_changes_text(entity, changes)}",
@@ -464,7 +470,7 @@ def delete_steps(
     found: list[Row] = []
     for chunk in padded(ids):  # locks the records in the order of their IDs, like ``lock_records``
         select = entity.statement(select_by_ids, columns, len(chunk), reach.predicate)
-        rows = (yield Step(select, select.parameters({**_named(chunk), **reach.parameters}))).rows
+        rows = (yield Step(select, select.parameters({**named_ids(chunk), **reach.parameters}))).rows
         if is_tracked:
             for row in rows:
                 yield from snapshot(entity, columns, row, user_id)

@@ -19,10 +19,21 @@ from apilane.services.cursors import read_on
 from apilane.sql.filter import FilterShape, LeafShape
 from apilane.sql.select import ReadShape
 from apilane.sql.statement import Value
-from apilane.sql.write import padded, select_any
+from apilane.sql.write import padded, select_any, select_flags
 from apilane.storage.protocol import Row
 
-__all__ = ["NO_FILTER", "PAGE_SIZE_MAX", "Page", "PageQuery", "find", "get_by_id", "get_page", "is_long", "stream"]
+__all__ = [
+    "NO_FILTER",
+    "PAGE_SIZE_MAX",
+    "Page",
+    "PageQuery",
+    "find",
+    "get_by_id",
+    "get_page",
+    "is_long",
+    "stream",
+    "visible_properties",
+]
 
 PAGE_SIZE_MAX = 1000
 CONDITIONS_AT_ONCE_MAX = 16
@@ -85,12 +96,27 @@ async def get_by_id(
     reach = access.reach(actor)
     if reach is None:
         raise ApilaneError(Code.NOT_FOUND, "Record not found")
-    statement, make = entity.by_id(columns, reach.predicate)
+    statement, make = entity.by_id(columns, reach.predicate, reach.masks)
     values = {"id": record_id, **reach.parameters} if reach.parameters else {"id": record_id}
     rows = await entity.session.fetch(statement, statement.parameters(values))
     if not rows:
         raise ApilaneError(Code.NOT_FOUND, "Record not found")
     return make(rows)[0]
+
+
+async def visible_properties(entity: EntityRuntime, actor: Actor, access: AccessPlan, record_id: int) -> frozenset[str]:
+    """The properties of one record that the caller may read. Raises NOT_FOUND as ``get_by_id`` does."""
+    await get_by_id(entity, actor, access, record_id, "ID")
+    reach = access.reach(actor)
+    if reach is None or not reach.masks:
+        return frozenset(access.properties)
+    shapes = tuple(each.where for each in reach.alternatives)
+    statement = entity.statement(select_flags, shapes, 1, False)
+    rows = await entity.session.fetch(statement, statement.parameters({"id0": record_id, **reach.parameters}))
+    if not rows:
+        raise ApilaneError(Code.NOT_FOUND, "Record not found")
+    met = [each.names for each, flag in zip(reach.alternatives, rows[0][1:], strict=True) if flag]
+    return frozenset({"ID"}.union(*met))
 
 
 def is_long(shape: FilterShape | None, values: int) -> bool:
@@ -119,7 +145,7 @@ async def get_page(entity: EntityRuntime, actor: Actor, access: AccessPlan, quer
     if reach is None:
         return Page((), 0 if query.get_total else None)
     values = {**reach.parameters, **bound}
-    read = ReadShape(columns, reach.predicate, shape, order, True)
+    read = ReadShape(columns, reach.predicate, shape, order, True, masks=reach.masks)
     is_slow = len(bound) > CONDITIONS_AT_ONCE_MAX and is_long(shape, len(bound))
     total = None
     if query.get_total:
@@ -145,7 +171,8 @@ async def stream(
     reach = access.reach(actor)
     if reach is None:
         return
-    read = ReadShape(columns, reach.predicate, shape, entity.entity.default_order if order is None else order, False)
+    order = entity.entity.default_order if order is None else order
+    read = ReadShape(columns, reach.predicate, shape, order, False, masks=reach.masks)
     statement = await entity.read.beside(read)
     make = entity.maker(columns)
     async for rows in entity.session.stream(statement, statement.parameters({**reach.parameters, **bound})):

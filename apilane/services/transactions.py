@@ -24,7 +24,7 @@ from apilane.runtime.application import ApplicationRuntime, EntityRuntime
 from apilane.security.passwords import Passwords
 from apilane.services import record_changes
 from apilane.services.endpoints import action_of
-from apilane.services.record_changes import is_ascending, lock_records
+from apilane.services.record_locks import is_ascending, lock_records
 from apilane.services.references import References
 from apilane.services.unit_writes import ChangedRows, UnitWrite
 from apilane.storage.errors import StatementTimeout
@@ -149,10 +149,10 @@ class Transaction:
         changed = [each.write.rows() for each in self._operations if each.write is not None and each.write.rows]
         if is_ascending([(rows.entity.key, id) for rows in changed for id in rows.ids]):
             return
-        by_reach: dict[tuple[str, object], list[ChangedRows]] = {}
+        by_reach: dict[tuple[str, str, str], list[ChangedRows]] = {}
         for rows in changed:
-            by_reach.setdefault((rows.entity.key, rows.reach.predicate), []).append(rows)
-        for key in sorted(by_reach, key=repr):
+            by_reach.setdefault(_lock_key(rows), []).append(rows)
+        for key in sorted(by_reach):
             first, ids = by_reach[key][0], {id for rows in by_reach[key] for id in rows.ids}
             yield from lock_records(first.entity, ids, first.reach)
 
@@ -162,6 +162,11 @@ class Transaction:
                 self._application.records_changed()
             elif operation.write.committed is not None:
                 operation.write.committed(result)
+
+
+def _lock_key(rows: ChangedRows) -> tuple[str, str, str]:
+    """Equal for writes of records that one statement can lock."""
+    return rows.entity.key, repr(rows.reach.predicate), repr(rows.reach.parameters)
 
 
 def _audit_text(operation: _Operation) -> str:

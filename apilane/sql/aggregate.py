@@ -80,7 +80,9 @@ def _paged(select: sa.Select[Any], dialect: Dialect) -> sa.Select[Any]:
 def _conditions(
     table: sa.Table, restrictions: tuple[Restriction, ...], filter: FilterShape | None, dialect: Dialect
 ) -> list[sa.ColumnElement[bool]]:
-    return restrict(table, restrictions) + ([] if filter is None else [filter_predicate(filter, table, dialect)])
+    return restrict(table, restrictions, dialect) + (
+        [] if filter is None else [filter_predicate(filter, table, dialect)]
+    )
 
 
 def _property(entity: Entity, name: str) -> Property:

@@ -3,27 +3,40 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
 from apilane.model.definition import Property
 from apilane.sql.dialect import Dialect
+from apilane.sql.select import Mask, masked
 from apilane.sql.statement import Statement, compile_statement
 from apilane.sql.write import Restriction, restrict
 
-__all__ = ["OrderKey", "select_referring", "select_targets"]
+__all__ = ["OrderKey", "Rights", "select_referring", "select_targets"]
 
 OrderKey = tuple[str, Property, bool]
 """Column, property, and whether it descends."""
 
 
+class Rights(NamedTuple):
+    """The rows that the caller may read, and the columns that are null in some of them."""
+
+    restrictions: tuple[Restriction, ...] = ()
+    masks: tuple[Mask, ...] = ()
+
+
 def select_targets(
-    table: sa.Table, columns: Sequence[str], count: int, restrictions: Sequence[Restriction], dialect: Dialect
+    table: sa.Table,
+    columns: Sequence[str],
+    count: int,
+    rights: Rights,
+    *,
+    dialect: Dialect,
 ) -> Statement:
-    """Columns of the rows whose ``ID`` is one of ``count`` parameters ``expand0`` ..."""
-    select = sa.select(*[table.c[name] for name in columns])
-    statement = select.where(_one_of(table.c["ID"], count), *restrict(table, restrictions))
+    """Columns of the rows whose ``ID`` is one of ``count`` parameters ``expand0`` ..., with the masks of ``rights``."""
+    select = sa.select(*masked(table, columns, rights.masks, dialect))
+    statement = select.where(_one_of(table.c["ID"], count), *restrict(table, rights.restrictions, dialect))
     return compile_statement(statement, dialect.sqlalchemy)
 
 
@@ -32,7 +45,7 @@ def select_referring(
     columns: Sequence[str],
     source: tuple[str, int],
     order: Sequence[OrderKey],
-    restrictions: Sequence[Restriction],
+    rights: Rights,
     *,
     dialect: Dialect,
 ) -> Statement:
@@ -46,8 +59,11 @@ def select_referring(
     for name, property, descends in order:
         keys.extend(dialect.order_by(table.c[name], property, descending=descends))
     place = sa.func.row_number().over(partition_by=table.c[reference], order_by=keys).label("place")
-    labels = [table.c[name].label(f"c{number}") for number, name in enumerate((reference, *columns))]
-    inner = sa.select(*labels, place).where(_one_of(table.c[reference], count), *restrict(table, restrictions))
+    values = [table.c[reference], *masked(table, columns, rights.masks, dialect)]
+    labels = [value.label(f"c{number}") for number, value in enumerate(values)]
+    inner = sa.select(*labels, place).where(
+        _one_of(table.c[reference], count), *restrict(table, rights.restrictions, dialect)
+    )
     found = inner.subquery("found")
     each = sa.bindparam("each", type_=sa.Integer())
     select = sa.select(*[found.c[label.name] for label in labels]).where(found.c.place <= each)

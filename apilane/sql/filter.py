@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from decimal import Decimal
+from itertools import count
 from typing import NamedTuple, TypeVar
 
 import sqlalchemy as sa
@@ -17,7 +18,7 @@ from apilane.model.filter import Leaf, Logic, Node, Operator
 from apilane.sql.dialect import Dialect
 from apilane.sql.statement import Value
 
-__all__ = ["FilterShape", "GroupShape", "LeafShape", "bind_filter", "filter_predicate"]
+__all__ = ["Condition", "FilterShape", "GroupShape", "LeafShape", "bind_filter", "filter_predicate"]
 
 T = TypeVar("T")
 
@@ -118,16 +119,29 @@ def _padded(items: list[T]) -> list[T]:
     return items + items[-1:] * (_padded_length(len(items)) - len(items))
 
 
-def filter_predicate(shape: FilterShape, table: sa.Table, dialect: Dialect) -> sa.ColumnElement[bool]:
+def filter_predicate(
+    shape: FilterShape, table: sa.Table, dialect: Dialect, prefix: str = "f"
+) -> sa.ColumnElement[bool]:
     """The condition of a shape on ``table``, its parameters named ``f0``, ``f1`` ... in order."""
-    return _predicate(shape, table, dialect, iter(range(1 << 31)))
+    return _predicate(shape, table, dialect, (f"{prefix}{number}" for number in count()))
 
 
-def _predicate(shape: FilterShape, table: sa.Table, dialect: Dialect, numbers: Iterator[int]) -> sa.ColumnElement[bool]:
+class Condition(NamedTuple):
+    """The conditions of access rules, of which a record meets at least one."""
+
+    alternatives: tuple[tuple[str, FilterShape], ...]
+    """Each with the prefix of its parameters."""
+
+    def predicate(self, table: sa.Table, dialect: Dialect) -> sa.ColumnElement[bool]:
+        """The condition on ``table``."""
+        return sa.or_(*(filter_predicate(shape, table, dialect, prefix) for prefix, shape in self.alternatives))
+
+
+def _predicate(shape: FilterShape, table: sa.Table, dialect: Dialect, names: Iterator[str]) -> sa.ColumnElement[bool]:
     if isinstance(shape, GroupShape):
-        return _joined(shape.logic, [_predicate(item, table, dialect, numbers) for item in shape.items])
+        return _joined(shape.logic, [_predicate(item, table, dialect, names) for item in shape.items])
     column = table.c[shape.column]
-    binds = [sa.bindparam(f"f{next(numbers)}", type_=column.type) for _ in range(shape.parameters)]
+    binds = [sa.bindparam(next(names), type_=column.type) for _ in range(shape.parameters)]
     if shape.variant is not None:
         return dialect.text_predicate(shape.test, shape.variant, column, binds)
     return _plain(shape.test, column, binds)

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
 from apilane.model.definition import Direction, Entity, SortKey
 from apilane.sql.dialect import Dialect
-from apilane.sql.filter import FilterShape, filter_predicate
+from apilane.sql.filter import Condition, FilterShape, filter_predicate
 from apilane.sql.keyset import Keyset, keyset_conditions, total_order
 from apilane.sql.statement import Statement, compile_statement
 from apilane.sql.write import Restriction, restrict
 
-__all__ = ["BY_ID", "ReadShape", "count_records", "select_records"]
+__all__ = ["BY_ID", "Mask", "ReadShape", "count_records", "masked", "select_records"]
 
 
 BY_ID: Restriction = ("ID", "id")
+
+Mask = tuple[str, Condition]
+"""A column, and the condition under which it shows its value."""
 
 
 class ReadShape(NamedTuple):
@@ -32,13 +36,17 @@ class ReadShape(NamedTuple):
     """Whether there are the parameters ``limit`` and ``offset``."""
     after: Keyset | None = None
     """A step of reading on after a record; ``all``: the first read of an order that is read on later."""
+    masks: tuple[Mask, ...] = ()
+    """Columns that are null where a record does not meet their condition."""
+    keys: tuple[str, ...] = ()
+    """Columns that follow without masks, for the server's own use."""
 
 
 def select_records(entity: Entity, table: sa.Table, shape: ReadShape, dialect: Dialect) -> Statement:
     """Read rows of ``shape.columns``; parameters: those of the restrictions, ``f0`` ..., and those of paging."""
-    select = sa.select(*[table.c[name] for name in shape.columns]).where(
-        *_conditions(table, shape.restrictions, shape.filter, dialect)
-    )
+    columns = masked(table, shape.columns, shape.masks, dialect)
+    hidden = [table.c[name].label(f"h{position}") for position, name in enumerate(shape.keys)]
+    select = sa.select(*columns, *hidden).where(*_conditions(table, shape.restrictions, shape.filter, dialect))
     if shape.after is not None:
         select = select.where(*keyset_conditions(entity, table, shape.after, dialect))
     if shape.order or shape.paged:
@@ -47,7 +55,23 @@ def select_records(entity: Entity, table: sa.Table, shape: ReadShape, dialect: D
         select = dialect.page(
             select, sa.bindparam("limit", type_=sa.Integer()), sa.bindparam("offset", type_=sa.Integer())
         )
-    return compile_statement(select, dialect.sqlalchemy, of_one_row=BY_ID in shape.restrictions)
+    is_simple = not shape.masks and not any(isinstance(each, Condition) for each in shape.restrictions)
+    return compile_statement(select, dialect.sqlalchemy, of_one_row=is_simple and BY_ID in shape.restrictions)
+
+
+def masked(
+    table: sa.Table, columns: Sequence[str], masks: tuple[Mask, ...], dialect: Dialect
+) -> list[sa.ColumnElement[Any]]:
+    """Columns, those with a mask as null where a record does not meet its condition."""
+    if not masks:
+        return [table.c[name] for name in columns]
+    conditions = dict(masks)
+    return [
+        sa.case((conditions[name].predicate(table, dialect), table.c[name]), else_=sa.null()).label(f"m{position}")
+        if name in conditions
+        else table.c[name]
+        for position, name in enumerate(columns)
+    ]
 
 
 def count_records(
@@ -65,7 +89,9 @@ def count_records(
 def _conditions(
     table: sa.Table, restrictions: tuple[Restriction, ...], filter: FilterShape | None, dialect: Dialect
 ) -> list[sa.ColumnElement[bool]]:
-    return restrict(table, restrictions) + ([] if filter is None else [filter_predicate(filter, table, dialect)])
+    return restrict(table, restrictions, dialect) + (
+        [] if filter is None else [filter_predicate(filter, table, dialect)]
+    )
 
 
 def _order(entity: Entity, table: sa.Table, shape: ReadShape, dialect: Dialect) -> list[sa.ColumnElement[object]]:

@@ -11,6 +11,7 @@ from typing import Any, Final, TypeVar
 import sqlalchemy as sa
 
 from apilane.sql.dialect import Dialect
+from apilane.sql.filter import Condition, FilterShape
 from apilane.sql.statement import Statement, compile_statement
 
 __all__ = [
@@ -26,6 +27,7 @@ __all__ = [
     "restrict",
     "select_any",
     "select_by_ids",
+    "select_flags",
     "select_where",
     "update_row",
     "update_where",
@@ -38,16 +40,41 @@ T = TypeVar("T")
 
 VALUES_PER_STATEMENT: Final = 64
 
-Restriction = tuple[str, str | None]
-"""``(column, parameter)``: the column equals the parameter of that name; None: the column is null."""
+Restriction = tuple[str, str | None] | Condition
+"""``(column, parameter)``: the column equals the parameter of that name; None: the column is null. Or a condition of
+access rules.
+"""
 
 
-def restrict(table: sa.Table, restrictions: Sequence[Restriction]) -> list[sa.ColumnElement[bool]]:
+def restrict(table: sa.Table, restrictions: Sequence[Restriction], dialect: Dialect) -> list[sa.ColumnElement[bool]]:
     """The conditions of restrictions; parameters are bound by name."""
-    return [
-        table.c[column].is_(None) if parameter is None else table.c[column] == sa.bindparam(parameter)
-        for column, parameter in restrictions
+    return [_restriction(table, each, dialect) for each in restrictions]
+
+
+def _restriction(table: sa.Table, restriction: Restriction, dialect: Dialect) -> sa.ColumnElement[bool]:
+    if isinstance(restriction, Condition):
+        return restriction.predicate(table, dialect)
+    column, parameter = restriction
+    return table.c[column].is_(None) if parameter is None else table.c[column] == sa.bindparam(parameter)
+
+
+def select_flags(
+    table: sa.Table, alternatives: tuple[tuple[str, FilterShape] | None, ...], count: int, locks: bool, dialect: Dialect
+) -> Statement:
+    """``ID``, and for each condition 1 or 0: whether the row meets it; None is met. Of ``count`` rows, as in
+    ``select_by_ids``. ``locks``: for units, until the unit ends.
+    """
+    flags = [
+        sa.literal_column("1")
+        if each is None
+        else sa.case(
+            (Condition((each,)).predicate(table, dialect), sa.literal_column("1")), else_=sa.literal_column("0")
+        )
+        for each in alternatives
     ]
+    labelled = [flag.label(f"m{position}") for position, flag in enumerate(flags)]
+    statement = sa.select(table.c["ID"], *labelled).where(_in_ids(table, count)).order_by(table.c["ID"])
+    return compile_statement(dialect.locked(statement) if locks else statement, dialect.sqlalchemy)
 
 
 def insert_row(table: sa.Table, columns: Sequence[str], dialect: Dialect) -> Statement:
@@ -79,7 +106,7 @@ def update_row(
     statement = (
         sa.update(table)
         .ordered_values(*assignments)
-        .where(table.c["ID"] == sa.bindparam("id"), *restrict(table, restrictions))
+        .where(table.c["ID"] == sa.bindparam("id"), *restrict(table, restrictions, dialect))
     )
     return compile_statement(statement, dialect.sqlalchemy)
 
@@ -89,7 +116,7 @@ def update_where(
 ) -> Statement:
     """Set ``columns`` (parameters ``new_<column>``) of every row within ``restrictions``."""
     values: dict[str, sa.BindParameter[Any]] = {column: sa.bindparam(f"new_{column}") for column in columns}
-    statement = sa.update(table).values(values).where(*restrict(table, restrictions))
+    statement = sa.update(table).values(values).where(*restrict(table, restrictions, dialect))
     return compile_statement(statement, dialect.sqlalchemy)
 
 
@@ -97,7 +124,7 @@ def select_where(
     table: sa.Table, columns: Sequence[str], restrictions: Sequence[Restriction], dialect: Dialect
 ) -> Statement:
     """Columns of every row within ``restrictions``."""
-    statement = sa.select(*(table.c[column] for column in columns)).where(*restrict(table, restrictions))
+    statement = sa.select(*(table.c[column] for column in columns)).where(*restrict(table, restrictions, dialect))
     return compile_statement(statement, dialect.sqlalchemy)
 
 
@@ -114,7 +141,7 @@ def select_by_ids(
     """
     statement = (
         sa.select(*(table.c[column] for column in columns))
-        .where(_in_ids(table, count), *restrict(table, restrictions))
+        .where(_in_ids(table, count), *restrict(table, restrictions, dialect))
         .order_by(table.c["ID"])
     )
     return compile_statement(dialect.locked(statement), dialect.sqlalchemy)
@@ -134,7 +161,7 @@ def select_any(
     column, count = among
     wanted: list[sa.BindParameter[Any]] = [sa.bindparam(f"value{position}") for position in range(count)]
     statement = sa.select(*(table.c[name] for name in columns)).where(
-        table.c[column].in_(wanted), *restrict(table, restrictions)
+        table.c[column].in_(wanted), *restrict(table, restrictions, dialect)
     )
     return compile_statement(statement, dialect.sqlalchemy)
 
@@ -174,10 +201,10 @@ def delete_where(table: sa.Table, restrictions: Sequence[Restriction], dialect: 
     """Delete every row within ``restrictions``; at least one restriction is required."""
     if not restrictions:
         raise ValueError("a delete needs a restriction")
-    return compile_statement(sa.delete(table).where(*restrict(table, restrictions)), dialect.sqlalchemy)
+    return compile_statement(sa.delete(table).where(*restrict(table, restrictions, dialect)), dialect.sqlalchemy)
 
 
 def first_id_where(table: sa.Table, restrictions: Sequence[Restriction], dialect: Dialect) -> Statement:
     """One row: the smallest ``ID`` within ``restrictions``, or null. Tells on all providers whether a row exists."""
-    statement = sa.select(sa.func.min(table.c["ID"])).where(*restrict(table, restrictions))
+    statement = sa.select(sa.func.min(table.c["ID"])).where(*restrict(table, restrictions, dialect))
     return compile_statement(statement, dialect.sqlalchemy)

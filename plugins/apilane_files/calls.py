@@ -106,7 +106,7 @@ class FileCalls:
         async def run() -> int:
             try:
                 return await add.run()
-            except (ForeignKeyViolation, ValueTooLong):  # after other failures there may be a record
+            except (ApilaneError, ForeignKeyViolation, ValueTooLong):  # after other failures there may be a record
                 await _delete_content(store, call.application, uid)
                 raise
 

@@ -34,8 +34,8 @@ from apilane.runtime import identities
 from apilane.services import application_tables, history_names, housekeeping
 from apilane.sql import fitting, write
 from apilane.sql.aggregate import AggregateShape, DistinctShape, select_aggregates, select_distinct
-from apilane.sql.expansion import select_referring, select_targets
-from apilane.sql.filter import bind_filter
+from apilane.sql.expansion import Rights, select_referring, select_targets
+from apilane.sql.filter import Condition, FilterShape, LeafShape, bind_filter
 from apilane.sql.keyset import steps_after
 from apilane.sql.script import read_script
 from apilane.sql.select import ReadShape, count_records, select_records
@@ -122,10 +122,19 @@ def _reading() -> Iterator[Case]:
         "ordered, not paged": ReadShape(("ID",), order=(SortKey("Count"),)),
         **_read_on(),
     }
+    first: tuple[str, FilterShape] = ("w0_", LeafShape("Count", "equal", 1))
+    second: tuple[str, FilterShape] = ("w1_", LeafShape("Made", "less", 1))
+    shapes["page under conditions of rules"] = ReadShape(
+        ("ID", "Name"), (Condition((first, second)),), paged=True, masks=(("Name", Condition((first,))),)
+    )
+    yield _conditional("which conditions records meet", write.select_flags(TABLE, (first, None), 2, True, DIALECT))
     for title, shape in shapes.items():
+        if shape.masks:
+            yield _conditional(title, select_records(THINGS, TABLE, shape, DIALECT))
+            continue
         yield _sampled(title, select_records(THINGS, TABLE, shape, DIALECT))
-    own = (("Sponsor", "owner"),)
-    yield _sampled("related records", select_targets(TABLE, ("ID", "Name"), 2, own, DIALECT))
+    own = Rights((("Sponsor", "owner"),))
+    yield _sampled("related records", select_targets(TABLE, ("ID", "Name"), 2, own, dialect=DIALECT))
     order = [("Name", THINGS.properties[1], True), ("ID", THINGS.properties[0], False)]
     listed = select_referring(TABLE, ("ID", "Name"), ("Maker", 2), order, own, dialect=DIALECT)
     yield _sampled("records that refer to some", listed)
@@ -146,6 +155,10 @@ def _read_on() -> dict[str, ReadShape]:
                     ("ID",), order=keys[:2], paged=True, after=step
                 )
     return shapes
+
+
+def _conditional(title: str, statement: Statement) -> Case:
+    return Case(title, statement.text, tuple(1 for _ in statement.order))
 
 
 def _statistics() -> Iterator[Case]:

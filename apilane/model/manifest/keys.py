@@ -127,6 +127,12 @@ def _properties_of_rule(node: Node, problems: Problems) -> bool:
     return node.value == "*" or texts()(node, problems)
 
 
+def _condition(node: Node, problems: Problems) -> bool:
+    return isinstance(node.value, dict) or refuse(
+        node, problems, "a condition such as {Property: Status, Operator: equal, Value: 1}"
+    )
+
+
 def _parameters(node: Node, problems: Problems) -> bool:
     """A mapping from the names of marks to types."""
     if not isinstance(node.value, dict):
@@ -327,6 +333,14 @@ RULE: Final[dict[str, Key]] = {
     "Properties": Key(
         Check('list of text, not empty, or `"*"`', _properties_of_rule),
         'Properties that may be read or written. `"*"`: all properties at the time of `apply`, except secrets.',
+    ),
+    "Where": Key(
+        nullable(Check("a condition, written as a filter", _condition)),
+        '`get`, `put`, `delete`: only records that meet it. A value may be `{User: ID}` or `{Now: "-1d"}`.',
+    ),
+    "Check": Key(
+        nullable(Check("a condition, written as a filter", _condition)),
+        "`post`, `put`: the record as stored must meet it. A `put` rule without it uses its `Where`.",
     ),
     "RateLimit": Key(
         nullable(mapping(RATE_LIMIT)), "Counted per user or client address. Needs a plugin that enforces it."

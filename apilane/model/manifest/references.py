@@ -10,6 +10,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from apilane.model.conditions import renamed_condition
 from apilane.model.definition import (
     ApplicationDefinition,
     Constraint,
@@ -76,7 +77,10 @@ def _renamed_rule(rule: Rule, entity_name: NewEntity, property_name: NewProperty
     if rule.kind is not RuleKind.Entity:
         return rule
     properties = tuple(property_name(rule.name, name) for name in rule.properties)
-    return replace(rule, name=entity_name(rule.name), properties=properties)
+    where, check = (
+        renamed_condition(text, lambda name: property_name(rule.name, name)) for text in (rule.where, rule.check)
+    )
+    return replace(rule, name=entity_name(rule.name), properties=properties, where=where, check=check)
 
 
 def _renamed_report(report: dict[str, Any], entity_name: NewEntity, property_name: NewProperty) -> dict[str, Any]:

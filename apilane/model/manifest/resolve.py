@@ -23,7 +23,7 @@ from apilane.model.manifest.nodes import Node
 from apilane.model.manifest.problems import Problems, nearest
 from apilane.model.manifest.references import rename, without_dangling_rules
 from apilane.model.manifest.renames import find_renames, note_new_names
-from apilane.model.manifest.rules import resolve_rules
+from apilane.model.manifest.rules import check_conditions, resolve_rules
 from apilane.model.manifest.sections import resolve_plugins
 from apilane.model.manifest.settings import resolve_secrets, resolve_settings, starting_point
 from apilane.model.migration import Renames
@@ -74,6 +74,8 @@ def resolve(
     after = replace(after, plugins=plugins.sections, enforced=plugins.enforced)
     after = replace(after, rules=without_dangling_rules(after))
     after = replace(after, rules=resolve_rules(document.get("Security"), after, problems))
+    if not problems.found:
+        check_conditions(after, problems)
     _require_enforcers(document, item, after, capabilities, problems)
     if not problems.found:  # endpoints can be checked only against a consistent definition
         _check_storage(document, before, after, capabilities, problems)

@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import Final
 
+from apilane.model.conditions import condition_problem, condition_text
 from apilane.model.definition import (
     Action,
     ApplicationDefinition,
@@ -17,11 +18,14 @@ from apilane.model.definition import (
     RuleKind,
 )
 from apilane.model.manifest.merging import report, setting, unknown
-from apilane.model.manifest.nodes import Node
+from apilane.model.manifest.nodes import UNUSABLE, Node
 from apilane.model.manifest.problems import Problems
 from apilane.model.names import role_problem
 
-__all__ = ["resolve_rules", "rule_identity"]
+_WITHOUT: Final = {"Where": {Action.post}, "Check": {Action.get, Action.delete}}
+_ELSE: Final = {"Where": "use Check, which the stored record must meet", "Check": "use Where"}
+
+__all__ = ["check_conditions", "resolve_rules", "rule_identity"]
 
 _ACTIONS: Final[dict[str, frozenset[Action]]] = {
     "Users": frozenset({Action.get, Action.put, Action.delete}),
@@ -97,7 +101,7 @@ def _action(item: Node, kind: RuleKind, name: str, after: ApplicationDefinition,
     if kind is not RuleKind.Entity:
         if item.read("Action", "get") != "get":
             report(problems, item, "Action", f"a rule on {kind.value} has the action get only", "remove Action")
-        for key in ("Record", "Properties"):
+        for key in ("Record", "Properties", "Where", "Check"):
             if item.has(key):
                 report(problems, item, key, f"{key} has no meaning in a rule on {kind.value}", "remove it")
         return Action.get
@@ -144,7 +148,74 @@ def _rule(
         if entity is None or listed is None
         else _rule_properties(listed, entity, action, problems),
         rate_limit=limit,
+        where=_condition(
+            item,
+            "Where",
+            before.where if before else None,
+            after=after,
+            entity=entity,
+            action=action,
+            problems=problems,
+        ),
+        check=_condition(
+            item,
+            "Check",
+            before.check if before else None,
+            after=after,
+            entity=entity,
+            action=action,
+            problems=problems,
+        ),
     )
+
+
+def _condition(
+    item: Node,
+    key: str,
+    before: str | None,
+    *,
+    after: ApplicationDefinition,
+    entity: Entity | None,
+    action: Action,
+    problems: Problems,
+) -> str | None:
+    """The text of a condition. A value whose mistake has been reported leaves it unchanged."""
+    node = item.get(key)
+    if node is not None and node.value is None:
+        return None
+    if node is None or _is_unusable(node) or entity is None:
+        return before
+    text = condition_text(node.plain())
+    if (problem := _problem(key, text, after, entity, action)) is not None:
+        report(problems, item, key, *problem)
+    return text
+
+
+def _is_unusable(node: Node) -> bool:
+    inner = node.value.values() if isinstance(node.value, dict) else node.value if isinstance(node.value, list) else ()
+    return node.value is UNUSABLE or bool(node.refused) or any(_is_unusable(each) for each in inner)
+
+
+def _problem(
+    key: str, text: str, definition: ApplicationDefinition, entity: Entity, action: Action
+) -> tuple[str, str] | None:
+    """Why a rule cannot have a condition, and what to do; None: it can."""
+    if action in _WITHOUT[key]:
+        return f"{key} has no meaning in a {action.value} rule", _ELSE[key]
+    problem = condition_problem(text, definition, entity)
+    return None if problem is None else (problem, "change the condition or remove the rule")
+
+
+def check_conditions(definition: ApplicationDefinition, problems: Problems) -> None:
+    """Report conditions of stored rules that do not fit the changed definition."""
+    for rule in definition.rules:
+        entity = definition.entity(rule.name) if rule.kind is RuleKind.Entity else None
+        for key, text in (("Where", rule.where), ("Check", rule.check)):
+            if entity is None or text is None:
+                continue
+            problem = _problem(key, text, definition, entity, rule.action)
+            if problem is not None:
+                problems.add(None, f"Security[{rule.name} {rule.role} {rule.action.value}].{key}", *problem)
 
 
 def _rule_properties(listed: Node, entity: Entity, action: Action, problems: Problems) -> tuple[str, ...]:

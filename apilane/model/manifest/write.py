@@ -6,6 +6,7 @@ where they differ from their default. Every section is written, so that a manife
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Collection, Mapping
 from typing import Any, Literal
@@ -191,6 +192,9 @@ def _rule(rule: Rule) -> Document:
         made |= {"Action": rule.action.value, "Record": rule.record.value}
         if rule.properties or rule.action is not Action.delete:
             made["Properties"] = list(rule.properties)
+    for key, text in (("Where", rule.where), ("Check", rule.check)):
+        if text is not None:
+            made[key] = json.loads(text)
     if rule.rate_limit is not None:
         made["RateLimit"] = _plain(rule.rate_limit)
     return made

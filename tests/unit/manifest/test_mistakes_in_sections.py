@@ -6,6 +6,8 @@ import pytest
 
 from tests.unit.manifest.cases import EVERYTHING, HEAD, NOTHING_ENFORCED, errors_of, planned
 
+GET_USERS = "Security:\n  - {Entity: Users, Role: editor, Action: get, "
+
 # name: (text after HEAD, line, key, part of the message, part of the hint)
 MISTAKES = {
     # rules
@@ -29,6 +31,76 @@ MISTAKES = {
         "Security[0].Properties[0]",
         "unknown property of Users Emial",
         "did you mean Email?",
+    ),
+    "condition on an unknown property": (
+        GET_USERS + "Where: {Property: Emial, Operator: equal, Value: a}}\n",
+        4,
+        "Security[0].Where",
+        "unknown property",
+        "",
+    ),
+    "condition on a secret": (
+        GET_USERS + "Where: {Property: Password, Operator: equal, Value: a}}\n",
+        4,
+        "Security[0].Where",
+        "not allowed",
+        "",
+    ),
+    "condition over a path": (
+        GET_USERS + "Where: {Property: ID.Name, Operator: equal, Value: 1}}\n",
+        4,
+        "Security[0].Where",
+        "the path ID.Name is not supported",
+        "",
+    ),
+    "condition of the wrong type": (
+        GET_USERS + "Where: {Property: Email, Operator: equal, Value: {User: ID}}}\n",
+        4,
+        "Security[0].Where",
+        "Email is String",
+        "",
+    ),
+    "condition with an unsupported value of the user": (
+        GET_USERS + "Where: {Property: ID, Operator: equal, Value: {User: Email}}}\n",
+        4,
+        "Security[0].Where",
+        "is not supported; use ID",
+        "",
+    ),
+    "condition with a wrong moment": (
+        GET_USERS + "Where: {Property: Created, Operator: less, Value: {Now: 1y}}}\n",
+        4,
+        "Security[0].Where",
+        "the moment 1y",
+        "",
+    ),
+    "empty condition": (
+        GET_USERS + "Where: {Filters: []}}\n",
+        4,
+        "Security[0].Where",
+        "it has no condition",
+        "",
+    ),
+    "too many conditions": (
+        GET_USERS + "Where: {Filters: [" + ", ".join(["{Property: ID, Operator: equal, Value: 1}"] * 51) + "]}}\n",
+        4,
+        "Security[0].Where",
+        "it has 51 conditions",
+        "",
+    ),
+    "check in a get rule": (
+        GET_USERS + "Check: {Property: ID, Operator: equal, Value: 1}}\n",
+        4,
+        "Security[0].Check",
+        "Check has no meaning in a get rule",
+        "use Where",
+    ),
+    "condition that is no object": (
+        "Security:\n  - {Entity: Users, Role: editor, Action: get, Where: mine}\n",
+        4,
+        "Security[0].Where",
+        "expected a condition",
+        "",
     ),
     "rule without an action": (
         "Security:\n  - {Entity: Users, Role: editor}\n",

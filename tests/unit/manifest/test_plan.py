@@ -330,6 +330,19 @@ Entities:
     assert change(text, made.after).is_empty
 
 
+def test_conditions_follow_renames() -> None:
+    """A renamed property keeps its place in conditions; a dropped one that a condition names is refused."""
+    where = "{Logic: OR, Filters: [{Property: Price, Operator: less, Value: 5}]}"
+    rules = f"Security: [{{Entity: Goods, Role: editor, Action: get, Properties: [Price], Where: {where}}}]\n"
+    head = "Apilane: 1\nApplication: {Name: Shop}\n"
+    before = planned(head + "Entities: [{Name: Goods, Properties: [{Name: Price, Type: Number}]}]\n" + rules).after
+    renamed = head + "Entities: [{Name: Goods, Properties: [{Name: Cost, RenamedFrom: Price, Type: Number}]}]\n"
+    [rule] = planned(renamed, before).after.rules
+    assert rule.where == '{"Logic":"OR","Filters":[{"Property":"Cost","Operator":"less","Value":5}]}'
+    dropped = head + "Entities: [{Name: Goods, Properties: [{Name: Stock, Type: Number}]}]\n" + rules
+    assert any("Price" in error.message for error in errors_of(dropped, None))
+
+
 def test_renames_that_cannot_be() -> None:
     """A rename is an error when both names exist, or when two items claim one old name."""
     before = planned(BASE).after

@@ -12,6 +12,7 @@ from apilane.runtime.compiled import Compilations
 from apilane.security.encryption import Cipher
 from apilane_sqlite import SQLiteDriver
 
+DRIVER = SQLiteDriver()
 KEY, OTHER_KEY = Cipher(b"k" * 32), Cipher(b"o" * 32)
 
 
@@ -57,12 +58,13 @@ def test_encrypted_properties_are_not_shared() -> None:
 def test_equal_rules_share_plans() -> None:
     """Plans are shared for equal entities, rules and separation; a difference in one of them gives separate plans."""
     compilations = Compilations()
-    first = compilations.plans(_definition("one", "editor"))
-    assert compilations.plans(_definition("two", "editor")) is first
+    first = compilations.plans(_definition("one", "editor"), DRIVER)
+    assert compilations.plans(_definition("two", "editor"), DRIVER) is first
+    four, five = _definition("four", "editor"), _definition("five", "editor")
     others = [
-        compilations.plans(_definition("three", "reader")),
-        compilations.plans(msgspec.structs.replace(_definition("four", "editor"), differentiation_entity="Books")),
-        compilations.plans(msgspec.structs.replace(_definition("five", "editor"), entities=(_entity(),))),
+        compilations.plans(_definition("three", "reader"), DRIVER),
+        compilations.plans(msgspec.structs.replace(four, differentiation_entity="Books"), DRIVER),
+        compilations.plans(msgspec.structs.replace(five, entities=(_entity(),)), DRIVER),
     ]
     assert len({id(plans) for plans in (first, *others)}) == 4
     roles = frozenset({"reader"})
@@ -73,8 +75,8 @@ def test_equal_rules_share_plans() -> None:
 def test_shared_definitions() -> None:
     """A shared definition equals the one that was read, and keeps no data of the first application."""
     compilations = Compilations()
-    plans = compilations.plans(_definition("one", "editor"))
+    plans = compilations.plans(_definition("one", "editor"), DRIVER)
     assert (plans.definition.token, plans.definition.name) == ("", "")
-    shared = compilations.share(_definition("two", "editor"))
+    shared = compilations.share(_definition("two", "editor"), DRIVER)
     assert shared == _definition("two", "editor")
     assert shared.entities is plans.definition.entities

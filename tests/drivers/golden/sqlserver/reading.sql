@@ -1,3 +1,11 @@
+-- which conditions records meet
+-- @P1 BIGINT = 1
+-- @P2 BIGINT = 1
+-- @P3 BIGINT = 1
+SELECT [Things].[ID], CASE WHEN ([Things].[Count] = ?) THEN 1 ELSE 0 END AS m0, 1 AS m1
+FROM [Things] WITH (UPDLOCK, ROWLOCK)
+WHERE [Things].[ID] IN (?, ?) ORDER BY [Things].[ID];
+
 -- one record
 -- @P1 BIGINT = 1
 SELECT [Things].[ID], [Things].[Name], [Things].[Note], [Things].[Code], [Things].[Kind], [Things].[Grade], [Things].[Count], [Things].[Price], [Things].[Exact], [Things].[Active], [Things].[Made], [Things].[Maker], [Things].[Sponsor], [Things].[Whole]
@@ -178,6 +186,18 @@ WHERE [Things].[Price] < ? ORDER BY [Things].[Price] DESC, [Things].[Note] ASC, 
 SELECT [Things].[ID]
 FROM [Things]
 WHERE [Things].[Price] IS NULL ORDER BY [Things].[Price] DESC, [Things].[Note] ASC, [Things].[ID] ASC
+ OFFSET ? ROWS
+ FETCH FIRST ? ROWS ONLY;
+
+-- page under conditions of rules
+-- @P1 BIGINT = 1
+-- @P2 BIGINT = 1
+-- @P3 BIGINT = 1
+-- @P4 BIGINT = 1
+-- @P5 BIGINT = 1
+SELECT [Things].[ID], CASE WHEN ([Things].[Count] = ?) THEN [Things].[Name] ELSE NULL END AS m1
+FROM [Things]
+WHERE [Things].[Count] = ? OR [Things].[Made] < ? ORDER BY [Things].[ID] ASC
  OFFSET ? ROWS
  FETCH FIRST ? ROWS ONLY;
 
