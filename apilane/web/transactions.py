@@ -62,7 +62,10 @@ def transaction_calls(passwords: Passwords) -> list[WireCall]:
     """``Data/Transaction`` and ``Data/TransactionOperations``."""
 
     async def prepare(
-        call: Call, operations: Sequence[Operation], result: Callable[[Sequence[Operation], Sequence[Any]], Any]
+        call: Call,
+        operations: Sequence[Operation],
+        result: Callable[[Sequence[Operation], Sequence[Any]], Any],
+        references: References | None = None,
     ) -> Write[Any]:
         """Admit and check the operations in order, each like the single call."""
 
@@ -70,9 +73,7 @@ def transaction_calls(passwords: Passwords) -> list[WireCall]:
             call.entity_name = entity  # errors of the database name it (B-E2)
 
         begin("")
-        body = await call.body()
-        may_refer = REFERENCE in body or b"\\u" in body  # else values are read as in the single calls
-        transaction = Transaction(call.application, begin, References() if may_refer else None)
+        transaction = Transaction(call.application, begin, references)
         for operation in operations:
             await _add(call, transaction, operation, passwords)
         write = transaction.write(f"Data/{call.last_part}")
@@ -83,7 +84,10 @@ def transaction_calls(passwords: Passwords) -> list[WireCall]:
         return await prepare(call, read_groups(await call.json()), _grouped_result)
 
     async def ordered(call: Call) -> Write[Any]:
-        return await prepare(call, read_operations(await call.json()), _ordered_result)
+        body = await call.body()
+        may_refer = REFERENCE in body or b"\\u" in body  # else values are read as in the single calls
+        references = References() if may_refer else None
+        return await prepare(call, read_operations(await call.json()), _ordered_result, references)
 
     actions = {"/api/Data/Transaction": grouped, "/api/Data/TransactionOperations": ordered}
     return [

@@ -82,7 +82,8 @@ class _Notes(ScriptNotes):
     def __init__(self, script: Script) -> None:
         text = script.text(dict.fromkeys(script.names, 1), lambda _name: " 1 ")
         checked = [check(statement) for statement in statements_of(text)]
-        super().__init__(writes=any(statement.writes for statement in checked))
+        # A function of the database's owner may write, which its call does not show.
+        super().__init__(writes=any(statement.writes or statement.calls for statement in checked))
         self.texts: dict[tuple[type, ...], tuple[str, list[str]]] | None = None
         if len(checked) == 1 and _only_reads(checked[0]) and not any(mark.quoted for mark in script.marks):
             self.texts = {}

@@ -102,6 +102,12 @@ class PythonAction:
         try:
             async with asyncio.timeout(self._limit_s):
                 result = await self._called(call, arguments)
+        except (SystemExit, KeyboardInterrupt, GeneratorExit) as error:
+            raise RuntimeError(f"the function of endpoint {self._name} raised {type(error).__name__}") from error
+        except asyncio.CancelledError as error:
+            if (task := asyncio.current_task()) is not None and task.cancelling():
+                raise  # the caller is gone, or the server stops
+            raise RuntimeError(f"the function of endpoint {self._name} was cancelled by itself") from error
         except TimeoutError as error:
             log.warning("the function of endpoint %s took longer than %g s", self._name, self._limit_s)
             text = f"Something went wrong: the endpoint took longer than {self._limit_s:g} seconds"
@@ -111,8 +117,8 @@ class PythonAction:
     def _shaped(self, value: Any) -> ResultSets | JsonResult:
         if _is_list(value) and all(isinstance(row, Mapping) for row in value):
             return [value]
-        if _is_list(value) and all(map(_is_list, value)):
-            return value  # type: ignore[no-any-return]  # the caller checks the rows
+        if _is_list(value) and all(_is_list(rows) and all(isinstance(row, Mapping) for row in rows) for rows in value):
+            return value  # type: ignore[no-any-return]  # lists of rows
         try:
             return JsonResult(msgspec.Raw(encode_json(value)))
         except TypeError as error:

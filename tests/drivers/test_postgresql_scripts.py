@@ -11,6 +11,7 @@ import pytest
 
 from apilane.sql.script import read_script
 from apilane.storage.errors import StorageError
+from apilane.storage.protocol import ScriptStep
 from apilane.testing.conformance import Database, DriverCase
 from apilane.testing.conformance.case import open_database
 from apilane.testing.conformance.tables import USERS
@@ -304,3 +305,13 @@ def test_statements() -> None:
     text = """SELECT ';', ";", $$;$$, $t$ ; $$ ; $t$ -- ;
     /* ; */ ; SELECT E'\\';' ;"""
     assert [len(check(statement).words) for statement in statements_of(text)] == [8, 2]
+
+
+def test_a_function_of_the_operator_may_write(db: Database) -> None:
+    """A SELECT that calls a function of the database's owner may write, on the first call and on later ones."""
+    making = 'CREATE FUNCTION store(n int) RETURNS bigint LANGUAGE sql SECURITY DEFINER AS $$ INSERT INTO "Things" '
+    making += """("Name", "Count") VALUES ('by function', n) RETURNING "ID" $$"""
+    db.wait(execute(db.address, making))
+    script = read_script("SELECT store({N}) AS id", db.dialect)
+    ids = [db.wait(db.session.run_script(ScriptStep(script, {"N": n}))).sets[0].rows[0][0] for n in (1, 2, 3)]
+    assert db.found("Name", "equal", "by function") == ids

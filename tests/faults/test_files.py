@@ -38,8 +38,12 @@ def stored(server: Victim, user: Client) -> set[str]:
 
 def uids(user: Client) -> dict[int, str]:
     """The UID of every record."""
-    page = user.get("Files/Get", pageSize=1000).json()
-    return {each["ID"]: each["UID"] for each in page["Data"]}
+    found: dict[int, str] = {}
+    while True:
+        page = user.get("Files/Get", pageSize=1000, pageIndex=len(found) // 1000 + 1).json()["Data"]
+        found |= {each["ID"]: each["UID"] for each in page}
+        if len(page) < 1000:
+            return found
 
 
 @pytest.fixture

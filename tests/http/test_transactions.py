@@ -141,6 +141,12 @@ def test_references_in_a_value(orders: Client) -> None:
     assert note == f'{{"of":[{created["Created"][0]},"not $ref:o"]}}'
 
 
+def test_grouped_has_no_references(orders: Client) -> None:
+    """Data/Transaction has no labels, so a text that looks like a reference is stored like any other."""
+    ids = orders.post("Data/Transaction", {"Post": [{"Entity": "Lines", "Data": {"Note": "$ref:o"}}]}).json()["Post"]
+    assert orders.record("Lines", ids[0])["Note"] == "$ref:o"
+
+
 def test_repeated_label(orders: Client) -> None:
     """A repeated label replaces the earlier one for the operations after it."""
     first, line, second, other = run(

@@ -75,20 +75,43 @@ def sleeps(call):
     return "slept"
 
 
+async def numbers(call):
+    return [[1, 2], [3]]
+
+
+async def exits(call, how: str):
+    if how == "cancelled":
+        raise asyncio.CancelledError
+    raise {"exit": SystemExit, "interrupt": KeyboardInterrupt, "generator": GeneratorExit}[how]
+
+
 async def unfit(call):
     return object()
 
 
 @hookimpl
 def apilane_register_functions():
-    functions = [order, whole, several, blocking, outside, refuses, broken, unfit]
+    functions = [order, whole, several, blocking, outside, refuses, broken, unfit, numbers, exits]
     return [
         *(EndpointFunction(name=f"shop.{each.__name__}", function=each) for each in functions),
         EndpointFunction(name="shop.endless", function=endless, time_limit_s=0.3),
         EndpointFunction(name="shop.sleeps", function=sleeps, time_limit_s=5),
     ]
 """
-NAMES = ["order", "whole", "several", "blocking", "outside", "refuses", "broken", "endless", "sleeps", "unfit"]
+NAMES = [
+    "order",
+    "whole",
+    "several",
+    "blocking",
+    "outside",
+    "refuses",
+    "broken",
+    "endless",
+    "sleeps",
+    "unfit",
+    "numbers",
+    "exits",
+]
 MANIFEST: dict[str, Any] = {
     "Apilane": 1,
     "Application": {"Name": "Shop", "AllowUserRegister": True},
@@ -134,6 +157,14 @@ def test_results(shop: Client) -> None:
     """A list of lists of rows is several result sets, and another value is sent as it is."""
     assert shop.get("Custom/Whole").json() == {"a": 1}
     assert shop.get("Custom/Several").json() == [[{"a": 1}], []]
+    assert shop.get("Custom/Numbers").json() == [[1, 2], [3]]
+
+
+@pytest.mark.parametrize("how", ["exit", "interrupt", "generator", "cancelled"])
+def test_functions_cannot_end_the_server(shop: Client, how: str) -> None:
+    """An exception that usually ends a program or a task is an ordinary failure of the function."""
+    assert error_of(shop.get("Custom/Exits", how=how)) == WireError("ERROR", "Something went wrong")
+    assert shop.get("Custom/Whole").status_code == 200
 
 
 @pytest.mark.parametrize(
