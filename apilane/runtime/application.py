@@ -163,6 +163,8 @@ class ApplicationRuntime:
         """None when no plugin handles changes of records."""
         self.endpoint_action = lru_cache(ENDPOINTS_KEPT)(self._compile_endpoint)
         self.helpers = EntityRuntimes(self, {e.name: e for e in HELPER_TABLES})
+        self.running_keys: set[str] = set()
+        """Requests with an Idempotency-Key that run in this process."""
         self.tokens = Identities(self)
         plans = self._plans = compilations.plans(stored.definition)
         self._plan, self._operator_plan, self._permit = plans.plan, plans.operator_plan, plans.permit
