@@ -4,8 +4,10 @@ docs/reference/protocol/data-model.md section 7).
 
 from __future__ import annotations
 
+import io
 import json
 import time
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -353,6 +355,30 @@ def test_a_property_that_was_encrypted(server: Server, new_application: Any, as_
     assert [item["Secret"] for item in _history(user, id)["Data"]] == ["v1:typed by a user", None, None]
     kept = operator.get("EntityHistory/Get", entity="Letters", recordID=id).json()["Data"]
     assert [json.loads(item["Data"])["Secret"] for item in kept] == ["v1:typed by a user", None, "wax"]
+
+
+@pytest.mark.sqlite_only("other databases refuse such values")
+@pytest.mark.better("B-D14")
+def test_values_that_other_programs_stored(server: Server, writer: Client, owner: Client) -> None:
+    """A text that is not UTF-8 and bytes in an encrypted column read as null; the record can be changed and deleted."""
+    broken, other = writer.add("Letters", FIRST, {"Title": "after"})
+    for column, value in (("Title", "CAST(x'ff41' AS TEXT)"), ("Secret", "x'ff'")):
+        server.sql(writer.token, f'UPDATE "Letters" SET "{column}" = {value} WHERE "ID" = ?', (broken,))
+        record = writer.record("Letters", broken)
+        assert record[column] is None
+        assert (record["Price"], record["Sent"]) == (FIRST["Price"], FIRST["Sent"])
+    listed = {record["ID"]: record for record in writer.records("Letters", pageSize=1000)}
+    assert (listed[broken]["Title"], listed[broken]["Secret"], listed[other]["Title"]) == (None, None, "after")
+    assert len(writer.get("Stats/Distinct", entity="Letters", property="Title").json()) >= 2
+    exported = owner.get("Application/Export")
+    with zipfile.ZipFile(io.BytesIO(exported.content)) as archive:
+        assert archive.testzip() is None
+        records = json.loads(archive.read("data/Letters.json"))
+    assert [record["Secret"] for record in records if record["ID"] == broken] == [None]
+    assert writer.change("Letters", {"ID": broken, "Price": 9}) == 1
+    (kept,) = _history(writer, broken)["Data"]
+    assert (kept["Title"], kept["Secret"], kept["Price"]) == (None, None, FIRST["Price"])
+    assert writer.delete("Data/Delete", entity="Letters", ids=broken).json() == [broken]
 
 
 # --- retention ------------------------------------------------------------------------------------------------------
