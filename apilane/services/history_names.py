@@ -13,8 +13,8 @@ import sqlalchemy as sa
 
 from apilane.model.migration import Migration
 from apilane.model.system import HELPER_TABLES
-from apilane.sql.dialect import Dialect
 from apilane.runtime.application import EntityRuntime
+from apilane.sql.dialect import Dialect
 from apilane.sql.statement import Statement, compile_statement
 from apilane.sql.tables import table_of
 from apilane.sql.write import first_id_where, padded
@@ -68,8 +68,8 @@ def _vacant_names(migration: Migration) -> list[str]:
 
 
 def set_aside(entity: EntityRuntime, ids: Iterable[int]) -> Generator[Step, Result, None]:
-    """Within the unit that inserts records with these IDs, after the inserts: set aside the snapshots of deleted records
-    that had the same IDs.
+    """Within the unit that inserts records with these IDs, after the inserts: set aside the snapshots of deleted
+    records that had the same IDs.
     """
     history = entity.application.helpers[_HISTORY.name]
     any_snapshot = history.statement(first_id_where, (("Entity", "Entity"),))

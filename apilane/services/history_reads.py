@@ -147,8 +147,8 @@ def _properties_reader(entity: EntityRuntime, names: Sequence[str]) -> Callable[
 
 
 def _value(property: Property, kept: msgspec.Raw, cipher: Cipher) -> msgspec.Raw | str | None:
-    """A value of a snapshot as callers read it. Null where the stored one belongs to a dropped property of the same name:
-    it has another type, or only one of the two is encrypted.
+    """A value of a snapshot as callers read it. Null where the stored one belongs to a dropped property of the same
+    name: it has another type, or only one of the two is encrypted.
     """
     if bytes(kept)[:1] not in _BEGINS[property.type]:
         return None

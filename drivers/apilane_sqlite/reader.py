@@ -132,10 +132,10 @@ class Batches:
                 else:
                     self._readers.limit(self._connection, self._ticket)
                 rows = self._next()
-                self._given += len(rows)
-                return rows
             except FAILURES as error:
                 raise translate(error, self._readers.path) from error
+            self._given += len(rows)
+            return rows
 
     def _next(self) -> Sequence[Row]:
         if self._readable is not None:

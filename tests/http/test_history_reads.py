@@ -233,7 +233,9 @@ def test_a_typing_error_deletes_nothing(writer: Client, owner: Client) -> None:
         assert error_of(call(f"EntityHistory/{name}", entity="Nope")) == WireError(
             "ERROR", "Entity Nope does not exist"
         )
-        assert error_of(call(f"EntityHistory/{name}")).code == "ERROR"
+        missing = WireError("ERROR", "Something went wrong: the parameter entity is missing", None, "")
+        assert error_of(call(f"EntityHistory/{name}")) == missing
+    assert error_of(owner.get("Stats/CountDataAndHistory")) == missing
     assert error_of(owner.get("Stats/CountDataAndHistory", entity="Nope")).code == "ERROR"
     assert owner.get("EntityHistory/Get", entity="Letters", recordID=id).json()["Total"] == 1
 

@@ -150,7 +150,7 @@ def test_anonymous(payments: Client) -> None:
 
 
 def test_expired_token(payments: Client, member: Client) -> None:
-    """A caller whose token has expired reads that it is anonymous where anonymous callers may post, and stores nothing."""
+    """Where anonymous callers may post, a caller whose token has expired reads to sign in again, and stores nothing."""
     before = total(payments)
     guest = payments.as_user("3f1f9a5e-0000-4000-8000-000000000000")
     error = error_of(send(guest, "expired", {"Amount": 1}))
@@ -203,7 +203,7 @@ def test_at_the_same_time(member: Client) -> None:
 
 @pytest.mark.sqlite_only("on other databases the key is a locked row")
 def test_a_request_that_takes_too_long(server: Server, member: Client) -> None:
-    """A request whose key another process works on for 20 seconds gets 409, and is carried out after the other ended."""
+    """A request whose key another process uses for 20 seconds gets 409, and is carried out after the other ended."""
     code = {"Amount": 1, "Code": "in flight"}
     member.add("Payments", code)
     folder = Path(f"{server.database(member.token)}.locks")
