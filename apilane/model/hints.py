@@ -9,10 +9,10 @@ import difflib
 import re
 from collections.abc import Collection, Iterable
 
-__all__ = ["choice", "kind_of", "listed", "near", "shown", "unfit_keys"]
+__all__ = ["choice", "kind_of", "listed", "near", "shortened", "shown", "unfit_keys", "unknown"]
 
 SHOWN_MAX = 60
-"""Characters of a name that is compared with the possible ones."""
+"""Characters of a name that is compared with the possible ones, and of a name in a message."""
 LISTED_MAX = 30
 """Names in a message."""
 COMPARED_MAX = 500
@@ -36,6 +36,16 @@ def kind_of(value: object) -> str:
 def shown(value: object) -> str:
     """A name as a message displays it, if it looks like one. Any other value may be a secret that was misplaced."""
     return f"'{value}'" if isinstance(value, str) and _is_word(value) else kind_of(value)
+
+
+def shortened(name: str) -> str:
+    """A name that a caller sent, as messages repeat it: a long one is cut, because it can have megabytes."""
+    return name if len(name) <= SHOWN_MAX else f"{name[:SHOWN_MAX]}..."
+
+
+def unknown(what: str, found: str) -> str:
+    """``unknown part 'Yaer'``, or ``unknown part, found a text`` when it does not look like a name."""
+    return f"unknown {what} {shown(found)}" if _is_word(found) else f"unknown {what}, found {kind_of(found)}"
 
 
 def unfit_keys(keys: Iterable[str], possible: Collection[str]) -> str:

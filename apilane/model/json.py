@@ -9,7 +9,7 @@ import re
 
 import msgspec
 
-__all__ = ["MAX_DEPTH", "JsonNumber", "MalformedJson", "decode_json", "encode_json", "json_text"]
+__all__ = ["INT_DIGITS_MAX", "MAX_DEPTH", "JsonNumber", "MalformedJson", "decode_json", "encode_json", "json_text"]
 
 MAX_DEPTH = 100
 """Levels of nested arrays and objects."""
@@ -52,7 +52,11 @@ def decode_json(body: bytes) -> object:
             value: object = _decode(body)
         except msgspec.ValidationError:  # an integer has too many digits; a decoder without a type checks nothing else
             value = _decode_marked(_marked(body))
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except RecursionError as error:
+        raise MalformedJson(f"nested deeper than {MAX_DEPTH}") from error
+    except UnicodeDecodeError as error:
+        raise MalformedJson("it is not UTF-8") from error
+    except msgspec.DecodeError as error:
         raise MalformedJson(str(error)) from error
     # Only texts with many brackets can be deep. Most texts have one bracket; for them the count (0.5 us) is skipped.
     is_flat = body.find(b"{", 1) < 0 and body.find(b"[", 1) < 0

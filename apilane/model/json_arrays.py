@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 from json import JSONDecodeError, JSONDecoder
 
-from apilane.model.json import MalformedJson, decode_json
+from apilane.model.json import INT_DIGITS_MAX, MAX_DEPTH, MalformedJson, decode_json
 
 __all__ = ["ObjectStream"]
 
@@ -89,8 +89,10 @@ class ObjectStream:
             if len(self._text) - at > self._longest:
                 raise MalformedJson(f"a record is broken, or longer than {self._longest} characters") from None
             return None
-        except (RecursionError, ValueError) as error:  # nesting, and integers of more digits than Python converts
-            raise MalformedJson(str(error)) from None
+        except RecursionError:
+            raise MalformedJson(f"a record is nested deeper than {MAX_DEPTH}") from None
+        except ValueError:
+            raise MalformedJson(f"a record has an integer of more than {INT_DIGITS_MAX} digits") from None
 
     def _unexpected(self, letter: str) -> str:
         expected = {"[": "an array", "{]": "a record or ]", "{": "a record", ",]": ", or ]", "": "the end"}[self._next]

@@ -7,6 +7,7 @@ from typing import Any, Final
 from msgspec import Struct
 
 from apilane.errors import ApilaneError, Code
+from apilane.model.hints import shortened
 
 __all__ = ["OPERATIONS_MAX", "Operation", "read_groups", "read_operations"]
 
@@ -79,7 +80,7 @@ def _action(sent: object, what: str) -> str:
         if text.lstrip("+-").isascii() and text.lstrip("+-").isdigit():
             if len(text) <= len(ACTIONS) and 0 <= int(text) < len(ACTIONS):
                 return ACTIONS[int(text)]
-            raise ApilaneError(Code.ERROR, f"Unknown transaction action '{text}'")
+            raise ApilaneError(Code.ERROR, f"Unknown transaction action '{shortened(text)}'")
         found = next((name for name in ACTIONS if name.lower() == text.strip().lower()), None)
         if found is not None:
             return found

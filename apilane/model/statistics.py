@@ -12,7 +12,7 @@ from typing import Final, Literal, NamedTuple, NoReturn
 
 from apilane.errors import DEFAULT_MESSAGES, ApilaneError, Code
 from apilane.model.definition import Entity, Property, PropertyType
-from apilane.model.hints import choice, listed, shown
+from apilane.model.hints import choice, listed, shortened, unknown
 from apilane.model.system import is_secret
 from apilane.model.text import trim
 
@@ -104,7 +104,9 @@ _FORM: Final = "Property.Function, with Count, Min, Max, Sum or Avg"
 
 def _measure(item: str, entity: Entity, readable: AbstractSet[str]) -> Measure:
     def refuse(detail: str) -> NoReturn:
-        raise ApilaneError(Code.ERROR, f"Error on AggregateProperties '{item}': {detail}", entity=entity.name)
+        raise ApilaneError(
+            Code.ERROR, f"Error on AggregateProperties '{shortened(item)}': {detail}", entity=entity.name
+        )
 
     name, dot, word = item.partition(".")
     if not dot or "." in word:
@@ -113,7 +115,7 @@ def _measure(item: str, entity: Entity, readable: AbstractSet[str]) -> Measure:
     property = _known(name, entity, readable)
     function = _FUNCTIONS.get(trim(word).lower())
     if function is None:
-        refuse(f"unknown function {shown(word)}{choice(word, [each.title() for each in _fitting(property)])}")
+        refuse(f"{unknown('function', word)}{choice(word, [each.title() for each in _fitting(property)])}")
     if function not in _fitting(property):
         kind = "an encrypted" if property.encrypted else f"a {property.type.name}"
         refuse(f"{function.title()} does not fit {kind} property; possible: {listed(_titles(property))}")
@@ -145,7 +147,7 @@ def _known(name: str, entity: Entity, readable: AbstractSet[str]) -> Property:
     """The property with a name, which the caller may read."""
     property = entity.property(name)
     if property is None:
-        message = f"Property {name} does not exist{choice(name, _readable_names(entity, readable))}"
+        message = f"Property {shortened(name)} does not exist{choice(name, _readable_names(entity, readable))}"
         raise ApilaneError(Code.ERROR, message, entity=entity.name)
     if not _is_readable(entity, property, readable):
         raise ApilaneError(Code.UNAUTHORIZED, property=name, entity=entity.name)
@@ -168,6 +170,7 @@ def parse_groups(text: str | None, entity: Entity, readable: AbstractSet[str]) -
 
 def _unfit(entity: Entity, item: str | None, detail: str) -> ApilaneError:
     message = f"{DEFAULT_MESSAGES[Code.INVALID_GROUPBY_PARAMETER]}: {detail}"
+    item = None if item is None else shortened(item)
     return ApilaneError(Code.INVALID_GROUPBY_PARAMETER, message, property=item, entity=entity.name)
 
 
@@ -179,7 +182,7 @@ def _group(item: str, entity: Entity, readable: AbstractSet[str]) -> GroupKey:
     property = entity.property(name)
     if property is None:
         possible = choice(name, _readable_names(entity, readable))
-        raise _unfit(entity, name, f"unknown property {shown(name)}{possible}")
+        raise _unfit(entity, name, f"{unknown('property', name)}{possible}")
     if not _is_readable(entity, property, readable):
         raise ApilaneError(Code.UNAUTHORIZED, property=property.name, entity=entity.name)
     if property.encrypted:
@@ -190,7 +193,7 @@ def _group(item: str, entity: Entity, readable: AbstractSet[str]) -> GroupKey:
         raise _unfit(entity, item, f"{property.type.name} property '{property.name}' has no parts; only a Date has")
     part = _PARTS.get(trim(word).lower())
     if part is None:
-        raise _unfit(entity, item, f"unknown part {shown(word)}{choice(word, list(_PARTS))}")
+        raise _unfit(entity, item, f"{unknown('part', word)}{choice(word, list(_PARTS))}")
     return GroupKey(property.name, part)
 
 

@@ -15,11 +15,12 @@ from msgspec import Struct, ValidationError
 
 from apilane.control.records import StoredApplication
 from apilane.dispatch import Gates
-from apilane.errors import ApilaneError, Code, ConfigurationError, unauthorized
+from apilane.errors import ApilaneError, Code, ConfigurationError, continued, unauthorized
 from apilane.events.outbox import ApplicationOutbox, Outboxes
 from apilane.events.record_handlers import RecordHandlers
 from apilane.model.definition import Action, Entity, Property, RateLimit, RuleKind
 from apilane.model.enforcement import needs_enforcing
+from apilane.model.hints import shortened
 from apilane.model.sections import read_section, section_key
 from apilane.model.system import HELPER_TABLES
 from apilane.plugin.accounts import Accounts
@@ -179,6 +180,8 @@ class ApplicationRuntime:
         """None when no plugin handles changes of records."""
         self.endpoint_action = lru_cache(ENDPOINTS_KEPT)(self._compile_endpoint)
         self.helpers = EntityRuntimes(self, {e.name: e for e in HELPER_TABLES})
+        self.running_keys: set[str] = set()
+        """Requests with an Idempotency-Key that run in this process."""
         self.tokens = Identities(self)
         plans = self._plans = compilations.plans(stored.definition, driver)
         self._plan, self._operator_plan, self._permit = plans.plan, plans.operator_plan, plans.permit
@@ -251,8 +254,10 @@ class ApplicationRuntime:
         try:
             return self.entities[typed.lower()]
         except KeyError:
-            message = f"Entity {typed} does not exist" if typed else None
-            raise ApilaneError(Code.ERROR, message, entity=None if typed else "") from None
+            if not typed:
+                message = continued(Code.ERROR, "the parameter entity is missing")
+                raise ApilaneError(Code.ERROR, message, entity="") from None
+            raise ApilaneError(Code.ERROR, f"Entity {shortened(typed)} does not exist") from None
 
     def access(self, entity: EntityRuntime, action: Action, actor: Actor) -> AccessPlan:
         """The caller's plan for an entity; UNAUTHORIZED when no rule grants the action."""

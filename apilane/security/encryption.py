@@ -53,9 +53,12 @@ class Cipher:
         sealed = nonce + self._aead.encrypt(nonce, text.encode(), context.encode())
         return _PREFIX + urlsafe_b64encode(sealed).decode().rstrip("=")
 
-    def decrypt(self, stored: str, context: str = "") -> str | None:
-        """The text; None when ``stored`` was not made by ``encrypt`` with this key and context."""
-        if not stored.startswith(_PREFIX) or not stored.isascii():
+    def decrypt(self, stored: object, context: str = "") -> str | None:
+        """The text; None when ``stored`` was not made by ``encrypt`` with this key and context.
+
+        Other programs can store numbers and bytes in an encrypted column of SQLite.
+        """
+        if not isinstance(stored, str) or not stored.startswith(_PREFIX) or not stored.isascii():
             return None
         try:
             sealed = urlsafe_b64decode(stored[len(_PREFIX) :] + "=" * (-(len(stored) - len(_PREFIX)) % 4))

@@ -23,6 +23,7 @@ from apilane.plugin.calls import Write
 from apilane.runtime.application import EntityRuntime
 from apilane.security.passwords import Passwords
 from apilane.services.failures import broken_reference, wire_error
+from apilane.services.history_names import set_aside
 from apilane.services.row_spool import RowSpool
 from apilane.services.users import FOLDS, complete_user_values, encode_user_value, is_users
 from apilane.sql.statement import Statement, Value
@@ -166,7 +167,8 @@ class _Import:
     def steps(self) -> Generator[Step, Result, Sequence[int]]:
         """The unit: it inserts all rows, then sets the references to records that come later in the body.
 
-        The IDs move the sequence of the table beyond the highest one.
+        The IDs move the sequence of the table beyond the highest one. They may be those of deleted records, whose
+        history the new records do not get.
         """
         insert = self._entity.statement(insert_row, self._columns)
         at = self._columns.index("ID")
@@ -185,6 +187,7 @@ class _Import:
             yield from self._store(insert, values, len(ids), ends)
         if waiting:
             yield from self._refer(waiting, ends)
+        yield from set_aside(self._entity, ids)
         return ids
 
     def _refer(self, waiting: Sequence[int], ends: float) -> Generator[Step, Result, None]:

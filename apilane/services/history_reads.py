@@ -19,18 +19,19 @@ from apilane.plugin.identity import Actor
 from apilane.runtime.access import AccessPlan
 from apilane.runtime.application import ApplicationRuntime, EntityRuntime
 from apilane.security.encryption import Cipher
+from apilane.services.history_names import EARLIER
 from apilane.services.record_reads import PageQuery, visible_properties
 from apilane.sql.select import ReadShape
-from apilane.sql.write import Restriction
+from apilane.sql.write import Restriction, first_id_where
 
 __all__ = [
     "HISTORY",
     "HistoryPage",
     "entity_history",
-    "history_name",
     "of_history",
     "record_history",
     "snapshot_reader",
+    "stored_name",
 ]
 
 HISTORY: Final = "H_Entity_Change_Tracking"
@@ -46,6 +47,7 @@ _BEGINS: Final = {
 
 _decode_object = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _decode_text = msgspec.json.Decoder(str).decode
+_CIPHERTEXT: Final = b'"v1'
 _NULL: Final = msgspec.Raw(b"null")
 
 
@@ -91,22 +93,25 @@ async def entity_history(
     ``Data`` is JSON text with encrypted properties in clear. Raises ERROR for an entity that does not exist and has no
     history.
     """
-    name, unknown = history_name(application, entity)
+    name = await stored_name(application, entity)
     rows, total = await _page(application, of_history(name, record_id), _OWN_COLUMNS, page)
-    if unknown is not None and not total:
-        raise unknown
     read = snapshot_reader(application)
     return HistoryPage([read(row) for row in rows], total)
 
 
-def history_name(application: ApplicationRuntime, typed: str) -> tuple[str, ApilaneError | None]:
-    """The name under which snapshots of an entity are stored. The error: there is no such entity now; its history may
-    still exist.
+async def stored_name(application: ApplicationRuntime, typed: str) -> str:
+    """The name under which snapshots of an entity are stored; ``EARLIER`` is added to the name of a dropped one.
+
+    Raises ERROR for an entity that does not exist and has no history.
     """
     try:
-        return application.entity(typed).name, None
-    except ApilaneError as unknown:
-        return typed, unknown
+        return application.entity(typed).name
+    except ApilaneError:
+        any_snapshot = application.helpers[HISTORY].statement(first_id_where, (("Entity", "Entity"),))
+        for name in (typed, typed + EARLIER):
+            if (await application.session.fetch(any_snapshot, (name,)))[0][0] is not None:
+                return name
+        raise
 
 
 def of_history(entity: str, record_id: int | None) -> Mapping[str, int | str]:
@@ -145,11 +150,16 @@ def _properties_reader(
 
 
 def _value(property: Property, kept: msgspec.Raw, cipher: Cipher) -> msgspec.Raw | str | None:
+    """A value of a snapshot as callers read it. Null where the stored one belongs to a dropped property of the same
+    name: it has another type, or only one of the two is encrypted.
+    """
     if bytes(kept)[:1] not in _BEGINS[property.type]:
         return None
-    if not property.encrypted and property.format != JSON:
-        return kept
-    text = cipher.decrypt(_decode_text(kept)) if property.encrypted else _decode_text(kept)
+    if not property.encrypted:
+        if bytes(kept)[:3] == _CIPHERTEXT and cipher.decrypt(_decode_text(kept)) is not None:
+            return None
+        return kept if property.format != JSON else json_value(_decode_text(kept))
+    text = cipher.decrypt(_decode_text(kept))
     return json_value(text) if text is not None and property.format == JSON else text
 
 
@@ -171,7 +181,7 @@ def snapshot_reader(application: ApplicationRuntime) -> Callable[[Sequence[Any]]
 
     def read(row: Sequence[Any]) -> dict[str, Any]:
         item = dict(zip(_OWN_COLUMNS, row, strict=True))
-        hidden = secrets.get(item["Entity"], ())
+        hidden = secrets.get(item["Entity"].removesuffix(EARLIER), ())
         values = {name: clear(kept) for name, kept in _decode(item["Data"]).items() if name not in hidden}
         item["Data"] = encode_json(values).decode()
         return item

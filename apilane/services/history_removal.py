@@ -15,7 +15,7 @@ from apilane.model.definition import SortKey
 from apilane.plugin.calls import Write
 from apilane.runtime.application import ApplicationRuntime, EntityRuntime
 from apilane.runtime.identities import now_ms
-from apilane.services.history_reads import HISTORY, history_name, of_history
+from apilane.services.history_reads import HISTORY, of_history, stored_name
 from apilane.sql.select import ReadShape
 from apilane.sql.write import Restriction, delete_by_ids
 from apilane.storage.protocol import Result, Step
@@ -35,12 +35,8 @@ async def delete_history(application: ApplicationRuntime, entity: str, record_id
 
     Snapshots that are stored meanwhile stay. Raises ERROR for an entity that does not exist and has no history.
     """
-    name, unknown = history_name(application, entity)
+    name = await stored_name(application, entity)
     wanted = of_history(name, record_id)
-    if unknown is not None:
-        count = application.helpers[HISTORY].count((("Entity", "Entity"),), None)
-        if not (await application.session.fetch(count, (name,)))[0][0]:
-            raise unknown
     which = "all records" if record_id is None else f"ID {record_id}"
     return Write(
         run=lambda: _delete(application, wanted, now_ms()),

@@ -5,7 +5,10 @@ A key belongs to a caller and a call. Keys and requests are stored as hashes, an
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+import asyncio
+from collections.abc import AsyncIterator, Callable, Generator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from time import monotonic
 from typing import Final, Generic, NamedTuple, TypeVar
 
 from msgspec import Struct
@@ -31,6 +34,13 @@ T = TypeVar("T")
 TABLE: Final = "H_Idempotency_Keys"
 KEPT_MS: Final = 24 * 3_600_000
 ANSWER_MAX_BYTES: Final = 1_000_000
+WAIT_S: Final = 20.0
+"""The longest wait for another request with the same key, like other waits for the database."""
+PAUSE_S: Final = 0.002
+PAUSE_MAX_S: Final = 0.1
+"""The first and the longest pause between two looks."""
+LOCK_DIGITS: Final = 3
+"""Digits of the hash in the name of a lock. SQLite keeps a file for each name, so there are at most 4096 of them."""
 
 USED: Final = "The Idempotency-Key was used for another request; use a new key for each request"
 NOT_KEPT: Final = "The request with this Idempotency-Key was carried out; its answer was too large to be kept"
@@ -60,6 +70,7 @@ class IdempotentRequest:
     """One request. ``name``: hash of caller, call and key; ``digest``: hash of the request."""
 
     def __init__(self, application: ApplicationRuntime, name: str, digest: str) -> None:
+        self._application = application
         self._session = application.session
         self._table = application.helpers[TABLE]
         self._name = name
@@ -91,6 +102,33 @@ class IdempotentRequest:
 
         Raises ERROR with HTTP status 409 when another request with the same key takes too long.
         """
+        async with self._turn():
+            return await self._run(write, encode)
+
+    @asynccontextmanager
+    async def _turn(self) -> AsyncIterator[None]:
+        """Wait for requests with the same key that are known to run, without a connection and outside of the queue of
+        the writer: on SQLite those of all processes, else those of this process. Raises ERROR with HTTP status 409.
+
+        The database finds the others (``_claim``).
+        """
+        ends_at, pause = monotonic() + WAIT_S, PAUSE_S
+        while True:
+            async with self._lock() as mine:
+                if mine:
+                    yield
+                    return
+            if monotonic() > ends_at:
+                raise ApilaneError(Code.ERROR, IN_FLIGHT, status=409)
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, PAUSE_MAX_S)
+
+    def _lock(self) -> AbstractAsyncContextManager[bool]:
+        if self._application.driver.features.embedded:
+            return self._session.exclusive(f"idempotency-{self._name[:LOCK_DIGITS]}")
+        return _entered(self._application.running_keys, self._name)
+
+    async def _run(self, write: UnitWrite[T], encode: Callable[[T], bytes]) -> Done[T]:
         try:
             done = await self._session.run(lambda: self._steps(write, encode), alone=write.alone)
         except _AlreadyUsed:
@@ -127,3 +165,16 @@ class IdempotentRequest:
         except UniqueViolation as error:
             raise _AlreadyUsed from error
         self._waits = False
+
+
+@asynccontextmanager
+async def _entered(running: set[str], name: str) -> AsyncIterator[bool]:
+    """Keep the name in the set; gives False when it is there already."""
+    if name in running:
+        yield False
+        return
+    running.add(name)
+    try:
+        yield True
+    finally:
+        running.discard(name)

@@ -12,6 +12,7 @@ from typing import Any, Final, NamedTuple
 
 from apilane.errors import ApilaneError, Code
 from apilane.model.definition import ForeignKey
+from apilane.model.hints import shortened
 from apilane.runtime.application import EntityRuntime
 from apilane.runtime.compiled import ValueReader
 from apilane.services.users import FOLDS, is_users
@@ -71,7 +72,8 @@ class References:
             for label in labels:
                 created = self._entity(label)
                 if target is not None and created.key != target:
-                    text = f"Foreign key constraint violation: {PREFIX}{label} is a record of {created.name}, not of "
+                    text = f"Foreign key constraint violation: {PREFIX}{shortened(label)} is a record of "
+                    text += f"{created.name}, not of "
                     text += entity.application.entities[target].name
                     code = Code.FOREIGN_KEY_CONSTRAINT_VIOLATION
                     raise ApilaneError(code, text, property=name, entity=entity.name)
@@ -89,7 +91,8 @@ class References:
             return None
         created = self._entity(label)
         if created is not entity:
-            message = f"Something went wrong: {PREFIX}{label} is a record of {created.name}, not of {entity.name}"
+            found = f"{PREFIX}{shortened(label)} is a record of {created.name}"
+            message = f"Something went wrong: {found}, not of {entity.name}"
             raise ApilaneError(Code.ERROR, message, property="ID", entity=entity.name)
         return Deferred(sent, int)
 
@@ -148,5 +151,5 @@ def _labels(sent: object) -> Iterable[str]:
 
 
 def _unresolved(label: str) -> ApilaneError:
-    text = f"Referenced operation '{label}' has no results or does not exist"
+    text = f"Referenced operation '{shortened(label)}' has no results or does not exist"
     return ApilaneError(Code.ERROR, f"{text}: a reference needs an earlier Post operation with this Id")

@@ -15,6 +15,7 @@ from msgspec import Struct
 
 from apilane.errors import ApilaneError, Code
 from apilane.model.definition import Endpoint
+from apilane.model.hints import shortened
 from apilane.model.json import json_text
 from apilane.model.operations import Operation
 from apilane.plugin.endpoints import ResultSets, TransactionAction
@@ -84,7 +85,7 @@ class Transaction:
         """The endpoint of a Custom operation. Raises ERROR."""
         endpoint = self._application.endpoints.get(name.lower())
         if endpoint is None:
-            raise ApilaneError(Code.ERROR, f"Custom endpoint '{name}' does not exist")
+            raise ApilaneError(Code.ERROR, f"Custom endpoint '{shortened(name)}' does not exist")
         return endpoint
 
     def add_endpoint(self, endpoint: Endpoint, data: Mapping[str, object], actor: Actor) -> None:

@@ -167,9 +167,8 @@ async def grant_entity(call: Call, name: str, action: Action) -> tuple[EntityRun
     except ApilaneError as error:
         possible = application.granted(action, call.actor)
         if not name and call.scope["path"].lower().startswith(STATS):
-            error.message, error.entity = "Entity  does not exist", None
-        what = ": the parameter entity is missing" if not name else ""
-        error.message += what + (choice(name, possible) if what else near(name, possible))
+            error.message, error.entity = "Entity  does not exist: the parameter entity is missing", None
+        error.message += near(name, possible) if name else choice(name, possible)
         raise
     call.entity_name = entity.name
     access = application.access(entity, action, call.actor)

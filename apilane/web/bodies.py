@@ -29,11 +29,12 @@ Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 
 class BodyTooLarge(ApilaneError):
     """The body is over the limit: answered as ERROR, and the connection is closed (docs/reference/protocol/errors.md
-    section 1.4).
+    section 1.4). ``announced``: the size that the headers say; None: more than the limit has arrived.
     """
 
-    def __init__(self) -> None:
-        super().__init__(Code.ERROR)
+    def __init__(self, max_bytes: int, announced: str | None = None) -> None:
+        size = f"more than {max_bytes}" if announced is None else announced
+        super().__init__(Code.ERROR, f"Something went wrong: the body has {size} bytes, and the limit is {max_bytes}")
 
 
 class BrokenBody(ApilaneError):
@@ -75,7 +76,7 @@ class Bodies:
         length = int(declared[:LENGTH_DIGITS_MAX]) if declared.isdigit() else None
         if length is not None:
             if length > self._max_bytes:
-                raise BodyTooLarge
+                raise BodyTooLarge(self._max_bytes, _size(declared))
             if len(declared) > LENGTH_DIGITS_MAX or b"transfer-encoding" in headers:
                 length = None  # cut off, or meaningless beside transfer-encoding (RFC 9112, 6.3)
         try:
@@ -85,7 +86,7 @@ class Bodies:
                     body: bytes = message.get("body", b"")
                     if len(body) == length or not message.get("more_body"):
                         if len(body) > self._max_bytes:
-                            raise BodyTooLarge
+                            raise BodyTooLarge(self._max_bytes)
                         return body
                 return await self._read_parts(message, receive, length)
         except TimeoutError:
@@ -100,7 +101,7 @@ class Bodies:
                     raise BrokenBody
                 part: bytes = message.get("body", b"")
                 if len(buffer) + len(part) > self._max_bytes:
-                    raise BodyTooLarge
+                    raise BodyTooLarge(self._max_bytes)
                 if self.arriving_bytes + len(part) > self._arriving_max_bytes:
                     raise NoRoomForBody
                 self.arriving_bytes += len(part)
@@ -115,7 +116,7 @@ class Bodies:
         """The body as it arrives. ``body_timeout_s`` is the time limit of each part. Raises the errors of ``read``."""
         declared = headers.get(b"content-length", b"")
         if declared.isdigit() and (len(declared) > LENGTH_DIGITS_MAX or int(declared) > max_bytes):
-            raise BodyTooLarge
+            raise BodyTooLarge(max_bytes, _size(declared))
         seen = 0
         more = True
         while more:
@@ -130,9 +131,14 @@ class Bodies:
             more = message.get("more_body", False)
             seen += len(part)
             if seen > max_bytes:
-                raise BodyTooLarge
+                raise BodyTooLarge(max_bytes)
             if part:
                 yield part
+
+
+def _size(declared: bytes) -> str | None:
+    """A declared length as a message repeats it; None for one that is too long."""
+    return declared.decode() if len(declared) <= LENGTH_DIGITS_MAX else None
 
 
 def announces_body(headers: Mapping[bytes, bytes]) -> bool:

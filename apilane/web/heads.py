@@ -14,7 +14,7 @@ from apilane.web.call import Scope
 
 __all__ = ["ambiguity"]
 
-SINGLE = frozenset({b"host", b"authorization", b"content-type"})
+SINGLE = frozenset({b"host", b"authorization", b"content-type", b"idempotency-key"})
 """Headers that the server reads and that have one value. Those with a prefix of ``SINGLE_PREFIXES`` are meant too."""
 SINGLE_PREFIXES = (b"x-application-token", b"x-client-id", b"x-auth-")
 

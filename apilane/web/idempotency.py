@@ -16,6 +16,9 @@ __all__ = ["IDEMPOTENCY_KEY", "once"]
 
 IDEMPOTENCY_KEY: Final = b"idempotency-key"
 KEY_MAX: Final = 255
+AUTHORIZATION: Final = b"authorization"
+NO_CALLER: Final = "Something went wrong: an Idempotency-Key needs a signed-in caller"
+EXPIRED: Final = f"{NO_CALLER}, and the token of this request is unknown or has expired; sign in again"
 REPLAYED: Final = (b"idempotency-replayed", b"true")
 
 
@@ -56,7 +59,7 @@ def _name(call: Call, key: bytes) -> str:
     """The hash of caller, call and key."""
     actor = call.actor
     if actor.kind == "anonymous":
-        raise ApilaneError(Code.ERROR, "Something went wrong: an Idempotency-Key needs a signed-in caller")
+        raise ApilaneError(Code.ERROR, EXPIRED if AUTHORIZATION in call.headers else NO_CALLER)
     if not key or len(key) > KEY_MAX or not all(0x21 <= byte <= 0x7E for byte in key):
         text = f"Something went wrong: an Idempotency-Key has 1 to {KEY_MAX} visible ASCII characters"
         raise ApilaneError(Code.ERROR, text)

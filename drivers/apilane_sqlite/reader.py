@@ -5,7 +5,7 @@ The session decides which reads come here.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from itertools import islice
 from threading import Lock
 from time import monotonic
@@ -17,6 +17,7 @@ from apilane.plugin.storage import Result, Row, ScriptStep, Value
 from apilane_sqlite.connection import PROGRESS_STEPS, Deadline, open_connection
 from apilane_sqlite.errors import FAILURES, translate
 from apilane_sqlite.script import run_script
+from apilane_sqlite.unreadable import readable_rows
 
 __all__ = ["Batches", "Readers"]
 
@@ -41,7 +42,10 @@ class Readers:
         connection = self.take()
         try:
             self.limit(connection, ticket)
-            return connection.execute(text, parameters).fetchall()
+            try:
+                return connection.execute(text, parameters).fetchall()
+            except UnicodeDecodeError:
+                return list(readable_rows(connection, text, parameters))
         except FAILURES as error:
             raise translate(error, self.path) from error
         finally:
@@ -109,6 +113,9 @@ class Batches:
         self._ticket = Deadline()
         self._connection: apsw.Connection | None = None
         self._cursor: Any = None
+        self._readable: Generator[Row, None, None] | None = None
+        """Set after a text was found that is not UTF-8."""
+        self._given = 0
         self._closed = False
         self._lock = Lock()
 
@@ -124,9 +131,21 @@ class Batches:
                     self._cursor = self._connection.execute(self._text, self._parameters)
                 else:
                     self._readers.limit(self._connection, self._ticket)
-                return list(islice(self._cursor, self._size))
+                rows = self._next()
             except FAILURES as error:
                 raise translate(error, self._readers.path) from error
+            self._given += len(rows)
+            return rows
+
+    def _next(self) -> Sequence[Row]:
+        if self._readable is not None:
+            return list(islice(self._readable, self._size))
+        try:
+            return list(islice(self._cursor, self._size))
+        except UnicodeDecodeError:
+            assert self._connection is not None  # noqa: S101 - the cursor belongs to it
+            self._readable = readable_rows(self._connection, self._text, self._parameters)
+        return list(islice(self._readable, self._given, self._given + self._size))
 
     def cancel(self) -> None:
         """Interrupt the current batch."""
@@ -138,6 +157,8 @@ class Batches:
             self._closed = True
             if self._cursor is not None:
                 self._cursor.close(True)
+            if self._readable is not None:
+                self._readable.close()
             connection, self._connection = self._connection, None
             if connection is not None:
                 self._readers.give(connection)

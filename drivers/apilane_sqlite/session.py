@@ -92,6 +92,8 @@ class SQLiteSession:
             except FAILURES as error:
                 if not is_busy(error):
                     raise translate(error, self.path) from error
+            except UnicodeDecodeError:
+                pass  # the readers return the row without this text
             return await self._fetch_in_pool(statement, parameters)
         if statement.counts_all or self._is_slow(statement):  # counting does not check the clock between pages
             return await self._fetch_in_pool(statement, parameters)

@@ -24,6 +24,7 @@ from apilane.plugin.storage import (
 from apilane_sqlite.connection import Deadline, FileLock, open_connection
 from apilane_sqlite.errors import FAILURES, translate
 from apilane_sqlite.script import run_script
+from apilane_sqlite.unreadable import readable_rows
 
 __all__ = ["Outcome", "Writing", "WritingConnection"]
 
@@ -250,9 +251,12 @@ def _execute(connection: apsw.Connection, step: Step | ScriptStep) -> Result:
     if isinstance(step, ScriptStep):
         return run_script(connection, step)
     statement, parameters = step.statement, step.parameters
-    rows = connection.execute(statement.text, parameters).fetchall()
     if not statement.writes:
-        return Result(rows)
+        try:
+            return Result(connection.execute(statement.text, parameters).fetchall())
+        except UnicodeDecodeError:
+            return Result(list(readable_rows(connection, statement.text, parameters)))
+    rows = connection.execute(statement.text, parameters).fetchall()
     inserted = connection.last_insert_rowid() if statement.kind == "insert" else None
     return Result(rows, connection.changes(), inserted)
 

@@ -118,7 +118,7 @@ class FileCalls:
         name = checked_name(await form.find())
         ending = extension(name)
         if ending in self._blocked:
-            raise ApilaneError(Code.ERROR, f"Files with the extension {ending} are not accepted")
+            raise ApilaneError(Code.ERROR, f"Files with the extension {ending[:60]} are not accepted")
         async with aclosing(form.content()) as content:
             head = bytearray()
             async for chunk in content:

@@ -71,7 +71,8 @@ def refuse_program(name: str, head: bytes, blocked: Collection[str]) -> None:
     other = _other_type(ending, TYPES.get(ending, ""), head)
     if other is not None and other.extension.lower() in blocked:
         raise ApilaneError(
-            Code.ERROR, f"The content is a {other.extension} file, which is not accepted under the name {ending!r} too"
+            Code.ERROR,
+            f"The content is a {other.extension} file, which is not accepted under the name {ending[:60]!r} too",
         )
 
 

@@ -5,13 +5,16 @@ from __future__ import annotations
 import inspect
 import typing
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
 from apilane.plugin import ApilaneError, Code
 
 __all__ = ["ParameterReader", "signature_problem"]
+
+MESSAGE_MAX: Final = 200
+"""Characters of a message about a value: it may repeat a value of megabytes."""
 
 
 def signature_problem(function: Callable[..., Any]) -> str | None:
@@ -64,4 +67,6 @@ class ParameterReader:
                 found = error
             except msgspec.DecodeError:
                 found = plain
-            raise ApilaneError(Code.VALIDATION, f"Validation error: {found}", property=name, entity=endpoint) from found
+            raise ApilaneError(
+                Code.VALIDATION, f"Validation error: {str(found)[:MESSAGE_MAX]}", property=name, entity=endpoint
+            ) from found

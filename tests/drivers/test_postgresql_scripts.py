@@ -309,7 +309,7 @@ def test_statements() -> None:
 
 def test_a_function_of_the_operator_may_write(db: Database) -> None:
     """A SELECT that calls a function of the database's owner may write, on the first call and on later ones."""
-    making = 'CREATE FUNCTION store(n int) RETURNS bigint LANGUAGE sql SECURITY DEFINER AS $$ INSERT INTO "Things" '
+    making = 'CREATE FUNCTION store(n bigint) RETURNS bigint LANGUAGE sql SECURITY DEFINER AS $$ INSERT INTO "Things" '
     making += """("Name", "Count") VALUES ('by function', n) RETURNING "ID" $$"""
     db.wait(execute(db.address, making))
     script = read_script("SELECT store({N}) AS id", db.dialect)

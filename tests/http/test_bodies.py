@@ -217,7 +217,8 @@ def test_too_large_in_chunks(lab: Client) -> None:
         response = lab.send("POST", POST, _parts(LIMIT + 1), JSON)
     except OSError:  # pragma: no cover - the server may close before everything was sent
         return
-    assert error_of(response) == WireError("ERROR", "Something went wrong")
+    told = f"Something went wrong: the body has more than {LIMIT} bytes, and the limit is {LIMIT}"
+    assert error_of(response) == WireError("ERROR", told)
     assert response.status_code == 400
 
 
@@ -238,7 +239,8 @@ def test_too_large_as_declared(lab: Client) -> None:
     head += f"Content-Type: application/json\r\nContent-Length: {LIMIT + 1}\r\n\r\n"
     answer = _raw(lab, head.encode() + b"{")
     assert answer.startswith(b"HTTP/1.1 400")
-    assert json.loads(answer.partition(b"\r\n\r\n")[2])["Message"] == "Something went wrong"
+    told = f"Something went wrong: the body has {LIMIT + 1} bytes, and the limit is {LIMIT}"
+    assert json.loads(answer.partition(b"\r\n\r\n")[2])["Message"] == told
 
 
 def test_chunked(lab: Client) -> None:

@@ -4,8 +4,10 @@ docs/reference/protocol/data-model.md section 7).
 
 from __future__ import annotations
 
+import io
 import json
 import time
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -231,7 +233,9 @@ def test_a_typing_error_deletes_nothing(writer: Client, owner: Client) -> None:
         assert error_of(call(f"EntityHistory/{name}", entity="Nope")) == WireError(
             "ERROR", "Entity Nope does not exist"
         )
-        assert error_of(call(f"EntityHistory/{name}")).code == "ERROR"
+        missing = WireError("ERROR", "Something went wrong: the parameter entity is missing", None, "")
+        assert error_of(call(f"EntityHistory/{name}")) == missing
+    assert error_of(owner.get("Stats/CountDataAndHistory")) == missing
     assert error_of(owner.get("Stats/CountDataAndHistory", entity="Nope")).code == "ERROR"
     assert owner.get("EntityHistory/Get", entity="Letters", recordID=id).json()["Total"] == 1
 
@@ -268,6 +272,115 @@ def test_history_follows_renames(server: Server, new_application: Any, as_operat
     server.apply(renamed)
     (item,) = user.get("Data/GetHistoryByID", entity="Mails", id=id).json()["Data"]
     assert (item["Title"], item["Seal"], "Secret" in item) == ("a", "wax", False)
+
+
+@pytest.mark.better("B-D10")
+@pytest.mark.parametrize("way", ["created", "renamed"])
+def test_a_dropped_entity_leaves_no_history_to_the_next(
+    server: Server, new_application: Any, as_operator: Any, way: str
+) -> None:
+    """Callers of an entity never read snapshots of a dropped entity of the same name; operators still find them."""
+    client = new_application(MANIFEST)
+    writer, operator = client.signed_in("first"), as_operator(client)
+    (id,) = writer.add("Letters", FIRST)
+    writer.change("Letters", {"ID": id, "Title": "b"})
+    *others, letters = MANIFEST["Entities"]
+    *rules, of_users = MANIFEST["Security"]
+    other = {**letters, "Name": "Other"}
+    of_other = [{**rule, "Entity": "Other"} for rule in rules]
+
+    def apply(entities: list[Any], rules: list[Any]) -> None:
+        named = {**MANIFEST["Application"], "Token": client.token}
+        server.apply({**MANIFEST, "Application": named, "Entities": [*others, *entities], "Security": rules})
+
+    apply([letters, other], [*rules, *of_other, of_users])
+    assert writer.add("Other", {"Title": "other"}) == [id]
+    writer.change("Other", {"ID": id, "Title": "changed"})
+    apply([other], [*of_other, of_users])
+    (found,) = operator.get("EntityHistory/Get", entity="Letters", recordID=id).json()["Data"]
+    assert (found["Entity"], json.loads(found["Data"])["Secret"]) == ("Letters (earlier)", "wax")
+    if way == "created":
+        apply([letters, other], [*rules, *of_other, of_users])
+        reader, expected = client.signed_in("next"), []
+        assert reader.add("Letters", {"Title": "new"}) == [id]
+    else:
+        apply([{**letters, "RenamedFrom": "Other"}], [*rules, of_users])
+        reader, expected = writer, ["other"]
+    assert [item["Title"] for item in _history(reader, id)["Data"]] == expected
+    kept = operator.get("EntityHistory/Get", entity="Letters (earlier)").json()
+    assert [json.loads(item["Data"])["Title"] for item in kept["Data"]] == ["a"]
+    assert operator.delete("EntityHistory/Delete", entity="Letters (earlier)").json() == "OK"
+    assert operator.get("EntityHistory/Get", entity="Letters").json()["Total"] == len(expected)
+
+
+@pytest.mark.better("B-W5", "B-D10")
+def test_an_imported_record_has_no_history_of_a_deleted_one(archive: Client, writer: Client, owner: Client) -> None:
+    """A record imported with the ID of a deleted one shows its new owner and tenant no snapshots of the deleted one."""
+    first, second = writer.add("Letters", {"Title": "private", "Secret": "wax"}, {"Title": "kept"})
+    for id in (first, second):
+        writer.change("Letters", {"ID": id, "Title": "changed"})
+    writer.delete("Data/Delete", entity="Letters", ids=first)
+    other = archive.signed_in("importer")
+    user = other.get("Account/UserData").json()["User"]["ID"]
+    body = [{"ID": first, "Title": "imported", "Created": 1, "Owner": user}]
+    assert owner.post("Application/ImportData", body, Entity="Letters").json() == [first]
+    assert _history(other, first) == {"Total": 0, "Data": []}
+    other.change("Letters", {"ID": first, "Title": "mine"})
+    assert [item["Title"] for item in _history(other, first)["Data"]] == ["imported"]
+    assert [item["Title"] for item in _history(writer, second)["Data"]] == ["kept"]
+    kept = owner.get("EntityHistory/Get", entity="Letters (earlier)", recordID=first).json()
+    assert [json.loads(item["Data"])["Title"] for item in kept["Data"]] == ["changed", "private"]
+    refused = [{"ID": second, "Title": "again", "Created": 1, "Owner": user}]
+    assert owner.post("Application/ImportData", refused, Entity="Letters").status_code == 400
+    assert _history(writer, second)["Total"] == 1
+
+
+@pytest.mark.better("B-W5")
+def test_a_property_that_was_encrypted(server: Server, new_application: Any, as_operator: Any) -> None:
+    """A property that replaces an encrypted one of the same name shows callers no ciphertext in old snapshots."""
+    client = new_application(MANIFEST)
+    user, operator = client.signed_in("keeper"), as_operator(client)
+    (id,) = user.add("Letters", FIRST)
+    user.change("Letters", {"ID": id, "Secret": "glue"})
+    changed = json.loads(json.dumps(MANIFEST))
+    changed["Application"]["Token"] = client.token
+    properties = changed["Entities"][2]["Properties"]
+    secret = properties.pop(4)
+    rules, listed = changed["Security"], changed["Security"][3]["Properties"]
+    rules[3]["Properties"] = [name for name in listed if name != "Secret"]
+    server.apply(changed)
+    properties.append({**secret, "Encrypted": False})
+    rules[3]["Properties"] = listed
+    server.apply(changed)
+    user.change("Letters", {"ID": id, "Secret": "v1:typed by a user"})
+    user.change("Letters", {"ID": id, "Secret": "c"})
+    assert [item["Secret"] for item in _history(user, id)["Data"]] == ["v1:typed by a user", None, None]
+    kept = operator.get("EntityHistory/Get", entity="Letters", recordID=id).json()["Data"]
+    assert [json.loads(item["Data"])["Secret"] for item in kept] == ["v1:typed by a user", None, "wax"]
+
+
+@pytest.mark.sqlite_only("other databases refuse such values")
+@pytest.mark.better("B-D14")
+def test_values_that_other_programs_stored(server: Server, writer: Client, owner: Client) -> None:
+    """A text that is not UTF-8 and bytes in an encrypted column read as null; the record can be changed and deleted."""
+    broken, other = writer.add("Letters", FIRST, {"Title": "after"})
+    for column, value in (("Title", "CAST(x'ff41' AS TEXT)"), ("Secret", "x'ff'")):
+        server.sql(writer.token, f'UPDATE "Letters" SET "{column}" = {value} WHERE "ID" = ?', (broken,))
+        record = writer.record("Letters", broken)
+        assert record[column] is None
+        assert (record["Price"], record["Sent"]) == (FIRST["Price"], FIRST["Sent"])
+    listed = {record["ID"]: record for record in writer.records("Letters", pageSize=1000)}
+    assert (listed[broken]["Title"], listed[broken]["Secret"], listed[other]["Title"]) == (None, None, "after")
+    assert len(writer.get("Stats/Distinct", entity="Letters", property="Title").json()) >= 2
+    exported = owner.get("Application/Export")
+    with zipfile.ZipFile(io.BytesIO(exported.content)) as archive:
+        assert archive.testzip() is None
+        records = json.loads(archive.read("data/Letters.json"))
+    assert [record["Secret"] for record in records if record["ID"] == broken] == [None]
+    assert writer.change("Letters", {"ID": broken, "Price": 9}) == 1
+    (kept,) = _history(writer, broken)["Data"]
+    assert (kept["Title"], kept["Secret"], kept["Price"]) == (None, None, FIRST["Price"])
+    assert writer.delete("Data/Delete", entity="Letters", ids=broken).json() == [broken]
 
 
 # --- retention ------------------------------------------------------------------------------------------------------

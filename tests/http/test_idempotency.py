@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
 from apilane.testing.client import Client, WireError, error_of
+from apilane.testing.server import Server
 from tests.http.conftest import AsOperator, NewClient
 
 USED = "The Idempotency-Key was used for another request; use a new key for each request"
@@ -146,6 +149,32 @@ def test_anonymous(payments: Client) -> None:
     assert total(payments) == before
 
 
+def test_expired_token(payments: Client, member: Client) -> None:
+    """Where anonymous callers may post, a caller whose token has expired reads to sign in again, and stores nothing."""
+    before = total(payments)
+    guest = payments.as_user("3f1f9a5e-0000-4000-8000-000000000000")
+    error = error_of(send(guest, "expired", {"Amount": 1}))
+    assert error.code == "ERROR"
+    assert error.message.endswith("the token of this request is unknown or has expired; sign in again")
+    assert total(payments) == before
+
+
+@pytest.mark.parametrize("keys", [("a-1", "a-2"), ("same", "same")])
+@pytest.mark.parametrize("path", ["Data/Post?entity=Payments", "Data/Transaction"])
+def test_repeated_header(member: Client, keys: tuple[str, str], path: str) -> None:
+    """A request with more than one key is refused, and stores nothing."""
+    before = total(member)
+    body: Any = {"Amount": 1}
+    if path == "Data/Transaction":
+        body = {"Post": [{"Entity": "Payments", "Data": body}]}
+    headers = [*member.headers().items(), *(("Idempotency-Key", key) for key in keys)]
+    answer = member.http.post(f"{member.url}/api/{path}", json=body, headers=headers)
+    assert answer.status_code == 400
+    told = "The header idempotency-key is sent more than once; send it once"
+    assert error_of(answer) == WireError("ERROR", told)
+    assert total(member) == before
+
+
 @pytest.mark.parametrize("key", [b"x" * 256, b"x" * 10_000, b"a b", "schlüssel".encode(), b"a\tb"])
 def test_bad_keys(member: Client, key: bytes) -> None:
     """A key that is too long or has other characters is refused by name."""
@@ -170,6 +199,25 @@ def test_at_the_same_time(member: Client) -> None:
         with ThreadPoolExecutor(8) as pool:
             assert len(set(pool.map(one, range(8)))) == 1
     assert total(member) == before + 10
+
+
+@pytest.mark.sqlite_only("on other databases the key is a locked row")
+def test_a_request_that_takes_too_long(server: Server, member: Client) -> None:
+    """A request whose key another process uses for 20 seconds gets 409, and is carried out after the other ended."""
+    code = {"Amount": 1, "Code": "in flight"}
+    member.add("Payments", code)
+    folder = Path(f"{server.database(member.token)}.locks")
+    before = {*folder.glob("idempotency-*")}
+    number = 0
+    while not (new := {*folder.glob("idempotency-*")} - before):  # two keys may share a lock
+        number += 1
+        assert error_of(send(member, f"slow-{number}", code)).code == "UNIQUE_CONSTRAINT_VIOLATION"
+    with new.pop().open() as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        refused = send(member, f"slow-{number}", {"Amount": 1})
+    assert (refused.status_code, error_of(refused).code) == (409, "ERROR")
+    assert error_of(refused).message.startswith("A request with this Idempotency-Key is still being carried out")
+    assert send(member, f"slow-{number}", {"Amount": 1}).status_code == 200
 
 
 def test_large_answers_are_not_kept(member: Client) -> None:

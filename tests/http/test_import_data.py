@@ -262,7 +262,11 @@ def test_unusable_ids(owner: Client, id: Any) -> None:
         (b'[{"ID":1,"Title":"Abc","Created":1}', "it breaks off after record 1"),
         (b'[{"ID":1,"Title":"Abc","Created":1},null]', "there is 'n' where a record is expected after record 1"),
         (b'[{"ID":1,"Title":"\xff"}]', "it is not UTF-8"),
+        (b'[{"ID":1,"Title":' + b"[" * 200 + b"]" * 200 + b"}]", "nested deeper than 100"),
+        (b'[{"ID":1,"Title":' + b"[" * 100_000 + b"]" * 100_000 + b"}]", "a record is nested deeper than 100"),
+        (b'[{"ID":1' + b"0" * 5000 + b"}]", "a record has an integer of more than 4300 digits"),
     ],
+    ids=range(9),
 )
 def test_bodies_that_are_no_array_of_records(owner: Client, body: bytes, says: str) -> None:
     """Such a body counts as missing; the message says where it breaks."""
@@ -311,14 +315,17 @@ def test_a_body_over_the_limit(server: Server, owner: Client) -> None:
     """200 MB are refused, by the announced length before they are read, and without one when the limit is passed."""
     with socket.create_connection(("127.0.0.1", server.port), 30) as connection:
         connection.sendall(_head(owner, "Content-Length: 200000000") + b"[")
-        assert connection.recv(4096).startswith(b"HTTP/1.1 400")
+        answer = connection.recv(4096)
+        assert answer.startswith(b"HTTP/1.1 400")
+        assert b"the body has 200000000 bytes, and the limit is 134217728" in answer
 
     def body() -> Iterator[bytes]:
         yield b"["
         for _ in range(150):
             yield b" " * 1_000_000
 
-    assert error_of(owner.send("POST", PATH + "Parts", body(), JSON)) == WireError("ERROR", "Something went wrong")
+    told = "Something went wrong: the body has more than 134217728 bytes, and the limit is 134217728"
+    assert error_of(owner.send("POST", PATH + "Parts", body(), JSON)) == WireError("ERROR", told)
     assert _is_empty(owner)
 
 

@@ -232,6 +232,30 @@ MALFORMED: list[tuple[Any, str]] = [
 ]
 
 
+LONG = "x" * 1_000_000
+
+
+@pytest.mark.parametrize(
+    "operations",
+    [
+        [post(LONG, {})],
+        [post("Lines", {"Order_ID": f"$ref:{LONG}"})],
+        [post("Lines", {}, LONG), post("Lines", {"Order_ID": f"$ref:{LONG}"})],
+        [post("Lines", {}, LONG), {"Action": "Delete", "Entity": "Orders", "Ids": f"$ref:{LONG}"}],
+        [{"Action": "Custom", "Entity": LONG, "Data": {}}],
+        [{"Action": LONG, "Entity": "Orders", "Data": {}}],
+        [{"Action": "9" * 1_000_000, "Entity": "Orders", "Data": {}}],
+        [post("Orders", {LONG: 1})],
+    ],
+    ids=["entity", "unknown label", "label", "ids", "endpoint", "action", "number", "property"],
+)
+def test_long_names_are_cut(orders: Client, operations: list[Any]) -> None:
+    """An error never repeats a name of a megabyte."""
+    answer = orders.post("Data/TransactionOperations", {"Operations": operations})
+    assert answer.status_code == 400
+    assert len(answer.content) < 500
+
+
 @pytest.mark.parametrize(("body", "message"), MALFORMED, ids=lambda value: str(value)[:40])
 def test_malformed(orders: Client, body: Any, message: str) -> None:
     """A body that cannot be read is an ERROR that names the place, and nothing is stored."""

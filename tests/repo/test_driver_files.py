@@ -40,6 +40,7 @@ MORE = {
         "reader": "long reads take place in threads of this process",
         "short_script": "short custom SQL runs on the event loop",
         "transaction": "units of several callers share a transaction",
+        "unreadable": "only SQLite stores texts that are not UTF-8",
         "writer": "one thread writes to a file",
     },
     "apilane_sqlserver": {

@@ -229,7 +229,7 @@ APPLICATION: Final[dict[str, Key]] = {
         nullable(whole(1, DAYS_MAX)),
         "Copies of changed and deleted records are deleted after this many days; `null`: they are kept.",
     ),
-    "MaxAllowedFileSizeInKB": Key(whole(1, 25600), "Largest file; this release stores no files."),
+    "MaxAllowedFileSizeInKB": Key(whole(1, 25600), "Largest file, in KB of 1024 bytes."),
     "EmailConfirmationRedirectUrl": Key(
         nullable(text(longest=10000)), "Page that a browser is sent to after an e-mail is confirmed; null: the Portal."
     ),
