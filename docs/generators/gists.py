@@ -80,6 +80,7 @@ BUILT = {
     "B-E5": "Of a failed endpoint callers read only the error that its author raised.",
     "B-D11": "Operators can move records between tenants. Endpoints get the caller's tenant.",
     "B-X4": "Properties have defaults, lists of values and formats.",
+    "B-X1": "Rules have conditions: the records and properties of a caller depend on the rules that each record meets.",
     "B-X2": "Data Get and GetByID return related records, under the caller's rules of each entity.",
     "B-X3": "Data Get reads on from a cursor, without repeated or missing records.",
     "B-A3": "A registration succeeds without mail settings.",

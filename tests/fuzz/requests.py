@@ -138,28 +138,8 @@ ENTITIES = (
 )
 OPERATORS: tuple[Any, ...] = (
     *("equal", "notequal", "greater", "greaterorequal", "less", "lessorequal", "startswith", "endswith", "contains"),
-    *(
-        "notcontains",
-        "eq",
-        "==",
-        "!=",
-        "<>",
-        ">",
-        "<=",
-        "sw",
-        "like",
-        "nc",
-        "EQUAL",
-        0,
-        3,
-        8,
-        9,
-        10,
-        "9",
-        None,
-        [],
-        MARK,
-    ),
+    *("notcontains", "eq", "==", "!=", "<>", ">", "<=", "sw", "like", "nc", "EQUAL", "9", MARK),
+    *(0, 3, 8, 9, 10, None, []),
 )
 IDS = (*map(str, (*range(-1, 10), 2**63 - 1, 2**63, 1.5)), NUMBER, "x", " 1 ")
 

@@ -84,6 +84,7 @@ def code(answer: Any) -> str:
     return "" if answer.status_code == 200 else str(answer.json()["Code"])
 
 
+@pytest.mark.better("B-X1")
 def test_reads(world: World) -> None:
     """Get, GetByID, totals, statistics and history tell exactly what the rules grant."""
     for client, user_id, roles in world.callers:
@@ -111,6 +112,7 @@ def test_reads(world: World) -> None:
         assert counted[0]["ID_count"] == len(expected)
 
 
+@pytest.mark.better("B-X1")
 def test_inference(world: World) -> None:
     """Filter, sort, aggregate, group and distinct accept exactly the properties that tell nothing hidden."""
     for client, user_id, roles in world.callers:
@@ -144,6 +146,7 @@ def assert_history(client: Client, rules: list[Record], record: Record, user_id:
             assert oracle.granted(shown) <= item.keys()
 
 
+@pytest.mark.better("B-X1")
 def test_writes(world: World) -> None:
     """Put, Post and Delete change exactly what the rules grant, alone, in arrays and in transactions."""
     chance = world.chance
