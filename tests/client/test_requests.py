@@ -138,6 +138,12 @@ BUILT: list[tuple[Callable[[Client], object], str, str, object]] = [
         "/api/Account/Login",
         {"Email": "a@b.co", "Username": None, "Password": "x"},
     ),
+    (
+        lambda c: c.answer_step("v1:x", {"Code": 1}),
+        "POST",
+        "/api/Account/SignInStep",
+        {"Challenge": "v1:x", "Answer": {"Code": 1}},
+    ),
     (lambda c: c.user_data(), "GET", "/api/Account/UserData", None),
     (lambda c: c.update_user({"Firstname": "A"}), "PUT", "/api/Account/Update", {"Firstname": "A"}),
     (
