@@ -207,3 +207,20 @@ def test_a_failing_check_denies_the_login(client: Client, answer: object) -> Non
     name = f"check{abs(hash(str(answer)))}"
     client.register(name)
     message_of(answered(client, asked(client, name)["Challenge"], answer))
+
+
+def test_a_user_who_is_gone(server: Server, client: Client) -> None:
+    """A challenge of a user who was deleted in the meantime gives no token."""
+    client.register("deleted")
+    step = asked(client, "deleted")
+    server.sql(client.token, 'DELETE FROM "Users" WHERE "Username" = ?', ("deleted",))
+    assert message_of(answered(client, step["Challenge"]))
+
+
+def test_roles_of_the_last_moment(server: Server, client: Client) -> None:
+    """The token has the roles that the user has when the last step is answered."""
+    client.register("demoted")
+    server.sql(client.token, 'UPDATE "Users" SET "Roles" = ? WHERE "Username" = ?', ("editor", "demoted"))
+    step = asked(client, "demoted")
+    server.sql(client.token, 'UPDATE "Users" SET "Roles" = NULL WHERE "Username" = ?', ("demoted",))
+    assert answered(client, step["Challenge"]).json()["User"]["Roles"] is None
