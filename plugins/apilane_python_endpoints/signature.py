@@ -15,6 +15,9 @@ __all__ = ["ParameterReader", "signature_problem"]
 
 MESSAGE_MAX: Final = 200
 """Characters of a message about a value: it may repeat a value of megabytes."""
+_BOOLEANS: Final = (bool, bool | None)
+_SWITCHES: Final = {"on", "off"}
+"""Booleans that HTML forms send, beside ``true``, ``false``, ``1`` and ``0``; in any letter case."""
 
 
 def signature_problem(function: Callable[..., Any]) -> str | None:
@@ -58,8 +61,11 @@ class ParameterReader:
 
     def _value(self, name: str, text: str, endpoint: str) -> Any:
         """A text as a value of its type: as it is (text, numbers, booleans, dates), or as JSON."""
+        type = self._types[name]
+        if type in _BOOLEANS and text.lower() in _SWITCHES:
+            return text.lower() == "on"
         try:
-            return msgspec.convert(text, self._types[name], strict=False)
+            return msgspec.convert(text, type, strict=False)
         except msgspec.ValidationError as plain:
             try:
                 return self._decoders[name].decode(text)

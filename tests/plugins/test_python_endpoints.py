@@ -151,6 +151,7 @@ def test_parameters(shop: Client) -> None:
     answer = shop.get("Custom/Order", lines=f'[{{"book":{book["ID"]},"copies":3}}]', day="2026-03-01", other="x")
     assert answer.json() == [[{"Price": 3, "Day": "2026-03-01", "Express": False, "Caller": 1}]]
     assert shop.get("Custom/Order", lines="[]", day="2026-03-01", express="true").json()[0][0]["Express"] is True
+    assert shop.get("Custom/Order", lines="[]", day="2026-03-01", express="On").json()[0][0]["Express"] is True
 
 
 def test_results(shop: Client) -> None:
