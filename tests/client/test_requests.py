@@ -138,12 +138,7 @@ BUILT: list[tuple[Callable[[Client], object], str, str, object]] = [
         "/api/Account/Login",
         {"Email": "a@b.co", "Username": None, "Password": "x"},
     ),
-    (
-        lambda c: c.answer_step("v1:x", {"Code": 1}),
-        "POST",
-        "/api/Account/SignInStep",
-        {"Challenge": "v1:x", "Answer": {"Code": 1}},
-    ),
+    (lambda c: c.answer_step("x", 1), "POST", "/api/Account/SignInStep", {"Challenge": "x", "Answer": 1}),
     (lambda c: c.user_data(), "GET", "/api/Account/UserData", None),
     (lambda c: c.update_user({"Firstname": "A"}), "PUT", "/api/Account/Update", {"Firstname": "A"}),
     (
@@ -156,12 +151,7 @@ BUILT: list[tuple[Callable[[Client], object], str, str, object]] = [
     (lambda c: c.logout(), "GET", "/api/Account/Logout", None),
     (lambda c: c.logout(everywhere=True), "GET", "/api/Account/Logout?everywhere=true", None),
     (lambda c: c.confirm("t"), "GET", "/api/Account/Confirm?token=t", None),
-    (
-        lambda c: c.request_confirmation("a+b@c.co"),
-        "GET",
-        "/api/Email/RequestConfirmation?Email=a%2Bb%40c.co",
-        None,
-    ),
+    (lambda c: c.request_confirmation("a+b@c"), "GET", "/api/Email/RequestConfirmation?Email=a%2Bb%40c", None),
     (lambda c: c.forgot_password("a@b.co"), "GET", "/api/Email/ForgotPassword?Email=a%40b.co", None),
     (lambda c: c.download(4), "GET", "/api/Files/Download?fileID=4", None),
     (lambda c: c.download(uid="u"), "GET", "/api/Files/Download?fileUID=u", None),
