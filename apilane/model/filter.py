@@ -153,8 +153,8 @@ def parse_filter(text: str, entity: Entity, readable: AbstractSet[str]) -> Node 
     if not text or text.isspace():
         return None
     try:
-        document = decode_json(text.encode())
-    except (MalformedJson, UnicodeEncodeError) as error:
+        document = decode_json(text.encode("utf-8", "surrogatepass"))
+    except MalformedJson as error:
         FilterParser(entity, readable).refuse_value(f"{_FORM}, found text that is no JSON ({error})")
     return None if document is None else FilterParser(entity, readable).node(document, MAX_DEPTH)
 

@@ -25,8 +25,8 @@ def parse_sort(text: str | None, entity: Entity, readable: AbstractSet[str]) -> 
     if text is None or not text or text.isspace():
         return None
     try:
-        document = decode_json(text.encode())
-    except (MalformedJson, UnicodeEncodeError) as error:
+        document = decode_json(text.encode("utf-8", "surrogatepass"))
+    except MalformedJson as error:
         raise _misconfigured(entity, f"text that is no JSON ({error})") from None
     if not isinstance(document, dict | list):
         return BY_ID

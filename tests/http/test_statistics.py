@@ -504,6 +504,21 @@ HOSTILE = [
 ]
 
 
+@pytest.mark.parametrize(
+    ("group", "message"),
+    [
+        ("Moment.yaer", "Invalid group by parameter: unknown part 'yaer'; possible:"),
+        ("Moment.4th week", "Invalid group by parameter: unknown part, found a text; possible:"),
+    ],
+)
+def test_unknown_parts(sales: Client, group: str, message: str) -> None:
+    """The error of an unknown part repeats it when it looks like a name, and cuts a long item."""
+    error = error_of(sales.get("Stats/Aggregate", entity="Ranked", properties="ID.Count", groupBy=group))
+    assert error.message.startswith(message)
+    long = sales.get("Stats/Aggregate", entity="Ranked", properties="ID.Count", groupBy="x" * 5000)
+    assert (long.status_code, len(long.content) < 500) == (400, True)
+
+
 @pytest.mark.parametrize("text", HOSTILE)
 def test_hostile_names(sales: Client, text: str) -> None:
     """No text of a caller becomes SQL: every unknown name is refused in the wire's form."""
