@@ -13,15 +13,19 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from apilane.app import create_app
     from apilane.errors import ApilaneError, Code, ConfigurationError
+    from apilane.litestar import Apilane, ApilanePlugin, UnknownApplication
     from apilane.plugin import Actor, hookimpl
     from apilane.settings import Settings, load_settings
 
 __all__ = [
     "Actor",
+    "Apilane",
     "ApilaneError",
+    "ApilanePlugin",
     "Code",
     "ConfigurationError",
     "Settings",
+    "UnknownApplication",
     "create_app",
     "hookimpl",
     "load_settings",
@@ -29,10 +33,13 @@ __all__ = [
 
 _HOMES = {
     "Actor": "apilane.plugin",
+    "Apilane": "apilane.litestar",
     "ApilaneError": "apilane.errors",
+    "ApilanePlugin": "apilane.litestar",
     "Code": "apilane.errors",
     "ConfigurationError": "apilane.errors",
     "Settings": "apilane.settings",
+    "UnknownApplication": "apilane.litestar",
     "create_app": "apilane.app",
     "hookimpl": "apilane.plugin",
     "load_settings": "apilane.settings",

@@ -21,7 +21,7 @@ from apilane.web.service import PATHS
 from apilane.web.statistics import statistics_calls
 from apilane.web.transactions import transaction_calls
 
-__all__ = ["check_routes", "create_app", "initialise", "routes_of"]
+__all__ = ["check_routes", "create_app", "front_of", "initialise", "routes_of"]
 
 
 def create_app(
@@ -32,7 +32,11 @@ def create_app(
     ``settings`` None: they are read from ``apilane.toml`` and the environment. ``plugins``: objects in addition to the
     installed plugins. ``instance_id``: for the workers of a server, the instance that ``initialise`` opened.
     """
-    instance = Instance(settings or load_settings(), plugins, instance_id=instance_id)
+    return front_of(Instance(settings or load_settings(), plugins, instance_id=instance_id))
+
+
+def front_of(instance: Instance) -> Front:
+    """The ASGI application of an instance, which need not be open yet."""
     admission = Admission(instance)
     return Front(instance, admission, routes_of(instance), pages_behind(instance, admission), PATHS)
 
