@@ -72,7 +72,7 @@ UNKNOWN = [
 UNKNOWN += [
     "/api/Files/Nope",
     "/api/Stats/Nope",
-    "/api/Email/ForgotPassword",
+    "/api/Email/Nope",
     "/api/Application/Nope",
     "/API/nope",
 ]

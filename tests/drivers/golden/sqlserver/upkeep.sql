@@ -92,11 +92,16 @@ WHERE [H_Entity_Change_Tracking].[ID] > ? ORDER BY [H_Entity_Change_Tracking].[I
  FETCH FIRST ? ROWS ONLY;
 
 -- history 4
+-- @P1 NVARCHAR(4000) = 'Producers (earlier)'
+-- @P2 NVARCHAR(4000) = 'Producers'
+UPDATE [H_Entity_Change_Tracking] SET [Entity]=? WHERE [H_Entity_Change_Tracking].[Entity] = ?; SELECT @@ROWCOUNT;
+
+-- history 5
 -- @P1 NVARCHAR(4000) = 'Makers (renamed)'
 -- @P2 NVARCHAR(4000) = 'Makers'
 UPDATE [H_Entity_Change_Tracking] SET [Entity]=? WHERE [H_Entity_Change_Tracking].[Entity] = ?; SELECT @@ROWCOUNT;
 
--- history 5
+-- history 6
 -- @P1 NVARCHAR(4000) = 'Producers'
 -- @P2 NVARCHAR(4000) = 'Makers (renamed)'
 UPDATE [H_Entity_Change_Tracking] SET [Entity]=? WHERE [H_Entity_Change_Tracking].[Entity] = ?; SELECT @@ROWCOUNT;
