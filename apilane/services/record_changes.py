@@ -133,14 +133,10 @@ _WHY_NOT: Final = {
 
 
 def _check_writable(entity: EntityRuntime, action: Action) -> None:
-    allowed = not entity.entity.is_read_only
-    if entity.entity.is_system:
-        if action is Action.post:
-            allowed = allowed and entity.name not in ("Users", "Files")
-        elif action is Action.put:
-            allowed = allowed and entity.name != "Files"
-    if not allowed:
-        why = _WHY_NOT.get((entity.name, action), "the entity is read-only")
+    why = _WHY_NOT.get((entity.name, action)) if entity.entity.is_system else None
+    if why is None and entity.entity.is_read_only:
+        why = "the entity is read-only"
+    if why is not None:
         raise ApilaneError(Code.ERROR, f"Not allowed: {why}", entity=entity.name)
 
 

@@ -65,3 +65,12 @@ def register(shop: Client, email: str = "anna@example.com", username: str = "ann
     answer = shop.post("Account/Register", {"Email": email, "Username": username, "Password": PASSWORD})
     assert answer.status_code == 200, answer.text
     return int(answer.text)
+
+
+@pytest.fixture
+def shop(new_shop: NewShop, office: PostOffice) -> Client:
+    """A shop with one account."""
+    shop = new_shop(office.port)
+    register(shop)
+    office.wait()
+    return shop

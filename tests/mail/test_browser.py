@@ -13,7 +13,6 @@ import pytest
 from playwright.sync_api import Browser, Page, ViewportSize, sync_playwright
 
 from apilane.testing.client import Client
-from tests.mail.conftest import NewShop, register
 from tests.mail.post_office import PostOffice, links
 
 CHROMIUM = shutil.which("chromium") or ""
@@ -38,15 +37,6 @@ def in_chromium(work: Callable[[Browser], None]) -> None:
 
     with ThreadPoolExecutor(1) as thread:
         thread.submit(run).result()
-
-
-@pytest.fixture
-def shop(new_shop: NewShop, office: PostOffice) -> Client:
-    """A shop with one account."""
-    shop = new_shop(office.port)
-    register(shop)
-    office.wait()
-    return shop
 
 
 def opened(browser: Browser, width: int, scheme: str) -> tuple[Page, list[str]]:

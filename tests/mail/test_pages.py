@@ -42,15 +42,6 @@ class Browser:
 
 
 @pytest.fixture
-def shop(new_shop: NewShop, office: PostOffice) -> Client:
-    """A shop with one account."""
-    shop = new_shop(office.port)
-    register(shop)
-    office.wait()
-    return shop
-
-
-@pytest.fixture
 def browser(shop: Client) -> Iterator[Browser]:
     """A browser on the pages of the shop."""
     opened = Browser(shop)
