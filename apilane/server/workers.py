@@ -33,6 +33,9 @@ RETIRE_SIGNAL = signal.SIGUSR1
 
 _STOPS = (signal.SIGINT, signal.SIGTERM)
 PARENT_POLL_S = 0.5
+TURNS_UNTIL_SERVING = 10
+"""Turns of the event loop after which its run for the start has ended: that run takes three more after the answer."""
+
 CHECK_END_S = 5.0
 
 logger = logging.getLogger("apilane.server")
@@ -114,11 +117,11 @@ def load(settings: Settings, application: str, parent: int, instance_id: str) ->
     # The fork inherits the parent's handlers, which would ignore a SIGTERM until granian sets its own. SIGINT of a
     # terminal reaches the whole process group, but only the parent handles it.
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGHUP})
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})  # blocked by SupervisedWorker.start
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGHUP, signal.SIGTERM})
     threading.Thread(
         target=_follow_parent, args=(parent, settings.shutdown_timeout_s), name="parent-watch", daemon=True
     ).start()
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})  # blocked by SupervisedWorker.start
     sys.setswitchinterval(0.0005)  # at the default of 5 ms, a second busy thread cost 10 ms per SQLite read
     try:
         worker = _Worker(importlib.import_module(application).create_app(settings, instance_id=instance_id))
@@ -130,6 +133,7 @@ def load(settings: Settings, application: str, parent: int, instance_id: str) ->
     gc.collect()
     gc.freeze()
     signal.signal(RETIRE_SIGNAL, worker.retire)
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})  # until the event loop serves
     return worker
 
 
@@ -147,7 +151,22 @@ class _Worker:
         self._application = application
 
     def __call__(self, scope: Any, receive: Any, send: Any) -> Awaitable[None]:
+        if scope["type"] == "lifespan":
+            return self._live(scope, receive, send)
         return self._application(scope, receive, send)
+
+    async def _live(self, scope: Any, receive: Any, send: Any) -> None:
+        """Run the lifespan, and let SIGTERM through when the event loop serves.
+
+        granian runs the loop once for the start and once to serve; uvloop loses a signal that arrives in between.
+        """
+
+        async def send_answer(message: dict[str, Any]) -> None:
+            await send(message)
+            serving.append(asyncio.create_task(_unblock_stop()))
+
+        serving: list[asyncio.Task[None]] = []
+        await self._application(scope, receive, send_answer)
 
     def retire(self, *_signal: object) -> None:
         application = self._application
@@ -161,6 +180,12 @@ class _Worker:
             await application(scope, receive, send_closing)
 
         self._application = closing
+
+
+async def _unblock_stop() -> None:
+    for _ in range(TURNS_UNTIL_SERVING):
+        await asyncio.sleep(0)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
 
 
 def _follow_parent(parent: int, grace_s: int) -> None:
