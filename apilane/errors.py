@@ -17,6 +17,7 @@ __all__ = [
     "ConfigurationError",
     "DatabaseBusyError",
     "OperatorsOnlyError",
+    "PluginFault",
     "RateLimitedError",
     "continued",
     "unauthorized",
@@ -169,6 +170,14 @@ def continued(code: Code, more: str) -> str:
 def unauthorized(entity: str | None = None) -> ApilaneError:
     """No access: the same error for a missing rule, a missing user and a wrong credential."""
     return ApilaneError(Code.UNAUTHORIZED, entity=entity)
+
+
+class PluginFault(Exception):
+    """An object of a plugin failed or gave a wrong result. ``subject``: the object; the log names its plugin."""
+
+    def __init__(self, subject: object, what: str) -> None:
+        super().__init__(what)
+        self.subject = subject
 
 
 class ConfigurationError(Exception):

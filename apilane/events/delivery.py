@@ -136,8 +136,8 @@ class Delivery:
         except asyncio.CancelledError:
             await asyncio.shield(claims.release(claim))
             raise
-        except Exception as error:
-            reason: Exception = error
+        except (Exception, SystemExit) as error:
+            reason: BaseException = error
             if isinstance(error, TimeoutError) and limit.expired():
                 reason = TimeoutError(f"not delivered within {handler.timeout_s:g} s")
             is_mine = await self._failed(application, claims, claim, reason)
@@ -149,7 +149,7 @@ class Delivery:
                 *(application.token, claim.id, handler.kind),
             )
 
-    async def _failed(self, application: LoadedApplication, claims: Claims, claim: Claim, error: Exception) -> bool:
+    async def _failed(self, application: LoadedApplication, claims: Claims, claim: Claim, error: BaseException) -> bool:
         handler = claim.handler
         if claim.attempt >= handler.attempts_max:
             return await self._bury(application, claims, claim, error)
@@ -162,7 +162,7 @@ class Delivery:
         )
         return await claims.postpone(claim, after_ms, _text(error))
 
-    async def _bury(self, application: LoadedApplication, claims: Claims, claim: Claim, error: Exception) -> bool:
+    async def _bury(self, application: LoadedApplication, claims: Claims, claim: Claim, error: BaseException) -> bool:
         log.error(
             "application %s, message %d (%s) of plugin %r: given up after attempt %d: %s. See 'apilane outbox list'.",
             *(application.token, claim.id, claim.handler.kind, self._plugin_of(claim.handler)),
@@ -171,7 +171,7 @@ class Delivery:
         return await claims.bury(claim, _text(error))
 
 
-def _text(error: Exception) -> str:
+def _text(error: BaseException) -> str:
     if isinstance(error, (PermanentFailure, RetryLater)):
         return str(error) or type(error).__name__
     return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__

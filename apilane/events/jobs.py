@@ -69,7 +69,7 @@ class Jobs:
         try:
             async with limit:
                 await job.run(self._applications)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             what = f"did not end within {job.timeout_s:g} s" if limit.expired() else "failed"
             log.error(  # noqa: TRY400 - the traceback is given
                 "the job %s of plugin %r %s", *(job.name, self._plugin_of(job), what), exc_info=error

@@ -103,7 +103,7 @@ class RecordHandlers:
                     returned: object = await handler.before(change)  # type: ignore[func-returns-value]
             except (ApilaneError, Unavailable, MissingObject):
                 raise
-            except Exception as error:
+            except (Exception, SystemExit) as error:
                 what = f"did not end within {handler.timeout_s:g} s" if limit.expired() else "failed"
                 raise self._refusal(handler, change, what, error) from error
             if returned is not None:
@@ -114,7 +114,7 @@ class RecordHandlers:
                 raise self._refusal(handler, change, problem)
 
     def _refusal(
-        self, handler: RecordHandler, change: Change, what: str, error: Exception | None = None
+        self, handler: RecordHandler, change: Change, what: str, error: BaseException | None = None
     ) -> ApilaneError:
         reference = secrets.token_hex(4)
         log.error(
@@ -139,7 +139,7 @@ class RecordHandlers:
             try:
                 async with self._slots, limit:
                     await handler.after(change)
-            except Exception as error:
+            except (Exception, SystemExit) as error:
                 what = f"did not end within {handler.timeout_s:g} s" if limit.expired() else "failed"
                 log.error(  # noqa: TRY400 - the traceback is given
                     "application %s: the record handler of plugin %r after %s of %s %s",

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import logging
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, TypeVar
 
 import msgspec
 from msgspec import Struct
 
-from apilane.errors import ApilaneError, Code, RateLimitedError
+from apilane.errors import ApilaneError, Code, PluginFault, RateLimitedError
 from apilane.model.json import encode_json
 from apilane.plugin.counters import Counters
 from apilane.plugin.identity import ApplicationView
@@ -38,8 +37,6 @@ PURPOSE = "sign-in steps"
 MESSAGE = "One more step is required to log in. This application needs a client that supports sign-in steps."
 OVER = "The sign-in has expired or was used already. Log in again."
 T = TypeVar("T")
-
-log = logging.getLogger("apilane.sign_in")
 
 
 class Challenge(Struct, frozen=True):
@@ -78,18 +75,17 @@ def _cipher(application: ApplicationView) -> Cipher:
 
 
 async def _asked(step: SignInStep, work: Callable[[], Awaitable[T]], kind: type) -> T:
-    """The answer of a step within the time limit; a failure of any other kind refuses the sign-in."""
+    """The answer of a step within the time limit; PluginFault, which refuses the sign-in, for any other outcome."""
     try:
         async with asyncio.timeout(STEP_S):
             answer = await work()
     except ApilaneError:
         raise
-    except Exception as error:
-        log.exception("the sign-in step %r failed; the sign-in is refused", step.kind)
-        raise ApilaneError(Code.ERROR) from error
+    except (Exception, SystemExit) as error:
+        raise PluginFault(step, f"the sign-in step {step.kind!r} failed") from error
     if not isinstance(answer, kind):
-        log.error("the sign-in step %r returned %r; expected %s", step.kind, type(answer).__name__, kind.__name__)
-        raise ApilaneError(Code.ERROR)
+        found, expected = type(answer).__name__, kind.__name__
+        raise PluginFault(step, f"the sign-in step {step.kind!r} returned {found!r}; expected {expected}")
     return answer
 
 
@@ -109,11 +105,11 @@ async def next_step(
         try:
             text = msgspec.json.encode(challenge).decode()
         except (TypeError, ValueError) as error:
-            log.exception("the sign-in step %r returned data that is not JSON", step.kind)
-            raise ApilaneError(Code.ERROR) from error
+            raise PluginFault(step, f"the sign-in step {step.kind!r} returned data that is not JSON") from error
         if len(text) > DATA_MAX_BYTES or {"Challenge", "Kind"} & data.keys():
-            log.error("the sign-in step %r returned too much data, or the keys Challenge or Kind", step.kind)
-            raise ApilaneError(Code.ERROR)
+            raise PluginFault(
+                step, f"the sign-in step {step.kind!r} returned too much data, or the keys Challenge or Kind"
+            )
         raise SignInStepRequired({"Challenge": _cipher(application).encrypt(text), "Kind": step.kind, **data})
 
 

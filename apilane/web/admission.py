@@ -99,7 +99,7 @@ class Admission:
                 for check, source in application.checks:
                     try:
                         refusal = check(call)
-                    except Exception:
+                    except (Exception, SystemExit):
                         call.at_work = source
                         raise
                     if refusal is not None:
@@ -110,7 +110,7 @@ class Admission:
                     actor = await authenticator.authenticate(call, application)
                 except (ApilaneError, StorageError):
                     raise
-                except Exception:
+                except (Exception, SystemExit):
                     plugin = self._instance.hooks.plugin_of(authenticator)
                     log.exception("an authenticator of plugin %r failed; the request is refused", plugin)
                     raise unauthorized() from None

@@ -187,7 +187,7 @@ class Front:
                 reply = await self._again(call, route, error)
         except BrokenBody as error:
             return error_reply(error)  # the server has waited for the body already
-        except Exception as error:
+        except (Exception, SystemExit) as error:  # a plugin may call sys.exit
             reply = error_reply(self._failure(error, call, route))
         if (b"content-length" in headers or b"transfer-encoding" in headers) and not call.is_body_read:
             return await _after_body(reply, headers, receive)
@@ -223,7 +223,7 @@ class Front:
         await self._admission.admit(call, route)
         return await self._carry_out(call, route, await route.action(call))
 
-    def _failure(self, error: Exception, call: Call, route: WireCall) -> ApilaneError:
+    def _failure(self, error: BaseException, call: Call, route: WireCall) -> ApilaneError:
         return failure_answer(
             error,
             f"{call.method} {call.scope['path']}",

@@ -6,7 +6,7 @@ import logging
 import secrets
 
 from apilane.dispatch import Hooks
-from apilane.errors import ApilaneError, Code
+from apilane.errors import ApilaneError, Code, PluginFault
 from apilane.services.failures import wire_error
 from apilane.storage.errors import Deadlock, OutOfStep, StatementTimeout, StorageError, Unavailable
 
@@ -16,7 +16,13 @@ log = logging.getLogger("apilane.web")
 
 
 def failure_answer(
-    error: Exception, where: str, hooks: Hooks, *, subject: object = None, entity: str | None = None, told: bool = False
+    error: BaseException,
+    where: str,
+    hooks: Hooks,
+    *,
+    subject: object = None,
+    entity: str | None = None,
+    told: bool = False,
 ) -> ApilaneError:
     """The answer to a failure. ``where``: method and path, for the log. ``subject``: the registered object at work.
 
@@ -34,6 +40,8 @@ def failure_answer(
             trouble = isinstance(error, (Unavailable, StatementTimeout, Deadlock)) and not isinstance(error, OutOfStep)
             log.log(logging.WARNING if trouble else logging.DEBUG, "storage refused %s: %s", entity, error)
             return reply
+    if isinstance(error, PluginFault):
+        subject = error.subject
     reference = secrets.token_hex(4)
     blamed = hooks.blamed(error, subject)
     log.error("unexpected failure %s in %s%s", reference, where, f", {blamed}" if blamed else "", exc_info=error)

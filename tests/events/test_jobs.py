@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import sys
 
 import pytest
 
@@ -65,12 +66,14 @@ def test_an_interval_lasts_across_restarts(new_world: NewWorld) -> None:
 
 
 def test_a_job_that_fails_or_hangs_disturbs_no_other(new_world: NewWorld, caplog: pytest.LogCaptureFixture) -> None:
-    """Errors and time-outs are logged with job and plugin; the job is started again, and other jobs go on."""
+    """Errors, exits and time-outs are logged with job and plugin; the job is started again, and other jobs go on."""
     failures = 0
 
     async def fail(applications: Applications) -> None:
         nonlocal failures
         failures += 1
+        if failures == 1:
+            sys.exit("the way out")
         raise ValueError("a fault of the job")
 
     async def hang(applications: Applications) -> None:
@@ -90,6 +93,7 @@ def test_a_job_that_fails_or_hangs_disturbs_no_other(new_world: NewWorld, caplog
     with caplog.at_level(logging.ERROR, "apilane.jobs"):
         asyncio.run(scenario())
     assert "the job failing of plugin 'giving' failed" in caplog.text
+    assert "SystemExit: the way out" in caplog.text
     assert "ValueError: a fault of the job" in caplog.text
     assert "the job hanging of plugin 'giving' did not end within 0.1 s" in caplog.text
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import sys
 from collections import Counter
 from collections.abc import Generator
 
@@ -123,7 +124,7 @@ def test_one_of_many_claims_succeeds(new_world: NewWorld) -> None:
 
 
 def test_failures_are_tried_again(new_world: NewWorld, caplog: pytest.LogCaptureFixture) -> None:
-    """After an error, a time-out or a wish to wait, the same message comes again with the next attempt's number."""
+    """After an error, an exit, a time-out or a wish to wait, the same message comes with the next attempt's number."""
 
     async def act(message: OutboxMessage) -> None:
         if message.attempt == 1:
@@ -132,6 +133,8 @@ def test_failures_are_tried_again(new_world: NewWorld, caplog: pytest.LogCapture
             raise RetryLater(0.01, "greylisted")
         if message.attempt == 3:
             await asyncio.Event().wait()
+        if message.attempt == 4:
+            sys.exit("the way out")
 
     post = Post(act, timeout_s=0.2, **QUICK)
 
@@ -143,14 +146,11 @@ def test_failures_are_tried_again(new_world: NewWorld, caplog: pytest.LogCapture
 
     with caplog.at_level(logging.WARNING, "apilane.outbox"):
         asyncio.run(scenario())
-    assert [(each.attempt, each.payload) for each in post.attempts] == [(n, {"to": "Anna"}) for n in (1, 2, 3, 4)]
+    assert [(each.attempt, each.payload) for each in post.attempts] == [(n, {"to": "Anna"}) for n in (1, 2, 3, 4, 5)]
     assert len({each.key for each in post.attempts}) == 1
     assert "plugin 'giving': attempt 1 of 20 failed" in caplog.text
-    assert [text for text in ("not today", "greylisted", "not delivered within 0.2 s") if text in caplog.text] == [
-        "not today",
-        "greylisted",
-        "not delivered within 0.2 s",
-    ]
+    for text in ("not today", "greylisted", "not delivered within 0.2 s", "the way out"):
+        assert text in caplog.text
 
 
 def test_what_is_given_up_is_kept(new_world: NewWorld) -> None:

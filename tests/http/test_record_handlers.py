@@ -18,6 +18,7 @@ from apilane.testing.server import CHEAP_PASSWORDS, PATIENT, Server
 PLUGIN = """
 import asyncio
 import json
+import sys
 from pathlib import Path
 
 from apilane.plugin import *
@@ -39,6 +40,8 @@ async def before(change):
             raise ApilaneError(Code.VALIDATION, "Not with this mood", property="Mood", entity=change.entity)
         elif mood == "raise":
             raise KeyError("a fault of the handler")
+        elif mood == "exit":
+            sys.exit("the way out")
         elif mood == "hang":
             await asyncio.Event().wait()
         elif mood == "return":
@@ -63,6 +66,8 @@ async def after(change):
     note("after", change.action, change.entity, change.records)
     if any(record.get("Title") == "bad end" for record in change.records):
         raise ValueError("a fault after the commit")
+    if any(record.get("Title") == "way out" for record in change.records):
+        sys.exit("after the commit")
     if any(record.get("Title") == "too late" for record in change.records):
         change.add_message("note", "lost")
 
@@ -256,6 +261,7 @@ def test_values_of_a_handler_are_checked_again(client: Client) -> None:
     ("mood", "told"),
     [
         ("raise", "KeyError: 'a fault of the handler'"),
+        ("exit", "SystemExit: the way out"),
         ("hang", "before create of Items did not end within 0.5 s"),
         ("return", "returned dict; expected None, and changes made in the records"),
         ("more", "replaced, added or removed records"),
@@ -279,7 +285,11 @@ def test_a_broken_handler(server: Server, client: Client, mood: str, told: str) 
 
 @pytest.mark.parametrize(
     ("title", "told"),
-    [("bad end", "ValueError: a fault after the commit"), ("too late", "RuntimeError: the change is stored already")],
+    [
+        ("bad end", "ValueError: a fault after the commit"),
+        ("way out", "SystemExit: after the commit"),
+        ("too late", "RuntimeError: the change is stored already"),
+    ],
 )
 def test_a_failure_after_the_commit(server: Server, client: Client, title: str, told: str) -> None:
     """A failure after the commit is logged with its plugin, and the caller gets the answer of a success."""

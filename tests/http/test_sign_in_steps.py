@@ -16,6 +16,7 @@ from apilane.testing.server import CHEAP_PASSWORDS, PATIENT, Server
 
 PLUGIN = """
 import asyncio
+import sys
 
 from apilane.plugin import *
 
@@ -25,6 +26,8 @@ class Pin:
     async def applies(self, user):
         if user.username.startswith("broken"):
             raise KeyError("a fault of the step")
+        if user.username.startswith("leaving"):
+            sys.exit("the way out")
         if user.username.startswith("odd"):
             return "yes"
         return not user.username.startswith("free")
@@ -194,11 +197,18 @@ def test_new_password_ends_the_sign_in(client: Client) -> None:
     assert asked(client, "changing", "Another-1234")["Kind"] == "pin"
 
 
-@pytest.mark.parametrize("name", ["broken", "oddly"])
-def test_a_failing_step_denies_the_login(client: Client, name: str) -> None:
-    """A step that raises, or that does not say yes or no, gives no token and shows no cause."""
+@pytest.mark.parametrize(
+    ("name", "cause"),
+    [("broken", "a fault of the step"), ("oddly", "returned 'str'; expected bool"), ("leaving", "exit")],
+)
+def test_a_failing_step_denies_the_login(server: Server, client: Client, name: str, cause: str) -> None:
+    """A step that raises, or that does not say yes or no, gives no token; the log names plugin, hook and cause."""
     client.register(name)
+    before = len(server.output())
     assert message_of(client.post("Account/Login", {"Username": name, "Password": PASSWORD})) == "Something went wrong"
+    logged = server.output()[before:]
+    assert "plugin 'pins', hook apilane_register_sign_in_steps" in logged
+    assert cause in logged
 
 
 @pytest.mark.parametrize("answer", ["raise", "truthy", None, [], {"a": 1}, 1234, True])
