@@ -8,6 +8,9 @@ SHELL := /bin/bash
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+# Programs of npm that the tests start, in $(VENV)/node.
+NODE_PACKAGES := azurite@3.35.0
+NODE_STAMP := $(VENV)/.node-installed
 # constraints.txt sets the versions of all packages, build tools included.
 PIP_UPGRADE = $(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade pip  # --build-constraint needs 25.3
 PIP_INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt --build-constraint constraints.txt
@@ -76,8 +79,13 @@ test-python:  ## Run `make test` with another Python (PYTHON=3.13) in .venv-3.13
 	  fi; \
 	done
 
-tools:  # Programs that the tests and the README's walk call. The tests start the servers, not as root.
+tools: $(NODE_STAMP)  # Programs that the tests and the README's walk call. The tests start the servers, not as root.
 	@$(MAKE) --no-print-directory packages PACKAGES="curl strace chromium mariadb-server postgresql tdsodbc unixodbc"
+
+$(NODE_STAMP): Makefile | $(BIN)/python
+	@command -v npm >/dev/null || $(MAKE) --no-print-directory packages PACKAGES="nodejs npm"
+	npm install --silent --no-audit --no-fund --no-save --no-package-lock --prefix $(VENV)/node $(NODE_PACKAGES)
+	@touch $@
 
 test-slow: install tools  ## Run the slow tests (a million records, hundreds of kills), then all HTTP tests with four workers and on each driver
 	$(BIN)/pytest -m slow -n 2 $(DRIVERS)

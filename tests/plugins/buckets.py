@@ -117,9 +117,10 @@ def _make_container(url: str) -> None:
 @contextmanager
 def azure_server(folder: Path) -> Iterator[dict[str, str]]:
     """Azurite with a container; the settings of the plugin for it. Skips where it is not installed."""
-    azurite = shutil.which("azurite-blob")
+    installed = Path(sys.prefix, "node", "node_modules", ".bin", "azurite-blob")
+    azurite = installed if installed.exists() else shutil.which("azurite-blob")
     if azurite is None:
-        pytest.skip("Azurite is not installed: npm install --global azurite")
+        pytest.skip("Azurite is not installed: make tools")
     port = free_port()
     endpoint = f"http://127.0.0.1:{port}/devstoreaccount1"
     command: list[str | Path] = [
