@@ -91,7 +91,7 @@ test-slow: install tools  ## Run the slow tests (a million records, hundreds of 
 	$(BIN)/pytest -m slow -n 2 $(DRIVERS)
 	APILANE_TEST_WORKERS=4 $(BIN)/pytest -n 2 tests/http
 	for provider in mysql postgresql; do \
-	  APILANE_TEST_PROVIDER=$$provider $(BIN)/pytest -n 2 $(DRIVERS) tests/http; \
+	  APILANE_TEST_PROVIDER=$$provider $(BIN)/pytest -n 2 $(DRIVERS) tests/http tests/mail; \
 	done
 
 matrix: install tools  ## Run the conformance suite on every driver and write the docs' support matrix

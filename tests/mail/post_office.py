@@ -102,6 +102,21 @@ class PostOffice:
         return self.mails
 
 
+class _Closing(Controller):
+    """A server that can close its connections. ``stop`` leaves those open that a client is about to end."""
+
+    def factory(self) -> SMTP:
+        self.servers = [*getattr(self, "servers", ()), super().factory()]
+        return self.servers[-1]
+
+    async def close_connections(self) -> None:
+        """Return when no connection is open."""
+        for server in getattr(self, "servers", ()):
+            while server.transport is not None:
+                server.transport.abort()
+                await asyncio.sleep(0)
+
+
 @contextmanager
 def post_office(
     pem: Path | None = None, security: str = "None", *, port: int = 0, auth: bool = False
@@ -119,12 +134,13 @@ def post_office(
         options |= {"ssl_context": context, "auth_require_tls": False}
     elif security == "StartTls":
         options |= {"tls_context": context, "require_starttls": True}
-    controller = Controller(office, hostname="127.0.0.1", port=port or _free_port(), **options)
+    controller = _Closing(office, hostname="127.0.0.1", port=port or _free_port(), **options)
     controller.start()
     office.port = controller.port
     try:
         yield office
     finally:
+        asyncio.run_coroutine_threadsafe(controller.close_connections(), controller.loop).result(10)
         controller.stop()
 
 
