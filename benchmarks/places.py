@@ -22,7 +22,7 @@ from apilane.model.json import decode_json
 from apilane.plugin.identity import ANONYMOUS, Actor
 from apilane.runtime.application import ApplicationRuntime
 from apilane.security.tokens import new_token
-from apilane.services import accounts, record_changes, sessions
+from apilane.services import accounts, record_post, sessions
 from apilane.services.attempts import Attempts
 from apilane.services.capabilities import capabilities_of
 from apilane.services.manifest_plans import plan_files
@@ -95,11 +95,11 @@ async def _store_books(application: ApplicationRuntime, rows: int, instance: Ins
     actor = Actor(kind="user", user_id=1)
     access = application.access(drafts, Action.post, actor)  # books have no rule for it; posts have the same properties
     body = json.dumps([book(number) for number in range(1, rows + 1)]).encode()
-    await (await record_changes.post(books, actor, access, decode_json(body))).run()
+    await (await record_post.post(books, actor, access, decode_json(body))).run()
     loans = application.entities["loans"]
     body = json.dumps([loan(number) for number in range(1, LOANS + 1)]).encode()
     access = application.access(loans, Action.post, actor)
-    await (await record_changes.post(loans, actor, access, decode_json(body))).run()
+    await (await record_post.post(loans, actor, access, decode_json(body))).run()
 
 
 def _database(place: Place) -> Path:

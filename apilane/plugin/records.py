@@ -50,7 +50,8 @@ class RecordChange(Protocol):
     Before: the values that the caller sent and may write, read as their types (dates as Unix milliseconds), and the
     ``ID`` of an update or delete. ``before`` may set, replace and remove values of properties, also of those that the
     caller may not write; not the ``ID``, nor other system properties that the caller may not write. In a transaction a
-    value, or an ID, may be a reference to an earlier operation: a text such as ``$ref:order``.
+    value, or an ID, may be a reference to an earlier operation: a text such as ``$ref:order``. A value of a handler for
+    a property that the caller may write under a condition must meet the condition.
 
     After: the same with the IDs of new records, without passwords, and without records that were not changed because
     they do not exist or the caller may not change them.

@@ -18,7 +18,7 @@ from apilane.plugin.identity import Actor
 from apilane.runtime.access import AccessPlan
 from apilane.runtime.application import ApplicationRuntime, EntityRuntime
 from apilane.security.passwords import Passwords
-from apilane.services import record_changes, record_reads, statistics
+from apilane.services import record_delete, record_post, record_put, record_reads, statistics
 from apilane.services.audit_trail import AuditTrail
 from apilane.services.failures import wire_error
 from apilane.services.references import References
@@ -145,20 +145,18 @@ class _Records:
 
     async def create(self, entity: str, *records: Mapping[str, Any]) -> builtins.list[int]:
         found, access = self._granted(entity, Action.post)
-        return await self._run(
-            await record_changes.post(found, self._actor, access, _sent(records)), lambda: found.name
-        )
+        return await self._run(await record_post.post(found, self._actor, access, _sent(records)), lambda: found.name)
 
     async def update(self, entity: str, *records: Mapping[str, Any]) -> int:
         found, access = self._granted(entity, Action.put)
         return await self._run(
-            await record_changes.put(found, self._actor, access, _sent(records), self._passwords), lambda: found.name
+            await record_put.put(found, self._actor, access, _sent(records), self._passwords), lambda: found.name
         )
 
     async def delete(self, entity: str, *ids: int) -> builtins.list[int]:
         found, access = self._granted(entity, Action.delete)
         return await self._run(
-            await record_changes.delete(found, self._actor, access, _id_list(ids)), lambda: found.name
+            await record_delete.delete(found, self._actor, access, _id_list(ids)), lambda: found.name
         )
 
     async def transaction(self, *operations: Operation) -> builtins.list[Any]:

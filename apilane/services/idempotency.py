@@ -130,28 +130,28 @@ class IdempotentRequest:
 
     async def _run(self, write: UnitWrite[T], encode: Callable[[T], bytes]) -> Done[T]:
         try:
-            done = await self._session.run(lambda: self._steps(write, encode), alone=write.alone)
+            result, answer = await self._session.run(lambda: self._steps(write, encode), alone=write.alone)
         except _AlreadyUsed:
-            answer = await self.answer()
-            if answer is None:
+            known = await self.answer()
+            if known is None:
                 raise ApilaneError(Code.ERROR, IN_FLIGHT, status=409) from None
-            return Done(None, answer)
+            return Done(None, known)
         except (Unavailable, StatementTimeout) as error:
             if self._waits and not isinstance(error, (ConnectionLost, ConnectionRefused)):
                 raise ApilaneError(Code.ERROR, IN_FLIGHT, status=409) from error
             raise
-        if write.committed is not None and done.result is not None:
-            write.committed(done.result)
-        return done
+        if write.committed is not None:
+            write.committed(result)
+        return Done(result, answer)
 
-    def _steps(self, write: UnitWrite[T], encode: Callable[[T], bytes]) -> UnitWithScripts[Done[T]]:
+    def _steps(self, write: UnitWrite[T], encode: Callable[[T], bytes]) -> UnitWithScripts[tuple[T, bytes]]:
         yield from self._claim()
         result = yield from write.steps()
         answer = encode(result)
         if len(answer) <= ANSWER_MAX_BYTES:
             update = self._table.statement(update_where, ("Answer",), (("Name", "name"),))
             yield Step(update, update.parameters({"new_Answer": answer.decode(), "name": self._name}))
-        return Done(result, answer)
+        return result, answer
 
     def _claim(self) -> Generator[Step, Result, None]:
         """Insert the key. A unit with the same key waits here until the first one ends."""

@@ -23,7 +23,7 @@ from apilane.plugin.identity import Actor
 from apilane.runtime.access import AccessPlan
 from apilane.runtime.application import ApplicationRuntime, EntityRuntime
 from apilane.security.passwords import Passwords
-from apilane.services import record_changes
+from apilane.services import record_delete, record_post, record_put
 from apilane.services.endpoints import action_of
 from apilane.services.record_locks import is_ascending, lock_records
 from apilane.services.references import References
@@ -71,11 +71,11 @@ class Transaction:
         references = self.references
         write: UnitWrite[Any]
         if operation.action == "Post":
-            write = await record_changes.post(entity, actor, access, operation.data, references=references)
+            write = await record_post.post(entity, actor, access, operation.data, references=references)
         elif operation.action == "Put":
-            write = await record_changes.put(entity, actor, access, operation.data, passwords, references=references)
+            write = await record_put.put(entity, actor, access, operation.data, passwords, references=references)
         else:
-            write = await record_changes.delete(entity, actor, access, operation.ids, references=references)
+            write = await record_delete.delete(entity, actor, access, operation.ids, references=references)
         label = operation.label
         self._operations.append(_Operation(f"{operation.action} {entity.name}", entity.name, write, write.steps, label))
         if label is not None and references is not None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from apilane.plugin.calls import Write
 from apilane.plugin.replies import Reply
-from apilane.services import record_changes, record_reads
+from apilane.services import record_delete, record_post, record_reads
 from apilane.sql.statement import Value
 from apilane.storage.protocol import Row
 from apilane.web import data
@@ -36,8 +36,8 @@ class CallRecords:
 
     def add(self, values: Mapping[str, object]) -> Write[int]:
         """The write of one record."""
-        return record_changes.add(self._call.entity, self._call.actor, self._call.access, values)
+        return record_post.add(self._call.entity, self._call.actor, self._call.access, values)
 
     async def delete(self, ids: str | None) -> Write[list[int]]:
         """The write of Data/Delete."""
-        return await record_changes.delete(self._call.entity, self._call.actor, self._call.access, ids)
+        return await record_delete.delete(self._call.entity, self._call.actor, self._call.access, ids)

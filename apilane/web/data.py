@@ -15,7 +15,7 @@ from apilane.plugin.access import Data, Schema
 from apilane.plugin.calls import WireCall, Write
 from apilane.plugin.replies import Reply
 from apilane.security.passwords import Passwords
-from apilane.services import record_changes, record_reads
+from apilane.services import record_delete, record_post, record_put, record_reads
 from apilane.services.history_reads import HistoryPage, record_history
 from apilane.services.schema import schema_document
 from apilane.web.call import INT64, Call
@@ -84,12 +84,13 @@ def history_reply(found: HistoryPage) -> Reply:
 
 
 async def post(call: Call) -> Write[Any]:
-    write = await record_changes.post(call.entity, call.actor, call.access, await call.json())
-    return await once(call, write) if IDEMPOTENCY_KEY in call.headers else write
+    write = await record_post.post(call.entity, call.actor, call.access, await call.json())
+    key = call.headers.get(IDEMPOTENCY_KEY)
+    return write if key is None else await once(call, write, key)
 
 
 async def delete(call: Call) -> Write[list[int]]:
-    return await record_changes.delete(call.entity, call.actor, call.access, call.query.get("ids"))
+    return await record_delete.delete(call.entity, call.actor, call.access, call.query.get("ids"))
 
 
 async def schema(call: Call) -> Reply:
@@ -100,7 +101,7 @@ def data_calls(passwords: Passwords) -> list[WireCall]:
     """The Data calls."""
 
     async def put(call: Call) -> Write[int]:
-        return await record_changes.put(call.entity, call.actor, call.access, await call.json(), passwords)
+        return await record_put.put(call.entity, call.actor, call.access, await call.json(), passwords)
 
     return [
         WireCall(path="/api/Data/Get", method="GET", action=get_page, access=Data(Action.get), refuses_files=True),

@@ -22,16 +22,13 @@ EXPIRED: Final = f"{NO_CALLER}, and the token of this request is unknown or has 
 REPLAYED: Final = (b"idempotency-replayed", b"true")
 
 
-async def once(call: Call, write: UnitWrite[Any]) -> Write[Any]:
-    """The write, carried out once for all requests with the same key. Without the header: the same write.
+async def once(call: Call, write: UnitWrite[Any], key: bytes) -> Write[Any]:
+    """The write, carried out once for all requests with the same key.
 
     A repeated request gets the first answer, with the header ``Idempotency-Replayed: true``. Raises ERROR for a key
     that is too long, was used for another request, or comes from an anonymous caller.
     """
-    header = call.headers.get(IDEMPOTENCY_KEY)
-    if header is None:
-        return write
-    request = IdempotentRequest(call.application, _name(call, header), await _digest(call))
+    request = IdempotentRequest(call.application, _name(call, key), await _digest(call))
     known = await request.answer()
     if known is not None:
         replayed = Write.nothing(known)

@@ -19,7 +19,7 @@ from apilane.services.references import References
 from apilane.services.transactions import Transaction
 from apilane.web.admission import USE_FILES, grant_entity, grant_name
 from apilane.web.call import Call
-from apilane.web.idempotency import once
+from apilane.web.idempotency import IDEMPOTENCY_KEY, once
 
 __all__ = ["transaction_calls"]
 
@@ -78,7 +78,8 @@ def transaction_calls(passwords: Passwords) -> list[WireCall]:
             await _add(call, transaction, operation, passwords)
         write = transaction.write(f"Data/{call.last_part}")
         write.reply = lambda results: Reply(encode_json(result(operations, results)))
-        return await once(call, write)
+        key = call.headers.get(IDEMPOTENCY_KEY)
+        return write if key is None else await once(call, write, key)
 
     async def grouped(call: Call) -> Write[Any]:
         return await prepare(call, read_groups(await call.json()), _grouped_result)

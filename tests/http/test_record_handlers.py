@@ -34,6 +34,8 @@ async def before(change):
         mood = record.get("Mood")
         if mood == "slug":
             record["Slug"] = record["Title"].lower().replace(" ", "-")
+        elif mood == "promote":
+            record["Stage"] = "final"
         elif mood == "long":
             record["Slug"] = "x" * 100
         elif mood == "veto":
@@ -125,6 +127,7 @@ MANIFEST: dict[str, Any] = {
             ],
         },
         {"Name": "Plain", "Properties": [{"Name": "Item", "Type": "Number"}]},
+        {"Name": "Steps", "Properties": [{"Name": "Mood", "Type": "String"}, {"Name": "Stage", "Type": "String"}]},
         {
             "Name": "Users",
             "Properties": [{"Name": "Nick", "Type": "String"}, {"Name": "Rank", "Type": "String", "Maximum": 5}],
@@ -138,6 +141,14 @@ MANIFEST: dict[str, Any] = {
         {"Entity": "Items", "Role": "ANONYMOUS", "Action": "get", "Properties": ["ID", "Slug", *PROPERTIES]},
         {"Entity": "Items", "Role": "ANONYMOUS", "Action": "delete"},
         {"Entity": "Plain", "Role": "ANONYMOUS", "Action": "post", "Properties": ["Item"]},
+        *(
+            {"Entity": "Steps", "Role": "ANONYMOUS", "Action": action, **granted}
+            for action in ("post", "put")
+            for granted in (
+                {"Properties": ["Mood"]},
+                {"Properties": ["Stage"], "Check": {"Property": "Stage", "Operator": "equal", "Value": "draft"}},
+            )
+        ),
     ],
 }
 
@@ -255,6 +266,14 @@ def test_values_of_a_handler_are_checked_again(client: Client) -> None:
     """A value of a handler that breaks a rule of the property is refused like one of the caller."""
     error = error_of(post(client, {"Title": "T", "Mood": "long"}))
     assert (error.code, error.property) == ("VALIDATION", "Slug")
+
+
+def test_values_of_a_handler_meet_the_conditions_of_rules(client: Client) -> None:
+    """A value that a handler gives to a property of a rule with ``Check`` must meet it, in post as in put."""
+    refused = error_of(client.post("Data/Post", [{"Mood": "calm"}, {"Mood": "promote"}], entity="Steps"))
+    assert refused.code == "UNAUTHORIZED"
+    (id,) = client.post("Data/Post", {"Mood": "calm", "Stage": "draft"}, entity="Steps").json()
+    assert error_of(client.put("Data/Put", {"ID": id, "Mood": "promote"}, entity="Steps")).code == "UNAUTHORIZED"
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from functools import partial
 from typing import Final
 
 from apilane.model.conditions import condition_problem, condition_text
@@ -138,6 +139,7 @@ def _rule(
         limit = RateLimit(node.read("MaxRequests"), node.read("Per")) if complete else None
     entity = after.entity(name) if kind is RuleKind.Entity else None
     listed = item.get("Properties")
+    condition = partial(_condition, item, after=after, entity=entity, action=action, problems=problems)
     return Rule(
         kind=kind,
         name=name,
@@ -148,24 +150,8 @@ def _rule(
         if entity is None or listed is None
         else _rule_properties(listed, entity, action, problems),
         rate_limit=limit,
-        where=_condition(
-            item,
-            "Where",
-            before.where if before else None,
-            after=after,
-            entity=entity,
-            action=action,
-            problems=problems,
-        ),
-        check=_condition(
-            item,
-            "Check",
-            before.check if before else None,
-            after=after,
-            entity=entity,
-            action=action,
-            problems=problems,
-        ),
+        where=condition("Where", before.where if before else None),
+        check=condition("Check", before.check if before else None),
     )
 
 

@@ -1,0 +1,148 @@
+"""Data Post (docs/reference/protocol/wire-api.md section 4.4): new records."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Generator, Iterable, Mapping, Sequence
+
+from apilane.errors import ApilaneError, Code, continued
+from apilane.model.definition import Action
+from apilane.plugin.identity import Actor
+from apilane.runtime.access import AccessPlan
+from apilane.runtime.application import EntityRuntime
+from apilane.runtime.identities import now_ms
+from apilane.services.audit_trail import ids_text
+from apilane.services.checks import checked_inserts, checks_of
+from apilane.services.default_values import add_defaults
+from apilane.services.failures import broken_reference
+from apilane.services.record_bodies import by_name, check_writable, each_record, empty_body
+from apilane.services.record_handling import Handling, plan_of, seen
+from apilane.services.references import References
+from apilane.services.unit_writes import UnitWrite
+from apilane.sql.statement import Statement, Value
+from apilane.sql.write import insert_row
+from apilane.storage.errors import ForeignKeyViolation
+from apilane.storage.protocol import Result, Step
+
+__all__ = ["add", "post"]
+
+
+async def post(
+    entity: EntityRuntime,
+    actor: Actor,
+    access: AccessPlan,
+    body: object | None,
+    *,
+    references: References | None = None,
+) -> UnitWrite[list[int]]:
+    """Check all records of the body (None: there is none). The write stores all or none; its result is their IDs in
+    the order of the body.
+
+    ``references``: of the transaction that the write is a part of. Values may refer to records that do not exist yet.
+    """
+    if body is None:
+        raise empty_body(entity)
+    check_writable(entity, Action.post)
+    if not access.properties:
+        message = continued(Code.NO_PROPERTIES_PROVIDED, "no rule of the caller names a property that post can write")
+        raise ApilaneError(Code.NO_PROPERTIES_PROVIDED, message, entity=entity.name)
+    system_values = _system_values(entity, actor, access)
+    rows = await each_record(body, entity, _row_maker(entity, access.properties, system_values, references))
+    if not rows:
+        return UnitWrite.nothing([])
+    handling = None
+    if entity.application.record_handlers is not None and (plan := plan_of(entity, "create")) is not None:
+        names = access.properties
+        records = await each_record(
+            body, entity, lambda record: seen(entity, names, by_name(record, entity), references)
+        )
+        handling = Handling(plan, entity, actor, "create", records, names=names, references=references)
+        await handling.before()
+        body = handling.sent
+        rows = await each_record(body, entity, _row_maker(entity, handling.names, system_values, references))
+    statement = entity.statement(insert_row, tuple(rows[0]))
+
+    reach = None
+    sent: Sequence[Collection[str]] = ()
+    if access.conditions is not None:
+        reach = checks_of(access, actor, entity)
+        granted = frozenset(access.properties)
+        sent = await each_record(body, entity, lambda record: granted.intersection(by_name(record, entity)))
+
+    def steps() -> Generator[Step, Result, list[int]]:
+        made = _insert_steps(entity, statement, rows if references is None else map(references.values, rows))
+        return made if reach is None else checked_inserts(entity, made, sent, reach)
+
+    write = UnitWrite.of(
+        entity.session,
+        steps,
+        single=len(rows) == 1 and reach is None,
+        what=lambda: f"Data/Post {entity.name}: {len(rows)} to create",
+        outcome=ids_text,
+    )
+    return write if handling is None else handling.around(write, enumerate, single=len(rows) == 1)
+
+
+def _row_maker(
+    entity: EntityRuntime,
+    names: tuple[str, ...],
+    system_values: Mapping[str, Value],
+    references: References | None = None,
+) -> Callable[[Mapping[str, object]], dict[str, Value]]:
+    """The function that makes the row of a sent record: the system values, and its properties with these names."""
+    writers = entity.writers_of(names)
+    if references is not None:
+        writers = references.deferring(entity, writers)
+
+    def row_of(record: Mapping[str, object]) -> dict[str, Value]:
+        given = by_name(record, entity)
+        row = dict(system_values)
+        for name, write in writers:
+            value = given.get(name)
+            row[name] = value if value is None else write(value)
+        return add_defaults(entity, row, given) if entity.defaults else row
+
+    return row_of
+
+
+def add(entity: EntityRuntime, actor: Actor, access: AccessPlan, values: Mapping[str, object]) -> UnitWrite[int]:
+    """Store one record with ``values``, which the server made; they may be system properties. The result is its ID."""
+    row = _row_maker(entity, tuple(values), _system_values(entity, actor, access))(values)
+    statement = entity.statement(insert_row, tuple(row))
+    reach = None if access.conditions is None else checks_of(access, actor, entity)
+
+    def steps() -> Generator[Step, Result, int]:
+        made = _insert_steps(entity, statement, [row])
+        (identifier,) = yield from made if reach is None else checked_inserts(entity, made, [()], reach)
+        return identifier
+
+    return UnitWrite.of(
+        entity.session,
+        steps,
+        single=reach is None,
+        what=lambda: f"{entity.name}: 1 to create",
+        outcome=lambda made: ids_text([made]),
+    )
+
+
+def _system_values(entity: EntityRuntime, actor: Actor, access: AccessPlan) -> dict[str, Value]:
+    """The values of a new record that the server sets."""
+    values: dict[str, Value] = {"Created": now_ms()}
+    if "Owner" in entity.readers:
+        values["Owner"] = actor.user_id
+    if access.tenant_column is not None:
+        values[access.tenant_column] = actor.tenant
+    return values
+
+
+def _insert_steps(
+    entity: EntityRuntime, statement: Statement, rows: Iterable[dict[str, Value]]
+) -> Generator[Step, Result, list[int]]:
+    """Within a unit: insert rows of stored values, and return the new IDs in order."""
+    ids = []
+    for values in rows:
+        try:
+            result = yield Step(statement, statement.parameters(values))
+        except ForeignKeyViolation as error:
+            raise (yield from broken_reference(entity, values, error)) from error
+        ids.append(result.new_id)
+    return ids
