@@ -46,7 +46,7 @@ UNREADABLE = {
     "duplicate key in TOML": ("a.toml", "a = 1\na = 2\n", 2, "Cannot overwrite"),
     "YAML syntax": ("a.yaml", "a: 1\nb: [\n", 3, "not YAML"),
     "tab": ("a.yaml", "a:\n\tb: 1\n", 2, "not YAML"),
-    "JSON syntax": ("a.json", '{"a": 1,\n}', 2, "not JSON"),
+    "JSON syntax": ("a.json", '{"a": 1\n"b": 2}', 2, "not JSON"),
     "JSON NaN": ("a.json", '{"a": NaN}', None, "NaN is not JSON"),
     "JSON overflow": ("a.json", '{"a": 1e999}', 1, "too large"),
     "JSON digits": ("a.json", '{"a": ' + "9" * 5000 + "}", None, "not JSON"),
