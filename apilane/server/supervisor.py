@@ -44,8 +44,8 @@ logger = logging.getLogger("apilane.server")
 class SupervisedWorker(WorkerProcess):
     """A worker whose end is read from its sentinel.
 
-    granian joins a process in two threads at once. The thread that comes second sees it as alive for a moment, and
-    granian then reports and kills a worker that ended in time.
+    granian joins a process in two threads at once. For a moment the second thread is told that it
+    runs, and granian then reports and kills a worker that has ended in time.
     """
 
     def start(self) -> None:

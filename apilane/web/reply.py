@@ -17,7 +17,7 @@ __all__ = ["CLOSE", "UnfitReply", "error_reply", "holding_back", "preflight", "s
 CLOSE: Header = (b"connection", b"close")
 CHUNK_BYTES = 65_536
 STALLED_S = 60.0
-"""How long a client may take no part of an answer of chunks, whose source is held meanwhile."""
+"""How long a client may read nothing of a streamed answer. The source of the stream stays open for that time."""
 log = logging.getLogger("apilane.web")
 
 
@@ -51,7 +51,7 @@ async def send_last(send: Send, reply: Reply, receive: Receive) -> None:
 
 
 def holding_back(send: Send, receive: Receive) -> Send:
-    """``send`` whose last byte waits until the client has sent everything or falls silent (``linger``).
+    """``send``, but the last byte is held until the client has sent everything, or sends nothing more (``linger``).
 
     hyper, below granian, closes the connection with the last byte, and a client that is still sending then drops the
     answer.

@@ -119,8 +119,8 @@ class UniqueTexts:
                 db.write(db.deleting(id, things), db.deleting(other, things))
 
     def test_unique_folds_every_letter(self, db: Database) -> None:
-        """Letters that fold to each other violate a unique constraint, and no other letters do: of all letters with a
-        case or a compatible form, as many are stored as have different folded forms."""
+        """Letters that fold to each other violate a unique constraint, and no other letters do. The letters are all
+        those with a case or a compatible form; one of each folded form is stored."""
         letters = _letters()
         codes = {_key(db, letter): letter for letter in letters}
         db.write(*(db.inserting(Code=letter) for letter in codes.values()))
