@@ -31,7 +31,7 @@ class Migration(Struct, frozen=True):
     is_control: bool = False
     """The tables are those of a control store, which custom SQL never uses."""
     exact_before: bool = False
-    """The tables of ``before`` are of the first version of Apilane, in which the database compared unique texts itself."""
+    """The tables of ``before`` are of the first version, in which the database compared unique texts itself."""
 
     def kept_entities(self) -> list[tuple[Entity, Entity]]:
         """Each entity that stays, as a pair of old and new, in the order of ``after``."""

@@ -34,7 +34,7 @@ RETIRE_SIGNAL = signal.SIGUSR1
 _STOPS = (signal.SIGINT, signal.SIGTERM)
 PARENT_POLL_S = 0.5
 TURNS_UNTIL_SERVING = 10
-"""Turns of the event loop until it serves. Its run for the start ends three turns after the application is ready."""
+"""Turns of the event loop until it serves: its run for the start ends three turns after the application is ready."""
 
 CHECK_END_S = 5.0
 
