@@ -113,6 +113,8 @@ class Unique(Struct, frozen=True, kw_only=True, rename="pascal", tag_field="Type
     """No two records have the same values of ``properties``."""
 
     properties: tuple[str, ...]
+    per_tenant: bool = False
+    """No two records of one tenant; the records without a tenant count as one tenant."""
     is_system: bool = False
 
 
@@ -124,6 +126,8 @@ class ForeignKey(
     property: str
     entity: str
     on_delete: OnDelete = OnDelete.NoAction
+    within_reach: bool = False
+    """A caller can refer only to records that the caller may get."""
     is_system: bool = False
 
 
@@ -163,6 +167,13 @@ class Entity(Struct, frozen=True, kw_only=True, rename="pascal", omit_defaults=T
     def property(self, name: str) -> Property | None:
         """The property with that name; letter case is ignored."""
         return self._by_name.get(name.lower())
+
+    @cached_property
+    def tenant(self) -> str | None:
+        """The differentiation property; None: the records belong to no tenant."""
+        if not self.differentiation:
+            return None
+        return next((p.name for p in self.properties if p.is_system and p.name.endswith("_ID")), None)
 
     @cached_property
     def _by_name(self) -> dict[str, Property]:

@@ -18,12 +18,13 @@ from apilane.model.definition import (
     RecordScope,
     Rule,
     RuleKind,
+    Unique,
 )
 from apilane.model.ip_ranges import range_advice
 from apilane.model.migration import Renames
 from apilane.model.sections import MARK
 
-__all__ = ["PlanLine", "differences"]
+__all__ = ["PlanLine", "constraint_name", "differences"]
 
 T = TypeVar("T")
 SECTIONS = frozenset(
@@ -217,7 +218,10 @@ def _public(value: object) -> object:
 def _added_detail(item: object) -> str:
     """The important fields of a new item that its name does not show."""
     if isinstance(item, ForeignKey):
-        return f"to {item.entity}, on delete {item.on_delete.value}"
+        reach = ", within reach" if item.within_reach else ""
+        return f"to {item.entity}, on delete {item.on_delete.value}{reach}"
+    if isinstance(item, Unique):
+        return "per tenant" if item.per_tenant else ""
     if not isinstance(item, Rule) or item.kind is RuleKind.Schema:
         return ""
     parts = ["only owned records"] if item.record is RecordScope.Owned else []
@@ -252,7 +256,7 @@ def _entities(lines: list[PlanLine], base: ApplicationDefinition, after: Applica
             if not entity.is_system or custom:
                 lines.append(PlanLine("added", path, ", ".join(custom)))
             own = [constraint for constraint in entity.constraints if not constraint.is_system]
-            _section(lines, f"{path}.Constraints", (), own, _constraint_name)
+            _section(lines, f"{path}.Constraints", (), own, constraint_name)
             continue
         if old == entity:
             continue
@@ -293,11 +297,12 @@ def _property_detail(property: Property) -> str:
     return ", ".join([*parts, *(["encrypted"] if property.encrypted else [])])
 
 
-def _constraint_name(constraint: Constraint) -> str:
+def constraint_name(constraint: Constraint) -> str:
+    """The name of a constraint in the paths of a plan."""
     if isinstance(constraint, ForeignKey):
         return f"ForeignKey {constraint.property}"
     return f"Unique {', '.join(constraint.properties)}"
 
 
 def _constraints(lines: list[PlanLine], old: Entity, new: Entity, path: str) -> None:
-    _section(lines, f"{path}.Constraints", old.constraints, new.constraints, _constraint_name)
+    _section(lines, f"{path}.Constraints", old.constraints, new.constraints, constraint_name)

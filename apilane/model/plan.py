@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from msgspec import Struct
 
-from apilane.model.definition import ApplicationDefinition
-from apilane.model.differences import PlanLine, differences
+from apilane.model.definition import ApplicationDefinition, Unique
+from apilane.model.differences import PlanLine, constraint_name, differences
 from apilane.model.manifest.capabilities import Capabilities
 from apilane.model.manifest.environment import substitute
 from apilane.model.manifest.keys import check_document
@@ -105,6 +105,23 @@ def _unknown_kinds(after: ApplicationDefinition, kinds: frozenset[str] | None) -
     ]
 
 
+def _across_tenants(after: ApplicationDefinition) -> list[PlanLine]:
+    """A warning for each unique constraint that tells one tenant what another one has stored."""
+    return [
+        PlanLine("warning", f"Entities[{entity.name}].Constraints[{constraint_name(each)}]", _ACROSS)
+        for entity in after.entities
+        if entity.tenant is not None
+        for each in entity.constraints
+        if isinstance(each, Unique) and not (each.is_system or each.per_tenant) and entity.tenant not in each.properties
+    ]
+
+
+_ACROSS: Final = (
+    "it spans the tenants, so an error tells one tenant that another one has the value; add PerTenant: true, unless "
+    "that is intended"
+)
+
+
 def _unknown_kind(kind: str, kinds: frozenset[str]) -> str:
     meant = nearest(kind, kinds)
     names = ", ".join(sorted(kinds)) or "none"
@@ -146,7 +163,7 @@ def plan(
             resolved.renames,
             resolved.secrets,
             literals=resolved.literals,
-            warnings=_unknown_kinds(after, capabilities.endpoint_kinds),
+            warnings=[*_unknown_kinds(after, capabilities.endpoint_kinds), *_across_tenants(after)],
         ),
         migration=migration,
         secrets=resolved.secrets,

@@ -24,6 +24,7 @@ from apilane.sql.ddl import (
     quoted_name,
     quoted_text,
     references,
+    tenant_key,
     unique_columns,
     visible_uniques,
 )
@@ -182,6 +183,7 @@ __all__ = [
     "share_of",
     "stored_properties",
     "system_entities",
+    "tenant_key",
     "unique_columns",
     "utf16_length",
     "visible_uniques",

@@ -18,7 +18,15 @@ from apilane.dispatch import Gates
 from apilane.errors import ApilaneError, Code, ConfigurationError, continued, unauthorized
 from apilane.events.outbox import ApplicationOutbox, Outboxes
 from apilane.events.record_handlers import RecordHandlers
-from apilane.model.definition import Action, Entity, Property, RateLimit, RuleKind
+from apilane.model.definition import (
+    Action,
+    ApplicationDefinition,
+    Entity,
+    ForeignKey,
+    Property,
+    RateLimit,
+    RuleKind,
+)
 from apilane.model.enforcement import needs_enforcing
 from apilane.model.hints import shortened
 from apilane.model.sections import read_section, section_key
@@ -60,6 +68,7 @@ class EntityRuntime:
         "entity",
         "expansion",
         "filter",
+        "guarded",
         "key",
         "maker",
         "name",
@@ -82,6 +91,8 @@ class EntityRuntime:
         self.compiled = compiled
         self.entity = compiled.entity
         self.name = compiled.entity.name
+        self.guarded = _guarded(application.definition, compiled.entity)
+        """The references whose target a write must look up (B-X5)."""
         self.key = compiled.key
         self.dialect = compiled.dialect
         self.table = compiled.table
@@ -109,6 +120,17 @@ class EntityRuntime:
         """A portable value in its stored form."""
         store = self.stores[property.name]
         return value if store is None or value is None else store(value)
+
+
+def _guarded(definition: ApplicationDefinition, entity: Entity) -> tuple[ForeignKey, ...]:
+    """The references to records of tenants, or within reach. The server sets those of the system itself."""
+    return tuple(
+        each
+        for each in entity.constraints
+        if isinstance(each, ForeignKey)
+        and not each.is_system
+        and (each.within_reach or ((target := definition.entity(each.entity)) is not None and target.differentiation))
+    )
 
 
 class EntityRuntimes(dict[str, EntityRuntime]):

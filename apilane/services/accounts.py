@@ -20,7 +20,9 @@ from apilane.runtime.application import ApplicationRuntime
 from apilane.runtime.identities import now_ms
 from apilane.security.passwords import Passwords
 from apilane.services.attempts import Attempts
+from apilane.services.failures import named_violation
 from apilane.services.record_handling import Handling, handled_value, plan_of, seen
+from apilane.services.reference_guards import reference_guard
 from apilane.services.unit_writes import UnitWrite
 from apilane.services.users import (
     all_columns,
@@ -31,6 +33,7 @@ from apilane.services.users import (
 )
 from apilane.sql.statement import Value
 from apilane.sql.write import insert_row, select_where
+from apilane.storage.errors import UniqueViolation
 from apilane.storage.protocol import Result, Step
 
 __all__ = ["change_password", "register", "rules_of", "set_roles", "update_own", "user_record"]
@@ -90,14 +93,21 @@ async def register(
     row = {name: encode_user_value(users, name, value) for name, value in values.items()}
     statement = users.statement(insert_row, tuple(row))
 
+    guard = reference_guard(users, actor, [row]) if users.guarded else None
+
     def unit() -> Generator[Step, Result, int]:
-        result = yield Step(statement, statement.parameters(row))
+        if guard is not None:
+            yield from guard.check([row])
+        try:
+            result = yield Step(statement, statement.parameters(row))
+        except UniqueViolation as error:
+            raise (yield from named_violation(users, row, error)) from error
         return result.new_id
 
     if handling is None:
-        return await application.session.run(unit, single=True)
+        return await application.session.run(unit, single=guard is None)
     write = UnitWrite.of(application.session, unit, what=str, outcome=str)
-    return await handling.around(write, lambda made: [(0, made)], single=True).run()
+    return await handling.around(write, lambda made: [(0, made)], single=guard is None).run()
 
 
 async def update_own(application: ApplicationRuntime, user_id: int, body: Mapping[str, object], actor: Actor) -> Struct:
@@ -125,8 +135,15 @@ async def update_own(application: ApplicationRuntime, user_id: int, body: Mappin
         if not values:
             raise ApilaneError(Code.NO_PROPERTIES_PROVIDED, entity="Users")
 
+    guard = reference_guard(users, actor, [values]) if users.guarded else None
+
     def unit() -> Generator[Step, Result, int]:
-        return update_user(application, user_id, values, tracked=True)
+        if guard is not None:
+            yield from guard.check([values])
+        try:
+            return (yield from update_user(application, user_id, values, tracked=True))
+        except UniqueViolation as error:
+            raise (yield from named_violation(users, values, error)) from error
 
     if handling is None:
         await application.session.run(unit)

@@ -22,7 +22,7 @@ from apilane.model.raw_values import raw_reader
 from apilane.plugin.calls import Write
 from apilane.runtime.application import EntityRuntime
 from apilane.security.passwords import Passwords
-from apilane.services.failures import broken_reference, wire_error
+from apilane.services.failures import named_violation, wire_error
 from apilane.services.history_names import set_aside
 from apilane.services.row_spool import RowSpool
 from apilane.services.users import FOLDS, complete_user_values, encode_user_value, is_users
@@ -214,8 +214,8 @@ class _Import:
             yield Step(statement, statement.parameters(values))
         except _REFUSALS as error:
             cause: StorageError = error
-            if isinstance(error, ForeignKeyViolation):
-                cause = yield from broken_reference(self._entity, values, error)
+            if isinstance(error, ForeignKeyViolation | UniqueViolation):
+                cause = yield from named_violation(self._entity, values, error)
             refusal = wire_error(cause, name)
             refusal.message += f": record {position} of the body, ID {values['ID']!r}"
             raise refusal from error

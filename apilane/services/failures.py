@@ -23,7 +23,7 @@ from apilane.storage.errors import (
 )
 from apilane.storage.protocol import Result, Step
 
-__all__ = ["broken_reference", "referencing_properties", "wire_error"]
+__all__ = ["broken_reference", "named_violation", "referencing_properties", "wire_error"]
 
 
 def wire_error(error: StorageError, entity: str | None) -> ApilaneError:
@@ -44,6 +44,19 @@ def wire_error(error: StorageError, entity: str | None) -> ApilaneError:
             return DatabaseBusyError()
         case _:
             return ApilaneError(Code.ERROR, entity=entity)
+
+
+def named_violation(
+    entity: EntityRuntime, values: Mapping[str, Value], error: ForeignKeyViolation | UniqueViolation
+) -> Generator[Step, Result, StorageError]:
+    """Within a unit, after a write failed: the same violation with the properties that the caller should correct."""
+    if isinstance(error, ForeignKeyViolation):
+        return (yield from broken_reference(entity, values, error))
+    tenant = entity.entity.tenant
+    if tenant is None or tenant not in error.columns:
+        return error
+    columns = tuple(name for name in error.columns if name != tenant)
+    return UniqueViolation(str(error), table=error.table, columns=columns)
 
 
 def broken_reference(

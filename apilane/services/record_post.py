@@ -13,14 +13,15 @@ from apilane.runtime.identities import now_ms
 from apilane.services.audit_trail import ids_text
 from apilane.services.checks import checked_inserts, checks_of
 from apilane.services.default_values import add_defaults
-from apilane.services.failures import broken_reference
+from apilane.services.failures import named_violation
 from apilane.services.record_bodies import by_name, check_writable, each_record, empty_body
 from apilane.services.record_handling import Handling, plan_of, seen
+from apilane.services.reference_guards import reference_guard
 from apilane.services.references import References
 from apilane.services.unit_writes import UnitWrite
 from apilane.sql.statement import Statement, Value
 from apilane.sql.write import insert_row
-from apilane.storage.errors import ForeignKeyViolation
+from apilane.storage.errors import ForeignKeyViolation, UniqueViolation
 from apilane.storage.protocol import Result, Step
 
 __all__ = ["add", "post"]
@@ -60,6 +61,7 @@ async def post(
         body = handling.sent
         rows = await each_record(body, entity, _row_maker(entity, handling.names, system_values, references))
     statement = entity.statement(insert_row, tuple(rows[0]))
+    guard = reference_guard(entity, actor, rows) if entity.guarded else None
 
     reach = None
     sent: Sequence[Collection[str]] = ()
@@ -69,17 +71,22 @@ async def post(
         sent = await each_record(body, entity, lambda record: granted.intersection(by_name(record, entity)))
 
     def steps() -> Generator[Step, Result, list[int]]:
-        made = _insert_steps(entity, statement, rows if references is None else map(references.values, rows))
+        ready = rows if references is None else map(references.values, rows)
+        if guard is None:
+            made = _insert_steps(entity, statement, ready)
+        else:
+            made = guard.before(ready, lambda checked: _insert_steps(entity, statement, checked))
         return made if reach is None else checked_inserts(entity, made, sent, reach)
 
+    single = len(rows) == 1 and reach is None and guard is None
     write = UnitWrite.of(
         entity.session,
         steps,
-        single=len(rows) == 1 and reach is None,
+        single=single,
         what=lambda: f"Data/Post {entity.name}: {len(rows)} to create",
         outcome=ids_text,
     )
-    return write if handling is None else handling.around(write, enumerate, single=len(rows) == 1)
+    return write if handling is None else handling.around(write, enumerate, single=single)
 
 
 def _row_maker(
@@ -142,7 +149,7 @@ def _insert_steps(
     for values in rows:
         try:
             result = yield Step(statement, statement.parameters(values))
-        except ForeignKeyViolation as error:
-            raise (yield from broken_reference(entity, values, error)) from error
+        except (ForeignKeyViolation, UniqueViolation) as error:
+            raise (yield from named_violation(entity, values, error)) from error
         ids.append(result.new_id)
     return ids

@@ -16,17 +16,18 @@ from apilane.runtime.application import EntityRuntime
 from apilane.security.passwords import Passwords
 from apilane.services.audit_trail import ids_text
 from apilane.services.checks import check_update, narrowed
-from apilane.services.failures import broken_reference
+from apilane.services.failures import named_violation
 from apilane.services.history import snapshot, snapshot_columns
 from apilane.services.record_bodies import by_name, check_writable, each_record, empty_body, record_id
 from apilane.services.record_handling import Handling, plan_of, seen
 from apilane.services.record_locks import is_ascending, lock_records
+from apilane.services.reference_guards import ReferenceGuard, reference_guard
 from apilane.services.references import Deferred, References
 from apilane.services.unit_writes import ChangedRows, UnitWrite
 from apilane.services.users import complete_user_values, encode_user_value, is_users, revoke_mail_tokens, revoke_tokens
 from apilane.sql.statement import Value
 from apilane.sql.write import select_by_ids, update_row
-from apilane.storage.errors import ForeignKeyViolation
+from apilane.storage.errors import ForeignKeyViolation, UniqueViolation
 from apilane.storage.protocol import Result, Step
 
 __all__ = ["put"]
@@ -77,11 +78,13 @@ async def put(
     if changes_users:
         changes = await _complete_users(entity, changes, passwords)
 
+    guard = reference_guard(entity, actor, (change.values for change in changes)) if entity.guarded else None
+
     def steps() -> Generator[Step, Result, int]:
         ready = changes if references is None else [_resolved(change, references) for change in changes]
         if changed is not None:
             changed.clear()
-        return _update_steps(entity, ready, reach, actor.user_id, changed)
+        return _update_steps(entity, ready, reach, actor.user_id, changed=changed, guard=guard)
 
     write = UnitWrite.of(
         entity.session,
@@ -89,7 +92,8 @@ async def put(
         single=len(changes) == 1
         and not entity.entity.change_tracking
         and not changes_users
-        and access.conditions is None,
+        and access.conditions is None
+        and guard is None,
         committed=(lambda _matched: entity.application.tokens.forget()) if changes_users else None,
         rows=lambda: ChangedRows(entity, _known(change.id for change in changes), reach),
         what=lambda: f"Data/Put {entity.name}: {_changes_text(entity, changes)}",
@@ -143,11 +147,13 @@ def _update_steps(
     changes: Sequence[_Change],
     reach: Reach,
     user_id: int | None,
+    *,
     changed: list[tuple[int, int]] | None = None,
+    guard: ReferenceGuard | None = None,
 ) -> Generator[Step, Result, int]:
     """Within a unit: take snapshots, change the records that the caller may change, and return their number.
 
-    ``changed``: gets place and ID of each change that matched.
+    ``changed``: gets place and ID of each change that matched. ``guard``: of the references in the changes.
     """
     is_tracked = entity.entity.change_tracking
     columns = snapshot_columns(entity) if is_tracked else ()
@@ -155,6 +161,8 @@ def _update_steps(
     ids = [change.id for change in changes]
     if entity.dialect.locks_rows and not is_ascending(ids):
         yield from lock_records(entity, ids, reach)
+    if guard is not None:
+        yield from guard.load(change.values for change in changes)
     before: Sequence[bool] = ()
     for place, asked in enumerate(changes):
         change = asked
@@ -163,6 +171,11 @@ def _update_steps(
             if not values:
                 continue
             change = _Change(change.id, values)
+        if guard is not None and (error := guard.broken(change.values)) is not None:
+            select = entity.statement(select_by_ids, ("ID",), 1, reach.predicate)
+            if (yield Step(select, select.parameters({"id0": change.id, **reach.parameters}))).rows:
+                raise error
+            continue
         if is_tracked:
             select = entity.statement(select_by_ids, columns, 1, reach.predicate)
             rows = (yield Step(select, select.parameters({"id0": change.id, **reach.parameters}))).rows
@@ -188,8 +201,8 @@ def _update_one(entity: EntityRuntime, change: _Change, reach: Reach) -> Generat
     update = entity.statement(update_row, tuple(change.values), reach.predicate, reset)
     try:
         result = yield Step(update, update.parameters(values))
-    except ForeignKeyViolation as error:
-        raise (yield from broken_reference(entity, change.values, error)) from error
+    except (ForeignKeyViolation, UniqueViolation) as error:
+        raise (yield from named_violation(entity, change.values, error)) from error
     if result.matched and reset:  # tokens that were mailed to the old address become invalid
         yield from revoke_mail_tokens(entity.application, change.id)
     if result.matched and is_users(entity) and "Password" in change.values:

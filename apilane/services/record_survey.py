@@ -21,7 +21,7 @@ from apilane.model.migration import Migration, narrowings
 from apilane.model.text import utf16_length
 from apilane.model.values import value_reader
 from apilane.security.encryption import Cipher
-from apilane.sql.ddl import folded_columns, foreign_keys, unique_columns, visible_uniques
+from apilane.sql.ddl import folded_columns, foreign_keys, tenant_key, unique_columns, visible_uniques
 from apilane.sql.dialect import Dialect
 from apilane.sql.fitting import (
     count_duplicates,
@@ -252,40 +252,48 @@ class _Surveyor:
         self, old: Entity, new: Entity, table: sa.Table, names: Mapping[str, str]
     ) -> Generator[Step, Result, None]:
         sources = {now: was for was, now in names.items()}
-        before = {frozenset(names.get(name, "") for name in properties) for properties in visible_uniques(old)}
+        before = {
+            (frozenset(names.get(name, "") for name in properties), tenant_key(old, properties) is not None)
+            for properties in visible_uniques(old)
+        }
         listed = {frozenset(c.properties): c.properties for c in new.constraints if not isinstance(c, ForeignKey)}
         for properties in visible_uniques(new):
             texts = {sources.get(name, "") for name in folded_columns(new, properties)}
-            if frozenset(properties) in before and not (texts and self._migration.exact_before):
+            tenant = tenant_key(new, properties)
+            if (frozenset(properties), tenant is not None) in before and not (texts and self._migration.exact_before):
                 continue
-            path = f"Entities[{new.name}].Constraints[Unique {', '.join(listed[frozenset(properties)])}]"
+            named = frozenset(properties) - {tenant}
+            path = f"Entities[{new.name}].Constraints[Unique {', '.join(listed[named])}]"
             fresh = [p for p in map(new.property, properties) if p is not None and p.name not in sources]
             if any(not p.required for p in fresh):
                 continue  # null in every row; nulls are never equal
             columns = [sources[name] for name in properties if name in sources]
             if columns:
-                yield from self._refuse_duplicates(path, table, unique_columns(old, tuple(columns)), texts)
+                carried = unique_columns(old, tuple(columns))
+                yield from self._refuse_duplicates(path, table, carried, texts, tenant and sources[tenant])
             elif (yield from self._count(table)) > 1:  # every row gets the same default
                 yield from self._refuse_where(path, "would have equal values", table, None)
 
     def _refuse_duplicates(
-        self, path: str, table: sa.Table, columns: Sequence[str], folded: Collection[str]
+        self, path: str, table: sa.Table, columns: Sequence[str], folded: Collection[str], tenant: str | None
     ) -> Generator[Step, Result, None]:
-        rows = yield from self._ask(count_duplicates(table, columns, self._dialect, folded), {})
+        """``tenant``: the column where null equals null."""
+        rows = yield from self._ask(count_duplicates(table, columns, self._dialect, folded, tenant), {})
         if not rows[0][0]:
             return
         page = {"limit": IDS_SHOWN, "offset": 0}
-        firsts = yield from self._ask(duplicate_firsts(table, columns, self._dialect, folded), page)
+        firsts = yield from self._ask(duplicate_firsts(table, columns, self._dialect, folded, tenant), page)
         groups: list[tuple[int, ...]] = []
         left = IDS_SHOWN
         for (first,) in firsts:
             values = {"first": first, "limit": left, "offset": 0}
-            group = yield from self._ask(equal_ids(table, columns, self._dialect, folded), values)
+            group = yield from self._ask(equal_ids(table, columns, self._dialect, folded, tenant), values)
             groups.append(tuple(row[0] for row in group))
             left -= len(group)
             if left < 2:  # a group has two IDs or more
                 break
-        self._misfits.append(Misfit(path, "with equal values", int(rows[0][0]), tuple(groups)))
+        why = "with equal values in one tenant" if tenant else "with equal values"
+        self._misfits.append(Misfit(path, why, int(rows[0][0]), tuple(groups)))
 
     def _new_references(
         self, old: Entity, new: Entity, table: sa.Table, names: Mapping[str, str]

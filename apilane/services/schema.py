@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from apilane.model.definition import Entity, Property, PropertyType
+from apilane.model.definition import Constraint, Entity, ForeignKey, Property, PropertyType, Unique
 from apilane.model.json import encode_json
 from apilane.runtime.application import ApplicationRuntime
 
@@ -30,6 +30,13 @@ def _property(p: Property) -> dict[str, Any]:
     return document
 
 
+def _constraint(constraint: Constraint) -> dict[str, Any]:
+    if isinstance(constraint, ForeignKey):
+        names = {"Property": constraint.property, "Entity": constraint.entity}
+        return {"Type": "ForeignKey", **names, "WithinReach": True}
+    return {"Type": "Unique", "Properties": list(constraint.properties), "PerTenant": True}
+
+
 def _entity(entity: Entity) -> dict[str, Any]:
     document: dict[str, Any] = {"ChangeTracking": entity.change_tracking, "Name": entity.name}
     if entity.description is not None:
@@ -37,6 +44,9 @@ def _entity(entity: Entity) -> dict[str, Any]:
     document["IsSystem"] = entity.is_system
     document["IsReadOnly"] = entity.is_read_only
     document["Properties"] = [_property(p) for p in entity.properties]
+    beyond = [_constraint(c) for c in entity.constraints if (c.per_tenant if isinstance(c, Unique) else c.within_reach)]
+    if beyond:  # the protocol has no constraints here
+        document["Constraints"] = beyond
     return document
 
 

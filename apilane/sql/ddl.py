@@ -21,6 +21,7 @@ __all__ = [
     "quoted_name",
     "quoted_text",
     "references",
+    "tenant_key",
     "unique_columns",
     "visible_uniques",
 ]
@@ -67,9 +68,25 @@ def quoted_text(text: str) -> str:
 
 
 def visible_uniques(entity: Entity) -> list[tuple[str, ...]]:
-    """Properties of each unique constraint, sorted and without duplicates, in the order of the entity."""
-    groups = (tuple(sorted(set(c.properties))) for c in entity.constraints if isinstance(c, Unique))
+    """Properties of each unique constraint, sorted and without duplicates, in the order of the entity. Of a constraint
+    per tenant, the tenant comes first (``tenant_key``).
+    """
+    groups = (
+        (*([entity.tenant] if c.per_tenant and entity.tenant else []), *sorted(set(c.properties)))
+        for c in entity.constraints
+        if isinstance(c, Unique)
+    )
     return list(dict.fromkeys(groups))
+
+
+def tenant_key(entity: Entity, properties: tuple[str, ...]) -> str | None:
+    """The tenant among the properties of a unique constraint per tenant, where null equals null; else None."""
+    tenant = entity.tenant
+    if tenant is None or properties[0] != tenant:
+        return None
+    names = {*properties[1:]}
+    found = (isinstance(c, Unique) and c.per_tenant and names == {*c.properties} for c in entity.constraints)
+    return tenant if any(found) else None
 
 
 def unique_columns(entity: Entity, properties: tuple[str, ...]) -> tuple[str, ...]:

@@ -179,6 +179,12 @@ class Dialect:
         """A read in a unit that locks its rows until the unit ends; unchanged if only one unit writes at a time."""
         return select.with_for_update()
 
+    def kept(self, select: sa.Select[Any]) -> sa.Select[Any]:
+        """A read in a unit after which no other unit changes the rows until the unit ends; others can read and keep
+        them too. Unchanged if only one unit writes at a time.
+        """
+        return select.with_for_update(read=True)
+
     def insert_row(self, table: sa.Table, columns: Sequence[str]) -> Statement:
         """Insert one row; parameters are named after the columns, and omitted columns take their default.
 

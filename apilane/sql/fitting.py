@@ -70,30 +70,47 @@ def values_after(table: sa.Table, column: str, condition: Condition, dialect: Di
 
 
 def count_duplicates(
-    table: sa.Table, columns: Sequence[str], dialect: Dialect, folded: Collection[str] = ()
+    table: sa.Table,
+    columns: Sequence[str],
+    dialect: Dialect,
+    folded: Collection[str] = (),
+    tenant: str | None = None,
 ) -> Statement:
-    """The number of rows that have the same values as another row; nulls are not equal to each other. ``folded``: the
-    columns whose letter case folds.
+    """The number of rows that have the same values as another row; nulls are not equal to each other, except in the
+    column ``tenant``. ``folded``: the columns whose letter case folds.
     """
-    groups = _duplicates(table, columns, folded, dialect).subquery()
+    groups = _duplicates(table, columns, folded, tenant, dialect).subquery()
     return compile_statement(sa.select(sa.func.sum(groups.c["records"])), dialect.sqlalchemy)
 
 
 def duplicate_firsts(
-    table: sa.Table, columns: Sequence[str], dialect: Dialect, folded: Collection[str] = ()
+    table: sa.Table,
+    columns: Sequence[str],
+    dialect: Dialect,
+    folded: Collection[str] = (),
+    tenant: str | None = None,
 ) -> Statement:
     """The smallest ID of each group of equal rows, ascending; parameters: ``limit`` and ``offset``."""
-    groups = _duplicates(table, columns, folded, dialect).subquery()
+    groups = _duplicates(table, columns, folded, tenant, dialect).subquery()
     return _paged(sa.select(groups.c["first"]).order_by(groups.c["first"]), dialect)
 
 
-def equal_ids(table: sa.Table, columns: Sequence[str], dialect: Dialect, folded: Collection[str] = ()) -> Statement:
+def equal_ids(
+    table: sa.Table,
+    columns: Sequence[str],
+    dialect: Dialect,
+    folded: Collection[str] = (),
+    tenant: str | None = None,
+) -> Statement:
     """IDs of the rows equal to the row with the ID ``first``, that row included, ascending; parameters: also ``limit``
     and ``offset``.
     """
     first = table.alias("first_one")
-    pairs = [(_key(first.c[name], folded, dialect), _key(table.c[name], folded, dialect)) for name in columns]
-    same = [one == other for one, other in pairs]
+    pairs = [(name, _key(first.c[name], folded, dialect), _key(table.c[name], folded, dialect)) for name in columns]
+    same = [
+        sa.or_(one == other, sa.and_(one.is_(None), other.is_(None))) if name == tenant else one == other
+        for name, one, other in pairs
+    ]
     select = sa.select(table.c["ID"]).select_from(table.join(first, sa.and_(*same)))
     select = select.where(first.c["ID"] == sa.bindparam("first", type_=sa.BigInteger()))
     return _paged(select.order_by(table.c["ID"]), dialect)
@@ -104,11 +121,12 @@ def _key(column: sa.ColumnElement[Any], folded: Collection[str], dialect: Dialec
 
 
 def _duplicates(
-    table: sa.Table, columns: Sequence[str], folded: Collection[str], dialect: Dialect
+    table: sa.Table, columns: Sequence[str], folded: Collection[str], tenant: str | None, dialect: Dialect
 ) -> sa.Select[Any, int]:
     grouped = [_key(table.c[name], folded, dialect) for name in columns]
+    filled = [key for name, key in zip(columns, grouped, strict=True) if name != tenant]
     select = sa.select(sa.func.min(table.c["ID"]).label("first"), sa.func.count().label("records"))
-    select = select.where(*(column.is_not(None) for column in grouped)).group_by(*grouped)
+    select = select.where(*(column.is_not(None) for column in filled)).group_by(*grouped)
     return select.having(sa.func.count() > sa.literal_column("1"))
 
 

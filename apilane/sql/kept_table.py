@@ -76,6 +76,7 @@ class KeptTable:
         return index._replace(
             columns=tuple(column._replace(name=self._names.get(column.name, "")) for column in index.columns),
             without_nulls=tuple(self._names.get(name, "") for name in index.without_nulls),
+            only_null=self._names.get(index.only_null, ""),
         )
 
     def _translated_reference(self, reference: Reference) -> Reference:

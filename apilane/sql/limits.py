@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from msgspec import Struct
 
 from apilane.model.definition import Entity, Property
-from apilane.sql.ddl import folded_columns, foreign_keys, plain_indexes, unique_columns, visible_uniques
+from apilane.sql.ddl import folded_columns, foreign_keys, plain_indexes, tenant_key, unique_columns, visible_uniques
 from apilane.sql.tables import stored_properties
 
 __all__ = ["Limits", "kinds_of", "problems_of"]
@@ -33,7 +33,9 @@ class Limits(Struct, frozen=True, kw_only=True):
     indexes_max: int | None = None
     """Indexes of a table, unique constraints included and the primary key not."""
     folds_in_columns: bool = False
-    """A unique constraint has one more column for each of its Strings, and one more index if it has Strings."""
+    """A unique constraint has one more column for each of its Strings and for the tenant, and one more index if it has
+    such columns.
+    """
     references_max: int | None = None
     """Foreign keys of a table."""
     row_max_bytes: int | None = None
@@ -66,7 +68,11 @@ def _names(entity: Entity, limits: Limits) -> Iterator[tuple[str, str]]:
 def _counts(entity: Entity, limits: Limits) -> Iterator[tuple[str, str]]:
     place = f"Entities[{entity.name}]"
     uniques = [(names, unique_columns(entity, names)) for names in visible_uniques(entity)]
-    folded = [folded_columns(entity, carried) for _, carried in uniques if limits.folds_in_columns]
+    folded = [
+        {*folded_columns(entity, carried), *([tenant] if (tenant := tenant_key(entity, names)) else [])}
+        for names, carried in uniques
+        if limits.folds_in_columns
+    ]
     columns = len(stored_properties(entity)) + sum(map(len, folded))
     if limits.columns_max is not None and columns > limits.columns_max:
         yield f"{place}.Properties", f"a table has {limits.columns_max} columns at most, this one would have {columns}"

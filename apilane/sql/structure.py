@@ -52,6 +52,8 @@ class Index(NamedTuple):
     unique: bool = False
     without_nulls: tuple[str, ...] = ()
     """Columns for which a unique index leaves out nulls, on providers where null equals null."""
+    only_null: str = ""
+    """The index has only the rows with null in this column; '': all rows."""
 
 
 class Reference(NamedTuple):

@@ -28,6 +28,7 @@ __all__ = [
     "select_any",
     "select_by_ids",
     "select_flags",
+    "select_kept",
     "select_where",
     "update_row",
     "update_where",
@@ -145,6 +146,15 @@ def select_by_ids(
         .order_by(table.c["ID"])
     )
     return compile_statement(dialect.locked(statement), dialect.sqlalchemy)
+
+
+def select_kept(table: sa.Table, count: int, restrictions: Sequence[Restriction], dialect: Dialect) -> Statement:
+    """``ID`` of the rows within ``restrictions`` whose ``ID`` is one of ``count`` parameters ``id0`` ...
+
+    For units: until the unit ends, others can read and refer to these rows, and cannot change them.
+    """
+    statement = sa.select(table.c["ID"]).where(_in_ids(table, count), *restrict(table, restrictions, dialect))
+    return compile_statement(dialect.kept(statement.order_by(table.c["ID"])), dialect.sqlalchemy)
 
 
 def select_any(

@@ -12,6 +12,7 @@ from apilane.plugin.storage import (
     PropertyType,
     folded_columns,
     stored_properties,
+    tenant_key,
     unique_columns,
     visible_uniques,
 )
@@ -84,7 +85,7 @@ def _problems(entity: Entity) -> Iterator[tuple[str, str]]:
     for names in visible_uniques(entity):
         yield from _unique_problems(entity, names, f"{place}.Constraints[Unique {', '.join(names)}]")
     properties = stored_properties(entity)
-    keys = _unique_texts(entity)
+    keys = _generated(entity)
     size = sum(map(_row_bytes, [*properties, *keys])) + (len(properties) + len(keys) + 7) // 8
     if size > ROW_MAX_BYTES and not too_long:
         yield (
@@ -95,15 +96,20 @@ def _problems(entity: Entity) -> Iterator[tuple[str, str]]:
 
 def row_bytes(entity: Entity) -> int:
     """The largest record in its page: header, transaction, bitmap of nulls, and what stays of texts."""
-    properties, keys = stored_properties(entity), _unique_texts(entity)
+    properties, keys = stored_properties(entity), _generated(entity)
     nulls = sum(not property.required for property in properties) + len(keys)
     return 5 + 13 + -(-nulls // 8) + sum(map(_bytes_in_page, [*properties, *keys]))
 
 
-def _unique_texts(entity: Entity) -> list[Property]:
-    """The Strings of unique constraints, one for each: each has a generated column of the same size."""
-    uniques = [unique_columns(entity, names) for names in visible_uniques(entity)]
-    return [p for names in uniques for p in entity.properties if p.name in folded_columns(entity, names)]
+def _generated(entity: Entity) -> list[Property]:
+    """The Strings and tenants of unique constraints, one for each: each has a generated column of the same size."""
+    uniques = [(unique_columns(entity, names), tenant_key(entity, names)) for names in visible_uniques(entity)]
+    return [
+        p
+        for names, tenant in uniques
+        for p in entity.properties
+        if p.name == tenant or p.name in folded_columns(entity, names)
+    ]
 
 
 def _bytes_in_page(property: Property) -> int:

@@ -33,6 +33,7 @@ from apilane.plugin.storage import (
     plain_indexes,
     references,
     stored_properties,
+    tenant_key,
     unique_columns,
     visible_uniques,
 )
@@ -63,6 +64,8 @@ TRAITS: Final = Traits(
 
 FOLDED: Final = "folded"
 """Form of a column of a unique index: a generated column with the folded bytes, ``IndexColumn.length`` characters."""
+TENANT: Final = "tenant"
+"""Form of a column of a unique index: a generated column with 0, which is no ID, in the place of null."""
 COMMENT_MAX: Final = 1024
 _INVISIBLE: Final = "/*!80023 INVISIBLE */ /*M!100303 INVISIBLE */"
 
@@ -132,8 +135,11 @@ def _indexes(entity: Entity, names: Names, *, folded: bool) -> Iterator[Index]:
         folds = folded_columns(entity, properties) if folded else frozenset()
         carried = unique_columns(entity, properties)
         keys = tuple([IndexColumn(c, FOLDED, lengths[c]) if c in folds else IndexColumn(c) for c in carried])
+        tenant = tenant_key(entity, properties)
+        if tenant is not None:
+            keys = (IndexColumn(tenant, TENANT), *keys[1:])
         yield Index(names.new("UNIQUE", entity.name, *properties), keys, unique=True)
-        if folds:
+        if folds or tenant is not None:
             plain.append(carried)
     for key in [*plain, *plain_indexes(entity)]:
         prefixes = key_prefixes(entity, key)
@@ -215,14 +221,17 @@ def _defined(column: Column) -> str:
 
 def _generated(index: Index) -> dict[str, str]:
     """The generated columns of a unique index, quoted, with their definitions."""
-    return {
-        _key_column(index, column): (
-            f"{_key_column(index, column)} VARBINARY({column.length * BYTES_PER_CHARACTER}) "
-            f"GENERATED ALWAYS AS ({unique_key(_quoted(column.name))}) STORED {_INVISIBLE}"
-        )
-        for column in index.columns
-        if column.form == FOLDED
-    }
+    generated = {}
+    for column in index.columns:
+        if column.form == FOLDED:
+            type, value = f"VARBINARY({column.length * BYTES_PER_CHARACTER})", unique_key(_quoted(column.name))
+        elif column.form == TENANT:
+            type, value = "BIGINT", f"IFNULL({_quoted(column.name)}, 0)"
+        else:
+            continue
+        name = _key_column(index, column)
+        generated[name] = f"{name} {type} GENERATED ALWAYS AS ({value}) STORED {_INVISIBLE}"
+    return generated
 
 
 def _key_column(index: Index, column: IndexColumn) -> str:

@@ -29,6 +29,7 @@ from apilane.plugin.storage import (
     quoted_text,
     references,
     stored_properties,
+    tenant_key,
     unique_columns,
     visible_uniques,
 )
@@ -115,6 +116,11 @@ def _indexes(entity: Entity, stored: Mapping[str, Property], names: Names, *, fo
         name = names.new("UNIQUE", entity.name, *properties)
         yield Index(name, tuple(map(IndexColumn, unique_columns(entity, properties))), unique=True)
         folds = folded_columns(entity, properties) if folded else frozenset()
+        if (tenant := tenant_key(entity, properties)) is not None:  # nulls are never equal in an index
+            name = names.new("UNIQUE", entity.name, *properties, "NULL")
+            yield Index(name, tuple(map(IndexColumn, properties[1:])), unique=True, only_null=tenant)
+            if folds:
+                yield from _of_unique_text(entity, properties[1:], folds, names, tenant)
         if folds:
             yield from _of_unique_text(entity, properties, folds, names)
         else:
@@ -127,13 +133,16 @@ def _indexes(entity: Entity, stored: Mapping[str, Property], names: Names, *, fo
         yield from _of_text(entity, columns, stored, names)
 
 
-def _of_unique_text(entity: Entity, columns: Sequence[str], folds: Collection[str], names: Names) -> Iterator[Index]:
+def _of_unique_text(
+    entity: Entity, columns: Sequence[str], folds: Collection[str], names: Names, only_null: str = ""
+) -> Iterator[Index]:
     """Two unique indexes: of texts in lower case, which also finds what filters look for and is enough for ASCII; and
     of folded texts, without the rows that have only ASCII. A text in ASCII never equals another one.
     """
     for kind, form in (("FOLDED", FOLDED), ("LETTERS", LETTERS)):
         parts = tuple(IndexColumn(c, form if c in folds else "") for c in columns)
-        yield Index(names.new(kind, entity.name, *columns), parts, unique=True)
+        name = names.new(kind, entity.name, *columns, *(["NULL"] if only_null else []))
+        yield Index(name, parts, unique=True, only_null=only_null)
 
 
 def _of_text(entity: Entity, columns: Sequence[str], stored: Mapping[str, Property], names: Names) -> Iterator[Index]:
@@ -173,7 +182,7 @@ def _written(change: Change) -> list[str]:
         case do.AddIndex(index=index) if not _is_constraint(index):
             columns = ", ".join(map(_indexed, index.columns))
             kind = "UNIQUE INDEX" if index.unique else "INDEX"
-            return [f"CREATE {kind} {quoted_name(index.name)} ON {table} ({columns}){_only_letters(index)}"]
+            return [f"CREATE {kind} {quoted_name(index.name)} ON {table} ({columns}){_of_rows(index)}"]
     return [f"ALTER TABLE {table} {_altered(change)}"]
 
 
@@ -182,12 +191,16 @@ def _folds_letters(change: Change) -> bool:
 
 
 def _is_constraint(index: Index) -> bool:
-    return index.unique and not any(column.form for column in index.columns)
+    return index.unique and not index.only_null and not any(column.form for column in index.columns)
 
 
-def _only_letters(index: Index) -> str:
+def _of_rows(index: Index) -> str:
+    """The rows of a partial index."""
     texts = [quoted_name(column.name) for column in index.columns if column.form == LETTERS]
     rows = " OR ".join(f"octet_length({name}) <> char_length({name})" for name in texts)
+    if index.only_null:
+        empty = f"{quoted_name(index.only_null)} IS NULL"
+        rows = f"{empty} AND ({rows})" if rows else empty
     return f" WHERE {rows}" if rows else ""
 
 

@@ -120,6 +120,10 @@ class SQLiteDialect(Dialect):
         """Unchanged: there is one writer at a time."""
         return select
 
+    def kept(self, select: sa.Select[Any]) -> sa.Select[Any]:
+        """Unchanged: there is one writer at a time."""
+        return select
+
     def migrate(self, migration: Migration) -> list[str]:
         return schema.migrate(migration)
 

@@ -32,6 +32,7 @@ from apilane.plugin.storage import (
     quoted_text,
     references,
     stored_properties,
+    tenant_key,
     unique_columns,
     visible_uniques,
 )
@@ -96,21 +97,27 @@ def _indexes(entity: Entity, names: Names, *, folded: bool) -> Iterator[Index]:
     """
     secrets = {column.shows for column in HIDDEN_COLUMNS.get(entity.name, ()) if column.source == "hash"}
     texts = {p.name for p in entity.properties if p.type is PropertyType.String and not p.encrypted} - secrets
-    companions: list[tuple[tuple[str, ...], bool]] = []
+    companions: list[tuple[tuple[str, ...], bool, str]] = []
     for properties in visible_uniques(entity):
         name = names.new("UNIQUE", entity.name, *properties)
         yield Index(name, tuple(map(IndexColumn, unique_columns(entity, properties))), unique=True)
-        companions.append((properties, folded and bool(folded_columns(entity, properties))))
+        is_folded = folded and bool(folded_columns(entity, properties))
+        companions.append((properties, is_folded, ""))
+        if (tenant := tenant_key(entity, properties)) is not None:  # nulls are never equal in an index
+            rest = properties[1:]
+            name = names.new("UNIQUE", entity.name, *properties, "NULL")
+            yield Index(name, tuple(map(IndexColumn, rest)), unique=True, only_null=tenant)
+            companions.append((rest, is_folded, tenant))
     for columns in plain_indexes(entity):
         yield Index(names.new("INDEX", entity.name, *columns), tuple(map(IndexColumn, columns)))
-        companions.append((columns, False))
+        companions.append((columns, False, ""))
     if entity.name.startswith("H_"):  # callers do not filter these tables
         return
-    for columns, is_unique in companions:
+    for columns, is_unique, only_null in companions:
         if not texts.isdisjoint(columns):
-            name = names.new("NOCASE", entity.name, *columns)
+            name = names.new("NOCASE", entity.name, *columns, *(["NULL"] if only_null else []))
             parts = tuple(IndexColumn(column, NOCASE if column in texts else "") for column in columns)
-            yield Index(name, parts, unique=is_unique)
+            yield Index(name, parts, unique=is_unique, only_null=only_null)
 
 
 # The statements.
@@ -177,4 +184,5 @@ def _defined(column: Column, reference: Reference | None) -> str:
 
 def _create_index(table: str, index: Index) -> str:
     columns = ", ".join(quoted_name(c.name) + (f" COLLATE {c.form}" if c.form else "") for c in index.columns)
-    return f"CREATE {'UNIQUE ' if index.unique else ''}INDEX {quoted_name(index.name)} ON {table} ({columns})"
+    rows = f" WHERE {quoted_name(index.only_null)} IS NULL" if index.only_null else ""
+    return f"CREATE {'UNIQUE ' if index.unique else ''}INDEX {quoted_name(index.name)} ON {table} ({columns}){rows}"

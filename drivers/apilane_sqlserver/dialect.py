@@ -150,6 +150,12 @@ class SQLServerDialect(Dialect):
             select = select.with_hint(table, "WITH (UPDLOCK, ROWLOCK)", "mssql")
         return select
 
+    def kept(self, select: sa.Select[Any]) -> sa.Select[Any]:
+        """A shared lock on every row read, until the transaction ends."""
+        for table in select.get_final_froms():
+            select = select.with_hint(table, "WITH (REPEATABLEREAD, ROWLOCK)", "mssql")
+        return select
+
     def insert_row(self, table: sa.Table, columns: Sequence[str]) -> Statement:
         names = f"({', '.join(map(quoted, columns))}) VALUES ({', '.join('?' * len(columns))})"
         insert = f"INSERT INTO {quoted(table.name)} {names if columns else 'DEFAULT VALUES'}"

@@ -29,6 +29,7 @@ from apilane.plugin.storage import (
     plain_indexes,
     references,
     stored_properties,
+    tenant_key,
     unique_columns,
     visible_uniques,
 )
@@ -122,13 +123,14 @@ def _indexes(entity: Entity, columns: Sequence[Column], *, folded: bool) -> Iter
     for properties in visible_uniques(entity):
         carried = unique_columns(entity, properties)
         folds = folded_columns(entity, carried) if folded else frozenset()
-        if folds:
+        tenant = tenant_key(entity, properties)
+        if folds or tenant is not None:
             plain.append(carried)
         yield Index(
             bounded_name(f"UNIQUE_{entity.name}_{'_'.join(properties)}", NAME_MAX),
             tuple(IndexColumn(column, FOLDED if column in folds else "") for column in carried),
             unique=True,
-            without_nulls=tuple(column for column in carried if column in optional),
+            without_nulls=tuple(column for column in carried if column in optional and column != tenant),
         )
     for carried in [*plain, *plain_indexes(entity)]:
         name = bounded_name(f"INDEX_{entity.name}_{'_'.join(carried)}", NAME_MAX)

@@ -275,11 +275,19 @@ PROPERTY: Final[dict[str, Key]] = {
 CONSTRAINT: Final[dict[str, Key]] = {
     "Type": Key(choice("Unique", "ForeignKey"), "Kind of constraint.", required=True),
     "Properties": Key(texts(shortest=1), "Unique only: no two records have the same values of these properties."),
+    "PerTenant": Key(
+        flag,
+        "Unique only, for an entity with `Differentiation`: no two records of one tenant. The records without a tenant "
+        "count as one tenant.",
+    ),
     "Property": Key(_reference, "ForeignKey only: the property that holds the `ID` of another record."),
     "Entity": Key(_reference, "ForeignKey only: the entity of the other record."),
     "OnDelete": Key(
         choice("NoAction", "SetNull", "Cascade", meant_by=_ON_DELETE_WORDS),
         "ForeignKey only, when the other record is deleted: refuse, set the property to null, or delete this record.",
+    ),
+    "WithinReach": Key(
+        flag, "ForeignKey only: a caller can refer only to records that the caller's `get` rules reach."
     ),
 }
 

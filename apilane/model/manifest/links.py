@@ -49,7 +49,7 @@ def with_links(entities: tuple[Entity, ...], nodes: Mapping[str, Node], problems
 
 
 def constraint_identity(constraint: Constraint) -> object:
-    """A key that is equal for equal constraints; the order of the properties has no effect."""
+    """A key that is equal for constraints on the same properties, in any order. No two constraints have the same."""
     if isinstance(constraint, ForeignKey):
         return constraint.property.lower()
     return frozenset(name.lower() for name in constraint.properties)
@@ -120,7 +120,7 @@ def _foreign_only(item: Node, keys: tuple[str, ...], kind: str, problems: Proble
 def _unique(
     item: Node, entity: Entity, existing: list[Constraint], targets: Mapping[str, str], problems: Problems
 ) -> Constraint | None:
-    _foreign_only(item, ("Property", "Entity", "OnDelete"), "Unique", problems)
+    _foreign_only(item, ("Property", "Entity", "OnDelete", "WithinReach"), "Unique", problems)
     listed = item.get("Properties")
     if listed is None:
         if item.lacks("Properties"):
@@ -129,15 +129,26 @@ def _unique(
     names = _names(listed, entity, "unique", problems)
     if names is None:
         return None
-    made = Unique(properties=names)
-    same = (each for each in existing if constraint_identity(each) == constraint_identity(made))
-    return next(same, made)
+    same = (each for each in existing if constraint_identity(each) == constraint_identity(Unique(properties=names)))
+    before = next(same, None)
+    per_tenant = item.read("PerTenant", before.per_tenant if isinstance(before, Unique) else False)
+    if per_tenant:
+        _check_tenant(item, entity, names, problems)
+    return Unique(properties=before.properties if isinstance(before, Unique) else names, per_tenant=per_tenant)
+
+
+def _check_tenant(item: Node, entity: Entity, names: tuple[str, ...], problems: Problems) -> None:
+    if entity.tenant is None:
+        message = f"the records of {entity.name} belong to no tenant"
+        report(problems, item, "PerTenant", message, "remove it, or give the entity Differentiation: true")
+    elif entity.tenant in names:
+        report(problems, item, "Properties", f"PerTenant includes {entity.tenant} already", f"remove {entity.tenant}")
 
 
 def _foreign_key(
     item: Node, entity: Entity, existing: list[Constraint], targets: Mapping[str, str], problems: Problems
 ) -> Constraint | None:
-    _foreign_only(item, ("Properties",), "ForeignKey", problems)
+    _foreign_only(item, ("Properties", "PerTenant"), "ForeignKey", problems)
     source, to = item.get("Property"), item.get("Entity")
     for key, node in (("Property", source), ("Entity", to)):
         if node is None and item.lacks(key):
@@ -168,7 +179,8 @@ def _foreign_key(
             f"SetNull cannot work: {property.name} is required",
             "use NoAction or Cascade, or make the property optional",
         )
-    return ForeignKey(property=property.name, entity=target, on_delete=on_delete)
+    within_reach = item.read("WithinReach", before.within_reach if before else False)
+    return ForeignKey(property=property.name, entity=target, on_delete=on_delete, within_reach=within_reach)
 
 
 def _default_order(section: Node, entity: Entity, problems: Problems) -> tuple[SortKey, ...]:

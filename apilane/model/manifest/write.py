@@ -177,13 +177,15 @@ def _property(property: Property) -> Document:
 
 def _constraint(constraint: Constraint) -> Document:
     if isinstance(constraint, ForeignKey):
-        return {
+        made: Document = {
             "Type": "ForeignKey",
             "Property": constraint.property,
             "Entity": constraint.entity,
             "OnDelete": constraint.on_delete.value,
         }
-    return {"Type": "Unique", "Properties": list(constraint.properties)}
+        return {**made, "WithinReach": True} if constraint.within_reach else made
+    made = {"Type": "Unique", "Properties": list(constraint.properties)}
+    return {**made, "PerTenant": True} if constraint.per_tenant else made
 
 
 def _rule(rule: Rule) -> Document:
