@@ -86,6 +86,12 @@ def test_known_shapes_are_compiled_once(costs: dict[str, Cost], name: str) -> No
     assert not [code for code in codes if "sqlalchemy" in code.co_filename]
 
 
+@pytest.mark.parametrize("name", REQUESTS)
+def test_references_without_tenants_cost_nothing(costs: dict[str, Cost], name: str) -> None:
+    """An application without tenants and without WithinReach calls nothing of the check of references (B-X5)."""
+    assert not [code for code in costs[name].by_code if code.co_filename.endswith("reference_guards.py")]
+
+
 def test_new_shapes_are_noticed(subject: Subject) -> None:
     """The first request of a shape compiles its statement, and the second does not: the count detects such work."""
     request = Request(

@@ -148,6 +148,37 @@ def test_refused_with_the_records(filled: Workshop, document: dict[str, Any], ex
     assert refusal(filled, document).splitlines()[1:] == [f"  {expected}"]
 
 
+@pytest.mark.better("B-X4")
+def test_unique_per_tenant(shop: Workshop) -> None:
+    """Records of one tenant with equal values are counted and named, also those without a tenant; those of different
+    tenants fit.
+    """
+
+    def document(**constraint: Any) -> dict[str, Any]:
+        listed = [{"Type": "Unique", "Properties": ["Code"], **constraint}] if constraint else []
+        made = manifest(
+            entity("Company"), entity("Items", CODE, Differentiation=True, Constraints=listed), entity("Kinds")
+        )
+        return made | {"Application": {"Name": "Shop", "DifferentiationEntity": "Company"}}
+
+    shop.apply(document())
+    shop.insert("Company", {"ID": 1}, {"ID": 2})
+    codes = [("a", 1), ("a", 1), ("a", 2), ("b", None), ("B", None), (None, 1), (None, 1), ("c", 1), ("c", 2)]
+    shop.insert("Items", *({"Code": code, "Company_ID": company} for code, company in codes))
+    place = "  Entities[Items].Constraints[Unique Code]: "
+    text = refusal(shop, document(PerTenant=True))
+    assert text.splitlines()[1:] == [place + "4 records with equal values in one tenant (ID 1, 2; 4, 5)"]
+    text = refusal(shop, document(PerTenant=False))
+    assert text.splitlines()[1:] == [place + "7 records with equal values (ID 1, 2, 3; 4, 5; 8, 9)"]
+    shop.sql('UPDATE "Items" SET "Code" = "Code" || "ID" WHERE "ID" IN (2, 5)')
+    shop.apply(document(PerTenant=True))
+    assert refusal(shop, document(PerTenant=False)).splitlines()[1:] == [
+        place + "4 records with equal values (ID 1, 3; 8, 9)"
+    ]
+    assert "PerTenant: true" in shop.exported()
+    assert shop.plan(shop.exported()).is_empty
+
+
 def test_every_reason_at_once(filled: Workshop) -> None:
     """All violations are reported together, under the new names, and the data keeps the old names."""
     document = manifest(

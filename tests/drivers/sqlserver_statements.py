@@ -103,6 +103,7 @@ def _records() -> Iterator[Case]:
     yield _sampled("update one, its flag goes", write.update_row(TABLE, ("Code",), (), ("Active", "Code"), DIALECT))
     yield _sampled("update some", write.update_where(TABLE, ("Count",), own, DIALECT))
     yield _sampled("read before writing", write.select_by_ids(TABLE, ("ID", "Name"), 3, own, DIALECT))
+    yield _sampled("read what a write refers to", write.select_kept(TABLE, 2, own, DIALECT))
     yield _sampled("read some", write.select_where(TABLE, ("ID",), own, DIALECT))
     yield _sampled("delete by IDs", write.delete_by_ids(TABLE, 3, DIALECT))
     yield _sampled("delete some", write.delete_where(TABLE, own, DIALECT))
@@ -256,6 +257,9 @@ def _fitting() -> Iterator[Case]:
     yield _sampled("count duplicates", fitting.count_duplicates(TABLE, ("Kind", "Grade"), DIALECT))
     yield _sampled("first of each group", fitting.duplicate_firsts(TABLE, ("Kind", "Grade"), DIALECT))
     yield _sampled("records with equal values", fitting.equal_ids(TABLE, ("Kind", "Grade"), DIALECT))
+    keys = ("Sponsor", "Kind")
+    yield _sampled("count duplicates of a tenant", fitting.count_duplicates(TABLE, keys, DIALECT, tenant="Sponsor"))
+    yield _sampled("equal values of a tenant", fitting.equal_ids(TABLE, keys, DIALECT, tenant="Sponsor"))
 
 
 def _control() -> Iterator[Case]:
@@ -382,10 +386,15 @@ def _migrations() -> Iterator[Case]:
     )
     gone = msgspec.structs.replace(PARTS, constraints=(ForeignKey(property="Thing", entity="Things"),))
     users = next(entity for entity in system_entities() if entity.name == "Users")
+    code = Property(name="Code", maximum=50)
+    wares = custom_entity("Wares", (code,), differentiation_entity="Company")
+    apart = _with(wares, constraints=(*wares.constraints, Unique(properties=("Code",), per_tenant=True)))
     cases: dict[str, Migration] = {
         "the first tables": Migration((), (*system_entities(), *HELPER_TABLES)),
         "new tables": Migration((), (MAKERS, THINGS, PARTS)),
         "nothing": Migration(ENTITIES, ENTITIES),
+        "unique per tenant": Migration((wares,), (apart,)),
+        "no longer unique per tenant": Migration((apart,), (wares,)),
         "new properties": Migration((MAKERS,), (_with(MAKERS, *new),)),
         "properties are dropped": Migration((_with(MAKERS, *new),), (MAKERS,)),
         "a property of Users": Migration((users,), (_with(users, Property(name="Nick", maximum=40)),)),

@@ -11,6 +11,7 @@ import pytest
 
 from apilane.model.definition import Constraint, Entity, ForeignKey, Index, OnDelete, Property, PropertyType, Unique
 from apilane.model.migration import Migration, Renames
+from apilane.model.system import custom_entity
 from apilane.sql.statement import Statement
 from apilane.storage.errors import ForeignKeyViolation, MissingObject, StorageError, UniqueViolation
 from apilane.storage.protocol import Result, Step
@@ -122,6 +123,47 @@ class Migrations:
         db.insert(MAKERS, Name="m")
         with pytest.raises(UniqueViolation):
             db.migrate((*_OTHERS, unique))
+
+    def test_unique_per_tenant(self, db: Database) -> None:
+        """A unique constraint per tenant compares the records of each tenant, and those without one like a tenant. It
+        can replace one that spans tenants, and the other way round if the rows fit; nulls of properties stay unequal.
+        """
+        tenants = (Entity(name="Company", properties=(key(),)), *ENTITIES)
+        wares = custom_entity("Wares", (Property(name="Name", maximum=50),), differentiation_entity="Company")
+        spans, separate = (
+            msgspec.structs.replace(
+                wares, constraints=(*wares.constraints, Unique(properties=("Name",), per_tenant=per_tenant))
+            )
+            for per_tenant in (False, True)
+        )
+        db.migrate((*tenants, separate))
+        first, second = db.insert(tenants[0]), db.insert(tenants[0])
+        for tenant in (None, first, second):
+            db.insert(separate, Created=1, Name="x", Company_ID=tenant)
+            db.insert(separate, Created=1, Name=None, Company_ID=tenant)
+            db.insert(separate, Created=1, Name=None, Company_ID=tenant)
+            with pytest.raises(UniqueViolation) as caught:
+                db.insert(separate, Created=1, Name="X", Company_ID=tenant)
+            assert "Name" in caught.value.columns
+        with pytest.raises(UniqueViolation):
+            db.migrate((*tenants, spans))
+        (ware,) = [
+            id for id, name, tenant in db.rows("ID", "Name", "Company_ID", entity=separate) if tenant == first and name
+        ]
+        with pytest.raises(UniqueViolation):
+            db.write(db.updating(ware, separate, Company_ID=None))
+        for id, name, tenant in db.rows("ID", "Name", "Company_ID", entity=separate):
+            if name and tenant:
+                db.write(db.deleting(id, separate))
+        db.migrate((*tenants, spans))
+        with pytest.raises(UniqueViolation):
+            db.insert(spans, Created=1, Name="x", Company_ID=second)
+        db.migrate((*tenants, separate))
+        db.insert(separate, Created=1, Name="x", Company_ID=second)
+        db.migrate((*tenants, wares))
+        db.insert(wares, Created=1, Name="x", Company_ID=second)
+        with pytest.raises(UniqueViolation):
+            db.migrate((*tenants, separate))
 
     def test_required_or_not(self, db: Database) -> None:
         """A column can become optional, and required again only when it has no nulls."""

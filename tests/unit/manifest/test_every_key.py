@@ -75,8 +75,14 @@ COMPLETE: dict[str, Any] = {
                 {"Name": "Kind_ID", "Type": "Number"},
             ],
             "Constraints": [
-                {"Type": "Unique", "Properties": ["Code", "Price"]},
-                {"Type": "ForeignKey", "Property": "Kind_ID", "Entity": "Kinds", "OnDelete": "SetNull"},
+                {"Type": "Unique", "Properties": ["Code", "Price"], "PerTenant": True},
+                {
+                    "Type": "ForeignKey",
+                    "Property": "Kind_ID",
+                    "Entity": "Kinds",
+                    "OnDelete": "SetNull",
+                    "WithinReach": True,
+                },
             ],
             "Indexes": [{"Properties": ["Price"]}],
         },

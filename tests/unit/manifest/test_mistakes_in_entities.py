@@ -307,6 +307,27 @@ MISTAKES = {
         "expected Unique or ForeignKey",
         "ForeignKey?",
     ),
+    "unique per tenant without tenants": (
+        TEXT + "    Constraints:\n      - {Type: Unique, Properties: [Title], PerTenant: true}\n",
+        11,
+        "Entities[Items].Constraints[0].PerTenant",
+        "the records of Items belong to no tenant",
+        "Differentiation: true",
+    ),
+    "a reference per tenant": (
+        TEXT + "    Constraints:\n      - {Type: ForeignKey, Property: ItemID, Entity: Users, PerTenant: true}\n",
+        11,
+        "Entities[Items].Constraints[0].PerTenant",
+        "a constraint of type ForeignKey has no PerTenant",
+        "",
+    ),
+    "unique within reach": (
+        TEXT + "    Constraints:\n      - {Type: Unique, Properties: [Title], WithinReach: true}\n",
+        11,
+        "Entities[Items].Constraints[0].WithinReach",
+        "a constraint of type Unique has no WithinReach",
+        "",
+    ),
     "foreign key to Files": (
         TEXT + "    Constraints:\n      - {Type: ForeignKey, Property: ItemID, Entity: Files}\n",
         11,

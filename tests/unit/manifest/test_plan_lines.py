@@ -114,6 +114,41 @@ def test_a_changed_report_shows_its_keys() -> None:
     assert shown(change(panel % 20, before)) == ["~ Reports[Prices].MaxRecords: 10 -> 20"]
 
 
+@pytest.mark.better("B-X4")
+def test_a_unique_that_spans_tenants_is_a_warning() -> None:
+    """A unique constraint over the records of all tenants tells one tenant what another has, and gets a warning."""
+    head = "Apilane: 1\nApplication: {Name: Shop, DifferentiationEntity: Company}\nEntities:\n"
+    head += "  - {Name: Items, Differentiation: true, Properties: [{Name: Code}], Constraints: [%s]}\n"
+    head += "  - {Name: Kinds, Properties: [{Name: Code}], Constraints: [{Type: Unique, Properties: [Code]}]}\n"
+    made = planned(head % "{Type: Unique, Properties: [Code]}")
+    expected = "! Entities[Items].Constraints[Unique Code]: it spans the tenants, so an error tells one tenant that "
+    expected += "another one has the value; add PerTenant: true, unless that is intended"
+    assert [line for line in shown(made) if line.startswith("!")] == [expected]
+    for constraint in (
+        "{Type: Unique, Properties: [Code], PerTenant: true}",
+        "{Type: Unique, Properties: [Code, Company_ID]}",
+    ):
+        assert not planned(head % constraint).has_warnings
+
+
+def test_a_changed_constraint_shows_its_keys() -> None:
+    """PerTenant and WithinReach of a constraint can be switched, and an absent key leaves them as they are."""
+    head = "Apilane: 1\nApplication: {Name: Shop, DifferentiationEntity: Company}\nEntities:\n"
+    head += "  - Name: Items\n    Differentiation: true\n    Properties: [{Name: Code}, {Name: KindID, Type: Number}]\n"
+    head += "    Constraints:\n      - {Type: Unique, Properties: [Code]%s}\n"
+    head += "      - {Type: ForeignKey, Property: KindID, Entity: Company%s}\n"
+    before = planned(head % (", PerTenant: true", ", WithinReach: true")).after
+    assert not shown(planned(head % ("", ""), before))
+    assert [
+        line
+        for line in shown(planned(head % (", PerTenant: false", ", WithinReach: false"), before))
+        if "!" not in line
+    ] == [
+        "~ Entities[Items].Constraints[Unique Code].PerTenant: true -> false",
+        "~ Entities[Items].Constraints[ForeignKey KindID].WithinReach: true -> false",
+    ]
+
+
 def test_an_unknown_kind_is_a_warning() -> None:
     """A custom endpoint of a kind that no loaded plugin provides gets a warning, with the nearest kind or all kinds."""
     section = "CustomEndpoints: [{Name: Totals, Kind: %s, Query: x}]\n"

@@ -78,3 +78,20 @@ FROM [Things] JOIN [Things] AS first_one ON first_one.[Kind] = [Things].[Kind] A
 WHERE first_one.[ID] = ? ORDER BY [Things].[ID]
  OFFSET ? ROWS
  FETCH FIRST ? ROWS ONLY;
+
+-- count duplicates of a tenant
+SELECT sum(anon_1.records) AS sum_1
+FROM (SELECT min([Things].[ID]) AS first, count(*) AS records
+FROM [Things]
+WHERE [Things].[Kind] IS NOT NULL GROUP BY [Things].[Sponsor], [Things].[Kind]
+HAVING count(*) > 1) AS anon_1;
+
+-- equal values of a tenant
+-- @P1 BIGINT = 1
+-- @P2 BIGINT = 1
+-- @P3 BIGINT = 1
+SELECT [Things].[ID]
+FROM [Things] JOIN [Things] AS first_one ON (first_one.[Sponsor] = [Things].[Sponsor] OR first_one.[Sponsor] IS NULL AND [Things].[Sponsor] IS NULL) AND first_one.[Kind] = [Things].[Kind]
+WHERE first_one.[ID] = ? ORDER BY [Things].[ID]
+ OFFSET ? ROWS
+ FETCH FIRST ? ROWS ONLY;

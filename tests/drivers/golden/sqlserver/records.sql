@@ -46,6 +46,14 @@ SELECT [Things].[ID], [Things].[Name]
 FROM [Things] WITH (UPDLOCK, ROWLOCK)
 WHERE [Things].[ID] IN (?, ?, ?) AND [Things].[Sponsor] = ? AND [Things].[Maker] IS NULL ORDER BY [Things].[ID];
 
+-- read what a write refers to
+-- @P1 BIGINT = 1
+-- @P2 BIGINT = 1
+-- @P3 BIGINT = 1
+SELECT [Things].[ID]
+FROM [Things] WITH (REPEATABLEREAD, ROWLOCK)
+WHERE [Things].[ID] IN (?, ?) AND [Things].[Sponsor] = ? AND [Things].[Maker] IS NULL ORDER BY [Things].[ID];
+
 -- read some
 -- @P1 BIGINT = 1
 SELECT [Things].[ID]
