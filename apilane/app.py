@@ -12,6 +12,7 @@ from apilane.instance import Instance, open_instance
 from apilane.settings import Settings, load_settings
 from apilane.web.account import account_calls
 from apilane.web.admission import Admission
+from apilane.web.bulk import bulk_calls
 from apilane.web.data import data_calls
 from apilane.web.front import Front
 from apilane.web.operators import operator_calls
@@ -45,6 +46,7 @@ def routes_of(instance: Instance) -> Routes:
     """The wire calls of the core and of every plugin."""
     core = [
         *data_calls(instance.passwords),
+        *bulk_calls(instance),
         *transaction_calls(instance.passwords),
         *statistics_calls(),
         *account_calls(instance.passwords, instance.settings.portal_url),

@@ -7,10 +7,13 @@ As in all services, ``ApilaneError`` is an error of the caller, and ``StorageErr
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
+from contextlib import aclosing
+from typing import Any, cast
 
 from msgspec import Struct
 
 from apilane.errors import ApilaneError, Code
+from apilane.model.definition import SortKey
 from apilane.plugin.identity import Actor
 from apilane.runtime.access import AccessPlan
 from apilane.runtime.application import EntityRuntime
@@ -18,7 +21,7 @@ from apilane.runtime.compiled import BoundFilter
 from apilane.services.cursors import read_on
 from apilane.sql.filter import FilterShape, LeafShape
 from apilane.sql.select import ReadShape
-from apilane.sql.statement import Value
+from apilane.sql.statement import Statement, Value
 from apilane.sql.write import padded, select_any, select_flags
 from apilane.storage.protocol import Row
 
@@ -31,6 +34,7 @@ __all__ = [
     "get_by_id",
     "get_page",
     "is_long",
+    "reading",
     "stream",
     "visible_properties",
 ]
@@ -161,22 +165,44 @@ async def get_page(entity: EntityRuntime, actor: Actor, access: AccessPlan, quer
     return Page(entity.maker(columns)(rows), total)
 
 
-async def stream(
+async def reading(
     entity: EntityRuntime, actor: Actor, access: AccessPlan, query: PageQuery
 ) -> AsyncIterator[Sequence[Struct]]:
-    """All matching records in batches; the page of the query does not count."""
+    """All matching records in batches, after the query was checked; the page of the query does not count."""
     shape, bound = entity.filter(query.filter, access.readable) if query.filter else NO_FILTER
     order = entity.sort(query.sort, access.readable)
     columns = access.properties if not query.properties else entity.select(query.properties, access.properties)
     reach = access.reach(actor)
+    if order is None:
+        order = entity.entity.default_order if query.default_order else (SortKey("ID"),)
     if reach is None:
-        return
-    order = entity.entity.default_order if order is None else order
+        return _none()
     read = ReadShape(columns, reach.predicate, shape, order, False, masks=reach.masks)
     statement = await entity.read.beside(read)
+    return _made(entity, columns, statement, statement.parameters({**reach.parameters, **bound}))
+
+
+async def _none() -> AsyncIterator[Sequence[Struct]]:
+    empty: Sequence[Sequence[Struct]] = ()
+    for records in empty:
+        yield records
+
+
+async def _made(
+    entity: EntityRuntime, columns: tuple[str, ...], statement: Statement, values: Sequence[Value]
+) -> AsyncIterator[Sequence[Struct]]:
     make = entity.maker(columns)
-    async for rows in entity.session.stream(statement, statement.parameters({**reach.parameters, **bound})):
-        yield make(rows)
+    async with aclosing(cast("Any", entity.session.stream(statement, values))) as batches:
+        async for rows in batches:
+            yield make(rows)
+
+
+async def stream(
+    entity: EntityRuntime, actor: Actor, access: AccessPlan, query: PageQuery
+) -> AsyncIterator[Sequence[Struct]]:
+    """All matching records in batches; the page of the query does not count."""
+    async for records in await reading(entity, actor, access, query):
+        yield records
 
 
 async def find(

@@ -1,0 +1,153 @@
+"""Data/Export and Data/Import (docs/reference/protocol/wire-api.md sections 4.8 and 4.9)."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Final, cast
+
+from apilane.errors import ApilaneError, Code
+from apilane.instance import Instance
+from apilane.model.definition import Action
+from apilane.model.hints import shown
+from apilane.plugin.access import Data
+from apilane.plugin.calls import WireCall, Write
+from apilane.plugin.replies import PLAIN, Reply
+from apilane.runtime.access import AccessPlan
+from apilane.runtime.application import EntityRuntime
+from apilane.services.bulk_export import FORMATS, BulkFormat, count_matching, exported_records
+from apilane.services.bulk_import import BulkImport, ImportOptions, ImportReport
+from apilane.services.record_reads import PageQuery
+from apilane.web.admission import count
+from apilane.web.call import INT64, Call
+
+__all__ = ["bulk_calls"]
+
+RECORDS_PER_USE: Final = 1000
+IMPORT_MAX_BYTES: Final = 1 << 40
+MEDIA_TYPES: Final = {"csv": b"text/csv; charset=utf-8; header=present", "jsonl": b"application/jsonl; charset=utf-8"}
+_BY_TYPE: Final = {
+    "text/csv": "csv",
+    "application/csv": "csv",
+    "application/jsonl": "jsonl",
+    "application/x-jsonlines": "jsonl",
+    "application/x-ndjson": "jsonl",
+    "application/ndjson": "jsonl",
+}
+
+
+async def export(call: Call) -> Write[AsyncIterator[bytes]]:
+    """All records of the query. A caller with a rate limit must have a use for each 1,000 records before it begins."""
+    entity, actor, access = call.entity, call.actor, call.access
+    format = _format(call, "csv")
+    query = PageQuery(
+        filter=call.query.get("filter"),
+        sort=call.query.get("sort"),
+        properties=call.query.get("properties"),
+        default_order=False,
+    )
+    if access.limit is not None:
+        await _count_uses(call, await count_matching(entity, actor, access, query))
+
+    async def run() -> AsyncIterator[bytes]:
+        return await exported_records(entity, actor, access, query, format, safe=call.boolean("safe"))
+
+    headers = (
+        (b"content-type", MEDIA_TYPES[format]),
+        (b"content-disposition", f'attachment; filename="{entity.name}.{format}"'.encode()),
+        (b"cache-control", b"no-store"),
+        (b"x-content-type-options", b"nosniff"),
+    )
+    return Write(
+        run=run,
+        what=lambda: f"Data/Export {entity.name}",
+        outcome=lambda _chunks: "begun",
+        reply=lambda chunks: Reply(chunks, headers=headers, common=PLAIN),
+    )
+
+
+async def _count_uses(call: Call, records: int) -> None:
+    """Count the uses beyond the first. Raises RATE_LIMIT_EXCEEDED, also for an export that the limit never admits."""
+    limit = call.access.limit
+    assert limit is not None  # noqa: S101  # the caller has looked
+    uses = -(-records // RECORDS_PER_USE)
+    if uses > limit.max_requests:
+        text = f"Too many requests: {records} records count as {uses} uses, and the limit is {limit.max_requests} per "
+        text += f"{limit.per}; export parts with a filter"
+        raise ApilaneError(Code.RATE_LIMIT_EXCEEDED, text, entity=call.entity.name)
+    for _ in range(uses - 1):
+        await count(call, call.entity.name, Action.get, limit)
+
+
+def _format(call: Call, default: str | None) -> BulkFormat:
+    """The parameter ``format``, or the default. Raises ERROR for another one."""
+    format = (call.query.get("format") or default or "").lower()
+    if format in FORMATS:
+        return cast("BulkFormat", format)
+    what = f"the format {shown(format)}" if format else "no format"
+    text = f"Something went wrong: expected format=csv or format=jsonl, found {what}"
+    raise ApilaneError(Code.ERROR, text, entity=call.entity.name)
+
+
+def _media_type(call: Call) -> str | None:
+    sent = call.headers.get(b"content-type", b"").decode("latin-1").partition(";")[0].strip().lower()
+    return _BY_TYPE.get(sent)
+
+
+def bulk_calls(instance: Instance) -> list[WireCall]:
+    """``Data/Export`` and ``Data/Import``."""
+
+    async def import_records(call: Call) -> Write[ImportReport]:
+        """The lines of the body. Each 1,000 count one use of a rate limit."""
+        options = ImportOptions(
+            format=_format(call, _media_type(call)),
+            dry_run=call.boolean("dryrun"),
+            start=call.integer("from", 1, INT64),
+            safe=call.boolean("safe"),
+        )
+
+        def granted() -> tuple[EntityRuntime, AccessPlan]:
+            """What the definition of now allows: an import may take hours."""
+            application = instance.applications.find_live(call.application.token) or call.application
+            if application is call.application:
+                return call.entity, call.access
+            if not application.online and call.actor.kind != "operator":
+                raise ApilaneError(Code.SERVICE_UNAVAILABLE, "Application offline.")
+            entity = application.entity(call.entity.name)
+            return entity, application.access(entity, Action.post, call.actor)
+
+        async def count_use() -> None:
+            _, access = granted()
+            if access.limit is not None:
+                await count(call, call.entity.name, Action.post, access.limit)
+
+        job = BulkImport(call.actor, options, granted, count_use)
+        await job.check()
+        name = call.entity.name
+        return Write(
+            run=lambda: job.run(call.stream(IMPORT_MAX_BYTES)),
+            what=lambda: f"Data/Import {name}{' (dry run)' if options.dry_run else ''}",
+            outcome=lambda report: (
+                f"{report.stored} stored, {len(report.refused)} refused"
+                + (f", stopped before line {report.next}" if report.stopped else "")
+            ),
+        )
+
+    return [
+        WireCall(
+            path="/api/Data/Export",
+            method="GET",
+            action=export,
+            access=Data(Action.get),
+            audited=True,
+            refuses_files=True,
+        ),
+        WireCall(
+            path="/api/Data/Import",
+            method="POST",
+            action=import_records,
+            access=Data(Action.post),
+            body="stream",
+            audited=True,
+            refuses_files=True,
+        ),
+    ]
