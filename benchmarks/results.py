@@ -53,7 +53,7 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
 class Result(msgspec.Struct, frozen=True, kw_only=True):
     """One run. ``figures``: samples, one per turn, by case and server; see ``benchmarks.load.Sample``.
 
-    ``footprint``: ``start_s`` and ``memory_mb``, each a list.
+    ``footprint``: ``start_s`` and ``memory_mb``, each a list, and the figures of ``benchmarks.bulk``.
     """
 
     format: int

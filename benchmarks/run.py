@@ -15,6 +15,7 @@ sys.path.insert(0, str(ROOT))
 import msgspec
 
 from benchmarks import cases, results, rounds, tables, targets
+from benchmarks.bulk import measure_bulk
 from benchmarks.clients import PROVIDERS
 from benchmarks.footprint import measure_footprint
 from benchmarks.load import CONNECTIONS
@@ -49,7 +50,7 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
         default=[],
         metavar="TEXT",
         help="cases whose name, circumstance or driver contains this text ('page', '2 workers', 'mysql'), or "
-        "'footprint'; may be repeated",
+        "'footprint' or 'bulk'; may be repeated",
     )
     parser.add_argument(
         "--driver",
@@ -82,7 +83,8 @@ def measure(options: argparse.Namespace) -> results.Result:
         skipped=_skipped(),
     )
     drivers = [driver for driver in plan.drivers if plan.driver_cases(driver)]
-    if not plan.cases and not drivers and not names("footprint", options.only):
+    separate = [each for each in ("footprint", "bulk") if not options.only or names(each, options.only)]
+    if not plan.cases and not drivers and not separate:
         raise SystemExit(f"no case is named {' or '.join(options.only)}; --help lists them")
     machine = results.machine()
     if machine["load"] > MOST_LOAD:
@@ -91,8 +93,10 @@ def measure(options: argparse.Namespace) -> results.Result:
     with tempfile.TemporaryDirectory(prefix="apilane-bench-", dir=options.folder) as name:
         folder = Path(name)
         places = rounds.make_places(plan, folder)
-        if not options.only or names("footprint", options.only):
+        if "footprint" in separate:
             footprint = measure_footprint(places["product"], folder)
+        if "bulk" in separate:
+            footprint |= measure_bulk(places["product"])
         figures = rounds.measure(plan, places, folder)
         figures |= rounds.measure_drivers(plan, folder)
     result = results.Result(

@@ -88,6 +88,7 @@ def manifest(provider: str = "SQLite", url: str | None = None) -> dict[str, Any]
     rules: list[dict[str, Any]] = [
         _rule("Books", "get", PROPERTIES),
         _rule("Books", "put", PUT_PROPERTIES),
+        _rule("Drafts", "get", PROPERTIES),
         _rule("Drafts", "post", PROPERTIES),
         _rule("Loans", "get", [*PROPERTIES, "BookID"]),
         _rule("Loans", "post", [*PROPERTIES, "BookID"]),

@@ -27,6 +27,14 @@ FLAT_MOST = 1.1
 TAIL_MOST = 4.0
 MEMORY_MOST_MB = 80.0
 START_MOST_S = 1.0
+BULK_MOST = {
+    "export_csv_cpu_us": (10.0, "export of CSV: CPU us per record"),
+    "export_jsonl_cpu_us": (10.0, "export of JSON lines: CPU us per record"),
+    "import_csv_cpu_us": (60.0, "import of CSV: CPU us per record"),
+    "import_jsonl_cpu_us": (60.0, "import of JSON lines: CPU us per record"),
+    "bulk_memory_mb": (30.0, "MB that imports and exports add to a worker"),
+}
+"""10 us are 100,000 records per second of one core."""
 
 FLAT = (
     ("GetByID", "one of 10,000", "one of 10,000 applications"),
@@ -69,4 +77,6 @@ def _targets(result: Result) -> Iterator[tuple[str, str, float, float | None, li
             yield f"{driver}: {name}: / floor", "least", DRIVERS[name], None, ratios
     memory = result.footprint.get("memory_mb", [])
     yield "MB of a worker after 10,000 reads", "most", MEMORY_MOST_MB, None, memory
+    for key, (most, name) in BULK_MOST.items():
+        yield name, "most", most, None, result.footprint.get(key, [])
     yield "seconds from start to first answer", "most", START_MOST_S, None, result.footprint.get("start_s", [])

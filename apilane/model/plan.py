@@ -105,6 +105,15 @@ def _unknown_kinds(after: ApplicationDefinition, kinds: frozenset[str] | None) -
     ]
 
 
+def _doubts(after: ApplicationDefinition, capabilities: Capabilities) -> list[PlanLine]:
+    """The warnings of custom endpoints."""
+    return [
+        PlanLine("warning", f"CustomEndpoints[{each.name}].Query", warning)
+        for each in after.custom_endpoints
+        for warning in capabilities.endpoint_warnings(each, after)
+    ]
+
+
 def _across_tenants(after: ApplicationDefinition) -> list[PlanLine]:
     """A warning for each unique constraint that tells one tenant what another one has stored."""
     return [
@@ -163,7 +172,11 @@ def plan(
             resolved.renames,
             resolved.secrets,
             literals=resolved.literals,
-            warnings=[*_unknown_kinds(after, capabilities.endpoint_kinds), *_across_tenants(after)],
+            warnings=[
+                *_unknown_kinds(after, capabilities.endpoint_kinds),
+                *_doubts(after, capabilities),
+                *_across_tenants(after),
+            ],
         ),
         migration=migration,
         secrets=resolved.secrets,

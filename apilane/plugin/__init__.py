@@ -38,7 +38,14 @@ from apilane.plugin.calls import AccessView, CallView, EntityView, WireCall, Wri
 from apilane.plugin.commands import CommandContext
 from apilane.plugin.counters import Counters
 from apilane.plugin.data import ApplicationData, Create, Delete, RecordPage, Records, RunEndpoint, Update, ref
-from apilane.plugin.endpoints import EndpointAction, EndpointKind, JsonResult, ResultSets, TransactionAction
+from apilane.plugin.endpoints import (
+    CarefulEndpointKind,
+    EndpointAction,
+    EndpointKind,
+    JsonResult,
+    ResultSets,
+    TransactionAction,
+)
 from apilane.plugin.files import FileContent, FileStore, StoredName
 from apilane.plugin.functions import EndpointCall, EndpointFunction
 from apilane.plugin.gates import AvailabilityCheck, Limiter, RequestCheck, SignInEvent, Throttle
@@ -88,6 +95,7 @@ __all__ = [
     "Authenticator",
     "AvailabilityCheck",
     "CallView",
+    "CarefulEndpointKind",
     "Code",
     "CommandContext",
     "ConfigurationError",

@@ -15,7 +15,7 @@ from apilane.plugin.identity import Actor, ApplicationView
 from apilane.sql.dialect import Dialect
 from apilane.storage.protocol import UnitWithScripts
 
-__all__ = ["EndpointAction", "EndpointKind", "JsonResult", "ResultSets", "TransactionAction"]
+__all__ = ["CarefulEndpointKind", "EndpointAction", "EndpointKind", "JsonResult", "ResultSets", "TransactionAction"]
 
 ResultSets = Sequence[Sequence[Mapping[str, object]]]
 """Results in order, each a list of rows by column. Values are JSON values, bytes, dates and decimals."""
@@ -65,4 +65,15 @@ class EndpointKind(Protocol):
 
     def compile(self, endpoint: Endpoint, application: ApplicationView) -> EndpointAction:
         """Compile the endpoint. Called once for each version of an application, on the first call of the endpoint."""
+        ...
+
+
+@runtime_checkable
+class CarefulEndpointKind(EndpointKind, Protocol):
+    """A kind that also warns of an endpoint that works but may not do what its author means."""
+
+    def warnings(self, endpoint: Endpoint, definition: ApplicationDefinition, dialect: Dialect) -> list[str]:
+        """The warnings of an endpoint without errors, one sentence each; ``apply --strict`` refuses them. No I/O is
+        allowed.
+        """
         ...

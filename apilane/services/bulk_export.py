@@ -29,7 +29,7 @@ BulkFormat = Literal["csv", "jsonl"]
 FORMATS: Final = ("csv", "jsonl")
 
 _encode_lines = msgspec.json.Encoder(decimal_format="number").encode_lines
-_needs_quotes = re.compile(r'[",\r\n]|^\s|\s$|^$').search
+_needs_quotes = re.compile(r'[",\r\n]').search
 _is_formula = re.compile(r"[=+\-@\t\r]").match
 
 
@@ -96,11 +96,17 @@ def _texts_of(property: Property, *, safe: bool) -> Callable[[Sequence[Any]], li
         return lambda values: ["" if v is None else "true" if v else "false" for v in values]
     if property.type is PropertyType.String:
         return _safe_texts if safe else _texts
-    return lambda values: ["" if v is None else _number(v) for v in values]
+    return _numbers
 
 
 def _texts(values: Sequence[Any]) -> list[str]:
-    return ["" if v is None else _quoted(v) if _needs_quotes(v) else v for v in map(_text, values)]
+    """Most columns have no text that needs quotes: one look at all of them takes a tenth of the time of each."""
+    try:
+        if "" not in values and not _needs_quotes("\0".join(values)):
+            return list(values)
+    except TypeError:  # nulls among them
+        pass
+    return ["" if v is None else _quoted(v) if not v or _needs_quotes(v) else v for v in map(_text, values)]
 
 
 def _safe_texts(values: Sequence[Any]) -> list[str]:
@@ -111,6 +117,13 @@ def _text(value: Any) -> str | None:
     return value if value is None or type(value) is str else str(value)
 
 
+def _numbers(values: Sequence[Any]) -> list[str]:
+    kinds = {*map(type, values)}
+    if kinds <= {int, float}:
+        return list(map(repr, values))
+    return ["" if v is None else format(v, "f") if type(v) is Decimal else repr(v) for v in values]
+
+
 def _json_text(value: Any) -> str:
     """The value of a Json property; a text that was stored before the format is no JSON."""
     return bytes(value).decode() if type(value) is msgspec.Raw else encode_json(value).decode()
@@ -118,7 +131,3 @@ def _json_text(value: Any) -> str:
 
 def _quoted(text: str) -> str:
     return '"' + text.replace('"', '""') + '"'
-
-
-def _number(value: Any) -> str:
-    return format(value, "f") if type(value) is Decimal else repr(value) if type(value) is float else str(value)

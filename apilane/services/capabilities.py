@@ -8,6 +8,7 @@ from apilane.dispatch import Hooks
 from apilane.model.definition import ApplicationDefinition, Endpoint
 from apilane.model.manifest.capabilities import Capabilities
 from apilane.model.system import HELPER_TABLES
+from apilane.plugin.endpoints import CarefulEndpointKind
 from apilane.plugin.tables import HelperTable
 
 __all__ = ["capabilities_of"]
@@ -22,6 +23,12 @@ def capabilities_of(hooks: Hooks) -> Capabilities:
         return (
             () if kind is None else kind.check(endpoint, definition, hooks.drivers[definition.storage_provider].dialect)
         )
+
+    def endpoint_warnings(endpoint: Endpoint, definition: ApplicationDefinition) -> Sequence[str]:
+        kind = kinds.get(endpoint.kind.lower())
+        if not isinstance(kind, CarefulEndpointKind):
+            return ()
+        return kind.warnings(endpoint, definition, hooks.drivers[definition.storage_provider].dialect)
 
     def storage_problems(definition: ApplicationDefinition) -> Sequence[tuple[str, str]]:
         dialect = hooks.drivers[definition.storage_provider].dialect
@@ -40,6 +47,7 @@ def capabilities_of(hooks: Hooks) -> Capabilities:
         plugin_sections={name: each.application for name, each in hooks.settings.items() if each.application},
         endpoint_kinds=frozenset(kind.name for kind in hooks.endpoint_kinds),
         endpoint_problems=endpoint_problems,
+        endpoint_warnings=endpoint_warnings,
         storage_problems=storage_problems,
     )
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from difflib import SequenceMatcher
 from typing import Final
 
 from apilane.plugin import (
@@ -24,12 +25,14 @@ from apilane.plugin import (
     unauthorized,
 )
 
-__all__ = ["RESERVED", "Reader", "readers", "server_values", "unreadable"]
+__all__ = ["OWNER_DIFFERENTIATION", "RESERVED", "Reader", "lookalikes", "readers", "server_values", "unreadable"]
 
 OWNER: Final = "Owner"
 OWNER_DIFFERENTIATION: Final = "Owner_Differentiation"
 RESERVED: Final = (OWNER, OWNER_DIFFERENTIATION)
 """Marks that the server fills."""
+
+SIMILAR: Final = 0.85
 
 Reader = Callable[[str], Value]
 
@@ -79,6 +82,19 @@ def _integer(text: str) -> int | None:
         return None
     value = int(text)
     return value if value in _INT64 else None
+
+
+def lookalikes(names: Iterable[str]) -> list[str]:
+    """The problems of marks that a reader takes for one that the server fills. A caller would choose their values."""
+    found = []
+    for name in names:
+        for reserved in RESERVED:
+            plain, wanted = (text.replace("_", "").lower() for text in (name, reserved))
+            is_close = reserved == OWNER_DIFFERENTIATION and SequenceMatcher(None, plain, wanted).ratio() > SIMILAR
+            if name not in RESERVED and (plain == wanted or is_close):
+                text = f"the mark {{{name}}} looks like {{{reserved}}}, but the caller would choose its value; "
+                found.append(f"{text}write {{{reserved}}}, or another name")
+    return found
 
 
 def unreadable(name: str, type: str, endpoint: str) -> ApilaneError:

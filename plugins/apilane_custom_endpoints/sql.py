@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Callable, Generator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, NoReturn
@@ -35,7 +36,15 @@ from apilane.plugin.storage import (
     UnitWithScripts,
     read_script,
 )
-from apilane_custom_endpoints.parameters import RESERVED, Reader, readers, server_values, unreadable
+from apilane_custom_endpoints.parameters import (
+    OWNER_DIFFERENTIATION,
+    RESERVED,
+    Reader,
+    lookalikes,
+    readers,
+    server_values,
+    unreadable,
+)
 
 __all__ = ["SqlAction", "SqlKind"]
 
@@ -64,13 +73,38 @@ class SqlKind:
             for name, type in endpoint.parameters.items()
             if type == "String" and name in quoted
         ]
+        problems += lookalikes(sorted(script.names))
         if not problems:
             problems += dialect.script_problems(script, (*definition.entities, *HELPER_TABLES))
         return problems
 
+    def warnings(self, endpoint: Endpoint, definition: ApplicationDefinition, dialect: Dialect) -> list[str]:
+        """Warn of marks without a type, and of records of all tenants."""
+        script = read_script(endpoint.query, dialect)
+        untyped = sorted(script.names.difference(RESERVED, endpoint.parameters))
+        found = [
+            f"the mark {{{name}}} is not declared, so it takes whole numbers only, and any other value is null; add "
+            f"Parameters: {{{name}: Number}}, or another type"
+            for name in untyped
+        ]
+        if OWNER_DIFFERENTIATION not in script.names and (names := _tenants_read(endpoint.query, definition, dialect)):
+            found.append(
+                f"it uses {', '.join(names)} without {{{OWNER_DIFFERENTIATION}}}; SQL sees the records of all tenants, "
+                f"so compare the tenant: WHERE {definition.differentiation_entity}_ID = {{{OWNER_DIFFERENTIATION}}}"
+            )
+        return found
+
     def compile(self, endpoint: Endpoint, application: ApplicationView) -> SqlAction:
         """Find the marks ``{Name}`` in the query."""
         return SqlAction(endpoint, application)
+
+
+def _tenants_read(query: str, definition: ApplicationDefinition, dialect: Dialect) -> list[str]:
+    """The entities with records of tenants whose names are in the SQL, outside of comments and texts."""
+    opaque = re.compile(f"(?P<comment>{dialect.comment})|(?P<quoted>{dialect.quoted})", re.DOTALL)
+    code = opaque.sub(lambda token: " " if token["comment"] or token[0].startswith("'") else token[0], query)
+    words = {word.lower() for word in re.findall("[A-Za-z_]+", code)}
+    return [each.name for each in definition.entities if each.tenant is not None and each.name.lower() in words]
 
 
 class SqlAction:

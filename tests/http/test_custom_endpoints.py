@@ -510,6 +510,9 @@ def test_others_are_served_meanwhile(strict: tuple[Client, Client], name: str, c
         ("SELECT Nope FROM Notes", "no such column: Nope"),
         ("SELECT * FROM Notes WHERE Text = {S}; SELECT '{S}'", "the String parameter {S} stands inside quotes"),
         ("SELECT {S}, {Owner}, 'it''s {S}'", "the String parameter {S} stands inside quotes"),
+        ("SELECT {OwnerDifferentiation}", "looks like {Owner_Differentiation}, but the caller would choose its value"),
+        ("SELECT {Owner_Diferentiation}", "looks like {Owner_Differentiation}"),
+        ("SELECT {owner} FROM Notes", "looks like {Owner}"),
     ],
 )
 def test_apply_refuses(server: Server, query: str, says: str) -> None:

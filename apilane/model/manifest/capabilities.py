@@ -34,6 +34,8 @@ class Capabilities(Struct, frozen=True, kw_only=True):
     """Names of the kinds of custom endpoints that the loaded plugins provide; None: not known."""
     endpoint_problems: Callable[[Endpoint, ApplicationDefinition], Sequence[str]] = _no_endpoint_problems
     """The problems of a custom endpoint, one sentence each; none when no loaded plugin provides its kind."""
+    endpoint_warnings: Callable[[Endpoint, ApplicationDefinition], Sequence[str]] = _no_endpoint_problems
+    """The warnings of a custom endpoint without problems, one sentence each."""
     storage_problems: Callable[[ApplicationDefinition], Sequence[tuple[str, str]]] = _no_storage_problems
     """The parts of a definition that its provider does not support: place, as ``Entities[X].Properties[Y]``, and one
     sentence each.
