@@ -24,6 +24,7 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
         "serve": "apilane.cli.serve",
         "apply": "apilane.cli.apply",
         "export": "apilane.cli.export",
+        "data": "apilane.cli.data",
         "owner-token": "apilane.cli.owner_token",
         "plugins": "apilane.cli.listing",
         "hooks": "apilane.cli.listing",

@@ -11,6 +11,7 @@ except ImportError as error:
     raise ImportError("apilane.client needs httpx: pip install 'apilane[client]'") from error
 
 from apilane.client.account import Login, UserData
+from apilane.client.bulk import ImportReport, RefusedLine, StoppedImport
 from apilane.client.call import Call, Credentials, Record
 from apilane.client.clients import AsyncClient, Client
 from apilane.client.data import Page
@@ -57,6 +58,7 @@ __all__ = [
     "FileNotFound",
     "Filter",
     "ForeignKeyViolation",
+    "ImportReport",
     "InvalidFilter",
     "InvalidGroupBy",
     "InvalidRequest",
@@ -74,9 +76,11 @@ __all__ = [
     "RateLimited",
     "Received",
     "Record",
+    "RefusedLine",
     "RequiredMissing",
     "ServiceUnavailable",
     "SignInStepRequired",
+    "StoppedImport",
     "TransactionResult",
     "Unauthorized",
     "UnconfirmedEmail",

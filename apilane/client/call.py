@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -39,6 +39,7 @@ class Call(Generic[T]):
 
     ``body``: a value to send as JSON, or bytes to send unchanged; None sends no body. ``file``: name and content of an
     upload. ``into``: an open file that takes the body of a successful answer in chunks, in place of the memory.
+    ``source``: a body that is sent in parts.
     ``repeatable``: the call changes nothing, so it may be sent again. ``becomes``: the credentials of the client after
     this call.
     """
@@ -50,6 +51,7 @@ class Call(Generic[T]):
     body: Any = field(default=None, repr=False)
     file: tuple[str, bytes | BinaryIO] | None = field(default=None, repr=False)
     into: BinaryIO | None = field(default=None, repr=False)
+    source: bytes | BinaryIO | Iterable[bytes] | None = field(default=None, repr=False)
     status: int = 200
     repeatable: bool = False
     becomes: Callable[[T], Credentials | None] | None = field(default=None, repr=False)

@@ -17,7 +17,7 @@ from typing import Any, BinaryIO, Concatenate, ParamSpec, Self, TypeVar
 
 import httpx
 
-from apilane.client import account, data, files, operations, service
+from apilane.client import account, bulk, data, files, operations, service
 from apilane.client.call import Call, Credentials, Record
 from apilane.client.errors import InvalidSort
 from apilane.client.filters import Sort
@@ -154,6 +154,8 @@ class Client:
     aggregate = _blocking(data.aggregate)
     distinct = _blocking(data.distinct)
     custom = _blocking(data.custom)
+    export_to = _blocking(bulk.export_to)
+    import_from = _blocking(bulk.import_from)
     transaction = _blocking(operations.transaction)
     transaction_operations = _blocking(operations.transaction_operations)
     register = _blocking(account.register)
@@ -295,6 +297,8 @@ class AsyncClient:
     aggregate = _awaited(data.aggregate)
     distinct = _awaited(data.distinct)
     custom = _awaited(data.custom)
+    export_to = _awaited(bulk.export_to)
+    import_from = _awaited(bulk.import_from)
     transaction = _awaited(operations.transaction)
     transaction_operations = _awaited(operations.transaction_operations)
     register = _awaited(account.register)

@@ -16,15 +16,19 @@ from apilane.client.filters import F, Filter, Sort, sort_keys
 
 __all__ = [
     "PAGE_MAX",
+    "Condition",
+    "Names",
     "Page",
     "Walk",
     "aggregate",
+    "condition_of",
     "custom",
     "delete",
     "distinct",
     "get",
     "get_by_id",
     "history",
+    "names_of",
     "post",
     "put",
     "schema",
@@ -73,11 +77,13 @@ def _target(action: str, entity: str) -> tuple[str, dict[str, Any]]:
     return f"/api/Data/{action}", {"Entity": entity}
 
 
-def _names(names: Names | None) -> str | None:
+def names_of(names: Names | None) -> str | None:
+    """Names as the wire has them."""
     return names if names is None or isinstance(names, str) else ",".join(names)
 
 
-def _condition(filter: Condition | None) -> Mapping[str, Any] | None:
+def condition_of(filter: Condition | None) -> Mapping[str, Any] | None:
+    """A filter as the wire has it."""
     return filter.wire if isinstance(filter, Filter) else filter
 
 
@@ -106,8 +112,8 @@ def get(
     by default. ``expand_properties``: ``CustomerID:Name,Email``.
     """
     path, query = _target("Get", entity)
-    query |= {"pageIndex": page_index, "pageSize": page_size, "filter": _condition(filter)}
-    query |= {"sort": None if sort is None else sort_keys(sort), "properties": _names(properties), "getTotal": total}
+    query |= {"pageIndex": page_index, "pageSize": page_size, "filter": condition_of(filter)}
+    query |= {"sort": None if sort is None else sort_keys(sort), "properties": names_of(properties), "getTotal": total}
     if cursor or after is not None:
         query |= {"cursor": cursor, "after": after}
     if expand is not None:
@@ -116,7 +122,7 @@ def get(
 
 
 def _expansion(expand: Names, limit: int | None, properties: str | None) -> dict[str, ParameterValue]:
-    return {"expand": _names(expand), "expandLimit": limit, "expandProperties": properties}
+    return {"expand": names_of(expand), "expandLimit": limit, "expandProperties": properties}
 
 
 def get_by_id(
@@ -130,7 +136,7 @@ def get_by_id(
 ) -> Call[Record]:
     """One record. Raises NotFound when it does not exist or the caller may not read it. ``expand``: as in ``get``."""
     path, query = _target("GetByID", entity)
-    query |= {"id": id, "properties": _names(properties)}
+    query |= {"id": id, "properties": names_of(properties)}
     if expand is not None:
         query |= _expansion(expand, expand_limit, expand_properties)
     return Call("GET", path, read_record, query, repeatable=True)
@@ -200,11 +206,11 @@ def aggregate(
     """
     query = {
         "Entity": entity,
-        "properties": _names(properties),
+        "properties": names_of(properties),
         "pageIndex": page_index,
         "pageSize": page_size,
-        "filter": _condition(filter),
-        "groupBy": _names(group_by),
+        "filter": condition_of(filter),
+        "groupBy": names_of(group_by),
         "orderDirection": "ASC" if ascending else "DESC",
     }
     return Call("GET", "/api/Stats/Aggregate", read_records, query, repeatable=True)
@@ -217,7 +223,7 @@ def _read_values(response: httpx.Response) -> list[Any]:
 def distinct(entity: str, property: str, *, filter: Condition | None = None) -> Call[list[Any]]:
     """The distinct values of a property in order, at most 10,000; None is the first when there are records without a
     value."""
-    query = {"Entity": entity, "property": property, "filter": _condition(filter)}
+    query = {"Entity": entity, "property": property, "filter": condition_of(filter)}
     return Call("GET", "/api/Stats/Distinct", _read_values, query, repeatable=True)
 
 
@@ -243,9 +249,9 @@ class Walk:
         if not 1 <= page_size <= PAGE_MAX:
             raise ValueError(f"page_size must be 1 to {PAGE_MAX}, not {page_size}")
         self._entity = entity
-        self._filter = None if filter is None else Filter(_condition(filter) or {})
+        self._filter = None if filter is None else Filter(condition_of(filter) or {})
         self._sort = sort
-        self._properties = _names(properties)
+        self._properties = names_of(properties)
         self._page_size = page_size
         self._page_index = 1
         self._last_id: int | None = None

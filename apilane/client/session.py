@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 import httpx
 
+from apilane.client.bulk import async_parts_of, parts_of
 from apilane.client.call import Call, Credentials, target_of
 from apilane.client.errors import (
     ApilaneError,
@@ -85,9 +86,12 @@ class Session:
         headers = {"x-application-token": self.application}
         if self.portal:
             headers["x-client-id"] = "portal"
-        content = call.content()
+        content: Any = call.content()
         if content is not None:
             headers["Content-Type"] = "application/json"
+        if call.source is not None:
+            headers["Content-Type"] = "application/octet-stream"
+            content = (async_parts_of if isinstance(http, httpx.AsyncClient) else parts_of)(call.source)
         files = None
         if call.file is not None:
             name, data = call.file
@@ -107,6 +111,8 @@ class Session:
             raise ValueError(
                 "The server did not send the ID of the new token, so requests cannot be signed: log in again"
             )
+        if call.source is not None:
+            raise ValueError("Imports cannot be signed: use client.as_user(client.credentials, signed=False)")
         if call.file is not None:
             raise ValueError("Uploads cannot be signed: use client.as_user(client.credentials, signed=False)")
         now_ms = self._clock.now_ms(unique=call.method != "GET")
