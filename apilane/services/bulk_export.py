@@ -1,5 +1,5 @@
 """Data/Export: all matching records as CSV or JSON lines, made while they are sent
-(docs/reference/protocol/wire-api.md section 4.8).
+(docs/reference/protocol/wire-api.md section 4.10).
 
 The caller's rules apply as to Data/Get. Only one batch of records is in memory.
 """

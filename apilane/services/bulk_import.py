@@ -1,4 +1,4 @@
-"""Data/Import: records from CSV or JSON lines, stored in batches (docs/reference/protocol/wire-api.md section 4.9).
+"""Data/Import: records from CSV or JSON lines, stored in batches (docs/reference/protocol/wire-api.md section 4.11).
 
 Each batch is one transaction, all or nothing. A batch that fails is halved until the bad lines stand alone; the report
 names them. A stop leaves whole batches behind, and the report says with which line to go on.
@@ -208,13 +208,16 @@ class BulkImport:
     async def _store(self, batch: list[_Entry]) -> None:
         """Store a batch and empty it. Parts that fail are halved, the first half first."""
         parts = [batch[:]] if batch else []
+        kept: list[_Entry] = []
         batch.clear()
         if parts:
             await self._admit(parts[0][0].line)
         while parts:
             part = parts.pop()
-            error = await self._stored(part)
+            error = await self._stored(part, kept)
             if error is None:
+                if self._options.dry_run:  # rolled back: the next parts are tried together with these
+                    kept += part
                 continue
             if len(part) == 1:
                 self._refuse(part[0].line, error)
@@ -236,12 +239,13 @@ class BulkImport:
             text = f"Something went wrong: {entity.name} was changed during the import"
             raise _Stop(line, ApilaneError(Code.ERROR, text, entity=entity.name))
 
-    async def _stored(self, part: Sequence[_Entry]) -> ApilaneError | None:
+    async def _stored(self, part: Sequence[_Entry], kept: Sequence[_Entry]) -> ApilaneError | None:
         """Store a part in one transaction; the error of a line when nothing was stored. Raises _Stop for others."""
         line = part[0].line
         try:
             entity, access = self._granted()
-            write = await record_post.post(entity, self._actor, access, [each.record for each in part])
+            records = [each.record for each in (*kept, *part)]
+            write = await record_post.post(entity, self._actor, access, records)
             await (self._rehearse(entity, write) if self._options.dry_run else write.run())
         except (RateLimitedError, DatabaseBusyError) as error:
             raise _Stop(line, error) from error

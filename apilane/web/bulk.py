@@ -1,4 +1,4 @@
-"""Data/Export and Data/Import (docs/reference/protocol/wire-api.md sections 4.8 and 4.9)."""
+"""Data/Export and Data/Import (docs/reference/protocol/wire-api.md sections 4.10 and 4.11)."""
 
 from __future__ import annotations
 
