@@ -39,7 +39,7 @@ SERVES_ALL = {
 """Rooms that every other may import, with the rooms that they may import."""
 
 STANDS_ALONE = {"client": {"errors", "security"}}
-"""Rooms that no other may import, except ``cli`` for its commands over a server; with the rooms that they may import."""
+"""Rooms that no other may import, with the rooms that they may import. ``cli`` may, for its commands over a server."""
 
 SHIPPED_TO_TESTS = {"testing"}
 """May import everything; no other module imports it."""
