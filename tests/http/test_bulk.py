@@ -170,6 +170,17 @@ def test_rules_of_the_caller(app: Client, user: Client, as_operator: AsOperator)
 
 
 @pytest.mark.better("B-X6")
+def test_secrets_stay_secret(app: Client, user: Client, as_operator: AsOperator) -> None:
+    """An export of users has no password, whoever asks; encrypted properties are in clear, as in Data/Get."""
+    text = exported(as_operator(app), entity="Users", format="jsonl").decode()
+    assert '"Password":null' in text
+    assert "argon2" not in text
+    assert {json.loads(line)["Password"] for line in text.splitlines()} == {None}
+    send(user, "Title,Secret\na,hush\n")
+    assert values(user, "Secret") == [("hush",)]
+
+
+@pytest.mark.better("B-X6")
 def test_bad_lines_stand_alone(user: Client) -> None:
     """Of batches with bad lines all other lines are stored, and the report names each bad one with its reason."""
     lines = [f"t{number},u{number}-x" for number in range(2, 2503)]

@@ -54,19 +54,22 @@ MANIFEST: dict[str, Any] = {
         },
         {
             "Name": "Tasks",
-            "Properties": [{"Name": "Text"}, number("TeamID"), number("NoteID"), number("UserID")],
+            "Properties": [{"Name": "Text"}, number("TeamID"), number("NoteID"), number("UserID"), number("PlanID")],
             "Constraints": [
                 key("TeamID", "Teams"),
                 key("NoteID", "Notes", WithinReach=True),
                 key("UserID", "Users"),
+                key("PlanID", "Plans", WithinReach=True),
             ],
         },
         {"Name": "Notes", "Properties": [{"Name": "Text"}]},
+        {"Name": "Plans", "Properties": [{"Name": "State"}]},
     ],
     "Security": [
         *rules("Teams", "get", "post", "put"),
         *rules("Tasks", "get", "post", "put"),
         *rules("Notes", "get", "post", Record="Owned"),
+        *rules("Plans", "get", "put", Where={"Property": "State", "Operator": "equal", "Value": "open"}),
         {"Schema": True, "Role": "AUTHENTICATED"},
     ],
 }
@@ -158,6 +161,21 @@ def test_records_of_the_same_transaction(world: World) -> None:
 
 
 @pytest.mark.better("B-X5")
+def test_conditions_of_the_get_rules(world: World, as_operator: AsOperator) -> None:
+    """With WithinReach a record that does not meet the condition of the caller's get rule is like none."""
+    operator = as_operator(world.client)
+    opened, closed = operator.add("Plans", {"State": "open"}, {"State": "closed"})
+    user = world.users["ones"]
+    (task,) = user.add("Tasks", {"Text": "planned", "PlanID": opened})
+    for plan in (closed, 999_999):
+        found = error_of(user.put("Data/Put", {"ID": task, "PlanID": plan}, entity="Tasks"))
+        assert (found.code, found.property) == (FOREIGN, "PlanID")
+    assert operator.change("Plans", {"ID": opened, "State": "closed"}) == 1
+    assert user.change("Tasks", {"ID": task, "Text": "the stored reference stays"}) == 1
+    assert error_of(world.client.post("Data/Post", {"PlanID": opened}, entity="Tasks")).code == "UNAUTHORIZED"
+
+
+@pytest.mark.better("B-X5")
 def test_accounts(world: World) -> None:
     """Register and Account/Update refuse a reference of the user to another tenant's record."""
     user = world.users["ones"]
@@ -216,7 +234,8 @@ def test_the_schema_names_them(world: World) -> None:
         {"Type": "Unique", "Properties": ["Badge", "Mark"], "PerTenant": True},
     ]
     assert entities["Tasks"]["Constraints"] == [
-        {"Type": "ForeignKey", "Property": "NoteID", "Entity": "Notes", "WithinReach": True}
+        {"Type": "ForeignKey", "Property": property, "Entity": entity, "WithinReach": True}
+        for property, entity in (("NoteID", "Notes"), ("PlanID", "Plans"))
     ]
     assert "Constraints" not in entities["Notes"]
     assert json.dumps(entities["Users"]).count("Constraints") == 0

@@ -8,7 +8,7 @@ from functools import partial
 
 import pytest
 
-from apilane.sql.write import select_by_ids, update_where
+from apilane.sql.write import select_by_ids, select_kept, select_where, update_where
 from apilane.storage.errors import NotNullViolation, StorageError, UniqueViolation
 from apilane.storage.protocol import Result, Step
 from apilane.testing.conformance.case import Database
@@ -140,6 +140,41 @@ class Units:
 
         db.wait(scenario())
         assert db.rows("Count") == [(40,)]
+
+    def test_kept_rows_do_not_change(self, db: Database) -> None:
+        """A row that a unit keeps stays as it is until the unit ends, while other units keep it too; a row that does
+        not meet the restriction is not found.
+        """
+        id = db.insert(Kind="inside")
+        other = db.case.make_driver()
+        table = db.table(THINGS)
+        keep = select_kept(table, 1, (("Kind", "kind"),), db.dialect)
+        look = select_where(table, ("Kind",), (("ID", "id"),), db.dialect)
+        seen: list[object] = []
+
+        def referring() -> Generator[Step, Result, None]:
+            if not (yield Step(keep, keep.parameters({"id0": id, "kind": "inside"}))).rows:
+                return
+            yield db.inserting(Note="refers")
+            seen.append((yield Step(look, (id,))).rows[0][0])
+
+        async def scenario() -> None:
+            sessions = (db.session, other.session(db.address))
+            moving = ("outside", "inside")
+
+            def move(n: int) -> Generator[Step, Result, None]:
+                yield db.updating(id, Kind=moving[n % 2])
+
+            runs = [sessions[n % 2].run(referring) for n in range(30)]
+            runs += [sessions[n % 2].run(partial(move, n)) for n in range(30)]
+            await asyncio.gather(*(runs[n // 2 + 30 * (n % 2)] for n in range(60)))
+            await db.session.run(referring)
+            await other.close()
+
+        db.wait(scenario())
+        assert seen
+        assert set(seen) == {"inside"}
+        assert len([note for (note,) in db.rows("Note") if note]) == len(seen)
 
     def test_two_machines_lose_nothing(self, db: Database) -> None:
         """The same with two processes, here two drivers: no unit fails because of writes of the other process."""
