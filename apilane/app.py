@@ -14,6 +14,7 @@ from apilane.web.account import account_calls
 from apilane.web.admission import Admission
 from apilane.web.data import data_calls
 from apilane.web.front import Front
+from apilane.web.observed import ObservedFront
 from apilane.web.operators import operator_calls
 from apilane.web.pages import pages_behind
 from apilane.web.routes import CORE, RegisteredCall, Routes
@@ -38,7 +39,8 @@ def create_app(
 def front_of(instance: Instance) -> Front:
     """The ASGI application of an instance, which need not be open yet."""
     admission = Admission(instance)
-    return Front(instance, admission, routes_of(instance), pages_behind(instance, admission), PATHS)
+    parts = instance, admission, routes_of(instance), pages_behind(instance, admission), PATHS
+    return ObservedFront(*parts) if instance.hooks.observers else Front(*parts)
 
 
 def routes_of(instance: Instance) -> Routes:

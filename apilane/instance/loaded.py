@@ -20,11 +20,13 @@ from apilane.control.store import ControlStore
 from apilane.dispatch import Hooks
 from apilane.events.outbox import Outboxes
 from apilane.events.record_handlers import RecordHandlers
+from apilane.instance.observing import around_statements
 from apilane.instance.places import FileMark, file_mark
 from apilane.plugin.accounts import Accounts
 from apilane.plugin.data import ApplicationData
 from apilane.runtime.application import ApplicationRuntime
 from apilane.runtime.compiled import Compilations
+from apilane.runtime.trust import Misses
 from apilane.security.tokens import canonical_guid
 from apilane.services.application_tables import ApplicationTables
 from apilane.services.definition_changes import DefinitionChanges
@@ -70,6 +72,8 @@ class LoadedApplications:
         self._endpoint_kinds = {kind.name.lower(): kind for kind in hooks.endpoint_kinds}
         self.outboxes = Outboxes(store.background, hooks.outbox_handlers)
         self.record_handlers = RecordHandlers(hooks)
+        self.misses = Misses()
+        self._around = around_statements(hooks)
         self._changes = changes
         self._upkeep = upkeep
         self._data = data
@@ -154,6 +158,7 @@ class LoadedApplications:
         known = self._out_of_step.get(token)
         if known is not None and monotonic() < known[1]:
             raise OutOfStep(known[0])
+        self.misses.applications += 1
         stored = await self._store.application(token)
         if stored is None:
             if generation == self._generation:
@@ -175,6 +180,7 @@ class LoadedApplications:
             settings=self._settings,
             outboxes=self.outboxes,
             record_handlers=self.record_handlers,
+            misses=self.misses,
         )
         runtime.data = self._data(runtime)
         runtime.accounts = self._accounts(runtime)
@@ -209,7 +215,8 @@ class LoadedApplications:
         """Prepare the first use of a database in this process; all callers wait for the same task."""
         key = driver.name, address
         if key not in self._sessions:
-            self._sessions[key] = driver.session(address)
+            session = driver.session(address)
+            self._sessions[key] = self._around(driver.name, session) if self._around else session
         opening = self._opening.get(key)
         if opening is None:
             coroutine = self._prepare(stored, driver, address)

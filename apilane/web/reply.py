@@ -149,7 +149,7 @@ def error_reply(error: ApilaneError) -> Reply:
         headers = (CLOSE,)
     elif isinstance(error, (RateLimitedError, DatabaseBusyError)):
         headers = ((b"retry-after", b"%d" % error.retry_after_s),)
-    return Reply(error.body(), error.status, headers)
+    return Reply(error.body(), error.status, headers, code=error.code)
 
 
 def preflight(requested_headers: bytes | None) -> Reply:
