@@ -22,6 +22,7 @@ from apilane.events.outbox import Outboxes
 from apilane.events.record_handlers import RecordHandlers
 from apilane.instance.observing import around_statements
 from apilane.instance.places import FileMark, file_mark
+from apilane.logs import protect_names
 from apilane.plugin.accounts import Accounts
 from apilane.plugin.data import ApplicationData
 from apilane.runtime.application import ApplicationRuntime
@@ -181,6 +182,9 @@ class LoadedApplications:
             outboxes=self.outboxes,
             record_handlers=self.record_handlers,
             misses=self.misses,
+        )
+        protect_names(
+            each.name for entity in stored.definition.entities for each in entity.properties if each.encrypted
         )
         runtime.data = self._data(runtime)
         runtime.accounts = self._accounts(runtime)
