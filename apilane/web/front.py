@@ -21,7 +21,16 @@ from apilane.web.admission import Admission
 from apilane.web.bodies import BrokenBody, announces_body, drain
 from apilane.web.call import Call, Receive, Scope, Send
 from apilane.web.heads import ambiguity
-from apilane.web.reply import CLOSE, UnfitReply, error_reply, holding_back, preflight, send_last, send_reply
+from apilane.web.reply import (
+    CLOSE,
+    UnfitReply,
+    error_reply,
+    holding_back,
+    preflight,
+    send_last,
+    send_reply,
+    without_body,
+)
 from apilane.web.routes import Methods, Routes
 from apilane.web.unexpected import failure_answer
 
@@ -164,6 +173,8 @@ class Front:
     async def _answer(self, methods: Methods, scope: Scope, receive: Receive) -> Reply:
         """Run one call and turn every failure into an answer."""
         route = methods.get(scope["method"])
+        if route is None and scope["method"] == "HEAD" and "GET" in methods:
+            return await without_body(await Front._answer(self, {"HEAD": methods["GET"]}, scope, receive))
         if route is None:
             headers = dict(scope["headers"])
             refusal = ambiguity(scope, headers, is_known=True)
@@ -285,5 +296,6 @@ def _refuse_method(methods: Methods, scope: Scope, paths: Iterable[str]) -> Repl
         return error_reply(ApilaneError(Code.NOT_FOUND, _no_such_call(scope["path"], paths), status=404))
     allowed = ", ".join(sorted(methods))
     reply = error_reply(ApilaneError(Code.ERROR, f"Method not allowed: use {allowed}", status=405))
-    reply.headers = ((b"allow", allowed.encode()),)
+    also = ", HEAD" if "GET" in methods else ""
+    reply.headers = ((b"allow", (allowed + also).encode()),)
     return reply

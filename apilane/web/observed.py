@@ -47,7 +47,8 @@ class ObservedFront(Front):
             self._admission = _ObservedAdmission(self, self._admission, admitted)  # type: ignore[assignment]
 
     async def _answer(self, methods: Methods, scope: Scope, receive: Receive) -> Reply:
-        seen = scope[KEY] = SeenRequest(scope, perf_counter(), methods.get(scope["method"]))
+        route = methods.get(scope["method"]) or (methods.get("GET") if scope["method"] == "HEAD" else None)
+        seen = scope[KEY] = SeenRequest(scope, perf_counter(), route)
         if self._started:
             self.tell(self._started, seen)
         try:
