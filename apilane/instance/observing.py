@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager
-from typing import Any
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 
 from apilane.dispatch import Hooks
-from apilane.plugin.observers import ProcessView, SeenStatement
+from apilane.plugin.observers import ProcessView, SeenStatement, entered
 from apilane.storage.observed import ObservedSession
 from apilane.storage.protocol import Session
 
-__all__ = ["around_statements", "closed", "entered", "opened"]
+__all__ = ["around_statements", "closed", "opened"]
 
 log = logging.getLogger("apilane.observers")
 
@@ -47,15 +46,3 @@ def around_statements(hooks: Hooks) -> Callable[[str, Session], Session] | None:
         return ObservedSession(session, around)
 
     return wrap
-
-
-@contextmanager
-def entered(functions: list[Callable[[Any], AbstractContextManager[object]]], seen: object) -> Iterator[None]:
-    """Enter the context managers of all observers; one that cannot be entered is logged and left out."""
-    with ExitStack() as stack:
-        for function in functions:
-            try:
-                stack.enter_context(function(seen))
-            except Exception:  # an observer must not fail the work
-                log.exception("an observer failed")
-        yield

@@ -4,8 +4,9 @@ deliveries (``apilane_register_observers``).
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from contextlib import AbstractContextManager
+import logging
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from msgspec import Struct
@@ -27,8 +28,12 @@ __all__ = [
     "SeenDelivery",
     "SeenRequest",
     "SeenStatement",
+    "entered",
     "observer_problem",
 ]
+
+
+log = logging.getLogger("apilane.observers")
 
 
 class SeenRequest(Struct):
@@ -51,8 +56,8 @@ class SeenRequest(Struct):
     """The ID of the request in the log; None when requests have no IDs."""
     answer_headers: tuple[Header, ...] = ()
     """Headers that an observer adds to the answer."""
-    notes: Any = None
-    """For the observer."""
+    notes: dict[str, Any] = {}
+    """For observers, by name of the plugin."""
 
     @property
     def path(self) -> str:
@@ -149,3 +154,15 @@ def observer_problem(observer: Observer) -> str | None:
             wanted = "'async def'" if name in {"opened", "closed"} else "'def', without async"
             return f"has a {name} of the wrong kind; write it with {wanted}"
     return None
+
+
+@contextmanager
+def entered(functions: Sequence[Callable[[Any], AbstractContextManager[object]]], seen: object) -> Iterator[None]:
+    """Enter the context managers of all observers; one that cannot be entered is logged and left out."""
+    with ExitStack() as stack:
+        for function in functions:
+            try:
+                stack.enter_context(function(seen))
+            except Exception:  # an observer must not fail the work
+                log.exception("an observer failed")
+        yield
