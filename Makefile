@@ -80,7 +80,7 @@ test-python:  ## Run `make test` with another Python (PYTHON=3.13) in .venv-3.13
 	done
 
 tools: $(NODE_STAMP)  # Programs that the tests and the README's walk call. The tests start the servers, not as root.
-	@$(MAKE) --no-print-directory packages PACKAGES="curl strace chromium mariadb-server postgresql tdsodbc unixodbc"
+	@$(MAKE) --no-print-directory packages PACKAGES="curl strace chromium prometheus mariadb-server postgresql tdsodbc unixodbc"
 
 $(NODE_STAMP): Makefile | $(BIN)/python
 	@command -v npm >/dev/null || $(MAKE) --no-print-directory packages PACKAGES="nodejs npm"

@@ -15,8 +15,10 @@ from apilane.web.admission import Admission
 from apilane.web.bulk import bulk_calls
 from apilane.web.data import data_calls
 from apilane.web.front import Front
+from apilane.web.observed import ObservedFront
 from apilane.web.operators import operator_calls
 from apilane.web.pages import pages_behind
+from apilane.web.request_log import RequestLog
 from apilane.web.routes import CORE, RegisteredCall, Routes
 from apilane.web.service import PATHS
 from apilane.web.statistics import statistics_calls
@@ -39,7 +41,12 @@ def create_app(
 def front_of(instance: Instance) -> Front:
     """The ASGI application of an instance, which need not be open yet."""
     admission = Admission(instance)
-    return Front(instance, admission, routes_of(instance), pages_behind(instance, admission), PATHS)
+    parts = instance, admission, routes_of(instance), pages_behind(instance, admission), PATHS
+    settings = instance.settings
+    if settings.access_log or settings.request_ids:
+        request_log = RequestLog(writes=settings.access_log)
+        return ObservedFront(*parts, first=request_log.started, last=request_log.ended)
+    return ObservedFront(*parts) if instance.hooks.observers else Front(*parts)
 
 
 def routes_of(instance: Instance) -> Routes:

@@ -24,6 +24,7 @@ from apilane.plugin.gates import AvailabilityCheck, Limiter, Throttle
 from apilane.plugin.identity import Authenticator
 from apilane.plugin.jobs import Job, job_problem
 from apilane.plugin.mail import Mailer
+from apilane.plugin.observers import Observer, observer_problem
 from apilane.plugin.outbox import NAME_MAX, OutboxHandler, is_name, outbox_handler_problem
 from apilane.plugin.pages import Page
 from apilane.plugin.records import RecordHandler, events_problem, record_handler_problem
@@ -90,6 +91,7 @@ class Hooks(Struct, frozen=True, kw_only=True):
     outbox_handlers: tuple[OutboxHandler, ...] = ()
     jobs: tuple[Job, ...] = ()
     record_handlers: tuple[RecordHandler, ...] = ()
+    observers: tuple[Observer, ...] = ()
     registered: tuple[Registered, ...] = ()
     """All registered objects with their plugins."""
 
@@ -182,6 +184,7 @@ def freeze(plugins: PluginSet, settings: Settings) -> Hooks:
     arguments["file_stores"] = {store.name.lower(): store for store in file_stores}
     mailers: tuple[Mailer, ...] = collect("mailers", Mailer)
     arguments["mailers"] = {mailer.name.lower(): mailer for mailer in mailers}
+    arguments["observers"] = observers = collect("observers", Observer)
     return Hooks(
         settings=sections,
         drivers=drivers,
@@ -201,6 +204,7 @@ def freeze(plugins: PluginSet, settings: Settings) -> Hooks:
         outbox_handlers=collect("outbox_handlers", OutboxHandler),
         jobs=collect("jobs", Job),
         record_handlers=collect("record_handlers", RecordHandler),
+        observers=observers,
         registered=tuple(registered),
     )
 
@@ -253,6 +257,7 @@ _PROBLEMS: Mapping[str, tuple[str, Callable[[Any], str | None]]] = {
     "outbox_handlers": ("a handler of messages", _outbox_problem),
     "record_handlers": ("a record handler", record_handler_problem),
     "jobs": ("a job", job_problem),
+    "observers": ("an observer", observer_problem),
 }
 """Checks of single objects by hook, with a term for the object."""
 

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from apilane.plugin.identity import Authenticator
     from apilane.plugin.jobs import Job
     from apilane.plugin.mail import Mailer
+    from apilane.plugin.observers import Observer
     from apilane.plugin.outbox import OutboxHandler
     from apilane.plugin.pages import Page
     from apilane.plugin.records import RecordHandler
@@ -53,6 +54,7 @@ __all__ = [
     "apilane_register_jobs",
     "apilane_register_limiters",
     "apilane_register_mailers",
+    "apilane_register_observers",
     "apilane_register_outbox_handlers",
     "apilane_register_record_handlers",
     "apilane_register_routes",
@@ -232,9 +234,12 @@ def apilane_register_calls(
 
 @hookspec(combine="named", on_error="fail", added="0.1")
 def apilane_register_routes(
-    settings: Settings, options: Struct | None, mailers: Mapping[str, Mailer]
+    settings: Settings, options: Struct | None, mailers: Mapping[str, Mailer], observers: Sequence[Observer]
 ) -> Sequence[Page]:
-    """Pages outside of ``/api/``: Litestar handlers, each with its requirements for the caller."""
+    """Pages outside of ``/api/``: Litestar handlers, each with its requirements for the caller.
+
+    ``observers``: every observer, so that a page finds that of its plugin.
+    """
     raise NotImplementedError
 
 
@@ -300,5 +305,14 @@ def apilane_register_sign_in_steps(
 
     Each step decides whether it applies to the user. The steps are asked in order, one after another. Steps need
     counters, which limit guesses and make challenges usable once; without a store of counters, start-up stops.
+    """
+    raise NotImplementedError
+
+
+@hookspec(combine="all", on_error="log", added="0.1")
+def apilane_register_observers(settings: Settings, options: Struct | None) -> Sequence[Observer]:
+    """Functions that see processes, requests, statements and deliveries, for metrics and traces.
+
+    They change nothing except headers that they add to answers. Without an observer a request costs nothing more.
     """
     raise NotImplementedError

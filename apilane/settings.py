@@ -114,7 +114,19 @@ class Settings(Struct, frozen=True, kw_only=True):
     log_level: Annotated[
         Literal["critical", "error", "warning", "info", "debug"], _help("Lowest level of the lines logged to stderr.")
     ] = "info"
-    access_log: Annotated[bool, _help("Log a line for each request.")] = False
+    log_format: Annotated[
+        Literal["text", "json"], _help("Form of the lines: for people, or one JSON object a line.")
+    ] = "text"
+    access_log: Annotated[
+        bool, _help("Log a line for each request, with its caller; it has no query, header, body or secret.")
+    ] = False
+    request_ids: Annotated[
+        bool,
+        _help(
+            "Give each request an ID, that of its header X-Request-ID or a new one, in the answer and in the lines of "
+            "the log. The access log includes it."
+        ),
+    ] = False
     backlog: Annotated[int, Meta(ge=128), _help("Largest number of connections that wait to be accepted.")] = 1024
     connections: Annotated[
         Count, _help("Largest number of open connections of a worker, idle ones included; further ones wait.")

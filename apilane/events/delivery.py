@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractContextManager
 from time import monotonic
 from typing import Final, Protocol
 
@@ -15,6 +16,7 @@ from apilane.events.claims import Claim, Claims, wait_ms
 from apilane.events.clock import now_ms
 from apilane.events.outbox import ApplicationOutbox
 from apilane.plugin.identity import ApplicationView
+from apilane.plugin.observers import SeenDelivery
 from apilane.plugin.outbox import OutboxHandler, PermanentFailure, RetryLater
 from apilane.storage.errors import Deadlock, StorageError
 
@@ -39,13 +41,17 @@ class LoadedApplication(ApplicationView, Protocol):
     def outbox(self) -> ApplicationOutbox: ...
 
 
+Around = Callable[[SeenDelivery], AbstractContextManager[object]]
 FindApplication = Callable[[str], Awaitable[LoadedApplication | None]]
 
 
 class Delivery:
-    """``plugin_of``: the name of the plugin that registered a handler, for the log."""
+    """``plugin_of``: the name of the plugin that registered a handler, for the log. ``around``: entered around each
+    attempt to deliver.
+    """
 
-    def __init__(self, find: FindApplication, plugin_of: Callable[[OutboxHandler], str]) -> None:
+    def __init__(self, find: FindApplication, plugin_of: Callable[[OutboxHandler], str], around: Around) -> None:
+        self._around = around
         self._find = find
         self._plugin_of = plugin_of
         self._due: dict[str, float] = {}
@@ -129,8 +135,9 @@ class Delivery:
         limit = asyncio.timeout(handler.timeout_s)
         try:
             message = claims.message(claim)
-            async with limit:
-                await handler.deliver(message, application)
+            with self._around(SeenDelivery(application, message)):
+                async with limit:
+                    await handler.deliver(message, application)
         except PermanentFailure as error:
             is_mine = await self._bury(application, claims, claim, error)
         except asyncio.CancelledError:

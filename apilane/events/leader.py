@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractContextManager, nullcontext
 from time import monotonic
 from typing import Final
 
@@ -17,6 +18,7 @@ from apilane.events.claims import Claims
 from apilane.events.delivery import Delivery, FindApplication, LoadedApplication
 from apilane.events.jobs import Jobs
 from apilane.events.outbox import MARK_KEPT_S, Outboxes
+from apilane.plugin.observers import SeenDelivery, entered
 from apilane.storage.errors import StorageError
 
 __all__ = ["Background"]
@@ -49,7 +51,7 @@ class Background:
         self._outboxes = outboxes
         self._find = find
         self._poll_s = poll_s
-        self._delivery = Delivery(find, hooks.plugin_of)
+        self._delivery = Delivery(find, hooks.plugin_of, _around(hooks))
         self._jobs = Jobs(store.background, hooks.jobs, _Applications(store, find), hooks.plugin_of)
         self._marks: dict[str, _Mark] = {}
         self._tasks: list[asyncio.Task[None]] = []
@@ -161,3 +163,10 @@ class _Applications:
                 continue
             if application is not None:
                 yield application
+
+
+def _around(hooks: Hooks) -> Callable[[SeenDelivery], AbstractContextManager[object]]:
+    functions = [observer.delivery for observer in hooks.observers if observer.delivery is not None]
+    if not functions:
+        return nullcontext
+    return lambda seen: entered(functions, seen)

@@ -40,6 +40,8 @@ class OutboxStatements:
         self.due = self._page(first.order_by(due, id))  # dead, now, kinds, limit, offset
         self.next_due = self._compile(sa.select(sa.func.min(due)).where(waits, has_handler))  # dead, kinds
         self.first_waiting = self._compile(sa.select(sa.func.min(id)).where(waits))  # dead
+        counted = sa.select(sa.func.count(id), sa.func.min(table.c["Created"]))
+        self.depth = self._compile(counted.where(waits))  # dead
         self.claim = self._update(is_claimed, "Due", "Attempts")  # id, seen, new_...
         self.postpone = self._update(is_claimed, "Due", "Error")
         self.release = self._update(is_claimed, "Due")

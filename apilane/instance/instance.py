@@ -14,8 +14,11 @@ from apilane.control.store import ControlStore
 from apilane.dispatch import freeze
 from apilane.errors import ConfigurationError
 from apilane.events.leader import Background
+from apilane.instance.health import Health
 from apilane.instance.loaded import LoadedApplications
+from apilane.instance.observing import closed, opened
 from apilane.instance.places import FileMark, file_mark
+from apilane.instance.process import Process
 from apilane.plugins import load_plugins
 from apilane.runtime.operators import Operators
 from apilane.security.passwords import Passwords
@@ -67,6 +70,9 @@ class Instance:
         self._is_joined = False
         self._mark: FileMark = None
         self._tasks: list[asyncio.Task[None]] = []
+        self._is_observed = False
+        self.health: Health | None = None
+        """Of an instance that serves."""
         self._background: Background | None = None
         self._opening = asyncio.Lock()
 
@@ -119,6 +125,10 @@ class Instance:
                 applications, poll_s = self.applications, self.settings.background_poll_s
                 self._background = Background(store, self.hooks, applications.outboxes, applications.find, poll_s)
                 self._background.start()
+            process = Process(store, self.drivers, self.applications)
+            self.health = Health(self.drivers, self.applications, process)
+            await opened(self.hooks, process)
+            self._is_observed = True
             self._tasks = [
                 asyncio.create_task(self._delete_expired(), name="apilane-housekeeping"),
                 asyncio.create_task(self._watch_places(), name="apilane-places"),
@@ -177,6 +187,10 @@ class Instance:
             for task in self._tasks:
                 task.cancel()
             await asyncio.gather(*self._tasks, return_exceptions=True)
+            if self._is_observed:
+                await closed(self.hooks)
+            if self.health is not None:
+                await self.health.close()
             await self.applications.record_handlers.end()
             if self._background is not None:
                 await self._background.stop()

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from time import monotonic
 
 import sqlalchemy as sa
@@ -20,18 +20,23 @@ from apilane.control.store import ControlStore
 from apilane.dispatch import Hooks
 from apilane.events.outbox import Outboxes
 from apilane.events.record_handlers import RecordHandlers
+from apilane.instance.observing import around_statements
 from apilane.instance.places import FileMark, file_mark
+from apilane.logs import protect_names
+from apilane.model.system import system_entities
 from apilane.plugin.accounts import Accounts
 from apilane.plugin.data import ApplicationData
 from apilane.runtime.application import ApplicationRuntime
 from apilane.runtime.compiled import Compilations
+from apilane.runtime.trust import Misses
 from apilane.security.tokens import canonical_guid
 from apilane.services.application_tables import ApplicationTables
 from apilane.services.definition_changes import DefinitionChanges
 from apilane.services.helper_tables import TableUpkeep
 from apilane.services.moments import refuse_out_of_step
 from apilane.settings import Settings
-from apilane.sql.statement import Value
+from apilane.sql.statement import Statement, Value, compile_statement
+from apilane.sql.tables import table_of
 from apilane.storage.errors import OutOfStep, Unavailable
 from apilane.storage.protocol import Driver, Session
 
@@ -70,6 +75,8 @@ class LoadedApplications:
         self._endpoint_kinds = {kind.name.lower(): kind for kind in hooks.endpoint_kinds}
         self.outboxes = Outboxes(store.background, hooks.outbox_handlers)
         self.record_handlers = RecordHandlers(hooks)
+        self.misses = Misses()
+        self._around = around_statements(hooks)
         self._changes = changes
         self._upkeep = upkeep
         self._data = data
@@ -88,6 +95,7 @@ class LoadedApplications:
         """Why the tables of an application do not belong to its definition, and until when that is not checked."""
         self._tables: dict[str, dict[str, sa.Table]] = {}
         """Helper tables of plugins, by name of the driver."""
+        self._pings: dict[str, Statement] = {}
         self._mark: Value = None
         self._sequence = 0
         self._generation = 0
@@ -100,6 +108,25 @@ class LoadedApplications:
     def live(self) -> tuple[ApplicationRuntime, ...]:
         """The applications loaded now."""
         return tuple(self._live.values())
+
+    def sessions(self, provider: str) -> dict[str, Session]:
+        """The databases of a provider that were opened and are in their places, by address."""
+        return {address: self._sessions[name, address] for name, address in self._opened if name == provider}
+
+    def tokens_of(self, provider: str, addresses: Collection[str]) -> set[str]:
+        """The loaded applications on these databases of a provider."""
+        chosen = {id(self._sessions[provider, address]) for address in addresses}
+        return {runtime.token for runtime in self._live.values() if id(runtime.session) in chosen}
+
+    def ping(self, provider: str) -> Statement:
+        """A short read that every application's database answers."""
+        known = self._pings.get(provider)
+        if known is None:
+            dialect = self._drivers[provider].dialect
+            users = next(table_of(entity, dialect) for entity in system_entities(None) if entity.name == "Users")
+            read = sa.select(sa.func.min(users.c["ID"]))
+            known = self._pings[provider] = compile_statement(read, dialect.sqlalchemy)
+        return known
 
     async def follow(self) -> None:
         """Follow the changes of other processes from now on, until ``close``."""
@@ -154,6 +181,7 @@ class LoadedApplications:
         known = self._out_of_step.get(token)
         if known is not None and monotonic() < known[1]:
             raise OutOfStep(known[0])
+        self.misses.applications += 1
         stored = await self._store.application(token)
         if stored is None:
             if generation == self._generation:
@@ -175,6 +203,10 @@ class LoadedApplications:
             settings=self._settings,
             outboxes=self.outboxes,
             record_handlers=self.record_handlers,
+            misses=self.misses,
+        )
+        protect_names(
+            each.name for entity in stored.definition.entities for each in entity.properties if each.encrypted
         )
         runtime.data = self._data(runtime)
         runtime.accounts = self._accounts(runtime)
@@ -209,7 +241,8 @@ class LoadedApplications:
         """Prepare the first use of a database in this process; all callers wait for the same task."""
         key = driver.name, address
         if key not in self._sessions:
-            self._sessions[key] = driver.session(address)
+            session = driver.session(address)
+            self._sessions[key] = self._around(driver.name, session) if self._around else session
         opening = self._opening.get(key)
         if opening is None:
             coroutine = self._prepare(stored, driver, address)

@@ -61,6 +61,15 @@ from apilane.plugin.identity import (
 )
 from apilane.plugin.jobs import Applications, Job
 from apilane.plugin.mail import Mailer, MailMessage
+from apilane.plugin.observers import (
+    CacheUse,
+    Observer,
+    OutboxState,
+    ProcessView,
+    SeenDelivery,
+    SeenRequest,
+    SeenStatement,
+)
 from apilane.plugin.outbox import Outbox, OutboxHandler, OutboxMessage, OutboxUnit, PermanentFailure, RetryLater
 from apilane.plugin.pages import Page, PageCall
 from apilane.plugin.records import RecordAction, RecordChange, RecordEvent, RecordEvents, RecordHandler
@@ -74,7 +83,7 @@ from apilane.settings import Settings
 from apilane.sql.dialect import Dialect
 from apilane.sql.statement import Value
 from apilane.storage.errors import StorageError
-from apilane.storage.protocol import Driver
+from apilane.storage.protocol import Driver, Load
 
 __all__ = [
     "ANONYMOUS",
@@ -94,6 +103,7 @@ __all__ = [
     "Applications",
     "Authenticator",
     "AvailabilityCheck",
+    "CacheUse",
     "CallView",
     "CarefulEndpointKind",
     "Code",
@@ -125,21 +135,25 @@ __all__ = [
     "Job",
     "JsonResult",
     "Limiter",
+    "Load",
     "MailKind",
     "MailMessage",
     "MailedAccount",
     "Mailer",
+    "Observer",
     "Open",
     "Operator",
     "Outbox",
     "OutboxHandler",
     "OutboxMessage",
+    "OutboxState",
     "OutboxUnit",
     "Page",
     "PageCall",
     "PerOperation",
     "PermanentFailure",
     "PluginSettings",
+    "ProcessView",
     "Property",
     "PropertyType",
     "RateLimit",
@@ -161,6 +175,9 @@ __all__ = [
     "RunEndpoint",
     "Schema",
     "Secret",
+    "SeenDelivery",
+    "SeenRequest",
+    "SeenStatement",
     "Settings",
     "SignInEvent",
     "SignInStep",

@@ -7,6 +7,8 @@ from pathlib import Path
 
 from msgspec import Struct
 
+from apilane.errors import Code
+
 __all__ = ["EXPOSED_HEADERS", "JSON", "PLAIN", "FileBody", "Header", "Reply"]
 
 Header = tuple[bytes, bytes]
@@ -40,3 +42,5 @@ class Reply(Struct, gc=False):
     status: int = 200
     headers: tuple[Header, ...] = ()
     common: tuple[Header, ...] = JSON
+    code: Code | None = None
+    """The code of an error answer, for observers. The server sets it."""

@@ -39,6 +39,7 @@ from apilane.plugin.settings import PluginSettings
 from apilane.runtime.access import AccessPlan
 from apilane.runtime.compiled import Compilations, CompiledEntity
 from apilane.runtime.identities import Identities
+from apilane.runtime.trust import Misses
 from apilane.security.encryption import Cipher
 from apilane.security.secret import Secret
 from apilane.security.tokens import token_hash
@@ -173,6 +174,7 @@ class ApplicationRuntime:
         settings: Mapping[str, PluginSettings],
         outboxes: Outboxes,
         record_handlers: RecordHandlers,
+        misses: Misses,
     ) -> None:
         self.stored = stored
         self._options: dict[type[Struct], Any] = {}
@@ -204,6 +206,7 @@ class ApplicationRuntime:
         self.helpers = EntityRuntimes(self, {e.name: e for e in HELPER_TABLES})
         self.running_keys: set[str] = set()
         """Requests with an Idempotency-Key that run in this process."""
+        self.misses = misses
         self.tokens = Identities(self)
         plans = self._plans = compilations.plans(stored.definition, driver)
         self._plan, self._operator_plan, self._permit = plans.plan, plans.operator_plan, plans.permit

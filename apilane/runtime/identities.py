@@ -170,6 +170,7 @@ class Identities:
         return actor
 
     async def _read(self, select: Statement, wanted: Value) -> _Found | None:
+        self._application.misses.identities += 1
         rows = await self._application.session.fetch(select, (wanted,))
         if not rows:
             return None

@@ -10,12 +10,21 @@ from collections.abc import Hashable
 from time import monotonic
 from typing import Generic, TypeVar
 
-__all__ = ["TRUSTED_S", "Trusted"]
+__all__ = ["TRUSTED_S", "Misses", "Trusted"]
 
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
 
 TRUSTED_S = 1.0
+
+
+class Misses:
+    """How often this process read an application or an identity, because its cache had none."""
+
+    __slots__ = ("applications", "identities")
+
+    def __init__(self) -> None:
+        self.applications = self.identities = 0
 
 
 class Trusted(Generic[K, V]):

@@ -23,6 +23,10 @@ class Secret:
         """The text; call this each time it is used, and do not keep the result."""
         return self._text
 
+    def shorter_than(self, length: int) -> bool:
+        """Whether the text has fewer characters, for the check of a setting at the start."""
+        return len(self._text) < length
+
     def __repr__(self) -> str:
         return "Secret(***)"
 

@@ -86,8 +86,7 @@ class Supervisor(Server):  # type: ignore[misc, valid-type]
                 header_read_timeout=settings.idle_timeout_s * 1000, max_buffer_size=settings.head_max_bytes
             ),
             log_level=LogLevels.debug if settings.log_level == "debug" else LogLevels.warning,
-            log_dictconfig=log_config(settings.log_level),
-            log_access=settings.access_log,
+            log_dictconfig=log_config(settings.log_level, settings.log_format),
             respawn_failed_workers=True,
             respawn_interval=RESTART_OVERLAP_S,
             workers_kill_timeout=settings.shutdown_timeout_s,
@@ -200,19 +199,18 @@ def held_connections(settings: Settings) -> int:
     return held
 
 
-def log_config(level: str) -> dict[str, Any]:
+def log_config(level: str, form: str) -> dict[str, Any]:
     """Logging of parent and workers: every line goes to stderr, lines of granian only from level WARNING."""
-    handler = {"class": "logging.StreamHandler", "stream": "ext://sys.stderr"}
+    formatter = {"text": "apilane.logs.TextFormatter", "json": "apilane.logs.JsonFormatter"}[form]
     return {
-        "formatters": {
-            "line": {"format": "%(asctime)s %(levelname)s %(name)s [%(process)d] %(message)s"},
-            "access": {"format": "%(message)s"},
+        "formatters": {"line": {"()": formatter}},
+        "handlers": {
+            "stderr": {"class": "logging.StreamHandler", "stream": "ext://sys.stderr", "formatter": "line"},
         },
-        "handlers": {"stderr": {**handler, "formatter": "line"}, "access": {**handler, "formatter": "access"}},
         "loggers": {
             "": {"handlers": ["stderr"], "level": "WARNING"},
             "apilane": {"level": level.upper()},
+            "apilane.access": {"level": "INFO"},
             "_granian": {"level": "WARNING"},
-            "granian.access": {"handlers": ["access"], "level": "INFO", "propagate": False},
         },
     }

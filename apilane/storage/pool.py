@@ -14,6 +14,7 @@ from typing import Any, Final, Generic, TypeVar
 
 from apilane.storage.errors import Unavailable
 from apilane.storage.patience import Patience
+from apilane.storage.protocol import Load
 
 __all__ = ["Pool", "PoolGroup"]
 
@@ -46,6 +47,11 @@ class PoolGroup:
     def is_awaited(self) -> bool:
         """Whether a caller waits for a connection."""
         return bool(self._waiting)
+
+    def load(self) -> Load:
+        """The load of all pools."""
+        idle = sum(pool.unused for pool in self.idle)
+        return Load(self.open, idle, sum(pool.waiting for pool in self._waiting), 0)
 
     def longest_idle(self) -> Pool[Any] | None:
         """The pool whose connection has been unused for the longest time."""
@@ -107,6 +113,16 @@ class Pool(Generic[C]):
     def idle_since(self) -> float:
         """The ``time.monotonic`` at which the longest unused connection was returned; infinite if there is none."""
         return self._idle[0][1] if self._idle else math.inf
+
+    @property
+    def unused(self) -> int:
+        """Open connections that no caller has."""
+        return len(self._idle)
+
+    @property
+    def waiting(self) -> int:
+        """Callers that wait for a connection."""
+        return len(self._waiters)
 
     def take(self) -> C | None:
         """An unused connection, to be returned by ``release``; None if there is none."""

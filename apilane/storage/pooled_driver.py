@@ -14,7 +14,7 @@ from apilane.storage.forks import forget_in_children
 from apilane.storage.limits import TimeLimits, share_of
 from apilane.storage.pool import PoolGroup
 from apilane.storage.pooled import PooledSession
-from apilane.storage.protocol import Features
+from apilane.storage.protocol import Features, Load
 
 __all__ = ["PooledDriver"]
 
@@ -67,6 +67,10 @@ class PooledDriver(Generic[S]):
         if session is None:
             session = self._sessions[address] = self.make_session(address)
         return session
+
+    def load(self) -> Load:
+        """The connections of all sessions."""
+        return self.group.load()
 
     async def close(self) -> None:
         """Finish accepted work in every session and close all connections. Sessions may open again."""

@@ -21,6 +21,8 @@ __all__ = [
     "Driver",
     "Features",
     "Finding",
+    "Load",
+    "ReportsLoad",
     "Result",
     "ResultSet",
     "Row",
@@ -119,6 +121,28 @@ class Features(Struct, frozen=True, kw_only=True):
     """``ForeignKeyViolation`` has the columns."""
     scripts: bool = True
     """Scripts run with least privileges. If not set: ``Unsupported``, and ``Dialect.script_problems`` refuses them."""
+
+
+class Load(NamedTuple):
+    """The use of a driver in this process now."""
+
+    connections: int
+    """Open ones; of an embedded provider, open databases."""
+    idle: int
+    """Open connections that no caller uses."""
+    waiting: int
+    """Callers that wait for a connection."""
+    queued_writes: int
+    """Units that wait for the writer of an embedded database, or run in it."""
+
+
+@runtime_checkable
+class ReportsLoad(Protocol):
+    """A driver that reports its load."""
+
+    def load(self) -> Load:
+        """The load now; called in the event loop, and cheap enough for once a second."""
+        ...
 
 
 @runtime_checkable

@@ -6,7 +6,7 @@ A Litestar handler adds about 25 us to a request, a mount about 9 us; a wire cal
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping, MutableMapping
+from collections.abc import Callable, Iterable, Mapping, MutableMapping
 from time import monotonic
 from typing import Any
 
@@ -21,7 +21,16 @@ from apilane.web.admission import Admission
 from apilane.web.bodies import BrokenBody, announces_body, drain
 from apilane.web.call import Call, Receive, Scope, Send
 from apilane.web.heads import ambiguity
-from apilane.web.reply import CLOSE, UnfitReply, error_reply, holding_back, preflight, send_last, send_reply
+from apilane.web.reply import (
+    CLOSE,
+    UnfitReply,
+    error_reply,
+    holding_back,
+    preflight,
+    send_last,
+    send_reply,
+    without_body,
+)
 from apilane.web.routes import Methods, Routes
 from apilane.web.unexpected import failure_answer
 
@@ -51,6 +60,8 @@ class Front:
         self._paths = paths
         self._bodies = admission.bodies
         self._client_address = admission.client_address
+        self._new_call: Callable[..., Call] = Call
+        """Replaced where requests are observed (``ObservedFront``)."""
         self._reported = ""
         self._next_try = 0.0
 
@@ -162,6 +173,8 @@ class Front:
     async def _answer(self, methods: Methods, scope: Scope, receive: Receive) -> Reply:
         """Run one call and turn every failure into an answer."""
         route = methods.get(scope["method"])
+        if route is None and scope["method"] == "HEAD" and "GET" in methods:
+            return await without_body(await Front._answer(self, {"HEAD": methods["GET"]}, scope, receive))
         if route is None:
             headers = dict(scope["headers"])
             refusal = ambiguity(scope, headers, is_known=True)
@@ -170,7 +183,7 @@ class Front:
                 headers,
                 receive,
             )
-        call = Call(scope, receive, self._bodies, self._client_address)
+        call = self._new_call(scope, receive, self._bodies, self._client_address)
         headers = call.headers
         # Inline, because nearly every request passes: a function call costs 0.1 us.
         if len(headers) != len(scope["headers"]) or not headers.get(b"host") or b"%" in (scope.get("raw_path") or b""):
@@ -283,5 +296,6 @@ def _refuse_method(methods: Methods, scope: Scope, paths: Iterable[str]) -> Repl
         return error_reply(ApilaneError(Code.NOT_FOUND, _no_such_call(scope["path"], paths), status=404))
     allowed = ", ".join(sorted(methods))
     reply = error_reply(ApilaneError(Code.ERROR, f"Method not allowed: use {allowed}", status=405))
-    reply.headers = ((b"allow", allowed.encode()),)
+    also = ", HEAD" if "GET" in methods else ""
+    reply.headers = ((b"allow", (allowed + also).encode()),)
     return reply

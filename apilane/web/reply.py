@@ -12,7 +12,7 @@ from apilane.plugin.replies import PLAIN, FileBody, Header, Reply
 from apilane.web.bodies import BodyTooLarge, BrokenBody, NoRoomForBody, linger
 from apilane.web.call import Receive, Send
 
-__all__ = ["CLOSE", "UnfitReply", "error_reply", "holding_back", "preflight", "send_last", "send_reply"]
+__all__ = ["CLOSE", "UnfitReply", "error_reply", "holding_back", "preflight", "send_last", "send_reply", "without_body"]
 
 CLOSE: Header = (b"connection", b"close")
 CHUNK_BYTES = 65_536
@@ -149,7 +149,23 @@ def error_reply(error: ApilaneError) -> Reply:
         headers = (CLOSE,)
     elif isinstance(error, (RateLimitedError, DatabaseBusyError)):
         headers = ((b"retry-after", b"%d" % error.retry_after_s),)
-    return Reply(error.body(), error.status, headers)
+    return Reply(error.body(), error.status, headers, code=error.code)
+
+
+async def without_body(reply: Reply) -> Reply:
+    """The answer to HEAD: the headers of the answer to GET, with its length if that is known."""
+    body, length = reply.body, None
+    if isinstance(body, bytes):
+        length = len(body)
+    elif isinstance(body, FileBody):
+        length = body.length
+    else:
+        await _close(body)
+    if length is None or any(name.lower() == b"content-length" for name, _ in reply.headers):
+        headers = reply.headers
+    else:
+        headers = (*reply.headers, (b"content-length", b"%d" % length))
+    return Reply(b"", reply.status, headers, reply.common, reply.code)
 
 
 def preflight(requested_headers: bytes | None) -> Reply:

@@ -14,6 +14,7 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.types import Method
 
 from apilane.instance import Instance
+from apilane.instance.health import Part
 from apilane.instance.places import why_not_writable
 from apilane.storage.errors import StorageError
 
@@ -29,7 +30,7 @@ PATHS = frozenset({"/", "/version", "/health/liveness", "/health/readiness"})
 def service_pages(instance: Instance) -> list[HTTPRouteHandler]:
     """Banner, version and health."""
 
-    def health(status: str, entries: list[dict[str, str]]) -> dict[str, Any]:
+    def health(status: str, entries: list[dict[str, Any]]) -> dict[str, Any]:
         return {
             "Status": status,
             "Application": APPLICATION,
@@ -53,23 +54,28 @@ def service_pages(instance: Instance) -> list[HTTPRouteHandler]:
     @route("/health/readiness", http_method=READS)
     async def readiness() -> Response[dict[str, Any]]:
         # Clients expect the key "Portal"; it stands for the control store, where the definitions are stored.
-        entries = [await control_store()]
+        parts = [await control_store()]
         reason = await asyncio.to_thread(why_not_writable, instance.settings.data_dir)
         if reason is not None:
-            details = f"The data folder cannot be written: {reason}"
-            entries.append({"key": "DataFolder", "value": "Unhealthy", "details": details})
-        if any(entry["value"] == "Unhealthy" for entry in entries):
+            parts.append(Part("DataFolder", "Unhealthy", f"The data folder cannot be written: {reason}"))
+        if instance.health is not None and instance.is_open:
+            parts += await instance.health.parts()
+        states = {part.state for part in parts}
+        entries = [
+            {"key": part.key, "value": part.state, "details": part.details, "age_s": round(part.age_s, 1)}
+            for part in parts
+        ]
+        if "Unhealthy" in states:
             return Response(health("Unhealthy", entries), status_code=503)
-        return Response(health("Healthy", entries))
+        return Response(health("Degraded" if "Degraded" in states else "Healthy", entries))
 
-    async def control_store() -> dict[str, str]:
-        entry = {"key": "Portal", "value": "Unhealthy", "details": "The control store is not in its place"}
+    async def control_store() -> Part:
         if not instance.check_place():
-            return entry
+            return Part("Portal", "Unhealthy", "The control store is not in its place")
         try:
             await instance.store.ping()
         except StorageError:
-            return entry | {"details": "The control store does not answer"}
-        return entry | {"value": "Healthy", "details": "The control store answers"}
+            return Part("Portal", "Unhealthy", "The control store does not answer")
+        return Part("Portal", "Healthy", "The control store answers")
 
     return [banner, version, liveness, readiness]

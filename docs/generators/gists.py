@@ -40,6 +40,7 @@ BUILT = {
     "B-E6": "The error of a violated constraint names its properties.",
     "B-E7": "Malformed bodies and texts, and a busy database, have a defined answer. The checks have a fixed order.",
     "B-E8": "Error texts begin with the default text and continue with what was found and what is possible.",
+    "B-O1": "Metrics have a port of their own, or need a token.",
     "B-O2": "Management calls that change something use POST, PUT or DELETE, and keys travel in headers.",
     "B-O3": "Calls that change a model by numeric IDs tell operators of the management API.",
     "B-Q1": "Operators are accepted by name, alias or number.",
@@ -91,7 +92,6 @@ BUILT = {
 }
 
 LATER = {
-    "B-O1": ("Metrics are not public.", "metrics"),
     "B-P2": ("The Portal does not show the encryption key.", "the Portal"),
     "B-P4": ("Long tasks run in the background and survive a restart.", "the Portal"),
     "B-P5": ("A property that a constraint, rule or report uses cannot be renamed or deleted.", "the Portal"),

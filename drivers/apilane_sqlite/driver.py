@@ -12,7 +12,7 @@ from typing import Any, Final, TypeVar
 
 import apsw
 
-from apilane.plugin.storage import Features, forget_in_children
+from apilane.plugin.storage import Features, Load, forget_in_children
 from apilane_sqlite.address import read_address
 from apilane_sqlite.dialect import SQLiteDialect
 from apilane_sqlite.session import SQLiteSession
@@ -73,6 +73,11 @@ class SQLiteDriver:
         if session is None:
             session = self._sessions[path] = SQLiteSession(self, path)
         return session
+
+    def load(self) -> Load:
+        """The open databases, and the units in the queues of their writers."""
+        is_idle = sum(not session.busy for session in self._open)
+        return Load(len(self._open), is_idle, 0, sum(session.queued_writes for session in self._open))
 
     async def close(self) -> None:
         """Finish all accepted work, then close all connections and threads. Sessions may open again."""

@@ -269,6 +269,11 @@ class SQLiteSession:
         """By ``time.monotonic``. Reads on the loop set only their deadline, which serves as this time."""
         return self._deadline.at
 
+    @property
+    def queued_writes(self) -> int:
+        """The number of units that wait or run."""
+        return self._writer.queued
+
     def detach(self) -> list[apsw.Connection]:
         """Every idle connection, for the driver to close; the next call opens again."""
         connections = self._readers.detach_idle() + self._short_scripts.detach()

@@ -74,6 +74,11 @@ class Writer:
         """Whether accepted requests are unfinished."""
         return bool(self._waiting)
 
+    @property
+    def queued(self) -> int:
+        """The number of accepted requests that are unfinished."""
+        return len(self._waiting)
+
     def submit(self, request: WriteRequest) -> None:
         self._waiting[request] = None
         with self._lock:

@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from apilane.plugin.storage import Features, PoolGroup, TimeLimits, forget_in_children, share_of
+from apilane.plugin.storage import Features, Load, PoolGroup, TimeLimits, forget_in_children, share_of
 from apilane_sqlserver.address import ACCESS_TOKEN, SQLServerAddress, read_address
 from apilane_sqlserver.odbc import (
     choose_driver,
@@ -87,6 +87,10 @@ class SQLServerDriver:
 
             session = self._sessions[address] = SQLServerSession(self, read_address(address))
         return session
+
+    def load(self) -> Load:
+        """The connections of all sessions."""
+        return self.group.load()
 
     async def close(self) -> None:
         """Finish all accepted work, then close all connections and threads. Sessions may open again."""

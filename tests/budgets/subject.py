@@ -144,11 +144,14 @@ class Cost(NamedTuple):
 
 
 class Subject:
-    """The application, its data and a signed-in user. Everything runs on an event loop of a worker's kind."""
+    """The application, its data and a signed-in user; ``settings`` by name.
 
-    def __init__(self, data_dir: Path) -> None:
+    Everything runs on an event loop of a worker's kind.
+    """
+
+    def __init__(self, data_dir: Path, **settings: Any) -> None:
         self._runner = asyncio.Runner(loop_factory=uvloop.new_event_loop)
-        self._settings = Settings(data_dir=data_dir, definition_poll_s=3600, **CHEAP_PASSWORDS)  # type: ignore[arg-type]
+        self._settings = Settings(data_dir=data_dir, definition_poll_s=3600, **{**CHEAP_PASSWORDS, **settings})
         self.app = create_app(self._settings)
         self._counts: Counter[CodeType] = Counter()
         self._is_counting = False
@@ -242,6 +245,16 @@ class Subject:
 
         await self.app(self._scope(request), receive, send)
         return sent[0]["status"], sent[1]["body"]
+
+    def time_s(self, request: Request, repeats: int) -> float:
+        """The seconds that a number of requests take."""
+        return self._runner.run(self._time(request, repeats))
+
+    async def _time(self, request: Request, repeats: int) -> float:
+        begun = time.perf_counter()
+        for _ in range(repeats):
+            await self._send(request)
+        return time.perf_counter() - begun
 
     # --- Counting -------------------------------------------------------------------------------------------------
 

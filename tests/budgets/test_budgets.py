@@ -71,6 +71,24 @@ def test_calls_stay_within_the_budget(costs: dict[str, Cost], name: str) -> None
     assert calls >= budget["calls"] * 0.8, changes
 
 
+METRICS_CALLS = 3
+"""The observed front, the call that it can find, and the function that counts."""
+
+
+def test_metrics_cost_three_calls(costs: dict[str, Cost], tmp_path: Path) -> None:
+    """With metrics a request makes three Python function calls more, and without them none of these."""
+    section = {"metrics": {"token": "a-token-for-the-budget"}}
+    measured = Subject(tmp_path / "data", plugin_settings=section)
+    try:
+        with_metrics = measured.cost(REQUESTS["GetByID"])
+    finally:
+        measured.close()
+    assert "recorder.Recorder.ended" in with_metrics.by_name()
+    assert with_metrics.calls - costs["GetByID"].calls <= METRICS_CALLS, difference(
+        costs["GetByID"].by_name(), with_metrics.by_name()
+    )
+
+
 @pytest.mark.parametrize("name", REQUESTS)
 def test_no_hook_is_called_through_pluggy(costs: dict[str, Cost], name: str) -> None:
     """A request runs no frame of pluggy: hooks are frozen into plain callables at start-up."""

@@ -171,7 +171,7 @@ def test_rules_of_the_caller(app: Client, user: Client, as_operator: AsOperator)
 
 @pytest.mark.better("B-X6")
 def test_secrets_stay_secret(app: Client, user: Client, as_operator: AsOperator) -> None:
-    """An export of users has no password, whoever asks; encrypted properties are in clear, as in Data/Get."""
+    """An export of users never has a password; encrypted properties are in clear, as in Data/Get."""
     text = exported(as_operator(app), entity="Users", format="jsonl").decode()
     assert '"Password":null' in text
     assert "argon2" not in text

@@ -274,13 +274,16 @@ def _commands(life: Life, client: Client, folder: Path) -> None:
     assert "look" not in examined, examined
 
 
-@pytest.fixture(scope="module")
-def life(tmp_path_factory: pytest.TempPathFactory, http: httpx.Client) -> Iterator[Life]:
-    """All these steps on a separate server with the most detailed log."""
+@pytest.fixture(scope="module", params=["text", "json"])
+def life(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, http: httpx.Client
+) -> Iterator[Life]:
+    """All these steps on a separate server with the most detailed log, in each of its forms."""
     folder = tmp_path_factory.mktemp("discreet")
     settings = {
         **CHEAP_PASSWORDS,
         "log_level": "debug",
+        "log_format": request.param,
         "access_log": True,
         "rate_limit_login_account_failures": 50,
         "counter_file_size_mib": 1,

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import socket
+import time
 from pathlib import Path
 from typing import Any
 
@@ -30,9 +31,52 @@ def test_readiness(lab: Client, path: str) -> None:
     """Readiness reports whether definitions can be read."""
     response = lab.http.get(lab.url + path)
     assert response.status_code == 200
-    (entry,) = response.json()["Entries"]
-    assert (entry["key"], entry["value"]) == ("Portal", "Healthy")
-    assert isinstance(entry["details"], str)
+    entries = response.json()["Entries"]
+    assert (entries[0]["key"], entries[0]["value"]) == ("Portal", "Healthy")
+    for entry in entries:
+        assert isinstance(entry["details"], str)
+        assert entry["age_s"] >= 0
+
+
+def test_readiness_names_the_databases(lab: Client) -> None:
+    """Each provider with a database in use is named with its state and the age of the state, without applications."""
+    assert lab.get("Data/Get", entity="Values").status_code == 200
+    deadline = time.monotonic() + 30
+    while True:  # the last check may be some seconds old
+        response = lab.http.get(f"{lab.url}/health/readiness")
+        found = {entry["key"]: entry for entry in response.json()["Entries"]}
+        used = [key for key in found if key.startswith("Database ")]
+        if used or time.monotonic() > deadline:
+            break
+        time.sleep(0.2)
+    assert [found[key]["value"] for key in used] == ["Healthy"]
+    assert lab.token not in response.text
+    assert found["Outbox"]["value"] == "Healthy"
+
+
+@pytest.mark.sqlite_only("it deletes the file of a database")
+def test_a_lost_database_degrades(tmp_path: Path, http: httpx.Client, shop_manifest: dict[str, Any]) -> None:
+    """A database that is lost makes the server degraded: it is ready, and its other applications work on."""
+    with Server(tmp_path / "data", settings=CHEAP_PASSWORDS) as server:
+        lost, other = (
+            Client(http, server.url, server.apply({**shop_manifest, "Application": {"Name": name}}))
+            for name in ("Lost", "Other")
+        )
+        for client in (lost, other):
+            client.get("Data/Get", entity="Categories")
+        server.sql(lost.token, "DELETE FROM Categories WHERE ID = 0")
+        held = server.database(lost.token)
+        deadline = time.monotonic() + 60
+        held.write_bytes(b"no database" * 1000)
+        while http.get(f"{server.url}/health/readiness").json()["Status"] != "Degraded":
+            assert time.monotonic() < deadline, server.output()
+            time.sleep(0.1)
+        response = http.get(f"{server.url}/health/readiness")
+        assert response.status_code == 200
+        assert lost.token not in response.text
+        assert f"applications: {lost.token}" in server.output()
+        assert other.get("Data/Get", entity="Categories").status_code == 200
+        assert http.head(f"{server.url}/health/readiness").status_code == 200
 
 
 @pytest.mark.parametrize("path", ["/Version", "/version", "/VERSION/"])
@@ -124,12 +168,32 @@ def test_wrong_method(lab: Client, method: str, path: str) -> None:
     assert error_of(response).code == "ERROR"
 
 
-def test_head(lab: Client) -> None:
-    """HEAD is not a method of the protocol; its answer has no body and the connection stays usable."""
-    response = lab.http.head(f"{lab.url}/api/Data/Get", headers=lab.headers())
-    assert response.content == b""
-    assert response.status_code < 500
+@pytest.mark.parametrize(
+    ("path", "parameters"),
+    [
+        ("Data/Get", {"entity": "Values"}),
+        ("Data/Get", {"entity": "Missing"}),
+        ("Data/GetByID", {"entity": "Values", "id": "999999"}),
+        ("Data/Schema", {}),
+    ],
+)
+def test_head(lab: Client, path: str, parameters: dict[str, str]) -> None:
+    """HEAD of a call has the status and the headers of GET and no body, and the connection stays usable."""
+    url = f"{lab.url}/api/{path}"
+    full = lab.http.get(url, params=parameters, headers=lab.headers())
+    head = lab.http.head(url, params=parameters, headers=lab.headers())
+    assert (head.status_code, head.content) == (full.status_code, b"")
+    for name in ("content-type", "content-length"):
+        assert head.headers[name] == full.headers[name]
     assert lab.get("Data/Get", entity="Values").status_code == 200
+
+
+def test_head_of_a_call_that_writes(lab: Client) -> None:
+    """HEAD works only where GET does; the answer names the methods."""
+    response = lab.http.head(f"{lab.url}/api/Data/Post", headers=lab.headers())
+    assert (response.status_code, response.headers["allow"]) == (405, "POST")
+    other = lab.http.delete(f"{lab.url}/api/Data/Get", headers=lab.headers())
+    assert other.headers["allow"] == "GET, HEAD"
 
 
 @pytest.mark.sqlite_only("it breaks the file of the control store")

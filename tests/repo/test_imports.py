@@ -17,6 +17,7 @@ ORDER = [
 
 SERVES_ALL = {
     "errors": set(),
+    "logs": set(),
     "settings": {"errors"},
     "security": {"errors", "settings"},
     "hookspecs": {"errors", "settings", "security", "storage", "model", "plugin"},
