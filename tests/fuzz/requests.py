@@ -212,6 +212,7 @@ lists_of_names = st.lists(names, max_size=4).map(",".join)
 lists_of_ids = st.lists(one_of(IDS), max_size=4).map(",".join)
 booleans = one_of(("true", "false", "TRUE", "1", "", MARK))
 pages = one_of(PAGES)
+FORMAT = one_of(("csv", "jsonl", "", MARK))
 expands = texts | one_of(("Owner", "Orders(Owner)", "Owner.Orders(Owner)", "Owner,Owner.Owner"))
 readings = {"pageIndex": pages, "pageSize": pages, "cursor": booleans, "after": texts, "expand": expands}
 records = st.dictionaries(names | texts, values, max_size=5)
@@ -334,6 +335,25 @@ KINDS = (
     Kind("PUT", "/api/Data/Put", _query(entity=ENTITY), WRITTEN),
     Kind("PUT", "/api/Data/Put", _query(entity=COMMON), SOUND_ORDER),
     Kind("DELETE", "/api/Data/Delete", _query(entity=ENTITY, ids=lists_of_ids)),
+    Kind(
+        "GET",
+        "/api/Data/Export",
+        _query(
+            entity=ENTITY,
+            format=FORMAT,
+            filter=filter_texts,
+            sort=sort_texts,
+            properties=lists_of_names,
+            safe=booleans,
+        ),
+    ),
+    Kind("POST", "/api/Data/Import", _query(entity=COMMON, format=st.just("jsonl"), dryRun=booleans), SOUND_ORDER),
+    Kind(
+        "POST",
+        "/api/Data/Import",
+        _query(entity=ENTITY, format=FORMAT, dryRun=booleans, safe=booleans, **{"from": pages}),
+        WRITTEN,
+    ),
     Kind("GET", "/api/Data/Schema", _query(entity=ENTITY)),
     Kind("POST", "/api/Account/Login", _query(), SIGN_IN),
     Kind(
