@@ -86,11 +86,12 @@ class ImportReport(Struct, rename="pascal", kw_only=True):
 
 
 class _Stop(Exception):
-    """The import ends here. ``line``: the first one that was not handled."""
+    """The import ends here. ``line``: the first one that was not handled. ``failure``: the error as it was raised."""
 
-    def __init__(self, line: int, error: ApilaneError) -> None:
+    def __init__(self, line: int, error: ApilaneError, failure: Exception | None = None) -> None:
         self.line = line
         self.error = error
+        self.failure = error if failure is None else failure
 
 
 class _Undone(Exception):
@@ -140,7 +141,7 @@ class BulkImport:
             await self._run(body)
         except _Stop as stop:
             if not report.stored and not report.refused:
-                raise stop.error from stop.__cause__
+                raise stop.failure from None
             retry_after = getattr(stop.error, "retry_after_s", None)
             report.stopped = Stopped(stop.error.code.value, stop.error.message, retry_after)
             report.next = stop.line
@@ -169,8 +170,6 @@ class BulkImport:
             await self._store(batch)
             if self._columns.is_missing:
                 raise _Stop(1, ApilaneError(Code.EMPTY_BODY, entity=self._columns.entity.name))
-        except (_Stop, StorageError):
-            raise
         except UnreadableLines as error:
             await self._store(batch)
             text = f"Validation error: {error}"
@@ -197,12 +196,11 @@ class BulkImport:
         self._next = line.number + 1
 
     def _refuse(self, line: int, error: ApilaneError, batch: Sequence[_Entry] = ()) -> None:
+        """Put a line into the report. ``batch``: earlier lines that are not stored yet."""
         refused = self.report.refused
         if len(refused) >= REFUSED_MAX:
             text = f"More than {REFUSED_MAX} lines were refused: correct them, then go on"
-            raise _Stop(
-                min(line, *(each.line for each in batch[:1])) if batch else line, ApilaneError(Code.ERROR, text)
-            )
+            raise _Stop(batch[0].line if batch else line, ApilaneError(Code.ERROR, text))
         refused.append(Refused(line, error.code.value, error.message, error.property))
 
     async def _store(self, batch: list[_Entry]) -> None:
@@ -254,7 +252,10 @@ class BulkImport:
         except _OF_A_LINE as error:
             return wire_error(error, self._columns.entity.name)
         except StorageError as error:
-            raise _Stop(line, wire_error(error, self._columns.entity.name)) from error
+            raise _Stop(line, wire_error(error, self._columns.entity.name), error) from error
+        except Exception as error:  # of a plugin that handles changes
+            log.exception("an import into %s failed at line %d", self._columns.entity.name, line)
+            raise _Stop(line, ApilaneError(Code.ERROR, entity=self._columns.entity.name), error) from error
         self.report.stored += len(part)
         return None
 

@@ -262,6 +262,19 @@ def test_a_veto(client: Client, log: Log) -> None:
     assert log.lines("after") == log.lines("event") == []
 
 
+@pytest.mark.better("B-X6")
+def test_imports(client: Client, log: Log) -> None:
+    """Handlers fill the lines of an import, and lines that they refuse, or at which they fail, stand alone."""
+    moods = ["slug", "veto", "slug", "raise", "slug"]
+    lines = "".join(json.dumps({"Title": f"Line {mood}", "Mood": mood}) + "\n" for mood in moods)
+    headers = {**client.headers(), "Content-Type": "application/jsonl"}
+    done = client.http.post(f"{client.url}/api/Data/Import?entity=Items", content=lines, headers=headers).json()
+    assert (done["Stored"], done["Stopped"]) == (3, None)
+    refused = [(each["Line"], each["Code"], each["Property"]) for each in done["Refused"]]
+    assert refused == [(2, "VALIDATION", "Mood"), (4, "ERROR", None)]
+    assert {record["Slug"] for (_, _, records) in log.wait("after") for record in records} == {"line-slug"}
+
+
 def test_values_of_a_handler_are_checked_again(client: Client) -> None:
     """A value of a handler that breaks a rule of the property is refused like one of the caller."""
     error = error_of(post(client, {"Title": "T", "Mood": "long"}))
