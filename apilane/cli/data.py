@@ -23,7 +23,7 @@ from apilane.plugin.calls import Write
 from apilane.plugin.identity import Actor
 from apilane.runtime.application import EntityRuntime
 from apilane.services.bulk_export import exported_records
-from apilane.services.bulk_import import BulkImport, ImportOptions, ImportReport
+from apilane.services.bulk_import import BulkImport, Granted, ImportOptions, ImportReport
 from apilane.services.record_reads import PageQuery
 
 __all__ = ["data"]
@@ -181,14 +181,11 @@ async def _import(
     application = entity.application
     access = application.access(entity, Action.post, COMMAND)
 
-    async def unlimited() -> None:
-        pass
-
     async def body() -> AsyncIterator[bytes]:
         for part in parts:
             yield part
 
-    job = BulkImport(COMMAND, options, lambda: (entity, access), unlimited)
+    job = BulkImport(Granted(COMMAND, entity, access), options)
     await job.check()
     write = Write(
         run=lambda: job.run(body()),

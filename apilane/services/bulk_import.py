@@ -32,7 +32,7 @@ from apilane.storage.errors import (
     ValueTooLong,
 )
 
-__all__ = ["BATCH", "REFUSED_MAX", "BulkImport", "ImportOptions", "ImportReport", "Refused"]
+__all__ = ["BATCH", "REFUSED_MAX", "BulkImport", "Granted", "ImportOptions", "ImportReport", "Refused"]
 
 BATCH: Final = 1000
 """Lines of one transaction."""
@@ -103,27 +103,27 @@ class _Entry(NamedTuple):
     record: dict[str, object]
 
 
-Granted = Callable[[], tuple[EntityRuntime, AccessPlan]]
+class Granted(NamedTuple):
+    """The rights under which a batch is stored."""
+
+    actor: Actor
+    entity: EntityRuntime
+    access: AccessPlan
 
 
 class BulkImport:
-    """One import. ``granted``: the entity and the caller's plan, asked before each batch. ``count_use``: called before
-    each batch but the first.
+    """One import. ``again``: checks the caller's rights before each batch but the first and counts one use; it raises
+    the error of a caller who may not go on. None: the rights stay.
     """
 
     def __init__(
-        self,
-        actor: Actor,
-        options: ImportOptions,
-        granted: Granted,
-        count_use: Callable[[], Awaitable[None]],
+        self, granted: Granted, options: ImportOptions, again: Callable[[], Awaitable[Granted]] | None = None
     ) -> None:
-        self._actor = actor
-        self._options = options
         self._granted = granted
-        self._count_use = count_use
+        self._options = options
+        self._again = again
         self._batches = 0
-        entity, access = granted()
+        _, entity, access = granted
         self._lines = CsvLines() if options.format == "csv" else JsonLines()
         self._columns = Columns(entity, access, options.safe, by_header=options.format == "csv")
         self._next = options.start
@@ -131,8 +131,8 @@ class BulkImport:
 
     async def check(self) -> None:
         """Raise the error of Data/Post for a caller or an entity that it refuses as a whole."""
-        entity, access = self._granted()
-        await record_post.post(entity, self._actor, access, [])
+        actor, entity, access = self._granted
+        await record_post.post(entity, actor, access, [])
 
     async def run(self, body: AsyncIterator[bytes]) -> ImportReport:
         """Store the lines of the body. Raises an error that occurs before anything was stored or refused."""
@@ -225,14 +225,17 @@ class BulkImport:
         self.report.refused.sort(key=lambda each: each.line)
 
     async def _admit(self, line: int) -> None:
-        """Count one use for a further batch. Raises _Stop when the caller may not go on."""
+        """Ask for the rights of a further batch. Raises _Stop when the caller may not go on."""
         self._batches += 1
+        if self._batches == 1 or self._again is None:
+            return
         try:
-            if self._batches > 1:
-                await self._count_use()
-            entity, _ = self._granted()
+            self._granted = await self._again()
         except ApilaneError as error:
             raise _Stop(line, error) from error
+        except StorageError as error:
+            raise _Stop(line, wire_error(error, self._columns.entity.name), error) from error
+        entity = self._granted.entity
         if entity.entity != self._columns.entity.entity:
             text = f"Something went wrong: {entity.name} was changed during the import"
             raise _Stop(line, ApilaneError(Code.ERROR, text, entity=entity.name))
@@ -241,9 +244,9 @@ class BulkImport:
         """Store a part in one transaction; the error of a line when nothing was stored. Raises _Stop for others."""
         line = part[0].line
         try:
-            entity, access = self._granted()
+            actor, entity, access = self._granted
             records = [each.record for each in (*kept, *part)]
-            write = await record_post.post(entity, self._actor, access, records)
+            write = await record_post.post(entity, actor, access, records)
             await (self._rehearse(entity, write) if self._options.dry_run else write.run())
         except (RateLimitedError, DatabaseBusyError) as error:
             raise _Stop(line, error) from error

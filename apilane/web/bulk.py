@@ -5,18 +5,21 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from typing import Final, cast
 
-from apilane.errors import ApilaneError, Code
+from msgspec.structs import replace
+
+from apilane.errors import ApilaneError, Code, unauthorized
 from apilane.instance import Instance
 from apilane.model.definition import Action
 from apilane.model.hints import shown
 from apilane.plugin.access import Data
 from apilane.plugin.calls import WireCall, Write
+from apilane.plugin.identity import Actor
 from apilane.plugin.replies import PLAIN, Reply
-from apilane.runtime.access import AccessPlan
-from apilane.runtime.application import EntityRuntime
+from apilane.runtime.application import ApplicationRuntime
 from apilane.services.bulk_export import FORMATS, BulkFormat, count_matching, exported_records
-from apilane.services.bulk_import import BulkImport, ImportOptions, ImportReport
+from apilane.services.bulk_import import BulkImport, Granted, ImportOptions, ImportReport
 from apilane.services.record_reads import PageQuery
+from apilane.sql.write import first_id_where
 from apilane.web.admission import count
 from apilane.web.call import INT64, Call
 
@@ -93,6 +96,20 @@ def _media_type(call: Call) -> str | None:
     return _BY_TYPE.get(sent)
 
 
+async def _actor_now(actor: Actor, application: ApplicationRuntime) -> Actor:
+    """A caller with the roles and the tenant of now. Raises UNAUTHORIZED when the session has ended."""
+    if actor.user_id is None:
+        return actor
+    user = await application.tokens.find_user(id=actor.user_id)
+    if user is not None and actor.session_id is not None:
+        select = application.auth_tokens.statement(first_id_where, (("ID", "id"),))
+        if (await application.session.fetch(select, (actor.session_id,)))[0][0] is None:
+            user = None
+    if user is None:
+        raise unauthorized()
+    return replace(actor, roles=user.roles, tenant=user.tenant)
+
+
 def bulk_calls(instance: Instance) -> list[WireCall]:
     """``Data/Export`` and ``Data/Import``."""
 
@@ -105,22 +122,19 @@ def bulk_calls(instance: Instance) -> list[WireCall]:
             safe=call.boolean("safe"),
         )
 
-        def granted() -> tuple[EntityRuntime, AccessPlan]:
-            """What the definition of now allows: an import may take hours."""
+        async def again() -> Granted:
+            """The rights of now, and one more use: an import may take hours."""
             application = instance.applications.find_live(call.application.token) or call.application
-            if application is call.application:
-                return call.entity, call.access
-            if not application.online and call.actor.kind != "operator":
+            actor = await _actor_now(call.actor, application)
+            if not application.online and actor.kind != "operator":
                 raise ApilaneError(Code.SERVICE_UNAVAILABLE, "Application offline.")
             entity = application.entity(call.entity.name)
-            return entity, application.access(entity, Action.post, call.actor)
-
-        async def count_use() -> None:
-            _, access = granted()
+            access = application.access(entity, Action.post, actor)
             if access.limit is not None:
-                await count(call, call.entity.name, Action.post, access.limit)
+                await count(call, entity.name, Action.post, access.limit)
+            return Granted(actor, entity, access)
 
-        job = BulkImport(call.actor, options, granted, count_use)
+        job = BulkImport(Granted(call.actor, call.entity, call.access), options, again)
         await job.check()
         name = call.entity.name
         return Write(

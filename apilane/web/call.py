@@ -217,6 +217,9 @@ class Call:
         return self._stream(max_bytes)
 
     async def _stream(self, max_bytes: int) -> AsyncIterator[bytes]:
+        if self._body is not None:  # read by the check of its signature
+            yield self._body
+            return
         async for part in self._bodies.stream(self.headers, self._receive, max_bytes):
             yield part
         self._body = b""

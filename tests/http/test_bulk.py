@@ -9,7 +9,9 @@ from typing import Any
 import httpx
 import pytest
 
-from apilane.testing.client import Client, error_of
+import apilane.client
+from apilane.client import Call
+from apilane.testing.client import PASSWORD, Client, error_of
 from tests.http.conftest import AsOperator, NewClient
 
 PROPERTIES: list[dict[str, Any]] = [
@@ -316,6 +318,38 @@ def test_an_export_beyond_the_limit_never_begins(user: Client, app: Client, as_o
     found = error_of(user.get("Data/Export", entity="Rationed"))
     assert found.code == "RATE_LIMIT_EXCEEDED"
     assert "uses, and the limit is 3 per Hour; export parts with a filter" in found.message
+
+
+@pytest.mark.better("B-X6")
+def test_rights_that_end(user: Client) -> None:
+    """An import whose session ends stops before the next batch, and says where to go on."""
+
+    def parts() -> Any:
+        yield b"Title\n" + b"x\n" * 1500
+        deadline = time.monotonic() + 20
+        while len(values(user, "ID")) < 1000 and time.monotonic() < deadline:
+            time.sleep(0.02)
+        assert user.get("Account/Logout").status_code == 200
+        yield b"x\n" * 2000
+
+    done = user.http.post(
+        f"{user.url}/api/Data/Import",
+        params={"entity": "Items", "format": "csv"},
+        content=parts(),
+        headers=user.headers(),
+    ).json()
+    assert (done["Stored"], done["Next"], done["Stopped"]["Code"]) == (1000, 1002, "UNAUTHORIZED")
+
+
+@pytest.mark.better("B-X6")
+def test_signed_requests(app: Client) -> None:
+    """A signed import is verified with its whole body, and stored."""
+    name = next(_names)
+    app.register(name)
+    with apilane.client.Client(app.url, app.token, signed=True, http=app.http) as client:
+        client.login(username=name, password=PASSWORD)
+        call = Call("POST", "/api/Data/Import", lambda r: r.json(), {"entity": "Items", "format": "csv"}, b"Title\na\n")
+        assert client.send(call)["Stored"] == 1
 
 
 @pytest.mark.better("B-X6")
