@@ -12,6 +12,7 @@ import contextlib
 import time
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
+from hashlib import sha256
 from typing import Any, Final
 
 import msgspec
@@ -291,6 +292,16 @@ class ControlStore:
             if old is None or old.get("Entities") != new.get("Entities"):
                 return int(version)
         return since
+
+    async def fingerprint(self, token: str, version: int) -> str | None:
+        """The fingerprint of the entities of a published version; None when the audit has no such version."""
+        statement = self._statements.published
+        values: dict[str, Value] = {"token": token, "since": version - 1, "nothing": "null"}
+        for published, _, after in await self._rows(statement, statement.parameters(values)):
+            if published == version:
+                entities = msgspec.json.decode(after).get("Entities")
+                return sha256(msgspec.json.encode(entities, order="sorted")).hexdigest()
+        return None
 
     async def record_write(self, token: str, version: int, actor: str, change: str) -> int:
         """Store a record of a write to an application's data before the write; returns the record's ID.

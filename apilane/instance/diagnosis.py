@@ -141,9 +141,8 @@ async def _application(
         yield look
     if not serious and not is_pending:
         tables = ApplicationTables(instance.drivers[provider], address)
-        found = await tables.version()
         try:
-            await refuse_out_of_step(instance.store, stored, found)
+            await refuse_out_of_step(instance.store, stored, tables)
             misfits = await tables.misfits(stored.definition.entities)
             if misfits:
                 raise other_content(stored.definition, misfits)

@@ -33,7 +33,7 @@ from apilane.security.tokens import canonical_guid
 from apilane.services.application_tables import ApplicationTables
 from apilane.services.definition_changes import DefinitionChanges
 from apilane.services.helper_tables import TableUpkeep
-from apilane.services.moments import refuse_out_of_step
+from apilane.services.moments import record_fingerprint, refuse_out_of_step
 from apilane.settings import Settings
 from apilane.sql.statement import Statement, Value, compile_statement
 from apilane.sql.tables import table_of
@@ -258,7 +258,7 @@ class LoadedApplications:
         current: StoredApplication | None = stored
         while current is not None:
             try:
-                await refuse_out_of_step(self._store, current, await tables.version())
+                await refuse_out_of_step(self._store, current, tables)
                 break
             except OutOfStep as error:
                 seen = current.version
@@ -274,6 +274,7 @@ class LoadedApplications:
         await self._upkeep.bring_up_to_date(token, session, driver.dialect)
         if current is not None:
             await self._upkeep.upgrade_structure(current, session, driver.dialect)
+            await record_fingerprint(self._store, current, tables)
 
     def _note_out_of_step(self, token: str, text: str) -> None:
         """Keep the reason for a second, so that refused calls need no queries, and log it once."""

@@ -295,6 +295,16 @@ HELPER_TABLES: Final[tuple[Entity, ...]] = (
         ),
         constraints=(Unique(properties=("Name",), is_system=True),),
     ),
+    Entity(
+        name="H_Fingerprint",
+        description="One row: the fingerprint of the entities that the tables have, and their version",
+        is_system=True,
+        properties=(
+            _id(),
+            _system("Version", _Number, decimal_places=0, required=True),
+            _system("Fingerprint", _String, maximum=64, required=True),
+        ),
+    ),
 )
 """The helper tables in the application's own database. A new or changed table is listed here, together with the
 unchanged ones of ``FIRST_HELPER_TABLES``; a changed table also needs a higher version in ``HELPER_VERSIONS``.

@@ -22,6 +22,7 @@ from apilane.services.unique_texts import has_first_structure, structure_rows
 from apilane.sql.dialect import Dialect
 from apilane.sql.statement import Statement, Value, compile_statement
 from apilane.sql.tables import table_of
+from apilane.sql.write import insert_row
 from apilane.storage.errors import (
     ForeignKeyViolation,
     MissingObject,
@@ -72,6 +73,28 @@ class ApplicationTables:
         except MissingObject:
             return 0
         return int(rows[0][0]) if rows else 0
+
+    async def fingerprint(self, version: int) -> str | None:
+        """The fingerprint of the entities that the tables have; None when that of this version is not recorded."""
+        table = table_of(_HELPERS["H_Fingerprint"], self._dialect)
+        select = compile_statement(sa.select(table.c["Version"], table.c["Fingerprint"]), self._dialect.sqlalchemy)
+        try:
+            rows: Sequence[tuple[Any, ...]] = await self._session.fetch(select)
+        except MissingObject:
+            return None
+        return next((str(fingerprint) for found, fingerprint in rows if int(found) == version), None)
+
+    async def record_fingerprint(self, version: int, fingerprint: str) -> None:
+        """Record the fingerprint of the entities that the tables have, instead of the last one."""
+        table = table_of(_HELPERS["H_Fingerprint"], self._dialect)
+        insert = insert_row(table, ("Version", "Fingerprint"), self._dialect)
+        delete = Statement(compile_statement(sa.delete(table), self._dialect.sqlalchemy).text, kind="delete")
+
+        def unit() -> Unit[None]:
+            yield Step(delete)
+            yield Step(insert, insert.parameters({"Version": version, "Fingerprint": fingerprint}))
+
+        await self._session.run(unit)
 
     async def misfits(
         self, entities: Sequence[Entity], *, gone: Sequence[Entity] = (), exact: bool = False

@@ -22,7 +22,7 @@ from apilane.model.migration import Migration, Renames
 from apilane.model.plan import Plan
 from apilane.security.encryption import Cipher
 from apilane.services.application_tables import ApplicationTables, Report, refusal
-from apilane.services.moments import refuse_out_of_step
+from apilane.services.moments import record_fingerprint, refuse_out_of_step
 from apilane.services.record_survey import Survey
 from apilane.services.workspace import ApplicationWorkspace, refuse_lost, title_of
 from apilane.storage.errors import OutOfStep, StorageError
@@ -96,7 +96,7 @@ class DefinitionChanges:
         try:
             moves = "connection_string" in plan.secrets
             if not moves and not tables.are_lost and plan.after.token not in await self._store.pending_tokens():
-                await refuse_out_of_step(self._store, stored, await tables.version())
+                await refuse_out_of_step(self._store, stored, tables)
             if plan.migration is None or not plan.migration.before:
                 return Survey({}, ())
             migration = await tables.with_structure(plan.migration)
@@ -177,8 +177,11 @@ async def _adopt(
     await workspace.refuse_adoption(plan.after, secrets)
     lines = ["Tables: adopted as they are", *map(str, plan.lines)]
     version = await workspace.store.begin(plan.after, secrets, stored, actor, lines)
-    await workspace.tables_of(plan.after, secrets).adopt(version)
-    return await workspace.store.publish(workspace.token)
+    tables = workspace.tables_of(plan.after, secrets)
+    await tables.adopt(version)
+    published = await workspace.store.publish(workspace.token)
+    await record_fingerprint(workspace.store, published, tables)
+    return published
 
 
 async def _told(report: Report, migration: Migration, tables: ApplicationTables) -> Report:
@@ -222,11 +225,11 @@ class _Change:
                 await self._change_tables(migration, ddl, rows)
             else:
                 await self._begin()
-            return await workspace.store.publish(workspace.token)
+            published = await workspace.store.publish(workspace.token)
         except StorageError as error:
-            published = await self._after_failure(error)
-            if published is not None:
-                return published
+            settled = await self._after_failure(error)
+            if settled is not None:
+                return settled
             if made_folder:
                 await self._tables.close()
                 shutil.rmtree(application_folder(workspace.data_dir, workspace.token), ignore_errors=True)
@@ -234,6 +237,9 @@ class _Change:
             raise ConfigurationError(
                 f"Application {title_of(self._plan.after)} was not {outcome}: {refusal(error)}"
             ) from error
+        if migration is not None:
+            await record_fingerprint(workspace.store, published, self._tables)
+        return published
 
     async def _begin(self) -> int:
         lines = [str(line) for line in self._plan.lines]

@@ -6,8 +6,8 @@ A key belongs to a caller and a call. Keys and requests are stored as hashes, an
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Generator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Generator, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from time import monotonic
 from typing import Final, Generic, NamedTuple, TypeVar
 
@@ -102,17 +102,19 @@ class IdempotentRequest:
 
         Raises ERROR with HTTP status 409 when another request with the same key takes too long.
         """
-        async with self._turn():
-            return await self._run(write, encode)
+        ends_at = monotonic() + WAIT_S
+        async with self._turn(ends_at):
+            with self._deadline(ends_at):
+                return await self._run(write, encode)
 
     @asynccontextmanager
-    async def _turn(self) -> AsyncIterator[None]:
+    async def _turn(self, ends_at: float) -> AsyncIterator[None]:
         """Wait for requests with the same key that are known to run, without a connection and outside of the queue of
         the writer: on SQLite those of all processes, else those of this process. Raises ERROR with HTTP status 409.
 
         The database finds the others (``_claim``).
         """
-        ends_at, pause = monotonic() + WAIT_S, PAUSE_S
+        pause = PAUSE_S
         while True:
             async with self._lock() as mine:
                 if mine:
@@ -122,6 +124,27 @@ class IdempotentRequest:
                 raise ApilaneError(Code.ERROR, IN_FLIGHT, status=409)
             await asyncio.sleep(pause)
             pause = min(2 * pause, PAUSE_MAX_S)
+
+    @contextmanager
+    def _deadline(self, ends_at: float) -> Iterator[None]:
+        """End the wait for another process that has the key. A request that has begun its own work is not ended."""
+        task, is_late = asyncio.current_task(), False
+
+        def look() -> None:
+            nonlocal is_late
+            if self._waits and task is not None:
+                is_late = True
+                task.cancel()
+
+        timer = asyncio.get_running_loop().call_later(ends_at - monotonic(), look)
+        try:
+            yield
+        except asyncio.CancelledError:
+            if is_late and task is not None and not task.uncancel():
+                raise ApilaneError(Code.ERROR, IN_FLIGHT, status=409) from None
+            raise
+        finally:
+            timer.cancel()
 
     def _lock(self) -> AbstractAsyncContextManager[bool]:
         if self._application.driver.features.embedded:

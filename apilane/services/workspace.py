@@ -187,9 +187,8 @@ class ApplicationWorkspace:
         """
         if self.stored is None:
             return
-        found = await self.tables_of(after, secrets).version()
         try:
-            await refuse_out_of_step(self.store, self.stored, found)
+            await refuse_out_of_step(self.store, self.stored, self.tables_of(after, secrets))
         except OutOfStep as error:
             raise ConfigurationError(f"{error} Nothing was changed. {ADOPT}") from error
 

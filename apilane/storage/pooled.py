@@ -19,6 +19,7 @@ from apilane.storage.patience import Patience
 from apilane.storage.pool import Pool, PoolGroup
 from apilane.storage.protocol import Result, Row, ScriptStep, Step, Unit, UnitWithScripts
 from apilane.storage.shared_trips import SharedTrips
+from apilane.storage.turns import Attempt, Turns
 from apilane.storage.units import drive_async
 
 __all__ = [
@@ -138,6 +139,10 @@ class PooledSession:
     """Whether connections are ``SharesReads``."""
     shares_inserts: ClassVar[bool] = False
     """Whether connections are ``SharesInserts``."""
+    turn: ClassVar[Step | None] = None
+    """The first step of units after a deadlock. It waits until no unit of another process has run it and has not ended.
+    None: the server finds a deadlock at once, so that repeating the victims is enough.
+    """
 
     def __init__(
         self,
@@ -160,6 +165,7 @@ class PooledSession:
         self._reads: SharedTrips[Row] = SharedTrips(self._fetch_each)
         self._inserts: SharedTrips[int] = SharedTrips(self._insert_each)
         self._patience = Patience(self._time_limit_s, LOOK_S)
+        self._turns = None if self.turn is None else Turns(self.turn)
 
     async def fetch(self, statement: Statement, parameters: Sequence[Value] = ()) -> Sequence[Row]:
         try:
@@ -200,7 +206,7 @@ class PooledSession:
     ) -> Coroutine[Any, Any, T]:
         """``single`` units commit with their only write, without BEGIN and COMMIT. ``alone`` has no effect here."""
         if not single:
-            return self._in_time(lambda: repeated(lambda: self._with(lambda connection: _run(connection, make_unit))))
+            return self._in_time(lambda: self._run_again(make_unit))
         if self.shares_inserts and self.pool.in_use:
             return self._in_time(lambda: self._run_shared(make_unit))
         return self._in_time(lambda: self._run_single(make_unit))
@@ -220,7 +226,24 @@ class PooledSession:
             if result is not None:
                 return result
             notes.one_read = False  # until the driver finds again that it is
+        if self._turns is not None and notes is not None and notes.writes:
+            return await self._in_time(lambda: self._run_again(lambda: _script_unit(step)))
         return await self._in_time(lambda: repeated(lambda: self._with(lambda connection: connection.run_script(step))))
+
+    def _run_again(self, make_unit: Callable[[], UnitWithScripts[T]]) -> Coroutine[Any, Any, T]:
+        """Run a unit in a transaction, and again after a deadlock, then in its turn."""
+        turns = self._turns
+        if turns is None:
+            return repeated(lambda: self._with(lambda connection: _run(connection, make_unit)))
+
+        def work(attempt: Attempt) -> Awaitable[T]:
+            return self._with(
+                lambda connection: in_transaction(
+                    connection, connection.begin, lambda: attempt.run(make_unit(), connection.execute)
+                )
+            )
+
+        return repeated(lambda: turns.first(work), lambda: turns.again(work))
 
     async def _read_script(self, step: ScriptStep, pool: Pool[ServerConnection]) -> Result | None:
         """Run a script in autocommit; once more on a new connection if the connection was lost."""
@@ -338,8 +361,11 @@ class PooledSession:
         return inherited
 
 
-async def repeated(work: Callable[[], Awaitable[T]]) -> T:
-    """Repeat work after a deadlock, and once when the connection broke before anything could be stored."""
+async def repeated(work: Callable[[], Awaitable[T]], of_victim: Callable[[], Awaitable[T]] | None = None) -> T:
+    """Repeat work after a deadlock, and once when the connection broke before anything could be stored.
+
+    ``of_victim``: the work of the attempts after a deadlock, if they differ.
+    """
     began = monotonic()
     attempt = 0
     while True:
@@ -350,6 +376,7 @@ async def repeated(work: Callable[[], Awaitable[T]]) -> T:
             if monotonic() - began + pause_s > REPEATING_S:
                 raise
             await asyncio.sleep(pause_s)
+            work = of_victim or work
         except NothingHappened:
             if attempt:
                 raise
@@ -377,6 +404,10 @@ async def in_transaction(
 
 async def _run(connection: ServerConnection, make_unit: Callable[[], UnitWithScripts[T]]) -> T:
     return await in_transaction(connection, connection.begin, lambda: drive_async(make_unit(), connection.execute))
+
+
+def _script_unit(step: ScriptStep) -> UnitWithScripts[Result]:
+    return (yield step)
 
 
 async def _run_single(connection: ServerConnection, unit: UnitWithScripts[T]) -> T:

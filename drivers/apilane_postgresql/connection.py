@@ -29,13 +29,14 @@ from apilane.plugin.storage import (
     Step,
     StorageError,
     TimeLimits,
+    Unavailable,
     Value,
     connect_timeout_s,
     in_transaction,
 )
 from apilane_postgresql.address import search_path, tls_url
 from apilane_postgresql.errors import FAILURES, connect_failure, is_lost, translate
-from apilane_postgresql.script import calls_own_functions, read_script, run_script, writes
+from apilane_postgresql.script import calls_own_functions, note_writes, read_script, run_script, writes
 from apilane_postgresql.values import read_every_value
 
 __all__ = ["Constraints", "PostgreSQLConnection", "connect"]
@@ -235,8 +236,22 @@ class PostgreSQLConnection:
             self._reads_every_value = True
 
     async def run_script(self, step: ScriptStep) -> Result:
-        """Run a script; the transaction is READ ONLY if no statement of the script writes."""
-        begin = "BEGIN" if writes(step.script) else "BEGIN READ ONLY"
+        """Run a script; the transaction is READ ONLY if no statement of the script is known to write.
+
+        If a view or a function writes after all, the server refuses, and the script runs again in one that may write.
+        """
+        if writes(step.script):
+            return await self._run_script(step, "BEGIN")
+        try:
+            return await self._run_script(step, "BEGIN READ ONLY")
+        except Unavailable as error:
+            if not isinstance(error.__cause__, asyncpg.ReadOnlySQLTransactionError):
+                raise
+        result = await self._run_script(step, "BEGIN")
+        note_writes(step.script)
+        return result
+
+    async def _run_script(self, step: ScriptStep, begin: str) -> Result:
         return await in_transaction(self, lambda: self._begin(begin), lambda: self.execute(step))
 
     async def read_script(self, step: ScriptStep) -> Result | None:
@@ -244,6 +259,8 @@ class PostgreSQLConnection:
         try:
             await self._prepare_for_scripts()
             return await read_script(self.raw, step)
+        except asyncpg.ReadOnlySQLTransactionError:  # a view or a function writes after all
+            return None
         except BaseException as error:
             raise await self._failure(error, None, ()) from error
 

@@ -45,6 +45,8 @@ _VISIBLE: Final = {
 _argument = re.compile(r"query argument \$(\d+)")
 _length = re.compile(r"character varying\((\d+)\)")
 _precision = re.compile(r"precision (\d+), scale (\d+)|(\d+)[^\d]+(\d+)[^\d]+10\^")
+_waited_for_row = re.compile(r"\(\d+,\d+\)").search
+"""The context of a wait for another transaction, in any language: ``while updating tuple (0,1) in relation "Rows"``."""
 _detail = re.compile(r'\(("?\w+"?(?:, "?\w+"?)*)\)=\(')
 
 
@@ -103,6 +105,8 @@ def translate(  # one line for each kind of failure
             return Deadlock("The unit was chosen as the victim of a deadlock.")
         case "55P03":
             return Unavailable("A row or table was locked by another transaction for too long.")
+        case "57014" if _waited_for_row(getattr(error, "context", None) or ""):
+            return Unavailable("Rows were locked by other transactions for too long.")
         case "57014" | "25P03" | "25P04":
             return StatementTimeout("The statement took longer than its time limit.")
         case "42P01" | "42703" | "3F000":

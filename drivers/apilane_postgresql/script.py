@@ -23,7 +23,7 @@ from apilane_postgresql.values import plain
 if TYPE_CHECKING:
     import asyncpg
 
-__all__ = ["calls_own_functions", "read_script", "run_script", "writes"]
+__all__ = ["calls_own_functions", "note_writes", "read_script", "run_script", "writes"]
 
 BATCH_ROWS: Final = 1000
 READ_ROWS_MAX: Final = 1000
@@ -107,6 +107,12 @@ def writes(script: Script) -> bool:
         except StorageError:
             return False
     return script.notes.writes
+
+
+def note_writes(script: Script) -> None:
+    """Note that the server refused a script in a READ ONLY transaction: it always needs one that may write."""
+    if isinstance(script.notes, _Notes):
+        script.notes.writes, script.notes.texts = True, None
 
 
 async def read_script(raw: asyncpg.Connection[Any], step: ScriptStep) -> Result | None:

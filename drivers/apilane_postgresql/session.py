@@ -34,6 +34,8 @@ T = TypeVar("T")
 INSTALL: Final = "pip install apilane[postgresql]"
 
 _MARK: Final = Statement("SELECT pg_current_snapshot()::text")
+_TURN: Final = 1634756716
+"""Advisory locks with this number order units after a deadlock; the number has no other meaning."""
 _WITHOUT_LIMIT: Final = Step(Statement("SET LOCAL statement_timeout = 0", kind="command"))
 _BUT_NOT_FOR_LOCKS: Final = Step(Statement("SET LOCAL lock_timeout = '20s'", kind="command"))
 
@@ -43,6 +45,7 @@ class PostgreSQLSession(PooledSession):
 
     shares_reads = True
     shares_inserts = True
+    turn = Step(Statement(f"SELECT pg_catalog.pg_advisory_xact_lock({_TURN}, pg_catalog.hashtext(current_schema()))"))
 
     def __init__(self, driver: PooledDriver[Any], address: ServerAddress) -> None:
         self.address = address

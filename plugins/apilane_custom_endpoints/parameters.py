@@ -44,8 +44,8 @@ _EXPECTED: Final = {
     "Number": "Invalid number",
     "Boolean": "Invalid boolean",
     "Date": "The value provided is not a valid unix timestamp or date in format yyyy-MM-dd HH:mm:ss.fff",
-    "String": "Invalid text",
 }
+_UNSTORABLE: Final = "contains a NUL character or half of a surrogate pair, which databases cannot store"
 
 _BOOLEANS: Final = {"true": True, "1": True, "on": True, "false": False, "0": False, "off": False}
 
@@ -99,7 +99,10 @@ def lookalikes(names: Iterable[str]) -> list[str]:
 
 def unreadable(name: str, type: str, endpoint: str) -> ApilaneError:
     """The error for a value that cannot be read as the type that the manifest declares."""
-    message = f"{_EXPECTED[type]}: the parameter {name} is a {type}"
+    if type == "String":
+        message = f"Invalid text: the parameter {name} {_UNSTORABLE}"
+    else:
+        message = f"{_EXPECTED[type]}: the parameter {name} is a {type}"
     return ApilaneError(Code.VALIDATION, message, property=name, entity=endpoint)
 
 

@@ -179,6 +179,7 @@ def test_a_new_helper_table_reaches_an_old_application(open_instance: Any, defin
             recorded = rows(instance, shop.token, 'SELECT "Name", "Plugin", "Version" FROM "H_Tables" ORDER BY "Name"')
             assert recorded == [
                 ("H_Email_Templates", "core", 2),
+                ("H_Fingerprint", "core", 1),
                 ("H_Idempotency_Keys", "core", 1),
                 ("H_Outbox", "core", 1),
             ]

@@ -18,6 +18,9 @@ from apilane.testing.server import CHEAP_PASSWORDS, Server
 
 pytestmark = pytest.mark.sqlite_only("its endpoints are written in the SQL of SQLite")
 
+UNSTORABLE = (
+    "Invalid text: the parameter S contains a NUL character or half of a surrogate pair, which databases cannot store"
+)
 ENDLESS = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT i FROM n"
 TYPES = {"N": "Number", "B": "Boolean", "D": "Date", "S": "String"}
 
@@ -163,7 +166,6 @@ def test_typed_parameters(api: Client) -> None:
         *(("B", text, "Invalid boolean") for text in ("maybe", "2", "yes", "null")),
         ("D", "soon", "The value provided is not a valid unix timestamp or date in format yyyy-MM-dd HH:mm:ss.fff"),
         ("D", "2026-02-30", "The value provided is not a valid unix timestamp or date in format"),
-        ("S", "a\0b", "Invalid text"),
     ],
 )
 def test_typed_parameters_that_cannot_be_read(api: Client, name: str, text: str, message: str) -> None:
@@ -172,6 +174,12 @@ def test_typed_parameters_that_cannot_be_read(api: Client, name: str, text: str,
     assert (error.code, error.property, error.entity) == ("VALIDATION", name, "Typed")
     assert error.message.startswith(message)
     assert f"the parameter {name} is a {TYPES[name]}" in error.message
+
+
+@pytest.mark.better("B-Q8")
+def test_texts_that_no_database_stores(api: Client) -> None:
+    """A text with a NUL character is VALIDATION with the reason and the name of the parameter."""
+    assert error_of(api.get("Custom/Typed", S="a\0b")) == WireError("VALIDATION", UNSTORABLE, "S", "Typed")
 
 
 @pytest.mark.better("B-Q8")
@@ -308,7 +316,7 @@ def test_posted_parameters(api: Client) -> None:
         ),
         (b'{"N":[1]}', WireError("VALIDATION", "Invalid number: the parameter N is a Number", "N", "Posted")),
         (b'{"B":"maybe"}', WireError("VALIDATION", "Invalid boolean: the parameter B is a Boolean", "B", "Posted")),
-        (b'{"S":"a\\u0000"}', WireError("VALIDATION", "Invalid text: the parameter S is a String", "S", "Posted")),
+        (b'{"S":"a\\u0000"}', WireError("VALIDATION", UNSTORABLE, "S", "Posted")),
     ],
 )
 def test_posted_bodies_that_are_refused(api: Client, body: bytes, error: WireError) -> None:

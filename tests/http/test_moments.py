@@ -49,6 +49,7 @@ def doctor(server: Server) -> tuple[int, str]:
         ('UPDATE "H_Schema" SET "Version" = 1', "are at version 1, its definition needs version 2"),
         ('UPDATE "H_Schema" SET "Version" = 7', "are at version 7, its definition at 3"),
         ('DELETE FROM "H_Schema"', "holds no tables of an application"),
+        ('UPDATE "H_Fingerprint" SET "Fingerprint" = \'x\'', "but that version had other entities"),
     ],
 )
 def test_tables_of_another_moment(tmp_path: Path, http: httpx.Client, change: str, named: str) -> None:
@@ -98,6 +99,63 @@ def test_one_restored_without_the_other(tmp_path: Path, http: httpx.Client, rest
         (tmp_path / "new").replace(path)
     with server:
         assert Client(http, server.url, token).get("Data/Get", entity="Notes").status_code == 200
+        assert doctor(server)[0] == 0
+
+
+@pytest.mark.sqlite_only("it copies the files of the databases")
+@pytest.mark.parametrize("restored", ["control.db", "data.db"])
+def test_another_moment_with_the_same_version(tmp_path: Path, http: httpx.Client, restored: str) -> None:
+    """A database that is restored alone from a moment with the same version number and other entities is refused."""
+    server, first = Server(tmp_path / "data", settings=CHEAP_PASSWORDS), first_manifest()
+    token = first["Application"]["Token"]
+    longer = copy.deepcopy(first)
+    longer["Entities"][0]["Properties"].append({"Name": "Title", "Type": "String"})
+    with server:
+        server.apply(first)
+    paths = [server.data_dir / "control.db", server.database(token)]
+    for path in paths:
+        shutil.copy(path, tmp_path / f"first-{path.name}")
+    path = next(path for path in paths if path.name == restored)
+    with server:
+        server.apply(wider(token))
+    shutil.copy(path, tmp_path / "wider")
+    for each in paths:
+        (tmp_path / f"first-{each.name}").replace(each)
+    with server:
+        server.apply(longer)
+        assert Client(http, server.url, token).get("Data/Get", entity="Notes").status_code == 200
+    shutil.copy(path, tmp_path / "longer")
+    (tmp_path / "wider").replace(path)
+    with server:
+        client = Client(http, server.url, token)
+        for _ in range(3):
+            assert error_of(client.get("Data/Get", entity="Notes")) == UNAVAILABLE
+        assert server.output().count("are at version 2, as its definition needs, but that version had other") == 1
+        code, said = doctor(server)
+        assert (code, "one of the two databases was restored alone" in said) == (1, True)
+        with pytest.raises(ConfigurationError, match=r"Nothing was changed\. .*--adopt-tables"):
+            server.apply(wider(token, MaxAllowedFileSizeInKB=8))
+        (tmp_path / "longer").replace(path)
+    with server:
+        assert Client(http, server.url, token).get("Data/Get", entity="Notes").status_code == 200
+        assert doctor(server)[0] == 0
+
+
+@pytest.mark.sqlite_only("it copies the files of the databases")
+def test_records_of_an_older_backup(tmp_path: Path, http: httpx.Client) -> None:
+    """Tables that are restored alone, with the entities of the definition, are served: only records are older."""
+    server, first = Server(tmp_path / "data", settings=CHEAP_PASSWORDS), first_manifest()
+    token = first["Application"]["Token"]
+    with server:
+        server.apply(first)
+        server.apply(wider(token))
+    shutil.copy(server.database(token), tmp_path / "old")
+    with server:
+        server.apply(wider(token, MaxAllowedFileSizeInKB=7))
+        assert Client(http, server.url, token).post("Data/Post", {"Text": "x"}, entity="Notes").status_code == 200
+    (tmp_path / "old").replace(server.database(token))
+    with server:
+        assert Client(http, server.url, token).get("Data/Get", entity="Notes").json() == {"Data": []}
         assert doctor(server)[0] == 0
 
 

@@ -74,7 +74,7 @@ STORED: list[tuple[str, str, Any]] = [
     ("Fine", "1e-8", 0.00000001),
     *(("Flag", text, True) for text in ("true", "1", '"true"', '"1"', '"on"', '"TRUE"', '"True"', '"On"', '"oN"')),
     *(("Flag", text, False) for text in ("false", "0", '"false"', '"0"', '"off"', '"yes"', '""', "2", "{}", "[]")),
-    *(("Flag", text, False) for text in ('"FALSE"', '"Off"', '"TRUE1"')),
+    *(("Flag", text, False) for text in ('"FALSE"', '"Off"', '"TRUE1"', '" true "', '"1 "')),
     ("Flag", "null", None),
     ("Moment", "1750000000", 1750000000000),
     ("Moment", '"1750000000"', 1750000000000),

@@ -1,16 +1,20 @@
-"""How array Puts of the same rows in opposite orders are answered: ``python -m tests.load.deadlocks``.
+"""How writes of the same rows in different orders are answered: ``python -m tests.load.deadlocks``.
 
-Half of the clients put the rows in ascending order of ID, half in descending order. Other applications of the same
-provider are read meanwhile. The script starts the database servers, as the tests do.
+``array``: half of the clients put the rows in ascending order of ID, half in descending order. ``custom``: each client
+changes the rows by a transaction of Custom operations, each with an UPDATE, in random order: the server cannot know
+which rows they change. Another application of the same provider is read meanwhile. The script starts the database
+servers, as the tests do. ``APILANE_TEST_MYSQL_URL`` and its like name servers that run already.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import random
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -22,8 +26,18 @@ from apilane.testing.databases import SharedServers
 from apilane.testing.server import CHEAP_PASSWORDS, Server
 
 PROVIDERS = {"postgresql": "PostgreSQL", "mariadb": "MySQL", "mysql": "MySQL"}
-SHAPES = ((8, 2, 24), (32, 10, 6))
-"""Clients, rows of an array, and calls of each client."""
+
+
+class Shape(NamedTuple):
+    """What the clients do. ``calls``: of each client."""
+
+    kind: str
+    clients: int
+    rows: int
+    calls: int
+
+
+SHAPES = (Shape("array", 8, 2, 24), Shape("array", 32, 10, 6), Shape("custom", 16, 3, 10))
 PATIENCE_S = 75.0
 """How long the script waits for an answer."""
 
@@ -38,12 +52,15 @@ class Storm(NamedTuple):
     seconds: float
     without_advice: int
     """Answers SERVICE_UNAVAILABLE without Retry-After."""
+    lost: int
+    """Custom operations that were answered with success, and are missing in the sum of the rows."""
 
     def __str__(self) -> str:
         answers = ", ".join(f"{count} {kind}" for kind, count in sorted(self.answers.items()))
         return (
-            f"{self.seconds:6.1f} s in all; slowest {self.slowest_s:5.1f} s; {answers}; neighbour: slowest "
-            f"{self.neighbour_slowest_s:.1f} s, {self.neighbour_errors} errors"
+            f"{self.seconds:5.1f} s in all; slowest {self.slowest_s:4.1f} s; {answers}; {self.without_advice} without "
+            f"Retry-After; {self.lost} lost; neighbour: slowest {self.neighbour_slowest_s:.1f} s, "
+            f"{self.neighbour_errors} errors"
         )
 
 
@@ -56,34 +73,85 @@ def fresh_address(kind: str, url: str) -> str:
 
 def manifest(name: str, kind: str, address: str) -> dict[str, Any]:
     """An application whose ``Rows`` any caller may read and change."""
+    quote = '"' if kind == "postgresql" else "`"
+    query = "UPDATE 'Rows' SET 'Number' = 'Number' + 1 WHERE 'ID' = {Row}".replace("'", quote)
     return {
         "Apilane": 1,
         "Application": {"Name": name, "StorageProvider": PROVIDERS[kind], "ConnectionString": address},
         "Entities": [{"Name": "Rows", "Properties": [{"Name": "Number", "Type": "Number"}]}],
+        "CustomEndpoints": [{"Name": "Add", "Query": query}],
         "Security": [
-            {"Entity": "Rows", "Role": "ANONYMOUS", "Action": action, "Properties": ["Number"]}
-            for action in ("get", "post", "put", "delete")
+            {"CustomEndpoint": "Add", "Role": "ANONYMOUS"},
+            *(
+                {"Entity": "Rows", "Role": "ANONYMOUS", "Action": action, "Properties": ["Number"]}
+                for action in ("get", "post", "put", "delete")
+            ),
         ],
     }
 
 
-async def _storm(url: str, token: str, neighbour: str, *, clients: int, rows: int, calls: int) -> Storm:
+def _array(http: httpx.AsyncClient, ids: Sequence[int], client: int, call: int) -> Awaitable[httpx.Response]:
+    order = ids if client % 2 else ids[::-1]
+    body = [{"ID": id, "Number": client * 1000 + call} for id in order]
+    return http.put("Data/Put?entity=Rows", json=body)
+
+
+def _custom(http: httpx.AsyncClient, ids: Sequence[int], _client: int, _call: int) -> Awaitable[httpx.Response]:
+    order = random.sample(ids, len(ids))
+    operations = [{"Action": "Custom", "Entity": "Add", "Data": {"Row": id}} for id in order]
+    return http.post("Data/TransactionOperations", json={"Operations": operations})
+
+
+CALLS: dict[str, Callable[[httpx.AsyncClient, Sequence[int], int, int], Awaitable[httpx.Response]]] = {
+    "array": _array,
+    "custom": _custom,
+}
+
+
+class _Neighbour:
+    """Reads of another application, one after another."""
+
+    def __init__(self, http: httpx.AsyncClient, token: str) -> None:
+        self._http = http
+        self._headers = {"x-application-token": token}
+        self.slowest_s = 0.0
+        self.errors = 0
+
+    async def read(self) -> None:
+        while True:
+            began = time.monotonic()
+            try:
+                found = await self._http.get("Data/Get?entity=Rows", headers=self._headers)
+                self.errors += found.status_code != 200
+            except httpx.TimeoutException:
+                self.errors += 1
+            self.slowest_s = max(self.slowest_s, time.monotonic() - began)
+            await asyncio.sleep(0.05)
+
+
+async def _storm(url: str, token: str, neighbour_token: str, shape: Shape) -> Storm:
     answers: Counter[str] = Counter()
-    slowest, neighbour_times, neighbour_errors, without_advice = 0.0, [0.0], 0, 0
+    slowest, without_advice = 0.0, 0
     limits = httpx.Limits(max_connections=None)
-    async with httpx.AsyncClient(base_url=f"{url}/api/", timeout=PATIENCE_S, limits=limits, trust_env=False) as http:
-        headers = {"x-application-token": token}
-        path = "Data/Post?entity=Rows"
-        ids = (await http.post(path, headers=headers, json=[{"Number": 0}] * rows)).raise_for_status().json()
+    async with (
+        httpx.AsyncClient(
+            base_url=f"{url}/api/",
+            timeout=PATIENCE_S,
+            limits=limits,
+            trust_env=False,
+            headers={"x-application-token": token},
+        ) as http,
+        httpx.AsyncClient(base_url=f"{url}/api/", timeout=PATIENCE_S, trust_env=False) as other_http,
+    ):
+        rows = [{"Number": 0}] * shape.rows
+        ids = (await http.post("Data/Post?entity=Rows", json=rows)).raise_for_status().json()
 
         async def client(number: int) -> None:
             nonlocal slowest, without_advice
-            order = ids if number % 2 else ids[::-1]
-            for call in range(calls):
+            for call in range(shape.calls):
                 began = time.monotonic()
-                body = [{"ID": id, "Number": number * 1000 + call} for id in order]
                 try:
-                    answer = await http.put("Data/Put?entity=Rows", headers=headers, json=body)
+                    answer = await CALLS[shape.kind](http, ids, number, call)
                 except httpx.TimeoutException:
                     answers["unanswered"] += 1
                 else:
@@ -92,34 +160,30 @@ async def _storm(url: str, token: str, neighbour: str, *, clients: int, rows: in
                     without_advice += found == "SERVICE_UNAVAILABLE" and "retry-after" not in answer.headers
                 slowest = max(slowest, time.monotonic() - began)
 
-        async def read_neighbour() -> None:
-            nonlocal neighbour_errors
-            while True:
-                began = time.monotonic()
-                try:
-                    found = await http.get("Data/Get?entity=Rows", headers={"x-application-token": neighbour})
-                    neighbour_errors += found.status_code != 200
-                except httpx.TimeoutException:
-                    neighbour_errors += 1
-                neighbour_times.append(time.monotonic() - began)
-                await asyncio.sleep(0.05)
-
-        reading = asyncio.create_task(read_neighbour())
+        neighbour = _Neighbour(other_http, neighbour_token)
+        reading = asyncio.create_task(neighbour.read())
         began = time.monotonic()
-        await asyncio.gather(*(client(number) for number in range(clients)))
+        await asyncio.gather(*(client(number) for number in range(shape.clients)))
         seconds = time.monotonic() - began
         reading.cancel()
         await asyncio.wait([reading])
-    return Storm(answers, slowest, max(neighbour_times), neighbour_errors, seconds, without_advice)
+        lost = 0
+        if shape.kind == "custom":
+            page = (await http.get("Data/Get?entity=Rows&pageSize=100")).json()["Data"]
+            lost = answers["ok"] * shape.rows - int(sum(row["Number"] for row in page if row["ID"] in ids))
+    return Storm(answers, slowest, neighbour.slowest_s, neighbour.errors, seconds, without_advice, lost)
 
 
-def storm(
-    kind: str, url: str, folder: Path, *, clients: int, rows: int, calls: int, settings: dict[str, object]
-) -> Storm:
-    """Serve two applications with databases on the server at ``url``, and put the rows of one of them."""
+def storm(kind: str, url: str, folder: Path, shape: Shape, settings: dict[str, object]) -> Storm:
+    """Serve two applications with databases on the server at ``url``, and change the rows of one of them."""
     with Server(folder, settings={**CHEAP_PASSWORDS, **settings}) as server:
         token, neighbour = (server.apply(manifest(name, kind, fresh_address(kind, url))) for name in ("Storm", "Calm"))
-        return asyncio.run(_storm(server.url, token, neighbour, clients=clients, rows=rows, calls=calls))
+        return asyncio.run(_storm(server.url, token, neighbour, shape))
+
+
+def _set_deadlock_timeout(url: str, text: str) -> None:
+    """For the connections that the account of the server opens from now on."""
+    asyncio.run(apilane_postgresql.provision.execute(url, f"ALTER ROLE current_user SET deadlock_timeout = '{text}'"))
 
 
 def main() -> None:
@@ -127,21 +191,21 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition(":")[0])
     parser.add_argument("kinds", nargs="*", default=["postgresql", "mariadb"], help=f"among {', '.join(PROVIDERS)}")
     parser.add_argument("--connections", type=int, default=40, help="the setting database_connections")
+    parser.add_argument("--workers", type=int, default=1, help="the setting workers")
+    parser.add_argument(
+        "--deadlock-timeout", help="that of PostgreSQL, such as 1s, its default; the servers of the tests have 50ms"
+    )
     chosen = parser.parse_args()
+    settings: dict[str, object] = {"database_connections": chosen.connections, "workers": chosen.workers}
     with tempfile.TemporaryDirectory(prefix="apilane-load-") as folder, SharedServers(Path(folder)) as servers:
         Path(folder).chmod(0o755)
         for kind in chosen.kinds:
-            for clients, rows, calls in SHAPES:
-                result = storm(
-                    kind,
-                    servers.url(kind),
-                    Path(folder) / f"{kind}-{clients}",
-                    clients=clients,
-                    rows=rows,
-                    calls=calls,
-                    settings={"database_connections": chosen.connections},
-                )
-                print(f"{kind:<10} {clients:2} x {rows:2}: {result}", flush=True)
+            url = servers.url(kind)
+            if kind == "postgresql" and chosen.deadlock_timeout:
+                _set_deadlock_timeout(url, chosen.deadlock_timeout)
+            for shape in SHAPES:
+                result = storm(kind, url, Path(folder) / f"{kind}-{shape.kind}-{shape.clients}", shape, settings)
+                print(f"{kind:<10} {shape.kind:<6} {shape.clients:2} x {shape.rows:2}: {result}", flush=True)
 
 
 if __name__ == "__main__":
