@@ -72,12 +72,9 @@ def check_routes(instance: Instance) -> None:
 async def initialise(settings: Settings, instance_id: str | None = None) -> tuple[list[str], str]:
     """Open the instance once, so that it exists before workers start.
 
-    Returns lines for the operator to read, and the identity of the instance. ``instance_id``: the identity found
+    Returns no lines for the operator, and the identity of the instance. ``instance_id``: the identity found
     before; nothing is created then, and another one is refused.
     """
     async with open_instance(settings, instance_id=instance_id) as instance:
         check_routes(instance)
-        admin, found = instance.store.first_admin, instance.store.instance_id
-    if admin is None:
-        return [], found
-    return [f"Instance admin: {admin[0]}  password: {admin[1]}  (shown once; it is stored only as a hash)"], found
+        return [], instance.store.instance_id

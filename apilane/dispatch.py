@@ -37,7 +37,7 @@ from apilane.settings import Settings
 from apilane.storage.protocol import Driver
 from apilane.storage.registry import Drivers
 
-__all__ = ["Gates", "HookOrder", "Hooks", "Registered", "commands_of", "freeze", "hook_order"]
+__all__ = ["Gates", "HookOrder", "Hooks", "Registered", "commands_of", "freeze", "hook_order", "portal_pages_of"]
 
 
 class Gates(Struct, frozen=True):
@@ -234,6 +234,14 @@ def commands_of(plugins: PluginSet, settings: Settings) -> list[Registered]:
     found = _collect(plugins, "apilane_register_commands", click.Command, {"settings": settings}, options)
     _refuse_same_names(found, "command")
     return found
+
+
+def portal_pages_of(plugins: PluginSet, settings: Settings) -> list[Registered]:
+    """The pages of plugins for the Portal; only its process calls this. Raises like ``freeze``."""
+    from apilane.plugin.manage import PortalPage
+
+    options = read_options(_settings(plugins), [plugin.name for plugin in plugins.plugins], settings)
+    return _collect(plugins, "apilane_register_portal_pages", PortalPage, {"settings": settings}, options)
 
 
 _NAMED = {

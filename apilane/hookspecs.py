@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from apilane.plugin.identity import Authenticator
     from apilane.plugin.jobs import Job
     from apilane.plugin.mail import Mailer
+    from apilane.plugin.manage import PortalPage
     from apilane.plugin.observers import Observer
     from apilane.plugin.outbox import OutboxHandler
     from apilane.plugin.pages import Page
@@ -56,6 +57,7 @@ __all__ = [
     "apilane_register_mailers",
     "apilane_register_observers",
     "apilane_register_outbox_handlers",
+    "apilane_register_portal_pages",
     "apilane_register_record_handlers",
     "apilane_register_routes",
     "apilane_register_settings",
@@ -239,6 +241,16 @@ def apilane_register_routes(
     """Pages outside of ``/api/``: Litestar handlers, each with its requirements for the caller.
 
     ``observers``: every observer, so that a page finds that of its plugin.
+    """
+    raise NotImplementedError
+
+
+@hookspec(combine="all", on_error="fail", added="0.1")
+def apilane_register_portal_pages(settings: Settings, options: Struct | None) -> Sequence[PortalPage]:
+    """Pages that listen with the Portal: Litestar handlers, and their entries of the navigation.
+
+    Called in the process of the Portal only. The parameter ``management: ManagementPage`` of a handler acts for the
+    signed-in portal user, with the checks of the management API.
     """
     raise NotImplementedError
 

@@ -31,6 +31,7 @@ __all__ = [
     "describe_settings",
     "did_you_mean",
     "load_settings",
+    "portal_port",
     "setting_rows",
 ]
 
@@ -79,10 +80,16 @@ class Settings(Struct, frozen=True, kw_only=True):
     )
     host: Annotated[str, _help("Address or name to listen on.")] = "127.0.0.1"
     port: Annotated[Port, _help("Port of the API; 0 selects a free port.")] = 5001
-    portal_port: Annotated[Port, _help("Port of the Portal; reserved, as this release has no Portal.")] = 5000
+    portal_port: Annotated[
+        Port | None,
+        _help("Port of the Portal and the management API; unset: the one below the API's port; 0 selects a free port."),
+    ] = None
     portal_url: Annotated[str, _help("Address of the Portal for users.")] = "http://127.0.0.1:5000"
     workers: Annotated[Count, _help("Server processes that share the port.")] = 1
-    role: Annotated[Literal["all", "api", "portal"], _help("Servers that this process starts.")] = "all"
+    role: Annotated[
+        Literal["all", "api", "portal"],
+        _help("Servers to start: the API, the Portal with the management API, or both."),
+    ] = "all"
     control_url: Annotated[
         str | None,
         _help("Database of the control store, may contain a password; unset: control.db in data_dir.", secret=True),
@@ -183,6 +190,13 @@ class Settings(Struct, frozen=True, kw_only=True):
         values = ((row, getattr(self, row.name)) for row in describe_settings())
         shown = (f"{row.name}={'<secret>' if row.secret and value else repr(value)}" for row, value in values)
         return f"Settings({', '.join(shown)})"
+
+
+def portal_port(settings: Settings) -> int:
+    """The port of the Portal: the setting, or the port below that of the API; 0 where any free port may be used."""
+    if settings.portal_port is not None:
+        return settings.portal_port
+    return max(settings.port - 1, 0)
 
 
 class SettingRow(NamedTuple):

@@ -18,11 +18,13 @@ from rich.text import Text
 
 from apilane.cli.instance import show_first_admin
 from apilane.cli.options import common_options, settings_from
+from apilane.cli.remote import Remote, manifests_of, remote_options
 from apilane.control.store import ControlStore
 from apilane.errors import ConfigurationError
 from apilane.instance import Instance
 from apilane.instance.diagnosis import look_at_control_store, look_at_plans, refuse_unfit
-from apilane.model.plan import ManifestErrors, Plan
+from apilane.model.plan import ManifestErrors, Plan, PlanLine
+from apilane.plugin.manage import PlanView
 from apilane.services.capabilities import capabilities_of
 from apilane.services.manifest_plans import plan_files
 from apilane.services.record_survey import Survey
@@ -52,6 +54,7 @@ _STYLES = {"added": "green", "changed": "yellow", "removed": "red", "warning": "
     help="Take over tables that are from another moment than the control store, if they are exactly those of the "
     "manifest. They are not changed.",
 )
+@remote_options
 @common_options
 def apply(
     files: tuple[Path, ...],
@@ -60,6 +63,8 @@ def apply(
     yes: bool,
     strict: bool,
     adopt: bool,
+    server: str | None,
+    token: str | None,
     config: Path | None,
     **overrides: str | None,
 ) -> None:
@@ -69,8 +74,11 @@ def apply(
     with the number of affected records, and at the end NAME TOKEN of each application. Exit codes: 0 done, 1 error
     (nothing changed unless the message says so), 3 the loss of data was not confirmed.
     """
+    options = _Options(dry_run, yes, strict, adopt)
+    if server is not None:
+        sys.exit(_apply_remotely(files, Remote(server, token), options))
     settings = settings_from(config, **overrides)
-    sys.exit(asyncio.run(_apply(files, settings, _Options(dry_run, yes, strict, adopt))))
+    sys.exit(asyncio.run(_apply(files, settings, options)))
 
 
 class _Options(NamedTuple):
@@ -95,6 +103,42 @@ async def _apply(files: Sequence[Path], settings: Settings, options: _Options) -
         return FAILED
     finally:
         await instance.close()
+
+
+def _apply_remotely(files: Sequence[Path], remote: Remote, options: _Options) -> int:
+    """As ``_apply``, on the instance behind a management API."""
+    if options.adopt:
+        raise ConfigurationError("--adopt-tables works on the machine of the instance only, without --server.")
+    console = Console(stderr=True, soft_wrap=True, highlight=False)
+    manifests = manifests_of([(str(path), _content(path)) for path in files])
+    plans = remote.call("POST", "/manifests/plan", list[PlanView], manifests)
+    _show_views(plans, console)
+    misfits = [f"{plan.name}: {text}" for plan in plans for text in plan.misfits]
+    for text in misfits:
+        console.print(Text(text, style="red"))
+    if misfits:
+        console.print(Text("Records do not fit; nothing was changed. Correct them and apply again."))
+        return FAILED
+    if options.strict and any(plan.has_warnings for plan in plans):
+        return _strictly_refused(console)
+    if options.dry_run:
+        return 0
+    if any(plan.loses_data for plan in plans) and not options.yes and not _agreed(console):
+        return NOT_CONFIRMED
+    manifests |= {"Versions": {plan.token: plan.version for plan in plans if not plan.is_new}, "AcceptsLoss": True}
+    for plan in remote.call("POST", "/manifests", list[PlanView], manifests):
+        click.echo(f"{plan.name} {plan.token}")
+    return 0
+
+
+def _show_views(plans: Sequence[PlanView], console: Console) -> None:
+    for plan in plans:
+        title = f"{plan.name} ({'apply makes its token' if plan.is_new else plan.token})"
+        state = "nothing to change" if plan.is_empty else "new" if plan.is_new else "changes"
+        console.print(Text(f"{title}: {state}", style="" if plan.is_empty else "bold"))
+        for each in plan.lines:
+            line = PlanLine(each.kind, each.path, each.detail, each.loses_data)
+            console.print(_line_text(line, each.misfits, each.records, loses=each.loses_data))
 
 
 async def _apply_to(
@@ -147,16 +191,20 @@ def _show(plans: Sequence[Plan], surveys: Sequence[Survey], console: Console, *,
         if survey.adopts:
             console.print(Text("  the tables are adopted as they are; no record is changed or lost", style="bold"))
         for line in plan.lines:
-            text = Text(f"  {line}", style=_STYLES[line.kind])
             records = survey.concerned.get(line.path)
             misfits = sum(misfit.records for misfit in survey.misfits if misfit.path == line.path)
-            if misfits:
-                text.append(f"  ({_records(misfits)} {'does' if misfits == 1 else 'do'} not fit)")
-            elif records is not None:
-                text.append(f"  ({_records(records)})")
-            if line.loses_data and not survey.adopts:
-                text.append("  LOSES DATA", style="bold red")
-            console.print(text)
+            console.print(_line_text(line, misfits, records, loses=line.loses_data and not survey.adopts))
+
+
+def _line_text(line: PlanLine, misfits: int, records: int | None, *, loses: bool) -> Text:
+    text = Text(f"  {line}", style=_STYLES[line.kind])
+    if misfits:
+        text.append(f"  ({_records(misfits)} {'does' if misfits == 1 else 'do'} not fit)")
+    elif records is not None:
+        text.append(f"  ({_records(records)})")
+    if loses:
+        text.append("  LOSES DATA", style="bold red")
+    return text
 
 
 def _records(count: int) -> str:

@@ -10,8 +10,10 @@ import rich_click as click
 
 from apilane.cli.instance import command_instance, one_application
 from apilane.cli.options import common_options, settings_from
+from apilane.cli.remote import Remote, remote_options
 from apilane.errors import ConfigurationError
 from apilane.model.manifest.write import export_manifest
+from apilane.plugin.manage import ApplicationCard
 from apilane.services.manifest_plans import stored_secrets
 from apilane.settings import Settings
 
@@ -24,17 +26,23 @@ __all__ = ["export"]
     "--format", type=click.Choice(["yaml", "json"]), default="yaml", show_default=True, help="Format of the manifest."
 )
 @click.option("--output", type=click.Path(path_type=Path), help="File to write. Default: the manifest is printed.")
+@remote_options
 @common_options
 def export(
     application: str,
     *,
     format: Literal["yaml", "json"],
     output: Path | None,
+    server: str | None,
+    token: str | None,
     config: Path | None,
     **overrides: str | None,
 ) -> None:
     """Print the manifest of APP, a name or token. Secrets are written as ${...} references."""
-    text = asyncio.run(_export(application, settings_from(config, **overrides), format))
+    if server is not None:
+        text = _export_remotely(application, Remote(server, token), format)
+    else:
+        text = asyncio.run(_export(application, settings_from(config, **overrides), format))
     if output is None:
         click.echo(text, nl=False)
         return
@@ -42,6 +50,15 @@ def export(
         output.write_text(text, encoding="utf-8")
     except OSError as error:
         raise ConfigurationError(f"{output} cannot be written: {error.strerror or error}.") from None
+
+
+def _export_remotely(name: str, remote: Remote, format: Literal["yaml", "json"]) -> str:
+    cards = remote.call("GET", "/applications", list[ApplicationCard])
+    found = [card for card in cards if name.lower() == card.token] or [card for card in cards if name == card.name]
+    if len(found) != 1:
+        tokens = f" Give a token: {', '.join(card.token for card in found)}." if found else ""
+        raise ConfigurationError(f"There are {len(found)} applications {name} at {remote.url}.{tokens}")
+    return remote.text(f"/applications/{found[0].token}/definition", f"application/{format}")
 
 
 async def _export(name: str, settings: Settings, format: Literal["yaml", "json"]) -> str:

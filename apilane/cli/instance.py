@@ -18,7 +18,7 @@ __all__ = ["command_instance", "one_application", "show_first_admin"]
 
 @asynccontextmanager
 async def command_instance(settings: Settings, *, create: bool = True) -> AsyncIterator[Instance]:
-    """The open instance of ``settings``. A generated password of the instance admin is printed on stderr.
+    """The open instance of ``settings``. An instance admin without a password is reported on stderr.
 
     Without ``create`` nothing is created or changed. Raises ConfigurationError.
     """
@@ -28,10 +28,10 @@ async def command_instance(settings: Settings, *, create: bool = True) -> AsyncI
 
 
 def show_first_admin(instance: Instance) -> None:
-    """Print the password of the instance admin if this process generated it."""
+    """Say how the instance admin gets a password if this process created the instance without one."""
     if instance.store.first_admin is not None:
-        email, password = instance.store.first_admin
-        click.echo(f"Instance admin {email}, password {password} (shown only this once)", err=True)
+        email = instance.store.first_admin
+        click.echo(f"Instance admin {email} has no password yet; apilane serve prints a link to set it.", err=True)
 
 
 async def one_application(name: str, store: ControlStore) -> StoredApplication:

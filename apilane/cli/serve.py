@@ -21,10 +21,10 @@ __all__ = ["serve"]
 @setting_option("log_level")
 @common_options
 def serve(config: Path | None, **options: Any) -> None:
-    """Serve the API until SIGTERM or Ctrl-C.
+    """Serve the API, and the Portal on its own port, until SIGTERM or Ctrl-C.
 
-    The data dir is created if it does not exist. The first start prints the password of the instance admin. SIGHUP
-    restarts the workers one by one.
+    The data dir is created if it does not exist. As long as the instance admin has no password, the start prints a
+    one-time link to set it. SIGHUP restarts the workers one by one.
     """
     from apilane.server import serve as run
 

@@ -15,7 +15,7 @@ from apilane.model.migration import Renames
 from apilane.sql.statement import Statement, Value
 from apilane.storage.protocol import Result, Step
 
-__all__ = ["abandon_unit", "begin_unit", "definition_of", "pending_row", "publish_unit", "renames_of"]
+__all__ = ["abandon_unit", "begin_unit", "definition_of", "delete_unit", "pending_row", "publish_unit", "renames_of"]
 
 T = TypeVar("T")
 _RENAMES: Final = "RenamesOfChange"
@@ -104,6 +104,33 @@ def publish_unit(statements: ControlStatements, token: str, now_ms: int) -> Unit
         }
         yield _step(statements.insert_audit, audit)
         yield Step(statements.delete_pending, (token,))
+        if not exists:
+            yield Step(statements.forget_deleted, (token,))
+
+    return unit
+
+
+def delete_unit(statements: ControlStatements, token: str, actor: str, version: int, now_ms: int) -> UnitMaker[None]:
+    """Delete an application whose tables are gone, with an audit record and the next sequence number."""
+
+    def unit() -> Generator[Step, Result, None]:
+        yield Step(statements.raise_sequence)
+        sequence = (yield Step(statements.instance)).rows[0][2]
+        yield Step(statements.delete_application, (token,))
+        yield Step(statements.delete_pending, (token,))
+        yield Step(statements.forget_deleted, (token,))
+        yield _step(statements.insert_deleted, {"token": token, "sequence": sequence})
+        yield Step(statements.end_audit, (token,))
+        audit: dict[str, Value] = {
+            "token": token,
+            "version": version,
+            "actor": actor,
+            "created": now_ms,
+            "changes": _json(["- Application: deleted with its data"]),
+            "maskedbefore": "null",
+            "maskedafter": "null",
+        }
+        yield _step(statements.insert_audit, audit)
 
     return unit
 

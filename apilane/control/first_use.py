@@ -7,7 +7,6 @@ the others use it.
 from __future__ import annotations
 
 import os
-import secrets
 import time
 from collections.abc import Generator, Sequence
 from pathlib import Path
@@ -49,21 +48,21 @@ PASSWORD_MINIMUM = 12
 
 
 class Admin(NamedTuple):
-    """The instance admin, with the password in plain text."""
+    """The instance admin to be. ``password`` None: it is set later with a one-time link of ``apilane serve``."""
 
     email: str
-    password: str
+    password: str | None
 
 
 class Entry(NamedTuple):
     """An opened instance: the box that opens its secrets, and what identifies it.
 
-    ``admin``: only if this call created the admin with a generated password.
+    ``admin``: the e-mail address of the instance admin, only if this call created it without a password.
     """
 
     box: SecretsBox
     instance_id: str
-    admin: Admin | None
+    admin: str | None
 
 
 class NoInstance(ConfigurationError):
@@ -188,9 +187,9 @@ async def _first_use(
     box: SecretsBox,
     *,
     schema: ControlSchema,
-) -> Admin | None:
-    """Create tables, instance row and admin. None when the settings give the password, or when another process was
-    first.
+) -> str | None:
+    """Create tables, instance row and admin; returns its e-mail address. None when the settings give the password, or
+    when another process was first.
     """
     if settings.control_url is not None and await _holds_application(session, dialect):
         raise ConfigurationError(
@@ -207,7 +206,7 @@ async def _first_use(
     user: dict[str, Value] = {
         "email": admin.email,
         "emailfold": fold(admin.email),
-        "passwordhash": await _password_hash(settings, admin.password),
+        "passwordhash": "" if admin.password is None else await _password_hash(settings, admin.password),
         "isadmin": dialect.encode_boolean(True),
         "created": instance["created"],
     }
@@ -229,7 +228,7 @@ async def _first_use(
         if await find_instance(session, statements) is None:
             raise
         return None
-    return admin if settings.admin_password is None else None
+    return admin.email if admin.password is None else None
 
 
 async def _holds_application(session: Session, dialect: Dialect) -> bool:
@@ -251,9 +250,9 @@ def _admin_to_be(settings: Settings) -> Admin:
     if password is not None and len(password) < PASSWORD_MINIMUM:
         raise ConfigurationError(
             f"APILANE_ADMIN_PASSWORD has {len(password)} characters; the instance admin needs at least "
-            f"{PASSWORD_MINIMUM}. If the variable is not set, a random password is made and printed once."
+            f"{PASSWORD_MINIMUM}. If the variable is not set, `apilane serve` prints a link to set one."
         )
-    return Admin(email, password or secrets.token_urlsafe(15))
+    return Admin(email, password)
 
 
 async def _password_hash(settings: Settings, password: str) -> str:

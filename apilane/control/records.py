@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+import msgspec
 from msgspec import Struct
 
 from apilane.control.secrets import Secrets
 from apilane.model.definition import ApplicationDefinition
 from apilane.model.migration import Renames
 
-__all__ = ["ApplicationName", "AuditRecord", "PendingChange", "PortalUser", "StoredApplication"]
+__all__ = ["ApplicationName", "AuditRecord", "PendingChange", "PortalUser", "StoredApplication", "audit_record"]
 
 
 class StoredApplication(Struct, frozen=True, kw_only=True):
@@ -55,6 +56,9 @@ class AuditRecord(Struct, frozen=True, kw_only=True):
     changes: tuple[str, ...]
     before: dict[str, Any] | None
     after: dict[str, Any] | None
+    id: int = 0
+    token: str = ""
+    """Of the application; empty for records about the instance."""
 
 
 class PortalUser(Struct, frozen=True, kw_only=True):
@@ -65,3 +69,20 @@ class PortalUser(Struct, frozen=True, kw_only=True):
     password_hash: str
     """Argon2id, for ``apilane.security.passwords``. Empty if no password was set; no password matches it."""
     is_admin: bool
+    created: int = 0
+    """Unix milliseconds; 0 where it was not asked for."""
+
+
+def audit_record(row: tuple[Any, ...], *, id: int = 0) -> AuditRecord:
+    """A record from the columns of its row, without the key."""
+    token, version, actor, created, changes, before, after = row
+    return AuditRecord(
+        id=id,
+        token=token,
+        version=abs(version),
+        actor=actor,
+        created=created,
+        changes=msgspec.json.decode(changes, type=tuple[str, ...]),
+        before=msgspec.json.decode(before),
+        after=msgspec.json.decode(after),
+    )

@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from apilane.control.tables import (
     APPLICATIONS,
     AUDIT,
+    DELETED_APPLICATIONS,
     INSTANCE,
     JOB_RUNS,
     OPERATOR_TOKENS,
@@ -63,8 +64,13 @@ class ControlStatements:
         self.complete_audit = self._write(complete.where(audit.c["ID"] == sa.bindparam("id")))
         newest = sa.select(*(audit.c[name] for name in _columns(AUDIT)))
         newest = newest.where(audit.c["Token"] == sa.bindparam("token")).order_by(audit.c["ID"].desc())
+        # A new application with the token of a deleted one starts at version 1 again, so old versions get a minus.
+        ended = sa.update(audit).values({audit.c["Version"]: audit.c["Version"] * sa.literal_column("-1")})
+        is_older = audit.c["Version"] > sa.literal_column("0")
+        self.end_audit = self._write(ended.where(audit.c["Token"] == sa.bindparam("token"), is_older))
         limit, offset = (sa.bindparam(name, type_=sa.Integer()) for name in ("limit", "offset"))
         self.audit = self._compile(dialect.page(newest, limit, offset))  # token, limit, offset
+        self.audit_pages = {with_token: self._audit_page(audit, with_token=with_token) for with_token in (True, False)}
         published = sa.select(audit.c["Version"], audit.c["MaskedBefore"], audit.c["MaskedAfter"])
         published = published.where(audit.c["Token"] == sa.bindparam("token"))
         published = published.where(audit.c["Version"] > sa.bindparam("since", type_=sa.BigInteger()))
@@ -73,20 +79,58 @@ class ControlStatements:
 
         self.portal_user = self._select(users, "ID", "Email", "PasswordHash", "IsAdmin", by="EmailFold")  # fold
         self.insert_portal_user = self._insert(PORTAL_USERS)
+        self.portal_users = self._select(users, "ID", "Email", "PasswordHash", "IsAdmin", "Created", order="ID")
+        of_user = users.c["ID"] == sa.bindparam("id")
+        renewed_user: dict[str, Any] = {
+            name: sa.bindparam(_parameter(name)) for name in ("Email", "EmailFold", "PasswordHash", "IsAdmin")
+        }
+        self.update_portal_user = self._write(sa.update(users).values(renewed_user).where(of_user))
+        self.delete_portal_user = self._write(sa.delete(users).where(of_user))
+        self._of_deletions(table_of(DELETED_APPLICATIONS, dialect), applications)
         self._of_operator_tokens(table_of(OPERATOR_TOKENS, dialect), users)
         self._of_background(table_of(OUTBOX_MARKS, dialect), table_of(JOB_RUNS, dialect))
 
+    def _audit_page(self, audit: sa.Table, *, with_token: bool) -> Statement:
+        """Records before an ID, newest first, of one application or of all."""
+        page = sa.select(audit.c["ID"], *(audit.c[name] for name in _columns(AUDIT)))
+        page = page.where(audit.c["ID"] < sa.bindparam("before", type_=sa.BigInteger()))
+        if with_token:
+            page = page.where(audit.c["Token"] == sa.bindparam("token"))
+        limit, offset = (sa.bindparam(name, type_=sa.Integer()) for name in ("limit", "offset"))
+        return self._compile(self._dialect.page(page.order_by(audit.c["ID"].desc()), limit, offset))
+
     def _of_operator_tokens(self, tokens: sa.Table, users: sa.Table) -> None:
         columns: list[sa.ColumnElement[Any]] = [tokens.c[name] for name in ("ID", "LastUsed", "Expires")]
-        signed_in = sa.select(*columns, users.c["Email"], users.c["IsAdmin"])
+        more = [tokens.c[name] for name in ("UserID", "Kind", "Name", "Application", "Permissions")]
+        signed_in = sa.select(*columns, users.c["Email"], users.c["IsAdmin"], *more)
         signed_in = signed_in.select_from(tokens.join(users, users.c["ID"] == tokens.c["UserID"]))
         self.operator_token = self._compile(signed_in.where(tokens.c["TokenHash"] == sa.bindparam("hash")))  # hash
         self.insert_operator_token = self._insert(OPERATOR_TOKENS)
+        shown = ("ID", "Kind", "Name", "Address", "Created", "LastUsed", "Expires", "Application", "Permissions")
+        self.operator_tokens_of = self._select(tokens, *shown, by="UserID", order="ID")  # userid
+        one = (tokens.c["ID"] == sa.bindparam("id")) & (tokens.c["UserID"] == sa.bindparam("userid"))
+        self.delete_operator_token = self._write(sa.delete(tokens).where(one))
+        others = (tokens.c["UserID"] == sa.bindparam("userid")) & (tokens.c["ID"] != sa.bindparam("kept"))
+        self.delete_operator_tokens_of = self._write(sa.delete(tokens).where(others))
+        seen = sa.select(tokens.c["UserID"], sa.func.max(tokens.c["LastUsed"])).group_by(tokens.c["UserID"])
+        self.last_seen = self._compile(seen)
         use = sa.update(tokens).values({tokens.c["LastUsed"]: sa.bindparam("now")})
         self.note_use_of_owner_token = self._write(use.where(tokens.c["ID"] == sa.bindparam("id")))
         self.delete_owner_token = self._write(sa.delete(tokens).where(tokens.c["TokenHash"] == sa.bindparam("hash")))
-        is_dead = (tokens.c["LastUsed"] <= sa.bindparam("idle")) | (tokens.c["Expires"] <= sa.bindparam("now"))
+        can_idle = tokens.c["Name"].is_(None) | (tokens.c["Kind"] == sa.literal_column("'session'"))
+        is_idle = (tokens.c["LastUsed"] <= sa.bindparam("idle")) & can_idle
+        is_dead = is_idle | (tokens.c["Expires"] <= sa.bindparam("now"))
         self.delete_dead_operator_tokens = self._write(sa.delete(tokens).where(is_dead))
+
+    def _of_deletions(self, deleted: sa.Table, applications: sa.Table) -> None:
+        self.insert_deleted = self._insert(DELETED_APPLICATIONS)
+        self.delete_application = self._write(
+            sa.delete(applications).where(applications.c["Token"] == sa.bindparam("token"))
+        )
+        self.forget_deleted = self._write(sa.delete(deleted).where(deleted.c["Token"] == sa.bindparam("token")))
+        gone = sa.select(deleted.c["Token"], deleted.c["Sequence"])
+        gone = gone.where(deleted.c["Sequence"] > sa.bindparam("since", type_=sa.BigInteger()))
+        self.deleted = self._compile(gone.order_by(deleted.c["Sequence"]))  # since
 
     def _of_background(self, marks: sa.Table, jobs: sa.Table) -> None:
         self.outbox_marks = self._select(marks, "Token", "Touches", order="ID")

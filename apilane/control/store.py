@@ -8,7 +8,6 @@ between the phases.
 
 from __future__ import annotations
 
-import contextlib
 import time
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
@@ -18,7 +17,15 @@ from typing import Any, Final
 import msgspec
 
 from apilane.control.background import BackgroundStore
-from apilane.control.changes import abandon_unit, begin_unit, definition_of, pending_row, publish_unit, renames_of
+from apilane.control.changes import (
+    abandon_unit,
+    begin_unit,
+    definition_of,
+    delete_unit,
+    pending_row,
+    publish_unit,
+    renames_of,
+)
 from apilane.control.first_use import (
     Entry,
     LostInstance,
@@ -32,13 +39,22 @@ from apilane.control.first_use import (
 )
 from apilane.control.folders import is_lost
 from apilane.control.operator_tokens import OperatorTokens
-from apilane.control.records import ApplicationName, AuditRecord, PendingChange, PortalUser, StoredApplication
+from apilane.control.portal_users import PortalUsers
+from apilane.control.records import (
+    ApplicationName,
+    AuditRecord,
+    PendingChange,
+    PortalUser,
+    StoredApplication,
+    audit_record,
+)
 from apilane.control.secrets import Secrets
 from apilane.control.statements import ControlStatements
 from apilane.control.tables import CURRENT_SCHEMA, ControlSchema
 from apilane.errors import ConfigurationError
 from apilane.model.definition import ApplicationDefinition
 from apilane.model.migration import Renames
+from apilane.model.portal_roles import email_of
 from apilane.model.text import fold
 from apilane.security.tokens import canonical_guid
 from apilane.settings import Settings
@@ -55,7 +71,7 @@ NO_RENAMES: Final = Renames()
 class ControlStore:
     """One object per process; the tasks of its event loop share it. Made by ``open``.
 
-    ``first_admin``: e-mail and password of the instance admin, only if this call generated the password; show it once.
+    ``first_admin``: e-mail of the instance admin, only if this call created it without a password.
     ``instance_id``: different for each instance. ``operator_tokens``: sign-ins of operators. ``background``: marks of
     outboxes and starts of jobs. Methods raise ``StorageError`` when the store is down.
     """
@@ -71,6 +87,7 @@ class ControlStore:
         self.first_admin = entry.admin
         self.instance_id = entry.instance_id
         self.operator_tokens = OperatorTokens(session, statements, box)
+        self.portal_users = PortalUsers(session, statements, driver.dialect)
         self.background = BackgroundStore(session, statements)
         self._dialect = driver.dialect
         self._session = session
@@ -177,7 +194,7 @@ class ControlStore:
         """Whether an application lists that address, in any letter case, as a collaborator."""
         wanted = fold(email)
         definitions = (definition_of(row[0]) for row in await self._rows(self._statements.definitions))
-        return any(fold(each) == wanted for definition in definitions for each in definition.collaborators)
+        return any(fold(email_of(each)) == wanted for definition in definitions for each in definition.collaborators)
 
     def _stored(self, row: tuple[Any, ...]) -> StoredApplication:
         token, version, definition, secrets = row
@@ -197,8 +214,11 @@ class ControlStore:
 
     async def changes(self, since: int) -> tuple[int, list[str]]:
         """The current sequence number, and the tokens of the applications published after ``since``, each once."""
-        rows = await self._rows(self._statements.changes, (since,))
-        return (rows[-1][1] if rows else since), [row[0] for row in rows]
+        rows = [
+            *await self._rows(self._statements.changes, (since,)),
+            *await self._rows(self._statements.deleted, (since,)),
+        ]
+        return max((row[1] for row in rows), default=since), [row[0] for row in rows]
 
     # A change in two phases
 
@@ -267,21 +287,24 @@ class ControlStore:
         """Applications with a pending change, new ones included, oldest first."""
         return [row[0] for row in await self._rows(self._statements.pending_tokens)]
 
+    async def delete(self, token: str, version: int, actor: str) -> None:
+        """Remove an application; the caller holds its lock and has removed its data. Every process detects it."""
+        now_ms = time.time_ns() // 1_000_000
+        await self._session.run(delete_unit(self._statements, token, actor, version, now_ms))
+
+    async def audit_page(self, token: str | None, *, before: int | None = None, limit: int = 50) -> list[AuditRecord]:
+        """Records with an ID below ``before``, newest first: of one application, or of everything (``token`` None)."""
+        statement = self._statements.audit_pages[token is not None]
+        values: dict[str, Value] = {"before": before or 2**62, "limit": limit, "offset": 0}
+        values |= {} if token is None else {"token": token}
+        rows = await self._rows(statement, statement.parameters(values))
+        return [audit_record(row[1:], id=row[0]) for row in rows]
+
     async def audit(self, token: str, limit: int = 100) -> list[AuditRecord]:
         """The newest published changes of an application, and writes of operators to its data, newest first."""
         statement = self._statements.audit
         rows = await self._rows(statement, statement.parameters({"token": token, "limit": limit, "offset": 0}))
-        return [
-            AuditRecord(
-                version=version,
-                actor=actor,
-                created=created,
-                changes=msgspec.json.decode(changes, type=tuple[str, ...]),
-                before=msgspec.json.decode(before),
-                after=msgspec.json.decode(after),
-            )
-            for _, version, actor, created, changes, before, after in rows
-        ]
+        return [audit_record(row) for row in rows]
 
     async def version_of_tables(self, token: str, since: int) -> int:
         """The last version after ``since`` that changed the tables of an application; ``since`` when none did."""
@@ -336,31 +359,6 @@ class ControlStore:
 
         return await self._session.run(unit, single=True)
 
-    # Portal users
-
     async def portal_user(self, email: str) -> PortalUser | None:
         """The portal user with that e-mail address, in any letter case."""
-        rows = await self._rows(self._statements.portal_user, (fold(email),))
-        if not rows:
-            return None
-        id, stored_email, password_hash, is_admin = rows[0]
-        return PortalUser(id=id, email=stored_email, password_hash=password_hash, is_admin=bool(is_admin))
-
-    async def create_portal_user(self, email: str) -> PortalUser:
-        """Create a portal user without a password. The user cannot sign in until a password is set.
-
-        If another call creates the same user first, that user is returned.
-        """
-        user: dict[str, Value] = {
-            "email": email,
-            "emailfold": fold(email),
-            "passwordhash": "",
-            "isadmin": self._dialect.encode_boolean(False),
-            "created": time.time_ns() // 1_000_000,
-        }
-        with contextlib.suppress(UniqueViolation):
-            await self._run_one(self._statements.insert_portal_user, user)
-        made = await self.portal_user(email)
-        if made is None:
-            raise ConfigurationError(f"Portal user {email} was deleted while it was being created.")
-        return made
+        return await self.portal_users.find(email)

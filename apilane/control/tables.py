@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
+from msgspec.structs import replace
+
 from apilane.model.definition import Entity, ForeignKey, Index, OnDelete, Property, PropertyType, Unique
 
 __all__ = [
@@ -15,6 +17,7 @@ __all__ = [
     "AUDIT",
     "CONTROL_TABLES",
     "CURRENT_SCHEMA",
+    "DELETED_APPLICATIONS",
     "FIRST_CONTROL_TABLES",
     "INSTANCE",
     "JOB_RUNS",
@@ -26,7 +29,7 @@ __all__ = [
     "ControlSchema",
 ]
 
-SCHEMA_VERSION: Final = 2
+SCHEMA_VERSION: Final = 3
 
 
 def _text(name: str, maximum: int | None = None) -> Property:
@@ -109,7 +112,7 @@ PORTAL_USERS: Final = _table(
     constraints=(Unique(properties=("EmailFold",)),),
 )
 
-OPERATOR_TOKENS: Final = _table(
+FIRST_OPERATOR_TOKENS: Final = _table(
     "OwnerTokens",
     "Sign-ins of portal users, one row each; tokens only as hashes (B-S12)",
     _text("TokenHash", 64),
@@ -121,6 +124,27 @@ OPERATOR_TOKENS: Final = _table(
         Unique(properties=("TokenHash",)),
         ForeignKey(property="UserID", entity="PortalUsers", on_delete=OnDelete.Cascade),
     ),
+)
+
+OPERATOR_TOKENS: Final = replace(
+    FIRST_OPERATOR_TOKENS,
+    properties=(
+        *FIRST_OPERATOR_TOKENS.properties,
+        Property(name="Kind", maximum=20, is_system=True),  # null: a token of the command line
+        Property(name="Name", maximum=200, is_system=True),  # of the token, or the browser of a session
+        Property(name="Address", maximum=100, is_system=True),  # from which the session began
+        Property(name="Application", maximum=36, is_system=True),  # the only one that the token may use
+        Property(name="Permissions", maximum=400, is_system=True),  # with commas; null: all of the user
+    ),
+)
+
+DELETED_APPLICATIONS: Final = _table(
+    "DeletedApplications",
+    "Applications that were deleted, so that every process detects it",
+    _text("Token", 36),
+    _number("Sequence"),
+    constraints=(Unique(properties=("Token",)),),
+    indexes=(Index(("Sequence",)),),
 )
 
 OUTBOX_MARKS: Final = _table(
@@ -139,10 +163,10 @@ JOB_RUNS: Final = _table(
     constraints=(Unique(properties=("Name",)),),
 )
 
-FIRST_CONTROL_TABLES: Final = (INSTANCE, APPLICATIONS, PENDING_CHANGES, AUDIT, PORTAL_USERS, OPERATOR_TOKENS)
+FIRST_CONTROL_TABLES: Final = (INSTANCE, APPLICATIONS, PENDING_CHANGES, AUDIT, PORTAL_USERS, FIRST_OPERATOR_TOKENS)
 """The tables of schema version 1; never changed."""
 
-CONTROL_TABLES: Final = (*FIRST_CONTROL_TABLES, OUTBOX_MARKS, JOB_RUNS)
+CONTROL_TABLES: Final = (*FIRST_CONTROL_TABLES[:-1], OPERATOR_TOKENS, OUTBOX_MARKS, JOB_RUNS, DELETED_APPLICATIONS)
 """A new or changed table is listed here, together with the unchanged ones of ``FIRST_CONTROL_TABLES``."""
 
 

@@ -29,7 +29,15 @@ from apilane.storage.errors import OutOfStep, StorageError, Unavailable
 from apilane.storage.protocol import Driver, Finding
 from apilane.storage.table_versions import CORE
 
-__all__ = ["Look", "examine", "look_at_control_store", "look_at_database", "look_at_plans", "refuse_unfit"]
+__all__ = [
+    "Look",
+    "examine",
+    "examine_open",
+    "look_at_control_store",
+    "look_at_database",
+    "look_at_plans",
+    "refuse_unfit",
+]
 
 PATIENCE_S: Final = 30.0
 """Time limit for one database; the check of a big file is slow."""
@@ -63,6 +71,14 @@ async def examine(instance: Instance) -> AsyncIterator[Look]:
     except ConfigurationError as error:
         yield Look(place, Finding(str(error), "Put right what it says.", serious=True))
         return
+    async for look in _applications(instance):
+        yield look
+
+
+async def examine_open(instance: Instance) -> AsyncIterator[Look]:
+    """Check everything of an open instance."""
+    async for look in look_at_control_store(instance):
+        yield look
     async for look in _applications(instance):
         yield look
 

@@ -55,7 +55,8 @@ class Instance:
     def __init__(self, settings: Settings, plugins: Sequence[object] = (), *, instance_id: str | None = None) -> None:
         self.settings = settings
         self.instance_id = instance_id
-        self.hooks = freeze(load_plugins(settings, plugins), settings)
+        self.plugins = load_plugins(settings, plugins)
+        self.hooks = freeze(self.plugins, settings)
         self.drivers = self.hooks.drivers
         self.helper_tables = helper_tables_of(self.hooks)
         self.passwords = Passwords(

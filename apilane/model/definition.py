@@ -14,6 +14,8 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
+from apilane.model.portal_roles import Collaborator
+
 __all__ = [
     "Action",
     "ApplicationDefinition",
@@ -266,7 +268,8 @@ class ApplicationDefinition(Struct, frozen=True, kw_only=True, rename="pascal", 
     custom_endpoints: tuple[Endpoint, ...] = ()
     reports: tuple[dict[str, Any], ...] = ()
     email_templates: tuple[EmailTemplate, ...] = ()
-    collaborators: tuple[str, ...] = ()
+    collaborators: tuple[str | Collaborator, ...] = ()
+    """Portal users who operate the application: addresses of managers, and others with their roles."""
     plugins: dict[str, Any] = {}
     enforced: tuple[str, ...] = ()
     """Sections of ``plugins`` that need a loaded plugin (``apilane.model.enforcement``), such as ``Plugins.mfa``."""

@@ -22,6 +22,7 @@ from apilane.model.definition import (
 )
 from apilane.model.ip_ranges import range_advice
 from apilane.model.migration import Renames
+from apilane.model.portal_roles import Collaborator, email_of, role_of
 from apilane.model.sections import MARK
 
 __all__ = ["PlanLine", "constraint_name", "differences"]
@@ -91,7 +92,7 @@ def differences(
     _section(lines, "CustomEndpoints", base.custom_endpoints, after.custom_endpoints, lambda each: each.name)
     _section(lines, "Reports", base.reports, after.reports, lambda each: str(each.get("Title")))
     _section(lines, "EmailTemplates", base.email_templates, after.email_templates, lambda each: each.event)
-    _section(lines, "Collaborators", base.collaborators, after.collaborators, str)
+    _section(lines, "Collaborators", base.collaborators, after.collaborators, email_of)
     _section(lines, "Plugins", base.plugins.items(), after.plugins.items(), lambda each: str(each[0]))
     for part in sorted({*base.enforced} ^ {*after.enforced}):
         asked = part in after.enforced
@@ -187,7 +188,9 @@ def _section(
 
 def _item(lines: list[PlanLine], was: Any, now: Any, path: str) -> None:
     """Differences of one item."""
-    if isinstance(was, Struct):
+    if isinstance(now, str | Collaborator):
+        lines.append(PlanLine("changed", f"{path}.Role", _both(role_of(was), role_of(now))))
+    elif isinstance(was, Struct):
         _fields(lines, was, now, path)
     elif isinstance(was, tuple):  # name and section of a plugin
         _keys(lines, was[1], now[1], path)
@@ -217,6 +220,8 @@ def _public(value: object) -> object:
 
 def _added_detail(item: object) -> str:
     """The important fields of a new item that its name does not show."""
+    if isinstance(item, Collaborator):
+        return item.role.value
     if isinstance(item, ForeignKey):
         reach = ", within reach" if item.within_reach else ""
         return f"to {item.entity}, on delete {item.on_delete.value}{reach}"

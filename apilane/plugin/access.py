@@ -12,6 +12,7 @@ from typing import Any, Literal, get_args
 from msgspec import Struct
 
 from apilane.model.definition import Action
+from apilane.model.portal_roles import Permission
 
 __all__ = [
     "Access",
@@ -23,6 +24,7 @@ __all__ = [
     "PerOperation",
     "Schema",
     "access_problem",
+    "permission_for",
 ]
 
 
@@ -76,6 +78,9 @@ class Operator(Struct, frozen=True):
     """
 
     of: Literal["application", "instance"] = "application"
+    needs: Permission | None = None
+    """The permission that the operator must have in the application. None: ``view_data`` for a GET that is not audited,
+    else ``edit_definition``."""
 
 
 class Open(Struct, frozen=True):
@@ -83,6 +88,23 @@ class Open(Struct, frozen=True):
 
 
 Access = Data | CustomEndpoint | Schema | Account | PerOperation | Operator | Open
+
+
+def permission_for(access: Access, *, changes: bool) -> Permission | None:
+    """The permission that an operator needs for a route in an application; None: none beyond being its operator.
+
+    ``changes``: the route changes something, or is audited.
+    """
+    match access:
+        case Data(action=Action.get):
+            return Permission.view_data
+        case Data() | PerOperation() | CustomEndpoint():
+            return Permission.edit_data
+        case Schema():
+            return Permission.view_definition
+        case Operator():
+            return access.needs or (Permission.edit_definition if changes else Permission.view_data)
+    return None
 
 
 def access_problem(access: Any) -> str | None:

@@ -8,23 +8,28 @@ from __future__ import annotations
 
 from apilane.control.operator_tokens import OperatorTokens, SignedIn
 from apilane.model.definition import ApplicationDefinition
-from apilane.model.text import fold
+from apilane.model.portal_roles import PERMISSIONS, Permission, role_in
 from apilane.runtime.trust import Trusted
 
-__all__ = ["Operators", "operates"]
+__all__ = ["NOTHING", "Operators", "permissions_in"]
 
 SIGN_INS_KEPT = 1_000
+NOTHING: frozenset[Permission] = frozenset()
 
 
-def operates(user: SignedIn, definition: ApplicationDefinition) -> bool:
-    """Whether a portal user may operate an application: the instance admin and the application's collaborators may.
+def permissions_in(definition: ApplicationDefinition, user: SignedIn) -> frozenset[Permission]:
+    """The permissions of a portal user in an application: all of an instance admin, those of a collaborator's role.
 
-    E-mail addresses ignore letter case.
+    The limits of the token apply too. E-mail addresses ignore letter case. Empty: the user is no operator here.
     """
+    if user.application is not None and user.application != definition.token:
+        return NOTHING
     if user.is_admin:
-        return True
-    wanted = fold(user.email)
-    return any(fold(email) == wanted for email in definition.collaborators)
+        held = frozenset(Permission)
+    else:
+        role = role_in(definition.collaborators, user.email)
+        held = NOTHING if role is None else PERMISSIONS[role]
+    return held if user.permissions is None else held & user.permissions
 
 
 class Operators:

@@ -11,33 +11,40 @@ import resource
 import signal
 import sys
 import threading
+from contextlib import ExitStack
 from importlib import import_module
 
-from apilane.errors import ConfigurationError
 from apilane.server.claims import claim_data_dir, free_port, resolve
+from apilane.server.portal import PortalProcess, serve_portal
 from apilane.server.workers import RETIRE_SIGNAL, check, preload
-from apilane.settings import Settings
+from apilane.settings import Settings, portal_port
 
 __all__ = ["serve"]
 
 FILES_WANTED = 65_536
 
 
-def serve(settings: Settings, *, application: str = "apilane.app") -> None:
-    """Run the API server of this data dir until SIGTERM or SIGINT.
+def serve(settings: Settings, *, application: str = "apilane.app", portal: str | None = "apilane.manage.app") -> None:
+    """Run the servers of this data dir that ``settings.role`` names, until SIGTERM or SIGINT.
+
+    ``portal``: the module of the Portal's process; None: it is not started.
 
     ``application``: the module with ``create_app(settings, instance_id=...)`` and ``async initialise(settings,
     instance_id)``, which returns lines for the operator and the identity of the instance. Raises
     ``ConfigurationError`` when the server cannot start or its workers keep failing.
     """
-    if settings.role == "portal":
-        raise ConfigurationError(
-            "The Portal is not part of this release; use '--role api' (or 'all'), which serves the API."
-        )
     _set_first_signals()
     _raise_file_limit()
     address = resolve(settings.host)
-    with claim_data_dir(settings.data_dir, "api"):
+    with ExitStack() as claims:
+        beside = None
+        if settings.role != "api" and portal is not None:
+            claims.enter_context(claim_data_dir(settings.data_dir, "portal"))
+            beside = free_port(address, portal_port(settings), option="--portal-port")
+        if settings.role == "portal" and portal is not None and beside is not None:
+            serve_portal(settings, portal, address, beside)
+            return
+        claims.enter_context(claim_data_dir(settings.data_dir, "api"))
         port = free_port(address, settings.port)
         preload(application)
         lines, instance_id = check(settings, application, meanwhile=lambda: import_module("apilane.server.supervisor"))
@@ -45,7 +52,15 @@ def serve(settings: Settings, *, application: str = "apilane.app") -> None:
             print(line, flush=True)  # noqa: T201  shown once to the operator, never logged
         from apilane.server.supervisor import Supervisor
 
-        Supervisor(settings, application, address, port, instance_id).run()
+        if portal is None or beside is None:
+            Supervisor(settings, application, address, port, instance_id).run()
+            return
+        process = PortalProcess(settings, portal, address, beside, instance_id)
+        process.start()
+        try:
+            Supervisor(settings, application, address, port, instance_id, restarted=process.restart_workers).run()
+        finally:
+            process.stop()
 
 
 def _set_first_signals() -> None:

@@ -32,7 +32,7 @@ def resolve(host: str) -> str:
     return str(found[0][4][0])
 
 
-def free_port(address: str, port: int) -> int:
+def free_port(address: str, port: int, *, option: str = "--port") -> int:
     """``port`` if no process listens on it; 0 selects any free port.
 
     The workers share the port (SO_REUSEPORT), so a bind would also succeed while another such server uses it. This
@@ -46,16 +46,16 @@ def free_port(address: str, port: int) -> int:
         try:
             probe.bind((address, port))
         except OSError as error:
-            raise ConfigurationError(_refused(address, port, error)) from error
+            raise ConfigurationError(_refused(address, port, option, error)) from error
         return int(probe.getsockname()[1])
 
 
-def _refused(address: str, port: int, error: OSError) -> str:
+def _refused(address: str, port: int, option: str, error: OSError) -> str:
     match error.errno:
         case errno.EADDRINUSE:
-            return f"Port {port} on {address} is in use by another server; stop it or choose another with --port."
+            return f"Port {port} on {address} is in use by another server; stop it or choose another with {option}."
         case errno.EACCES:
-            return f"Port {port} needs a privilege that this user lacks; choose one above 1023 with --port."
+            return f"Port {port} needs a privilege that this user lacks; choose one above 1023 with {option}."
         case errno.EADDRNOTAVAIL:
             return f"{address} is not an address of this machine; choose another with --host."
     return f"Cannot listen on {address}, port {port}: {error.strerror}."

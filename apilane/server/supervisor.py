@@ -66,9 +66,22 @@ class SupervisedWorker(WorkerProcess):
 
 
 class Supervisor(Server):  # type: ignore[misc, valid-type]
-    """A server on one address. It overrides three private methods of granian; ``tests/cli`` tests the calls."""
+    """A server on one address. It overrides three private methods of granian; ``tests/cli`` tests the calls.
 
-    def __init__(self, settings: Settings, application: str, address: str, port: int, instance_id: str) -> None:
+    ``name``: in the line that is printed when it answers. ``restarted``: called before running workers are replaced.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        application: str,
+        address: str,
+        port: int,
+        instance_id: str,
+        *,
+        name: str = "API",
+        restarted: Callable[[], object] | None = None,
+    ) -> None:
         super().__init__(
             application,
             address=address,
@@ -96,6 +109,8 @@ class Supervisor(Server):  # type: ignore[misc, valid-type]
         self._is_ready = False
         self._failures: deque[float] = deque()
         self._refusal: str | None = None
+        self._name = name
+        self._restarted = restarted
 
     def run(self) -> None:
         """Serve until a signal ends it; raises ``ConfigurationError`` when the workers cannot be kept alive."""
@@ -147,6 +162,8 @@ class Supervisor(Server):  # type: ignore[misc, valid-type]
         if self._refusal:
             self.signal_handler_interrupt()
             return
+        if self._restarted is not None and all(self.wrks[index].is_alive() for index in workers):
+            self._restarted()
         for index in workers:
             if not self.interrupt_signal:
                 if self.wrks[index].is_alive():
@@ -182,7 +199,7 @@ class Supervisor(Server):  # type: ignore[misc, valid-type]
         else:
             return
         self._is_ready = True
-        print(f"Apilane API: http://{self._bind_addr_fmt}", flush=True)  # noqa: T201  the answer of the command
+        print(f"Apilane {self._name}: http://{self._bind_addr_fmt}", flush=True)  # noqa: T201  the answer of the command
 
 
 def held_connections(settings: Settings) -> int:

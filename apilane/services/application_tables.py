@@ -201,6 +201,17 @@ class ApplicationTables:
         """Create and change the helper tables that are missing or outdated, and return what was done."""
         return await tables.bring_up_to_date(self._session, self._dialect)
 
+    async def drop(self, entities: Sequence[Entity], tables: HelperTables) -> None:
+        """Drop the tables of the application, and the helper tables that the database records."""
+        recorded = await tables.recorded(self._session, self._dialect)
+        ddl = self._dialect.migrate(Migration((*entities, *HELPER_TABLES, *tables.dropped_with(recorded)), ()))
+
+        def unit() -> Unit[None]:
+            for text in ddl:
+                yield Step(Statement(text, kind="ddl"))
+
+        await self._session.alter(unit)
+
     async def diagnose(self) -> Sequence[Finding]:
         """The driver's findings about the database (``Session.diagnose``)."""
         return await self._session.diagnose()

@@ -19,7 +19,7 @@ async def operator_token(store: ControlStore, email: str, life_ms: int | None) -
     email = trim(email)
     user = await store.portal_user(email)
     if user is None and await store.collaborates(email):
-        user = await store.create_portal_user(email)
+        user = await store.portal_users.create(email)
     if user is None:
         raise ConfigurationError(
             f"There is no portal user {email}, and no application lists that address under Collaborators. "

@@ -13,10 +13,16 @@ from apilane.services.history_reads import HISTORY
 from apilane.sql.dialect import Dialect
 from apilane.sql.statement import Statement, compile_statement
 
-__all__ = ["count_data_and_history", "storage_used_mb"]
+__all__ = ["count_data", "count_data_and_history", "storage_used_mb"]
 
 MB: Final = 1_048_576
 DECIMALS: Final = 6
+
+
+async def count_data(entity: EntityRuntime) -> int:
+    """The number of an entity's records."""
+    count: int = (await entity.session.fetch(entity.count((), None)))[0][0]
+    return count
 
 
 async def count_data_and_history(entity: EntityRuntime) -> tuple[int, int]:

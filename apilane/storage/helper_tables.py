@@ -135,6 +135,12 @@ class HelperTables:
             tuple(new for _, new in pairs if new.entity.name in recorded),
         )
 
+    def dropped_with(self, recorded: Mapping[str, TableVersion]) -> tuple[Entity, ...]:
+        """The tables of plugins that go with their database, and ``H_Tables`` if the database has it."""
+        core = {each.entity.name for each in self.wanted if each.plugin == CORE} | set(self._first)
+        tables = tuple(each.entity for name, each in recorded.items() if name not in core)
+        return (*tables, _RECORDS) if recorded else tables
+
     def first_changes(self, made: Sequence[Entity]) -> TableChanges:
         """The changes of a new database whose tables ``made`` of the core are created by the same unit."""
         names, first = {entity.name for entity in made}, list(self._first.values())

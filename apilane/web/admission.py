@@ -18,12 +18,22 @@ from apilane.errors import ApilaneError, Code, OperatorsOnlyError, RateLimitedEr
 from apilane.instance import Instance
 from apilane.model.definition import Action, Endpoint, RateLimit, RuleKind
 from apilane.model.hints import choice, near
-from apilane.plugin.access import Access, Account, CustomEndpoint, Data, Open, Operator, PerOperation, Schema
+from apilane.plugin.access import (
+    Access,
+    Account,
+    CustomEndpoint,
+    Data,
+    Open,
+    Operator,
+    PerOperation,
+    Schema,
+    permission_for,
+)
 from apilane.plugin.calls import WireCall
 from apilane.plugin.identity import Actor, ActorKind
 from apilane.runtime.access import AccessPlan
 from apilane.runtime.application import EntityRuntime
-from apilane.runtime.operators import operates
+from apilane.runtime.operators import NOTHING, permissions_in
 from apilane.security.networks import network_of
 from apilane.security.signatures import SIGNATURE_HEADER, check_signature_headers
 from apilane.security.tokens import bearer_token
@@ -86,7 +96,7 @@ class Admission:
         if is_signed:
             call.signature = check_signature_headers(headers)
         if b"x-client-id" in headers:
-            call.actor = await self._operator(call)
+            call.actor = await self._operator(call, route)
         if call.actor.kind != "operator":
             if type(access) is Operator:
                 raise OperatorsOnlyError
@@ -134,17 +144,22 @@ class Admission:
     async def admit_admin(self, call: Call) -> None:
         """Admit an operator who is an admin of the instance. No application is involved."""
         user = await self._signed_in(call)
-        if user is None or not user.is_admin:
+        if user is None or not user.is_admin or user.is_limited:
             raise unauthorized()
         call.actor = Actor(kind="operator", credential=user.email)
 
-    async def _operator(self, call: Call) -> Actor:
+    async def _operator(self, call: Call, route: WireCall) -> Actor:
         """The operator that the owner channel identifies, or the actor unchanged, so that other credentials are
-        tried."""
+        tried. Raises UNAUTHORIZED for an operator whose role or token does not permit the call.
+        """
         user = await self._signed_in(call)
-        if user is not None and operates(user, call.application.definition):
-            return Actor(kind="operator", credential=user.email)
-        return call.actor
+        held = NOTHING if user is None else permissions_in(call.application.definition, user)
+        if user is None or not held:
+            return call.actor
+        needed = permission_for(route.access, changes=route.method != "GET" or bool(route.audited))
+        if needed is not None and needed not in held:
+            raise OperatorsOnlyError if type(route.access) is Operator else unauthorized()
+        return Actor(kind="operator", credential=user.email)
 
     async def _signed_in(self, call: Call) -> SignedIn | None:
         """The portal user of a call on the owner channel."""

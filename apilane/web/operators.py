@@ -10,6 +10,7 @@ from apilane.control.folders import application_address
 from apilane.errors import ApilaneError, Code
 from apilane.instance import Instance
 from apilane.model.json import encode_json
+from apilane.model.portal_roles import Permission
 from apilane.plugin.access import Operator
 from apilane.plugin.calls import WireCall, Write
 from apilane.plugin.replies import PLAIN, Reply
@@ -120,20 +121,20 @@ def operator_calls(instance: Instance) -> list[WireCall]:
         write = await import_records(entity, call.stream(IMPORT_MAX_BYTES), instance.passwords)
         return Write(run=write.run, what=write.what, outcome=write.outcome, reply=_ids)
 
-    access = Operator()
+    access, views, edits = Operator(), Operator(needs=Permission.view_data), Operator(needs=Permission.edit_data)
     clear, delete = "/api/Application/ClearCache", "/api/EntityHistory/Delete"
     return [
         WireCall(path="/api/EntityHistory/Get", method="GET", action=get_history, access=access),
-        WireCall(path=delete, method="DELETE", action=delete_history, access=access, audited=True),
+        WireCall(path=delete, method="DELETE", action=delete_history, access=edits, audited=True),
         WireCall(path="/api/Stats/CountDataAndHistory", method="GET", action=count, access=access),
         WireCall(path="/api/Application/GetStorageUsed", method="GET", action=storage_used, access=access),
         WireCall(path=clear, method="GET", action=clear_cache, access=access),
-        WireCall(path="/api/Application/Export", method="GET", action=export, access=access, audited=True),
+        WireCall(path="/api/Application/Export", method="GET", action=export, access=views, audited=True),
         WireCall(
             path="/api/Application/ImportData",
             method="POST",
             action=import_data,
-            access=access,
+            access=edits,
             body="stream",
             audited=True,
         ),

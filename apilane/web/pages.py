@@ -123,12 +123,19 @@ def _router(page: Page, instance: Instance, admission: Admission) -> Router:
 
 def _guard(page: Page, instance: Instance, admission: Admission) -> Guard:
     """A guard that admits a request of a page like a wire call. A function, because Litestar copies guard objects."""
-    route = WireCall(path="/api/page", method="GET", action=_unused, access=page.access, body="stream")
+    route = WireCall(
+        path="/api/page",
+        method="GET",
+        action=_unused,
+        access=page.access,
+        body="stream",
+        audited=page.audited is not None,  # an operator then needs the permission to change
+    )
 
     async def guard(connection: ASGIConnection[Any, Any, Any, Any], _handler: BaseRouteHandler) -> None:
         receive: Any = connection.receive
         call = Call(connection.scope, receive, admission.bodies, admission.client_address)  # type: ignore[arg-type]
-        if page.access == Operator(of="instance"):
+        if isinstance(page.access, Operator) and page.access.of == "instance":
             await admission.admit_admin(call)
         else:
             try:

@@ -80,7 +80,7 @@ def _problem(call: Any) -> str | None:
         return "has an action that is not a coroutine function; write it with 'async def' and without 'yield'"
     if problem := access_problem(call.access):
         return problem
-    if call.access == Operator(of="instance"):
+    if isinstance(call.access, Operator) and call.access.of == "instance":
         return "requires an admin of the instance; only pages can (apilane_register_routes)"
     if call.body not in get_args(BodyKind):
         return f"declares the body {call.body!r}; expected one of {', '.join(get_args(BodyKind))}"

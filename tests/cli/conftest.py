@@ -22,7 +22,7 @@ import sys
 from apilane.cli.main import cli
 import apilane.server
 serve = apilane.server.serve
-apilane.server.serve = lambda settings: serve(settings, application="stub_application")
+apilane.server.serve = lambda settings: serve(settings, application="stub_application", portal=None)
 cli.main(["serve", *sys.argv[1:]], prog_name="apilane")
 """
 

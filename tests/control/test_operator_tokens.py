@@ -136,7 +136,7 @@ def test_users_that_get_a_token(open_instance, definition, tmp_path: Path) -> No
             made = await store.portal_user("DEV@example.com")
             assert (made.is_admin, made.password_hash) == (False, "")
             assert (await store.operator_tokens.find(token)).email == "dev@example.com"
-            assert await store.create_portal_user("DEV@EXAMPLE.COM") == made
+            assert await store.portal_users.create("DEV@EXAMPLE.COM") == made
             for email in ("nobody@example.com", "", "%", "dev@example.com\0"):
                 with pytest.raises(ConfigurationError, match="There is no portal user"):
                     await operator_token(store, email, None)

@@ -26,7 +26,6 @@ WORKERS = 2
 WORKER_ROUNDS = 3
 """Rounds that kill one worker, between two that kill the server: six failed workers in a minute end the server."""
 EXPECTED_LINES = (
-    "Instance admin: ",
     "Apilane API: ",
     "Replacing a failed worker",
     "Workers running",

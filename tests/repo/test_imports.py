@@ -11,7 +11,7 @@ import pytest
 
 ORDER = [
     *("model", "sql", "storage", "plugin", "control", "events", "runtime", "services", "instance"),
-    *("web", "app", "asgi", "litestar", "server", "cli"),
+    *("web", "manage", "app", "asgi", "litestar", "server", "cli"),
 ]
 """The top-level packages in order (called rooms here): a room may import itself and rooms to its left."""
 

@@ -29,9 +29,11 @@ from apilane.model.manifest.shapes import (
     usable,
     whole,
 )
+from apilane.model.portal_roles import PortalRole
 
 __all__ = [
     "APPLICATION",
+    "COLLABORATOR",
     "CONSTRAINT",
     "EMAIL_TEMPLATE",
     "ENDPOINT",
@@ -175,6 +177,18 @@ def _plugins(node: Node, problems: Problems) -> bool:
 
 _address_or_range = Check("IP address or CIDR range", _address)
 _email_address = Check("e-mail address", _email)
+
+COLLABORATOR: Final[dict[str, Key]] = {
+    "Email": Key(_email_address, "Address of the portal user. The account need not exist yet.", required=True),
+    "Role": Key(choice(*(role.value for role in PortalRole)), "Role in this application; default: `manager`."),
+}
+
+
+def _is_collaborator(node: Node, problems: Problems) -> bool:
+    return mapping(COLLABORATOR)(node, problems) if isinstance(node.value, dict) else _email_address(node, problems)
+
+
+_collaborator = Check("e-mail address, or a mapping with `Email` and `Role`", _is_collaborator)
 _boolean_true = Check("`true`", _true)
 
 VALUES_MAX: Final = 200
@@ -418,7 +432,9 @@ MANIFEST: Final[dict[str, Key]] = {
     "Reports": Key(list_of(mapping(REPORT)), "Panels of the dashboard."),
     "EmailTemplates": Key(list_of(mapping(EMAIL_TEMPLATE)), "Mails to users."),
     "Collaborators": Key(
-        list_of(_email_address), "Portal users who operate the application, in addition to the instance admin."
+        list_of(_collaborator),
+        "Portal users who operate the application, in addition to the instance admin. An address alone is a manager "
+        "([roles](../howto/portal.md#roles)).",
     ),
     "Plugins": Key(
         Check("mapping of plugin names to mappings", _plugins),

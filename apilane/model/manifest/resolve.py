@@ -28,6 +28,7 @@ from apilane.model.manifest.sections import resolve_plugins
 from apilane.model.manifest.settings import resolve_secrets, resolve_settings, starting_point
 from apilane.model.migration import Renames
 from apilane.model.names import endpoint_name_problem
+from apilane.model.portal_roles import MANAGER, Collaborator, PortalRole, email_of
 
 __all__ = ["Resolved", "resolve"]
 
@@ -209,15 +210,22 @@ def _email_templates(
     return in_order(existing.values(), listed, lambda template: template.event.lower())
 
 
-def _collaborators(section: Node | None, after: ApplicationDefinition, problems: Problems) -> tuple[str, ...]:
+def _collaborators(
+    section: Node | None, after: ApplicationDefinition, problems: Problems
+) -> tuple[str | Collaborator, ...]:
     if section is None:
         return after.collaborators
-    listed: dict[str, str] = {}
+    listed: dict[str, str | Collaborator] = {}
     for node in section.items():
-        if node.value.lower() in listed:
-            problems.add(node.line, node.path, f"{node.value} is listed twice", "remove one")
-        listed.setdefault(node.value.lower(), node.value)
-    return in_order(after.collaborators, listed.values(), str.lower)
+        is_mapping = isinstance(node.value, dict)
+        email = node.read("Email") if is_mapping else node.value
+        if email is None:
+            continue  # reported with the form of the document
+        role = PortalRole(node.read("Role", MANAGER.value)) if is_mapping else MANAGER
+        if email.lower() in listed:
+            problems.add(node.line, node.path, f"{email} is listed twice", "remove one")
+        listed.setdefault(email.lower(), email if role is MANAGER else Collaborator(email=email, role=role))
+    return in_order(after.collaborators, listed.values(), lambda each: email_of(each).lower())
 
 
 def _reports(section: Node | None, after: ApplicationDefinition, problems: Problems) -> tuple[dict[str, Any], ...]:

@@ -66,7 +66,7 @@ def export_manifest(
             ],
             "Reports": list(definition.reports),
             "EmailTemplates": [_plain(template) for template in definition.email_templates],
-            "Collaborators": list(definition.collaborators),
+            "Collaborators": [msgspec.to_builtins(each) for each in definition.collaborators],
             "Plugins": definition.plugins,
         }
     )
