@@ -29,6 +29,7 @@ from apilane.model.hints import kind_of
 from apilane.model.ip_ranges import parse_range
 from apilane.model.json import decode_json, encode_json, json_text
 from apilane.model.numbers import parse_number
+from apilane.model.scopes import read_scopes
 from apilane.model.text import fold, trim
 from apilane.model.values import is_storable_text
 from apilane.plugin.access import Access, Account, CustomEndpoint, Data, Open, Operator, PerOperation, Schema
@@ -53,11 +54,13 @@ from apilane.plugin.identity import (
     ANONYMOUS,
     Actor,
     ActorKind,
+    Answered,
     ApplicationView,
     Authenticator,
     RequestView,
     Signer,
     TokenDirectory,
+    TrustedCredentials,
 )
 from apilane.plugin.jobs import Applications, Job
 from apilane.plugin.mail import Mailer, MailMessage
@@ -96,6 +99,7 @@ __all__ = [
     "Action",
     "Actor",
     "ActorKind",
+    "Answered",
     "ApilaneError",
     "ApplicationData",
     "ApplicationDefinition",
@@ -189,6 +193,7 @@ __all__ = [
     "Throttle",
     "TokenDirectory",
     "TransactionAction",
+    "TrustedCredentials",
     "Unique",
     "Update",
     "Value",
@@ -207,6 +212,7 @@ __all__ = [
     "parse_date",
     "parse_number",
     "parse_range",
+    "read_scopes",
     "ref",
     "trim",
     "unauthorized",

@@ -55,7 +55,8 @@ class Schema(Struct, frozen=True):
 class Account(Struct, frozen=True, kw_only=True):
     """A call about the caller's own account. No rule is needed.
 
-    ``user``: the caller must be a signed-in user. ``programs``: a program that acts for a user is accepted too.
+    ``user``: the caller must be a signed-in user. Programs are refused; with ``programs`` they are accepted, together
+    with ``user`` only those that act for a user.
     ``body``: a check of the decoded body, which runs before the check of the user (docs/reference/protocol/errors.md
     section 3.3).
     """

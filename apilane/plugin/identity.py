@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Literal, Protocol, TypeVar, runtime_checkable
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar, runtime_checkable
 
 import sqlalchemy as sa
 from cryptography.hazmat.primitives.hmac import HMAC
@@ -18,11 +18,13 @@ __all__ = [
     "ANONYMOUS",
     "Actor",
     "ActorKind",
+    "Answered",
     "ApplicationView",
     "Authenticator",
     "RequestView",
     "Signer",
     "TokenDirectory",
+    "TrustedCredentials",
 ]
 
 if TYPE_CHECKING:
@@ -86,9 +88,21 @@ class RequestView(Protocol):
         """Whether there may be a body to read."""
         ...
 
+    is_second_try: bool
+    """The request is admitted again, because the definition changed during its first try. It was counted already."""
+    entity_name: str | None
+    """Schema name of the entity that the request is about, as soon as it is known."""
+    answered: Answered | None
+    """None until an authenticator sets it: called once, when the answer of a wire call is known, before it is sent."""
+
     async def body(self) -> bytes:
         """The raw body. It is read once and kept for the action."""
         ...
+
+
+Answered = Callable[[RequestView, str, int], None]
+"""Takes a request, the path of the call as it was declared, and the HTTP status of the answer. It does no I/O and must
+not fail."""
 
 
 class Signer(Struct, frozen=True, gc=False):
@@ -119,6 +133,26 @@ class TokenDirectory(Protocol):
         e-mail is not confirmed is not found by e-mail where the application requires confirmed ones for a login. A
         result is trusted for one second.
         """
+        ...
+
+
+class TrustedCredentials(Protocol):
+    """Credentials that were read from the database, each trusted for one second at most.
+
+    A credential that is changed or revoked is therefore refused within one second by every process, and at once by the
+    process that calls ``ApplicationView.records_changed``. Do not cache unknown credentials.
+    """
+
+    def get(self, key: str) -> Any:
+        """The credential, if it is still trusted, or None."""
+        ...
+
+    def begin(self, key: str) -> tuple[int, float]:
+        """Call this before reading a credential; ``keep`` needs its result."""
+        ...
+
+    def keep(self, key: str, value: Any, begun: tuple[int, float], left_s: float) -> None:
+        """Trust a credential, for at most ``left_s`` seconds, from the start of its read."""
         ...
 
 
@@ -171,12 +205,16 @@ class ApplicationView(Protocol):
         """
         ...
 
+    def trusted(self, purpose: str) -> TrustedCredentials:
+        """A cache of credentials for one purpose; always the same one for this object."""
+        ...
+
     def key(self, purpose: str) -> bytes:
         """32 secret bytes of this application for one purpose, such as ``files: links``; always the same for it."""
         ...
 
     def records_changed(self) -> None:
-        """Report writes of records outside the Data calls. Cached users and tokens are dropped."""
+        """Report writes of records outside the Data calls. Cached users, tokens and credentials are dropped."""
         ...
 
 
@@ -185,7 +223,8 @@ class Authenticator(Protocol):
     """Identifies callers by one kind of credential.
 
     ``scheme``: authenticators with ``signature`` are called only for requests with ``x-auth-signature``, all others
-    only for requests without it. A signed request that none of them identifies is refused.
+    only for requests without it. A signed request that none of them identifies is refused. Those with ``bearer`` are
+    called only for requests with the header ``Authorization``, those with ``query`` only for requests without it.
     """
 
     scheme: str

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from msgspec import Struct
 
 from apilane.model.definition import Action, ApplicationDefinition, Entity, RateLimit, RecordScope, Rule, RuleKind
+from apilane.model.scopes import Scopes, rules_in_scope
 from apilane.plugin.identity import Actor
 from apilane.runtime.conditions import Alternative, Conditions, compile_conditions
 from apilane.sql.dialect import Dialect
@@ -24,11 +25,9 @@ __all__ = [
     "WINDOWS_S",
     "AccessPlan",
     "Reach",
-    "Scopes",
     "access_of",
     "effective_limit",
     "effective_rules",
-    "in_scope",
     "operator_access",
 ]
 
@@ -36,9 +35,6 @@ ANONYMOUS_ROLE = "ANONYMOUS"
 AUTHENTICATED_ROLE = "AUTHENTICATED"
 WINDOWS_S = {"Second": 1, "Minute": 60, "Hour": 3600}
 """Seconds in a rate limit's unit."""
-
-Scopes = frozenset[str] | None
-"""The scopes of a credential (``in_scope``); None: unlimited."""
 
 
 class Reach(Struct, frozen=True, kw_only=True):
@@ -112,23 +108,6 @@ class AccessPlan(Struct, frozen=True, kw_only=True):
         )
 
 
-def in_scope(scopes: Scopes, kind: RuleKind, name: str, action: Action) -> bool:
-    """Whether the scopes of a credential cover an action.
-
-    A scope is ``Entity:action``, ``Custom/Endpoint`` or ``Schema`` in any letter case; ``*`` stands for every entity,
-    action or endpoint. None covers everything, an empty set nothing.
-    """
-    if scopes is None:
-        return True
-    held = {scope.lower() for scope in scopes}
-    name = name.lower()
-    if kind is RuleKind.Schema:
-        return "schema" in held
-    if kind is RuleKind.CustomEndpoint:
-        return not held.isdisjoint({f"custom/{name}", "custom/*"})
-    return not held.isdisjoint({f"{name}:{action.value}", f"{name}:*", f"*:{action.value}", "*:*"})
-
-
 def effective_rules(
     rules: Iterable[Rule], kind: RuleKind, name: str, action: Action, *, authenticated: bool, roles: frozenset[str]
 ) -> tuple[Rule, ...]:
@@ -181,7 +160,8 @@ def access_of(
     rules = effective_rules(
         definition.rules, RuleKind.Entity, entity.name, action, authenticated=authenticated, roles=roles
     )
-    if not rules or not in_scope(scopes, RuleKind.Entity, entity.name, action):
+    rules = rules_in_scope(scopes, rules)
+    if not rules:
         return None
     granted = {name.lower() for rule in rules for name in rule.properties}
     if action is Action.get:

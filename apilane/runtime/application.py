@@ -39,7 +39,7 @@ from apilane.plugin.settings import PluginSettings
 from apilane.runtime.access import AccessPlan
 from apilane.runtime.compiled import Compilations, CompiledEntity
 from apilane.runtime.identities import Identities
-from apilane.runtime.trust import Misses
+from apilane.runtime.trust import Misses, Trusted
 from apilane.security.encryption import Cipher
 from apilane.security.secret import Secret
 from apilane.security.tokens import token_hash
@@ -270,8 +270,12 @@ class ApplicationRuntime:
         """32 secret bytes for one purpose. No hash of a token is made from the same text: tokens are GUIDs."""
         return bytes.fromhex(token_hash(self.token_key, f"key: {purpose}"))
 
+    def trusted(self, purpose: str) -> Trusted[str, Any]:
+        """A cache of credentials for one purpose, dropped together with the cached users and tokens."""
+        return self.tokens.trusted[purpose]
+
     def records_changed(self) -> None:
-        """Drop the cached users and tokens, after records were written without the Data calls."""
+        """Drop the cached users, tokens and credentials, after records were written without the Data calls."""
         self.tokens.forget()
 
     def entity(self, typed: str) -> EntityRuntime:

@@ -29,15 +29,14 @@ from apilane.model.definition import (
     SortKey,
 )
 from apilane.model.filter import parse_filter
+from apilane.model.scopes import Scopes, in_scope
 from apilane.model.sort import parse_properties, parse_sort
 from apilane.model.values import value_reader
 from apilane.runtime.access import (
     AccessPlan,
-    Scopes,
     access_of,
     effective_limit,
     effective_rules,
-    in_scope,
     operator_access,
 )
 from apilane.runtime.records import RecordMaker, record_maker

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import logging
 import time
+from collections import defaultdict
 from collections.abc import Generator
-from functools import lru_cache
-from typing import TYPE_CHECKING, NamedTuple
+from functools import lru_cache, partial
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import sqlalchemy as sa
 
@@ -104,6 +105,8 @@ class Identities:
         self._by_token: Trusted[str, Actor] = Trusted(IDENTITIES_KEPT)
         self._by_id: Trusted[int, Signer] = Trusted(IDENTITIES_KEPT)
         self._by_user: Trusted[tuple[str, Value], Actor] = Trusted(IDENTITIES_KEPT)
+        self.trusted: defaultdict[str, Trusted[str, Any]] = defaultdict(partial(Trusted, IDENTITIES_KEPT))
+        """Credentials of plugins, by purpose."""
         self._life_ms = application.definition.auth_token_expire_minutes * 60_000
         self._statements = _statements(application.dialect, application.definition.differentiation_entity)
 
@@ -208,3 +211,5 @@ class Identities:
         self._by_token.forget()
         self._by_id.forget()
         self._by_user.forget()
+        for credentials in self.trusted.values():
+            credentials.forget()

@@ -13,6 +13,7 @@ from apilane.model.defaults import default_maker
 from apilane.model.definition import Rule
 from apilane.model.email_addresses import is_email
 from apilane.model.hints import unfit_keys
+from apilane.model.scopes import rules_in_scope
 from apilane.model.text import trim, utf16_length
 from apilane.plugin.identity import Actor
 from apilane.runtime.access import ANONYMOUS_ROLE, AUTHENTICATED_ROLE
@@ -154,9 +155,9 @@ async def update_own(application: ApplicationRuntime, user_id: int, body: Mappin
 
 
 def rules_of(application: ApplicationRuntime, actor: Actor) -> list[Rule]:
-    """The stored rules for ANONYMOUS, AUTHENTICATED and the roles of the caller, in stored order."""
+    """The stored rules for ANONYMOUS, AUTHENTICATED and the roles of the caller within its scopes, in stored order."""
     held = {ANONYMOUS_ROLE, AUTHENTICATED_ROLE, *actor.roles}
-    return [rule for rule in application.definition.rules if rule.role in held]
+    return [*rules_in_scope(actor.scopes, (rule for rule in application.definition.rules if rule.role in held))]
 
 
 async def change_password(

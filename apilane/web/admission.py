@@ -65,7 +65,8 @@ class Admission:
         self.client_address = client_addresses(instance.settings.trusted_proxies)
         authenticators = instance.hooks.authenticators
         self._signed = tuple(a for a in authenticators if a.scheme == "signature")
-        self._unsigned = tuple(a for a in authenticators if a.scheme != "signature")
+        self._unsigned = tuple(a for a in authenticators if a.scheme not in {"signature", "query"})
+        self._bare = tuple(a for a in authenticators if a.scheme not in {"signature", "bearer"})
 
     async def admit(self, call: Call, route: WireCall) -> None:
         """Return when the call is admitted; raise ``ApilaneError`` or ``StorageError`` otherwise.
@@ -115,7 +116,9 @@ class Admission:
                     if refusal is not None:
                         told = refusal if type(refusal) is str else None
                         raise ApilaneError(Code.SERVICE_UNAVAILABLE, told)
-            for authenticator in self._signed if is_signed else self._unsigned:
+            for authenticator in (
+                self._signed if is_signed else self._unsigned if b"authorization" in headers else self._bare
+            ):
                 try:
                     actor = await authenticator.authenticate(call, application)
                 except (ApilaneError, StorageError):
@@ -224,6 +227,8 @@ async def _grant(call: Call, access: Access) -> None:
                 access.body(await call.json())
             kinds = ("user", "program") if access.programs else ("user",)
             if access.user and (actor.kind not in kinds or actor.user_id is None):
+                raise unauthorized()
+            if actor.kind == "program" and not access.programs:
                 raise unauthorized()
         case CustomEndpoint(posted=True) if actor.kind == "operator":
             pass

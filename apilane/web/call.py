@@ -13,7 +13,7 @@ from apilane.model.definition import Endpoint
 from apilane.model.json import MalformedJson, decode_json
 from apilane.plugin.call_records import RecordsView
 from apilane.plugin.endpoints import EndpointAction
-from apilane.plugin.identity import ANONYMOUS, Actor
+from apilane.plugin.identity import ANONYMOUS, Actor, Answered
 from apilane.runtime.access import AccessPlan
 from apilane.runtime.application import ApplicationRuntime, EntityRuntime
 from apilane.security.signatures import SignatureHeaders
@@ -89,6 +89,7 @@ class Call:
         "_receive",
         "access",
         "actor",
+        "answered",
         "application",
         "at_work",
         "client_address",
@@ -133,6 +134,7 @@ class Call:
         self.is_second_try = False
         """The call is tried again with a new definition; what was counted the first time is not counted again."""
         self.was_counted = False
+        self.answered: Answered | None = None
         self.at_work: object = None
         """The registered object that failed during admission, for the log."""
         self.is_streamed = False

@@ -199,9 +199,13 @@ class Front:
             except MissingObject as error:
                 reply = await self._again(call, route, error)
         except BrokenBody as error:
+            if call.answered is not None:
+                call.answered(call, route.path, error.status)
             return error_reply(error)  # the server has waited for the body already
         except (Exception, SystemExit) as error:  # a plugin may call sys.exit
             reply = error_reply(self._failure(error, call, route))
+        if call.answered is not None:
+            call.answered(call, route.path, reply.status)
         if (b"content-length" in headers or b"transfer-encoding" in headers) and not call.is_body_read:
             return await _after_body(reply, headers, receive)
         return reply

@@ -107,10 +107,13 @@ def unreadable(name: str, type: str, endpoint: str) -> ApilaneError:
 
 
 def server_values(names: frozenset[str], actor: Actor, endpoint: str) -> dict[str, Value]:
-    """Values of the marks that the server fills. Raises UNAUTHORIZED for ``{Owner}`` of an anonymous caller."""
+    """Values of the marks that the server fills.
+
+    Raises UNAUTHORIZED for ``{Owner}`` of an anonymous caller and of a program without a user.
+    """
     values: dict[str, Value] = {}
     if OWNER in names:
-        if actor.kind == "anonymous":
+        if actor.user_id is None and actor.kind != "operator":
             raise unauthorized(endpoint)
         values[OWNER] = actor.user_id
     if OWNER_DIFFERENTIATION in names:
