@@ -23,6 +23,8 @@ __all__ = ["Checks"]
 
 NAMES_MAX: Final = 200
 """Scopes, networks or roles of one token."""
+DAYS: Final = 90
+"""The default time to the expiry."""
 QUOTA_MAX: Final = 10**12
 _RESERVED: Final = frozenset({"ANONYMOUS", "AUTHENTICATED"})
 
@@ -113,9 +115,11 @@ class Checks:
             raise _wrong(name, f"{uses}; expected 1 to {QUOTA_MAX}")
         return uses
 
-    def expiry(self, days: float, now_ms: int) -> int:
-        """The time of the expiry, in unix milliseconds."""
+    def expiry(self, days: float | None, now_ms: int) -> int:
+        """The time of the expiry, in unix milliseconds; ``days`` None: the default."""
         most = self._application.options(ApiTokenSection).maximum_days
+        if days is None:
+            days = min(DAYS, most)
         if not 0 < days <= most:
             raise _wrong("ExpiresDays", f"{days:g} days; expected more than 0 and at most {most} (MaximumDays)")
         return now_ms + max(1, int(days * DAY_MS))

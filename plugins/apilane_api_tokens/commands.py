@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import click
-from msgspec import UNSET
 
 from apilane.plugin import ApplicationView, CommandContext, ConfigurationError
 from apilane_api_tokens.scan import scan_history, scan_paths
@@ -77,17 +76,17 @@ def token() -> None:
 @click.option("--user", metavar="USER", help="ID, e-mail or name of its user. Default: the token is of APP itself.")
 @click.option("--role", "roles", multiple=True, help="Role of a token without a user; repeatable.")
 @click.option("--tenant", type=int, metavar="ID", help="Tenant of a token without a user, where there are tenants.")
-@click.option("--expires", type=Duration(), default="90d", show_default=True, help="Time until it expires.")
+@click.option("--expires", type=Duration(), help="Time until it expires. Default: 90d, or the longest time allowed.")
 @limits
 @click.pass_obj
 def create(
-    context: CommandContext, /, application: str, name: str, user: str | None, expires: float, **given: Any
+    context: CommandContext, /, application: str, name: str, user: str | None, expires: float | None, **given: Any
 ) -> None:
     """Create a token of APP and print it. It is shown only this once; the database has a hash of it."""
 
     async def work(found: ApplicationView) -> Issued:
         user_id = None if user is None else await _user_id(found, user)
-        draft = Draft(name=name, user_id=user_id, expires_days=expires * 1000 / DAY_MS, **given)
+        draft = Draft(name=name, user_id=user_id, expires_days=_days(expires), **given)
         return await ApiTokens(found).create(draft, BY)
 
     _show_issued(_run(context, application, work))
@@ -157,8 +156,10 @@ def change(context: CommandContext, /, application: str, token_id: int, expires:
     The scopes and networks that are given replace the ones before.
     """
     changed = {name: value for name, value in given.items() if value not in (None, ())}
-    days = UNSET if expires is None else expires * 1000 / DAY_MS
-    _show_state(context, application, lambda tokens: tokens.change(token_id, Changes(expires_days=days, **changed)))
+    if expires is not None:
+        changed["expires_days"] = _days(expires)
+    changes = Changes(**changed)
+    _show_state(context, application, lambda tokens: tokens.change(token_id, changes))
 
 
 @token.command()
@@ -196,10 +197,9 @@ def revoke(context: CommandContext, application: str, token_id: int) -> None:
 @click.pass_obj
 def rotate(context: CommandContext, application: str, token_id: int, overlap: float, expires: float | None) -> None:
     """Give a token of APP a new secret and print it. Scopes and limits stay."""
-    days = None if expires is None else expires * 1000 / DAY_MS
 
     async def work(found: ApplicationView) -> Issued:
-        return await ApiTokens(found).rotate(token_id, overlap_s=overlap, expires_days=days)
+        return await ApiTokens(found).rotate(token_id, overlap_s=overlap, expires_days=_days(expires))
 
     _show_issued(_run(context, application, work))
 
@@ -258,6 +258,10 @@ async def _user_id(application: ApplicationView, text: str) -> int:
     if user is None or user.user_id is None:
         raise ConfigurationError(f"There is no user {text!r}; give an ID, a confirmed e-mail or a name.")
     return user.user_id
+
+
+def _days(seconds: float | None) -> float | None:
+    return None if seconds is None else seconds * 1000 / DAY_MS
 
 
 def _show_issued(issued: Issued) -> None:

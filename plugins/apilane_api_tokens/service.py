@@ -28,7 +28,8 @@ __all__ = ["ApiTokens", "Changes", "DayCount", "Draft", "Issued", "LoggedUse"]
 class Draft(Struct, frozen=True, kw_only=True):
     """A token to be created. With ``user_id`` it is of that user, else of the application itself.
 
-    ``roles`` and ``tenant`` are for tokens of the application. ``expires_days``: days from now.
+    ``roles`` and ``tenant`` are for tokens of the application. ``expires_days``: days from now; None: 90, or the
+    longest time that the application allows.
     """
 
     name: str
@@ -37,7 +38,7 @@ class Draft(Struct, frozen=True, kw_only=True):
     user_id: int | None = None
     roles: Sequence[str] = ()
     tenant: int | None = None
-    expires_days: float = 90
+    expires_days: float | None = None
     networks: Sequence[str] = ()
     """Addresses and CIDR ranges; empty: any address."""
     rate_limit: str | None = None
