@@ -32,7 +32,7 @@ from apilane.model.numbers import parse_number
 from apilane.model.scopes import read_scopes
 from apilane.model.text import fold, trim
 from apilane.model.values import is_storable_text
-from apilane.plugin.access import Access, Account, CustomEndpoint, Data, Open, Operator, PerOperation, Schema
+from apilane.plugin.access import Access, Account, CustomEndpoint, Data, Open, Operator, PerOperation, Program, Schema
 from apilane.plugin.accounts import Accounts, MailedAccount, MailKind
 from apilane.plugin.call_records import RecordsView
 from apilane.plugin.calls import AccessView, CallView, EntityView, WireCall, Write
@@ -158,6 +158,7 @@ __all__ = [
     "PermanentFailure",
     "PluginSettings",
     "ProcessView",
+    "Program",
     "Property",
     "PropertyType",
     "RateLimit",

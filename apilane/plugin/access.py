@@ -22,6 +22,7 @@ __all__ = [
     "Open",
     "Operator",
     "PerOperation",
+    "Program",
     "Schema",
     "access_problem",
     "permission_for",
@@ -66,6 +67,15 @@ class Account(Struct, frozen=True, kw_only=True):
     body: Callable[[Any], object] | None = None
 
 
+class Program(Struct, frozen=True, kw_only=True):
+    """The caller must be a program whose credential has this scope. No rule is needed.
+
+    ``scope``: a word of a plugin, in lower case, that covers no entity or endpoint: ``introspect``.
+    """
+
+    scope: str
+
+
 class PerOperation(Struct, frozen=True):
     """The action checks access and counts a use for each operation of the body
     (``apilane.web.admission.grant_entity``). Only calls of the core use it."""
@@ -88,7 +98,7 @@ class Open(Struct, frozen=True):
     """Every caller that passes the gates of the application. On a page, every caller."""
 
 
-Access = Data | CustomEndpoint | Schema | Account | PerOperation | Operator | Open
+Access = Data | CustomEndpoint | Schema | Account | Program | PerOperation | Operator | Open
 
 
 def permission_for(access: Access, *, changes: bool) -> Permission | None:
@@ -127,6 +137,8 @@ def access_problem(access: Any) -> str | None:
                 return f"declares Data for the entity {access.entity!r}; expected a name or None"
         case Operator() if access.of not in {"application", "instance"}:
             return f"declares Operator(of={access.of!r}); expected 'application' or 'instance'"
+        case Program() if not (str(access.scope).isalpha() and str(access.scope).islower()):
+            return f"declares Program(scope={access.scope!r}); expected a word in lower case"
         case Account() if access.body is not None and not callable(access.body):
             return f"declares Account(body={access.body!r}); expected a function of the decoded body"
     return None

@@ -26,6 +26,7 @@ from apilane.plugin.access import (
     Open,
     Operator,
     PerOperation,
+    Program,
     Schema,
     permission_for,
 )
@@ -229,6 +230,9 @@ async def _grant(call: Call, access: Access) -> None:
             if access.user and (actor.kind not in kinds or actor.user_id is None):
                 raise unauthorized()
             if actor.kind == "program" and not access.programs:
+                raise unauthorized()
+        case Program():
+            if actor.kind != "program" or access.scope not in (actor.scopes or ()):
                 raise unauthorized()
         case CustomEndpoint(posted=True) if actor.kind == "operator":
             pass

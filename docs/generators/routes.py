@@ -6,7 +6,7 @@ import tempfile
 from pathlib import Path
 
 from apilane.app import create_app
-from apilane.plugin.access import Access, Account, CustomEndpoint, Data, Open, Operator, PerOperation, Schema
+from apilane.plugin.access import Access, Account, CustomEndpoint, Data, Open, Operator, PerOperation, Program, Schema
 from apilane.settings import Settings
 from apilane.web.routes import RegisteredCall
 from generators.tables import table
@@ -39,6 +39,8 @@ def asked(access: Access) -> str:
             return "a rule for the schema"
         case Account():
             return ("a user, or a program for a user" if access.programs else "a user") if access.user else "nothing"
+        case Program():
+            return f"a program with the scope `{access.scope}`"
         case PerOperation():
             return "a rule for each operation"
         case Operator():

@@ -20,6 +20,7 @@ from apilane_api_tokens.tokens import DAY_MS, TokenRow, names_in
 __all__ = ["self_service_calls", "wire_token"]
 
 NO_STORE: Final = ((b"cache-control", b"no-store"),)
+CLOSED: Final = "Not found: users of this application have no API tokens of their own"
 LOG_ROWS: Final = 100
 USAGE_DAYS: Final = 30
 T = TypeVar("T", bound=Struct)
@@ -132,10 +133,12 @@ def self_service_calls() -> list[WireCall]:
 
 
 def _tokens(call: CallView) -> tuple[ApiTokens, int]:
-    """The tokens of the application and the ID of the user. Raises UNAUTHORIZED where users have no tokens."""
+    """The tokens of the application and the ID of the user. Raises NOT_FOUND where there is no self-service."""
     user_id = call.actor.user_id
-    if user_id is None or not call.application.options(ApiTokenSection).self_service:
+    if user_id is None:
         raise unauthorized()
+    if not call.application.options(ApiTokenSection).self_service:
+        raise ApilaneError(Code.NOT_FOUND, CLOSED, status=404)
     return ApiTokens(call.application), user_id
 
 

@@ -238,7 +238,7 @@ def scan(paths: tuple[Path, ...], *, history: bool) -> None:
     for each in found:
         click.echo(f"{each.place}: {each.shown}")
     if found:
-        click.echo(f"{len(found)} places with API tokens. Revoke these tokens: `apilane token revoke`.", err=True)
+        click.echo("These are API tokens. Revoke them with `apilane token revoke`.", err=True)
         raise SystemExit(1)
 
 

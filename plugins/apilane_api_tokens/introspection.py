@@ -9,7 +9,7 @@ from time import time_ns
 from typing import Any, Final
 from urllib.parse import parse_qs
 
-from apilane.plugin import CallView, Open, Reply, WireCall, encode_json, unauthorized
+from apilane.plugin import CallView, Program, Reply, WireCall, encode_json
 from apilane_api_tokens.authenticator import INTROSPECT
 from apilane_api_tokens.form import is_token
 from apilane_api_tokens.service import ApiTokens
@@ -24,16 +24,16 @@ NO_STORE: Final = ((b"cache-control", b"no-store"), (b"pragma", b"no-cache"))
 
 def introspection_calls() -> list[WireCall]:
     """``ApiTokens/Introspect`` and ``ApiTokens/Revocation``."""
+    access = Program(scope=INTROSPECT)
     return [
         WireCall(
-            path=f"/api/ApiTokens/{name}", method="POST", action=action, access=Open(), body="stream", audited=False
+            path=f"/api/ApiTokens/{name}", method="POST", action=action, access=access, body="stream", audited=False
         )
         for name, action in (("Introspect", _introspect), ("Revocation", _revoke))
     ]
 
 
 async def _introspect(call: CallView) -> Reply:
-    _check_caller(call)
     token = await _token(call)
     if token is None:
         return _refused("invalid_request")
@@ -65,7 +65,6 @@ async def _state(call: CallView, token: str) -> dict[str, Any]:
 
 async def _revoke(call: CallView) -> Reply:
     """Revoke a token. An unknown one is no error (RFC 7009 2.2), nor one that has ended already."""
-    _check_caller(call)
     token = await _token(call)
     if token is None:
         return _refused("invalid_request")
@@ -74,12 +73,6 @@ async def _revoke(call: CallView) -> Reply:
     if found is not None:
         await tokens.revoke(found[0].id)
     return Reply(b"", headers=NO_STORE)
-
-
-def _check_caller(call: CallView) -> None:
-    actor = call.actor
-    if actor.kind != "program" or INTROSPECT not in (actor.scopes or ()):
-        raise unauthorized()
 
 
 async def _token(call: CallView) -> str | None:

@@ -100,9 +100,11 @@ def test_no_token_manages_tokens(programs: Programs) -> None:
 def test_who_may_not(programs: Programs, new_application: NewClient, as_operator: AsOperator) -> None:
     """Anonymous callers, operators, and users of an application without self-service have no such calls."""
     closed = Programs(programs.server, new_application(MANIFEST))
-    for caller in (programs.client, as_operator(programs.client), closed.anna):
+    for caller in (programs.client, as_operator(programs.client), closed.client):
         assert error_of(caller.post("ApiTokens/Create", NEW)) == REFUSED
         assert error_of(caller.get("ApiTokens/Get")) == REFUSED
+    for answer in (closed.anna.post("ApiTokens/Create", NEW), closed.anna.get("ApiTokens/Get")):
+        assert (answer.status_code, error_of(answer).code) == (404, "NOT_FOUND")
 
 
 def test_limits_of_self_service(programs: Programs) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from apilane.app import create_app
-from apilane.plugin.access import Account, CustomEndpoint, Data, Open, Operator, PerOperation, Schema
+from apilane.plugin.access import Account, CustomEndpoint, Data, Open, Operator, PerOperation, Program, Schema
 from apilane.plugin.calls import WireCall
 from apilane.settings import Settings
 from apilane.testing.client import Client, WireError, error_of
@@ -88,7 +88,7 @@ def test_each_route_asks_for_its_rights(application: Client, call: WireCall) -> 
             assert error_of(send(application, call)) == WireError("UNAUTHORIZED", "Unauthorized")
             first = send(user, call)
             assert first.status_code == 200 or error_of(first).code != "UNAUTHORIZED"
-        case Operator():
+        case Operator() | Program():
             for client in (application, user):
                 assert error_of(send(client, call)) == WireError("UNAUTHORIZED", "Unauthorized")
         case Open():  # a link is its own permission, and this request has none
@@ -103,10 +103,11 @@ def test_each_route_asks_for_its_rights(application: Client, call: WireCall) -> 
 
 @pytest.mark.parametrize("call", [call for call in calls() if call.method != "GET"], ids=title)
 def test_each_change_is_on_record(call: WireCall) -> None:
-    """A route that changes data audits operators' calls, unless it is for users only or rolls everything back."""
+    """A route that changes data audits operators' calls, unless it is for users or programs, or changes nothing."""
     is_for_users = isinstance(call.access, Account) and call.access.user
+    is_for_programs = isinstance(call.access, Program)
     is_undone = isinstance(call.access, CustomEndpoint) and call.access.posted
-    assert call.audited or is_for_users or is_undone
+    assert call.audited or is_for_users or is_for_programs or is_undone
 
 
 def test_nothing_is_made_by_looking(tmp_path: Path) -> None:
