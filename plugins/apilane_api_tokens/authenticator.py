@@ -7,9 +7,9 @@ and gets the same answer, so that answer and timing do not tell why it was refus
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from ipaddress import IPv4Network, IPv6Network, ip_address
+from ipaddress import ip_address
 from time import time_ns
-from typing import Final
+from typing import Final, NamedTuple
 from urllib.parse import unquote_to_bytes
 
 from apilane.plugin import (
@@ -26,7 +26,7 @@ from apilane.plugin import (
     unauthorized,
 )
 from apilane_api_tokens.form import find_tokens, secret_hash, sent_in
-from apilane_api_tokens.statements import statements_of
+from apilane_api_tokens.statements import credential_statement, statements_of
 from apilane_api_tokens.tokens import DAY_MS, Limit, TokenRow, names_in, read_limit
 from apilane_api_tokens.usage import Usage
 
@@ -42,52 +42,54 @@ HINT: Final = (
     "Unauthorized: an API token in the address of a request is not accepted, because addresses are kept in logs and "
     "histories. Send it in the header Authorization: Bearer. Revoke this token: it may be known to others."
 )
-Network = IPv4Network | IPv6Network
+
+
+class StoredUser(NamedTuple):
+    """The part of a user that decides what a program of the user may do."""
+
+    roles: str | None
+    tenant: int | None
+
+
+def roles_in(text: str | None) -> frozenset[str]:
+    """``Users.Roles`` as a set, read as for a session: split at commas, trimmed, empty names ignored."""
+    return frozenset(name for part in (text or "").split(",") if (name := part.strip()))
 
 
 class Credential:
     """A token that was read and found good, for one second at most."""
 
-    __slots__ = ("_actor", "_made_of", "answered", "limit", "networks", "quotas", "row", "scopes", "used")
+    __slots__ = ("actor", "answered", "is_limited", "limit", "networks", "quotas", "row", "used")
 
-    def __init__(self, row: TokenRow, answered: Answered) -> None:
+    def __init__(self, row: TokenRow, user: StoredUser | None, answered: Answered) -> None:
         self.row = row
         self.answered = answered
         names = names_in(row.scopes)
-        self.scopes = read_scopes(name for name in names if name != INTROSPECT) | ({INTROSPECT} & set(names))
-        self.networks: tuple[Network, ...] = tuple(filter(None, map(parse_range, names_in(row.networks))))
+        scopes = read_scopes(name for name in names if name != INTROSPECT)
+        self.actor = Actor(
+            kind="program",
+            user_id=row.user_id,
+            roles=frozenset(names_in(row.roles)) if user is None else roles_in(user.roles),
+            tenant=row.tenant if user is None else user.tenant,
+            credential=f"token {row.id}",
+            scopes=scopes | ({INTROSPECT} & set(names)),
+        )
+        self.networks = None if row.networks is None else [*map(parse_range, names_in(row.networks))]
         self.limit: Limit | None = read_limit(row.rate_limit) if row.rate_limit else None
         self.quotas: tuple[int | None, int | None] | None = None
         """Uses that are left today and this month; None without quotas."""
         self.used = 0
-        self._made_of: Actor | None = None
-        self._actor: Actor | None = None
+        self.is_limited = (row.rate_limit or row.day_quota or row.month_quota) is not None
 
     def admits(self, address: str) -> bool:
-        """Whether the token may be used from an address. A list without a readable range admits none."""
-        if not self.row.networks:
+        """Whether the token may be used from an address. A range that cannot be read admits none."""
+        if self.networks is None:
             return True
         try:
             client = ip_address(address)
         except ValueError:  # a connection without an address
             return False
-        return any(client.version == each.version and client in each for each in self.networks)
-
-    def actor(self, user: Actor | None) -> Actor:
-        """The program. ``user``: the user that it acts for, as stored now; None: the application itself."""
-        if self._actor is None or self._made_of is not user:
-            row = self.row
-            roles = frozenset(names_in(row.roles)) if user is None else user.roles
-            self._made_of = user
-            self._actor = Actor(
-                kind="program",
-                user_id=None if user is None else user.user_id,
-                roles=roles,
-                tenant=row.tenant if user is None else user.tenant,
-                credential=f"token {row.id}",
-                scopes=self.scopes,
-            )
-        return self._actor
+        return any(each is not None and client.version == each.version and client in each for each in self.networks)
 
 
 class TokenAuthenticator:
@@ -104,51 +106,43 @@ class TokenAuthenticator:
         sent = sent_in(request.headers.get(b"authorization", b""))
         if sent is None:
             return None
-        if not sent.is_well_formed:
+        token, is_well_formed = sent
+        if not is_well_formed:
             raise unauthorized()
-        known: Credential | None = application.trusted(PURPOSE).get(sent.token)
-        if known is None or (known.networks and not known.admits(request.client_address)):
-            known = await self._read(sent.token, request, application)
-        user = None
-        if known.row.user_id is not None:
-            user = await application.tokens.find_user(id=known.row.user_id)
-            if user is None:
-                raise unauthorized()
-        if (known.limit is not None or known.quotas is not None) and not request.is_second_try:
+        known: Credential | None = application.trusted(PURPOSE).get(token)
+        if known is None or (known.networks is not None and not known.admits(request.client_address)):
+            known = await self._read(token, request, application)
+        if known.is_limited and not request.is_second_try:
             await self._count(known, application)
         request.answered = known.answered
-        return known.actor(user)
+        return known.actor
 
     async def _read(self, token: str, request: RequestView, application: ApplicationView) -> Credential:
-        """Read a token with one look-up. Raises UNAUTHORIZED for every bad one."""
-        cache, statements = application.trusted(PURPOSE), statements_of(application)
+        """Read a token and its user with one look-up. Raises UNAUTHORIZED for every bad one."""
+        cache, tenant_entity = application.trusted(PURPOSE), application.definition.differentiation_entity
         begun = cache.begin(token)
-        select = statements.by_hash
+        select = credential_statement(application)
         wanted = {"hash": secret_hash(application.key(KEY), token)}
         rows = await application.session.fetch(select, select.parameters(wanted))
         now_ms = time_ns() // 1_000_000
         if not rows:
             raise unauthorized()
-        *columns, is_current = rows[0]
+        *columns, is_current, user_id, roles, tenant = rows[0]
         row = TokenRow(*columns)
         until_ms = row.expires if is_current else min(row.expires, row.old_until or 0)
-        tenant_entity = application.definition.differentiation_entity if row.kind == "app" else None
-        is_good = row.status(now_ms) == "active" and now_ms < until_ms and row.tenant_entity == tenant_entity
-        known = Credential(row, self._answered(application, row.id))
+        is_good = row.status(now_ms) == "active" and now_ms < until_ms
+        if row.user_id is None:
+            is_good = is_good and row.kind == "app" and row.tenant_entity == tenant_entity
+        else:
+            is_good = is_good and row.kind == "usr" and user_id == row.user_id
+        user = None if row.user_id is None else StoredUser(roles, tenant)
+        known = Credential(row, user, self._usage.counter(application, row.id))
         if not is_good or not known.admits(request.client_address):
             raise unauthorized()
         if row.day_quota is not None or row.month_quota is not None:
             known.quotas = await self._quotas(row, application, now_ms)
         cache.keep(token, known, begun, (until_ms - now_ms) / 1000)
         return known
-
-    def _answered(self, application: ApplicationView, token_id: int) -> Answered:
-        add = self._usage.add
-
-        def answered(request: RequestView, path: str, status: int) -> None:
-            add(application, token_id, request, path, status)
-
-        return answered
 
     async def _quotas(self, row: TokenRow, application: ApplicationView, now_ms: int) -> tuple[int | None, int | None]:
         """The uses that are left today and this month."""

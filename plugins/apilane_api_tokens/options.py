@@ -21,9 +21,6 @@ class ApiTokenSettings(Struct, frozen=True, kw_only=True):
     clean_up_every_s: Annotated[
         float, Meta(gt=0, description="Seconds between two deletions of old uses and ended tokens.")
     ] = 3600.0
-    notices_every_s: Annotated[
-        float, Meta(gt=0, description="Seconds between two searches for tokens that expire soon or are unused.")
-    ] = 86_400.0
 
 
 class ApiTokenSection(Struct, frozen=True, kw_only=True, rename="pascal"):
@@ -42,10 +39,3 @@ class ApiTokenSection(Struct, frozen=True, kw_only=True, rename="pascal"):
         int, Meta(ge=1, le=DAYS_MAX, description="Days that each use is kept, and a token after its end.")
     ] = 30
     count_days: Annotated[int, Meta(ge=31, le=DAYS_MAX, description="Days that the counts per day are kept.")] = 400
-    notice_days: Annotated[
-        int,
-        Meta(ge=0, le=DAYS_MAX, description="Days before the expiry when the user gets a mail; 0: none."),
-    ] = 7
-    unused_days: Annotated[
-        int, Meta(ge=0, le=DAYS_MAX, description="Days without a use after which the user gets a mail; 0: none.")
-    ] = 90

@@ -125,7 +125,7 @@ class ApiTokens:
             "CreatedBy": by[:100],
             "Expires": checks.expiry(draft.expires_days, now_ms),
         }
-        empty = dict.fromkeys(("OldHash", "OldUntil", "Suspended", "Revoked", "LastUsed", "LastAddress", "Noticed"))
+        empty = dict.fromkeys(("OldHash", "OldUntil", "Suspended", "Revoked", "LastUsed", "LastAddress"))
         if draft.tenant is not None:
             await checks.tenant(draft.tenant)
         insert = self._statements.insert

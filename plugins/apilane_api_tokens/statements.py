@@ -17,7 +17,7 @@ __all__ = ["COLUMNS", "PAGE", "Statements", "statements_of", "step"]
 COLUMNS: Final = (
     *("ID", "Kind", "Name", "Description", "UserID", "Roles", "Tenant", "TenantEntity", "Scopes", "Networks"),
     *("RateLimit", "DayQuota", "MonthQuota", "Shown", "OldUntil", "Created", "CreatedBy", "Expires", "Suspended"),
-    *("Revoked", "LastUsed", "LastAddress", "Noticed"),
+    *("Revoked", "LastUsed", "LastAddress"),
 )
 """The columns of a ``TokenRow``, in its order."""
 WRITTEN: Final = ("Hash", "OldHash")
@@ -42,8 +42,6 @@ class Statements(NamedTuple):
     hash_of: Statement
     rotate: Statement
     used: Statement
-    noticed: Statement
-    noticeable: Statement
     delete_ended: Statement
     add_day: Statement
     insert_day: Statement
@@ -61,6 +59,33 @@ def statements_of(application: ApplicationView) -> Statements:
     return _statements(application.dialect, *tables)
 
 
+def credential_statement(application: ApplicationView) -> Statement:
+    """``by_hash`` of ``Statements`` with ID, roles and tenant of the user; these are null without a user."""
+    tenant = application.definition.differentiation_entity
+    return _credential(application.dialect, application.table("H_ApiTokens"), f"{tenant}_ID" if tenant else None)
+
+
+@lru_cache(64)
+def _credential(dialect: Dialect, tokens: sa.Table, tenant: str | None) -> Statement:
+    users = sa.table("Users", sa.column("ID"), sa.column("Roles"), *([sa.column(tenant)] if tenant else []))
+    of_user = [users.c["ID"], users.c["Roles"], users.c[tenant] if tenant else sa.null()]
+    select = _by_hash(tokens).add_columns(*of_user)
+    select = select.select_from(tokens.outerjoin(users, users.c["ID"] == tokens.c["UserID"]))
+    return compile_statement(select, dialect.sqlalchemy)
+
+
+def _by_hash(tokens: sa.Table) -> sa.Select[Any]:
+    wanted: sa.BindParameter[str] = sa.bindparam("hash")
+    is_current = sa.case((tokens.c["Hash"] == wanted, _literal("1")), else_=_literal("0"))
+    columns = (tokens.c[name] for name in COLUMNS)
+    return sa.select(*columns, is_current).where(sa.or_(tokens.c["Hash"] == wanted, tokens.c["OldHash"] == wanted))
+
+
+def _literal(text: str) -> sa.ColumnElement[int]:
+    found: sa.ColumnElement[int] = sa.literal_column(text)
+    return found
+
+
 def step(statement: Statement, values: Mapping[str, Value]) -> Step:
     """A step of a unit."""
     return Step(statement, statement.parameters(values))
@@ -73,8 +98,7 @@ def _bind(name: str) -> sa.BindParameter[int]:
 @lru_cache(16)
 def _statements(dialect: Dialect, tokens: sa.Table, days: sa.Table, calls: sa.Table) -> Statements:
     t, d, c = tokens.c, days.c, calls.c
-    zero: sa.ColumnElement[int] = sa.literal_column("0")
-    one: sa.ColumnElement[int] = sa.literal_column("1")
+    zero = _literal("0")
     wanted: sa.BindParameter[str] = sa.bindparam("hash")
 
     def paged(select: sa.Select[Any]) -> sa.Select[Any]:
@@ -84,8 +108,6 @@ def _statements(dialect: Dialect, tokens: sa.Table, days: sa.Table, calls: sa.Ta
     page = row.where(t["ID"] > _bind("after")).order_by(t["ID"])
     is_mine, of_token = t["ID"] == _bind("id"), d["Token"] == _bind("Token")
     is_alive = sa.and_(t["Revoked"].is_(None), t["Expires"] > _bind("now"))
-    last_sign = sa.func.coalesce(t["LastUsed"], t["Created"])
-    notice_due = sa.or_(t["Expires"] < _bind("expires_before"), last_sign < _bind("unused_since"))
     is_day = sa.and_(of_token, d["Day"] == _bind("Day"), d["Call"] == sa.bindparam("Call"))
     more = {"Uses": d["Uses"] + _bind("Uses"), "Failed": d["Failed"] + _bind("Failed")}
     rotated: dict[str, Any] = {
@@ -100,9 +122,7 @@ def _statements(dialect: Dialect, tokens: sa.Table, days: sa.Table, calls: sa.Ta
     of_today = sa.case((d["Day"] == _bind("today"), d["Uses"]), else_=zero)
     sums = (sa.func.coalesce(sa.func.sum(each), zero) for each in (d["Uses"], of_today))
     elements: dict[str, ClauseElement] = {
-        "by_hash": row.add_columns(sa.case((t["Hash"] == wanted, one), else_=zero)).where(
-            sa.or_(t["Hash"] == wanted, t["OldHash"] == wanted)
-        ),
+        "by_hash": _by_hash(tokens),
         "by_id": row.where(is_mine),
         "after": paged(page),
         "after_of_user": paged(page.where(t["UserID"] == _bind("user"))),
@@ -111,8 +131,6 @@ def _statements(dialect: Dialect, tokens: sa.Table, days: sa.Table, calls: sa.Ta
         "hash_of": sa.select(t["Hash"]).where(is_mine),
         "rotate": sa.update(tokens).values(rotated).where(is_mine),
         "used": sa.update(tokens).values(used).where(is_mine, is_first),
-        "noticed": sa.update(tokens).values({"Noticed": sa.bindparam("time")}).where(is_mine),
-        "noticeable": paged(page.where(t["UserID"].is_not(None), t["Noticed"].is_(None), is_alive, notice_due)),
         "delete_ended": sa.delete(tokens).where(sa.or_(t["Expires"] < _bind("before"), t["Revoked"] < _bind("before"))),
         "add_day": sa.update(days).values(more).where(is_day),
         "sum_since": sa.select(*sums).where(of_token, d["Day"] >= _bind("since")),

@@ -39,7 +39,6 @@ TOKENS: Final = HelperTable(
         column("Revoked", DATE, required=False),
         column("LastUsed", DATE, required=False),
         column("LastAddress", maximum=50, required=False),
-        column("Noticed", DATE, required=False),
     ),
     constraints=(ForeignKey(property="UserID", entity="Users", on_delete=OnDelete.Cascade),),
     indexes=(Index(("Hash",)), Index(("OldHash",))),

@@ -64,7 +64,6 @@ class TokenRow(Struct, frozen=True):
     revoked: int | None
     last_used: int | None
     last_address: str | None
-    noticed: int | None
 
     def status(self, now_ms: int) -> Status:
         """What a use of the token meets now."""

@@ -11,18 +11,21 @@ from collections.abc import Generator, Mapping
 from time import time_ns
 from typing import Final, NamedTuple
 
-from apilane.plugin import ApplicationView, RequestView, StorageError
+from apilane.plugin import Answered, ApplicationView, RequestView, StorageError
 from apilane.plugin.storage import ForeignKeyViolation, Result, Step, UniqueViolation
 from apilane_api_tokens.statements import Statements, statements_of, step
 from apilane_api_tokens.tokens import DAY_MS
 
 __all__ = ["Usage"]
 
-KEYS_MAX: Final = 20_000
-"""Different uses in memory; more are counted without address and call."""
+KEYS_MAX: Final = 2000
+"""Different uses of a token in memory; more are counted without address and call."""
 CALL_LENGTH_MAX: Final = 150
 
 log = logging.getLogger("apilane.api_tokens")
+
+Seen = tuple[str, str, str, str | None, int]
+"""Address, method, path, entity and status of a use."""
 
 
 class _Use(NamedTuple):
@@ -32,13 +35,10 @@ class _Use(NamedTuple):
     status: int
 
 
-class _Pending:
-    """The uses of one application that are not stored yet."""
-
-    def __init__(self) -> None:
-        self.application: ApplicationView
-        self.uses: dict[_Use, int] = {}
-        self.of_token: dict[int, int] = {}
+class _Counted(NamedTuple):
+    application: ApplicationView
+    token_id: int
+    uses: dict[Seen, int]
 
 
 class Usage:
@@ -46,28 +46,34 @@ class Usage:
 
     def __init__(self, flush_s: float) -> None:
         self._flush_s = flush_s
-        self._pending: dict[str, _Pending] = {}
+        self._pending: list[_Counted] = []
         self._flushing: asyncio.Task[None] | None = None
 
-    def add(self, application: ApplicationView, token_id: int, request: RequestView, path: str, status: int) -> None:
-        """Count one use."""
-        pending = self._pending.get(application.token)
-        if pending is None:
-            pending = self._pending[application.token] = _Pending()
-            self._start()
-        pending.application = application
-        subject = request.entity_name
-        call = f"{request.method} {path} {subject}" if subject else f"{request.method} {path}"
-        use = _Use(token_id, request.client_address, call[:CALL_LENGTH_MAX], status)
-        if len(pending.uses) >= KEYS_MAX and use not in pending.uses:
-            use = _Use(token_id, "", "other", status)
-        pending.uses[use] = pending.uses.get(use, 0) + 1
-        pending.of_token[token_id] = pending.of_token.get(token_id, 0) + 1
+    def counter(self, application: ApplicationView, token_id: int) -> Answered:
+        """The function that counts the uses of a token, with one look-up for a use that was seen before."""
+        uses: dict[Seen, int] = {}
+
+        def answered(request: RequestView, path: str, status: int) -> None:
+            seen = request.client_address, request.method, path, request.entity_name, status
+            if seen in uses:
+                uses[seen] += 1
+                return
+            if not uses:
+                self._pending.append(_Counted(application, token_id, uses))
+                self._start()
+            if len(uses) >= KEYS_MAX:
+                seen = "", request.method, "other", None, status
+            uses[seen] = uses.get(seen, 0) + 1
+
+        return answered
 
     def waiting(self, application: ApplicationView, token_id: int) -> int:
         """The uses of a token that are counted and not stored yet."""
-        pending = self._pending.get(application.token)
-        return pending.of_token.get(token_id, 0) if pending is not None else 0
+        return sum(
+            sum(each.uses.values())
+            for each in self._pending
+            if each.token_id == token_id and each.application.token == application.token
+        )
 
     def _start(self) -> None:
         running = self._flushing
@@ -78,15 +84,25 @@ class Usage:
         """Store the uses until there are none."""
         while self._pending:
             await asyncio.sleep(self._flush_s)
-            found, self._pending = self._pending, {}
-            for each in found.values():
+            for application, uses in self._take().values():
                 try:
-                    await _store(each.application, each.uses)
+                    await _store(application, uses)
                 except StorageError as error:
-                    total = sum(each.of_token.values())
-                    log.warning(
-                        "application %s: %d uses of tokens were not stored: %s", *(each.application.token, total, error)
-                    )
+                    lost = application.token, sum(uses.values()), error
+                    log.warning("application %s: %d uses of tokens were not stored: %s", *lost)
+
+    def _take(self) -> dict[str, tuple[ApplicationView, dict[_Use, int]]]:
+        """The uses by application, which are no longer pending."""
+        pending, self._pending = self._pending, []
+        found: dict[str, tuple[ApplicationView, dict[_Use, int]]] = {}
+        for application, token_id, seen in pending:
+            uses = found.setdefault(application.token, (application, {}))[1]
+            for (address, method, path, entity, status), count in seen.items():
+                call = f"{method} {path} {entity}" if entity else f"{method} {path}"
+                use = _Use(token_id, address, call[:CALL_LENGTH_MAX], status)
+                uses[use] = uses.get(use, 0) + count
+            seen.clear()
+        return found
 
 
 async def _store(application: ApplicationView, uses: Mapping[_Use, int]) -> None:

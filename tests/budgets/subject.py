@@ -12,6 +12,8 @@ import sys
 import threading
 import time
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import CodeType, FrameType
 from typing import Any, NamedTuple
@@ -25,6 +27,7 @@ from apilane.security.signatures import canonical_text, sign
 from apilane.services.capabilities import capabilities_of
 from apilane.settings import Settings
 from apilane.testing.server import CHEAP_PASSWORDS
+from apilane_api_tokens.service import ApiTokens, Draft
 
 ROUNDS, REPEATS = 5, 20
 ROWS = 200
@@ -186,6 +189,19 @@ class Subject:
         self._key_id = actor.session_id
         rows = json.dumps([book(number) for number in range(ROWS)]).encode()
         await self._value(Request("POST", "/api/Data/Post", "entity=Books", rows))
+
+    @contextmanager
+    def api_token(self, scope: str, user_id: int | None) -> Iterator[None]:
+        """Use an API token instead of the session."""
+        session = self._token
+        self._token = self._runner.run(self._issue(Draft(name="budget", scopes=[scope], user_id=user_id)))
+        yield
+        self._token = session
+
+    async def _issue(self, draft: Draft) -> str:
+        application = await self.app._instance.applications.find(self._application)
+        assert application is not None
+        return (await ApiTokens(application).create(draft, "budget")).secret
 
     @staticmethod
     async def _ignore(message: Any) -> None:

@@ -110,6 +110,13 @@ def test_references_without_tenants_cost_nothing(costs: dict[str, Cost], name: s
     assert not [code for code in costs[name].by_code if code.co_filename.endswith("reference_guards.py")]
 
 
+@pytest.mark.parametrize("user_id", [1, None], ids=["of a user", "of the application"])
+def test_an_api_token_costs_as_much_as_a_session(subject: Subject, costs: dict[str, Cost], user_id: int | None) -> None:
+    """Authentication by an API token, with the count of its use, takes at most two calls more than a session."""
+    with subject.api_token("read", user_id):
+        assert subject.cost(REQUESTS["GetByID"]).calls <= costs["GetByID"].calls + 2
+
+
 def test_new_shapes_are_noticed(subject: Subject) -> None:
     """The first request of a shape compiles its statement, and the second does not: the count detects such work."""
     request = Request(
