@@ -75,7 +75,7 @@ class Recorder:
             except AttributeError:  # the call named no application
                 pass
             if source == "entity":
-                entity = call.entity_name or ""  # type: ignore[attr-defined]
+                entity = call.entity_name or ""
             elif source == "endpoint":
                 entity = _endpoint_of(call)
         key = seen.scope["method"], seen.status, entity, token

@@ -14,7 +14,8 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
-from tests.fuzz.requests import Call, calls, rendered
+from tests.fuzz.rendering import rendered
+from tests.fuzz.requests import Call, calls
 from tests.fuzz.verdict import check_answer, check_texts
 from tests.fuzz.world import A, B, World
 
