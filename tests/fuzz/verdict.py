@@ -9,7 +9,8 @@ import zipfile
 from urllib.parse import unquote_to_bytes
 
 from apilane.errors import Code
-from tests.fuzz.requests import MARK, NUMBER, Call, Rendered
+from tests.fuzz.rendering import Rendered
+from tests.fuzz.requests import MARK, NUMBER, Call
 from tests.fuzz.world import ALL_MARKS, OTHER, PASSWORD, Answer, B, visible_marks
 
 __all__ = ["check_answer", "check_texts"]
