@@ -32,7 +32,9 @@ def check_answer(call: Call, sent: Rendered, answer: Answer, tokens: list[str]) 
     text = _text(answer)
     assert answer.status < 500, (answer.status, text)
     assert "set-cookie" not in answer.headers
-    if answer.status >= 400:
+    if sent.method == "HEAD":
+        assert text == ""
+    elif answer.status >= 400:
         _check_error(answer, text)
     if call.caller not in ("owner", "outsider"):
         found = INSIDES.search(text)
