@@ -76,8 +76,8 @@ def redacted(value: object, protected: Iterable[str] = (), depth: int = 0) -> An
 
 
 def _hides(name: object, protected: Iterable[str]) -> bool:
-    text = str(name)
-    return _sounds_secret(text) or text.lower() in protected
+    text = name if type(name) is str else str(name)
+    return _sounds_secret(text) or bool(protected and text.lower() in protected)
 
 
 @lru_cache(1024)  # lines have the same few names: 0.1 us instead of 0.8 us each
@@ -99,15 +99,15 @@ class _Formatter(logging.Formatter):
 
     def _message(self, record: logging.LogRecord) -> str:
         """The text in one line: a value with line breaks cannot look like another line."""
-        arguments = record.args
-        if isinstance(arguments, Mapping):
-            arguments = redacted(arguments, self.protected)
-        elif arguments:
-            arguments = tuple(redacted(each, self.protected) if _is_nested(each) else each for each in arguments)
-        text = str(record.msg) if not _is_nested(record.msg) else str(redacted(record.msg, self.protected))
-        if arguments:
-            text = text % arguments
-        return _in_text(_HIDE, _is_control(_escaped, text))
+        arguments: Any = record.args
+        text = record.msg
+        if arguments or type(text) is not str:
+            text = str(redacted(text, self.protected)) if _is_nested(text) else str(text)
+            if isinstance(arguments, Mapping):
+                text = text % redacted(arguments, self.protected)
+            elif arguments:
+                text = text % tuple(redacted(each, self.protected) if _is_nested(each) else each for each in arguments)
+        return _one_line(text)
 
     def _failure(self, record: logging.LogRecord) -> str | None:
         """The traceback of a failure."""
@@ -117,9 +117,12 @@ class _Formatter(logging.Formatter):
 
     def _fields(self, record: logging.LogRecord) -> dict[str, Any]:
         """What the line says beside its text (``extra``)."""
-        fields = {name: value for name, value in vars(record).items() if name not in _STANDARD}
-        hidden: dict[str, Any] = redacted(fields, self.protected)
-        return hidden
+        protected = self.protected
+        return {
+            name: HIDDEN if _hides(name, protected) else value if type(value) in _PLAIN else redacted(value, protected)
+            for name, value in vars(record).items()
+            if name not in _STANDARD
+        }
 
 
 def _is_nested(value: object) -> bool:
@@ -128,6 +131,13 @@ def _is_nested(value: object) -> bool:
 
 def _escaped(found: re.Match[str]) -> str:
     return found[0].encode("unicode_escape").decode()
+
+
+def _one_line(text: str) -> str:
+    """The text with escaped control characters, and without secrets."""
+    if not text.isprintable():
+        text = _is_control(_escaped, text)
+    return _in_text(_HIDE, text) if "=" in text or ":" in text else text
 
 
 class TextFormatter(_Formatter):
