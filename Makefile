@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help install packages tools demo test test-python test-slow matrix lint lock lock-check bench
+.PHONY: help install packages tools demo test test-python test-slow matrix lint lock lock-check bench docs
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -112,6 +112,10 @@ lock-check: $(BIN)/uv  ## Fail when constraints.txt is not what `make lock` woul
 	@$(LOCK) --output-file $(VENV)/constraints.txt
 	@diff -u constraints.txt $(VENV)/constraints.txt || { \
 	  echo "constraints.txt does not fit pyproject.toml. Run: make lock" >&2; exit 1; }
+
+docs: install  ## Build the documentation site in build/site; it needs no network when it is read
+	$(BIN)/python -m sphinx --quiet --fail-on-warning --keep-going docs build/site
+	@echo "build/site/index.html"
 
 bench: install  ## Measure the request paths and their floors (see benchmarks/); BENCH=--quick for a short run
 	@$(MAKE) --no-print-directory packages PACKAGES="wrk"

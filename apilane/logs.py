@@ -12,6 +12,7 @@ import secrets
 import time
 from collections.abc import Iterable, Mapping
 from contextvars import ContextVar
+from functools import lru_cache
 from itertools import count
 from typing import Any, Final
 
@@ -41,10 +42,14 @@ _IDENTIFIERS: Final = frozenset({"apptoken", "x-application-token", "application
 """Names that sound secret and are not: an application token names an application, a credential ID is
 such as ``session 42``."""
 _in_text = re.compile(
-    rf"(?i)(\b[\w.-]*(?:{_NAMES}|[-_]key|apikey)[\"']?\s*[:=]\s*(?:(?:bearer|basic)\s+)?[\"']?)([^\s\"'&,;)}}]+)"
-)
+    r"((?:password|passwd|passphrase|secret|(?<!app)(?<!application-)(?<!application_)token|credential|authorization"
+    r"|cookie|signature|[-_]key|apikey)[\"']?\s{0,3}[:=]\s{0,3}(?:(?:bearer|basic)\s{1,3})?[\"']?)([^\s\"'&,;)}]+)",
+    re.IGNORECASE,
+).sub
+_HIDE: Final = rf"\1{HIDDEN}"
 _is_control = re.compile(r"[\x00-\x1f\x7f\u2028\u2029]").sub
 _is_request_id = re.compile(rb"[A-Za-z0-9._:+/=@-]{1,128}").fullmatch
+_PLAIN: Final = frozenset({str, int, float, bool, type(None)})
 _encode = msgspec.json.Encoder(enc_hook=str).encode
 _STANDARD: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
@@ -54,6 +59,8 @@ def redacted(value: object, protected: Iterable[str] = (), depth: int = 0) -> An
 
     ``protected``: further names, in lower case.
     """
+    if type(value) in _PLAIN:  # most values; the checks of an abstract class cost 1 us
+        return value
     if depth > DEPTH_MAX:
         return HIDDEN
     if isinstance(value, Mapping):
@@ -69,14 +76,18 @@ def redacted(value: object, protected: Iterable[str] = (), depth: int = 0) -> An
 
 
 def _hides(name: object, protected: Iterable[str]) -> bool:
-    text = str(name)
-    lowered = text.lower()
-    return lowered in protected or (lowered not in _IDENTIFIERS and _is_secret(text) is not None)
+    text = name if type(name) is str else str(name)
+    return _sounds_secret(text) or bool(protected and text.lower() in protected)
 
 
-def _hide(found: re.Match[str]) -> str:
-    name = re.split(r"[\"'\s:=]", found[1], maxsplit=1)[0].lower()
-    return found[0] if name in _IDENTIFIERS else found[1] + HIDDEN
+@lru_cache(1024)  # lines have the same few names: 0.1 us instead of 0.8 us each
+def _sounds_secret(name: str) -> bool:
+    return name.lower() not in _IDENTIFIERS and _is_secret(name) is not None
+
+
+@lru_cache(4)
+def _second(seconds: int) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds))
 
 
 class _Formatter(logging.Formatter):
@@ -88,27 +99,30 @@ class _Formatter(logging.Formatter):
 
     def _message(self, record: logging.LogRecord) -> str:
         """The text in one line: a value with line breaks cannot look like another line."""
-        arguments = record.args
-        if isinstance(arguments, Mapping):
-            arguments = redacted(arguments, self.protected)
-        elif arguments:
-            arguments = tuple(redacted(each, self.protected) if _is_nested(each) else each for each in arguments)
-        text = str(record.msg) if not _is_nested(record.msg) else str(redacted(record.msg, self.protected))
-        if arguments:
-            text = text % arguments
-        return _in_text.sub(_hide, _is_control(_escaped, text))
+        arguments: Any = record.args
+        text = record.msg
+        if arguments or type(text) is not str:
+            text = str(redacted(text, self.protected)) if _is_nested(text) else str(text)
+            if isinstance(arguments, Mapping):
+                text = text % redacted(arguments, self.protected)
+            elif arguments:
+                text = text % tuple(redacted(each, self.protected) if _is_nested(each) else each for each in arguments)
+        return _one_line(text)
 
     def _failure(self, record: logging.LogRecord) -> str | None:
         """The traceback of a failure."""
         if not record.exc_info:
             return None
-        return _in_text.sub(_hide, self.formatException(record.exc_info))
+        return _in_text(_HIDE, self.formatException(record.exc_info))
 
     def _fields(self, record: logging.LogRecord) -> dict[str, Any]:
         """What the line says beside its text (``extra``)."""
-        fields = {name: value for name, value in vars(record).items() if name not in _STANDARD}
-        hidden: dict[str, Any] = redacted(fields, self.protected)
-        return hidden
+        protected = self.protected
+        return {
+            name: HIDDEN if _hides(name, protected) else value if type(value) in _PLAIN else redacted(value, protected)
+            for name, value in vars(record).items()
+            if name not in _STANDARD
+        }
 
 
 def _is_nested(value: object) -> bool:
@@ -117,6 +131,13 @@ def _is_nested(value: object) -> bool:
 
 def _escaped(found: re.Match[str]) -> str:
     return found[0].encode("unicode_escape").decode()
+
+
+def _one_line(text: str) -> str:
+    """The text with escaped control characters, and without secrets."""
+    if not text.isprintable():
+        text = _is_control(_escaped, text)
+    return _in_text(_HIDE, text) if "=" in text or ":" in text else text
 
 
 class TextFormatter(_Formatter):
@@ -144,7 +165,7 @@ class JsonFormatter(_Formatter):
         """The object: ``time``, ``level``, ``logger``, ``process``, ``message``, and what the line adds."""
         seconds, rest = divmod(record.created, 1)
         found: dict[str, Any] = {
-            "time": f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(seconds))}.{int(rest * 1000):03d}Z",
+            "time": f"{_second(int(seconds))}.{int(rest * 1000):03d}Z",
             "level": record.levelname.lower(),
             "logger": record.name,
             "process": record.process,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 
@@ -9,6 +10,7 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from benchmarks.results import Result, newest
 from benchmarks.tables import circumstances_text, sections
+from generators.tables import table
 
 INTRO = """# Benchmarks
 
@@ -32,10 +34,32 @@ ABOUT = {
 }
 
 
+OBSERVING = """
+## Metrics, logs and traces
+
+Microseconds of processor time that observing adds to a request, measured in one process without the HTTP server by
+`python -m benchmarks.observing` ({date}, Python {python}, on a machine with other work). Everything is off by default.
+The server checks the headers that request IDs and traces add to an answer, which takes 2 us of their figure.
+
+"""
+
+
 def page() -> str:
-    """The newest result as tables."""
+    """The newest result as tables, and the cost of observing."""
     result = newest()
-    return INTRO + ("No result is kept.\n" if result is None else text(result))
+    return INTRO + ("No result is kept.\n" if result is None else text(result)) + observing()
+
+
+def observing() -> str:
+    """The cost of metrics, logs and traces, from ``benchmarks/observing.json``."""
+    kept = json.loads((Path(__file__).parents[2] / "benchmarks" / "observing.json").read_text(encoding="utf-8"))
+    figures: dict[str, dict[str, float]] = kept["figures"]
+    names = [name for name in next(iter(figures.values())) if name != "nothing"]
+    rows = [
+        (request, f"{found['nothing']:.1f}", *(f"+{found[name] - found['nothing']:.1f}" for name in names))
+        for request, found in figures.items()
+    ]
+    return OBSERVING.format(**kept) + table(("request", "without", *names), rows)
 
 
 def text(result: Result) -> str:

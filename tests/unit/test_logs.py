@@ -100,6 +100,12 @@ def test_a_value_cannot_forge_a_line(formatter: type[logging.Formatter]) -> None
     assert "\x1b" not in text
 
 
+@pytest.mark.parametrize("text", ["a-" * 200_000, "token" * 80_000, "x" * 400_000, "token:   " * 50_000])
+def test_long_texts_take_no_long_time(text: str) -> None:
+    """The search in a text of hundreds of kilobytes ends; a quadratic one would take minutes."""
+    assert line(TextFormatter, "%s", text)
+
+
 def test_json_lines() -> None:
     """A line in JSON has time, level, logger, process, text, fields and the ID of the request."""
     token = request_id.set("abc")
