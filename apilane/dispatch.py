@@ -20,7 +20,7 @@ from apilane.plugin.counters import Counters
 from apilane.plugin.endpoints import EndpointKind
 from apilane.plugin.files import FileStore
 from apilane.plugin.functions import EndpointFunction
-from apilane.plugin.gates import AvailabilityCheck, Limiter, Throttle
+from apilane.plugin.gates import AvailabilityCheck, BatchLimiter, Limiter, Throttle
 from apilane.plugin.identity import Authenticator
 from apilane.plugin.jobs import Job, job_problem
 from apilane.plugin.mail import Mailer
@@ -51,6 +51,12 @@ class Gates(Struct, frozen=True):
     """Never None when there are steps."""
     sections: frozenset[str] = frozenset()
     """Sections such as ``Plugins.mfa`` that a loaded plugin enforces."""
+
+    @property
+    def batch_limiter(self) -> BatchLimiter | None:
+        """The limiter that can count several uses at once, if it is the only one."""
+        found = self.limiters[0] if len(self.limiters) == 1 else None
+        return found if isinstance(found, BatchLimiter) else None
 
     @property
     def enforced(self) -> frozenset[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 from msgspec import Struct
@@ -41,26 +42,25 @@ def _list(value: object, what: str) -> list[Any]:
     return value
 
 
-def _text(value: object, what: str) -> str | None:
+def _text(value: object, what: str, name: str) -> str | None:
     if value is None or isinstance(value, str):
         return value
     if type(value) is int:
         return str(value)
-    raise _malformed(f"{what} must be a text")
+    raise _malformed(f"{what}.{name} must be a text")
 
 
 def _malformed(what: str) -> ApilaneError:
     return ApilaneError(Code.ERROR, f"Something went wrong: {what}", entity="")
 
 
-def _operation(action: str, sent: object, what: str) -> Operation:
-    members = _object(sent, what)
+def _operation(action: str, members: Mapping[str, Any], what: str) -> Operation:
     operation = Operation(
         action=action,
-        entity=_text(members.get("entity"), f"{what}.Entity") or "",
-        label=_text(members.get("id"), f"{what}.Id") if action == "Post" else None,
+        entity=_text(members.get("entity"), what, "Entity") or "",
+        label=_text(members.get("id"), what, "Id") if action == "Post" else None,
         data=members.get("data"),
-        ids=_text(members.get("ids"), f"{what}.Ids"),
+        ids=_text(members.get("ids"), what, "Ids"),
     )
     if action == "Delete" and not operation.ids:
         raise ApilaneError(Code.ERROR, "Delete operation requires Ids")
@@ -92,7 +92,11 @@ def read_groups(body: object) -> list[Operation]:
     lists = _object(body, "the body")
     sent = [(action, each) for action in ACTIONS[:3] for each in enumerate(_list(lists.get(action.lower()), action))]
     _check_number(len(sent))
-    return [_operation(action, each, f"{action}[{position}]") for action, (position, each) in sent]
+    operations = []
+    for action, (position, each) in sent:
+        what = f"{action}[{position}]"
+        operations.append(_operation(action, _object(each, what), what))
+    return operations
 
 
 def read_operations(body: object) -> list[Operation]:
@@ -104,7 +108,8 @@ def read_operations(body: object) -> list[Operation]:
     operations = []
     for position, each in enumerate(sent):
         what = f"Operations[{position}]"
-        operations.append(_operation(_action(_object(each, what).get("action"), what), each, what))
+        members = _object(each, what)
+        operations.append(_operation(_action(members.get("action"), what), members, what))
     return operations
 
 

@@ -16,7 +16,7 @@ from typing import NoReturn
 from msgspec.structs import replace
 
 from apilane.errors import ApilaneError, Code
-from apilane.model.dates import parse_date
+from apilane.model.dates import MAX_MS, parse_date
 from apilane.model.definition import Property, PropertyType
 from apilane.model.formats import restricted
 from apilane.model.json import JsonNumber, json_text
@@ -32,6 +32,8 @@ Reader = Callable[[object], StoredValue]
 _INVALID_DATE = "The value provided is not a valid unix timestamp or date in format yyyy-MM-dd HH:mm:ss.fff"
 _MAX_DIGITS = 18
 _MAX_PLAIN = 10**_MAX_DIGITS - 1
+_MANY_MS = 10**10
+"""Smaller numbers may be seconds."""
 _FLOAT_DIGITS = 15
 _EXACT = Context(prec=60, rounding=ROUND_DOWN)
 
@@ -175,6 +177,8 @@ def _date_reader(entity_name: str, property: Property) -> Reader:
     refuse = _refusal(entity_name, property)
 
     def read(value: object) -> StoredValue:
+        if type(value) is int and _MANY_MS <= value <= MAX_MS:  # fast path: parsing takes three times as long
+            return value
         if value is None:
             return None
         ms = parse_date(value)

@@ -49,7 +49,7 @@ from apilane.plugin.endpoints import (
 )
 from apilane.plugin.files import FileContent, FileStore, StoredName
 from apilane.plugin.functions import EndpointCall, EndpointFunction
-from apilane.plugin.gates import AvailabilityCheck, Limiter, RequestCheck, SignInEvent, Throttle
+from apilane.plugin.gates import AvailabilityCheck, BatchLimiter, Limiter, RequestCheck, SignInEvent, Throttle
 from apilane.plugin.identity import (
     ANONYMOUS,
     Actor,
@@ -107,6 +107,7 @@ __all__ = [
     "Applications",
     "Authenticator",
     "AvailabilityCheck",
+    "BatchLimiter",
     "CacheUse",
     "CallView",
     "CarefulEndpointKind",

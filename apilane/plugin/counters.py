@@ -21,8 +21,16 @@ class Counters(Protocol):
         """
         ...
 
-    async def take_back(self, key: bytes, *, now_ms: int) -> None:
-        """Remove the newest entry of a key, if there is one."""
+    async def hit_many(
+        self, key: bytes, *, uses: int, limit: int, window_ms: int, now_ms: int
+    ) -> tuple[int, int | None]:
+        """Record up to ``uses`` uses, one after the other, as ``hit`` does. Returns how many were recorded, and the
+        answer of ``hit`` to the first one that was not; None when all were recorded.
+        """
+        ...
+
+    async def take_back(self, key: bytes, *, now_ms: int, uses: int = 1) -> None:
+        """Remove the newest entries of a key, as far as there are so many."""
         ...
 
     async def remember(self, key: bytes, *, until_ms: int, now_ms: int) -> bool:

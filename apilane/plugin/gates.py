@@ -12,7 +12,7 @@ from typing import Literal, Protocol, runtime_checkable
 from apilane.model.definition import RateLimit
 from apilane.plugin.identity import ApplicationView, RequestView
 
-__all__ = ["AvailabilityCheck", "Limiter", "RequestCheck", "SignInEvent", "Throttle"]
+__all__ = ["AvailabilityCheck", "BatchLimiter", "Limiter", "RequestCheck", "SignInEvent", "Throttle"]
 
 SignInEvent = Literal["login", "register", "step", "mail"]
 """``step``: an answer to a sign-in step. ``mail``: a request for a mail; ``account`` is the kind of the mail and its
@@ -47,6 +47,27 @@ class Limiter(Protocol):
         entity, or else the kind of the rule. ``caller``: the user, the credential or the client address. The count is
         exact among the workers of one machine.
         """
+        ...
+
+
+@runtime_checkable
+class BatchLimiter(Limiter, Protocol):
+    """A limiter that counts many uses at once. A transaction then needs one access to the counters for each limit; with
+    another limiter it calls ``admit`` for each operation.
+    """
+
+    async def admit_many(
+        self, application: str, name: str, action: str, caller: str, limit: RateLimit, *, uses: int
+    ) -> tuple[int, float | None]:
+        """Count up to ``uses`` uses. Returns how many were admitted, and the seconds after which the next one may be;
+        None when all were admitted.
+        """
+        ...
+
+    async def take_back(
+        self, application: str, name: str, action: str, caller: str, limit: RateLimit, *, uses: int
+    ) -> None:
+        """Forget uses that were admitted and did not happen, because an earlier operation was refused."""
         ...
 
 

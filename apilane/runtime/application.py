@@ -192,6 +192,7 @@ class ApplicationRuntime:
         """Whether the application was called since the last search for applications to close."""
         self.needs = needs_enforcing(stored.definition) - gates.enforced
         self.limiters = gates.limiters
+        self.batch_limiter = gates.batch_limiter
         self.throttles = gates.throttles
         self.sign_in_steps = gates.sign_in_steps
         self.counters = gates.counters

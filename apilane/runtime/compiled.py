@@ -117,8 +117,8 @@ class CompiledEntity:
     def _writers_of(self, names: tuple[str, ...]) -> tuple[tuple[str, ValueReader], ...]:
         return tuple((name, self.writers[name]) for name in names)
 
-    def _maker(self, columns: tuple[str, ...]) -> RecordMaker:
-        return record_maker(self.entity, columns, self.dialect, self._cipher)
+    def _maker(self, columns: tuple[str, ...], *, expandable: bool = False) -> RecordMaker:
+        return record_maker(self.entity, columns, self.dialect, self._cipher, expandable=expandable)
 
     def _sort(self, text: str | None, readable: frozenset[str]) -> tuple[SortKey, ...] | None:
         return parse_sort(text, self.entity, readable)

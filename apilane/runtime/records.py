@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from itertools import starmap
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
@@ -19,11 +19,14 @@ from apilane.sql.dialect import Dialect
 from apilane.sql.statement import Value
 from apilane.storage.protocol import Row
 
-__all__ = ["RecordMaker", "record_maker", "row_maker"]
+__all__ = ["EXPANDED", "RecordMaker", "record_maker", "row_maker"]
 
 Record = msgspec.Struct
 RecordMaker = Callable[[Sequence[Row]], list[Record]]
 Converter = Callable[[Any], Value]
+
+EXPANDED: Final = "Expanded"
+"""The key of related records."""
 
 
 def _hide(value: Value) -> None:
@@ -45,28 +48,35 @@ def _converter(entity: Entity, property: Property, dialect: Dialect, cipher: Cip
     return dialect.decoder(property)
 
 
-def record_maker(entity: Entity, columns: Sequence[str], dialect: Dialect, cipher: Cipher | None) -> RecordMaker:
+def record_maker(
+    entity: Entity, columns: Sequence[str], dialect: Dialect, cipher: Cipher | None, *, expandable: bool = False
+) -> RecordMaker:
     """A function that turns rows of ``columns`` into records; make it once per shape. ``cipher`` decrypts encrypted
     properties.
 
-    Null values stay null.
+    Null values stay null. ``expandable``: the records have one more field, ``Expanded``, unless a column has this name.
     """
     properties = {p.name: p for p in entity.properties}
     converters = [_converter(entity, properties[column], dialect, cipher) for column in columns]
-    return row_maker(f"{entity.name}Record", columns, converters)
+    later = (EXPANDED,) if expandable and EXPANDED not in columns else ()
+    return row_maker(f"{entity.name}Record", columns, converters, later)
 
 
-def row_maker(title: str, keys: Sequence[str], converters: Sequence[Converter | None]) -> RecordMaker:
+def row_maker(
+    title: str, keys: Sequence[str], converters: Sequence[Converter | None], later: Sequence[str] = ()
+) -> RecordMaker:
     """A function that turns rows into Structs with these keys. A converter takes a value that is not null; None:
     unchanged.
 
-    Fields are named by position because keys may be Python keywords.
+    Fields are named by position because keys may be Python keywords. ``later``: keys of more fields, which have no
+    value in the row. A field that has ``msgspec.UNSET`` is left out of the JSON.
     """
     names = [f"f{position}" for position in range(len(keys))]
+    more = [f"f{position}" for position in range(len(keys), len(keys) + len(later))]
     struct = msgspec.defstruct(
         title,
-        [(name, object) for name in names],
-        rename=dict(zip(names, keys, strict=True)),
+        [*((name, object) for name in names), *((name, object, msgspec.UNSET) for name in more)],
+        rename=dict(zip([*names, *more], [*keys, *later], strict=True)),
         gc=False,
     )
     conversions = [(name, convert) for name, convert in zip(names, converters, strict=True) if convert is not None]

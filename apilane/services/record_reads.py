@@ -61,7 +61,7 @@ class PageQuery(Struct, frozen=True, kw_only=True):
     after: str | None = None
     """The cursor to read on from; the index of the page does not count then."""
     also: tuple[str, ...] = ()
-    """Properties that the records get in addition to the requested ones."""
+    """Properties that the records get in addition to the requested ones, so that they can be expanded."""
 
     def window(self) -> tuple[int, int]:
         """``(limit, offset)``; a size outside 1..1000 is 1000 (B-W4), an index below 1 is the first page.
@@ -105,7 +105,7 @@ async def get_by_id(
     rows = await entity.session.fetch(statement, statement.parameters(values))
     if not rows:
         raise ApilaneError(Code.NOT_FOUND, "Record not found")
-    return make(rows)[0]
+    return (entity.maker(columns, expandable=True) if also else make)(rows)[0]
 
 
 async def visible_properties(entity: EntityRuntime, actor: Actor, access: AccessPlan, record_id: int) -> frozenset[str]:
@@ -157,12 +157,13 @@ async def get_page(entity: EntityRuntime, actor: Actor, access: AccessPlan, quer
         count = await entity.count.beside(*counted) if is_slow else entity.count(*counted)
         total = (await entity.session.fetch(count, count.parameters(values)))[0][0]
     values["limit"], values["offset"] = query.window()
+    make = entity.maker(columns, expandable=True) if query.also else entity.maker(columns)
     if query.cursor or query.after:
         rows, following = await read_on(entity, read, values, query.after, is_slow=is_slow)
-        return Page(entity.maker(columns)(rows), total, following)
+        return Page(make(rows), total, following)
     statement = await entity.read.beside(read) if is_slow else entity.read(read)
     rows = await entity.session.fetch(statement, statement.parameters(values))
-    return Page(entity.maker(columns)(rows), total)
+    return Page(make(rows), total)
 
 
 async def reading(

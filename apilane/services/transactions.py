@@ -23,9 +23,10 @@ from apilane.plugin.identity import Actor
 from apilane.runtime.access import AccessPlan
 from apilane.runtime.application import ApplicationRuntime, EntityRuntime
 from apilane.security.passwords import Passwords
-from apilane.services import record_delete, record_post, record_put
+from apilane.services import record_delete, record_put
 from apilane.services.endpoints import action_of
 from apilane.services.record_locks import is_ascending, lock_records
+from apilane.services.record_post import Posts
 from apilane.services.references import References
 from apilane.services.unit_writes import ChangedRows, UnitWrite
 from apilane.storage.errors import StatementTimeout
@@ -39,14 +40,19 @@ log = logging.getLogger("apilane.transactions")
 
 
 class _Operation(Struct, frozen=True):
-    """One checked operation. ``entity``: schema name, for errors of the database."""
+    """One checked operation. ``name``: of its entity, in the spelling of the schema, or of its endpoint."""
 
-    title: str
-    entity: str
+    action: str
+    name: str
     write: UnitWrite[Any] | None
     """Of an operation on records."""
     steps: Callable[[], UnitWithScripts[Any]]
     label: str | None = None
+
+    @property
+    def title(self) -> str:
+        """For the log and the audit."""
+        return f"{self.action} {self.name}"
 
 
 class Transaction:
@@ -62,6 +68,7 @@ class Transaction:
         self._begin = begin
         self._application = application
         self._operations: list[_Operation] = []
+        self._known_posts: dict[str, Posts] = {}
 
     async def add(
         self, operation: Operation, granted: tuple[EntityRuntime, AccessPlan], actor: Actor, passwords: Passwords
@@ -71,15 +78,22 @@ class Transaction:
         references = self.references
         write: UnitWrite[Any]
         if operation.action == "Post":
-            write = await record_post.post(entity, actor, access, operation.data, references=references)
+            write = await self._posts(entity, actor, access).add(operation.data)
         elif operation.action == "Put":
             write = await record_put.put(entity, actor, access, operation.data, passwords, references=references)
         else:
             write = await record_delete.delete(entity, actor, access, operation.ids, references=references)
         label = operation.label
-        self._operations.append(_Operation(f"{operation.action} {entity.name}", entity.name, write, write.steps, label))
+        self._operations.append(_Operation(operation.action, entity.name, write, write.steps, label))
         if label is not None and references is not None:
             references.declare(label, entity)
+
+    def _posts(self, entity: EntityRuntime, actor: Actor, access: AccessPlan) -> Posts:
+        """The Posts of the caller to an entity; all operations have the same caller."""
+        found = self._known_posts.get(entity.key)
+        if found is None:
+            found = self._known_posts[entity.key] = Posts(entity, actor, access, self.references)
+        return found
 
     def endpoint(self, name: str) -> Endpoint:
         """The endpoint of a Custom operation. Raises ERROR."""
@@ -91,18 +105,18 @@ class Transaction:
     def add_endpoint(self, endpoint: Endpoint, data: Mapping[str, object], actor: Actor) -> None:
         """Add a call of a custom endpoint. Raises ERROR when its kind cannot be a part of a transaction."""
         action = action_of(self._application, endpoint)
-        title = f"Custom {endpoint.name}"
         if not isinstance(action, TransactionAction):
-            raise ApilaneError(Code.ERROR, f"Something went wrong: {title} cannot be a part of a transaction")
+            found = f"Custom {endpoint.name} cannot be a part of a transaction"
+            raise ApilaneError(Code.ERROR, f"Something went wrong: {found}")
         references = self.references
         if references is not None and references.check(data):
 
             def steps() -> UnitWithScripts[ResultSets]:
                 return action.part(_parameters(references.replaced(data)), actor)()
 
-            self._operations.append(_Operation(title, "", None, steps))
         else:
-            self._operations.append(_Operation(title, "", None, action.part(_parameters(data), actor)))
+            steps = action.part(_parameters(data), actor)
+        self._operations.append(_Operation("Custom", endpoint.name, None, steps))
 
     def write(self, call: str) -> UnitWrite[list[Any]]:
         """The write of all operations. ``call``: its name for the audit."""
@@ -126,7 +140,7 @@ class Transaction:
         for position, operation in enumerate(self._operations, 1):
             if monotonic() > ends_at:
                 raise _too_long()
-            self._begin(operation.entity)
+            self._begin(operation.name if operation.write is not None else "")  # errors of the database name it
             try:
                 result = yield from operation.steps()
             except StatementTimeout as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from typing import NamedTuple, TypeVar
 
 from apilane.plugin.calls import Write
@@ -51,14 +52,9 @@ class UnitWrite(Write[T], kw_only=True):
     ) -> UnitWrite[T]:
         """A write that runs ``steps`` in a unit of this session. ``single``, ``alone``: see ``Session.run``."""
 
-        async def run_and_tell(tell: Callable[[T], None]) -> T:
-            done = await session.run(steps, single=single, alone=alone)
-            tell(done)
-            return done
-
-        def run() -> Awaitable[T]:
-            return session.run(steps, single=single, alone=alone) if committed is None else run_and_tell(committed)
-
+        run: Callable[[], Awaitable[T]] = partial(session.run, steps, single=single, alone=alone)
+        if committed is not None:
+            run = partial(_run_and_tell, run, committed)
         return cls(run=run, steps=steps, what=what, outcome=outcome, committed=committed, rows=rows, alone=alone)
 
     @classmethod
@@ -73,3 +69,9 @@ class UnitWrite(Write[T], kw_only=True):
             return result
 
         return cls(run=run, steps=steps, what=None, outcome=str)
+
+
+async def _run_and_tell(run: Callable[[], Awaitable[T]], tell: Callable[[T], None]) -> T:
+    done = await run()
+    tell(done)
+    return done

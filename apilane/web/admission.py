@@ -14,9 +14,9 @@ from contextlib import suppress
 from typing import get_args
 
 from apilane.control.operator_tokens import SignedIn
-from apilane.errors import ApilaneError, Code, OperatorsOnlyError, RateLimitedError, unauthorized
+from apilane.errors import ApilaneError, Code, OperatorsOnlyError, unauthorized
 from apilane.instance import Instance
-from apilane.model.definition import Action, Endpoint, RateLimit, RuleKind
+from apilane.model.definition import Action, Endpoint, RuleKind
 from apilane.model.hints import choice, near
 from apilane.plugin.access import (
     Access,
@@ -35,7 +35,6 @@ from apilane.plugin.identity import Actor, ActorKind
 from apilane.runtime.access import AccessPlan
 from apilane.runtime.application import EntityRuntime
 from apilane.runtime.operators import NOTHING, permissions_in
-from apilane.security.networks import network_of
 from apilane.security.signatures import SIGNATURE_HEADER, check_signature_headers
 from apilane.security.tokens import bearer_token
 from apilane.services.endpoints import action_of, find_endpoint
@@ -43,8 +42,9 @@ from apilane.storage.errors import StorageError
 from apilane.web.bodies import Bodies, announces_body
 from apilane.web.call import Call
 from apilane.web.client_addresses import client_addresses
+from apilane.web.limits import Count, count
 
-__all__ = ["USE_FILES", "Admission", "count", "grant_entity", "grant_name"]
+__all__ = ["USE_FILES", "Admission", "grant_entity", "grant_name"]
 
 NO_TOKEN = "Query parameter 'appToken' or Header 'x-application-token' is required!"  # noqa: S105 -- a message
 USE_FILES = "Use 'Files' controller to access files. Refer to API Documentation for more info."
@@ -174,11 +174,10 @@ class Admission:
         return await self._instance.operators.find(token) if token else None
 
 
-async def grant_entity(call: Call, name: str, action: Action) -> tuple[EntityRuntime, AccessPlan]:
-    """Find an entity by its name in the request and the caller's access plan for it, and count one use.
+async def grant_entity(call: Call, name: str, action: Action, count: Count = count) -> tuple[EntityRuntime, AccessPlan]:
+    """Find an entity by its name in the request and the caller's access plan for it, and count one use with ``count``.
 
-    Raises ERROR for an unknown entity, UNAUTHORIZED without a rule, and RATE_LIMIT_EXCEEDED. A call with several
-    operations calls this for each of them.
+    Raises ERROR for an unknown entity, UNAUTHORIZED without a rule, and RATE_LIMIT_EXCEEDED.
     """
     application = call.application
     try:
@@ -194,29 +193,6 @@ async def grant_entity(call: Call, name: str, action: Action) -> tuple[EntityRun
     if access.limit is not None:
         await count(call, entity.name, action, access.limit)
     return entity, access
-
-
-async def count(call: Call, name: str, action: str, limit: RateLimit) -> None:
-    """Count one use of an action. Raises RATE_LIMIT_EXCEEDED when the caller has used it too often."""
-    if call.is_counted:
-        return
-    actor = call.actor
-    if actor.user_id is not None:
-        caller = f"user {actor.user_id}"
-    elif actor.credential is not None:
-        caller = actor.credential
-    else:
-        caller = network_of(call.client_address)
-    for limiter in call.application.limiters:
-        try:
-            wait_s = await limiter.admit(call.application.token, name, action, caller, limit)
-        except Exception:
-            call.at_work = limiter
-            raise
-        if wait_s is not None:
-            call.at_work = limiter
-            raise RateLimitedError(wait_s)
-    call.was_counted = True
 
 
 async def _grant(call: Call, access: Access) -> None:

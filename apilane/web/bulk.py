@@ -20,8 +20,8 @@ from apilane.services.bulk_export import FORMATS, BulkFormat, count_matching, ex
 from apilane.services.bulk_import import BulkImport, Granted, ImportOptions, ImportReport
 from apilane.services.record_reads import PageQuery
 from apilane.sql.write import first_id_where
-from apilane.web.admission import count
 from apilane.web.call import INT64, Call
+from apilane.web.limits import count
 
 __all__ = ["bulk_calls"]
 

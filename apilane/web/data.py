@@ -4,7 +4,6 @@ call, and its result to bytes.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 from msgspec.structs import replace
@@ -30,16 +29,17 @@ async def get_by_id(call: Call) -> Reply:
     if "expand" in call.query and (expansion := await expansion_of(call)) is not None:
         names = call.query.get("properties")
         found = await record_reads.get_by_id(
-            call.entity, call.actor, call.access, record_id, names, also=expansion.needs
+            call.entity, call.actor, call.access, record_id, names, also=expansion.paths.needs
         )
-        (expanded,) = await expansion.attach([found], call.entity.select(names, call.access.properties))
-        return Reply(encode_json(expanded))
+        await expansion.attach([found], call.entity.select(names, call.access.properties))
+        return Reply(encode_json(found))
     record = await record_reads.get_by_id(call.entity, call.actor, call.access, record_id, call.query.get("properties"))
     return Reply(encode_json(record))
 
 
 async def get_page(call: Call, *, default_order: bool = True) -> Reply:
     asked = call.query.get
+    expansion = await expansion_of(call) if "expand" in call.query else None
     query = record_reads.PageQuery(
         page_index=call.integer("pageindex", 1),
         page_size=call.integer("pagesize", 20),
@@ -48,17 +48,14 @@ async def get_page(call: Call, *, default_order: bool = True) -> Reply:
         properties=asked("properties"),
         get_total=call.boolean("gettotal"),
         default_order=default_order,
+        also=() if expansion is None else expansion.paths.needs,
     )
     if "cursor" in call.query or "after" in call.query:
         query = replace(query, cursor=call.boolean("cursor"), after=call.text("after"))
-    expansion = await expansion_of(call) if "expand" in call.query else None
-    if expansion is not None:
-        query = replace(query, also=expansion.needs)
     page = await record_reads.get_page(call.entity, call.actor, call.access, query)
-    found: Sequence[Any] = page.records
     if expansion is not None:
-        found = await expansion.attach(page.records, call.entity.select(query.properties, call.access.properties))
-    records = encode_json(found)
+        await expansion.attach(page.records, call.entity.select(query.properties, call.access.properties))
+    records = encode_json(page.records)
     if query.cursor or query.after:
         records += b',"Next":' + encode_json(page.next)
     if page.total is None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from msgspec import Struct
 
 from apilane.model.definition import Action
-from apilane.services.expansion import EACH_MAX, Reading, Step, attach, check, entities_of, parse_expand, references
+from apilane.services.expand_paths import Paths, check, parse_expand
+from apilane.services.expansion import EACH_MAX, Reading, attach
 from apilane.web.admission import grant_entity
 from apilane.web.call import Call
 
@@ -16,19 +16,15 @@ __all__ = ["Expansion", "expansion_of"]
 
 
 class Expansion(Struct, frozen=True):
-    """The steps of a call, with the rights that they need."""
+    """The paths of a call, with the rights that they need."""
 
-    steps: Mapping[str, Step]
+    paths: Paths
     reading: Reading
 
-    @property
-    def needs(self) -> tuple[str, ...]:
-        """The properties of the entity that the steps follow."""
-        return references(self.steps)
-
-    async def attach(self, records: Sequence[Struct], shown: Sequence[str]) -> Sequence[Any]:
-        """The records, read with ``needs``, with the properties ``shown`` and their related records."""
-        return await attach(records, tuple(dict.fromkeys((*shown, *self.needs))), shown, self.steps, self.reading)
+    async def attach(self, records: Sequence[Struct], shown: Sequence[str]) -> None:
+        """Give the records, read with ``needs``, their related records. They show only ``shown`` besides."""
+        paths = self.paths
+        await attach(records, tuple(dict.fromkeys((*shown, *paths.needs))), shown, paths.steps, self.reading)
 
 
 async def expansion_of(call: Call) -> Expansion | None:
@@ -37,13 +33,13 @@ async def expansion_of(call: Call) -> Expansion | None:
     Raises ERROR for a wrong path, UNAUTHORIZED for an entity without a rule, and RATE_LIMIT_EXCEEDED.
     """
     text = call.query.get("expand", "")
-    steps = call.entity.expansion(parse_expand, text, call.query.get("expandproperties"))
-    if not steps:
+    paths: Paths = call.entity.expansion(parse_expand, text, call.query.get("expandproperties"))
+    if not paths.steps:
         return None
     granted = {}
-    for entity in entities_of(steps.values()):
+    for entity in paths.entities:
         _, granted[entity.name] = await grant_entity(call, entity.name, Action.get)
     call.entity_name = call.entity.name
-    check(steps, call.entity, call.access, granted)
+    check(paths.steps, call.entity, call.access, granted)
     each = call.integer("expandlimit", EACH_MAX, range(1, EACH_MAX + 1))
-    return Expansion(steps, Reading(call.actor, granted, each))
+    return Expansion(paths, Reading(call.actor, granted, each))

@@ -63,6 +63,8 @@ class Writer:
         self._queue: SimpleQueue[WriteRequest | None] = SimpleQueue()
         self._lock = Lock()
         self._thread: Thread | None = None
+        self._unsent: list[WriteRequest] = []
+        """Requests of this iteration of the event loop."""
         self._waiting: dict[WriteRequest, None] = {}
         """Unfinished requests, in order. Finished ones are removed immediately, to keep garbage collection short."""
         self._watch: tuple[asyncio.AbstractEventLoop, asyncio.TimerHandle] | None = None
@@ -81,13 +83,23 @@ class Writer:
 
     def submit(self, request: WriteRequest) -> None:
         self._waiting[request] = None
+        if not self._unsent or self._unsent[0].loop is not request.loop:
+            request.loop.call_soon(self._send)
+        self._unsent.append(request)
+        if self._watch is None or self._watch[0] is not request.loop:
+            self._watch = request.loop, request.loop.call_later(WAIT_LIMIT_S, self._expire)
+
+    def _send(self) -> None:
+        """Queue the requests of the last iteration of the event loop together. The thread then runs them as one group,
+        and does not compete with the callers that prepare the others.
+        """
+        requests, self._unsent = self._unsent, []
         with self._lock:
-            self._queue.put(request)
+            for request in requests:
+                self._queue.put(request)
             if self._thread is None:
                 self._thread = Thread(target=self._work, name=f"sqlite-writer {self._path}", daemon=True)
                 self._thread.start()
-        if self._watch is None or self._watch[0] is not request.loop:
-            self._watch = request.loop, request.loop.call_later(WAIT_LIMIT_S, self._expire)
 
     def release(self) -> None:
         """End the thread and its connection as soon as no request waits."""

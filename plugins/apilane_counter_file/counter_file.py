@@ -90,13 +90,39 @@ class CounterFile:
         finally:
             slots.unlock(name.part)
 
-    async def take_back(self, key: bytes, *, now_ms: int) -> None:
-        """Remove the newest entry of a key, if there is one."""
+    async def hit_many(
+        self, key: bytes, *, uses: int, limit: int, window_ms: int, now_ms: int
+    ) -> tuple[int, int | None]:
+        """Record up to ``uses`` uses under one lock, as ``hit`` does. See ``Counters``."""
+        if limit < 1:
+            return 0, window_ms
+        if window_ms >= HORIZON_MS:
+            raise _too_long(window_ms)
+        slots = self._slots or self._open()
+        name = slots.name(LOG + key)
+        slots.lock(name.part)
+        recorded = 0
+        try:
+            while recorded < uses:
+                wait_ms = _hit(slots, name, limit, window_ms, now_ms)
+                if wait_ms is not None:
+                    return recorded, wait_ms
+                recorded += 1
+        except NoRoom as full:
+            return recorded, full.wait_ms
+        else:
+            return recorded, None
+        finally:
+            slots.unlock(name.part)
+
+    async def take_back(self, key: bytes, *, now_ms: int, uses: int = 1) -> None:
+        """Remove the newest entries of a key, as far as there are so many."""
         slots = self._slots or self._open()
         name = slots.name(LOG + key)
         slots.lock(name.part)
         try:
-            _take_back(slots, name, now_ms)
+            for _ in range(uses):
+                _take_back(slots, name, now_ms)
         finally:
             slots.unlock(name.part)
 

@@ -31,6 +31,7 @@ MANIFEST: dict[str, Any] = {
         },
         {"Name": "Owned", "Properties": [{"Name": "Text"}]},
         {"Name": "Limited", "Properties": [{"Name": "Text"}]},
+        {"Name": "Scarce", "Properties": [{"Name": "Size", "Type": "Number"}]},
         {"Name": "Closed", "Properties": [{"Name": "Text"}]},
     ],
     "CustomEndpoints": [
@@ -49,6 +50,13 @@ MANIFEST: dict[str, Any] = {
             "Action": "post",
             "Properties": "*",
             "RateLimit": {"MaxRequests": 3, "Per": "Hour"},
+        },
+        {
+            "Entity": "Scarce",
+            "Role": "AUTHENTICATED",
+            "Action": "post",
+            "Properties": "*",
+            "RateLimit": {"MaxRequests": 20, "Per": "Hour"},
         },
         *({"CustomEndpoint": name, "Role": "ANONYMOUS"} for name in ("Count", "Raise", "Broken", "Endless")),
     ],
@@ -316,6 +324,33 @@ def test_each_operation_counts(orders: Client) -> None:
     response = orders.post("Data/Transaction", {"Post": [{"Entity": "Limited", "Data": {"Text": "3"}}] * 2})
     assert error_of(response).code == "RATE_LIMIT_EXCEEDED"
     assert "retry-after" in response.headers
+
+
+@pytest.mark.better("B-S6")
+def test_operations_count_in_order(orders: Client) -> None:
+    """The operations before a refused one, and that one, count as single calls do; later ones do not. The first fault
+    in the order of the operations is the answer, be it the limit or a value."""
+    user = orders.signed_in("scarce")
+    good, bad = {"Entity": "scarce", "Data": {"Size": 1}}, {"Entity": "Scarce", "Data": {"Size": "x"}}
+
+    def refused(*posts: dict[str, Any]) -> str:
+        return error_of(user.post("Data/Transaction", {"Post": list(posts)})).code
+
+    assert refused(good, bad, *[good] * 30) == "VALIDATION"  # 2 uses
+    assert refused(*[good] * 9, {**good, "Entity": "Closed"}) == "UNAUTHORIZED"  # 9
+    assert refused(*[good] * 9, bad) == "RATE_LIMIT_EXCEEDED"  # the 9 that are left, before the value
+    assert refused(bad) == "RATE_LIMIT_EXCEEDED"
+
+
+@pytest.mark.better("B-S6")
+def test_a_fault_before_the_limit(orders: Client) -> None:
+    """A value that is refused by the last operation that the limit admits is the answer, and all uses are counted."""
+    user = orders.signed_in("lastuse")
+    good, bad = {"Entity": "Scarce", "Data": {"Size": 1}}, {"Entity": "Scarce", "Data": {"Size": "x"}}
+    response = user.post("Data/Transaction", {"Post": [*[good] * 19, bad, *[good] * 20]})
+    assert error_of(response).code == "VALIDATION"
+    assert error_of(user.post("Data/Post", {"Size": 1}, entity="Scarce")).code == "RATE_LIMIT_EXCEEDED"
+    assert user.get("Data/Get", entity="Scarce").status_code == 401  # the rule is for posts alone
 
 
 def test_history(orders: Client, as_operator: AsOperator) -> None:

@@ -50,6 +50,13 @@ class Model:
             return None
         return within[-self.limit] + self.window_ms + 1 - now_ms
 
+    def hit_many(self, uses: int, now_ms: int) -> tuple[int, int | None]:
+        for recorded in range(uses):
+            wait_ms = self.hit(now_ms)
+            if wait_ms is not None:
+                return recorded, wait_ms
+        return uses, None
+
     def take_back(self, now_ms: int) -> None:
         if self.times and now_ms - self.times[-1] <= self.window_ms:
             self.times.pop()
@@ -65,7 +72,7 @@ def counters(tmp_path: Path) -> Iterator[CounterFile]:
 
 steps = st.lists(
     st.tuples(
-        st.sampled_from(["hit", "hit", "hit", "hit", "back"]),
+        st.sampled_from(["hit", "hit", "hit", "hit", "back", "many", "back many"]),
         st.integers(0, 2),
         st.one_of(st.just(0), st.integers(0, 30), st.integers(0, 1500)),
     ),
@@ -87,9 +94,15 @@ def test_counts_like_the_model(
         model, key = models[which], b"key %d" % which
         if step == "hit":
             assert done(file.hit(key, limit=model.limit, window_ms=1000, now_ms=now)) == model.hit(now)
+        elif step == "many":
+            uses = 1 + later % 30
+            many = file.hit_many(key, uses=uses, limit=model.limit, window_ms=1000, now_ms=now)
+            assert done(many) == model.hit_many(uses, now)
         else:
-            done(file.take_back(key, now_ms=now))
-            model.take_back(now)
+            uses = 1 + later % 15 if step == "back many" else 1
+            done(file.take_back(key, now_ms=now, uses=uses))
+            for _ in range(uses):
+                model.take_back(now)
     file.close()
 
 

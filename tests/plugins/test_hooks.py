@@ -130,6 +130,26 @@ def test_hook_apilane_register_limiters(write_plugin: Write) -> None:
     hooks = frozen(write_plugin("limits", body, plugins=("limits", "counter_file")))
     assert hooks.limiters[0].counters is hooks.counters  # type: ignore[attr-defined]
     assert hooks.gates.enforced == {"RateLimit"}
+    assert hooks.gates.batch_limiter is None
+
+
+def test_limiters_that_count_many_uses(write_plugin: Write) -> None:
+    """The only limiter of an instance counts the uses of a transaction together, if it can; of several, none does."""
+    body = """
+        class Limits:
+            enforces = frozenset({"RateLimit"})
+            async def admit(self, application, name, action, caller, limit):
+                return None
+
+        @hookimpl
+        def apilane_register_limiters():
+            return [Limits()]
+        """
+    alone = frozen(write_plugin("limits", body, plugins=("rate_limit", "counter_file")))
+    assert alone.gates.batch_limiter is alone.limiters[0]
+    both = frozen(write_plugin("limits", body, plugins=("rate_limit", "counter_file", "limits")))
+    assert len(both.limiters) == 2
+    assert both.gates.batch_limiter is None
 
 
 def test_hook_apilane_register_throttles(write_plugin: Write, tmp_path: Path) -> None:
@@ -238,7 +258,9 @@ def test_hook_apilane_register_counters(write_plugin: Write) -> None:
         class Memory:
             async def hit(self, key, *, limit, window_ms, now_ms):
                 return None
-            async def take_back(self, key, *, now_ms):
+            async def hit_many(self, key, *, uses, limit, window_ms, now_ms):
+                return uses, None
+            async def take_back(self, key, *, now_ms, uses=1):
                 pass
             async def remember(self, key, *, until_ms, now_ms):
                 return True
