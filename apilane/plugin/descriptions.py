@@ -90,8 +90,16 @@ PAGE_PARAMETERS: Final[tuple[Parameter, ...]] = (
         type={"type": "integer", "default": 20},
         text="Records of a page, 1 to 1000. Any other number means 1000.",
     ),
-    Parameter(name="filter", type=component("Filter"), text="Which records; a condition or a group of conditions."),
-    Parameter(name="sort", type=component("Sort"), text="The order; default: that of the entity, else ID."),
+    Parameter(
+        name="filter",
+        type=component("Filter"),
+        text='A condition or a group of conditions as JSON: `{"Property": "ID", "Operator": "greater", "Value": 10}`.',
+    ),
+    Parameter(
+        name="sort",
+        type=component("Sort"),
+        text='One key or several as JSON: `[{"Property": "ID", "Direction": "DESC"}]`. Default: that of the entity.',
+    ),
     Parameter(name="properties", text="Names with commas between them; default: all that the caller may read."),
     Parameter(name="getTotal", type=bool, text="Adds Total, the number of matching records."),
     Parameter(name="cursor", type=bool, text="Adds Next, the cursor of the next page."),

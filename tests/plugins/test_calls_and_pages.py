@@ -552,7 +552,7 @@ def test_openapi_has_the_calls_of_plugins(toybox: Client) -> None:
     part = document["paths"]["/api/Toys/Part"]["get"]
     assert part["summary"] == "Read a part"
     assert part["parameters"][0]["schema"] == {"type": "integer"}
-    items = part["parameters"][1]["content"]["application/json"]["schema"]["items"]
+    items = part["parameters"][1]["schema"]["contentSchema"]["items"]
     assert items == {"$ref": "#/components/schemas/Call.Toys_Part.Slice"}
     assert document["components"]["schemas"]["Call.Toys_Part.Slice"]["required"] == ["offset"]
     assert set(part["responses"]) == {"200", "400", "401", "404"}

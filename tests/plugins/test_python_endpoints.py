@@ -271,7 +271,7 @@ def test_openapi_has_the_signatures(shop: Client) -> None:
     assert parameters["express"]["schema"] == {"type": "boolean"}
     assert parameters["day"]["schema"] == {"type": "string", "format": "date"}
     assert [name for name, each in parameters.items() if each.get("required")] == ["lines", "day"]
-    lines = parameters["lines"]["content"]["application/json"]["schema"]
+    lines = parameters["lines"]["schema"]["contentSchema"]
     assert lines == {"type": "array", "items": {"$ref": "#/components/schemas/Custom.Order.Line"}}
     assert document["components"]["schemas"]["Custom.Order.Line"]["required"] == ["book"]
     titles = document["paths"]["/api/Custom/Blocking"]["get"]

@@ -32,15 +32,14 @@ MEDIA_TYPES = {"json": "application/json", "multipart": "multipart/form-data"}
 
 
 def parameter(each: Parameter, schemas: Schemas, owner: str) -> dict[str, Any]:
-    """A parameter of the query or a header. A value that is an object or array is sent as JSON."""
+    """A parameter of the query or a header. A value that is an object or array is sent as JSON text."""
     schema = schemas.of(each.type, owner)
+    if not _is_simple(schema):
+        schema = {"type": "string", "contentMediaType": "application/json", "contentSchema": schema}
     shown: dict[str, Any] = {"name": each.name, "in": "header" if each.is_header else "query", **about(each)}
     if each.required:
         shown["required"] = True
-    if _is_simple(schema):
-        shown["schema"] = schema
-    else:
-        shown["content"] = {"application/json": {"schema": schema}}
+    shown["schema"] = schema
     if each.example is not None:
         shown["example"] = each.example
     return shown
