@@ -36,7 +36,7 @@ JsonSchema = Mapping[str, Any]
 
 def component(name: str) -> JsonSchema:
     """A reference to a schema that the core makes: ``Record``, ``NewRecord``, ``ChangedRecord``, ``Filter``, ``Sort``,
-    ``Error``, ``User``.
+    ``Error``, ``User``, ``EntityName``.
     """
     return {"$ref": f"#/components/schemas/{name}"}
 

@@ -148,7 +148,7 @@ SCHEMA: Final = CallDescription(
     },
 )
 
-_ENTITY: Final = {"type": "string"}
+_ENTITY: Final = component("EntityName")
 _IDS_TEXT: Final = {"type": "string", "description": "IDs with commas between them."}
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from apilane.errors import Code
-from apilane.plugin.descriptions import CallDescription, Parameter, list_of, nullable
+from apilane.plugin.descriptions import CallDescription, Parameter, component, list_of, nullable
 
 __all__ = [
     "CLEAR_CACHE",
@@ -21,7 +21,7 @@ __all__ = [
 ]
 
 _OK: Final = {"type": "string", "const": "OK"}
-_ENTITY: Final = Parameter(name="entity", text="The entity, in any letter case.", required=True)
+_ENTITY: Final = Parameter(name="entity", type=component("EntityName"), text="The entity.", required=True)
 _RECORD: Final = Parameter(
     name="recordID", type={"type": "integer", "format": "int64"}, text="One record; default: all of the entity."
 )

@@ -83,5 +83,7 @@ def _records(application: ApplicationRuntime, entities: Sequence[EntityRights]) 
             if action in each.actions
         ]
         found[name] = {"anyOf": refs} if refs else {"type": "object"}
+    names = [each.entity.name for each in entities]
+    found["EntityName"] = {"type": "string", "description": "In any letter case."} | ({"enum": names} if names else {})
     users = application.definition.entity("Users")
     return found | (user_schemas(users) if users else {})

@@ -27,6 +27,7 @@ __all__ = [
 
 LIMITS_SHOWN = 50
 RECORD = "#/components/schemas/Record"
+ENTITY_NAME = "#/components/schemas/EntityName"
 BINARY = {"type": "string", "format": "binary"}
 MEDIA_TYPES = {"json": "application/json", "multipart": "multipart/form-data"}
 
@@ -48,7 +49,7 @@ def parameter(each: Parameter, schemas: Schemas, owner: str) -> dict[str, Any]:
 def _is_simple(schema: Mapping[str, Any]) -> bool:
     """Whether the values of a schema are sent as text, and not as JSON."""
     if "$ref" in schema:
-        return False
+        return bool(schema["$ref"] == ENTITY_NAME)
     if "anyOf" in schema:
         return all(map(_is_simple, schema["anyOf"]))
     types = schema.get("type", "object" if schema else "string")
