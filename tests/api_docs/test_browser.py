@@ -68,12 +68,13 @@ def test_the_assets_are_those_of_the_package(repository: Path) -> None:
 
 
 def test_the_wheel_has_the_assets(repository: Path, tmp_path: Path) -> None:
-    """Every asset is in the wheel."""
+    """Every asset of the browser is in the wheel, and the part of TypeScript clients that is the same for all."""
     command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)]
     subprocess.run(command, cwd=repository, check=True, capture_output=True)
     (wheel,) = tmp_path.glob("*.whl")
     names = set(zipfile.ZipFile(wheel).namelist())
     assert {f"apilane_api_docs/assets/{path.name}" for path in (repository / ASSETS).iterdir()} <= names
+    assert "apilane/cli/typed/client.ts" in names
 
 
 @pytest.mark.parametrize("path", ["/docs", "/swagger/index.html", "/swagger"])

@@ -26,15 +26,16 @@ def application_document(
     actor: Actor,
     *,
     only: Sequence[str] = (),
+    most: int = ENTITIES_MAX,
     base_path: str = "",
 ) -> dict[str, Any]:
     """The document for a caller, as JSON values.
 
-    ``only``: names of entities, in any letter case; empty: the first ``ENTITIES_MAX``. ``base_path``: the path below
+    ``only``: names of entities, in any letter case; empty: the first ``most``. ``base_path``: the path below
     which the server answers.
     """
     names = frozenset(name.strip().lower() for name in only)
-    rights = rights_of(application.definition, actor, most=ENTITIES_MAX, only=names)
+    rights = rights_of(application.definition, actor, most=most, only=names)
     schemas = Schemas()
     operations = Operations(application, actor, rights, schemas)
     paths: dict[str, dict[str, Any]] = {}
