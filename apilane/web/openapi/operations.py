@@ -90,7 +90,8 @@ class Operations:
                 kinds = ("user", "program") if call.access.programs else ("user",)
                 return actor.kind in kinds and actor.user_id is not None
             case PerOperation():
-                actions = {action for each in self._rights.entities for action in each.actions}
+                entities = [each for each in self._rights.entities if not _is_files(each)]
+                actions = {action for each in entities for action in each.actions}
                 return bool(actions - {Action.get} or self._rights.endpoints)
             case Operator():
                 return actor.kind == "operator"
