@@ -9,7 +9,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 # Programs of npm that the tests start, in $(VENV)/node.
-NODE_PACKAGES := azurite@3.35.0
+NODE_PACKAGES := azurite@3.35.0 openapi-typescript@7.13.0 typescript@5.9.3
 NODE_STAMP := $(VENV)/.node-installed
 # constraints.txt sets the versions of all packages, build tools included.
 PIP_UPGRADE = $(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade pip  # --build-constraint needs 25.3

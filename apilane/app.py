@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from litestar import Litestar
+
 from apilane.instance import Instance, open_instance
 from apilane.settings import Settings, load_settings
 from apilane.web.account import account_calls
@@ -16,6 +18,7 @@ from apilane.web.bulk import bulk_calls
 from apilane.web.data import data_calls
 from apilane.web.front import Front
 from apilane.web.observed import ObservedFront
+from apilane.web.openapi import openapi_page
 from apilane.web.operators import operator_calls
 from apilane.web.pages import pages_behind
 from apilane.web.request_log import RequestLog
@@ -41,12 +44,17 @@ def create_app(
 def front_of(instance: Instance) -> Front:
     """The ASGI application of an instance, which need not be open yet."""
     admission = Admission(instance)
-    parts = instance, admission, routes_of(instance), pages_behind(instance, admission), PATHS
+    routes = routes_of(instance)
+    parts = instance, admission, routes, _pages(instance, admission, routes), PATHS
     settings = instance.settings
     if settings.access_log or settings.request_ids:
         request_log = RequestLog(writes=settings.access_log)
         return ObservedFront(*parts, first=request_log.started, last=request_log.ended)
     return ObservedFront(*parts) if instance.hooks.observers else Front(*parts)
+
+
+def _pages(instance: Instance, admission: Admission, routes: Routes) -> Litestar:
+    return pages_behind(instance, admission, [openapi_page([each.call for each in routes])])
 
 
 def routes_of(instance: Instance) -> Routes:
@@ -65,8 +73,7 @@ def routes_of(instance: Instance) -> Routes:
 
 def check_routes(instance: Instance) -> None:
     """Raise PluginError where a plugin's call or page cannot be served; workers would say so one after another."""
-    routes_of(instance)
-    pages_behind(instance, Admission(instance))
+    _pages(instance, Admission(instance), routes_of(instance))
 
 
 async def initialise(settings: Settings, instance_id: str | None = None) -> tuple[list[str], str]:

@@ -25,6 +25,7 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
         "apply": "apilane.cli.apply",
         "export": "apilane.cli.export",
         "data": "apilane.cli.data",
+        "types": "apilane.cli.types",
         "owner-token": "apilane.cli.owner_token",
         "plugins": "apilane.cli.listing",
         "hooks": "apilane.cli.listing",

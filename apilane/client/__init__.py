@@ -42,18 +42,23 @@ from apilane.client.errors import (
 from apilane.client.files import Download, Link, Received
 from apilane.client.filters import F, Filter
 from apilane.client.operations import Custom, Delete, OperationResult, Post, Put, TransactionResult, ref
+from apilane.client.typed import Changes, Creates, Deletes, EndpointCalls, Reads
 
 __all__ = [
     "ApilaneError",
     "AsyncClient",
     "Call",
+    "Changes",
     "Client",
     "ConnectionFailed",
+    "Creates",
     "Credentials",
     "Custom",
     "Delete",
+    "Deletes",
     "Download",
     "EmptyBody",
+    "EndpointCalls",
     "F",
     "FileNotFound",
     "Filter",
@@ -74,6 +79,7 @@ __all__ = [
     "Post",
     "Put",
     "RateLimited",
+    "Reads",
     "Received",
     "Record",
     "RefusedLine",

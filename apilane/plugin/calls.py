@@ -11,6 +11,7 @@ from apilane.model.definition import Endpoint
 from apilane.model.json import encode_json
 from apilane.plugin.access import Access
 from apilane.plugin.call_records import RecordsView
+from apilane.plugin.descriptions import CallDescription
 from apilane.plugin.endpoints import EndpointAction
 from apilane.plugin.identity import Actor, ApplicationView, RequestView
 from apilane.plugin.replies import Reply
@@ -111,7 +112,8 @@ class WireCall(Struct, frozen=True, kw_only=True):
 
     ``path``: such as ``/api/Data/Get``, matched in any letter case. With a slash at the end it matches every path with
     one more part. ``audited``: whether operators' calls are recorded; required for POST, PUT and DELETE. ``entity``:
-    the entity that errors of the database name. ``refuses_files``: ``entity=Files`` is refused.
+    the entity that errors of the database name. ``refuses_files``: ``entity=Files`` is refused. ``description``: for
+    the OpenAPI document of an application.
     """
 
     path: str
@@ -122,3 +124,4 @@ class WireCall(Struct, frozen=True, kw_only=True):
     audited: bool | None = None
     entity: str | None = None
     refuses_files: bool = False
+    description: CallDescription | None = None

@@ -28,6 +28,7 @@ __all__ = [
     "access_of",
     "effective_limit",
     "effective_rules",
+    "granted_properties",
     "operator_access",
 ]
 
@@ -163,12 +164,7 @@ def access_of(
     rules = rules_in_scope(scopes, rules)
     if not rules:
         return None
-    granted = {name.lower() for rule in rules for name in rule.properties}
-    if action is Action.get:
-        granted.add("id")
-    else:
-        granted &= writable_names(entity)
-    properties = tuple(p.name for p in entity.properties if p.name.lower() in granted)
+    properties = granted_properties(entity, action, rules)
     readable = frozenset(name.lower() for name in properties)
     conditions = compile_conditions(definition, entity, action, rules, dialect)
     owned_column, owned_by = None, "user"
@@ -185,6 +181,16 @@ def access_of(
         tenant_column=_tenant_column(definition, entity),
         limit=effective_limit(rules),
     )
+
+
+def granted_properties(entity: Entity, action: Action, rules: Iterable[Rule]) -> tuple[str, ...]:
+    """The properties, in schema order, that effective rules grant for an action."""
+    granted = {name.lower() for rule in rules for name in rule.properties}
+    if action is Action.get:
+        granted.add("id")
+    else:
+        granted &= writable_names(entity)
+    return tuple(p.name for p in entity.properties if p.name.lower() in granted)
 
 
 def _usable(rules: tuple[Rule, ...]) -> frozenset[str]:

@@ -23,6 +23,7 @@ from apilane.services import accounts, sessions
 from apilane.services.attempts import Attempts
 from apilane.services.audit_trail import ids_text
 from apilane.services.confirmation import confirm_email
+from apilane.web import account_descriptions as descriptions
 from apilane.web.call import Call
 
 __all__ = ["account_calls"]
@@ -186,11 +187,20 @@ def account_calls(passwords: Passwords, portal_url: str) -> list[WireCall]:
 
     anyone, user = Account(), Account(user=True)
     return [
-        WireCall(path="/api/Account/Login", method="POST", action=log_in, access=anyone, body="json", audited=True),
+        WireCall(
+            path="/api/Account/Login",
+            method="POST",
+            action=log_in,
+            access=anyone,
+            body="json",
+            audited=True,
+            description=descriptions.LOGIN,
+        ),
         WireCall(
             path="/api/Account/SignInStep",
             method="POST",
             action=sign_in_step,
+            description=descriptions.SIGN_IN_STEP,
             access=anyone,
             body="json",
             audited=True,
@@ -199,18 +209,24 @@ def account_calls(passwords: Passwords, portal_url: str) -> list[WireCall]:
             path="/api/Account/Register",
             method="POST",
             action=register,
+            description=descriptions.REGISTER,
             access=anyone,
             body="json",
             audited=True,
             entity="Users",
         ),
         WireCall(
-            path="/api/Account/UserData", method="GET", action=user_data, access=Account(user=True, programs=True)
+            path="/api/Account/UserData",
+            method="GET",
+            action=user_data,
+            access=Account(user=True, programs=True),
+            description=descriptions.USER_DATA,
         ),
         WireCall(
             path="/api/Account/Update",
             method="PUT",
             action=update,
+            description=descriptions.UPDATE,
             access=Account(user=True, body=_is_object),
             body="json",
             audited=False,  # operators cannot make this call
@@ -220,11 +236,27 @@ def account_calls(passwords: Passwords, portal_url: str) -> list[WireCall]:
             path="/api/Account/ChangePassword",
             method="PUT",
             action=change_password,
+            description=descriptions.CHANGE_PASSWORD,
             access=Account(user=True, body=_passwords_of),
             body="json",
             audited=False,  # operators cannot make this call
         ),
-        WireCall(path="/api/Account/RenewAuthToken", method="GET", action=renew, access=user),
-        WireCall(path="/api/Account/Logout", method="GET", action=log_out, access=anyone),
-        WireCall(path="/api/Account/Confirm", method="GET", action=confirm, access=anyone, audited=True),
+        WireCall(
+            path="/api/Account/RenewAuthToken",
+            method="GET",
+            action=renew,
+            access=user,
+            description=descriptions.RENEW,
+        ),
+        WireCall(
+            path="/api/Account/Logout", method="GET", action=log_out, access=anyone, description=descriptions.LOGOUT
+        ),
+        WireCall(
+            path="/api/Account/Confirm",
+            method="GET",
+            action=confirm,
+            access=anyone,
+            audited=True,
+            description=descriptions.CONFIRM,
+        ),
     ]

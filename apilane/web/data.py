@@ -17,6 +17,7 @@ from apilane.security.passwords import Passwords
 from apilane.services import record_delete, record_post, record_put, record_reads
 from apilane.services.history_reads import HistoryPage, record_history
 from apilane.services.schema import schema_document
+from apilane.web import descriptions
 from apilane.web.call import INT64, Call
 from apilane.web.expansion import expansion_of
 from apilane.web.idempotency import IDEMPOTENCY_KEY, once
@@ -101,19 +102,35 @@ def data_calls(passwords: Passwords) -> list[WireCall]:
         return await record_put.put(call.entity, call.actor, call.access, await call.json(), passwords)
 
     return [
-        WireCall(path="/api/Data/Get", method="GET", action=get_page, access=Data(Action.get), refuses_files=True),
-        WireCall(path="/api/Data/GetByID", method="GET", action=get_by_id, access=Data(Action.get), refuses_files=True),
+        WireCall(
+            path="/api/Data/Get",
+            method="GET",
+            action=get_page,
+            access=Data(Action.get),
+            refuses_files=True,
+            description=descriptions.GET,
+        ),
+        WireCall(
+            path="/api/Data/GetByID",
+            method="GET",
+            action=get_by_id,
+            access=Data(Action.get),
+            refuses_files=True,
+            description=descriptions.GET_BY_ID,
+        ),
         WireCall(
             path="/api/Data/GetHistoryByID",
             method="GET",
             action=get_history,
             access=Data(Action.get),
+            description=descriptions.GET_HISTORY,
             refuses_files=True,
         ),
         WireCall(
             path="/api/Data/Post",
             method="POST",
             action=post,
+            description=descriptions.POST,
             access=Data(Action.post),
             body="json",
             audited=True,
@@ -123,6 +140,7 @@ def data_calls(passwords: Passwords) -> list[WireCall]:
             path="/api/Data/Put",
             method="PUT",
             action=put,
+            description=descriptions.PUT,
             access=Data(Action.put),
             body="json",
             audited=True,
@@ -132,9 +150,17 @@ def data_calls(passwords: Passwords) -> list[WireCall]:
             path="/api/Data/Delete",
             method="DELETE",
             action=delete,
+            description=descriptions.DELETE,
             access=Data(Action.delete),
             audited=True,
             refuses_files=True,
         ),
-        WireCall(path="/api/Data/Schema", method="GET", action=schema, access=Schema(), refuses_files=True),
+        WireCall(
+            path="/api/Data/Schema",
+            method="GET",
+            action=schema,
+            access=Schema(),
+            refuses_files=True,
+            description=descriptions.SCHEMA,
+        ),
     ]

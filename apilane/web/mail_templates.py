@@ -17,6 +17,7 @@ from apilane.model.text import trim
 from apilane.plugin.access import Operator
 from apilane.plugin.calls import WireCall, Write
 from apilane.plugin.replies import Reply
+from apilane.web import operator_descriptions as descriptions
 from apilane.web.call import INT64, Call
 
 __all__ = ["mail_template_calls"]
@@ -52,8 +53,22 @@ def mail_template_calls(instance: Instance) -> list[WireCall]:
 
     access = Operator()
     return [
-        WireCall(path="/api/Email/GetEmails", method="GET", action=get_emails, access=access),
-        WireCall(path="/api/Email/Update", method="PUT", action=update, access=access, body="json", audited=True),
+        WireCall(
+            path="/api/Email/GetEmails",
+            method="GET",
+            action=get_emails,
+            access=access,
+            description=descriptions.GET_EMAILS,
+        ),
+        WireCall(
+            path="/api/Email/Update",
+            method="PUT",
+            action=update,
+            access=access,
+            body="json",
+            audited=True,
+            description=descriptions.UPDATE_EMAIL,
+        ),
     ]
 
 

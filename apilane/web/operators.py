@@ -18,6 +18,7 @@ from apilane.services import history_reads, history_removal
 from apilane.services.data_import import IMPORT_MAX_BYTES, import_records
 from apilane.services.export import exported
 from apilane.services.storage_use import count_data_and_history, storage_used_mb
+from apilane.web import operator_descriptions as descriptions
 from apilane.web.admission import check_content_type
 from apilane.web.call import INT64, Call
 from apilane.web.data import history_reply, history_window
@@ -124,23 +125,63 @@ def operator_calls(instance: Instance) -> list[WireCall]:
     access, views, edits = Operator(), Operator(needs=Permission.view_data), Operator(needs=Permission.edit_data)
     clear, delete = "/api/Application/ClearCache", "/api/EntityHistory/Delete"
     return [
-        WireCall(path="/api/EntityHistory/Get", method="GET", action=get_history, access=access),
-        WireCall(path=delete, method="DELETE", action=delete_history, access=edits, audited=True),
-        WireCall(path="/api/Stats/CountDataAndHistory", method="GET", action=count, access=access),
-        WireCall(path="/api/Application/GetStorageUsed", method="GET", action=storage_used, access=access),
-        WireCall(path=clear, method="GET", action=clear_cache, access=access),
-        WireCall(path="/api/Application/Export", method="GET", action=export, access=views, audited=True),
+        WireCall(
+            path="/api/EntityHistory/Get",
+            method="GET",
+            action=get_history,
+            access=access,
+            description=descriptions.GET_HISTORY,
+        ),
+        WireCall(
+            path=delete,
+            method="DELETE",
+            action=delete_history,
+            access=edits,
+            audited=True,
+            description=descriptions.DELETE_HISTORY,
+        ),
+        WireCall(
+            path="/api/Stats/CountDataAndHistory",
+            method="GET",
+            action=count,
+            access=access,
+            description=descriptions.COUNT,
+        ),
+        WireCall(
+            path="/api/Application/GetStorageUsed",
+            method="GET",
+            action=storage_used,
+            access=access,
+            description=descriptions.STORAGE_USED,
+        ),
+        WireCall(path=clear, method="GET", action=clear_cache, access=access, description=descriptions.CLEAR_CACHE),
+        WireCall(
+            path="/api/Application/Export",
+            method="GET",
+            action=export,
+            access=views,
+            audited=True,
+            description=descriptions.EXPORT,
+        ),
         WireCall(
             path="/api/Application/ImportData",
             method="POST",
             action=import_data,
+            description=descriptions.IMPORT,
             access=edits,
             body="stream",
             audited=True,
         ),
         *mail_template_calls(instance),
         *(
-            WireCall(path=f"/api/{name}", method=method, action=gone, access=access, audited=True)  # type: ignore[arg-type]
+            WireCall(
+                path=f"/api/{name}",
+                method=method,  # type: ignore[arg-type]
+                action=gone,
+                access=access,
+                audited=True,
+                description=descriptions.GONE,
+            )
             for method, name in GONE
         ),
     ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from typing import Any
 
 from litestar import Litestar, Request, Response, Router
@@ -33,18 +33,22 @@ CALL_KEY = "apilane_call"
 """The key under which a guard stores the admitted call in the state of a connection."""
 
 
-def pages_behind(instance: Instance, admission: Admission) -> Litestar:
-    """The application for all other paths. Raises PluginError for a page that cannot be served."""
+def pages_behind(instance: Instance, admission: Admission, own: Sequence[Page] = ()) -> Litestar:
+    """The application for all other paths. ``own``: pages of the core in addition to the service pages. Raises
+    PluginError for a page that cannot be served.
+    """
     pages = [each for each in instance.hooks.registered if isinstance(each.item, Page)]
+    used = PATHS.union(*(page.handler.paths for page in own))
     taken: dict[tuple[str, str], str] = {}
     for registered in pages:
-        problem = _problem(registered, taken)
+        problem = _problem(registered, taken, used)
         if problem is not None:
             raise PluginError(registered.plugin, f"{problem}.", hook=registered.hook)
     guarded = [(each, _router(each.item, instance, admission)) for each in pages]
     on_error = _Failures(instance)
     try:
-        return _application([*service_pages(instance), *(router for _, router in guarded)], on_error)
+        routers = [*(_router(page, instance, admission) for page in own), *(router for _, router in guarded)]
+        return _application([*service_pages(instance), *routers], on_error)
     except LitestarException:
         for registered, router in guarded:
             try:
@@ -74,8 +78,10 @@ class _Pages(Litestar):
         return plugins
 
 
-def _problem(registered: Registered, taken: dict[tuple[str, str], str]) -> str | None:
-    """What is wrong with a page, as a sentence without its full stop. ``taken``: plugins by method and path."""
+def _problem(registered: Registered, taken: dict[tuple[str, str], str], used: Set[str]) -> str | None:
+    """What is wrong with a page, as a sentence without its full stop. ``taken``: plugins by method and path. ``used``:
+    paths of the core.
+    """
     page: Page = registered.item
     if not isinstance(page.handler, HTTPRouteHandler):
         return f"a page has the handler {page.handler!r}; expected a function decorated with litestar's get, post ..."
@@ -96,7 +102,7 @@ def _problem(registered: Registered, taken: dict[tuple[str, str], str]) -> str |
     if isinstance(page.access, Operator) and changes and page.audited is None:
         return f"{shown} does not declare whether operators' calls are audited; add audited=True or audited=False"
     for path in page.handler.paths:
-        if path.lower() == "/api" or path.lower().startswith("/api/") or path.lower() in PATHS:
+        if path.lower() == "/api" or path.lower().startswith("/api/") or path.lower() in used:
             return f"the path {path} is used by the server; choose another one outside of /api/"
         for method in sorted(methods):
             if (method, path) in taken:

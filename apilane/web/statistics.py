@@ -8,6 +8,7 @@ from apilane.plugin.access import Data
 from apilane.plugin.calls import WireCall
 from apilane.plugin.replies import Reply
 from apilane.services import statistics
+from apilane.web import descriptions
 from apilane.web.call import Call
 
 __all__ = ["statistics_calls"]
@@ -35,6 +36,18 @@ async def distinct(call: Call) -> Reply:
 def statistics_calls() -> list[WireCall]:
     """The Stats calls; both need the right to get the entity."""
     return [
-        WireCall(path="/api/Stats/Aggregate", method="GET", action=aggregate, access=Data(Action.get)),
-        WireCall(path="/api/Stats/Distinct", method="GET", action=distinct, access=Data(Action.get)),
+        WireCall(
+            path="/api/Stats/Aggregate",
+            method="GET",
+            action=aggregate,
+            access=Data(Action.get),
+            description=descriptions.AGGREGATE,
+        ),
+        WireCall(
+            path="/api/Stats/Distinct",
+            method="GET",
+            action=distinct,
+            access=Data(Action.get),
+            description=descriptions.DISTINCT,
+        ),
     ]

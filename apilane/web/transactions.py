@@ -20,6 +20,7 @@ from apilane.runtime.application import EntityRuntime
 from apilane.security.passwords import Passwords
 from apilane.services.references import References
 from apilane.services.transactions import Transaction
+from apilane.web import descriptions
 from apilane.web.admission import USE_FILES, grant_entity, grant_name
 from apilane.web.call import Call
 from apilane.web.idempotency import IDEMPOTENCY_KEY, once
@@ -129,8 +130,19 @@ def transaction_calls(passwords: Passwords) -> list[WireCall]:
         references = References() if may_refer else None
         return await prepare(call, read_operations(await call.json()), _ordered_result, references)
 
-    actions = {"/api/Data/Transaction": grouped, "/api/Data/TransactionOperations": ordered}
+    actions = [
+        ("/api/Data/Transaction", grouped, descriptions.TRANSACTION),
+        ("/api/Data/TransactionOperations", ordered, descriptions.TRANSACTION_OPERATIONS),
+    ]
     return [
-        WireCall(path=path, method="POST", action=action, access=PerOperation(), body="json", audited=True)
-        for path, action in actions.items()
+        WireCall(
+            path=path,
+            method="POST",
+            action=action,
+            access=PerOperation(),
+            body="json",
+            audited=True,
+            description=description,
+        )
+        for path, action, description in actions
     ]

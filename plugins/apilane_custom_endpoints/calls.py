@@ -13,11 +13,13 @@ from apilane.plugin import (
     Actor,
     ApilaneError,
     ApplicationView,
+    CallDescription,
     CallView,
     Code,
     CustomEndpoint,
     Endpoint,
     JsonResult,
+    Parameter,
     Reply,
     ResultSets,
     WireCall,
@@ -25,6 +27,7 @@ from apilane.plugin import (
     encode_json,
     json_text,
     kind_of,
+    list_of,
 )
 
 __all__ = ["custom_calls", "try_out"]
@@ -146,11 +149,23 @@ async def try_out(
     return await kind.compile(endpoint, application).run(parameters, actor, keep=False)
 
 
+TRY = CallDescription(
+    summary="Try a query; its writes are rolled back",
+    parameters=(Parameter(name="Owner", type=int, text="The value of {Owner}; other parameters have their names."),),
+    body={"type": "object", "required": ["Query"], "properties": {"Query": {"type": "string"}}},
+    answer=list_of(list_of({"type": "object"})),
+    example={"Query": "SELECT 1"},
+    codes=(Code.REQUIRED, Code.NOT_FOUND),
+)
+"""The call of an operator. For other callers the document has an operation for each endpoint that allows POST."""
+
+
 def custom_calls() -> list[WireCall]:
     """Both calls. ``POST`` is not audited, because an operator's writes are rolled back."""
     path = "/api/Custom/"
+    run = CallDescription(summary="Run an endpoint", codes=(Code.NOT_FOUND, Code.VALIDATION))
     return [
-        WireCall(path=path, method="GET", action=run_endpoint, access=CustomEndpoint(), audited=True),
+        WireCall(path=path, method="GET", action=run_endpoint, access=CustomEndpoint(), audited=True, description=run),
         WireCall(
             path=path,
             method="POST",
@@ -158,5 +173,6 @@ def custom_calls() -> list[WireCall]:
             access=CustomEndpoint(posted=True),
             body="json",
             audited=False,
+            description=TRY,
         ),
     ]

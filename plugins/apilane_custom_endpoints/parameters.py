@@ -17,6 +17,7 @@ from apilane.plugin import (
     ApilaneError,
     Code,
     Dialect,
+    Parameter,
     Value,
     is_storable_text,
     parse_date,
@@ -25,7 +26,16 @@ from apilane.plugin import (
     unauthorized,
 )
 
-__all__ = ["OWNER_DIFFERENTIATION", "RESERVED", "Reader", "lookalikes", "readers", "server_values", "unreadable"]
+__all__ = [
+    "OWNER_DIFFERENTIATION",
+    "RESERVED",
+    "Reader",
+    "described",
+    "lookalikes",
+    "readers",
+    "server_values",
+    "unreadable",
+]
 
 OWNER: Final = "Owner"
 OWNER_DIFFERENTIATION: Final = "Owner_Differentiation"
@@ -48,6 +58,21 @@ _EXPECTED: Final = {
 _UNSTORABLE: Final = "contains a NUL character or half of a surrogate pair, which databases cannot store"
 
 _BOOLEANS: Final = {"true": True, "1": True, "on": True, "false": False, "0": False, "off": False}
+
+
+_SCHEMAS: Final = {
+    "": {"type": "integer", "format": "int64"},
+    "Number": {"type": "number"},
+    "Boolean": {"type": "boolean"},
+    "Date": {"type": ["integer", "string"]},
+    "String": {"type": "string"},
+}
+_TEXTS: Final = {"Date": "Unix milliseconds, or a text such as 2026-03-01."}
+
+
+def described(name: str, type: str) -> Parameter:
+    """The description of a parameter, by its type in the manifest."""
+    return Parameter(name=name, type=_SCHEMAS[type], text=_TEXTS.get(type, ""))
 
 
 def readers(dialect: Dialect) -> Mapping[str, Reader]:

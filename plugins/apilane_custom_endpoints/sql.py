@@ -16,6 +16,7 @@ from apilane.plugin import (
     Code,
     Dialect,
     Endpoint,
+    EndpointDescription,
     ResultSets,
     StorageError,
     Value,
@@ -40,6 +41,7 @@ from apilane_custom_endpoints.parameters import (
     OWNER_DIFFERENTIATION,
     RESERVED,
     Reader,
+    described,
     lookalikes,
     readers,
     server_values,
@@ -93,6 +95,12 @@ class SqlKind:
                 f"so compare the tenant: WHERE {definition.differentiation_entity}_ID = {{{OWNER_DIFFERENTIATION}}}"
             )
         return found
+
+    def describe(self, endpoint: Endpoint, application: ApplicationView) -> EndpointDescription:
+        """The parameters of an endpoint. The columns of its results are known only when it runs."""
+        script = read_script(endpoint.query, application.dialect)
+        names = dict.fromkeys(mark.name for mark in script.marks if mark.name not in RESERVED)
+        return EndpointDescription(parameters=[described(name, endpoint.parameters.get(name, "")) for name in names])
 
     def compile(self, endpoint: Endpoint, application: ApplicationView) -> SqlAction:
         """Find the marks ``{Name}`` in the query."""

@@ -29,6 +29,7 @@ from apilane.plugin import (
     encode_json,
 )
 from apilane.plugin.storage import ForeignKeyViolation, ValueTooLong, compile_statement
+from apilane_files import descriptions
 from apilane_files.download import FOREVER, content_reply
 from apilane_files.form import UploadForm
 from apilane_files.links import link_target, linked_file
@@ -63,16 +64,30 @@ class FileCalls:
     def calls(self) -> list[WireCall]:
         """Every call. A link is its own permission, so the call for links requires nothing else."""
         get, files = Data(Action.get, "Files"), "/api/Files"
+        reads = [
+            ("Get", get_page, descriptions.GET),
+            ("GetByID", get_by_id, descriptions.GET_BY_ID),
+            ("Download", self.download, descriptions.DOWNLOAD),
+            ("Link", self.link, descriptions.LINK),
+        ]
         return [
-            WireCall(path=f"{files}/Get", method="GET", action=get_page, access=get),
-            WireCall(path=f"{files}/GetByID", method="GET", action=get_by_id, access=get),
-            WireCall(path=f"{files}/Download", method="GET", action=self.download, access=get),
-            WireCall(path=f"{files}/Link", method="GET", action=self.link, access=get),
-            WireCall(path=f"{files}/Linked", method="GET", action=self.linked, access=Open(), entity="Files"),
+            *(
+                WireCall(path=f"{files}/{name}", method="GET", action=action, access=get, description=description)
+                for name, action, description in reads
+            ),
+            WireCall(
+                path=f"{files}/Linked",
+                method="GET",
+                action=self.linked,
+                access=Open(),
+                entity="Files",
+                description=descriptions.LINKED,
+            ),
             WireCall(
                 path=f"{files}/Post",
                 method="POST",
                 action=self.post,
+                description=descriptions.POST,
                 access=Data(Action.post, "Files"),
                 body="multipart",
                 audited=True,
@@ -81,6 +96,7 @@ class FileCalls:
                 path=f"{files}/Delete",
                 method="DELETE",
                 action=self.delete,
+                description=descriptions.DELETE,
                 access=Data(Action.delete, "Files"),
                 audited=True,
             ),

@@ -20,13 +20,14 @@ from apilane.plugin import (
     Code,
     Dialect,
     Endpoint,
+    EndpointDescription,
     EndpointFunction,
     JsonResult,
     Records,
     ResultSets,
     encode_json,
 )
-from apilane_python_endpoints.signature import ParameterReader, signature_problem
+from apilane_python_endpoints.signature import ParameterReader, described, signature_problem
 
 __all__ = ["PythonAction", "PythonCall", "PythonKind"]
 
@@ -55,6 +56,11 @@ class PythonKind:
         if endpoint.parameters:
             return ["the function declares the types of its parameters; remove Parameters"]
         return []
+
+    def describe(self, endpoint: Endpoint, application: ApplicationView) -> EndpointDescription:
+        """The parameters and the answer, from the signature of the function."""
+        function = self._function(endpoint)
+        return EndpointDescription() if function is None else described(function.function)
 
     def compile(self, endpoint: Endpoint, application: ApplicationView) -> PythonAction:
         """The action of the function. Raises NOT_FOUND when its plugin is no longer loaded."""

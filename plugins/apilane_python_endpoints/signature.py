@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import inspect
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
 
-from apilane.plugin import ApilaneError, Code
+from apilane.plugin import ApilaneError, Code, EndpointDescription, Parameter
 
-__all__ = ["ParameterReader", "signature_problem"]
+__all__ = ["ParameterReader", "described", "signature_problem"]
 
 MESSAGE_MAX: Final = 200
 """Characters of a message about a value: it may repeat a value of megabytes."""
@@ -76,3 +76,30 @@ class ParameterReader:
             raise ApilaneError(
                 Code.VALIDATION, f"Validation error: {str(found)[:MESSAGE_MAX]}", property=name, entity=endpoint
             ) from found
+
+
+def described(function: Callable[..., Any]) -> EndpointDescription:
+    """The description of an endpoint: the types of the parameters and of the result, and the docstring."""
+    hints = typing.get_type_hints(function, include_extras=True)
+    parameters = [
+        Parameter(name=each.name, type=hints.get(each.name, str), required=each.default is each.empty)
+        for each in list(inspect.signature(function).parameters.values())[1:]
+    ]
+    return EndpointDescription(
+        parameters=parameters,
+        answer=_answer(hints["return"]) if "return" in hints else {},
+        text=inspect.getdoc(function) or "",
+    )
+
+
+def _answer(type: Any) -> Any:
+    """The type of an answer: a list of rows is sent as one result set, other values as they are."""
+    return list[type] if _is_list_of_rows(type) else type
+
+
+def _is_list_of_rows(type: Any) -> bool:
+    origin, arguments = typing.get_origin(type), typing.get_args(type)
+    if not (inspect.isclass(origin) and issubclass(origin, Sequence) and len(set(arguments) - {...}) == 1):
+        return False
+    row = typing.get_origin(arguments[0]) or arguments[0]
+    return inspect.isclass(row) and issubclass(row, Mapping)

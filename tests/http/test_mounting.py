@@ -27,8 +27,8 @@ async def _statuses(application: Any, paths: list[str]) -> list[tuple[int, str]]
     return [(answer.status_code, answer.json().get("Code", answer.json().get("Version"))) for answer in answers]
 
 
-EXPECTED = [(400, "ERROR"), (404, "NOT_FOUND"), (200, "8.7.0")]
-PATHS = ["/backend/api/Data/Get?entity=x", "/backend/API/nothing", "/backend/Version"]
+EXPECTED = [(400, "ERROR"), (404, "NOT_FOUND"), (200, "8.7.0"), (400, "ERROR")]
+PATHS = ["/backend/api/Data/Get?entity=x", "/backend/API/nothing", "/backend/Version", "/backend/openapi.json"]
 
 
 def test_in_starlette(tmp_path: Path) -> None:

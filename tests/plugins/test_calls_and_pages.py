@@ -28,6 +28,7 @@ from pathlib import Path
 import click
 from litestar import get, post
 from litestar.exceptions import HTTPException
+from msgspec import Struct
 
 from apilane.plugin import *
 
@@ -42,6 +43,17 @@ async def digest(call):
         seen += len(part)
         found.update(part)
     return Reply(encode_json([seen, found.hexdigest()]))
+
+class Slice(Struct):
+    offset: int
+    length: int | None = None
+
+PART = CallDescription(
+    summary="Read a part",
+    parameters=[Parameter(name="offset", type=int), Parameter(name="slices", type=list[Slice], required=True)],
+    answer=dict[str, Slice],
+    statuses={404: "There is no such part."},
+)
 
 async def part(call):
     body = FileBody(BIG, call.integer("offset", 0), call.integer("length", 0) or None)
@@ -127,7 +139,7 @@ def apilane_register_calls():
     return [
         WireCall(path="/api/Toys/Read", method="GET", action=read, access=Data(Action.get, "Toys")),
         WireCall(path="/api/Toys/Digest", method="POST", action=digest, access=Open(), body="stream", audited=False),
-        WireCall(path="/api/Toys/Part", method="GET", action=part, access=Open()),
+        WireCall(path="/api/Toys/Part", method="GET", action=part, access=Open(), description=PART),
         WireCall(path="/api/Toys/Lines", method="GET", action=lines, access=Open()),
         WireCall(path="/api/Toys/Whose", method="GET", action=whose, access=Account(user=True)),
         WireCall(path="/api/Toys/Operator", method="GET", action=whose, access=Operator()),
@@ -532,3 +544,19 @@ def test_bad_pages_stop_start_up(tmp_path: Path, pages: str, says: str) -> None:
     (tmp_path / "bad.py").write_text(dedent(body), encoding="utf-8")
     with pytest.raises(ConfigurationError, match=rf"Plugin 'bad', hook apilane_register_routes: .*{says}"):
         create_app(Settings(data_dir=tmp_path / "data", plugins_dir=tmp_path))
+
+
+def test_openapi_has_the_calls_of_plugins(toybox: Client) -> None:
+    """The OpenAPI document has a plugin's calls, with the types of their descriptions, or without a description."""
+    document = toybox.http.get(f"{toybox.url}/openapi.json", headers=toybox.headers()).json()
+    part = document["paths"]["/api/Toys/Part"]["get"]
+    assert part["summary"] == "Read a part"
+    assert part["parameters"][0]["schema"] == {"type": "integer"}
+    items = part["parameters"][1]["schema"]["contentSchema"]["items"]
+    assert items == {"$ref": "#/components/schemas/Call.Toys_Part.Slice"}
+    assert document["components"]["schemas"]["Call.Toys_Part.Slice"]["required"] == ["offset"]
+    assert set(part["responses"]) == {"200", "400", "401", "404"}
+    plain = document["paths"]["/api/Toys/Lines"]["get"]
+    assert plain["summary"] == "Toys Lines"
+    assert "requestBody" in document["paths"]["/api/Toys/Digest"]["post"]
+    assert "/api/Toys/Operator" not in document["paths"]

@@ -17,7 +17,7 @@ from apilane.settings import Settings
 from apilane.testing.client import Client, WireError, error_of
 from apilane.testing.server import CHEAP_PASSWORDS, Server
 
-PLUGIN = """
+PLUGIN = '''
 from __future__ import annotations
 
 import asyncio
@@ -49,7 +49,8 @@ async def several(call):
     return [[{"a": 1}], []]
 
 
-def blocking(call, title: str):
+def blocking(call, title: str) -> list[dict[str, int]]:
+    """Stores a book."""
     (book,) = call.wait(call.all_records.create("Books", {"Title": title, "Price": 1}))
     return [{"ID": book}]
 
@@ -97,7 +98,7 @@ def apilane_register_functions():
         EndpointFunction(name="shop.endless", function=endless, time_limit_s=0.3),
         EndpointFunction(name="shop.sleeps", function=sleeps, time_limit_s=5),
     ]
-"""
+'''
 NAMES = [
     "order",
     "whole",
@@ -260,3 +261,20 @@ def test_unfit_functions_stop_the_start(write_plugin: Callable[..., Settings], f
     )
     with pytest.raises(ConfigurationError, match=f"the function unfit.one {message}"):
         create_app(settings)
+
+
+def test_openapi_has_the_signatures(shop: Client) -> None:
+    """The OpenAPI document has the types, the required parameters and the text of each function."""
+    document = shop.http.get(f"{shop.url}/openapi.json", headers=shop.headers()).json()
+    operation = document["paths"]["/api/Custom/Order"]["get"]
+    parameters = {each["name"]: each for each in operation["parameters"]}
+    assert parameters["express"]["schema"] == {"type": "boolean"}
+    assert parameters["day"]["schema"] == {"type": "string", "format": "date"}
+    assert [name for name, each in parameters.items() if each.get("required")] == ["lines", "day"]
+    lines = parameters["lines"]["schema"]["contentSchema"]
+    assert lines == {"type": "array", "items": {"$ref": "#/components/schemas/Custom.Order.Line"}}
+    assert document["components"]["schemas"]["Custom.Order.Line"]["required"] == ["book"]
+    titles = document["paths"]["/api/Custom/Blocking"]["get"]
+    assert titles["description"] == "Stores a book."
+    answer = titles["responses"]["200"]["content"]["application/json"]["schema"]
+    assert answer["items"]["items"]["additionalProperties"] == {"type": "integer"}
