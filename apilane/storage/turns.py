@@ -23,8 +23,8 @@ T = TypeVar("T")
 
 KEPT_S: Final = 10.0
 """How long after a deadlock first attempts keep turns."""
-FIRST_WAIT_S: Final = 1.0
-"""How long a first attempt waits in the queue. Then it runs without a turn: a slow unit must not hold up all others."""
+SLOW_S: Final = 1.0
+"""A first attempt that waits behind a unit of this age runs without a turn: a slow unit must not hold up all others."""
 YOUNG_S: Final = 5.0
 """A unit that has run for longer does not begin again because others met in a deadlock."""
 
@@ -76,12 +76,15 @@ class Turns:
         self._in_turn = _InTurn(turn)
         self._turn = asyncio.Lock()
         self._kept_until = 0.0
+        self._began = 0.0
+        """When the unit began that has its turn."""
 
     async def first(self, work: Callable[[Attempt], Awaitable[T]]) -> T:
         """The result of a first attempt."""
         if monotonic() >= self._kept_until or not await self._comes_soon():
             return await work(_Free(self))
         try:
+            self._began = monotonic()
             return await work(self._in_turn)
         finally:
             self._turn.release()
@@ -91,11 +94,15 @@ class Turns:
         self.deadlocks += 1
         self._kept_until = monotonic() + KEPT_S
         async with self._turn:
+            self._began = monotonic()
             return await work(self._in_turn)
 
     async def _comes_soon(self) -> bool:
-        try:
-            async with asyncio.timeout(FIRST_WAIT_S):
-                return await self._turn.acquire()
-        except TimeoutError:
-            return False
+        """Wait for a turn. False: the unit that has it is slow."""
+        while True:
+            try:
+                async with asyncio.timeout(SLOW_S):
+                    return await self._turn.acquire()
+            except TimeoutError:
+                if monotonic() - self._began >= SLOW_S:
+                    return False

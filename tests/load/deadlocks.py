@@ -37,7 +37,7 @@ class Shape(NamedTuple):
     calls: int
 
 
-SHAPES = (Shape("array", 8, 2, 24), Shape("array", 32, 10, 6), Shape("custom", 16, 3, 10))
+SHAPES = (Shape("array", 8, 2, 24), Shape("array", 32, 10, 6), Shape("custom", 16, 3, 10), Shape("custom", 48, 6, 5))
 PATIENCE_S = 75.0
 """How long the script waits for an answer."""
 

@@ -121,7 +121,7 @@ def test_young_units_begin_again() -> None:
 
 
 def test_a_slow_unit_does_not_hold_up_others() -> None:
-    """A first attempt that waits too long in the queue runs without a turn."""
+    """A first attempt that waits behind a slow unit runs without a turn."""
     ran: list[str] = []
 
     async def scenario() -> None:
