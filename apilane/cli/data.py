@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO, Final, Literal, TypeVar
 
@@ -15,6 +16,7 @@ import rich_click as click
 
 from apilane.cli.instance import command_instance, one_application
 from apilane.cli.options import common_options, settings_from
+from apilane.cli.remote import remote_options
 from apilane.errors import ConfigurationError
 from apilane.instance import Instance
 from apilane.model.definition import Action
@@ -31,7 +33,6 @@ __all__ = ["data"]
 T = TypeVar("T")
 Format = Literal["csv", "jsonl"]
 
-TOKEN: Final = "APILANE_OWNER_TOKEN"  # noqa: S105  # the name of a variable
 EACH_S: Final = 1.0
 PART_BYTES: Final = 65_536
 COMMAND: Final = Actor(kind="operator", credential="apilane data")
@@ -42,15 +43,15 @@ _SUFFIXES: Final[dict[str, Format]] = {".csv": "csv", ".jsonl": "jsonl", ".ndjso
 def data() -> None:
     """Export and import the records of an entity, as CSV or JSON lines.
 
-    Commands read and write all records, as an operator. With --server they use a running server: APP is then the token
-    of the application, and the environment variable APILANE_OWNER_TOKEN holds a token of `apilane owner-token`.
+    Commands read and write all records, as an operator. With --server they call a remote instance: APP is then the
+    token of the application.
     """
 
 
 _format_option = click.option(
     "--format", type=click.Choice(["csv", "jsonl"]), help="Default: by the name of FILE, else csv."
 )
-_server_option = click.option("--server", metavar="URL", help="Use the server at URL, such as https://api.example.com.")
+_remote_options = partial(remote_options, place="the API", example="https://api.example.com")
 
 
 @data.command("export")
@@ -62,7 +63,7 @@ _server_option = click.option("--server", metavar="URL", help="Use the server at
 @click.option("--sort", metavar="JSON", help="Order, as of Data/Get. Default: by ID.")
 @click.option("--properties", metavar="NAMES", help="Properties, separated by commas. Default: all.")
 @click.option("--safe", is_flag=True, help="Put ' before texts that a spreadsheet would run as formulas (CSV).")
-@_server_option
+@_remote_options
 @common_options
 def export(
     application: str,
@@ -75,6 +76,7 @@ def export(
     properties: str | None,
     safe: bool,
     server: str | None,
+    token: str | None,
     config: Path | None,
     **overrides: Any,
 ) -> None:
@@ -87,7 +89,7 @@ def export(
     with _target(file) as target:
         counting = _Counting(target, progress)
         if server is not None:
-            with _client(server, application) as client:
+            with _client(server, token, application) as client:
                 client.export_to(
                     counting,
                     entity,
@@ -117,7 +119,7 @@ def export(
 @click.option("--dry-run", is_flag=True, help="Check everything and store nothing.")
 @click.option("--from-line", type=click.IntRange(min=1), default=1, show_default=True, help="Go on here after a stop.")
 @click.option("--safe", is_flag=True, help="FILE was exported with --safe: remove the ' that it has put in front.")
-@_server_option
+@_remote_options
 @common_options
 def import_(
     application: str,
@@ -129,6 +131,7 @@ def import_(
     from_line: int,
     safe: bool,
     server: str | None,
+    token: str | None,
     config: Path | None,
     **overrides: Any,
 ) -> None:
@@ -141,7 +144,7 @@ def import_(
     with _source(file) as source:
         progress = _Progress("read", _size(source))
         if server is not None:
-            with _client(server, application) as client:
+            with _client(server, token, application) as client:
                 done = client.import_from(
                     _read(source, progress),
                     entity,
@@ -212,16 +215,15 @@ def _run(
 
 
 @contextmanager
-def _client(server: str, application: str) -> Iterator[Any]:
-    """A client with the owner token of the environment. Raises ConfigurationError."""
+def _client(server: str, token: str | None, application: str) -> Iterator[Any]:
+    """A client of an operator. Raises ConfigurationError."""
     try:
         from apilane.client import ApilaneError as ClientError
         from apilane.client import Client
     except ImportError as error:
         raise ConfigurationError(f"--server needs httpx: {error}") from None
-    token = os.environ.get(TOKEN)
     if not token:
-        raise ConfigurationError(f"Set {TOKEN} to a token that `apilane owner-token EMAIL` prints on the server.")
+        raise ConfigurationError("--server needs an operator token: add --token, or set APILANE_OPERATOR_TOKEN.")
     try:
         with Client(server, application, user=token, portal=True, timeout_s=300) as client:
             yield client

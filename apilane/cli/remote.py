@@ -27,8 +27,8 @@ T = TypeVar("T")
 _references = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)")
 
 
-def remote_options(command: F) -> F:
-    """``--server`` and ``--token``."""
+def remote_options(command: F, *, place: str = "the Portal", example: str = "https://portal.example.com") -> F:
+    """``--server`` and ``--token``. ``place``: the part of an instance whose address ``--server`` is."""
     token = click.option(
         "--token",
         envvar="APILANE_OPERATOR_TOKEN",
@@ -37,9 +37,7 @@ def remote_options(command: F) -> F:
         help="Operator token for --server. Create one in the Portal, or with apilane owner-token.",
     )
     server = click.option(
-        "--server",
-        metavar="URL",
-        help="Address of the Portal of a remote instance, such as https://portal.example.com.",
+        "--server", metavar="URL", help=f"Address of {place} of a remote instance, such as {example}."
     )
     return server(token(command))
 

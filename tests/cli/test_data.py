@@ -54,7 +54,7 @@ def run(request: pytest.FixtureRequest, server: Server) -> Run:
     if request.param == "here":
         return lambda *arguments, data="": _run(*arguments, "--data-dir", server.data_dir, data=data)
     token = server.with_store(lambda store, _hooks: operator_token(store, "admin@example.com", None))
-    return lambda *arguments, data="": _run(*arguments, "--server", server.url, data=data, APILANE_OWNER_TOKEN=token)
+    return lambda *arguments, data="": _run(*arguments, "--server", server.url, data=data, APILANE_OPERATOR_TOKEN=token)
 
 
 def test_out_and_in(run: Run, tmp_path: Path) -> None:
@@ -112,7 +112,7 @@ def test_mistakes(run: Run, tmp_path: Path) -> None:
 
 def test_the_token_comes_from_the_environment(server: Server) -> None:
     """Without an owner token --server says what to set; a wrong one is refused by the server."""
-    assert "Set APILANE_OWNER_TOKEN" in _run("export", TOKEN, "Items", "-", "--server", server.url)[2]
-    refused = _run("export", TOKEN, "Items", "-", "--server", server.url, APILANE_OWNER_TOKEN=TOKEN)
+    assert "set APILANE_OPERATOR_TOKEN" in _run("export", TOKEN, "Items", "-", "--server", server.url)[2]
+    refused = _run("export", TOKEN, "Items", "-", "--server", server.url, APILANE_OPERATOR_TOKEN=TOKEN)
     assert refused[0] == 1
     assert "UNAUTHORIZED" in refused[2]

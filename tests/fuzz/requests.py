@@ -324,14 +324,7 @@ KINDS = (
     Kind(
         "GET",
         "/api/Data/Export",
-        _query(
-            entity=ENTITY,
-            format=FORMAT,
-            filter=filter_texts,
-            sort=sort_texts,
-            properties=lists_of_names,
-            safe=booleans,
-        ),
+        _query(entity=ENTITY, format=FORMAT, filter=filter_texts, sort=sort_texts, safe=booleans),
     ),
     Kind("POST", "/api/Data/Import", _query(entity=COMMON, format=st.just("jsonl"), dryRun=booleans), SOUND_ORDER),
     Kind(
