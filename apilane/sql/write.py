@@ -165,7 +165,9 @@ def select_kept(table: sa.Table, count: int, restrictions: Sequence[Restriction]
 
     For units: until the unit ends, others can read and refer to these rows, and cannot change them.
     """
-    statement = sa.select(table.c["ID"]).where(_in_ids(table, count), *restrict(table, restrictions, dialect))
+    statement = sa.select(table.c["ID"]).where(
+        _in_ids(table, count), *restrict(table, restrictions, dialect, by_id=True)
+    )
     return compile_statement(dialect.kept(statement.order_by(table.c["ID"])), dialect.sqlalchemy)
 
 
