@@ -20,8 +20,10 @@ from benchmarks.subject import (
     BY_ID_TARGET,
     ENDPOINT_TARGET,
     EXPAND_TARGET,
+    LIMITED_TARGET,
     LOANS_TARGET,
     LOGIN_TARGET,
+    OPEN_TARGET,
     PAGE_TARGET,
     PASSWORD,
     POST_TARGET,
@@ -37,6 +39,7 @@ Script = Callable[[Place], str]
 SIGNED = "signed GetByID"
 TRANSACTION = "transaction of 10 Posts"
 EXPAND, ALONE = "page with expand", "page alone"
+LIMITED, OPEN = "page under a condition", "page without it"
 
 
 def _who(place: Place) -> str:
@@ -134,6 +137,7 @@ _LOGIN_BODY = json.dumps({"Email": user(0)["Email"].replace("0", "%d"), "Passwor
 _DRAFT = {"Action": "Post", "Entity": "Drafts", "Data": book(1)}
 _SPREAD = _spread(100)
 _ALONE = _reads(LOANS_TARGET)
+_OPEN = _reads(OPEN_TARGET)
 
 CASES = (
     Case(
@@ -179,6 +183,7 @@ CASES = (
         4,  # a password takes 25 ms: 32 callers would wait a second
     ),
     Case(EXPAND, ("product", ALONE), _reads(EXPAND_TARGET)),
+    Case(LIMITED, ("product", OPEN), _reads(LIMITED_TARGET)),
     Case("GetByID, first calls", ("10,000 of 10,000",), _spread(10_000), 4),
 )
 """In ``servers``, every name except the floors, litestar and fastapi is a variant of the product."""
@@ -189,5 +194,5 @@ DRIVER_SERVERS = ("floor", "product", "floor, 2 workers", "2 workers")
 
 def script_of(case: Case, server: str, place: Place) -> str:
     """The wrk script of a case for one server."""
-    other = {"100 of 10,000": _SPREAD, ALONE: _ALONE}.get(server)
+    other = {"100 of 10,000": _SPREAD, ALONE: _ALONE, OPEN: _OPEN}.get(server)
     return (other or case.script)(place)

@@ -27,7 +27,7 @@ from apilane.services.attempts import Attempts
 from apilane.services.capabilities import capabilities_of
 from apilane.services.manifest_plans import plan_files
 from apilane.settings import Settings
-from benchmarks.subject import BOOKS_SQL, LOANS, PASSWORD, ROWS, USERS, book, loan, manifest, user
+from benchmarks.subject import BOOKS_SQL, LOANS, PASSWORD, ROWS, USERS, book, loan, manifest, originals, user
 
 AT_ONCE = 500
 """Applications written to the control store concurrently; they share commits."""
@@ -96,10 +96,12 @@ async def _store_books(application: ApplicationRuntime, rows: int, instance: Ins
     access = application.access(drafts, Action.post, actor)  # books have no rule for it; posts have the same properties
     body = json.dumps([book(number) for number in range(1, rows + 1)]).encode()
     await (await record_post.post(books, actor, access, decode_json(body))).run()
-    loans = application.entities["loans"]
-    body = json.dumps([loan(number) for number in range(1, LOANS + 1)]).encode()
-    access = application.access(loans, Action.post, actor)
-    await (await record_post.post(loans, actor, access, decode_json(body))).run()
+    loans = [loan(number) for number in range(1, LOANS + 1)]
+    for name, records in (("loans", loans), ("originals", originals()), ("copies", loans)):
+        entity = application.entities[name]
+        access = application.access(entity, Action.post, actor)
+        body = json.dumps(records).encode()
+        await (await record_post.post(entity, actor, access, decode_json(body))).run()
 
 
 def _database(place: Place) -> Path:

@@ -28,6 +28,9 @@ PAGE_TARGET = f"/api/Data/Get?entity=Books&pageSize=20&filter={quote(FILTER)}&so
 TOTAL_TARGET = PAGE_TARGET + "&getTotal=true"
 LOANS_TARGET = PAGE_TARGET.replace("Books", "Loans")
 EXPAND_TARGET = LOANS_TARGET + "&expand=BookID&expandProperties=BookID:Title,Author,Pages"
+OPEN_TARGET = "/api/Data/Get?entity=Originals&pageSize=20"
+LIMITED_TARGET = "/api/Data/Get?entity=Copies&pageSize=20"
+"""The same page of the same records, without and under a condition that 25 of 1,000 meet."""
 MEASURES = "ID.Count,Price.Sum,Price.Avg"
 GROUPS = "Language"
 AGGREGATE_TARGET = f"/api/Stats/Aggregate?entity=Books&properties={MEASURES}&groupBy={GROUPS}"
@@ -52,6 +55,9 @@ _ENTITY_PROPERTIES = [
     {"Name": "Shelf", "Type": "Number"},
     {"Name": "Summary", "Type": "String"},
 ]
+OWN = 1
+"""The ID of the user who reads, and the shelf that the user may read under the condition."""
+OWN_SHELF = {"Property": "Shelf", "Operator": "equal", "Value": {"User": "ID"}}
 _UNTRIPPED = {"MaxRequests": 1_000_000, "Per": "Second"}
 
 
@@ -76,14 +82,15 @@ def manifest(provider: str = "SQLite", url: str | None = None) -> dict[str, Any]
         {"Name": name, "Properties": _ENTITY_PROPERTIES, "Indexes": [{"Properties": ["Pages"]}]}
         for name in ("Books", "Drafts")
     ]
-    entities.append(
+    entities += [
         {
-            "Name": "Loans",
+            "Name": name,
             "Properties": [*_ENTITY_PROPERTIES, {"Name": "BookID", "Type": "Number"}],
             "Constraints": [{"Type": "ForeignKey", "Property": "BookID", "Entity": "Books"}],
             "Indexes": [{"Properties": ["Pages"]}],
         }
-    )
+        for name in ("Loans", "Originals", "Copies")
+    ]
     endpoint = {"Name": "BookByID", "Query": ENDPOINT_QUERIES.get(provider, ENDPOINT_QUERY)}
     rules: list[dict[str, Any]] = [
         _rule("Books", "get", PROPERTIES),
@@ -92,6 +99,10 @@ def manifest(provider: str = "SQLite", url: str | None = None) -> dict[str, Any]
         _rule("Drafts", "post", PROPERTIES),
         _rule("Loans", "get", [*PROPERTIES, "BookID"]),
         _rule("Loans", "post", [*PROPERTIES, "BookID"]),
+        _rule("Originals", "get", [*PROPERTIES, "BookID"]),
+        _rule("Originals", "post", [*PROPERTIES, "BookID"]),
+        _rule("Copies", "get", [*PROPERTIES, "BookID"]) | {"Where": OWN_SHELF},
+        _rule("Copies", "post", [*PROPERTIES, "BookID"]),
         {"CustomEndpoint": "BookByID", "Role": "AUTHENTICATED", "RateLimit": _UNTRIPPED},
     ]
     return {
@@ -135,6 +146,12 @@ def book(number: int) -> dict[str, Any]:
 def loan(number: int) -> dict[str, Any]:
     """A record that refers to a book; neighbours refer to different ones."""
     return {**book(number), "BookID": number * 37 % MANY_BOOKS + 1}
+
+
+def originals() -> list[dict[str, Any]]:
+    """The loans in another order: those that the condition leaves come first, so that both pages have the same."""
+    loans = [loan(number) for number in range(1, LOANS + 1)]
+    return sorted(loans, key=lambda each: each["Shelf"] != OWN)
 
 
 BOOKS_SQL = f"""

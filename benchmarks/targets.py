@@ -5,7 +5,7 @@ from __future__ import annotations
 import statistics
 from collections.abc import Iterator
 
-from benchmarks.cases import ALONE, EXPAND, SIGNED, TRANSACTION
+from benchmarks.cases import ALONE, EXPAND, LIMITED, OPEN, SIGNED, TRANSACTION
 from benchmarks.results import Result, Verdict
 
 AGAINST_FLOOR = {
@@ -22,6 +22,7 @@ DRIVERS = {"GetByID": 0.65, "page of 20": 0.7, "aggregate": 0.8, "Post": 0.7, "S
 """The same on a database server, relative to a floor with the same client library."""
 SIGNED_LEAST = 0.8
 EXPAND_LEAST = 0.6
+LIMITED_MOST = 1.15
 WORKERS_MOST = 1.15
 FLAT_MOST = 1.1
 TAIL_MOST = 4.0
@@ -61,6 +62,8 @@ def _targets(result: Result) -> Iterator[tuple[str, str, float, float | None, li
     yield "signed GetByID: / GetByID by bearer token", "least", SIGNED_LEAST, None, signed
     expanded = result.ratios("rps", (EXPAND, "product"), (EXPAND, ALONE))
     yield "page with expand: / the page alone", "least", EXPAND_LEAST, None, expanded
+    limited = result.ratios("cpu_us", (LIMITED, "product"), (LIMITED, OPEN))
+    yield "page under a condition: CPU per request, / the page without it", "most", LIMITED_MOST, None, limited
     for case in ("GetByID", "page of 20", "Post"):
         cost = result.ratios("cpu_us", (case, "2 workers"), (case, "product"))
         yield f"{case}: CPU per request, 2 workers / 1", "most", WORKERS_MOST, None, cost

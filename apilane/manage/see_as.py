@@ -17,6 +17,7 @@ from apilane.runtime.access import (
     effective_rules,
 )
 from apilane.runtime.application import ApplicationRuntime
+from apilane.runtime.conditions import OtherTables
 from apilane.runtime.identities import split_roles
 
 __all__ = ["actions_of", "actor_of", "rights_of"]
@@ -86,7 +87,7 @@ def _grant(application: ApplicationRuntime, entity: Entity, action: Action, acto
         action,
         authenticated=actor.kind != "anonymous",
         roles=actor.roles,
-        dialect=application.dialect,
+        others=OtherTables(application.definition, application.dialect),
     )
     if plan is None:
         return GrantView(action=action, granted=False)

@@ -165,6 +165,8 @@ class Entity(Struct, frozen=True, kw_only=True, rename="pascal", omit_defaults=T
     default_order: tuple[SortKey, ...] = ()
     indexes: tuple[Index, ...] = ()
     """Only the declared indexes; dialects add the automatic ones."""
+    condition_indexes: tuple[tuple[str, ...], ...] = ()
+    """The indexes for conditions of rules: property and ``ID``, with the tenant between them where there is one."""
 
     def property(self, name: str) -> Property | None:
         """The property with that name; letter case is ignored."""

@@ -265,9 +265,10 @@ def _entities(lines: list[PlanLine], base: ApplicationDefinition, after: Applica
             continue
         if old == entity:
             continue
-        _fields(lines, old, entity, path, except_for=("properties", "constraints"))
+        _fields(lines, old, entity, path, except_for=("properties", "constraints", "condition_indexes"))
         _properties(lines, old, entity, path)
         _constraints(lines, old, entity, path)
+        _condition_indexes(lines, old, entity, path)
     lines.extend(
         PlanLine("removed", f"Entities[{entity.name}]", "with all its records", loses_data=True)
         for entity in base.entities
@@ -311,3 +312,16 @@ def constraint_name(constraint: Constraint) -> str:
 
 def _constraints(lines: list[PlanLine], old: Entity, new: Entity, path: str) -> None:
     _section(lines, f"{path}.Constraints", old.constraints, new.constraints, constraint_name)
+
+
+def _condition_indexes(lines: list[PlanLine], old: Entity, new: Entity, path: str) -> None:
+    lines.extend(
+        PlanLine("added", f"{path}.Indexes[{', '.join(names)}]", "for conditions of rules")
+        for names in new.condition_indexes
+        if names not in old.condition_indexes
+    )
+    lines.extend(
+        PlanLine("removed", f"{path}.Indexes[{', '.join(names)}]", "no condition of a rule needs it")
+        for names in old.condition_indexes
+        if names not in new.condition_indexes
+    )

@@ -37,6 +37,7 @@ __all__ = [
     "Logic",
     "Node",
     "Operator",
+    "Path",
     "leaves",
     "parse_filter",
 ]
@@ -74,15 +75,31 @@ class Operator(StrEnum):
 class CallerValue(Struct, frozen=True):
     """A value that depends on the caller; only conditions of rules contain it.
 
-    ``kind``: ``user`` is the ID of the user, ``tenant`` the value of the differentiation property, ``now`` the current
-    time plus ``shift_ms``.
+    ``kind``: ``user`` is the ID of the user, ``tenant`` the value of the differentiation property, ``property`` the
+    property ``name`` of the user's record, ``now`` the current time plus ``shift_ms``.
     """
 
     kind: str
     shift_ms: int = 0
+    name: str = ""
 
 
 FilterValue = str | int | Decimal | bool | tuple[str, ...] | tuple[int | Decimal, ...] | CallerValue | None
+
+
+class Path(Struct, frozen=True):
+    """The way to related records: those of ``entity`` whose ``key`` equals ``column`` of the record. One of the two is
+    ``ID``, the other a foreign key. Only conditions of rules contain it.
+    """
+
+    entity: str
+    key: str
+    column: str
+
+    @property
+    def is_list(self) -> bool:
+        """Whether several records may be related."""
+        return self.column == "ID"
 
 
 class Leaf(Struct, frozen=True):
@@ -96,6 +113,8 @@ class Leaf(Struct, frozen=True):
     property: Property
     operator: Operator
     value: FilterValue
+    path: Path | None = None
+    """None: the property is one of the record. Else a related record exists whose property meets the condition."""
 
 
 class Group(Struct, frozen=True):

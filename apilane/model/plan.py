@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from msgspec import Struct
 
+from apilane.model.condition_advice import condition_advice
 from apilane.model.definition import ApplicationDefinition, Unique
 from apilane.model.differences import PlanLine, constraint_name, differences
 from apilane.model.manifest.capabilities import Capabilities
@@ -176,6 +177,7 @@ def plan(
                 *_unknown_kinds(after, capabilities.endpoint_kinds),
                 *_doubts(after, capabilities),
                 *_across_tenants(after),
+                *(PlanLine("warning", place, advice) for place, advice in condition_advice(after)),
             ],
         ),
         migration=migration,

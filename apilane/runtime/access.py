@@ -13,8 +13,7 @@ from msgspec import Struct
 from apilane.model.definition import Action, ApplicationDefinition, Entity, RateLimit, RecordScope, Rule, RuleKind
 from apilane.model.scopes import Scopes, rules_in_scope
 from apilane.plugin.identity import Actor
-from apilane.runtime.conditions import Alternative, Conditions, compile_conditions
-from apilane.sql.dialect import Dialect
+from apilane.runtime.conditions import Alternative, Conditions, OtherTables, compile_conditions
 from apilane.sql.select import Mask
 from apilane.sql.statement import Value
 from apilane.sql.write import Restriction
@@ -46,6 +45,9 @@ class Reach(Struct, frozen=True, kw_only=True):
 
     predicate: tuple[Restriction, ...] = ()
     """Conditions that all must hold for a record; statements are compiled for this shape."""
+    outer: tuple[Restriction, ...] = ()
+    """Those of ``predicate`` that do not come from conditions of rules: ownership and tenant. Set with
+    ``alternatives``."""
     properties: tuple[str, ...] = ()
     """Schema names in schema order: the properties that a get returns, or that a post or put may write."""
     parameters: dict[str, Value] = {}
@@ -54,6 +56,8 @@ class Reach(Struct, frozen=True, kw_only=True):
     """Properties that a get returns as null where a record does not meet their condition."""
     alternatives: tuple[Alternative, ...] = ()
     """The rules of a post or put whose properties depend on the record; empty: ``properties`` of every record."""
+    is_long: bool = False
+    """Statements take too long to compile on the event loop."""
 
 
 class AccessPlan(Struct, frozen=True, kw_only=True):
@@ -98,14 +102,17 @@ class AccessPlan(Struct, frozen=True, kw_only=True):
         conditions = self.conditions
         if conditions is None:
             return Reach(predicate=tuple(predicate), properties=self.properties, parameters=parameters)
-        if conditions.reach is not None:
-            predicate.append(conditions.reach)
+        if actor.tenant is None and conditions.without_tenant is not None:
+            conditions = conditions.without_tenant
+        outer = tuple(predicate)
         return Reach(
-            predicate=tuple(predicate),
+            predicate=outer if conditions.reach is None else (*outer, conditions.reach),
+            outer=outer,
             properties=self.properties,
             parameters=parameters | conditions.parameters(actor),
             masks=conditions.masks,
             alternatives=conditions.alternatives,
+            is_long=conditions.is_long,
         )
 
 
@@ -154,7 +161,7 @@ def access_of(
     *,
     authenticated: bool,
     roles: frozenset[str],
-    dialect: Dialect,
+    others: OtherTables,
     scopes: Scopes = None,
 ) -> AccessPlan | None:
     """The plan for an entity and an action; None when no rule grants it or the scopes do not cover it."""
@@ -166,7 +173,7 @@ def access_of(
         return None
     properties = granted_properties(entity, action, rules)
     readable = frozenset(name.lower() for name in properties)
-    conditions = compile_conditions(definition, entity, action, rules, dialect)
+    conditions = compile_conditions(definition, entity, action, rules, others)
     owned_column, owned_by = None, "user"
     # If some rules say Owned and some All, Owned applies (B-S1). It has no effect on post.
     if action is not Action.post and any(rule.record is RecordScope.Owned for rule in rules):

@@ -39,16 +39,17 @@ from apilane.runtime.access import (
     effective_rules,
     operator_access,
 )
+from apilane.runtime.conditions import OtherTables
 from apilane.runtime.records import RecordMaker, record_maker
 from apilane.runtime.shapes import SHAPES_KEPT, Shapes
 from apilane.runtime.statistics import CompiledStatistics
 from apilane.security.encryption import Cipher
 from apilane.sql.dialect import Dialect
 from apilane.sql.filter import FilterShape, bind_filter
-from apilane.sql.select import BY_ID, Mask, ReadShape, count_records, select_records
+from apilane.sql.select import Mask, ReadShape, count_records, select_records
 from apilane.sql.statement import Statement, Value
 from apilane.sql.tables import table_of
-from apilane.sql.write import Restriction
+from apilane.sql.write import BY_ID, Restriction
 from apilane.storage.protocol import Driver
 
 __all__ = ["AccessPlans", "BoundFilter", "Compilations", "CompiledEntity", "ValueReader"]
@@ -168,7 +169,7 @@ class AccessPlans:
 
     def __init__(self, definition: ApplicationDefinition, dialect: Dialect) -> None:
         self.definition = definition
-        self._dialect = dialect
+        self._others = OtherTables(definition, dialect)
         self.plan = lru_cache(PLANS_KEPT)(self._plan)
         self.operator_plan = lru_cache(PLANS_KEPT)(self._operator_plan)
         self.permit = lru_cache(PLANS_KEPT)(self._permit)
@@ -183,7 +184,7 @@ class AccessPlans:
             action,
             authenticated=authenticated,
             roles=roles,
-            dialect=self._dialect,
+            others=self._others,
             scopes=scopes,
         )
 

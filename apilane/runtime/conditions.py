@@ -2,24 +2,50 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from time import time_ns
+from typing import Final
 
 from msgspec import Struct
+from msgspec.structs import replace
 
-from apilane.model.conditions import parse_condition
+from apilane.model.conditions import parse_condition, weight
 from apilane.model.definition import Action, ApplicationDefinition, Entity, Rule
-from apilane.model.filter import CallerValue
+from apilane.model.filter import CallerValue, Node, leaves
 from apilane.plugin.identity import Actor
+from apilane.sql.conditions import Condition, ConditionShape, OtherTable, bind_condition
 from apilane.sql.dialect import Dialect
-from apilane.sql.filter import Condition, FilterShape, bind_filter
 from apilane.sql.select import Mask
 from apilane.sql.statement import Value
+from apilane.sql.tables import table_of
 
-__all__ = ["Alternative", "Conditions", "NamedShape", "compile_conditions"]
+AT_ONCE_MAX: Final = 12
+"""Conditions of a statement that is compiled on the event loop, which takes about 5 ms; a read repeats some of them."""
 
-NamedShape = tuple[str, FilterShape]
+__all__ = ["Alternative", "Conditions", "NamedShape", "OtherTables", "compile_conditions"]
+
+NamedShape = tuple[str, ConditionShape]
 """A condition with the prefix of its parameters."""
+
+
+class OtherTables:
+    """The tables that conditions read beside that of the records, each made once."""
+
+    def __init__(self, definition: ApplicationDefinition, dialect: Dialect) -> None:
+        self._definition = definition
+        self.dialect = dialect
+        self._made: dict[str, OtherTable] = {}
+
+    def __call__(self, name: str) -> OtherTable:
+        """The table of the entity with that name."""
+        made = self._made.get(name)
+        if made is None:
+            entity = self._definition.entity(name)
+            if entity is None:
+                raise ValueError(f"no entity {name}")
+            tenant = f"{self._definition.differentiation_entity}_ID" if entity.differentiation else None
+            made = self._made[name] = OtherTable(table_of(entity, self.dialect), tenant)
+        return made
 
 
 class Alternative(Struct, frozen=True):
@@ -42,6 +68,10 @@ class Conditions(Struct, frozen=True, kw_only=True):
     """The properties that only some of the rules grant (get)."""
     literals: dict[str, Value]
     caller: tuple[tuple[str, CallerValue], ...]
+    is_long: bool = False
+    """Statements take too long to compile on the event loop."""
+    without_tenant: Conditions | None = None
+    """The same for a caller without tenant; None: there is no difference."""
 
     def parameters(self, actor: Actor) -> dict[str, Value]:
         """The values of all parameters for a caller. A comparison with null matches no record."""
@@ -55,7 +85,11 @@ class Conditions(Struct, frozen=True, kw_only=True):
 
 
 def compile_conditions(
-    definition: ApplicationDefinition, entity: Entity, action: Action, rules: Sequence[Rule], dialect: Dialect
+    definition: ApplicationDefinition,
+    entity: Entity,
+    action: Action,
+    rules: Sequence[Rule],
+    others: OtherTables,
 ) -> Conditions | None:
     """The conditions of the rules of one action; None when no rule has one.
 
@@ -63,13 +97,35 @@ def compile_conditions(
     """
     if not any(rule.where is not None or rule.check is not None for rule in rules):
         return None
+    trees: dict[str, Node] = {
+        text: parse_condition(text, definition, entity)
+        for rule in rules
+        for text in (rule.where, rule.check)
+        if text is not None
+    }
+    made = _compiled(entity, action, rules, trees, others, without_tenant=False)
+    if any(leaf.path and others(leaf.path.entity).tenant for tree in trees.values() for leaf in leaves(tree)):
+        alone = _compiled(entity, action, rules, trees, others, without_tenant=True)
+        made = replace(made, without_tenant=alone)
+    return made
+
+
+def _compiled(
+    entity: Entity,
+    action: Action,
+    rules: Sequence[Rule],
+    trees: Mapping[str, Node],
+    others: OtherTables,
+    *,
+    without_tenant: bool,
+) -> Conditions:
     literals: dict[str, Value] = {}
     caller: list[tuple[str, CallerValue]] = []
 
     def compiled(text: str | None, prefix: str) -> NamedShape | None:
         if text is None:
             return None
-        shape, values = bind_filter(parse_condition(text, definition, entity), dialect)
+        shape, values = bind_condition(trees[text], others.dialect, others, without_tenant=without_tenant)
         for position, value in enumerate(values):
             if isinstance(value, CallerValue):
                 caller.append((f"{prefix}{position}", value))
@@ -89,6 +145,7 @@ def compile_conditions(
         masks=_masks(entity, alternatives) if action is Action.get else (),
         literals=literals,
         caller=tuple(caller),
+        is_long=sum(map(weight, trees.values())) > AT_ONCE_MAX,
     )
 
 

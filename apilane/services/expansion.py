@@ -124,7 +124,7 @@ async def _statement(step: Step, columns: tuple[str, ...], count: int, reach: Re
     build: tuple[Any, ...] = (select_targets, columns, count, rights)
     if step.is_list:
         build = (select_referring, columns, (step.reference, count), _order(step.entity), rights)
-    if count > AT_ONCE_MAX:
+    if count > AT_ONCE_MAX or reach.is_long:
         return await asyncio.to_thread(step.entity.statement, *build)
     return step.entity.statement(*build)
 

@@ -198,7 +198,8 @@ def _update_one(entity: EntityRuntime, change: _Change, reach: Reach) -> Generat
     if is_users(entity) and "Email" in change.values:
         reset = ("EmailConfirmed", "Email")
         values["reset_flag"] = entity.application.dialect.encode_boolean(False)
-    update = entity.statement(update_row, tuple(change.values), reach.predicate, reset)
+    within = reach.outer if reach.alternatives else reach.predicate  # ``narrowed`` has decided about the conditions
+    update = entity.statement(update_row, tuple(change.values), within, reset)
     try:
         result = yield Step(update, update.parameters(values))
     except (ForeignKeyViolation, UniqueViolation) as error:

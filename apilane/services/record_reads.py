@@ -6,6 +6,7 @@ As in all services, ``ApilaneError`` is an error of the caller, and ``StorageErr
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing
 from typing import Any, cast
@@ -100,7 +101,10 @@ async def get_by_id(
     reach = access.reach(actor)
     if reach is None:
         raise ApilaneError(Code.NOT_FOUND, "Record not found")
-    statement, make = entity.by_id(columns, reach.predicate, reach.masks)
+    if reach.is_long:
+        statement, make = await asyncio.to_thread(entity.by_id, columns, reach.predicate, reach.masks)
+    else:
+        statement, make = entity.by_id(columns, reach.predicate, reach.masks)
     values = {"id": record_id, **reach.parameters} if reach.parameters else {"id": record_id}
     rows = await entity.session.fetch(statement, statement.parameters(values))
     if not rows:
@@ -150,7 +154,7 @@ async def get_page(entity: EntityRuntime, actor: Actor, access: AccessPlan, quer
         return Page((), 0 if query.get_total else None)
     values = {**reach.parameters, **bound}
     read = ReadShape(columns, reach.predicate, shape, order, True, masks=reach.masks)
-    is_slow = len(bound) > CONDITIONS_AT_ONCE_MAX and is_long(shape, len(bound))
+    is_slow = reach.is_long or (len(bound) > CONDITIONS_AT_ONCE_MAX and is_long(shape, len(bound)))
     total = None
     if query.get_total:
         counted = reach.predicate, shape

@@ -59,7 +59,7 @@ async def aggregate(entity: EntityRuntime, actor: Actor, access: AccessPlan, que
     if reach is None:  # nothing to count, to add up or to group
         return () if groups else make([tuple(0 if each.function == "count" else None for each in measures)])
     whole = AggregateShape(measures, groups, reach.predicate, shape, is_ascending(query.order_direction))
-    is_slow = len(measures) > MEASURES_AT_ONCE_MAX or is_long(shape, len(bound))
+    is_slow = reach.is_long or len(measures) > MEASURES_AT_ONCE_MAX or is_long(shape, len(bound))
     statement = await statistics.aggregates.beside(whole) if is_slow else statistics.aggregates(whole)
     values = {**reach.parameters, **bound, "limit": limit, "offset": offset}
     return make(await _fetch(entity, statement, values))
@@ -83,7 +83,7 @@ async def distinct(
     if reach is None:
         return ()
     statistics, whole = entity.compiled.statistics, DistinctShape(name, reach.predicate, shape)
-    is_slow = is_long(shape, len(bound))
+    is_slow = reach.is_long or is_long(shape, len(bound))
     statement = await statistics.distinct.beside(whole) if is_slow else statistics.distinct(whole)
     values = {**reach.parameters, **bound, "limit": DISTINCT_MAX, "offset": 0}
     return statistics.value_maker(name)(await entity.session.fetch(statement, statement.parameters(values)))

@@ -118,12 +118,14 @@ def references(entity: Entity, names: Names | None = None) -> Iterator[Reference
 
 
 def plain_indexes(entity: Entity) -> list[tuple[str, ...]]:
-    """The columns of each non-unique index: declared ones, and those of references and helper tables.
+    """The columns of each non-unique index: declared ones, and those of references, conditions of rules, and helper
+    tables.
 
     An index is left out if another index, or a unique constraint, begins with its columns.
     """
     declared = [tuple(dict.fromkeys(index.properties)) for index in entity.indexes]
     automatic = [*HELPER_INDEXES.get(entity.name, ()), *((key.property,) for key in foreign_keys(entity))]
+    automatic += entity.condition_indexes
     kept = [unique_columns(entity, properties) for properties in visible_uniques(entity)]
     uniques = len(kept)
     for columns in sorted(dict.fromkeys([*declared, *automatic]), key=len, reverse=True):

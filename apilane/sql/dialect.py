@@ -122,6 +122,12 @@ class Dialect:
         """
         return column
 
+    def text_key(self, column: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
+        """What compares two Strings in the database: equal keys are texts that are ``equal`` in a filter. Here:
+        ``unique_key``.
+        """
+        return self.unique_key(column)
+
     def order_by(
         self, column: sa.ColumnElement[Any], property: Property, *, descending: bool
     ) -> Sequence[sa.ColumnElement[Any]]:

@@ -18,7 +18,16 @@ from apilane.model.filter import Leaf, Logic, Node, Operator
 from apilane.sql.dialect import Dialect
 from apilane.sql.statement import Value
 
-__all__ = ["Condition", "FilterShape", "GroupShape", "LeafShape", "bind_filter", "filter_predicate"]
+__all__ = [
+    "FilterShape",
+    "GroupShape",
+    "LeafShape",
+    "bind_filter",
+    "filter_predicate",
+    "joined",
+    "shape_of",
+    "shape_predicate",
+]
 
 T = TypeVar("T")
 
@@ -60,13 +69,14 @@ def bind_filter(node: Node, dialect: Dialect) -> tuple[FilterShape, tuple[Value,
     lengths.
     """
     values: list[Value] = []
-    shape = _bind(node, dialect, values)
+    shape = shape_of(node, dialect, values)
     return shape, tuple(values)
 
 
-def _bind(node: Node, dialect: Dialect, values: list[Value]) -> FilterShape:
+def shape_of(node: Node, dialect: Dialect, values: list[Value]) -> FilterShape:
+    """The shape of a filter; the values of its parameters are added to ``values``."""
     if not isinstance(node, Leaf):
-        return GroupShape(node.logic, tuple([_bind(item, dialect, values) for item in node.items]))
+        return GroupShape(node.logic, tuple([shape_of(item, dialect, values) for item in node.items]))
     column, operator, value = node.property.name, node.operator, node.value
     if type(value) is str and operator in _TEXT_TESTS:
         variant, parameters = dialect.text_operand(operator, value)
@@ -123,23 +133,15 @@ def filter_predicate(
     shape: FilterShape, table: sa.Table, dialect: Dialect, prefix: str = "f"
 ) -> sa.ColumnElement[bool]:
     """The condition of a shape on ``table``, its parameters named ``f0``, ``f1`` ... in order."""
-    return _predicate(shape, table, dialect, (f"{prefix}{number}" for number in count()))
+    return shape_predicate(shape, table, dialect, (f"{prefix}{number}" for number in count()))
 
 
-class Condition(NamedTuple):
-    """The conditions of access rules, of which a record meets at least one."""
-
-    alternatives: tuple[tuple[str, FilterShape], ...]
-    """Each with the prefix of its parameters."""
-
-    def predicate(self, table: sa.Table, dialect: Dialect) -> sa.ColumnElement[bool]:
-        """The condition on ``table``."""
-        return sa.or_(*(filter_predicate(shape, table, dialect, prefix) for prefix, shape in self.alternatives))
-
-
-def _predicate(shape: FilterShape, table: sa.Table, dialect: Dialect, names: Iterator[str]) -> sa.ColumnElement[bool]:
+def shape_predicate(
+    shape: FilterShape, table: sa.FromClause, dialect: Dialect, names: Iterator[str]
+) -> sa.ColumnElement[bool]:
+    """The condition of a shape on ``table``; its parameters take the next names."""
     if isinstance(shape, GroupShape):
-        return _joined(shape.logic, [_predicate(item, table, dialect, names) for item in shape.items])
+        return joined(shape.logic, [shape_predicate(item, table, dialect, names) for item in shape.items])
     column = table.c[shape.column]
     binds = [sa.bindparam(next(names), type_=column.type) for _ in range(shape.parameters)]
     if shape.variant is not None:
@@ -147,14 +149,14 @@ def _predicate(shape: FilterShape, table: sa.Table, dialect: Dialect, names: Ite
     return _plain(shape.test, column, binds)
 
 
-def _joined(logic: str, items: list[sa.ColumnElement[bool]]) -> sa.ColumnElement[bool]:
+def joined(logic: str, items: list[sa.ColumnElement[bool]]) -> sa.ColumnElement[bool]:
     """Join conditions. Many become a balanced tree: SQLite refuses expressions deeper than 1000 levels, which a chain
     reaches.
     """
     if len(items) <= CHAIN:
         return sa.and_(*items) if logic == Logic.AND else sa.or_(*items)
     half = len(items) // 2
-    left, right = _joined(logic, items[:half]), _joined(logic, items[half:])
+    left, right = joined(logic, items[:half]), joined(logic, items[half:])
     return left.self_group().bool_op(logic)(right.self_group())
 
 

@@ -8,16 +8,15 @@ from typing import Any, NamedTuple
 import sqlalchemy as sa
 
 from apilane.model.definition import Direction, Entity, SortKey
+from apilane.sql.conditions import Condition
 from apilane.sql.dialect import Dialect
-from apilane.sql.filter import Condition, FilterShape, filter_predicate
+from apilane.sql.filter import FilterShape, filter_predicate
 from apilane.sql.keyset import Keyset, keyset_conditions, total_order
 from apilane.sql.statement import Statement, compile_statement
-from apilane.sql.write import Restriction, restrict
+from apilane.sql.write import BY_ID, Restriction, restrict
 
-__all__ = ["BY_ID", "Mask", "ReadShape", "count_records", "masked", "select_records"]
+__all__ = ["Mask", "ReadShape", "count_records", "masked", "select_records"]
 
-
-BY_ID: Restriction = ("ID", "id")
 
 Mask = tuple[str, Condition]
 """A column, and the condition under which it shows its value."""
@@ -44,7 +43,7 @@ class ReadShape(NamedTuple):
 
 def select_records(entity: Entity, table: sa.Table, shape: ReadShape, dialect: Dialect) -> Statement:
     """Read rows of ``shape.columns``; parameters: those of the restrictions, ``f0`` ..., and those of paging."""
-    columns = masked(table, shape.columns, shape.masks, dialect)
+    columns = masked(table, shape.columns, shape.masks, dialect, by_id=BY_ID in shape.restrictions)
     hidden = [table.c[name].label(f"h{position}") for position, name in enumerate(shape.keys)]
     select = sa.select(*columns, *hidden).where(*_conditions(table, shape.restrictions, shape.filter, dialect))
     if shape.after is not None:
@@ -60,14 +59,16 @@ def select_records(entity: Entity, table: sa.Table, shape: ReadShape, dialect: D
 
 
 def masked(
-    table: sa.Table, columns: Sequence[str], masks: tuple[Mask, ...], dialect: Dialect
+    table: sa.Table, columns: Sequence[str], masks: tuple[Mask, ...], dialect: Dialect, *, by_id: bool = False
 ) -> list[sa.ColumnElement[Any]]:
     """Columns, those with a mask as null where a record does not meet its condition."""
     if not masks:
         return [table.c[name] for name in columns]
     conditions = dict(masks)
     return [
-        sa.case((conditions[name].predicate(table, dialect), table.c[name]), else_=sa.null()).label(f"m{position}")
+        sa.case((conditions[name].predicate(table, dialect, by_id=by_id), table.c[name]), else_=sa.null()).label(
+            f"m{position}"
+        )
         if name in conditions
         else table.c[name]
         for position, name in enumerate(columns)

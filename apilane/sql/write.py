@@ -10,11 +10,12 @@ from typing import Any, Final, TypeVar
 
 import sqlalchemy as sa
 
+from apilane.sql.conditions import Condition, ConditionShape
 from apilane.sql.dialect import Dialect
-from apilane.sql.filter import Condition, FilterShape
 from apilane.sql.statement import Statement, compile_statement
 
 __all__ = [
+    "BY_ID",
     "VALUES_PER_STATEMENT",
     "Restriction",
     "delete_by_ids",
@@ -47,20 +48,30 @@ access rules.
 """
 
 
-def restrict(table: sa.Table, restrictions: Sequence[Restriction], dialect: Dialect) -> list[sa.ColumnElement[bool]]:
-    """The conditions of restrictions; parameters are bound by name."""
-    return [_restriction(table, each, dialect) for each in restrictions]
+BY_ID: Final[Restriction] = ("ID", "id")
 
 
-def _restriction(table: sa.Table, restriction: Restriction, dialect: Dialect) -> sa.ColumnElement[bool]:
+def restrict(
+    table: sa.Table, restrictions: Sequence[Restriction], dialect: Dialect, *, by_id: bool = False
+) -> list[sa.ColumnElement[bool]]:
+    """The conditions of restrictions; parameters are bound by name. ``by_id``: as in ``Condition.predicate``."""
+    by_id = by_id or BY_ID in restrictions
+    return [_restriction(table, each, dialect, by_id=by_id) for each in restrictions]
+
+
+def _restriction(table: sa.Table, restriction: Restriction, dialect: Dialect, *, by_id: bool) -> sa.ColumnElement[bool]:
     if isinstance(restriction, Condition):
-        return restriction.predicate(table, dialect)
+        return restriction.predicate(table, dialect, by_id=by_id)
     column, parameter = restriction
     return table.c[column].is_(None) if parameter is None else table.c[column] == sa.bindparam(parameter)
 
 
 def select_flags(
-    table: sa.Table, alternatives: tuple[tuple[str, FilterShape] | None, ...], count: int, locks: bool, dialect: Dialect
+    table: sa.Table,
+    alternatives: tuple[tuple[str, ConditionShape] | None, ...],
+    count: int,
+    locks: bool,
+    dialect: Dialect,
 ) -> Statement:
     """``ID``, and for each condition 1 or 0: whether the row meets it; None is met. Of ``count`` rows, as in
     ``select_by_ids``. ``locks``: for units, until the unit ends.
@@ -69,7 +80,8 @@ def select_flags(
         sa.literal_column("1")
         if each is None
         else sa.case(
-            (Condition((each,)).predicate(table, dialect), sa.literal_column("1")), else_=sa.literal_column("0")
+            (Condition((each,)).predicate(table, dialect, by_id=True), sa.literal_column("1")),
+            else_=sa.literal_column("0"),
         )
         for each in alternatives
     ]
@@ -142,7 +154,7 @@ def select_by_ids(
     """
     statement = (
         sa.select(*(table.c[column] for column in columns))
-        .where(_in_ids(table, count), *restrict(table, restrictions, dialect))
+        .where(_in_ids(table, count), *restrict(table, restrictions, dialect, by_id=True))
         .order_by(table.c["ID"])
     )
     return compile_statement(dialect.locked(statement), dialect.sqlalchemy)
@@ -153,7 +165,9 @@ def select_kept(table: sa.Table, count: int, restrictions: Sequence[Restriction]
 
     For units: until the unit ends, others can read and refer to these rows, and cannot change them.
     """
-    statement = sa.select(table.c["ID"]).where(_in_ids(table, count), *restrict(table, restrictions, dialect))
+    statement = sa.select(table.c["ID"]).where(
+        _in_ids(table, count), *restrict(table, restrictions, dialect, by_id=True)
+    )
     return compile_statement(dialect.kept(statement.order_by(table.c["ID"])), dialect.sqlalchemy)
 
 

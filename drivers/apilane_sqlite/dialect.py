@@ -116,6 +116,10 @@ class SQLiteDialect(Dialect):
         """ASCII letters fold; an index that folds every letter would need a function that other tools lack (B-D17)."""
         return column.collate("NOCASE")
 
+    def text_key(self, column: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
+        """Every letter folds; no index is needed."""
+        return sa.func.apilane_fold(column)
+
     def locked(self, select: sa.Select[Any]) -> sa.Select[Any]:
         """Unchanged: there is one writer at a time."""
         return select

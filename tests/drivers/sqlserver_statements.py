@@ -15,7 +15,9 @@ import sqlalchemy as sa
 
 from apilane.control.statements import ControlStatements
 from apilane.control.tables import CONTROL_TABLES
+from apilane.model.conditions import condition_text, parse_condition
 from apilane.model.definition import (
+    ApplicationDefinition,
     Direction,
     Entity,
     ForeignKey,
@@ -31,11 +33,13 @@ from apilane.model.migration import Migration, Renames
 from apilane.model.statistics import AggregateFunction, DatePart, GroupKey, Measure
 from apilane.model.system import HELPER_TABLES, custom_entity, system_entities
 from apilane.runtime import identities
+from apilane.runtime.conditions import OtherTables
 from apilane.services import application_tables, history_names, housekeeping
 from apilane.sql import fitting, write
 from apilane.sql.aggregate import AggregateShape, DistinctShape, select_aggregates, select_distinct
+from apilane.sql.conditions import Condition, ConditionShape, bind_condition
 from apilane.sql.expansion import Rights, select_referring, select_targets
-from apilane.sql.filter import Condition, FilterShape, LeafShape, bind_filter
+from apilane.sql.filter import LeafShape, bind_filter
 from apilane.sql.keyset import steps_after
 from apilane.sql.script import read_script
 from apilane.sql.select import ReadShape, count_records, select_records
@@ -70,6 +74,7 @@ def files() -> dict[str, list[Case]]:
         "records": list(_records()),
         "reading": list(_reading()),
         "filters": list(_filters()),
+        "conditions": list(_conditions()),
         "statistics": list(_statistics()),
         "fitting": list(_fitting()),
         "control": list(_control()),
@@ -123,8 +128,8 @@ def _reading() -> Iterator[Case]:
         "ordered, not paged": ReadShape(("ID",), order=(SortKey("Count"),)),
         **_read_on(),
     }
-    first: tuple[str, FilterShape] = ("w0_", LeafShape("Count", "equal", 1))
-    second: tuple[str, FilterShape] = ("w1_", LeafShape("Made", "less", 1))
+    first: tuple[str, ConditionShape] = ("w0_", LeafShape("Count", "equal", 1))
+    second: tuple[str, ConditionShape] = ("w1_", LeafShape("Made", "less", 1))
     shapes["page under conditions of rules"] = ReadShape(
         ("ID", "Name"), (Condition((first, second)),), paged=True, masks=(("Name", Condition((first,))),)
     )
@@ -237,6 +242,37 @@ def _filter(title: str, node: Node) -> Case:
     shape, values = bind_filter(node, DIALECT)
     statement = count_records(THINGS, TABLE, (), shape, DIALECT)
     return Case(title, statement.text, statement.parameters({f"f{at}": value for at, value in enumerate(values)}))
+
+
+def _conditions() -> Iterator[Case]:
+    """Conditions of rules over related rows and the caller's row, for lists and for rows found by ID."""
+    rooms = custom_entity(
+        "Rooms",
+        (Property(name="Thing", type=PropertyType.Number, decimal_places=0), Property(name="Note")),
+        differentiation_entity="Company",
+    )
+    constraints = (*rooms.constraints, ForeignKey(property="Thing", entity="Things"))
+    rooms = msgspec.structs.replace(rooms, constraints=constraints)
+    entities = (*system_entities("Company"), MAKERS, THINGS, rooms)
+    tenants = ApplicationDefinition(token="", name="", differentiation_entity="Company", entities=entities)
+    cases: dict[str, tuple[str, str, Any, bool]] = {
+        "over a foreign key": ("Maker.Name", "equal", "cup", False),
+        "rows that refer to it, of the tenant": ("Rooms(Thing).Owner", "equal", {"User": "ID"}, False),
+        "rows that refer to it, without tenant": ("Rooms(Thing).Note", "equal", None, True),
+        "over a reference to its own table": ("Whole.Active", "equal", True, False),
+        "a text of the caller": ("Code", "equal", {"User": "Username"}, False),
+        "a Boolean of the caller": ("Active", "notequal", {"User": "EmailConfirmed"}, False),
+        "a Date of the caller": ("Made", "less", {"User": "LastLogin"}, False),
+        "a related text and the caller's": ("Maker.Name", "equal", {"User": "Email"}, False),
+    }
+    for title, (property, operator, value, without_tenant) in cases.items():
+        document = {"Property": property, "Operator": operator, "Value": value}
+        tree = parse_condition(condition_text(document), tenants, THINGS)
+        others = OtherTables(tenants, DIALECT)
+        shape, _ = bind_condition(tree, DIALECT, others, without_tenant=without_tenant)
+        listed = ReadShape(("ID",), (Condition((("w0_", shape),)),), paged=True)
+        yield _conditional(title, select_records(THINGS, TABLE, listed, DIALECT))
+        yield _conditional(f"{title}, by ID", write.select_flags(TABLE, (("w0_", shape),), 1, True, DIALECT))
 
 
 def _fitting() -> Iterator[Case]:

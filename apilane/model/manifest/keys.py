@@ -332,7 +332,10 @@ ENTITY: Final[dict[str, Key]] = {
     ),
     "Properties": Key(list_of(mapping(PROPERTY)), "Custom properties; the server adds `ID`, `Owner` and `Created`."),
     "Constraints": Key(list_of(mapping(CONSTRAINT)), "Rules that the database enforces."),
-    "Indexes": Key(list_of(mapping(INDEX)), "Indexes in addition to those of keys, `Owner` and unique constraints."),
+    "Indexes": Key(
+        list_of(mapping(INDEX)),
+        "Indexes in addition to those of keys, `Owner`, unique constraints and conditions of rules.",
+    ),
 }
 
 RATE_LIMIT: Final[dict[str, Key]] = {
@@ -358,11 +361,12 @@ RULE: Final[dict[str, Key]] = {
     ),
     "Where": Key(
         nullable(Check("a condition, written as a filter", _condition)),
-        '`get`, `put`, `delete`: only records that meet it. A value may be `{User: ID}` or `{Now: "-1d"}`.',
+        "`get`, `put`, `delete`: only records that meet it. A property may be a path, such as `PatientID.DoctorID` or "
+        '`Members(VisitID).UserID`; a value may be `{User: ID}`, `{User: Ward}` or `{Now: "-1d"}`.',
     ),
     "Check": Key(
         nullable(Check("a condition, written as a filter", _condition)),
-        "`post`, `put`: the record as stored must meet it. A `put` rule without it uses its `Where`.",
+        "`post`, `put`: the record as stored must meet it. Written as `Where`, which a `put` rule without it uses.",
     ),
     "RateLimit": Key(
         nullable(mapping(RATE_LIMIT)), "Counted per user or client address. Needs a plugin that enforces it."

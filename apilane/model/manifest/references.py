@@ -49,7 +49,7 @@ def rename(definition: ApplicationDefinition, renames: Renames) -> ApplicationDe
     return replace(
         definition,
         entities=tuple(_renamed_entity(entity, entity_name, property_name) for entity in definition.entities),
-        rules=tuple(_renamed_rule(rule, entity_name, property_name) for rule in definition.rules),
+        rules=tuple(_renamed_rule(rule, definition, entity_name, property_name) for rule in definition.rules),
         reports=tuple(_renamed_report(report, entity_name, property_name) for report in definition.reports),
     )
 
@@ -70,15 +70,18 @@ def _renamed_entity(entity: Entity, entity_name: NewEntity, property_name: NewPr
         constraints=tuple(map(constraint, entity.constraints)),
         default_order=tuple(SortKey(new(key.property), key.direction) for key in entity.default_order),
         indexes=tuple(Index(tuple(map(new, index.properties))) for index in entity.indexes),
+        condition_indexes=tuple(tuple(map(new, names)) for names in entity.condition_indexes),
     )
 
 
-def _renamed_rule(rule: Rule, entity_name: NewEntity, property_name: NewProperty) -> Rule:
+def _renamed_rule(
+    rule: Rule, definition: ApplicationDefinition, entity_name: NewEntity, property_name: NewProperty
+) -> Rule:
     if rule.kind is not RuleKind.Entity:
         return rule
     properties = tuple(property_name(rule.name, name) for name in rule.properties)
     where, check = (
-        renamed_condition(text, lambda name: property_name(rule.name, name)) for text in (rule.where, rule.check)
+        renamed_condition(text, definition, rule.name, entity_name, property_name) for text in (rule.where, rule.check)
     )
     return replace(rule, name=entity_name(rule.name), properties=properties, where=where, check=check)
 

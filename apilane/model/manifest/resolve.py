@@ -13,6 +13,7 @@ from typing import Any, Final
 from msgspec import Struct
 from msgspec.structs import replace
 
+from apilane.model.condition_indexes import with_condition_indexes
 from apilane.model.definition import ApplicationDefinition, EmailTemplate, Endpoint
 from apilane.model.enforcement import ENFORCED_PARTS
 from apilane.model.mail_templates import placeholder_problem
@@ -77,6 +78,8 @@ def resolve(
     after = replace(after, rules=resolve_rules(document.get("Security"), after, problems))
     if not problems.found:
         check_conditions(after, problems)
+    if not problems.found:
+        after = replace(after, entities=with_condition_indexes(after))
     _require_enforcers(document, item, after, capabilities, problems)
     if not problems.found:  # endpoints can be checked only against a consistent definition
         _check_storage(document, before, after, capabilities, problems)

@@ -8,7 +8,7 @@ from collections import defaultdict
 from functools import partial
 from typing import Final
 
-from apilane.model.conditions import condition_problem, condition_text
+from apilane.model.conditions import condition_problem, condition_text, parse_condition, weight
 from apilane.model.definition import (
     Action,
     ApplicationDefinition,
@@ -23,6 +23,8 @@ from apilane.model.manifest.nodes import UNUSABLE, Node
 from apilane.model.manifest.problems import Problems
 from apilane.model.names import role_problem
 
+CONDITIONS_MAX: Final = 600
+"""Conditions in a statement for a caller with all roles. SQL Server takes 2,100 parameters; a text has up to three."""
 _WITHOUT: Final = {"Where": {Action.post}, "Check": {Action.get, Action.delete}}
 _ELSE: Final = {"Where": "use Check, which the stored record must meet", "Check": "use Where"}
 
@@ -193,7 +195,8 @@ def _problem(
 
 
 def check_conditions(definition: ApplicationDefinition, problems: Problems) -> None:
-    """Report conditions of stored rules that do not fit the changed definition."""
+    """Report conditions of stored rules that do not fit the changed definition, and too many on one entity."""
+    weights: dict[tuple[str, Action], list[tuple[Rule, int]]] = defaultdict(list)
     for rule in definition.rules:
         entity = definition.entity(rule.name) if rule.kind is RuleKind.Entity else None
         for key, text in (("Where", rule.where), ("Check", rule.check)):
@@ -202,6 +205,25 @@ def check_conditions(definition: ApplicationDefinition, problems: Problems) -> N
             problem = _problem(key, text, definition, entity, rule.action)
             if problem is not None:
                 problems.add(None, f"Security[{rule.name} {rule.role} {rule.action.value}].{key}", *problem)
+            else:
+                weights[entity.name, rule.action].append((rule, weight(parse_condition(text, definition, entity))))
+    for (name, action), found in weights.items():
+        _check_number(name, action, found, problems)
+
+
+def _check_number(name: str, action: Action, found: list[tuple[Rule, int]], problems: Problems) -> None:
+    """Report too many conditions of one entity and action. A read repeats those of a property that only some rules
+    grant.
+    """
+    count = sum(number for _, number in found)
+    if action is Action.get:
+        granted = [set(rule.properties) for rule, _ in found]
+        of_some = set[str]().union(*granted) - granted[0].intersection(*granted[1:])
+        count += sum(number for rule, number in found for name in rule.properties if name in of_some)
+    if count > CONDITIONS_MAX:
+        message = f"a statement under its {action.value} rules has {count} conditions, {CONDITIONS_MAX} are allowed"
+        hint = "use fewer rules, equal Properties in the rules, or lists instead of several conditions"
+        problems.add(None, f"Security[{name}]", message, hint)
 
 
 def _rule_properties(listed: Node, entity: Entity, action: Action, problems: Problems) -> tuple[str, ...]:

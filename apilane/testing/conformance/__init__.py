@@ -27,6 +27,7 @@ pytest.register_assert_rewrite(
         f"{__name__}.{module}"
         for module in (
             "concurrency",
+            "conditions",
             "connections",
             "constraints",
             "exclusion",
@@ -49,6 +50,7 @@ pytest.register_assert_rewrite(
 
 from apilane.testing.conformance.case import Database, DriverCase, open_database  # noqa: E402
 from apilane.testing.conformance.concurrency import Concurrency  # noqa: E402
+from apilane.testing.conformance.conditions import Conditions  # noqa: E402
 from apilane.testing.conformance.connections import Connections  # noqa: E402
 from apilane.testing.conformance.constraints import Constraints  # noqa: E402
 from apilane.testing.conformance.exclusion import Exclusion  # noqa: E402
@@ -74,6 +76,7 @@ class DriverConformance(
     Records,
     Types,
     Filters,
+    Conditions,
     Statistics,
     Constraints,
     UniqueTexts,

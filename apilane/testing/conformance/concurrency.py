@@ -6,7 +6,8 @@ import asyncio
 from collections.abc import Generator
 from functools import partial
 
-from apilane.sql.select import BY_ID, ReadShape, select_records
+from apilane.sql.select import ReadShape, select_records
+from apilane.sql.write import BY_ID
 from apilane.storage.errors import NotNullViolation, UniqueViolation
 from apilane.storage.protocol import Result, Step
 from apilane.testing.conformance.case import Database

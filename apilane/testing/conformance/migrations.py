@@ -71,6 +71,26 @@ class Migrations:
         with pytest.raises(ForeignKeyViolation):
             db.insert(new, Name="n", Part=5)
 
+    def test_indexes_of_conditions(self, db: Database) -> None:
+        """Indexes for conditions of rules come and go, also on a reference and on a text, and follow a new name."""
+        maker = db.insert(MAKERS, Name="m")
+        id = db.insert(Maker=maker, Kind="k")
+        columns = (("Active", "ID"), ("Kind", "Sponsor", "ID"), ("Maker", "ID"), ("Price", "ID"))
+        indexed = msgspec.structs.replace(THINGS, condition_indexes=columns)
+        others = tuple(entity for entity in ENTITIES if entity is not THINGS)
+        db.migrate((*others, indexed))
+        with pytest.raises(ForeignKeyViolation):
+            db.insert(indexed, Name="n", Maker=maker + 1)
+        new = tuple(msgspec.structs.replace(p, name="Cost") if p.name == "Price" else p for p in THINGS.properties)
+        renamed = msgspec.structs.replace(
+            THINGS, properties=new, condition_indexes=(("Cost", "ID"), ("Maker", "Sponsor", "ID"))
+        )
+        db.migrate((*others, renamed), renames=Renames(properties={("Things", "Cost"): "Price"}))
+        assert db.rows("ID", "Maker", "Kind", "Cost", entity=renamed) == [(id, maker, "k", None)]
+        db.migrate((*others, msgspec.structs.replace(renamed, condition_indexes=())))
+        with pytest.raises(ForeignKeyViolation):
+            db.insert(renamed, Name="n", Maker=maker + 1)
+
     def test_reference_on_an_old_property(self, db: Database) -> None:
         """A constraint can be added to a column with values. Rows and the key sequence stay."""
         first = db.insert(MAKERS, Name="m")

@@ -50,7 +50,7 @@ MISTAKES = {
         GET_USERS + "Where: {Property: ID.Name, Operator: equal, Value: 1}}\n",
         4,
         "Security[0].Where",
-        "the path ID.Name is not supported",
+        "ID in the path ID.Name is no foreign key of Users",
         "",
     ),
     "condition of the wrong type": (
@@ -60,11 +60,11 @@ MISTAKES = {
         "Email is String",
         "",
     ),
-    "condition with an unsupported value of the user": (
+    "condition with a value of the user of another type": (
         GET_USERS + "Where: {Property: ID, Operator: equal, Value: {User: Email}}}\n",
         4,
         "Security[0].Where",
-        "is not supported; use ID",
+        "{User: Email} is String, and ID is Number",
         "",
     ),
     "condition with a wrong moment": (
