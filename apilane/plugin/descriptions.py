@@ -112,9 +112,11 @@ class CallDescription(Struct, frozen=True, kw_only=True):
     """What a call does, takes and answers.
 
     ``body`` and ``answer``: a Python type that ``msgspec`` can describe, or a JSON schema; None: no body, and any
-    answer. ``answer_type``: the media type of an answer with HTTP 200; ``body_type``: of the body of a route with
+    answer. ``answer_type``: the media types of an answer with HTTP 200; ``body_type``: of the body of a route with
     ``body="stream"``. ``codes``: errors beside those that every call can have. ``statuses``: further HTTP statuses with
-    their meaning; those of 400 and above have the body of an error. ``listed`` False: the call is not in the document.
+    their meaning; those of 400 and above have the body of an error. ``refusal``: the JSON schema of another
+    body of HTTP 400.
+    ``listed`` False: the call is not in the document.
     """
 
     summary: str
@@ -122,13 +124,14 @@ class CallDescription(Struct, frozen=True, kw_only=True):
     parameters: Sequence[Parameter] = ()
     body: Any = None
     answer: Any = None
-    answer_type: str = "application/json"
+    answer_type: str | Sequence[str] = "application/json"
     body_type: str = "application/json"
     body_required: bool = True
     example: Any = None
     """A body, as JSON values."""
     codes: Sequence[Code] = ()
     statuses: Mapping[int, str] = {}
+    refusal: Any = None
     listed: bool = True
 
 

@@ -20,6 +20,7 @@ from apilane.services.bulk_export import FORMATS, BulkFormat, count_matching, ex
 from apilane.services.bulk_import import BulkImport, Granted, ImportOptions, ImportReport
 from apilane.services.record_reads import PageQuery
 from apilane.sql.write import first_id_where
+from apilane.web import descriptions
 from apilane.web.call import INT64, Call
 from apilane.web.limits import count
 
@@ -151,6 +152,7 @@ def bulk_calls(instance: Instance) -> list[WireCall]:
             path="/api/Data/Export",
             method="GET",
             action=export,
+            description=descriptions.EXPORT,
             access=Data(Action.get),
             audited=True,
             refuses_files=True,
@@ -159,6 +161,7 @@ def bulk_calls(instance: Instance) -> list[WireCall]:
             path="/api/Data/Import",
             method="POST",
             action=import_records,
+            description=descriptions.IMPORT,
             access=Data(Action.post),
             body="stream",
             audited=True,

@@ -15,14 +15,17 @@ from apilane.plugin.descriptions import (
     list_of,
     nullable,
 )
+from apilane.services.bulk_import import ImportReport
 
 __all__ = [
     "AGGREGATE",
     "DELETE",
     "DISTINCT",
+    "EXPORT",
     "GET",
     "GET_BY_ID",
     "GET_HISTORY",
+    "IMPORT",
     "POST",
     "PUT",
     "SCHEMA",
@@ -230,6 +233,32 @@ TRANSACTION_OPERATIONS: Final = CallDescription(
     },
     codes=_WRITE,
     statuses=_IN_USE,
+)
+
+_FORMAT: Final = Parameter(name="format", type={"type": "string", "enum": ["csv", "jsonl"]}, text="The form of a line.")
+_SAFE: Final = Parameter(name="safe", type=bool, text="Texts that spreadsheets would run as formulas begin with '.")
+
+EXPORT: Final = CallDescription(
+    summary="Read all records as CSV or JSON lines",
+    parameters=(_FORMAT, *(each for each in PAGE_PARAMETERS if each.name in {"filter", "sort", "properties"}), _SAFE),
+    answer={"type": "string"},
+    answer_type=("text/csv", "application/jsonl"),
+    codes=_READ,
+)
+
+IMPORT: Final = CallDescription(
+    summary="Store records from CSV or JSON lines",
+    text="Lines that are refused do not stop the others. The answer names them.",
+    parameters=(
+        _FORMAT,
+        Parameter(name="dryRun", type=bool, text="Checks everything and stores nothing."),
+        Parameter(name="from", type={"type": "integer", "minimum": 1}, text="The first line to store."),
+        _SAFE,
+    ),
+    body={"type": "string"},
+    body_type="text/csv",
+    answer=ImportReport,
+    codes=_WRITE,
 )
 
 AGGREGATE: Final = CallDescription(

@@ -13,6 +13,7 @@ import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from apilane.plugin import Account, ApilaneError, CallView, Code, Reply, WireCall, encode_json, unauthorized
+from apilane_api_tokens.descriptions import described
 from apilane_api_tokens.options import ApiTokenSection
 from apilane_api_tokens.service import ApiTokens, Changes, Draft, Issued
 from apilane_api_tokens.tokens import DAY_MS, TokenRow, names_in
@@ -121,14 +122,59 @@ def self_service_calls() -> list[WireCall]:
     user, path = Account(user=True), "/api/ApiTokens"
     # Operators cannot make these calls, so none is audited.
     return [
-        WireCall(path=f"{path}/Get", method="GET", action=every, access=user),
-        WireCall(path=f"{path}/Usage", method="GET", action=usage, access=user),
-        WireCall(path=f"{path}/Create", method="POST", action=create, access=user, body="json", audited=False),
-        WireCall(path=f"{path}/Update", method="PUT", action=update, access=user, body="json", audited=False),
-        WireCall(path=f"{path}/Rotate", method="POST", action=rotate, access=user, body="json", audited=False),
-        WireCall(path=f"{path}/Suspend", method="POST", action=suspend, access=user, audited=False),
-        WireCall(path=f"{path}/Resume", method="POST", action=resume, access=user, audited=False),
-        WireCall(path=f"{path}/Revoke", method="POST", action=revoke, access=user, audited=False),
+        WireCall(path=f"{path}/Get", method="GET", action=every, access=user, description=described("Get")),
+        WireCall(path=f"{path}/Usage", method="GET", action=usage, access=user, description=described("Usage")),
+        WireCall(
+            path=f"{path}/Create",
+            method="POST",
+            action=create,
+            access=user,
+            body="json",
+            audited=False,
+            description=described("Create", _New),
+        ),
+        WireCall(
+            path=f"{path}/Update",
+            method="PUT",
+            action=update,
+            access=user,
+            body="json",
+            audited=False,
+            description=described("Update", _Changed),
+        ),
+        WireCall(
+            path=f"{path}/Rotate",
+            method="POST",
+            action=rotate,
+            access=user,
+            body="json",
+            audited=False,
+            description=described("Rotate", _Rotation),
+        ),
+        WireCall(
+            path=f"{path}/Suspend",
+            method="POST",
+            action=suspend,
+            access=user,
+            audited=False,
+            description=described("Suspend"),
+        ),
+        WireCall(
+            path=f"{path}/Resume",
+            method="POST",
+            action=resume,
+            access=user,
+            audited=False,
+            description=described("Resume"),
+        ),
+        WireCall(
+            path=f"{path}/Revoke",
+            method="POST",
+            action=revoke,
+            access=user,
+            audited=False,
+            description=described("Revoke"),
+        ),
     ]
 
 

@@ -11,6 +11,7 @@ from urllib.parse import parse_qs
 
 from apilane.plugin import CallView, Program, Reply, WireCall, encode_json
 from apilane_api_tokens.authenticator import INTROSPECT
+from apilane_api_tokens.descriptions import INTROSPECTION, REVOCATION
 from apilane_api_tokens.form import is_token
 from apilane_api_tokens.service import ApiTokens
 from apilane_api_tokens.tokens import names_in
@@ -27,9 +28,18 @@ def introspection_calls() -> list[WireCall]:
     access = Program(scope=INTROSPECT)
     return [
         WireCall(
-            path=f"/api/ApiTokens/{name}", method="POST", action=action, access=access, body="stream", audited=False
+            path=f"/api/ApiTokens/{name}",
+            method="POST",
+            action=action,
+            access=access,
+            body="stream",
+            audited=False,
+            description=description,
         )
-        for name, action in (("Introspect", _introspect), ("Revocation", _revoke))
+        for name, action, description in (
+            ("Introspect", _introspect, INTROSPECTION),
+            ("Revocation", _revoke, REVOCATION),
+        )
     ]
 
 

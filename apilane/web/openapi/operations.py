@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from apilane.model.definition import Action
-from apilane.plugin.access import Account, CustomEndpoint, Data, Operator, PerOperation, Schema
+from apilane.plugin.access import Account, CustomEndpoint, Data, Operator, PerOperation, Program, Schema
 from apilane.plugin.calls import WireCall
 from apilane.plugin.descriptions import CallDescription, DescribedKind, EndpointDescription, Parameter, list_of
 from apilane.plugin.identity import Actor
@@ -95,6 +95,8 @@ class Operations:
                 return bool(actions - {Action.get} or self._rights.endpoints)
             case Operator():
                 return actor.kind == "operator"
+            case Program():
+                return actor.kind == "program" and call.access.scope in (actor.scopes or ())
         registers = call.path.lower() == "/api/account/register"
         return not registers or self._application.definition.allow_user_register
 

@@ -110,8 +110,8 @@ def request_body(call: WireCall, described: CallDescription, schema: Mapping[str
 
 def responses(call: WireCall, described: CallDescription, answer: Mapping[str, Any]) -> dict[str, Any]:
     """The answers by status: those that are declared, and the errors that every call can have."""
-    media = described.answer_type
-    content = {media: {"schema": answer or ({} if media == "application/json" else BINARY)}}
+    types = [described.answer_type] if isinstance(described.answer_type, str) else described.answer_type
+    content = {media: {"schema": answer or ({} if media == "application/json" else BINARY)} for media in types}
     codes = ", ".join(code.value for code in described.codes)
     refused = "The call is refused; Code says why." + (f" Codes of this call: {codes}." if codes else "")
     errors: dict[int, str | None] = {400: refused, 401: None}
@@ -126,4 +126,8 @@ def responses(call: WireCall, described: CallDescription, answer: Mapping[str, A
     for status, text in described.statuses.items():
         if status < 400:
             shown[str(status)] = {"description": text} | ({"content": content} if status == 206 else {})
-    return shown | {str(status): error_response(status, text) for status, text in sorted(errors.items())}
+    shown |= {str(status): error_response(status, text) for status, text in sorted(errors.items())}
+    if described.refusal is not None:
+        refusals = [{"$ref": "#/components/schemas/Error"}, described.refusal]
+        shown["400"]["content"] = {"application/json": {"schema": {"anyOf": refusals}}}
+    return shown
