@@ -84,7 +84,7 @@ def declared() -> set[str]:
                 match node:
                     case ast.Constant(value=str(text)) if text.startswith("/api/") and text.count("/") == 3:
                         found.add(text.lower())
-    return found
+    return {text for text in found if not any(other.startswith(text) for other in found - {text})}  # no prefixes
 
 
 # --- operators ------------------------------------------------------------------------------------------------------

@@ -39,10 +39,24 @@ UPDATE [Audit] SET [Changes]=? WHERE [Audit].[ID] = ?; SELECT @@ROWCOUNT;
 SELECT [Applications].[Definition]
 FROM [Applications] ORDER BY [Applications].[Name];
 
+-- delete_application
+-- @P1 NVARCHAR(4000) = 'text'
+DELETE FROM [Applications] WHERE [Applications].[Token] = ?; SELECT @@ROWCOUNT;
+
 -- delete_dead_operator_tokens
 -- @P1 BIGINT = 1
 -- @P2 BIGINT = 1
-DELETE FROM [OwnerTokens] WHERE [OwnerTokens].[LastUsed] <= ? OR [OwnerTokens].[Expires] <= ?; SELECT @@ROWCOUNT;
+DELETE FROM [OwnerTokens] WHERE [OwnerTokens].[LastUsed] <= ? AND ([OwnerTokens].[Name] IS NULL OR [OwnerTokens].[Kind] = 'session') OR [OwnerTokens].[Expires] <= ?; SELECT @@ROWCOUNT;
+
+-- delete_operator_token
+-- @P1 BIGINT = 1
+-- @P2 BIGINT = 1
+DELETE FROM [OwnerTokens] WHERE [OwnerTokens].[ID] = ? AND [OwnerTokens].[UserID] = ?; SELECT @@ROWCOUNT;
+
+-- delete_operator_tokens_of
+-- @P1 BIGINT = 1
+-- @P2 BIGINT = 1
+DELETE FROM [OwnerTokens] WHERE [OwnerTokens].[UserID] = ? AND [OwnerTokens].[ID] != ?; SELECT @@ROWCOUNT;
 
 -- delete_outbox_mark
 -- @P1 NVARCHAR(4000) = 'text'
@@ -56,6 +70,24 @@ DELETE FROM [OwnerTokens] WHERE [OwnerTokens].[TokenHash] = ?; SELECT @@ROWCOUNT
 -- delete_pending
 -- @P1 NVARCHAR(4000) = 'text'
 DELETE FROM [PendingChanges] WHERE [PendingChanges].[Token] = ?; SELECT @@ROWCOUNT;
+
+-- delete_portal_user
+-- @P1 BIGINT = 1
+DELETE FROM [PortalUsers] WHERE [PortalUsers].[ID] = ?; SELECT @@ROWCOUNT;
+
+-- deleted
+-- @P1 BIGINT = 1
+SELECT [DeletedApplications].[Token], [DeletedApplications].[Sequence]
+FROM [DeletedApplications]
+WHERE [DeletedApplications].[Sequence] > ? ORDER BY [DeletedApplications].[Sequence];
+
+-- end_audit
+-- @P1 NVARCHAR(4000) = 'text'
+UPDATE [Audit] SET [Version]=([Audit].[Version] * -1) WHERE [Audit].[Token] = ? AND [Audit].[Version] > 0; SELECT @@ROWCOUNT;
+
+-- forget_deleted
+-- @P1 NVARCHAR(4000) = 'text'
+DELETE FROM [DeletedApplications] WHERE [DeletedApplications].[Token] = ?; SELECT @@ROWCOUNT;
 
 -- insert_application
 -- @P1 NVARCHAR(4000) = 'text'
@@ -77,6 +109,11 @@ DECLARE @inserted TABLE ([ID] BIGINT NOT NULL); INSERT INTO [Applications] ([Tok
 -- @P7 NVARCHAR(4000) = 'text'
 DECLARE @inserted TABLE ([ID] BIGINT NOT NULL); INSERT INTO [Audit] ([Token], [Version], [Actor], [Created], [Changes], [MaskedBefore], [MaskedAfter]) OUTPUT INSERTED.[ID] INTO @inserted VALUES (?, ?, ?, ?, ?, ?, ?); SELECT [ID] FROM @inserted;
 
+-- insert_deleted
+-- @P1 NVARCHAR(4000) = 'text'
+-- @P2 BIGINT = 1
+DECLARE @inserted TABLE ([ID] BIGINT NOT NULL); INSERT INTO [DeletedApplications] ([Token], [Sequence]) OUTPUT INSERTED.[ID] INTO @inserted VALUES (?, ?); SELECT [ID] FROM @inserted;
+
 -- insert_instance
 -- @P1 BIGINT = 1
 -- @P2 NVARCHAR(4000) = 'text'
@@ -95,7 +132,12 @@ DECLARE @inserted TABLE ([ID] BIGINT NOT NULL); INSERT INTO [JobRuns] ([Name], [
 -- @P3 BIGINT = 1
 -- @P4 BIGINT = 1
 -- @P5 BIGINT = 1
-DECLARE @inserted TABLE ([ID] BIGINT NOT NULL); INSERT INTO [OwnerTokens] ([TokenHash], [UserID], [Created], [LastUsed], [Expires]) OUTPUT INSERTED.[ID] INTO @inserted VALUES (?, ?, ?, ?, ?); SELECT [ID] FROM @inserted;
+-- @P6 NVARCHAR(4000) = 'text'
+-- @P7 NVARCHAR(4000) = 'text'
+-- @P8 NVARCHAR(4000) = 'text'
+-- @P9 NVARCHAR(4000) = 'text'
+-- @P10 NVARCHAR(4000) = 'text'
+DECLARE @inserted TABLE ([ID] BIGINT NOT NULL); INSERT INTO [OwnerTokens] ([TokenHash], [UserID], [Created], [LastUsed], [Expires], [Kind], [Name], [Address], [Application], [Permissions]) OUTPUT INSERTED.[ID] INTO @inserted VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?); SELECT [ID] FROM @inserted;
 
 -- insert_outbox_mark
 -- @P1 NVARCHAR(4000) = 'text'
@@ -129,6 +171,10 @@ FROM [Instance];
 SELECT [JobRuns].[Name], [JobRuns].[Started]
 FROM [JobRuns] ORDER BY [JobRuns].[ID];
 
+-- last_seen
+SELECT [OwnerTokens].[UserID], max([OwnerTokens].[LastUsed]) AS max_1
+FROM [OwnerTokens] GROUP BY [OwnerTokens].[UserID];
+
 -- lock_instance
 UPDATE [Instance] SET [Sequence]=[Instance].[Sequence]; SELECT @@ROWCOUNT;
 
@@ -139,9 +185,15 @@ UPDATE [OwnerTokens] SET [LastUsed]=? WHERE [OwnerTokens].[ID] = ?; SELECT @@ROW
 
 -- operator_token
 -- @P1 NVARCHAR(4000) = 'text'
-SELECT [OwnerTokens].[ID], [OwnerTokens].[LastUsed], [OwnerTokens].[Expires], [PortalUsers].[Email], [PortalUsers].[IsAdmin]
+SELECT [OwnerTokens].[ID], [OwnerTokens].[LastUsed], [OwnerTokens].[Expires], [PortalUsers].[Email], [PortalUsers].[IsAdmin], [OwnerTokens].[UserID], [OwnerTokens].[Kind], [OwnerTokens].[Name], [OwnerTokens].[Application], [OwnerTokens].[Permissions]
 FROM [OwnerTokens] JOIN [PortalUsers] ON [PortalUsers].[ID] = [OwnerTokens].[UserID]
 WHERE [OwnerTokens].[TokenHash] = ?;
+
+-- operator_tokens_of
+-- @P1 BIGINT = 1
+SELECT [OwnerTokens].[ID], [OwnerTokens].[Kind], [OwnerTokens].[Name], [OwnerTokens].[Address], [OwnerTokens].[Created], [OwnerTokens].[LastUsed], [OwnerTokens].[Expires], [OwnerTokens].[Application], [OwnerTokens].[Permissions]
+FROM [OwnerTokens]
+WHERE [OwnerTokens].[UserID] = ? ORDER BY [OwnerTokens].[ID];
 
 -- outbox_marks
 SELECT [OutboxMarks].[Token], [OutboxMarks].[Touches]
@@ -162,6 +214,10 @@ FROM [PendingChanges] ORDER BY [PendingChanges].[ID];
 SELECT [PortalUsers].[ID], [PortalUsers].[Email], [PortalUsers].[PasswordHash], [PortalUsers].[IsAdmin]
 FROM [PortalUsers]
 WHERE [PortalUsers].[EmailFold] = ?;
+
+-- portal_users
+SELECT [PortalUsers].[ID], [PortalUsers].[Email], [PortalUsers].[PasswordHash], [PortalUsers].[IsAdmin], [PortalUsers].[Created]
+FROM [PortalUsers] ORDER BY [PortalUsers].[ID];
 
 -- published
 -- @P1 NVARCHAR(4000) = 'text'
@@ -197,6 +253,14 @@ UPDATE [OutboxMarks] SET [Touches]=([OutboxMarks].[Touches] + 1) WHERE [OutboxMa
 -- @P6 BIGINT = 1
 -- @P7 NVARCHAR(4000) = 'text'
 UPDATE [Applications] SET [Name]=?, [Version]=?, [Definition]=?, [Secrets]=?, [Sequence]=?, [Updated]=? WHERE [Applications].[Token] = ?; SELECT @@ROWCOUNT;
+
+-- update_portal_user
+-- @P1 NVARCHAR(4000) = 'text'
+-- @P2 NVARCHAR(4000) = 'text'
+-- @P3 NVARCHAR(4000) = 'text'
+-- @P4 BIT = True
+-- @P5 BIGINT = 1
+UPDATE [PortalUsers] SET [Email]=?, [EmailFold]=?, [PasswordHash]=?, [IsAdmin]=? WHERE [PortalUsers].[ID] = ?; SELECT @@ROWCOUNT;
 
 -- tables 1
 CREATE TABLE [Instance] (
@@ -261,7 +325,12 @@ CREATE TABLE [OwnerTokens] (
   [UserID] BIGINT NOT NULL CONSTRAINT [DEFAULT_OwnerTokens_UserID] DEFAULT 0,
   [Created] BIGINT NOT NULL CONSTRAINT [DEFAULT_OwnerTokens_Created] DEFAULT 0,
   [LastUsed] BIGINT NOT NULL CONSTRAINT [DEFAULT_OwnerTokens_LastUsed] DEFAULT 0,
-  [Expires] BIGINT NULL
+  [Expires] BIGINT NULL,
+  [Kind] NVARCHAR(20) COLLATE Latin1_General_100_CI_AS_SC NULL,
+  [Name] NVARCHAR(200) COLLATE Latin1_General_100_CI_AS_SC NULL,
+  [Address] NVARCHAR(100) COLLATE Latin1_General_100_CI_AS_SC NULL,
+  [Application] NVARCHAR(36) COLLATE Latin1_General_100_CI_AS_SC NULL,
+  [Permissions] NVARCHAR(400) COLLATE Latin1_General_100_CI_AS_SC NULL
 );
 
 -- tables 7
@@ -279,34 +348,47 @@ CREATE TABLE [JobRuns] (
 );
 
 -- tables 9
-CREATE UNIQUE INDEX [UNIQUE_Applications_Token] ON [Applications] ([Token]);
+CREATE TABLE [DeletedApplications] (
+  [ID] BIGINT IDENTITY(1,1) NOT NULL PRIMARY KEY,
+  [Token] NVARCHAR(36) COLLATE Latin1_General_100_BIN2 NOT NULL CONSTRAINT [DEFAULT_DeletedApplications_Token] DEFAULT N'',
+  [Sequence] BIGINT NOT NULL CONSTRAINT [DEFAULT_DeletedApplications_Sequence] DEFAULT 0
+);
 
 -- tables 10
-CREATE INDEX [INDEX_Applications_Name] ON [Applications] ([Name]);
+CREATE UNIQUE INDEX [UNIQUE_Applications_Token] ON [Applications] ([Token]);
 
 -- tables 11
-CREATE INDEX [INDEX_Applications_Sequence] ON [Applications] ([Sequence]);
+CREATE INDEX [INDEX_Applications_Name] ON [Applications] ([Name]);
 
 -- tables 12
-CREATE UNIQUE INDEX [UNIQUE_PendingChanges_Token] ON [PendingChanges] ([Token]);
+CREATE INDEX [INDEX_Applications_Sequence] ON [Applications] ([Sequence]);
 
 -- tables 13
-CREATE INDEX [INDEX_Audit_Token] ON [Audit] ([Token]);
+CREATE UNIQUE INDEX [UNIQUE_PendingChanges_Token] ON [PendingChanges] ([Token]);
 
 -- tables 14
-CREATE UNIQUE INDEX [UNIQUE_PortalUsers_EmailFold] ON [PortalUsers] ([EmailFold]);
+CREATE INDEX [INDEX_Audit_Token] ON [Audit] ([Token]);
 
 -- tables 15
-CREATE UNIQUE INDEX [UNIQUE_OwnerTokens_TokenHash] ON [OwnerTokens] ([TokenHash]);
+CREATE UNIQUE INDEX [UNIQUE_PortalUsers_EmailFold] ON [PortalUsers] ([EmailFold]);
 
 -- tables 16
-CREATE INDEX [INDEX_OwnerTokens_UserID] ON [OwnerTokens] ([UserID]);
+CREATE UNIQUE INDEX [UNIQUE_OwnerTokens_TokenHash] ON [OwnerTokens] ([TokenHash]);
 
 -- tables 17
-CREATE UNIQUE INDEX [UNIQUE_OutboxMarks_Token] ON [OutboxMarks] ([Token]);
+CREATE INDEX [INDEX_OwnerTokens_UserID] ON [OwnerTokens] ([UserID]);
 
 -- tables 18
-CREATE UNIQUE INDEX [UNIQUE_JobRuns_Name] ON [JobRuns] ([Name]);
+CREATE UNIQUE INDEX [UNIQUE_OutboxMarks_Token] ON [OutboxMarks] ([Token]);
 
 -- tables 19
+CREATE UNIQUE INDEX [UNIQUE_JobRuns_Name] ON [JobRuns] ([Name]);
+
+-- tables 20
+CREATE UNIQUE INDEX [UNIQUE_DeletedApplications_Token] ON [DeletedApplications] ([Token]);
+
+-- tables 21
+CREATE INDEX [INDEX_DeletedApplications_Sequence] ON [DeletedApplications] ([Sequence]);
+
+-- tables 22
 ALTER TABLE [OwnerTokens] WITH CHECK ADD CONSTRAINT [FOREIGN_KEY_OwnerTokens_UserID_PortalUsers] FOREIGN KEY ([UserID]) REFERENCES [PortalUsers] ([ID]) ON DELETE CASCADE;

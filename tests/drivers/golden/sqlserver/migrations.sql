@@ -83,108 +83,115 @@ CREATE TABLE [H_Idempotency_Keys] (
 );
 
 -- the first tables 10
-CREATE UNIQUE INDEX [UNIQUE_Users_Email] ON [Users] ([H_Email_Fold]);
+CREATE TABLE [H_Fingerprint] (
+  [ID] BIGINT IDENTITY(1,1) NOT NULL PRIMARY KEY,
+  [Version] BIGINT NOT NULL CONSTRAINT [DEFAULT_H_Fingerprint_Version] DEFAULT 0,
+  [Fingerprint] NVARCHAR(64) COLLATE Latin1_General_100_CI_AS_SC NOT NULL CONSTRAINT [DEFAULT_H_Fingerprint_Fingerprint] DEFAULT N''
+);
 
 -- the first tables 11
-CREATE UNIQUE INDEX [UNIQUE_Users_Username] ON [Users] ([H_Username_Fold]);
+CREATE UNIQUE INDEX [UNIQUE_Users_Email] ON [Users] ([H_Email_Fold]);
 
 -- the first tables 12
-CREATE UNIQUE INDEX [UNIQUE_AuthTokens_Token] ON [AuthTokens] ([H_Token_Hash]);
+CREATE UNIQUE INDEX [UNIQUE_Users_Username] ON [Users] ([H_Username_Fold]);
 
 -- the first tables 13
-CREATE INDEX [INDEX_AuthTokens_Owner] ON [AuthTokens] ([Owner]);
+CREATE UNIQUE INDEX [UNIQUE_AuthTokens_Token] ON [AuthTokens] ([H_Token_Hash]);
 
 -- the first tables 14
-CREATE UNIQUE INDEX [UNIQUE_Files_UID] ON [Files] ([UID]);
+CREATE INDEX [INDEX_AuthTokens_Owner] ON [AuthTokens] ([Owner]);
 
 -- the first tables 15
-CREATE INDEX [INDEX_Files_Owner] ON [Files] ([Owner]);
+CREATE UNIQUE INDEX [UNIQUE_Files_UID] ON [Files] ([UID]);
 
 -- the first tables 16
-CREATE INDEX [INDEX_H_Entity_Change_Tracking_Entity_RecordID] ON [H_Entity_Change_Tracking] ([Entity], [RecordID]);
+CREATE INDEX [INDEX_Files_Owner] ON [Files] ([Owner]);
 
 -- the first tables 17
-CREATE UNIQUE INDEX [UNIQUE_H_Auth_Email_Confirmation_Tokens_Token] ON [H_Auth_Email_Confirmation_Tokens] ([Token]);
+CREATE INDEX [INDEX_H_Entity_Change_Tracking_Entity_RecordID] ON [H_Entity_Change_Tracking] ([Entity], [RecordID]);
 
 -- the first tables 18
-CREATE INDEX [INDEX_H_Auth_Email_Confirmation_Tokens_Owner] ON [H_Auth_Email_Confirmation_Tokens] ([Owner]);
+CREATE UNIQUE INDEX [UNIQUE_H_Auth_Email_Confirmation_Tokens_Token] ON [H_Auth_Email_Confirmation_Tokens] ([Token]);
 
 -- the first tables 19
-CREATE UNIQUE INDEX [UNIQUE_H_Auth_Password_Reset_Tokens_Token] ON [H_Auth_Password_Reset_Tokens] ([Token]);
+CREATE INDEX [INDEX_H_Auth_Email_Confirmation_Tokens_Owner] ON [H_Auth_Email_Confirmation_Tokens] ([Owner]);
 
 -- the first tables 20
-CREATE INDEX [INDEX_H_Auth_Password_Reset_Tokens_Owner] ON [H_Auth_Password_Reset_Tokens] ([Owner]);
+CREATE UNIQUE INDEX [UNIQUE_H_Auth_Password_Reset_Tokens_Token] ON [H_Auth_Password_Reset_Tokens] ([Token]);
 
 -- the first tables 21
-CREATE UNIQUE INDEX [UNIQUE_H_Idempotency_Keys_Name] ON [H_Idempotency_Keys] ([Name]);
+CREATE INDEX [INDEX_H_Auth_Password_Reset_Tokens_Owner] ON [H_Auth_Password_Reset_Tokens] ([Owner]);
 
 -- the first tables 22
-ALTER TABLE [AuthTokens] WITH CHECK ADD CONSTRAINT [FOREIGN_KEY_AuthTokens_Owner_Users] FOREIGN KEY ([Owner]) REFERENCES [Users] ([ID]) ON DELETE CASCADE;
+CREATE UNIQUE INDEX [UNIQUE_H_Idempotency_Keys_Name] ON [H_Idempotency_Keys] ([Name]);
 
 -- the first tables 23
-ALTER TABLE [Files] WITH CHECK ADD CONSTRAINT [FOREIGN_KEY_Files_Owner_Users] FOREIGN KEY ([Owner]) REFERENCES [Users] ([ID]) ON DELETE NO ACTION;
+ALTER TABLE [AuthTokens] WITH CHECK ADD CONSTRAINT [FOREIGN_KEY_AuthTokens_Owner_Users] FOREIGN KEY ([Owner]) REFERENCES [Users] ([ID]) ON DELETE CASCADE;
 
 -- the first tables 24
-ALTER TABLE [H_Auth_Email_Confirmation_Tokens] WITH CHECK ADD CONSTRAINT [FOREIGN_KEY_H_Auth_Email_Confirmation_Tokens_Owner_Users] FOREIGN KEY ([Owner]) REFERENCES [Users] ([ID]) ON DELETE CASCADE;
+ALTER TABLE [Files] WITH CHECK ADD CONSTRAINT [FOREIGN_KEY_Files_Owner_Users] FOREIGN KEY ([Owner]) REFERENCES [Users] ([ID]) ON DELETE NO ACTION;
 
 -- the first tables 25
-ALTER TABLE [H_Auth_Password_Reset_Tokens] WITH CHECK ADD CONSTRAINT [FOREIGN_KEY_H_Auth_Password_Reset_Tokens_Owner_Users] FOREIGN KEY ([Owner]) REFERENCES [Users] ([ID]) ON DELETE CASCADE;
+ALTER TABLE [H_Auth_Email_Confirmation_Tokens] WITH CHECK ADD CONSTRAINT [FOREIGN_KEY_H_Auth_Email_Confirmation_Tokens_Owner_Users] FOREIGN KEY ([Owner]) REFERENCES [Users] ([ID]) ON DELETE CASCADE;
 
 -- the first tables 26
-IF DATABASE_PRINCIPAL_ID(N'apilane_script') IS NULL AND HAS_PERMS_BY_NAME(QUOTENAME(DB_NAME()), N'DATABASE', N'CONTROL') = 1 CREATE USER [apilane_script] WITHOUT LOGIN WITH DEFAULT_SCHEMA = [apilane_script];
+ALTER TABLE [H_Auth_Password_Reset_Tokens] WITH CHECK ADD CONSTRAINT [FOREIGN_KEY_H_Auth_Password_Reset_Tokens_Owner_Users] FOREIGN KEY ([Owner]) REFERENCES [Users] ([ID]) ON DELETE CASCADE;
 
 -- the first tables 27
-IF DATABASE_PRINCIPAL_ID(N'apilane_script') IS NOT NULL AND SCHEMA_ID(N'apilane_script') IS NULL EXECUTE (N'CREATE SCHEMA [apilane_script] AUTHORIZATION [dbo]');
+IF DATABASE_PRINCIPAL_ID(N'apilane_script') IS NULL AND HAS_PERMS_BY_NAME(QUOTENAME(DB_NAME()), N'DATABASE', N'CONTROL') = 1 CREATE USER [apilane_script] WITHOUT LOGIN WITH DEFAULT_SCHEMA = [apilane_script];
 
 -- the first tables 28
-DROP VIEW IF EXISTS [apilane_script].[Users];
+IF DATABASE_PRINCIPAL_ID(N'apilane_script') IS NOT NULL AND SCHEMA_ID(N'apilane_script') IS NULL EXECUTE (N'CREATE SCHEMA [apilane_script] AUTHORIZATION [dbo]');
 
 -- the first tables 29
-IF DATABASE_PRINCIPAL_ID(N'apilane_script') IS NOT NULL EXECUTE (N'CREATE VIEW [apilane_script].[Users] AS SELECT [ID], [Email], [Username], [Created], [LastLogin], [EmailConfirmed], CAST(NULL AS NVARCHAR(400)) AS [Password], [Roles], [H_Email_Fold], [H_Username_Fold] FROM [dbo].[Users]');
+DROP VIEW IF EXISTS [apilane_script].[Users];
 
 -- the first tables 30
-IF DATABASE_PRINCIPAL_ID(N'apilane_script') IS NOT NULL GRANT SELECT, DELETE ON [apilane_script].[Users] TO [apilane_script];
+IF DATABASE_PRINCIPAL_ID(N'apilane_script') IS NOT NULL EXECUTE (N'CREATE VIEW [apilane_script].[Users] AS SELECT [ID], [Email], [Username], [Created], [LastLogin], [EmailConfirmed], CAST(NULL AS NVARCHAR(400)) AS [Password], [Roles], [H_Email_Fold], [H_Username_Fold] FROM [dbo].[Users]');
 
 -- the first tables 31
-IF DATABASE_PRINCIPAL_ID(N'apilane_script') IS NOT NULL GRANT UPDATE ([Created], [LastLogin], [EmailConfirmed], [Roles]) ON [apilane_script].[Users] TO [apilane_script];
+IF DATABASE_PRINCIPAL_ID(N'apilane_script') IS NOT NULL GRANT SELECT, DELETE ON [apilane_script].[Users] TO [apilane_script];
 
 -- the first tables 32
-DROP VIEW IF EXISTS [apilane_script].[AuthTokens];
+IF DATABASE_PRINCIPAL_ID(N'apilane_script') IS NOT NULL GRANT UPDATE ([Created], [LastLogin], [EmailConfirmed], [Roles]) ON [apilane_script].[Users] TO [apilane_script];
 
 -- the first tables 33
-IF DATABASE_PRINCIPAL_ID(N'apilane_script') IS NOT NULL EXECUTE (N'CREATE VIEW [apilane_script].[AuthTokens] AS SELECT [ID], CAST(NULL AS NVARCHAR(400)) AS [Token], [Owner], [Created], CAST(NULL AS NVARCHAR(400)) AS [H_Token_Hash] FROM [dbo].[AuthTokens]');
+DROP VIEW IF EXISTS [apilane_script].[AuthTokens];
 
 -- the first tables 34
-IF DATABASE_PRINCIPAL_ID(N'apilane_script') IS NOT NULL GRANT SELECT, DELETE ON [apilane_script].[AuthTokens] TO [apilane_script];
+IF DATABASE_PRINCIPAL_ID(N'apilane_script') IS NOT NULL EXECUTE (N'CREATE VIEW [apilane_script].[AuthTokens] AS SELECT [ID], CAST(NULL AS NVARCHAR(400)) AS [Token], [Owner], [Created], CAST(NULL AS NVARCHAR(400)) AS [H_Token_Hash] FROM [dbo].[AuthTokens]');
 
 -- the first tables 35
-IF DATABASE_PRINCIPAL_ID(N'apilane_script') IS NOT NULL GRANT SELECT, INSERT, DELETE, UPDATE ON [dbo].[Files] TO [apilane_script];
+IF DATABASE_PRINCIPAL_ID(N'apilane_script') IS NOT NULL GRANT SELECT, DELETE ON [apilane_script].[AuthTokens] TO [apilane_script];
 
 -- the first tables 36
-IF DATABASE_PRINCIPAL_ID(N'apilane_script') IS NOT NULL GRANT SELECT ON [dbo].[H_Entity_Change_Tracking] TO [apilane_script];
+IF DATABASE_PRINCIPAL_ID(N'apilane_script') IS NOT NULL GRANT SELECT, INSERT, DELETE, UPDATE ON [dbo].[Files] TO [apilane_script];
 
 -- the first tables 37
-DROP VIEW IF EXISTS [apilane_script].[H_Auth_Email_Confirmation_Tokens];
+IF DATABASE_PRINCIPAL_ID(N'apilane_script') IS NOT NULL GRANT SELECT ON [dbo].[H_Entity_Change_Tracking] TO [apilane_script];
 
 -- the first tables 38
-IF DATABASE_PRINCIPAL_ID(N'apilane_script') IS NOT NULL EXECUTE (N'CREATE VIEW [apilane_script].[H_Auth_Email_Confirmation_Tokens] AS SELECT [ID], [Owner], CAST(NULL AS NVARCHAR(400)) AS [Token], [Created] FROM [dbo].[H_Auth_Email_Confirmation_Tokens]');
+DROP VIEW IF EXISTS [apilane_script].[H_Auth_Email_Confirmation_Tokens];
 
 -- the first tables 39
-IF DATABASE_PRINCIPAL_ID(N'apilane_script') IS NOT NULL GRANT SELECT, DELETE ON [apilane_script].[H_Auth_Email_Confirmation_Tokens] TO [apilane_script];
+IF DATABASE_PRINCIPAL_ID(N'apilane_script') IS NOT NULL EXECUTE (N'CREATE VIEW [apilane_script].[H_Auth_Email_Confirmation_Tokens] AS SELECT [ID], [Owner], CAST(NULL AS NVARCHAR(400)) AS [Token], [Created] FROM [dbo].[H_Auth_Email_Confirmation_Tokens]');
 
 -- the first tables 40
-DROP VIEW IF EXISTS [apilane_script].[H_Auth_Password_Reset_Tokens];
+IF DATABASE_PRINCIPAL_ID(N'apilane_script') IS NOT NULL GRANT SELECT, DELETE ON [apilane_script].[H_Auth_Email_Confirmation_Tokens] TO [apilane_script];
 
 -- the first tables 41
-IF DATABASE_PRINCIPAL_ID(N'apilane_script') IS NOT NULL EXECUTE (N'CREATE VIEW [apilane_script].[H_Auth_Password_Reset_Tokens] AS SELECT [ID], [Owner], CAST(NULL AS NVARCHAR(400)) AS [Token], [Created] FROM [dbo].[H_Auth_Password_Reset_Tokens]');
+DROP VIEW IF EXISTS [apilane_script].[H_Auth_Password_Reset_Tokens];
 
 -- the first tables 42
-IF DATABASE_PRINCIPAL_ID(N'apilane_script') IS NOT NULL GRANT SELECT, DELETE ON [apilane_script].[H_Auth_Password_Reset_Tokens] TO [apilane_script];
+IF DATABASE_PRINCIPAL_ID(N'apilane_script') IS NOT NULL EXECUTE (N'CREATE VIEW [apilane_script].[H_Auth_Password_Reset_Tokens] AS SELECT [ID], [Owner], CAST(NULL AS NVARCHAR(400)) AS [Token], [Created] FROM [dbo].[H_Auth_Password_Reset_Tokens]');
 
 -- the first tables 43
-IF DATABASE_PRINCIPAL_ID(N'apilane_script') IS NOT NULL GRANT SELECT ON [dbo].[H_Email_Templates] TO [apilane_script];
+IF DATABASE_PRINCIPAL_ID(N'apilane_script') IS NOT NULL GRANT SELECT, DELETE ON [apilane_script].[H_Auth_Password_Reset_Tokens] TO [apilane_script];
 
 -- the first tables 44
+IF DATABASE_PRINCIPAL_ID(N'apilane_script') IS NOT NULL GRANT SELECT ON [dbo].[H_Email_Templates] TO [apilane_script];
+
+-- the first tables 45
 IF DATABASE_PRINCIPAL_ID(N'apilane_script') IS NOT NULL GRANT SELECT ON [dbo].[H_Schema] TO [apilane_script];
 
 -- new tables 1
