@@ -80,10 +80,13 @@ def declared() -> set[str]:
     found = set()
     for folder in (ROOT / "apilane" / "web", ROOT / "plugins"):
         for path in folder.rglob("*.py"):
-            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            nodes = list(ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
+            parts = [part for node in nodes if isinstance(node, ast.JoinedStr) for part in node.values]
+            for node in nodes:
                 match node:
                     case ast.Constant(value=str(text)) if text.startswith("/api/") and text.count("/") == 3:
-                        found.add(text.lower())
+                        if node not in parts:
+                            found.add(text.lower())
     return {text for text in found if not any(other.startswith(text) for other in found - {text})}  # no prefixes
 
 
