@@ -14,7 +14,7 @@ from litestar import Litestar, Request, Router, get
 from litestar.connection import ASGIConnection
 from litestar.datastructures import MutableScopeHeaders
 from litestar.di import Provide
-from litestar.handlers import BaseRouteHandler
+from litestar.handlers import BaseRouteHandler, HTTPRouteHandler
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.types import Message, Scope
@@ -99,7 +99,7 @@ def manage_app(instance: Instance) -> Litestar:
         [
             Router(API, route_handlers=[account_routes(), application_routes(), instance_routes()]),
             health,
-            *(_page(page) for page in pages),
+            Router("/", route_handlers=[_handler(page) for page in pages], include_in_schema=False),
         ],
         guards=[admit],
         dependencies={
@@ -123,10 +123,10 @@ def manage_app(instance: Instance) -> Litestar:
     return app
 
 
-def _page(page: PortalPage) -> Router:
+def _handler(page: PortalPage) -> HTTPRouteHandler:
     page.handler.opt["open"] = not page.signed_in
     page.handler.opt["page"] = True
-    return Router("/", route_handlers=[page.handler], include_in_schema=False)
+    return page.handler
 
 
 def _desk(request: Request[Any, Any, Any]) -> Desk:

@@ -15,10 +15,8 @@ from apilane.instance import Instance
 from apilane.web.reply import error_reply
 from apilane.web.unexpected import failure_answer
 
-__all__ = ["ERROR_PAGE", "SignInNeeded", "failure_response"]
+__all__ = ["SignInNeeded", "failure_response"]
 
-ERROR_PAGE = "apilane_error_page"
-"""Name of the attribute of the application's state with the function that makes an error page."""
 
 log = logging.getLogger("apilane.manage")
 
@@ -39,10 +37,6 @@ def failure_response(instance: Instance) -> Callable[[AnyRequest, Exception], Re
         if isinstance(error, SignInNeeded) and is_page:
             return _to_sign_in(request)
         answer = _answer(instance, request, error)
-        make = getattr(request.app.state, ERROR_PAGE, None)
-        if is_page and make is not None:
-            page: Response[Any] = make(request, answer)
-            return page
         reply = error_reply(answer)
         headers = {name.decode(): value.decode() for name, value in reply.headers}
         media_type = "application/json; charset=utf-8"

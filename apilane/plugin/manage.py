@@ -31,10 +31,12 @@ __all__ = [
     "ManagementPage",
     "MenuEntry",
     "OperatorView",
+    "Permission",
     "PlanLineView",
     "PlanView",
     "PluginView",
     "PortalPage",
+    "PortalRole",
     "PortalUserView",
     "Subject",
 ]

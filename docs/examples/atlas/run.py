@@ -26,6 +26,8 @@ HOST = "127.0.0.1"  # loopback only: the passwords of the demo are public
 MANIFEST = Path(__file__).with_name("atlas.yaml")
 APPLICATION: str = yaml.safe_load(MANIFEST.read_text(encoding="utf-8"))["Application"]["Token"]
 READY = "Apilane API: "
+PORTAL_READY = "Apilane Portal: "
+ADMIN = ("admin@example.com", "portal of the atlas")  # public, so the demo listens on the loopback address only
 STOP_TIMEOUT_S = 15
 CITIES_MIN = 400
 
@@ -57,12 +59,14 @@ def _options() -> argparse.Namespace:
 
 
 def _run(data_dir: Path, port: str | None, limit: int | None) -> int:
+    admin = {"APILANE_ADMIN_EMAIL": ADMIN[0], "APILANE_ADMIN_PASSWORD": ADMIN[1]}
+    os.environ |= {**admin, **os.environ}
     applied = subprocess.run(_apilane("apply", MANIFEST, "--data-dir", data_dir, "--yes"), check=False)
     if applied.returncode:
         return applied.returncode
     with _server(data_dir, port) as server:
-        url = _url(server)
-        if url is None:  # the server has printed the reason
+        url, portal = _urls(server)
+        if url is None or portal is None:  # the server has printed the reason
             return server.wait()
         with Client(url, APPLICATION, timeout_s=60) as client:
             asyncio.run(open_accounts(client, APPLICATION, data_dir))
@@ -72,7 +76,7 @@ def _run(data_dir: Path, port: str | None, limit: int | None) -> int:
             fill_atlas(eddy, limit, lambda stored, wanted: _show_progress(stored, wanted, time.monotonic() - began))
             log_in(anna, _account("anna"))
             fill_private(anna)
-            print(_summary(url, data_dir, anna), flush=True)
+            print(_summary(url, portal, data_dir, anna), flush=True)
         return server.wait()
 
 
@@ -101,14 +105,16 @@ def _server(data_dir: Path, port: str | None) -> Iterator[subprocess.Popen[str]]
             server.wait()
 
 
-def _url(server: subprocess.Popen[str]) -> str | None:
-    """The server's URL, when it is ready; None when it ended."""
+def _urls(server: subprocess.Popen[str]) -> tuple[str | None, str | None]:
+    """The URLs of the API and of the Portal, when both are ready; None when the server ended."""
     assert server.stdout is not None
+    found: dict[str, str] = {}
     for line in server.stdout:
         print(line, end="", flush=True)
-        if line.startswith(READY):
-            return line.removeprefix(READY).strip()
-    return None
+        found |= {name: line.removeprefix(name).strip() for name in (READY, PORTAL_READY) if line.startswith(name)}
+        if len(found) == 2:
+            break
+    return found.get(READY), found.get(PORTAL_READY)
 
 
 def _account(name: str) -> Account:
@@ -123,12 +129,13 @@ def _show_progress(stored: int, wanted: int, seconds: float) -> None:
         print(f"  {wanted:,} cities stored in {seconds:.0f} s", flush=True)
 
 
-def _summary(url: str, data_dir: Path, anna: Client) -> str:
+def _summary(url: str, portal: str, data_dir: Path, anna: Client) -> str:
     accounts = "\n".join(f"    {a.email:16}  {a.password:18} {a.roles or '-':7} {a.may}" for a in ACCOUNTS)
     lines = "\n\n".join(f"  # {title}\n  {line}" for title, line in _curl_lines(url, anna))
     return f"""
 Atlas: {count(anna, "Countries"):,} countries and {count(anna, "Cities"):,} cities
 
+    Portal       {portal}   sign in as {os.environ["APILANE_ADMIN_EMAIL"]}, password {os.environ["APILANE_ADMIN_PASSWORD"]}
     API          {url}
     Application  {APPLICATION}
     Data         {data_dir}
