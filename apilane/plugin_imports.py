@@ -13,7 +13,9 @@ from types import ModuleType
 
 __all__ = ["private_import"]
 
-PUBLIC_MODULES = frozenset({"apilane", "apilane.asgi", "apilane.plugin", "apilane.plugin.storage"})
+PUBLIC_MODULES = frozenset(
+    {"apilane", "apilane.asgi", "apilane.plugin", "apilane.plugin.manage", "apilane.plugin.storage"}
+)
 PUBLIC_PACKAGES = ("apilane.client", "apilane.testing")
 """Modules of the core that a plugin may import; the latter with everything below them."""
 

@@ -17,6 +17,7 @@ MODULES = (
     "apilane",
     "apilane.asgi",
     "apilane.plugin",
+    "apilane.plugin.manage",
     "apilane.plugin.storage",
     "apilane.client",
     "apilane.testing.client",

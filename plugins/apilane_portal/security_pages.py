@@ -89,6 +89,7 @@ async def _seen(application: ApplicationManagement, text: str) -> dict[str, Any]
     is_user = text.startswith("user ") and id.isdecimal() and len(id) < 18
     subject = Subject(user_id=int(id)) if is_user else Subject(role=text[:100])
     rights = await application.rights(subject)
+    rights = sorted(rights, key=lambda right: not any(grant.granted for grant in right.grants))
     samples: dict[str, Any] = {}
     if application.may(Permission.view_data):
         records = await application.records_of(subject)

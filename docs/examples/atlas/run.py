@@ -135,7 +135,8 @@ def _summary(url: str, portal: str, data_dir: Path, anna: Client) -> str:
     return f"""
 Atlas: {count(anna, "Countries"):,} countries and {count(anna, "Cities"):,} cities
 
-    Portal       {portal}   sign in as {os.environ["APILANE_ADMIN_EMAIL"]}, password {os.environ["APILANE_ADMIN_PASSWORD"]}
+    Portal       {portal}
+                 {os.environ["APILANE_ADMIN_EMAIL"]}, password: {os.environ["APILANE_ADMIN_PASSWORD"]}
     API          {url}
     Application  {APPLICATION}
     Data         {data_dir}

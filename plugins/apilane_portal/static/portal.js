@@ -2,10 +2,14 @@
 "use strict";
 
 const code = document.querySelector("input[name=code]");
-if (code && location.hash.length > 1) {
-  code.value = location.hash.slice(1);
-  history.replaceState(null, "", location.pathname);
+function takeCode() {
+  if (code && location.hash.length > 1) {
+    code.value = location.hash.slice(1);
+    history.replaceState(null, "", location.pathname);
+  }
 }
+takeCode();
+addEventListener("hashchange", takeCode); // the page was open before the link was followed
 
 for (const time of document.querySelectorAll("time")) {
   const moment = new Date(time.dateTime);
