@@ -37,15 +37,17 @@ def serve(settings: Settings, *, application: str = "apilane.app", portal: str |
     _raise_file_limit()
     address = resolve(settings.host)
     with ExitStack() as claims:
-        beside = None
+        beside = port = None
+        if settings.role != "portal":
+            claims.enter_context(claim_data_dir(settings.data_dir, "api"))
+            port = free_port(address, settings.port)
         if settings.role != "api" and portal is not None:
             claims.enter_context(claim_data_dir(settings.data_dir, "portal"))
             beside = free_port(address, portal_port(settings), option="--portal-port")
-        if settings.role == "portal" and portal is not None and beside is not None:
-            serve_portal(settings, portal, address, beside)
+        if port is None:
+            if portal is not None and beside is not None:
+                serve_portal(settings, portal, address, beside)
             return
-        claims.enter_context(claim_data_dir(settings.data_dir, "api"))
-        port = free_port(address, settings.port)
         preload(application)
         lines, instance_id = check(settings, application, meanwhile=lambda: import_module("apilane.server.supervisor"))
         for line in lines:

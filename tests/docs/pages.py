@@ -93,11 +93,12 @@ class Terminal:
     """A shell in a folder, without the settings of this machine; its commands are those of the test environment."""
 
     def __init__(self, folder: Path, port: str, environment: Mapping[str, str]) -> None:
+        # Without the Portal, whose process prints its address and the link of the first start at another moment.
         kept = {name: value for name, value in os.environ.items() if not name.startswith(ENVIRONMENT_PREFIX)}
         path = f"{Path(sys.executable).parent}{os.pathsep}{kept.get('PATH', '')}"
         self.folder = folder
         self.port = port
-        self._environment = {**kept, "PATH": path, "APILANE_PORT": port, **environment}
+        self._environment = {**kept, "PATH": path, "APILANE_PORT": port, "APILANE_ROLE": "api", **environment}
         self._shell = self._open("bash")
         self._server: subprocess.Popen[str] | None = None
 

@@ -110,9 +110,12 @@ def _urls(server: subprocess.Popen[str]) -> tuple[str | None, str | None]:
     assert server.stdout is not None
     found: dict[str, str] = {}
     for line in server.stdout:
-        print(line, end="", flush=True)
-        found |= {name: line.removeprefix(name).strip() for name in (READY, PORTAL_READY) if line.startswith(name)}
+        ready = {name: line.removeprefix(name).strip() for name in (READY, PORTAL_READY) if line.startswith(name)}
+        found |= ready
+        if not ready:
+            print(line, end="", flush=True)
         if len(found) == 2:
+            print(f"{READY}{found[READY]}\n{PORTAL_READY}{found[PORTAL_READY]}", flush=True)
             break
     return found.get(READY), found.get(PORTAL_READY)
 
