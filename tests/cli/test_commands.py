@@ -79,7 +79,6 @@ def test_drivers_lists_versions_and_features(run: Run) -> None:
     [
         (["plugins", "--plugins-dir", "none"], "Error: The plugins folder none does not exist"),
         (["serve", "--port", "x"], "Error: Setting port: 'x' is not accepted"),
-        (["serve", "--role", "portal"], "Error: The Portal is not part of this release"),
         (["hooks", "--config", "none"], "Error: Cannot read the settings file none"),
         (["plugins", "--plugins-dir", "."], "Error: Plugin 'bad': cannot be imported from bad.py: ZeroDivisionError"),
     ],

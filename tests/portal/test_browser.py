@@ -6,7 +6,6 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, ViewportSize
 
 from tests.portal.conftest import Portal
@@ -206,7 +205,6 @@ def test_reading_without_javascript(portal: Portal, in_chromium: InChromium) -> 
     in_chromium(work)
 
 
-@pytest.mark.better("B-P12")
 def test_no_secret_in_a_page(portal: Portal, in_chromium: InChromium) -> None:
     """The session's secret is in no page, and scripts cannot read the cookie."""
 
