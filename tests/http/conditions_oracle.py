@@ -154,6 +154,15 @@ def usable(rules: Sequence[Rule]) -> set[str]:
     return set.intersection(*(set(rule["Properties"]) for rule in rules))
 
 
+def leads_out(values: Record, scene: Scene) -> bool:
+    """Whether a visit with these values refers to a record of another tenant (B-X5)."""
+    targets = {name: target for (entity, name), target in scene.references.items() if entity == "Visits"}
+    return any(
+        values.get(name) is not None and all(row["ID"] != values[name] for row in scene.own(target))
+        for name, target in targets.items()
+    )
+
+
 def put(rules: Sequence[Rule], record: Record, change: Record, scene: Scene) -> tuple[Record, int] | None:
     """The record after a put, and its count; None: UNAUTHORIZED. ``record`` is the one in the scene."""
     before = met(rules, record, scene)

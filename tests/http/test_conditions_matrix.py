@@ -43,6 +43,7 @@ PROPERTIES: dict[str, dict[str, Record]] = {
     },
     "Members": {"VisitID": NUMBER, "UserID": NUMBER, "Part": TEXT},
 }
+OUTSIDE = "FOREIGN_KEY_CONSTRAINT_VIOLATION"
 DONE: Counter[str] = Counter()
 
 
@@ -283,6 +284,12 @@ def _puts(world: World, client: Client, scene: Scene, roles: list[str] | None) -
     for record in chance.sample(world.records, min(8, len(world.records))) if rules else []:
         values = oracle.random_values(chance, scene)
         change = {name: values[name] for name in chance.sample(names, chance.randint(1, len(names)))}
+        written = oracle.granted(oracle.met(rules, record, scene))
+        if oracle.leads_out({name: change[name] for name in written & change.keys()}, scene):
+            answer = client.put("Data/Put", {"ID": record["ID"], **change}, entity="Visits")
+            assert code(answer) == OUTSIDE, (change, record, rules, answer.text)
+            DONE["puts that lead out of a tenant"] += 1
+            continue
         after = oracle.put(rules, record, change, scene)
         sent = {"ID": record["ID"], **change}
         if chance.random() < 0.3:
@@ -309,8 +316,12 @@ def _posts(world: World, client: Client, scene: Scene, roles: list[str] | None) 
     for _ in range(5 if rules else 0):
         values = oracle.random_values(chance, scene)
         sent = {name: values[name] for name in chance.sample(oracle.PROPERTIES, chance.randint(0, 5))}
-        stored = oracle.post(rules, sent, scene)
         answer = client.post("Data/Post", sent, entity="Visits")
+        if oracle.leads_out({name: sent[name] for name in oracle.granted(rules) & sent.keys()}, scene):
+            assert code(answer) == OUTSIDE, (sent, rules, answer.text)
+            DONE["posts that lead out of a tenant"] += 1
+            continue
+        stored = oracle.post(rules, sent, scene)
         assert code(answer) == ("UNAUTHORIZED" if stored is None else ""), (sent, rules, answer.text)
         if stored is not None:
             world.records.append({**stored, "ID": answer.json()[0]})
