@@ -200,6 +200,7 @@ def test_broken_manifests(world: World, manifest: str) -> None:
     assert error(world.admin.call("POST", "/manifests/plan", files)) == (400, "VALIDATION")
 
 
+@pytest.mark.better("B-P12")
 def test_answers_are_protected(app_client: TestClient) -> None:
     """Every answer, errors included, has the headers that keep it from frames, sniffing and caches."""
     for path in (f"{API}/session", "/nothing", "/health/liveness"):

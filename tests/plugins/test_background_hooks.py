@@ -73,7 +73,7 @@ def test_hook_apilane_register_outbox_handlers(write_plugin: Write) -> None:
 def test_hook_apilane_register_jobs(write_plugin: Write) -> None:
     """A plugin's jobs are kept with their intervals; two plugins cannot have jobs with one name."""
     settings = write_plugin("first", JOB.format(arguments="name='sweep', every_s=60, run=run"))
-    (job,) = (each for each in frozen(settings).jobs if not each.name.startswith("files."))
+    (job,) = (each for each in frozen(settings).jobs if each.name == "sweep")
     assert (job.name, job.every_s) == ("sweep", 60)
     write_plugin("second", JOB.format(arguments="name='Sweep', every_s=60, run=run"))
     with pytest.raises(PluginError, match=r"'second'.*registers a job 'Sweep', and so does .*'first'"):

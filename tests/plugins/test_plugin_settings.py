@@ -190,6 +190,9 @@ STRUCTS = """
     class Plain(Struct):
         port: int = 1
 
+    class Formats(Struct):
+        format: str = ""
+
     class Needed(Struct):
         port: int
 
@@ -224,9 +227,9 @@ REGISTERED = {
     "path in a section": ("a", "PluginSettings(application=Placed)", "Placed.folder: Path is no type of a setting"),
     "no default": ("a", "PluginSettings(application=Needed)", "Needed.port needs a default"),
     "variable of the core": (
-        "portal",
-        "PluginSettings(instance=Plain)",
-        "APILANE_PORTAL_PORT, and so has the",
+        "log",
+        "PluginSettings(instance=Formats)",
+        "APILANE_LOG_FORMAT, and so has the",
     ),
 }
 

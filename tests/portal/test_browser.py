@@ -205,6 +205,7 @@ def test_reading_without_javascript(portal: Portal, in_chromium: InChromium) -> 
     in_chromium(work)
 
 
+@pytest.mark.better("B-P12")
 def test_no_secret_in_a_page(portal: Portal, in_chromium: InChromium) -> None:
     """The session's secret is in no page, and scripts cannot read the cookie."""
 
