@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+
 import os
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, ViewportSize
 
 from tests.portal.conftest import Portal
