@@ -9,7 +9,7 @@ from typing import Literal
 import rich_click as click
 
 from apilane.cli.instance import command_instance, one_application
-from apilane.cli.options import common_options, settings_from
+from apilane.cli.options import common_options, print_or_write, settings_from
 from apilane.cli.remote import Remote, remote_options
 from apilane.errors import ConfigurationError
 from apilane.model.manifest.write import export_manifest
@@ -43,13 +43,7 @@ def export(
         text = _export_remotely(application, Remote(server, token), format)
     else:
         text = asyncio.run(_export(application, settings_from(config, **overrides), format))
-    if output is None:
-        click.echo(text, nl=False)
-        return
-    try:
-        output.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise ConfigurationError(f"{output} cannot be written: {error.strerror or error}.") from None
+    print_or_write(text, output)
 
 
 def _export_remotely(name: str, remote: Remote, format: Literal["yaml", "json"]) -> str:

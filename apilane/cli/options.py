@@ -8,9 +8,10 @@ from typing import Any, TypeVar
 
 import click
 
+from apilane.errors import ConfigurationError
 from apilane.settings import Settings, describe_settings, load_settings
 
-__all__ = ["common_options", "setting_option", "settings_from"]
+__all__ = ["common_options", "print_or_write", "setting_option", "settings_from"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -35,3 +36,14 @@ def common_options(command: F) -> F:
 def settings_from(config: Path | None, **overrides: Any) -> Settings:
     """The settings of a command; ``overrides`` are its options, None where not given."""
     return load_settings(overrides, file=config)
+
+
+def print_or_write(text: str, output: Path | None) -> None:
+    """Print the result of a command, or write it to the file ``output``. Raises ``ConfigurationError``."""
+    if output is None:
+        click.echo(text, nl=False)
+        return
+    try:
+        output.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise ConfigurationError(f"{output} cannot be written: {error.strerror or error}.") from None

@@ -15,7 +15,7 @@ from msgspec.json import decode
 
 from apilane.app import routes_of
 from apilane.cli.instance import command_instance, one_application
-from apilane.cli.options import common_options, settings_from
+from apilane.cli.options import common_options, print_or_write, settings_from
 from apilane.cli.typed.model import DocumentModel, read_document
 from apilane.cli.typed.python import write_python
 from apilane.cli.typed.typescript import write_typescript
@@ -65,13 +65,7 @@ def types(
     else:
         found = asyncio.run(_document(application or "", settings_from(config, **overrides), roles))
     text = WRITERS[language](read_document(found))
-    if output is None:
-        click.echo(text, nl=False)
-        return
-    try:
-        output.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise ConfigurationError(f"{output} cannot be written: {error.strerror or error}.") from None
+    print_or_write(text, output)
 
 
 def _read(path: Path) -> Any:

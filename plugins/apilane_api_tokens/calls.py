@@ -116,9 +116,11 @@ def self_service_calls() -> list[WireCall]:
 
         return action
 
-    suspend = acting(lambda tokens, token_id, user_id: tokens.suspend(token_id, user_id=user_id))
-    resume = acting(lambda tokens, token_id, user_id: tokens.resume(token_id, user_id=user_id))
-    revoke = acting(lambda tokens, token_id, user_id: tokens.revoke(token_id, user_id=user_id))
+    states = {
+        "Suspend": acting(lambda tokens, token_id, user_id: tokens.suspend(token_id, user_id=user_id)),
+        "Resume": acting(lambda tokens, token_id, user_id: tokens.resume(token_id, user_id=user_id)),
+        "Revoke": acting(lambda tokens, token_id, user_id: tokens.revoke(token_id, user_id=user_id)),
+    }
     user, path = Account(user=True), "/api/ApiTokens"
     # Operators cannot make these calls, so none is audited.
     return [
@@ -151,29 +153,16 @@ def self_service_calls() -> list[WireCall]:
             audited=False,
             description=described("Rotate", _Rotation),
         ),
-        WireCall(
-            path=f"{path}/Suspend",
-            method="POST",
-            action=suspend,
-            access=user,
-            audited=False,
-            description=described("Suspend"),
-        ),
-        WireCall(
-            path=f"{path}/Resume",
-            method="POST",
-            action=resume,
-            access=user,
-            audited=False,
-            description=described("Resume"),
-        ),
-        WireCall(
-            path=f"{path}/Revoke",
-            method="POST",
-            action=revoke,
-            access=user,
-            audited=False,
-            description=described("Revoke"),
+        *(
+            WireCall(
+                path=f"{path}/{name}",
+                method="POST",
+                action=action,
+                access=user,
+                audited=False,
+                description=described(name),
+            )
+            for name, action in states.items()
         ),
     ]
 

@@ -61,6 +61,16 @@ def limits(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
+def of_token(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The arguments of a command about one token."""
+    for argument in (
+        click.argument("token_id", metavar="ID", type=int),
+        click.argument("application", metavar="APP"),
+    ):
+        command = argument(command)
+    return command
+
+
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 def token() -> None:
     """Create and manage API tokens, the credentials of programs.
@@ -121,8 +131,7 @@ def list_tokens(context: CommandContext, application: str, user: str | None, *, 
 
 
 @token.command()
-@click.argument("application", metavar="APP")
-@click.argument("token_id", metavar="ID", type=int)
+@of_token
 @click.option("--log", "log_rows", type=click.IntRange(0, 1000), default=0, help="Also print the last N uses.")
 @click.pass_obj
 def show(context: CommandContext, application: str, token_id: int, log_rows: int) -> None:
@@ -144,8 +153,7 @@ def show(context: CommandContext, application: str, token_id: int, log_rows: int
 
 
 @token.command()
-@click.argument("application", metavar="APP")
-@click.argument("token_id", metavar="ID", type=int)
+@of_token
 @click.option("--name", help="Another name.")
 @click.option("--expires", type=Duration(), help="Time from now until it expires.")
 @limits
@@ -163,8 +171,7 @@ def change(context: CommandContext, /, application: str, token_id: int, expires:
 
 
 @token.command()
-@click.argument("application", metavar="APP")
-@click.argument("token_id", metavar="ID", type=int)
+@of_token
 @click.pass_obj
 def suspend(context: CommandContext, application: str, token_id: int) -> None:
     """Refuse a token of APP until it is resumed."""
@@ -172,8 +179,7 @@ def suspend(context: CommandContext, application: str, token_id: int) -> None:
 
 
 @token.command()
-@click.argument("application", metavar="APP")
-@click.argument("token_id", metavar="ID", type=int)
+@of_token
 @click.pass_obj
 def resume(context: CommandContext, application: str, token_id: int) -> None:
     """Accept a suspended token of APP again."""
@@ -181,8 +187,7 @@ def resume(context: CommandContext, application: str, token_id: int) -> None:
 
 
 @token.command()
-@click.argument("application", metavar="APP")
-@click.argument("token_id", metavar="ID", type=int)
+@of_token
 @click.pass_obj
 def revoke(context: CommandContext, application: str, token_id: int) -> None:
     """Refuse a token of APP for ever."""
@@ -190,8 +195,7 @@ def revoke(context: CommandContext, application: str, token_id: int) -> None:
 
 
 @token.command()
-@click.argument("application", metavar="APP")
-@click.argument("token_id", metavar="ID", type=int)
+@of_token
 @click.option("--overlap", type=Duration(), default="0s", show_default=True, help="How long the old secret works.")
 @click.option("--expires", type=Duration(), help="Time from now until the token expires. Default: as before.")
 @click.pass_obj
@@ -205,8 +209,7 @@ def rotate(context: CommandContext, application: str, token_id: int, overlap: fl
 
 
 @token.command()
-@click.argument("application", metavar="APP")
-@click.argument("token_id", metavar="ID", type=int)
+@of_token
 @click.option("--days", type=click.IntRange(1, 3650), default=30, show_default=True, help="How many days, with today.")
 @click.pass_obj
 def usage(context: CommandContext, application: str, token_id: int, days: int) -> None:

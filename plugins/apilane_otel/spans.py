@@ -97,14 +97,8 @@ class Spans:
         if seen.text is not None:
             attributes["db.query.text"] = seen.text
         span = tracer.start_span(f"{seen.kind} {seen.provider}", kind=SpanKind.CLIENT, attributes=attributes)
-        try:
+        with _ending(span):
             yield
-        except BaseException as error:
-            span.set_attribute("error.type", type(error).__name__)
-            span.set_status(Status(StatusCode.ERROR))
-            raise
-        finally:
-            span.end()
 
     @contextmanager
     def delivery(self, seen: SeenDelivery) -> Iterator[None]:
@@ -126,11 +120,20 @@ class Spans:
         )
         token = contexts.attach(set_span_in_context(span, contexts.Context()))
         try:
-            yield
-        except BaseException as error:
-            span.set_attribute("error.type", type(error).__name__)
-            span.set_status(Status(StatusCode.ERROR))
-            raise
+            with _ending(span):
+                yield
         finally:
             contexts.detach(token)
-            span.end()
+
+
+@contextmanager
+def _ending(span: Span) -> Iterator[None]:
+    """End a span with the block, and name the error that the block raises."""
+    try:
+        yield
+    except BaseException as error:
+        span.set_attribute("error.type", type(error).__name__)
+        span.set_status(Status(StatusCode.ERROR))
+        raise
+    finally:
+        span.end()

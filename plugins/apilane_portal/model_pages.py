@@ -9,7 +9,7 @@ from litestar import get, post
 from litestar.params import FromPath
 
 from apilane.plugin.manage import ManagementPage, Permission, PortalPage
-from apilane_portal.review import named, refuse, review
+from apilane_portal.review import named, refuse, review_part
 from apilane_portal.site import Answer, Web, guarded, render
 
 __all__ = ["model_pages"]
@@ -41,13 +41,8 @@ async def model(token: FromPath[str], management: ManagementPage) -> Answer:
 @post("/apps/{token:str}/model", status_code=200)
 async def change_model(token: FromPath[str], request: Web, management: ManagementPage) -> Answer:
     """Review or apply one change."""
-
-    async def work() -> Answer:
-        application = await management.application(token, Permission.edit_definition)
-        back = f"/apps/{application.token}/model"
-        return await review(request, management, application, change, back=back, here="model")
-
-    return await guarded(management, work)
+    needs = Permission.edit_definition
+    return await review_part(request, management, token, change, needs=needs, part="model")
 
 
 def change(document: Document, fields: Fields) -> None:

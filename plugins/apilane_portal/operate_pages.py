@@ -10,7 +10,7 @@ from litestar.params import FromPath
 
 from apilane.plugin import ApilaneError
 from apilane.plugin.manage import AuditEntry, ManagementPage, Permission, PortalPage, PortalRole
-from apilane_portal.review import named, refuse, review
+from apilane_portal.review import named, refuse, review, review_part
 from apilane_portal.site import Answer, Web, fields_of, guarded, redirect, render
 
 __all__ = ["operate_pages"]
@@ -129,13 +129,8 @@ async def collaborators(token: FromPath[str], management: ManagementPage) -> Ans
 @post("/apps/{token:str}/collaborators", status_code=200)
 async def change_collaborators(token: FromPath[str], request: Web, management: ManagementPage) -> Answer:
     """Review or apply a change of the collaborators."""
-
-    async def work() -> Answer:
-        application = await management.application(token, Permission.manage_collaborators)
-        back = f"/apps/{application.token}/collaborators"
-        return await review(request, management, application, _with_collaborator, back=back, here="collaborators")
-
-    return await guarded(management, work)
+    needs = Permission.manage_collaborators
+    return await review_part(request, management, token, _with_collaborator, needs=needs, part="collaborators")
 
 
 def _with_collaborator(document: dict[str, Any], fields: Mapping[str, str]) -> None:

@@ -6,10 +6,10 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from apilane.plugin import ApilaneError, Code
-from apilane.plugin.manage import ApplicationManagement, ManagementPage
-from apilane_portal.site import Answer, Web, fields_of, redirect, render
+from apilane.plugin.manage import ApplicationManagement, ManagementPage, Permission
+from apilane_portal.site import Answer, Web, fields_of, guarded, redirect, render
 
-__all__ = ["Change", "named", "refuse", "review"]
+__all__ = ["Change", "named", "refuse", "review", "review_part"]
 
 Change = Callable[[dict[str, Any], Mapping[str, str]], None]
 """Changes a manifest as the fields of a form say. Raises ``ApilaneError``."""
@@ -53,6 +53,19 @@ async def review(
         action=request.url.path,
         back=back,
     )
+
+
+async def review_part(
+    request: Web, management: ManagementPage, token: str, change: Change, *, needs: Permission, part: str
+) -> Answer:
+    """``review`` of a form on the page ``/apps/TOKEN/part``, for callers with the permission ``needs``."""
+
+    async def work() -> Answer:
+        application = await management.application(token, needs)
+        back = f"/apps/{application.token}/{part}"
+        return await review(request, management, application, change, back=back, here=part)
+
+    return await guarded(management, work)
 
 
 def refuse(message: str) -> ApilaneError:

@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from apilane.plugin import ApplicationDefinition, Entity
 from apilane.plugin.manage import ApplicationManagement, ManagementPage, Permission, PortalPage, Subject
-from apilane_portal.review import refuse, review
+from apilane_portal.review import refuse, review_part
 from apilane_portal.site import Answer, Web, guarded, render
 
 __all__ = ["security_pages"]
@@ -103,13 +103,8 @@ async def _seen(application: ApplicationManagement, text: str) -> dict[str, Any]
 @post("/apps/{token:str}/security", status_code=200)
 async def change_security(token: FromPath[str], request: Web, management: ManagementPage) -> Answer:
     """Review or apply the rules of one cell."""
-
-    async def work() -> Answer:
-        application = await management.application(token, Permission.manage_access)
-        back = f"/apps/{application.token}/security"
-        return await review(request, management, application, change, back=back, here="security")
-
-    return await guarded(management, work)
+    needs = Permission.manage_access
+    return await review_part(request, management, token, change, needs=needs, part="security")
 
 
 def change(document: dict[str, Any], fields: Mapping[str, str]) -> None:

@@ -3,42 +3,20 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import re
-import shutil
 import subprocess
 import sys
 import zipfile
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 
 from apilane.testing.client import Client
+from tests.browser import PICTURES, in_chromium, needs_chromium
 
-CHROMIUM = shutil.which("chromium") or ""
-PICTURES = os.environ.get("APILANE_TEST_PICTURES")
-"""A folder for pictures of the pages, for people who look at them."""
 ASSETS = Path("plugins/apilane_api_docs/assets")
-
-in_a_browser = pytest.mark.skipif(not CHROMIUM, reason="chromium is not installed")
-
-
-def in_chromium(work: Callable[[Browser], None]) -> None:
-    """Run ``work`` with a browser, in a thread: the event loop of Playwright would stop ``asyncio.run`` of fixtures."""
-
-    def run() -> None:
-        with sync_playwright() as playwright:
-            arguments = ["--headless", "--no-sandbox", "--disable-gpu"]
-            browser = playwright.chromium.launch(executable_path=CHROMIUM, args=arguments)
-            work(browser)
-            browser.close()
-
-    with ThreadPoolExecutor(1) as thread:
-        thread.submit(run).result()
 
 
 def opened(browser: Browser, client: Client, complaints: list[str], **context: Any) -> Page:
@@ -112,7 +90,7 @@ def test_no_other_file_is_served(atlas: Client, name: str) -> None:
     assert atlas.http.get(f"{atlas.url}/docs/assets/{name}").status_code == 404
 
 
-@in_a_browser
+@needs_chromium
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [390, 1280, 1920])
 def test_calls_are_shown_and_tried(atlas: Client, width: int, scheme: str) -> None:
@@ -141,7 +119,7 @@ def test_calls_are_shown_and_tried(atlas: Client, width: int, scheme: str) -> No
     in_chromium(work)
 
 
-@in_a_browser
+@needs_chromium
 def test_the_token_of_a_caller_stays_in_the_page(atlas: Client) -> None:
     """With the token of a user the page shows that user's calls; the token is in no address and in no storage."""
     user = atlas.signed_in("browser")
@@ -163,7 +141,7 @@ def test_the_token_of_a_caller_stays_in_the_page(atlas: Client) -> None:
     in_chromium(work)
 
 
-@in_a_browser
+@needs_chromium
 def test_hostile_texts_run_nothing(server: Any, atlas_manifest: dict[str, Any], http: Any) -> None:
     """Mark-up and scripts in names and descriptions of an application are shown as text or left out."""
     evil = "<img src=x onerror=\"document.title='bad'\"><script>document.title='bad'</script>[x](javascript:alert(1))"

@@ -2,41 +2,21 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Literal
 
 import pytest
-from playwright.sync_api import Browser, Page, ViewportSize, sync_playwright
+from playwright.sync_api import Browser, Page, ViewportSize
 
 from apilane.testing.client import Client
+from tests.browser import PICTURES, in_chromium, needs_chromium
 from tests.mail.post_office import PostOffice, links
 
-CHROMIUM = shutil.which("chromium") or ""
-PICTURES = os.environ.get("APILANE_TEST_PICTURES")
-"""A folder for pictures of the pages, for people who look at them."""
 SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
 WIDTHS = (360, 768, 1280)
 NEW = "a long new password"
 
-pytestmark = pytest.mark.skipif(not CHROMIUM, reason="chromium is not installed")
-
-
-def in_chromium(work: Callable[[Browser], None]) -> None:
-    """Run ``work`` with a browser, in a thread: the event loop of Playwright would stop ``asyncio.run`` of fixtures."""
-
-    def run() -> None:
-        with sync_playwright() as playwright:
-            arguments = ["--headless", "--no-sandbox", "--disable-gpu"]
-            browser = playwright.chromium.launch(executable_path=CHROMIUM, args=arguments)
-            work(browser)
-            browser.close()
-
-    with ThreadPoolExecutor(1) as thread:
-        thread.submit(run).result()
+pytestmark = needs_chromium
 
 
 def opened(browser: Browser, width: int, scheme: str) -> tuple[Page, list[str]]:

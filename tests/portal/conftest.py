@@ -4,21 +4,17 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
 
 from apilane.testing.server import CHEAP_PASSWORDS, free_port
 
-CHROMIUM = shutil.which("chromium") or ""
 START_S = 60.0
 
 
@@ -58,28 +54,6 @@ class Portal:
 @pytest.fixture(scope="module")
 def portal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Portal]:
     """A server before its first start in the browser."""
-    if not CHROMIUM:
-        pytest.skip("chromium is not installed")
     server = Portal(tmp_path_factory.mktemp("portal"))
     yield server
     server.stop()
-
-
-@pytest.fixture(scope="session")
-def in_chromium() -> Callable[[Callable[[Browser], None]], None]:
-    """Run a function with a browser, in a thread, because Playwright's event loop would disturb others."""
-
-    def start(work: Callable[[Browser], None]) -> None:
-        def run() -> None:
-            with sync_playwright() as playwright:
-                arguments = ["--headless", "--no-sandbox", "--disable-gpu"]
-                browser = playwright.chromium.launch(executable_path=CHROMIUM, args=arguments)
-                try:
-                    work(browser)
-                finally:
-                    browser.close()
-
-        with ThreadPoolExecutor(1) as thread:
-            thread.submit(run).result()
-
-    return start

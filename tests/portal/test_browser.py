@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, ViewportSize
 
+from tests.browser import PICTURES, in_chromium, needs_chromium
 from tests.portal.conftest import Portal
 
+pytestmark = needs_chromium
+
 PASSWORD = "a long password"
-PICTURES = os.environ.get("APILANE_TEST_PICTURES")
 HOSTILE = "<script>alert(1)</script>"
-InChromium = Callable[[Callable[[Browser], None]], None]
 
 
 def context_of(browser: Browser, *, script: bool = True) -> BrowserContext:
@@ -136,7 +135,7 @@ def share(page: Page, portal: Portal) -> str:
     return page.inner_text("[role=status] code")
 
 
-def test_from_first_start_to_sign_out(portal: Portal, in_chromium: InChromium) -> None:
+def test_from_first_start_to_sign_out(portal: Portal) -> None:
     """First start, application, entity, rule, data, collaborator, sign-out; then a viewer reads and changes nothing."""
     complaints: list[str] = []
 
@@ -186,7 +185,7 @@ def viewer(page: Page, portal: Portal, link: str) -> None:
     assert page.locator("tbody tr").count() == 1
 
 
-def test_reading_without_javascript(portal: Portal, in_chromium: InChromium) -> None:
+def test_reading_without_javascript(portal: Portal) -> None:
     """Every page reads without JavaScript, and a foreign address after the sign-in is ignored."""
 
     def work(browser: Browser) -> None:
@@ -207,7 +206,7 @@ def test_reading_without_javascript(portal: Portal, in_chromium: InChromium) -> 
 
 
 @pytest.mark.better("B-P12")
-def test_no_secret_in_a_page(portal: Portal, in_chromium: InChromium) -> None:
+def test_no_secret_in_a_page(portal: Portal) -> None:
     """The session's secret is in no page, and scripts cannot read the cookie."""
 
     def work(browser: Browser) -> None:

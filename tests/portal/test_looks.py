@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, ViewportSize
 
+from tests.browser import in_chromium, needs_chromium
 from tests.portal.conftest import Portal
 
+pytestmark = needs_chromium
+
 PASSWORD = "a long password"
-InChromium = Callable[[Callable[[Browser], None]], None]
 MANIFEST = {
     "Apilane": 1,
     "Application": {"Name": "Museum"},
@@ -70,7 +70,7 @@ def prepare(page: Page, portal: Portal) -> list[str]:
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_pages_are_accessible(portal: Portal, in_chromium: InChromium, scheme: str) -> None:
+def test_pages_are_accessible(portal: Portal, scheme: str) -> None:
     """axe-core finds no violation, and no page scrolls sideways."""
     found: list[str] = []
 
